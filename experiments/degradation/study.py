@@ -1,0 +1,165 @@
+"""The experiment that the noise and distortion experiments are kinds of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from lakebatch.errors import ExperimentError
+from lakebatch.experiment import Experiment, Part
+
+from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
+from ..virtual_cohort.cohort import Cohort, check_own_model, generate_cohort
+from .config import BASELINE, DegradationConfig
+from .planning import fits, plan_parts
+from .records import Measured, cohort_tables, level_tables, restore, truth
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What all parts share.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        The patients and their clean simulation.
+    split_seeds : tuple of int, length n_reps
+        The same splits for every level, feature set and model: a paired design.
+    """
+
+    cohort: Cohort
+    split_seeds: tuple[int, ...]
+
+
+Config = TypeVar("Config", bound=DegradationConfig)
+
+
+class DegradationStudy(Experiment[Config, Prepared]):
+    """Simulate a cohort, perturb what is known of it, and record how well the response is predicted.
+
+    A subclass says in `perturb` what a level does.
+    """
+
+    tables = ("samples", "trajectories", "results")
+    unit = "fits"
+    presets = "lakebatch.experiments"
+
+    def perturb(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measured:
+        """Return what is known of the cohort at a level above the baseline."""
+        raise NotImplementedError
+
+    def parts(self, config: Config) -> list[Part]:
+        """Return one part per level, finer where a level takes long; refuse a model that cannot be used."""
+        check_own_model(config)
+        return plan_parts(config)
+
+    def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
+        """Return the cohort with its clean simulation, and the seeds of the splits."""
+        from ..prediction.evaluation import draw_split_seeds
+
+        cohort_rng, split_rng = rng.spawn(2)
+        return Prepared(
+            generate_cohort(config, cohort_rng), draw_split_seeds(config.evaluation.n_reps, split_rng)
+        )
+
+    def run(
+        self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator
+    ) -> Iterator[Mapping[str, pl.DataFrame]]:
+        """Yield what is stored of the level, then the rows of the fits, repeat by repeat."""
+        from ..prediction.evaluation import evaluate  # slow to import, and only a worker needs it
+
+        level, repeats = part.values["level"], part.values["repeats"]
+        measured = self.measure(level, prepared.cohort, config, rng)
+        yield from self._stored(part, prepared.cohort, measured, config)
+        for features in feature_sets(part.values["feature_sets"], measured, config):
+            for repeat in repeats:
+                rows = evaluate(
+                    features,
+                    measured.target,
+                    config.evaluation,
+                    prepared.split_seeds[repeat : repeat + 1],
+                    level=level,
+                    n_clipped=measured.n_clipped,
+                    first_repeat=repeat,
+                )
+                yield {"results": rows}
+
+    def _stored(
+        self, part: Part, cohort: Cohort, measured: Measured, config: Config
+    ) -> Iterator[Mapping[str, pl.DataFrame]]:
+        """Yield the frames of the generated data that fall to a part; none of them where they are not wanted."""
+        level = part.values["level"]
+        if part.values["stores_cohort"]:
+            yield stored_tables(cohort_tables(cohort), config)
+        if part.values["stores_level"] and level != BASELINE:
+            yield stored_tables(level_tables(level, measured, cohort), config)
+
+    def measure(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measured:
+        """Return what is known of the cohort at a level; at the baseline, the truth."""
+        return truth(cohort) if level == BASELINE else self.perturb(level, cohort, config, rng)
+
+    def dataset(
+        self, tables: Mapping[str, pl.DataFrame], config: Config, *, level: float, feature_set: str
+    ) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the features and the target that the models were trained on at a level.
+
+        Raises
+        ------
+        ExperimentError
+            If the level or the feature set is not the assembly's, or its data was not stored.
+        """
+        _require("level", level, config.levels)
+        _require("feature set", feature_set, config.evaluation.feature_sets)
+        measured = restore(tables, level, baseline=level == BASELINE)
+        (features,) = feature_sets((feature_set,), measured, config)
+        return pl.DataFrame(features.values, schema=list(features.columns)), pl.Series(
+            "target", measured.target
+        )
+
+    def base_seed(self, config: Config) -> int:
+        """Return the seed that the evaluation names."""
+        return config.evaluation.seed
+
+    def work(self, part: Part, config: Config) -> int:
+        """Return the number of fits in a part."""
+        return fits(part, config)
+
+    def known_gaps(self, config: Config) -> list[str]:
+        """Name the baseline if it is not among the levels."""
+        if BASELINE in config.levels:
+            return []
+        return ["the baseline, level 0, which every degradation is measured against, is not among the levels"]
+
+
+def feature_sets(names: Sequence[str], measured: Measured, config: DegradationConfig) -> list[FeatureSet]:
+    """Return the named feature sets of a cohort as it was measured."""
+    forms = measured.time_courses.form_names
+    outcome_features = config.evaluation.outcome_features
+    return build_feature_sets(
+        names,
+        initial=measured.initial,
+        initial_names=measured.input_names,
+        trajectories=measured.time_courses.trajectories(),
+        form_names=forms,
+        selected_forms=select_forms(forms, config.outcome_forms, outcome_features=outcome_features),
+        initial_clean=measured.initial_clean,
+    )
+
+
+def stored_tables(
+    tables: Mapping[str, pl.DataFrame], config: DegradationConfig
+) -> Mapping[str, pl.DataFrame]:
+    """Return those of the tables that the config wants stored."""
+    wanted = {"all": ("samples", "trajectories"), "samples": ("samples",), "nothing": ()}[config.store]
+    return {name: frame for name, frame in tables.items() if name in wanted}
+
+
+def _require(what: str, value: float | str, known: Sequence[float] | Sequence[str]) -> None:
+    if value not in known:
+        raise ExperimentError(
+            f"There is no {what} {value} in this assembly. There are: {', '.join(str(each) for each in known)}."
+        )

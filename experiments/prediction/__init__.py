@@ -1,0 +1,1 @@
+"""Prediction of the response: features, noise, models and their evaluation."""

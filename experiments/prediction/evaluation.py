@@ -1,0 +1,194 @@
+"""Train and test every model on a feature set, repeatedly."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin
+from threadpoolctl import threadpool_limits
+
+from lakebatch.errors import ExperimentError
+
+from .config import EvaluationConfig
+from .feature_sets import FeatureSet
+from .metrics import Scores, score
+from .models import Model
+from .pipeline import Split, draw_split, preprocess, target_regressor
+
+FloatArray = NDArray[np.float64]
+
+RESULT_SCHEMA = pl.Schema(
+    {
+        "level": pl.Float64,
+        "feature_set": pl.String,
+        "model": pl.String,
+        "repeat": pl.Int64,
+        "seed": pl.Int64,
+        "n_train": pl.Int64,
+        "n_test": pl.Int64,
+        "mse": pl.Float64,
+        "r2": pl.Float64,
+        "pearson_r": pl.Float64,
+        "pearson_p": pl.Float64,
+        "fit_seconds": pl.Float64,
+        "n_clipped": pl.Int64,
+        "n_warnings": pl.Int64,
+        "error": pl.String,
+    }
+)
+"""Columns of what `evaluate` returns."""
+
+
+def draw_split_seeds(n_reps: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Return distinct seeds below 2**31, one for each repeat.
+
+    More repeats from the same state begin with the seeds of fewer.
+
+    Parameters
+    ----------
+    n_reps : int >= 0
+    rng : numpy.random.Generator
+
+    Examples
+    --------
+    >>> draw_split_seeds(3, np.random.default_rng(1))[:2] == draw_split_seeds(2, np.random.default_rng(1))
+    True
+    """
+    seeds: dict[int, None] = {}
+    while len(seeds) < n_reps:
+        seeds[int(rng.integers(2**31))] = None
+    return tuple(seeds)
+
+
+def evaluate(
+    feature_set: FeatureSet,
+    target: ArrayLike,
+    config: EvaluationConfig,
+    split_seeds: Sequence[int],
+    *,
+    level: float,
+    n_clipped: int = 0,
+    first_repeat: int = 0,
+) -> pl.DataFrame:
+    """Return the metrics of every model in every repeat.
+
+    A repeat's split depends on its seed and the number of samples alone: the same seeds for several
+    levels, feature sets and models make a paired design. All arithmetic runs on one thread, because the
+    number of threads changes the last bits of a result; but for `fit_seconds`, rows depend on neither
+    the process nor the order that they are computed in.
+
+    Parameters
+    ----------
+    feature_set : FeatureSet
+        Of n_samples samples. Values that are not finite are imputed (NaN) or clipped (infinite).
+    target : float array, shape (n_samples,), a.u.
+    config : EvaluationConfig
+        Its models and test size; the number of repeats is that of `split_seeds`.
+    split_seeds : sequence of int
+        See `draw_split_seeds`.
+    level : float
+        Stands in the rows.
+    n_clipped : int
+        Stands in the rows: how many values were clipped when noise was added.
+    first_repeat : int
+        Number of the first repeat, where `split_seeds` is a later section of all seeds.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns of `RESULT_SCHEMA`, one row for each model and repeat, in the order of models, then repeats.
+        A metric that cannot be computed is null with the reason in ``error``; where a fit or prediction
+        raised, all are, and ``fit_seconds`` is. ``n_warnings`` counts the warnings of fit and prediction.
+
+    Raises
+    ------
+    ExperimentError
+        If the target is not finite, does not fit the features, or has too few samples for a split.
+
+    Examples
+    --------
+    >>> features = FeatureSet("initial", ("initial:R1",), np.arange(10.0)[:, None])
+    >>> config = EvaluationConfig(models=["linear_regression"])
+    >>> evaluate(features, 2 * np.arange(10.0), config, (1, 2), level=0.0)["r2"].round(6).to_list()
+    [1.0, 1.0]
+    """
+    checked = _checked_target(target, feature_set)
+    features = np.ascontiguousarray(feature_set.values, dtype=np.float64)
+    models = config.resolved_models()
+    common = {"level": float(level), "feature_set": feature_set.name, "n_clipped": n_clipped}
+    rows: dict[str, list[dict[str, Any]]] = {model.name: [] for model in models}
+    with threadpool_limits(1):
+        for repeat, seed in enumerate(split_seeds, first_repeat):
+            split = draw_split(features, checked, test_size=config.test_size, seed=seed)
+            for row in _rows_of_split(split, models, seed):
+                rows[row["model"]].append({**common, "repeat": repeat, **row})
+    return pl.DataFrame([row for of_model in rows.values() for row in of_model], schema=RESULT_SCHEMA)
+
+
+def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator[dict[str, Any]]:
+    """Yield what every model adds to the rows of one split."""
+    scalings = {model.standardise_features for model in models}
+    seen = {scaling: preprocess(split, standardise_features=scaling) for scaling in scalings}
+    sizes = {"n_train": len(split.train_target), "n_test": len(split.test_target)}
+    for model in models:
+        outcome = _fit_and_predict(target_regressor(model, seed), seen[model.standardise_features])
+        scores = outcome.scores(split.test_target)
+        seconds = {"fit_seconds": outcome.fit_seconds, "n_warnings": outcome.n_warnings}
+        yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(scores)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What came of one fit: a prediction, or the error that took its place."""
+
+    n_warnings: int
+    prediction: FloatArray | None = None
+    fit_seconds: float | None = None
+    error: str | None = None
+
+    def scores(self, test_target: FloatArray) -> Scores:
+        if self.prediction is None:
+            return Scores(error=self.error)
+        if self.prediction.shape != test_target.shape:
+            return Scores(
+                error=f"predictions have shape {self.prediction.shape}, expected {test_target.shape}"
+            )
+        return score(test_target, self.prediction)
+
+
+def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
+    """Return the prediction of the test split, with warnings counted and not shown."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            started = time.perf_counter()
+            regressor.fit(split.train_features, split.train_target)
+            fit_seconds = time.perf_counter() - started
+            prediction = np.asarray(regressor.predict(split.test_features), dtype=np.float64)
+        except MemoryError:
+            raise  # A matter of the machine: to be computed again, not to be recorded.
+        except Exception as error:  # noqa: BLE001 - whatever a regressor raises is this row's result.
+            return _Outcome(len(caught), error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return _Outcome(len(caught), prediction, fit_seconds)
+
+
+def _checked_target(target: ArrayLike, feature_set: FeatureSet) -> FloatArray:
+    """Return the target as float64, or raise if no model could be trained on it."""
+    checked = np.ascontiguousarray(target, dtype=np.float64)
+    expected = (len(feature_set.values),)
+    if checked.shape != expected:
+        raise ExperimentError(
+            f"The target has shape {checked.shape}, expected {expected} as in feature set "
+            f"{feature_set.name!r}."
+        )
+    n_bad = np.count_nonzero(~np.isfinite(checked))
+    if n_bad:
+        raise ExperimentError(f"{n_bad} of {checked.size} targets are not finite, expected finite targets.")
+    return checked

@@ -1,0 +1,37 @@
+"""A virtual cohort: patients of a signalling network, simulated together."""
+
+from .antimony import to_antimony
+from .cohort import Cohort, generate_cohort
+from .config import (
+    CohortConfig,
+    CohortModelConfig,
+    DrugConfig,
+    NetworkConfig,
+    ParameterConfig,
+    SimulationConfig,
+)
+from .network import NetworkModel, build_network
+from .parameters import distort_parameters, draw_parameters, nominal_values, parameter_names
+from .sbml_config import SbmlConfig, StimulusConfig
+from .simulation import simulate
+
+__all__ = [
+    "Cohort",
+    "CohortConfig",
+    "CohortModelConfig",
+    "DrugConfig",
+    "NetworkConfig",
+    "NetworkModel",
+    "ParameterConfig",
+    "SbmlConfig",
+    "SimulationConfig",
+    "StimulusConfig",
+    "build_network",
+    "distort_parameters",
+    "draw_parameters",
+    "generate_cohort",
+    "nominal_values",
+    "parameter_names",
+    "simulate",
+    "to_antimony",
+]

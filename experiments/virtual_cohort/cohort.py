@@ -1,0 +1,126 @@
+"""A virtual cohort: patients of one network, each with parameters and initial concentrations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import CohortModelConfig
+from .initial_conditions import base_concentration, input_names
+from .network import build_network
+from .sbml_simulator import build_sbml_simulator
+from .simulator import NetworkSimulator, Simulator
+from .time_courses import TimeCourses
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Virtual patients and their clean simulation.
+
+    Attributes
+    ----------
+    simulator : Simulator
+        The model that all patients share, and how it is simulated.
+    parameters : float array, shape (n_samples, n_parameters)
+        One parameter set per patient, columns as in ``simulator.parameter_names``.
+    initial_concentrations : float array, shape (n_samples, n_inputs), a.u.
+        Of the species that vary between patients, columns as in ``simulator.input_names``.
+    time_courses : TimeCourses
+        Under these parameters and initial concentrations.
+    target : float array, shape (n_samples,), a.u.
+        The response: the outcome at the last time point (its active form, in the built-in network).
+    """
+
+    simulator: Simulator
+    parameters: np.ndarray
+    initial_concentrations: np.ndarray
+    time_courses: TimeCourses
+    target: np.ndarray
+
+    def resimulate(
+        self, *, parameters: np.ndarray | None = None, initial_concentrations: np.ndarray | None = None
+    ) -> TimeCourses:
+        """Return the time courses of the patients under other parameters or initial concentrations.
+
+        Parameters
+        ----------
+        parameters : float array, shape (n_samples, n_parameters), optional
+            Instead of the cohort's, e.g. from `distort_parameters`.
+        initial_concentrations : float array, shape (n_samples, n_inputs), a.u., optional
+            Instead of the cohort's; not below 0. The cohort's target stays the clean one.
+
+        Raises
+        ------
+        ExperimentError
+            If the columns are not the cohort's.
+        SimulationError
+            If a patient cannot be integrated.
+        """
+        return self.simulator.simulate(
+            self.parameters if parameters is None else parameters,
+            self.initial_concentrations if initial_concentrations is None else initial_concentrations,
+        )
+
+
+def generate_cohort(config: CohortModelConfig, rng: np.random.Generator) -> Cohort:
+    """Return a cohort: model, parameters, initial concentrations and their clean simulation.
+
+    Parameters
+    ----------
+    config : CohortModelConfig
+        What defines the cohort.
+    rng : numpy.random.Generator
+        Network, parameters and initial concentrations come from three children of it, so that a
+        change of one leaves the others as they were.
+
+    Raises
+    ------
+    ConfigError
+        If a model of one's own cannot be simulated or lacks what the config names.
+    SimulationError
+        If a patient cannot be integrated.
+
+    Examples
+    --------
+    >>> from .config import CohortConfig
+    >>> config = CohortModelConfig(cohort=CohortConfig(n_samples=3))
+    >>> cohort = generate_cohort(config, np.random.default_rng(1))
+    >>> cohort.initial_concentrations.shape, cohort.time_courses.values.shape, cohort.target.shape
+    ((3, 9), (3, 10, 100), (3,))
+    """
+    network_rng, parameter_rng, initial_rng = rng.spawn(3)
+    simulator = build_simulator(config, network_rng)
+    ranges, n_samples = config.parameter_generation, config.cohort.n_samples
+    parameters = simulator.draw_parameters(ranges, n_samples, parameter_rng)
+    inputs = simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
+    courses = simulator.simulate(parameters, inputs)
+    return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]))
+
+
+def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simulator:
+    """Return what a cohort is simulated with: the built-in network, or the model of the key ``sbml``.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws the network's random regulations.
+
+    Raises
+    ------
+    ConfigError
+        If a model of one's own cannot be simulated or lacks what the config names.
+    MissingDependencyError
+        If such a model needs a package that is not installed.
+    """
+    if config.sbml is not None:
+        return build_sbml_simulator(config.sbml, config.simulation)
+    model = build_network(config.spec, config.drugs, rng)
+    names = input_names(model, config.cohort.excluded_layers)
+    return NetworkSimulator(model, config.simulation, names, base_concentration(config.parameter_generation))
+
+
+def check_own_model(config: CohortModelConfig) -> None:
+    """Raise, as `build_simulator` would, if a model of one's own cannot be used; else do nothing."""
+    if config.sbml is not None:
+        build_sbml_simulator(config.sbml, config.simulation)

@@ -1,0 +1,137 @@
+"""A model in SBML or Antimony, compiled by libRoadRunner, and what of it can vary between patients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from xml.etree import ElementTree
+
+from lakebatch.errors import ConfigError, MissingDependencyError
+
+
+@dataclass(frozen=True, eq=False)
+class SbmlModel:
+    """A compiled model.
+
+    Attributes
+    ----------
+    runner : roadrunner.RoadRunner
+        The compiled model and its integrator.
+    form_names : tuple of str
+        The floating species, all of which are simulated.
+    initial_concentrations : mapping of str to float, the model's units
+        Of the species whose initial concentration the model gives as a number; the others follow from
+        rules or other values.
+    parameters : mapping of str to float, the model's units
+        The global parameters that are constant and that the model gives as a number.
+    """
+
+    runner: Any
+    form_names: tuple[str, ...]
+    initial_concentrations: Mapping[str, float]
+    parameters: Mapping[str, float]
+
+
+def load_model(text: str) -> SbmlModel:
+    """Return the compiled model of an SBML or Antimony text.
+
+    The parameters of single reactions become global ones, called ``{reaction}_{parameter}``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no model that can be simulated.
+    MissingDependencyError
+        If libRoadRunner or Antimony is not installed.
+    """
+    roadrunner = import_optional("roadrunner", "libroadrunner")
+    roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
+    sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
+    _require_model(sbml)
+    try:
+        sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
+        return _describe(roadrunner.RoadRunner(sbml), sbml)
+    except RuntimeError as error:
+        raise _unusable(first_sentence(str(error))) from error
+
+
+def import_optional(module: str, package: str) -> Any:
+    """Return a module of the extra ``sbml``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If its package is not installed; the message says what to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"The config key 'sbml' needs the package {package}, which is not installed. "
+            "Install it with: pip install 'lakebatch[sbml]'"
+        ) from error
+
+
+def _to_sbml(text: str) -> str:
+    """Return an Antimony text as SBML."""
+    antimony = import_optional("antimony", "antimony")
+    antimony.clearPreviousLoads()
+    if antimony.loadAntimonyString(text) == -1:
+        raise _unusable(" ".join(antimony.getLastError().split()))
+    return str(antimony.getSBMLString(antimony.getMainModuleName()))
+
+
+def _require_model(sbml: str) -> None:
+    """Raise unless a text is XML with an SBML model; libRoadRunner ends the process where it is not."""
+    try:
+        root = ElementTree.fromstring(sbml.encode())
+    except ElementTree.ParseError as error:
+        raise _unusable(f"it is not well-formed XML ({error})") from error
+    if _tag(root) != "sbml" or "model" not in [_tag(child) for child in root]:
+        raise _unusable("it is XML without an SBML model")
+
+
+def _tag(element: ElementTree.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _unusable(reason: str) -> ConfigError:
+    return ConfigError(
+        f"Config key 'sbml.model' cannot be simulated: {reason.rstrip('.')}. Expected an SBML or Antimony model."
+    )
+
+
+def first_sentence(message: str) -> str:
+    """Return an error of libRoadRunner on one line, without the place in its source.
+
+    >>> first_sentence("CVODE Error: CV_TOO_MUCH_WORK; In virtual double rr::integrate(double)")
+    'CVODE Error: CV_TOO_MUCH_WORK'
+    """
+    return " ".join(re.sub(r"[;,] (In|at) [^;,]*::.*", "", message, flags=re.DOTALL).split()).rstrip(".")
+
+
+def _describe(runner: Any, sbml: str) -> SbmlModel:
+    """Return a model with the nominal values of what can vary."""
+    model = runner.model
+    species = tuple(model.getFloatingSpeciesIds())
+    rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}
+    varying = rules | {*runner.getRateRuleIds(), *_not_constant(sbml)}
+    concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
+    parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
+    return SbmlModel(
+        runner,
+        species,
+        {name: value for name, value in concentrations if name not in rules},
+        {name: value for name, value in parameters if name not in varying},
+    )
+
+
+def _not_constant(sbml: str) -> set[str]:
+    """Return the parameters that the model itself changes."""
+    elements = ElementTree.fromstring(sbml.encode()).iter()
+    parameters = (element for element in elements if _tag(element) == "parameter")
+    return {each.get("id", "") for each in parameters if each.get("constant") in ("false", "0")}

@@ -1,0 +1,233 @@
+"""Simulates patients of a model of one's own with libRoadRunner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lakebatch.errors import ConfigError, ExperimentError, SimulationError
+
+from .config import ParameterConfig, SimulationConfig
+from .ranges import draw_around, draw_latin_hypercube
+from .sbml_config import SbmlConfig, StimulusConfig, model_text
+from .sbml_model import SbmlModel, first_sentence, load_model
+from .simulation import time_points
+from .time_courses import TimeCourses
+
+
+@dataclass(frozen=True, eq=False)
+class SbmlSimulator:
+    """Simulates patients of a model in SBML or Antimony.
+
+    Attributes
+    ----------
+    model : SbmlModel
+        The compiled model that all patients share.
+    span : SimulationConfig
+        Span, grid and tolerances.
+    input_names : tuple of str
+        Species whose initial concentrations vary.
+    input_range : tuple of float, unit 1
+        Lowest and highest factor on an initial concentration.
+    parameter_names : tuple of str
+        Global parameters that vary.
+    stimulus : StimulusConfig, optional
+        The parameter that changes at an onset.
+    """
+
+    model: SbmlModel
+    span: SimulationConfig
+    input_names: tuple[str, ...]
+    input_range: tuple[float, float]
+    parameter_names: tuple[str, ...]
+    stimulus: StimulusConfig | None
+
+    @property
+    def form_names(self) -> tuple[str, ...]:
+        """The floating species of the model."""
+        return self.model.form_names
+
+    def draw_parameters(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw parameter sets: the model's value * U(param_range) * U(param_mul_range), each by itself.
+
+        Returns
+        -------
+        float array, shape (n_samples, n_parameters), the model's units
+            Columns as in ``parameter_names``.
+        """
+        nominal = np.array([self.model.parameters[name] for name in self.parameter_names])
+        return draw_around(nominal, (ranges.param_range, ranges.param_mul_range), n_samples, rng)
+
+    def draw_initial_concentrations(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw initial concentrations: the model's value times a Latin hypercube over `input_range`.
+
+        Returns
+        -------
+        float array, shape (n_samples, n_inputs), the model's units
+            Columns as in ``input_names``.
+        """
+        nominal = np.array([self.model.initial_concentrations[name] for name in self.input_names])
+        return nominal * draw_latin_hypercube(self.input_range, nominal.size, n_samples, rng)
+
+    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+        """Return the time courses of patients.
+
+        Parameters
+        ----------
+        parameters : float array, shape (n_samples, n_parameters), the model's units
+            Columns as in ``parameter_names``.
+        initial_concentrations : float array, shape (n_samples, n_inputs), the model's units
+            Columns as in ``input_names``; not below 0.
+
+        Raises
+        ------
+        ExperimentError
+            If the columns do not fit.
+        SimulationError
+            If a value cannot be simulated, or a patient cannot be integrated; the message names the patient.
+
+        Notes
+        -----
+        Whatever the model derives from a value follows each patient's value. The stimulus is a
+        discontinuity, so the spans before and after its onset are integrated one after the other. A
+        patient's time courses do not depend on who else is simulated. The integrator is CVODE (Hindmarsh
+        et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
+        the local error, and which counts `max_steps` from one time point to the next.
+        """
+        _check_values(parameters, self.parameter_names, "parameters", lowest=-np.inf)
+        _check_values(initial_concentrations, self.input_names, "initial concentrations", lowest=0.0)
+        if len(parameters) != len(initial_concentrations):
+            raise ExperimentError(
+                f"There are {len(parameters)} parameter sets and {len(initial_concentrations)} sets of initial "
+                "concentrations; expected one of each per patient."
+            )
+        courses = np.empty((len(parameters), len(self.form_names), self.span.n_points), np.float32)
+        for patient, values in enumerate(zip(parameters, initial_concentrations, strict=True)):
+            courses[patient] = self._simulate_patient(patient, *values)
+        return TimeCourses(self.form_names, courses)
+
+    def _simulate_patient(self, patient: int, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Return one patient's concentrations; float array, shape (n_forms, n_times)."""
+        self._reset(parameters, inputs)
+        try:
+            values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
+        except RuntimeError as error:
+            raise SimulationError(
+                f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
+                "simulation.max_steps, loosen simulation.relative_tolerance, or check the patient's parameters."
+            ) from error
+        if not np.isfinite(values).all():
+            raise SimulationError(
+                f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
+            )
+        return _without_error_below_zero(values, self.span)
+
+    def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
+        """Put the model at the start of a patient.
+
+        Initial values are set in the compiled model: set through the runner, it would be compiled anew.
+        """
+        model = self.model.runner.model
+        for name, value in zip(self.parameter_names, parameters.tolist(), strict=True):
+            model.setValue(f"init({name})", value)
+        for name, value in zip(self.input_names, inputs.tolist(), strict=True):
+            model.setValue(f"init([{name}])", value)
+        if self.stimulus is not None:
+            model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
+        self.model.runner.resetAll()
+
+    def _segments(self) -> Iterator[tuple[float, float]]:
+        """Yield the spans before and after the onset."""
+        onsets = set() if self.stimulus is None else {self.stimulus.onset}
+        yield from pairwise(sorted({self.span.start, *onsets, self.span.stop}))
+
+    def _integrate(self, begin: float, end: float) -> np.ndarray:
+        """Return the time points of a span that no later one has; float array, shape (n_times, n_forms)."""
+        runner, times = self.model.runner, time_points(self.span)
+        if self.stimulus is not None and self.stimulus.onset <= begin:
+            runner.model.setValue(self.stimulus.parameter, self.stimulus.after)
+        inside = times[(times >= begin) & ((times < end) | (end == self.span.stop))]
+        points = np.union1d(inside, [begin, end])
+        return np.array(runner.simulate(times=points.tolist()))[np.isin(points, inside)]
+
+
+def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimulator:
+    """Return the simulator of a config: its model is compiled, and its names are checked.
+
+    Raises
+    ------
+    ConfigError
+        If the model cannot be simulated or lacks what the config names.
+    MissingDependencyError
+        If libRoadRunner or Antimony is not installed.
+    """
+    model = load_model(model_text(config.model))
+    _require("outcome", [config.outcome], model.form_names, "a species of the model")
+    _require("inputs", config.inputs or (), model.initial_concentrations, "species with an initial value")
+    _require("parameters", config.parameters or (), model.parameters, "constant parameters of the model")
+    stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
+    _require("stimulus.parameter", stimulus, model.parameters, "a constant parameter of the model")
+    _prepare(model, span)
+    names = _input_names(config, model), _parameter_names(config, model, stimulus)
+    return SbmlSimulator(model, span, names[0], config.input_range, names[1], config.stimulus)
+
+
+def _prepare(model: SbmlModel, span: SimulationConfig) -> None:
+    """Set what is simulated, and how accurately."""
+    model.runner.timeCourseSelections = [f"[{name}]" for name in model.form_names]
+    integrator = model.runner.integrator
+    integrator.relative_tolerance = span.relative_tolerance
+    integrator.absolute_tolerance = span.absolute_tolerance
+    integrator.maximum_num_steps = span.max_steps
+
+
+def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
+    if config.inputs is not None:
+        return config.inputs
+    starting = (name for name, value in model.initial_concentrations.items() if value > 0)
+    names = tuple(name for name in starting if name != config.outcome)
+    if not names:
+        raise ConfigError("Config key 'sbml.inputs' is not set, and no species of the model starts above 0.")
+    return names
+
+
+def _parameter_names(config: SbmlConfig, model: SbmlModel, stimulus: Sequence[str]) -> tuple[str, ...]:
+    if config.parameters is not None:
+        return config.parameters
+    return tuple(name for name in model.parameters if name not in stimulus)
+
+
+def _require(key: str, names: Sequence[str], known: Collection[str], expected: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"Config key 'sbml.{key}' has {name!r}. Expected {expected}: {', '.join(known) or 'none'}."
+            )
+
+
+def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest: float) -> None:
+    """Raise unless there is one column a name, and every value can be simulated."""
+    if np.ndim(values) != 2 or np.shape(values)[1] != len(names):
+        raise ExperimentError(
+            f"The {what} have shape {np.shape(values)}; expected (n_samples, {len(names)})."
+        )
+    invalid = np.argwhere(~(np.isfinite(values) & (values >= lowest)))
+    if invalid.size:
+        patient, column = invalid[0]
+        raise SimulationError(
+            f"Patient {patient} has {names[column]} = {values[patient, column]}; expected a finite number"
+            f"{' that is not negative' if lowest == 0 else ''}."
+        )
+
+
+def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:
+    """Return values with 0 for those that the error of the integration can have made negative."""
+    error = span.absolute_tolerance + span.relative_tolerance * np.abs(values).max()
+    return np.where((values < 0) & (values >= -error), 0.0, values)

@@ -1,0 +1,184 @@
+"""Simulate every patient of a cohort together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lakebatch.errors import SimulationError
+
+from .config import DrugConfig, SimulationConfig
+from .network import NetworkModel
+from .parameters import kinetic_parameters
+from .tables import build_tables
+
+
+@dataclass(frozen=True)
+class SimulationCost:
+    """What a simulation took, patient by patient.
+
+    Attributes
+    ----------
+    n_steps : int array, shape (n_samples,)
+        Steps of the integrator, rejected ones included.
+    n_evaluations : int array, shape (n_samples,)
+        Evaluations of the right-hand side; every eighth comes with the Jacobian.
+    """
+
+    n_steps: np.ndarray
+    n_evaluations: np.ndarray
+
+
+def time_points(config: SimulationConfig) -> np.ndarray:
+    """Return the even time grid, first and last point included.
+
+    Returns
+    -------
+    float array, shape (n_points,), a.u. of time
+
+    Examples
+    --------
+    >>> time_points(SimulationConfig(n_points=3))
+    array([   0.,  500., 1000.])
+    """
+    return np.linspace(config.start, config.stop, config.n_points)
+
+
+def simulate(
+    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
+) -> np.ndarray:
+    """Simulate every patient from the start to the stop.
+
+    Parameters
+    ----------
+    model : NetworkModel
+        The network; each of its drugs must start within the span.
+    parameters : float array, shape (n_samples, n_parameters)
+        One parameter set per patient, columns as in `kinetic_parameters`; Km above 0, the rest not below.
+    initial_concentrations : float array, shape (n_samples, n_species), a.u.
+        Inactive concentrations at the start, columns as in ``model.species``; nothing is active.
+    config : SimulationConfig
+        Span, grid, tolerances.
+
+    Returns
+    -------
+    float array, shape (n_samples, n_forms, n_times), a.u.
+        Forms as in ``model.form_names``; between 0 and the total of the species.
+
+    Raises
+    ------
+    SimulationError
+        If an array does not fit, a value cannot be simulated, or an integration fails; the message
+        names the first patient that is concerned.
+
+    Notes
+    -----
+    X + Xa = total holds by construction: only Xa is integrated. A drug's onset is a discontinuity, so
+    the spans between onsets are integrated one after the other. The method is described in `kernel`.
+    A patient's trajectory does not depend on who else is simulated.
+
+    Examples
+    --------
+    >>> from .config import NetworkConfig
+    >>> from .network import build_network
+    >>> from .parameters import nominal_values
+    >>> model = build_network(NetworkConfig(), [DrugConfig()], np.random.default_rng(1))
+    >>> patient = np.full((1, 10), 600.0)
+    >>> simulate(model, nominal_values(model)[np.newaxis], patient, SimulationConfig()).shape
+    (1, 20, 100)
+    """
+    return simulate_with_cost(model, parameters, initial_concentrations, config)[0]
+
+
+def simulate_with_cost(
+    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
+) -> tuple[np.ndarray, SimulationCost]:
+    """Simulate every patient; return the trajectories of `simulate` and what they took."""
+    from . import kernel  # numba is slow to import, and only a simulation needs it
+
+    parameters, initial = _checked(model, parameters, initial_concentrations)
+    tables, times = build_tables(model), time_points(config)
+    trajectories = np.empty((len(initial), len(model.form_names), times.size))
+    report = (np.zeros(len(initial), np.int64), np.zeros(len(initial), np.int64), np.zeros(len(initial)))
+    kernel.integrate(
+        (parameters, initial, *_segments(model.drugs, config), times),
+        (tables.constant_columns, tables.rate_columns, tables.drug_edges),
+        (tables.edges, tables.first_edge, tables.factor_program, tables.solve_program),
+        (config.relative_tolerance, config.absolute_tolerance),
+        config.max_steps,
+        kernel.make_workspace(len(model.species), tables.constant_columns.size, tables.n_entries),
+        report,
+        trajectories,
+    )
+    n_steps, outcomes, reached = report
+    if np.any(outcomes != kernel.DONE):
+        _raise_failure(outcomes, outcomes == kernel.STEP_LIMIT, reached, config)
+    return trajectories, SimulationCost(n_steps, n_steps * kernel.EVALUATIONS_PER_STEP)
+
+
+def _segments(drugs: Sequence[DrugConfig], config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of the spans between onsets, and every drug's concentration in each."""
+    for drug in drugs:
+        if not config.start <= drug.start < config.stop:
+            raise SimulationError(
+                f"Drug {drug.name} starts at {drug.start:g}; expected a time from {config.start:g} "
+                f"to before {config.stop:g}, the simulated span."
+            )
+    bounds = sorted({config.start, config.stop, *(drug.start for drug in drugs)})
+    doses = [[drug.dose if drug.start <= begin else 0.0 for drug in drugs] for begin in bounds[:-1]]
+    return np.array(bounds, dtype=float), np.array(doses, dtype=float).reshape(len(bounds) - 1, len(drugs))
+
+
+def _checked(
+    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both arrays as the kernel takes them, or raise where one cannot be simulated."""
+    expected = kinetic_parameters(model)
+    parameters = _prepared(parameters, "Parameters", len(expected))
+    initial = _prepared(initial_concentrations, "Initial concentrations", len(model.species))
+    if len(parameters) != len(initial):
+        raise SimulationError(
+            f"There are {len(parameters)} parameter sets and {len(initial)} sets of initial "
+            "concentrations; expected one of each per patient."
+        )
+    constants = np.array([parameter.kind == "Km" for parameter in expected])
+    valid = np.isfinite(parameters) & np.where(constants, parameters > 0, parameters >= 0)
+    _refuse_invalid(valid, parameters, [parameter.name for parameter in expected])
+    _refuse_invalid(np.isfinite(initial) & (initial >= 0), initial, model.species)
+    return parameters, initial
+
+
+def _prepared(values: np.ndarray, what: str, n_columns: int) -> np.ndarray:
+    """Return values as a writable C-ordered float array, the one type the kernel is compiled for."""
+    if np.ndim(values) != 2 or np.shape(values)[1] != n_columns:
+        raise SimulationError(
+            f"{what} have shape {np.shape(values)}; expected (n_samples, {n_columns}) for this network."
+        )
+    return np.require(values, dtype=float, requirements=["C", "W", "A"])
+
+
+def _refuse_invalid(valid: np.ndarray, values: np.ndarray, names: Sequence[str]) -> None:
+    """Raise for the first value that cannot be simulated."""
+    if valid.all():
+        return
+    patient, column = np.argwhere(~valid)[0]
+    raise SimulationError(
+        f"Patient {patient} has {names[column]} = {values[patient, column]}; expected a finite number "
+        "that is not negative (Km: above 0)."
+    )
+
+
+def _raise_failure(
+    outcomes: np.ndarray, limited: np.ndarray, reached: np.ndarray, config: SimulationConfig
+) -> None:
+    """Raise for the first patient whose integration failed."""
+    failed = np.flatnonzero(outcomes)
+    first = failed[0]
+    reason = f"it took {config.max_steps} steps" if limited[first] else "its step size vanished"
+    raise SimulationError(
+        f"Patient {first} could not be integrated past time {reached[first]:.6g}: {reason} "
+        f"({len(failed)} of {len(outcomes)} patients failed). Raise simulation.max_steps, loosen "
+        "simulation.relative_tolerance, or check the patient's parameters."
+    )

@@ -1,0 +1,118 @@
+"""What a cohort's patients are simulated with: the built-in network, or a model that plays its part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .config import ParameterConfig, SimulationConfig
+from .initial_conditions import complete_concentrations, draw_initial_concentrations
+from .network import NetworkModel, active_form
+from .parameters import draw_parameters, parameter_names
+from .simulation import simulate, time_points
+from .time_courses import TimeCourses
+
+
+class Simulator(Protocol):
+    """Simulates patients from what varies between them."""
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Species whose initial concentrations vary."""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Parameters that vary."""
+
+    @property
+    def form_names(self) -> tuple[str, ...]:
+        """Forms that are simulated, in the order of `TimeCourses.trajectories`."""
+
+    def draw_parameters(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return parameter sets; float array, shape (n_samples, n_parameters)."""
+
+    def draw_initial_concentrations(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return initial concentrations; float array, shape (n_samples, n_inputs)."""
+
+    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+        """Return the time courses of patients; one row of parameters and initial concentrations each."""
+
+
+@dataclass(frozen=True)
+class NetworkSimulator:
+    """Simulates patients of the built-in network.
+
+    Attributes
+    ----------
+    model : NetworkModel
+        The network that all patients share.
+    config : SimulationConfig
+        Span, grid and tolerances.
+    input_names : tuple of str
+        Species whose initial concentrations vary.
+    base_concentration : float, a.u.
+        Initial concentration of every other species.
+    """
+
+    model: NetworkModel
+    config: SimulationConfig
+    input_names: tuple[str, ...]
+    base_concentration: float
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The kinetic parameters, all of which vary."""
+        return parameter_names(self.model)
+
+    @property
+    def form_names(self) -> tuple[str, ...]:
+        """Every X, then every Xa."""
+        return self.model.form_names
+
+    @property
+    def times(self) -> np.ndarray:
+        """Time points; float array, shape (n_times,), a.u. of time."""
+        return time_points(self.config)
+
+    def draw_parameters(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw parameter sets; float array, shape (n_samples, n_parameters), columns as `parameter_names`."""
+        return draw_parameters(self.model, ranges, n_samples, rng)
+
+    def draw_initial_concentrations(
+        self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw initial concentrations; float array, shape (n_samples, n_inputs), a.u."""
+        return draw_initial_concentrations(len(self.input_names), ranges, n_samples, rng)
+
+    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+        """Return the time courses of patients.
+
+        Parameters
+        ----------
+        parameters : float array, shape (n_samples, n_parameters)
+            Columns as in ``parameter_names``.
+        initial_concentrations : float array, shape (n_samples, n_inputs), a.u.
+            Columns as in ``input_names``; not below 0.
+
+        Raises
+        ------
+        ExperimentError
+            If the columns do not fit.
+        SimulationError
+            If a patient cannot be integrated.
+        """
+        totals = complete_concentrations(
+            self.model, initial_concentrations, self.input_names, self.base_concentration
+        )
+        trajectories = simulate(self.model, parameters, totals, self.config)
+        species = self.model.species
+        active = trajectories[:, len(species) :].astype(np.float32)
+        return TimeCourses(tuple(active_form(name) for name in species), active, species, totals)

@@ -1,0 +1,41 @@
+"""Batch experiments as ACID commits into Delta tables, so that re-assembly is a read.
+
+>>> import lakebatch
+>>> lakebatch.open_lake("no-such-lake").experiments()
+[]
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lakebatch.lake import Lake as Lake
+    from lakebatch.lake import open_lake as open_lake
+    from lakebatch.runner import resume as resume
+    from lakebatch.runner import run as run
+    from lakebatch.stored import StoredExperiment as StoredExperiment
+
+__version__ = "0.1.0"
+
+HOME = {
+    "Lake": "lakebatch.lake",
+    "StoredExperiment": "lakebatch.stored",
+    "open_lake": "lakebatch.lake",
+    "resume": "lakebatch.runner",
+    "run": "lakebatch.runner",
+}
+"""The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
+
+__all__ = ["Lake", "StoredExperiment", "__version__", "open_lake", "resume", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module 'lakebatch' has no attribute {name!r}")
+    return getattr(import_module(HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,225 @@
+"""The life of an assembly: started, completed, failed, discarded; kept as append-only events."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import polars as pl
+
+from lakebatch import process
+from lakebatch.delta import Table
+from lakebatch.errors import AssemblyError, UnknownNameError
+from lakebatch.ids import assembly_id as new_assembly_id
+from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
+from lakebatch.schema import conform
+
+Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
+NOTHING_TO_RESUME = (
+    "Nothing to resume: no assembly is interrupted or failed. One that another machine left unfinished can be "
+    "resumed by its id; see: lakebatch status"
+)
+RUN_NUMBER = "lakebatch.run_number"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an assembly is to compute, and with what: everything its record says from the start."""
+
+    config: Mapping[str, Any]
+    parts: tuple[str, ...]
+    base_seed: int
+    pinned_seed: int | None
+    known_gaps: tuple[str, ...]
+    code_version: str
+    environment: Mapping[str, Any]
+
+    def seed(self, run_number: int) -> int:
+        """Return the seed of the assembly with this running number."""
+        return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """An assembly as its latest event describes it; the fields are the columns of ``assemblies``."""
+
+    assembly_id: str
+    run_number: int
+    event: int
+    status: Status
+    at: datetime
+    config: str
+    config_hash: str
+    seed: int
+    parts_planned: int
+    parts_done: int
+    parts: tuple[str, ...]
+    known_gaps: tuple[str, ...]
+    rows: int
+    results_version: int
+    error: str | None
+    code_version: str
+    environment: str
+    host: str
+    pid: int | None
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The config, as a tree."""
+        return dict(json.loads(self.config))
+
+    def is_worked_on(self) -> bool:
+        """Whether a process is known, or on another machine has to be assumed, to work on the assembly."""
+        if self.status != "started" or self.pid is None:
+            return False
+        if self.host != process.host():
+            return True
+        return process.is_alive(self.pid, json.loads(self.environment).get("process_started"))
+
+    @property
+    def state(self) -> str:
+        """The status, with `interrupted` for an assembly that was started and that nobody works on."""
+        return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
+
+
+class AssemblyLog:
+    """The events of one experiment's assemblies, in the table ``assemblies``."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def start(self, plan: Plan, results_version: int) -> Assembly:
+        """Begin an assembly: take the next running number, by a commit that only one can win."""
+        attempts: list[Assembly] = []
+
+        def event_after(last: int) -> pl.DataFrame | None:
+            if attempts and self._has(attempts[-1]):
+                return None
+            attempts.append(_first_event(plan, last + 1, results_version))
+            return self._frame(attempts[-1])
+
+        self.table.append_once(RUN_NUMBER, event_after, {"lakebatch.event": "started"})
+        return attempts[-1]
+
+    def record(self, assembly: Assembly, status: Status, **changes: Any) -> Assembly:
+        """Append an event; an assembly that is completed meanwhile stays completed.
+
+        Returns
+        -------
+        Assembly
+            The assembly as it stands afterwards.
+        """
+        recorded: list[Assembly] = []
+
+        def event_after(last: int) -> pl.DataFrame | None:
+            latest = self.get(assembly.assembly_id)
+            if latest.status == "completed" or (recorded and recorded[-1] == latest):
+                recorded.append(latest)
+                return None
+            recorded.append(_next_event(assembly, status, last + 1, changes))
+            return self._frame(recorded[-1])
+
+        metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
+        self.table.append_once(assembly.assembly_id, event_after, metadata)
+        return recorded[-1]
+
+    def get(self, assembly_id: str) -> Assembly:
+        """Return an assembly as it stands now.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such assembly.
+        """
+        check_assembly_id(assembly_id)
+        rows = self.events().filter(pl.col("assembly_id") == assembly_id).sort("event")
+        if rows.is_empty():
+            raise UnknownNameError(f"There is no assembly {assembly_id}. List them with: lakebatch status")
+        return from_row(rows.row(-1, named=True))
+
+    def events(self, version: int | None = None) -> pl.DataFrame:
+        """Return every event at a version of the table, ordered by assembly and event."""
+        return self.table.at(version).scan().collect().sort("run_number", "event")
+
+    def _has(self, assembly: Assembly) -> bool:
+        try:
+            return self.get(assembly.assembly_id) == assembly
+        except UnknownNameError:
+            return False
+
+    def _frame(self, assembly: Assembly) -> pl.DataFrame:
+        row = {column.name: getattr(assembly, column.name) for column in self.table.schema.columns}
+        return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
+
+
+def latest(events: pl.DataFrame) -> list[Assembly]:
+    """Return each assembly as its last event describes it, in the order of their running numbers."""
+    last = events.sort("run_number", "event").unique("assembly_id", keep="last", maintain_order=True)
+    return [from_row(row) for row in last.iter_rows(named=True)]
+
+
+def from_row(row: Mapping[str, Any]) -> Assembly:
+    """Return the assembly that a row of the table describes."""
+    lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
+    return Assembly(**{**row, **lists})
+
+
+def choose_resumable(assemblies: list[Assembly]) -> Assembly:
+    """Return the newest assembly that was interrupted or failed.
+
+    Raises
+    ------
+    AssemblyError
+        If there is none.
+    """
+    for assembly in reversed(assemblies):
+        if is_resumable(assembly):
+            return assembly
+    raise AssemblyError(NOTHING_TO_RESUME)
+
+
+def is_resumable(assembly: Assembly) -> bool:
+    """Whether the assembly was interrupted or failed."""
+    return assembly.state in ("interrupted", "failed")
+
+
+def now() -> datetime:
+    """Return the moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
+    at = now()
+    config = canonical_json(plan.config)
+    return Assembly(
+        assembly_id=new_assembly_id(at, run_number),
+        run_number=run_number,
+        event=0,
+        status="started",
+        at=at,
+        config=config,
+        config_hash=content_hash(config),
+        seed=plan.seed(run_number),
+        parts_planned=len(plan.parts),
+        parts_done=0,
+        parts=plan.parts,
+        known_gaps=plan.known_gaps,
+        rows=0,
+        results_version=results_version,
+        error=None,
+        code_version=plan.code_version,
+        environment=canonical_json(plan.environment),
+        host=process.host(),
+        pid=os.getpid(),
+    )
+
+
+def _next_event(assembly: Assembly, status: Status, event: int, changes: Mapping[str, Any]) -> Assembly:
+    fields = {name: getattr(assembly, name) for name in Assembly.__dataclass_fields__}
+    fields |= {"error": None, "pid": None, "host": process.host()} | dict(changes)
+    return Assembly(**(fields | {"status": status, "event": event, "at": now()}))

@@ -1,0 +1,161 @@
+"""Computes what an assembly still lacks and commits it, part by part."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from lakebatch import executor
+from lakebatch.assembly import Assembly, now
+from lakebatch.counters import Counters
+from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
+from lakebatch.experiment import ConfigModel, Part
+from lakebatch.parts import PartWriter, Rows, committed_parts
+from lakebatch.progress import Progress, Work
+from lakebatch.registry import AnyExperiment, Source
+from lakebatch.spool import count_rows
+from lakebatch.stored import StoredExperiment
+from lakebatch.worker import Job, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An assembly with everything that is needed to work on it."""
+
+    stored: StoredExperiment
+    source: Source
+    experiment: AnyExperiment
+    config: ConfigModel
+    parts: tuple[Part, ...]
+    assembly: Assembly
+
+
+class AssemblyRun:
+    """One process's work on one assembly: it is the only writer."""
+
+    def __init__(self, subject: Subject, jobs: int, progress: Progress) -> None:
+        self.subject = subject
+        self.jobs = jobs
+        self.progress = progress
+        self.failures: dict[str, str] = {}
+        self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
+        self._marker = self._writers[subject.experiment.tables[-1]]
+
+    def carry_out(self) -> Assembly:
+        """Compute and commit every pending part, and return the assembly as it ended.
+
+        Raises
+        ------
+        RunInterrupted
+            If it was stopped on request.
+        """
+        done = self._marker.committed()
+        pending = [part for part in self.subject.parts if part.key not in done]
+        try:
+            with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
+                self._compute(pending, Path(folder), len(done))
+        except KeyboardInterrupt as interrupt:
+            raise self._interrupted() from interrupt
+        except Exception:
+            self._let_go()
+            raise
+        finally:
+            self.progress.ended()
+        return self._conclude()
+
+    def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
+        subject = self.subject
+        job = Job(
+            subject.assembly.assembly_id,
+            subject.source,
+            subject.assembly.settings,
+            subject.assembly.seed,
+            scratch,
+        )
+        amount = sum(subject.experiment.work(part, subject.config) for part in pending)
+        with Counters.create(scratch, len(pending)) as counters:
+            self.progress.started(subject.assembly, done, Work(amount, subject.experiment.unit), counters)
+            for outcome in executor.execute(job, pending, self.jobs):
+                self._take(outcome)
+
+    def _take(self, outcome: Outcome) -> None:
+        """Commit the rows of a part, or note why there are none."""
+        if outcome.error is None:
+            outcome = self._commit(outcome)
+        if outcome.error is not None:
+            logger.debug("part %s failed:\n%s", outcome.part.key, outcome.trace)
+            self.failures[outcome.part.key] = outcome.error
+            self.progress.part_failed(outcome)
+
+    def _commit(self, outcome: Outcome) -> Outcome:
+        """Append the rows table by table, the marker last; rows that break the contract fail the part."""
+        at = now()
+        try:
+            self._check_tables(outcome)
+            for name, writer in self._writers.items():
+                if name in outcome.tables:
+                    writer.append(outcome.part.key, outcome.tables[name], at)
+        except (SchemaError, ExperimentError) as error:
+            return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
+        self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
+        return outcome
+
+    def _check_tables(self, outcome: Outcome) -> None:
+        declared = ", ".join(self._writers)
+        unknown = sorted(set(outcome.tables) - set(self._writers))
+        if unknown:
+            raise ExperimentError(f"run() returned rows for {', '.join(unknown)}. Its tables are {declared}.")
+        marker = self._marker.table.schema.table
+        if not _height(outcome.tables.get(marker, pl.DataFrame())):
+            raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
+
+    def _interrupted(self) -> RunInterrupted:
+        ended = self._record("started")
+        return RunInterrupted(
+            f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
+            f"Continue with: lakebatch resume {self.subject.stored.name} {ended.assembly_id}"
+        )
+
+    def _let_go(self) -> None:
+        """Say, if the lake still hears it, that this process no longer works on the assembly."""
+        try:
+            self._record("started")
+        except LakebatchError as error:
+            logger.warning("Could not record the interruption: %s", error)
+
+    def _conclude(self) -> Assembly:
+        missing = [part.key for part in self.subject.parts if part.key not in self._marker.committed()]
+        return self._record("failed" if missing else "completed")
+
+    def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:
+        """Record how far the assembly is, with the version of the table that says so."""
+        assembly_id = self.subject.assembly.assembly_id
+        table = self._marker.table.at()
+        return self.subject.stored.log.record(
+            self.subject.assembly,
+            status,
+            parts_done=len(committed_parts(table.scan(), assembly_id)),
+            rows=table.rows_by_assembly().get(assembly_id, 0),
+            results_version=table.number,
+            error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,
+        )
+
+
+def _writer(subject: Subject, table: str) -> PartWriter:
+    metadata = {
+        "lakebatch.experiment": subject.stored.folder,
+        "lakebatch.config_hash": subject.assembly.config_hash,
+        "lakebatch.code_version": subject.assembly.code_version,
+    }
+    return PartWriter(subject.stored.table(table), subject.assembly.assembly_id, metadata)
+
+
+def _height(rows: Rows) -> int:
+    return rows.height if isinstance(rows, pl.DataFrame) else count_rows(rows)

@@ -1,0 +1,92 @@
+"""The group of commands: options for all of them, errors as one line, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import warnings
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+import lakebatch
+from lakebatch.cli import authoring, reading, running
+from lakebatch.cli.options import program
+from lakebatch.errors import (
+    ConfigError,
+    LakebatchError,
+    NameClashError,
+    QueryError,
+    RunInterrupted,
+    UnknownNameError,
+)
+
+ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
+USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
+
+
+class Commands(click.Group):
+    """A group that turns what lakebatch raises on purpose into one line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except RunInterrupted as interrupt:
+            _end(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
+        except KeyboardInterrupt:
+            _end("Interrupted.", INTERRUPTED)
+        except LakebatchError as error:
+            _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: lakebatch run response-noise",
+)
+@click.option(
+    "--lake",
+    metavar="URI",
+    envvar="LAKEBATCH_LAKE",
+    show_envvar=True,
+    help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
+)
+@click.option("-v", "--verbose", count=True, help="Say what is done; twice for more.")
+@click.version_option(lakebatch.__version__, prog_name="lakebatch")
+@click.pass_context
+def main(context: click.Context, lake: str | None, verbose: int) -> None:
+    """Run batch experiments as ACID commits into Delta tables, and read every past state of them."""
+    context.obj = lake
+    logging.basicConfig(
+        stream=sys.stderr,
+        format="%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s",
+        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)],
+    )
+    if verbose < 2:
+        for noisy in ("botocore", "boto3", "urllib3", "numba"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+    warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+for command in (*running.COMMANDS, *reading.COMMANDS, *authoring.COMMANDS):
+    main.add_command(command)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as after Ctrl-C: the state is recorded and the run can be resumed."""
+    raise KeyboardInterrupt

@@ -1,0 +1,152 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakebatch.lake import Lake
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FORMATS = ("table", "csv", "json", "ndjson", "markdown")
+STATUSES = ("started", "completed", "failed", "discarded")
+MOST_ROWS = 200
+
+
+def version_options(function: Function) -> Function:
+    """Add ``--version`` and ``--as-of``."""
+    function = click.option(
+        "--as-of",
+        metavar="TIME",
+        help="State at a time: '2026-11-20', '2026-11-20 12:00' (local time), or with an offset or Z.",
+    )(function)
+    return click.option(
+        "--version", type=int, metavar="N", help="State at a version, see: lakebatch history"
+    )(function)
+
+
+def format_option(function: Function) -> Function:
+    """Add ``--format``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )(function)
+
+
+def include_options(function: Function) -> Function:
+    """Add ``--include`` and ``--on-gap``."""
+    function = click.option(
+        "--on-gap",
+        type=click.Choice(["warn", "refuse", "ignore"]),
+        default="warn",
+        show_default=True,
+        help="What to do when an assembly, a planned part or the baseline is missing.",
+    )(function)
+    return click.option(
+        "--include",
+        type=click.Choice(STATUSES),
+        multiple=True,
+        default=["completed"],
+        show_default=True,
+        help="Assemblies to read, by status; can be repeated.",
+    )(function)
+
+
+def output_option(function: Function) -> Function:
+    """Add ``-o``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="FILE.parquet, .csv or .arrow.",
+    )(function)
+
+
+def preset_option(function: Function) -> Function:
+    """Add ``--preset``."""
+    return click.option("--preset", default="guide", show_default=True, help="Set of values to start from.")(
+        function
+    )
+
+
+def config_option(function: Function) -> Function:
+    """Add ``--config``."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="TOML, YAML or JSON over the preset.",
+    )(function)
+
+
+def settings_option(function: Function) -> Function:
+    """Add ``--set``."""
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="One key over all else, e.g. cohort.n_samples=200; can be repeated.",
+    )(function)
+
+
+def jobs_option(function: Function) -> Function:
+    """Add ``--jobs``."""
+    return click.option(
+        "--jobs", type=int, metavar="N", help="Worker processes.  [default: one per processor]"
+    )(function)
+
+
+def open_lake(context: click.Context) -> Lake:
+    """Return the lake that the group's option names."""
+    from lakebatch.lake import open_lake as open_
+
+    return open_(context.obj)
+
+
+def program(context: click.Context) -> str:
+    """Return how this program has to be called so that it opens the same lake."""
+    source = context.find_root().get_parameter_source("lake")
+    given = source is click.core.ParameterSource.COMMANDLINE
+    return f"lakebatch --lake {shlex.quote(str(context.obj))}" if given else "lakebatch"
+
+
+def check_output(output: Path | None) -> None:
+    """Refuse a file name that says no known form, before anything is read."""
+    if output is not None:
+        from lakebatch.output import check_name
+
+        check_name(output)
+
+
+def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
+    """Write a frame to a file if one is named, else print it."""
+    if output is None:
+        show(frame, form)
+        return
+    from lakebatch.output import write
+
+    write(frame, output)
+    click.echo(f"{frame.height} rows, {frame.width} columns in {output}", err=True)
+
+
+def show(frame: pl.DataFrame, form: Any) -> None:
+    """Print a frame to standard output; on a terminal a long table is cut, and says so."""
+    from lakebatch.render import render
+
+    click.echo(render(frame, form, most=MOST_ROWS if form == "table" and sys.stdout.isatty() else None))

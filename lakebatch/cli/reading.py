@@ -1,0 +1,254 @@
+"""The commands that read: status, list, reassemble, history, sql, queries, config."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli.options import (
+    check_output,
+    config_option,
+    deliver,
+    format_option,
+    include_options,
+    open_lake,
+    output_option,
+    preset_option,
+    settings_option,
+    show,
+    version_options,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakebatch.stored import StoredExperiment
+
+STATUS_COLUMNS = (
+    "assembly_id",
+    "status",
+    "parts_done",
+    "parts_planned",
+    "rows",
+    "started_at",
+    "changed_at",
+    "error",
+)
+
+
+@click.command(epilog="Example: lakebatch status response-noise")
+@click.argument("name", required=False)
+@click.argument("assembly", required=False)
+@format_option
+@click.pass_context
+def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
+    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY."""
+    import polars as pl
+
+    lake = open_lake(context)
+    stored = [lake[name]] if name else lake.experiments()
+    if not stored:
+        click.echo(
+            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise",
+            err=True,
+        )
+        return
+    if assembly:
+        show(_details(stored[0], assembly), form)
+        return
+    frames = [
+        each.assemblies().select(pl.lit(each.name).alias("experiment"), *STATUS_COLUMNS) for each in stored
+    ]
+    table = pl.concat(frames)
+    show(_brief(table) if form == "table" else table, form)
+
+
+@click.command("list", epilog="Example: lakebatch list")
+@format_option
+@click.pass_context
+def list_(context: click.Context, form: str) -> None:
+    """List the experiments that can be run, and what the lake has of each."""
+    import polars as pl
+
+    from lakebatch import registry
+
+    stored = {each.name: each for each in open_lake(context)}
+    origins = {name: source.origin for name, source in registry.find().items()}
+    names = sorted(origins.keys() | stored.keys())
+    show(pl.DataFrame([_listed(name, origins.get(name), stored.get(name)) for name in names]), form)
+
+
+@click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
+@click.argument("name")
+@version_options
+@include_options
+@output_option
+@format_option
+@click.pass_context
+def reassemble(
+    context: click.Context,
+    name: str,
+    version: int | None,
+    as_of: str | None,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    output: Path | None,
+    form: str,
+) -> None:
+    """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
+    check_output(output)
+    frame = open_lake(context)[name].reassemble(version=version, as_of=as_of, include=include, on_gap=on_gap)
+    deliver(frame, output, form)
+
+
+@click.command(
+    epilog="Example: lakebatch dataset response-noise 20261123_142230_run001 --level 0.1 --features dynamic -o x.csv"
+)
+@click.argument("name")
+@click.argument("assembly")
+@click.option("--level", type=float, required=True, metavar="L", help="Level of the perturbation.")
+@click.option("--features", required=True, metavar="SET", help="Name of the feature set, e.g. dynamic.")
+@output_option
+@format_option
+@click.pass_context
+def dataset(
+    context: click.Context,
+    name: str,
+    assembly: str,
+    level: float,
+    features: str,
+    output: Path | None,
+    form: str,
+) -> None:
+    """Give back what models were trained on in one ASSEMBLY: the features, and the target as last column."""
+    check_output(output)
+    stored = open_lake(context)[name]
+    columns, target = stored.dataset(assembly, level=level, feature_set=features)
+    deliver(columns.with_columns(target), output, form)
+
+
+@click.command(epilog="Example: lakebatch history response-noise")
+@click.argument("name")
+@format_option
+@click.pass_context
+def history(context: click.Context, name: str, form: str) -> None:
+    """Show what happened to experiment NAME, oldest first, with the versions to read it at."""
+    show(open_lake(context)[name].history(), form)
+
+
+@click.command(
+    epilog='Example: lakebatch sql "SELECT level, avg(r2) FROM response_noise.results GROUP BY level"'
+)
+@click.argument("text", metavar="[SQL]", required=False)
+@click.option("--query", "query_name", metavar="NAME", help="A named query, see: lakebatch queries")
+@click.option(
+    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
+)
+@version_options
+@include_options
+@format_option
+@click.pass_context
+def sql(
+    context: click.Context,
+    text: str | None,
+    query_name: str | None,
+    parameters: tuple[str, ...],
+    version: int | None,
+    as_of: str | None,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    form: str,
+) -> None:
+    """Answer one SQL query over the lake with DuckDB; without SQL, read it from standard input.
+
+    Each experiment is a schema with the views results, assemblies and events; lake.results and
+    lake.assemblies hold those of all experiments.
+    """
+    from lakebatch import named_queries
+
+    if text and query_name:
+        raise click.UsageError("Both SQL and --query were given. Expected one of them.")
+    query = named_queries.get(query_name) if query_name else None
+    body = query.text if query else text or _from_standard_input()
+    bound = named_queries.bind(parameters, query)
+    show(
+        open_lake(context).sql(body, bound, version=version, as_of=as_of, include=include, on_gap=on_gap),
+        form,
+    )
+
+
+@click.command("queries", epilog="Example: lakebatch queries")
+@format_option
+def queries_(form: str) -> None:
+    """List the named queries for: lakebatch sql --query NAME"""
+    import polars as pl
+
+    from lakebatch import named_queries
+
+    rows = [
+        {"name": each.name, "parameters": ", ".join(each.parameters), "help": each.help}
+        for each in named_queries.find().values()
+    ]
+    show(pl.DataFrame(rows), form)
+
+
+@click.command(epilog="Example: lakebatch config response-noise --preset original")
+@click.argument("name")
+@preset_option
+@config_option
+@settings_option
+@format_option
+def config(name: str, preset: str, config_file: Path | None, settings: tuple[str, ...], form: str) -> None:
+    """Show every key of experiment NAME's config: value, unit, where it comes from, what it means."""
+    import polars as pl
+
+    from lakebatch import config as configs
+    from lakebatch import registry
+
+    source = registry.get(name)
+    resolved = configs.resolve(
+        source, registry.load(source), preset=preset, file=config_file, settings=settings
+    )
+    show(pl.DataFrame(list(configs.describe(resolved))), form)
+
+
+COMMANDS = (status, list_, reassemble, dataset, history, sql, queries_, config)
+
+
+def _brief(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with progress in one column and without what a terminal has no room for."""
+    import polars as pl
+
+    parts = pl.format("{}/{}", "parts_done", "parts_planned").alias("parts")
+    return table.select("experiment", "assembly_id", "status", parts, "rows", "started_at", "error")
+
+
+def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
+    states = stored.assemblies()["status"] if stored else None
+    return {
+        "experiment": name,
+        "origin": origin or "only in the lake",
+        "folder": stored.folder if stored else None,
+        "assemblies": states.len() if states is not None else 0,
+        "completed": int((states == "completed").sum()) if states is not None else 0,
+    }
+
+
+def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
+    """Return everything that is recorded of one assembly, one row per field."""
+    import polars as pl
+
+    stored.log.get(assembly)
+    row = stored.assemblies().filter(pl.col("assembly_id") == assembly).row(0, named=True)
+    return pl.DataFrame(
+        {"field": list(row), "value": [None if value is None else str(value) for value in row.values()]}
+    )
+
+
+def _from_standard_input() -> str:
+    if sys.stdin.isatty():
+        raise click.UsageError("No SQL. Give it as the argument, by --query NAME, or on standard input.")
+    return sys.stdin.read()

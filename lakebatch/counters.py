@@ -1,0 +1,51 @@
+"""How far each part is, counted by the worker processes in a small shared file."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from pathlib import Path
+from types import TracebackType
+
+FILE = "counters"
+SLOT = struct.Struct("<q")
+
+
+class Counters:
+    """One number per part: only the process that computes a part changes it, anyone may read it."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+
+    @classmethod
+    def create(cls, folder: Path, parts: int) -> Counters:
+        """Create counters at 0 in a folder and open them."""
+        (folder / FILE).write_bytes(bytes(SLOT.size * max(parts, 1)))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Counters:
+        """Open the counters in a folder."""
+        with (folder / FILE).open("r+b") as file:
+            return cls(mmap.mmap(file.fileno(), 0))
+
+    def add(self, part: int, count: int) -> None:
+        """Add to the number of one part."""
+        offset = part * SLOT.size
+        SLOT.pack_into(self._memory, offset, SLOT.unpack_from(self._memory, offset)[0] + count)
+
+    def total(self) -> int:
+        """Return the sum over all parts."""
+        return sum(value for (value,) in SLOT.iter_unpack(self._memory[:]))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._memory.close()
+
+    def __enter__(self) -> Counters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,77 @@
+"""Every error that lakebatch raises on purpose.
+
+::
+
+    LakebatchError                   shown by the command line as one line, exit code 1
+    ├── ConfigError (ValueError)         a key, a value or a combination that cannot be run
+    ├── UnknownNameError (LookupError)   an experiment, preset, query or assembly that is not there
+    ├── NameClashError (ValueError)      two experiments or queries that claim one name
+    ├── StorageError (OSError)           a lake that cannot be reached, read or written
+    ├── SchemaError (TypeError)          a frame or a table that does not have the columns it must have
+    ├── CommitError (RuntimeError)       an append whose outcome stayed unknown or was refused
+    ├── AssemblyError (RuntimeError)     an assembly in the wrong state for what was asked
+    ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
+    ├── IncompleteError (RuntimeError)   a dataset with a gap, where a whole one was asked for
+    ├── QueryError (ValueError)          SQL that cannot be answered
+    ├── MissingDependencyError (ImportError)   an optional package that is not installed
+    └── ExperimentError (RuntimeError)   an experiment that broke its contract or could not compute
+        └── SimulationError (ArithmeticError)  an integration that failed, or a value that is not finite
+
+Each takes its message alone, so each survives pickling on its way out of a worker process.
+"""
+
+
+class LakebatchError(Exception):
+    """Base of every error that lakebatch raises on purpose."""
+
+
+class ConfigError(LakebatchError, ValueError):
+    """A key, a value or a combination of values that cannot be run."""
+
+
+class UnknownNameError(LakebatchError, LookupError):
+    """An experiment, preset, query or assembly that is not there; the message lists what is."""
+
+
+class NameClashError(LakebatchError, ValueError):
+    """Two experiments or queries that claim the same name."""
+
+
+class StorageError(LakebatchError, OSError):
+    """A lake that cannot be reached, read or written."""
+
+
+class SchemaError(LakebatchError, TypeError):
+    """A frame or a table that does not have the columns it must have."""
+
+
+class CommitError(LakebatchError, RuntimeError):
+    """An append that was refused, or whose outcome could not be learned."""
+
+
+class AssemblyError(LakebatchError, RuntimeError):
+    """An assembly that is in the wrong state for what was asked."""
+
+
+class RunInterrupted(LakebatchError, KeyboardInterrupt):  # noqa: N818
+    """A run that was stopped on request; what it committed is kept and the rest can be resumed."""
+
+
+class IncompleteError(LakebatchError, RuntimeError):
+    """A dataset with a gap, where a whole one was asked for."""
+
+
+class QueryError(LakebatchError, ValueError):
+    """SQL that cannot be answered."""
+
+
+class MissingDependencyError(LakebatchError, ImportError):
+    """An optional package that is not installed; the message says what to install."""
+
+
+class ExperimentError(LakebatchError, RuntimeError):
+    """An experiment that broke its contract or could not compute a part."""
+
+
+class SimulationError(ExperimentError, ArithmeticError):
+    """An integration that failed, or a trajectory with a value that is not finite."""

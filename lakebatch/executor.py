@@ -1,0 +1,113 @@
+"""Where parts run: in this process, or in worker processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+from loky import ProcessPoolExecutor
+from loky.process_executor import TerminatedWorkerError
+
+from lakebatch import worker
+from lakebatch.experiment import Part
+from lakebatch.worker import Job, Outcome
+
+Numbered = tuple[int, Part]
+Lost = tuple[list[Numbered], list[Numbered]]
+
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"),
+    "1",
+)
+LISTEN_SECONDS = 0.5
+"""Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""
+DIED = (
+    "WorkerDied: the process that computed the part was killed, often for want of memory. Try fewer --jobs."
+)
+
+
+def execute(job: Job, parts: Sequence[Part], jobs: int) -> Iterator[Outcome]:
+    """Yield the outcome of each part as soon as it is there, in any order.
+
+    A part whose worker process dies is tried once more on its own; if it dies again, the part has
+    failed and the others go on.
+    """
+    numbered = list(enumerate(parts))
+    if jobs == 1:
+        yield from _here(job, numbered)
+        return
+    lost = yield from _pooled(job, numbered, jobs)
+    while lost:
+        suspects, untouched = lost
+        for suspect in suspects:
+            yield from _alone(job, suspect)
+        lost = yield from _pooled(job, untouched, jobs)
+
+
+def default_jobs() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _here(job: Job, parts: Sequence[Numbered]) -> Iterator[Outcome]:
+    try:
+        for index, part in parts:
+            yield worker.compute(job, part, index)
+    finally:
+        worker.forget()
+
+
+def _alone(job: Job, numbered: Numbered) -> Iterator[Outcome]:
+    """Compute one part in a process of its own, which it alone can bring down."""
+    lost = yield from _pooled(job, [numbered], 1)
+    if lost:
+        yield Outcome(numbered[1], error=DIED)
+
+
+def _pooled(job: Job, parts: Sequence[Numbered], jobs: int) -> Generator[Outcome, None, Lost | None]:
+    """Yield outcomes from worker processes; return what was running and what was not if one died."""
+    waiting = deque(parts)
+    running: dict[Future[Outcome], Numbered] = {}
+    pool = ProcessPoolExecutor(
+        max(1, min(jobs, len(parts))), initializer=worker.initialize, initargs=(os.getpid(),), env=ONE_THREAD
+    )
+    try:
+        while waiting or running:
+            # no more are handed out than there are workers, so that what runs is what a death can have lost
+            while waiting and len(running) < jobs:
+                index, part = numbered = waiting.popleft()
+                with _interrupts_held():
+                    future = pool.submit(worker.compute, job, part, index)
+                running[future] = numbered
+            done, _ = wait(running, timeout=LISTEN_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                if isinstance(future.exception(), TerminatedWorkerError):
+                    return list(running.values()), list(waiting)
+                yield _outcome(future, running.pop(future)[1])
+    except TerminatedWorkerError:  # a worker died idle, and the pool took no more
+        return [], [*running.values(), numbered, *waiting]
+    finally:
+        pool.shutdown(wait=True, kill_workers=bool(running or waiting))
+    return None
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread and from the workers that it starts, who inherit that; it is not lost."""
+    resource_tracker.ensure_running()  # it would be started with the first worker, and let them through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _outcome(future: Future[Outcome], part: Part) -> Outcome:
+    """Return the outcome, or the part's failure where its rows could not be sent from process to process."""
+    error = future.exception()
+    return future.result() if error is None else Outcome(part, error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,134 @@
+"""The contract that an experiment fulfils, and the pieces it is written with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from lakebatch.errors import ExperimentError
+
+Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
+"""What a part yields: frames by table name, at once or piece by piece."""
+
+
+class ConfigModel(BaseModel):
+    """Base of every table of an experiment's config: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+def setting(default: Any = ..., *, help: str, unit: str | None = None, **constraints: Any) -> Any:
+    """Declare one key of a config: its default, what it means, its unit and its bounds.
+
+    Without a default the key is required. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``,
+    ``lt``, ``min_length``, ...).
+    """
+    extra: Any = {"unit": unit} if unit else None
+    return Field(default, description=help, json_schema_extra=extra, **constraints)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One unit of work of an assembly: what is computed, committed and resumed as a whole.
+
+    Attributes
+    ----------
+    key : str
+        Unique in the assembly; stands in the ``part`` column of every row.
+    values : mapping
+        What distinguishes the part, e.g. ``{"level": 0.1}``.
+    stream : str
+        Names the part's random stream. Parts with the same stream draw the same numbers, so that the
+        same noise can be shared by parts that split one level. Default: the key.
+    """
+
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    stream: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stream:
+            object.__setattr__(self, "stream", self.key)
+
+
+Config = TypeVar("Config", bound=ConfigModel)
+Prepared = TypeVar("Prepared")
+
+
+class Experiment(Generic[Config, Prepared]):
+    """An experiment: a name, a number, a version, a config model and three functions.
+
+    A subclass sets the class attributes and implements `parts` and `run` (`prepare` where its parts
+    share something). It returns frames; it opens no table, no file and no terminal. Every random
+    number comes from the generator it is handed, so that a result depends on config, seed and code
+    alone.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case words joined by ``-``; the file is named after it, with ``_``.
+    number, version : str
+        Order the experiments in a lake and tell incompatible ones apart, e.g. ``"03"`` and ``"v1"``.
+    config_model : type
+        The `ConfigModel` that its configs are checked against.
+    tables : tuple of str
+        The tables that its parts write, in the order in which they are written. Every part has rows
+        in the last one, which is how it is known to be done.
+    unit : str
+        What a row of the last table stands for, in the plural, so that progress can be shown.
+    presets : str, optional
+        A package whose presets can be used, beside those in the folder of the experiment's file.
+    """
+
+    tables: ClassVar[tuple[str, ...]] = ("results",)
+    unit: ClassVar[str] = "rows"
+    presets: ClassVar[str | None] = None
+    name: ClassVar[str]
+    number: ClassVar[str]
+    version: ClassVar[str]
+    config_model: ClassVar[type[ConfigModel]]
+
+    def parts(self, config: Config) -> list[Part]:
+        """Return the parts of an assembly, in the order in which they are best started."""
+        raise NotImplementedError
+
+    def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
+        """Return what all parts share; computed once in each worker process, the same in each."""
+        return None  # type: ignore[return-value]
+
+    def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
+        """Return the rows of one part as frames by table name, or yield them piece by piece.
+
+        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller.
+        """
+        raise NotImplementedError
+
+    def dataset(
+        self, tables: Mapping[str, pl.DataFrame], config: Config, *, level: float, feature_set: str
+    ) -> tuple[pl.DataFrame, pl.Series]:
+        """Return features and target, exactly as models were trained on them, from one assembly's stored rows.
+
+        Parameters
+        ----------
+        tables : frames by table name
+            The assembly's rows of this level and those that all levels share (``level`` NULL), of every
+            table but the last.
+        """
+        raise ExperimentError(f"{self.name} does not say how to make a dataset. Implement dataset().")
+
+    def base_seed(self, config: Config) -> int:
+        """Return the seed that, with the running number, makes the seed of an assembly."""
+        return int(getattr(config, "seed", 0))
+
+    def work(self, part: Part, config: Config) -> int:
+        """Return how many rows the part will yield, so that progress can be shown."""
+        return 1
+
+    def known_gaps(self, config: Config) -> list[str]:
+        """Return what the config leaves out although a complete dataset needs it, in words."""
+        return []

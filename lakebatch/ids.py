@@ -1,0 +1,74 @@
+"""Assembly ids, canonical JSON, hashes and the seeds that derive from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from lakebatch.errors import AssemblyError, ConfigError
+
+ASSEMBLY_ID = re.compile(r"\d{8}_\d{6}_run\d{3,}", re.ASCII)
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+LARGEST_SEED = 2**63 - 1
+
+
+def assembly_id(at: datetime, run_number: int) -> str:
+    """Return the id of the assembly that started at a moment and took a running number.
+
+    >>> assembly_id(datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC), 7)
+    '20261123_142230_run007'
+    """
+    return f"{at.astimezone(UTC):%Y%m%d_%H%M%S}_run{run_number:03d}"
+
+
+def check_assembly_id(value: str) -> str:
+    """Return the value if it has the form of an assembly id."""
+    if not ASSEMBLY_ID.fullmatch(value):
+        raise AssemblyError(
+            f"{value!r} is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN; list them with: lakebatch status"
+        )
+    return value
+
+
+def check_name(value: str, what: str = "experiment name") -> str:
+    """Return the value if it can stand in a path and, with underscores, in SQL."""
+    if not NAME.fullmatch(value):
+        raise ConfigError(
+            f"{value!r} is not a valid {what}. Expected lower-case words joined by '-', e.g. response-noise."
+        )
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces, no NaN.
+
+    >>> canonical_json({"b": 1.0, "a": [0.1, None]})
+    '{"a":[0.1,null],"b":1.0}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def replicate_seed(base_seed: int, run_number: int) -> int:
+    """Return the seed of one replicate: independent for every running number, within a signed 64-bit column."""
+    state = np.random.SeedSequence([base_seed, run_number]).generate_state(1, np.uint64)
+    return int(state[0]) & LARGEST_SEED
+
+
+def stream_generator(seed: int, stream: str) -> np.random.Generator:
+    """Return the generator of a named random stream.
+
+    It depends on the seed and the name alone, never on what was drawn before or elsewhere.
+    """
+    digest = hashlib.sha256(stream.encode()).digest()
+    words = np.frombuffer(digest, dtype=np.dtype("<u4")).tolist()
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))

@@ -1,0 +1,107 @@
+"""Named SQL queries: built in, and in ``./queries``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from lakebatch.config import parse_setting
+from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.ids import check_name
+from lakebatch.registry import nearest
+
+BUILT_IN = "lakebatch.queries"
+FOLDER = "queries"
+PARAMETER = re.compile(r"--\s*\$(?P<name>\w+):\s*(?P<meaning>.*)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A named query: its text, the help of its first comment line, and its parameters."""
+
+    name: str
+    text: str
+    help: str
+    parameters: dict[str, str]
+
+
+def find() -> dict[str, Query]:
+    """Return every named query.
+
+    Raises
+    ------
+    NameClashError
+        If two files claim one name.
+    """
+    found: dict[str, Query] = {}
+    for file in [*_sql_files(resources.files(BUILT_IN)), *_user_files(Path.cwd())]:
+        query = _read(file)
+        if query.name in found:
+            raise NameClashError(f"Two queries are called {query.name!r}. Rename {FOLDER}/{file.name}.")
+        found[query.name] = query
+    return found
+
+
+def get(name: str) -> Query:
+    """Return a query by name."""
+    known = find()
+    if name not in known:
+        raise UnknownNameError(f"Unknown query {name!r}. {nearest(name, known)}")
+    return known[name]
+
+
+def _user_files(directory: Path) -> list[Traversable]:
+    if (
+        directory / "lakebatch" / "named_queries.py"
+    ).is_file():  # the source tree of lakebatch: built in already
+        return []
+    folder = directory / FOLDER
+    return _sql_files(folder) if folder.is_dir() else []
+
+
+def _sql_files(folder: Traversable) -> list[Traversable]:
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    return sorted(files, key=lambda file: file.name)
+
+
+def _read(file: Traversable) -> Query:
+    text = file.read_text(encoding="utf-8")
+    name = check_name(file.name.removesuffix(".sql").replace("_", "-"), f"query file name ({file.name})")
+    first = text.partition("\n")[0]
+    return Query(
+        name=name,
+        text=text,
+        help=first.removeprefix("--").strip() if first.startswith("--") else "",
+        parameters={match["name"]: match["meaning"].strip() for match in PARAMETER.finditer(text)},
+    )
+
+
+def bind(arguments: Sequence[str], query: Query | None = None) -> dict[str, Any]:
+    """Return the values of a query's parameters from ``name=value`` texts; values are read as TOML, else as text.
+
+    Raises
+    ------
+    ConfigError
+        If a text is not ``name=value``, or a named query's parameter is unknown or missing.
+    """
+    values: dict[str, Any] = {}
+    for argument in arguments:
+        values |= parse_setting(argument)
+    if query is not None:
+        _check_parameters(query, values)
+    return values
+
+
+def _check_parameters(query: Query, values: Mapping[str, Any]) -> None:
+    for name in values.keys() - query.parameters.keys():
+        raise ConfigError(
+            f"Query {query.name!r} has no parameter {name!r}. {nearest(name, query.parameters)}"
+        )
+    for name, meaning in query.parameters.items():
+        if name not in values:
+            raise ConfigError(f"Query {query.name!r} needs --param {name}=VALUE: {meaning}.")

@@ -1,0 +1,91 @@
+"""Exactly-once appends of an assembly's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+import pyarrow as pa
+
+from lakebatch.delta import Data, Table
+from lakebatch.errors import ExperimentError
+from lakebatch.schema import TableSchema, conform
+from lakebatch.spool import read
+
+Rows: TypeAlias = pl.DataFrame | Path
+"""One part's rows of one table: a frame, or an Arrow stream file of frames where they were spooled."""
+
+
+class PartWriter:
+    """Appends the parts of one assembly to one table, each exactly once."""
+
+    def __init__(self, table: Table, assembly_id: str, metadata: Mapping[str, str]) -> None:
+        self.table = table
+        self.assembly_id = assembly_id
+        self.metadata = metadata
+        self._known_at = -1
+        self._known: set[str] = set()
+
+    def append(self, part: str, rows: Rows, at: datetime) -> bool:
+        """Append the rows of one part in one commit; False if the table has the part already."""
+
+        def data_after(last: int) -> Data | None:
+            if last != self._known_at:  # somebody else, or an attempt of ours, has written since
+                self._known, self._known_at = self.committed(), last
+            return None if part in self._known else self._stamped(part, rows, at)
+
+        metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, "lakebatch.part": part}
+        written = self.table.append_once(self.assembly_id, data_after, metadata)
+        if written and part not in self._known:
+            self._known.add(part)
+            self._known_at += 1
+        return written
+
+    def committed(self) -> set[str]:
+        """Return the keys of the parts that the table holds."""
+        return committed_parts(self.table.at().scan(), self.assembly_id)
+
+    def _stamped(self, part: str, rows: Rows, at: datetime) -> Data:
+        def stamp(frame: pl.DataFrame) -> pl.DataFrame:
+            return _stamp(frame, self.table.schema, self.assembly_id, part, at)
+
+        return stamp(rows) if isinstance(rows, pl.DataFrame) else _stream(rows, self.table.schema, stamp)
+
+
+def committed_parts(table: pl.LazyFrame, assembly_id: str) -> set[str]:
+    """Return the keys of the parts of an assembly that a table holds."""
+    parts = table.filter(pl.col("assembly_id") == assembly_id).select("part").unique().collect()
+    return set(parts["part"])
+
+
+def _stamp(
+    frame: pl.DataFrame, schema: TableSchema, assembly_id: str, part: str, at: datetime
+) -> pl.DataFrame:
+    stamps = {
+        "assembly_id": pl.lit(assembly_id),
+        "part": pl.lit(part),
+        "recorded_at": pl.lit(at).cast(pl.Datetime("us", "UTC")),
+    }
+    if given := stamps.keys() & set(frame.columns):
+        raise ExperimentError(
+            f"run() returned the columns {', '.join(sorted(given))}, which are filled in here. Leave them out."
+        )
+    known = {column.name for column in schema.columns}
+    return conform(frame.with_columns(**{name: stamps[name] for name in stamps if name in known}), schema)
+
+
+def _stream(
+    file: Path, schema: TableSchema, stamp: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pa.RecordBatchReader:
+    # first, because a fault found in the engine's own pass would come back as a failure of the engine
+    for frame in read(file):
+        stamp(frame)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for frame in read(file):
+            yield from stamp(frame).to_arrow().cast(schema.arrow).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema.arrow, batches())

@@ -1,0 +1,64 @@
+"""Named sets of config values, in ``presets/*.toml`` beside the experiments."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.registry import AnyExperiment, Source, nearest
+
+DEFAULT_PRESET = "guide"
+"""The defaults; it exists for every experiment."""
+
+FOLDER = "presets"
+PARTICULAR = "experiment"
+"""The table of a preset file that holds what is particular to single experiments."""
+
+
+def names(source: Source, experiment: AnyExperiment) -> list[str]:
+    """Return the names of the presets that an experiment can be run with."""
+    return sorted({DEFAULT_PRESET, *_files(source, experiment)})
+
+
+def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keys that a preset sets for all experiments, and those for this one alone.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    """
+    files = _files(source, experiment)
+    if name not in files:
+        if name == DEFAULT_PRESET:
+            return {}, {}
+        raise UnknownNameError(f"Unknown preset {name!r}. {nearest(name, names(source, experiment))}")
+    try:
+        tree = tomllib.loads(files[name].read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the preset {files[name]}: {error}. Expected TOML.") from error
+    particular = tree.pop(PARTICULAR, {}).get(experiment.name, {})
+    return tree, particular
+
+
+def _files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:
+    found: dict[str, Traversable] = {}
+    for folder in _folders(source, experiment):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            name = file.name.removesuffix(".toml")
+            if name in found:
+                raise NameClashError(f"Two presets of {experiment.name} are called {name!r}. Rename {file}.")
+            if name != file.name:
+                found[name] = file
+    return found
+
+
+def _folders(source: Source, experiment: AnyExperiment) -> list[Traversable]:
+    """Return the folder beside the experiment and that of the package that it borrows presets from."""
+    package = source.module.rpartition(".")[0]
+    own: Traversable = source.file.parent if source.file else resources.files(package or source.module)
+    borrowed = [resources.files(experiment.presets)] if experiment.presets not in (None, package) else []
+    return [each.joinpath(FOLDER) for each in (own, *borrowed)]

@@ -1,0 +1,33 @@
+"""What is told how a run goes; the command line shows it, by default nobody looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakebatch.assembly import Assembly
+from lakebatch.counters import Counters
+from lakebatch.worker import Outcome
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much is to be done, and what it is counted in."""
+
+    amount: int
+    unit: str
+
+
+class Progress:
+    """Listens to a run; a subclass overrides what it wants to know."""
+
+    def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
+        """Hear that an assembly begins, or goes on, with so many parts done and so much work ahead."""
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        """Hear that the rows of a part are in the table."""
+
+    def part_failed(self, outcome: Outcome) -> None:
+        """Hear that a part could not be computed."""
+
+    def ended(self) -> None:
+        """Hear that nothing more will come."""

@@ -1,0 +1,174 @@
+"""Finds an experiment by name: built in, in ``./experiments``, or brought by an installed package."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.experiment import ConfigModel, Experiment
+from lakebatch.ids import check_name
+
+GROUP = "lakebatch.experiments"
+BUILT_IN = "lakebatch.experiments"
+FOLDER = "experiments"
+
+AnyExperiment = Experiment[Any, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an experiment comes from; enough for a worker process to load it."""
+
+    name: str
+    origin: str
+    module: str
+    file: Path | None = None
+
+
+def find() -> dict[str, Source]:
+    """Return the source of every experiment by name, without loading any.
+
+    Raises
+    ------
+    NameClashError
+        If two sources claim one name.
+    """
+    found: dict[str, Source] = {}
+    for source in [*_built_in(), *_in_working_directory(Path.cwd()), *_entry_points()]:
+        if source.name in found:
+            raise NameClashError(
+                f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
+                "Rename one of them."
+            )
+        found[source.name] = source
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> Source:
+    """Return the source of an experiment by name."""
+    sources = find()
+    if name not in sources:
+        raise UnknownNameError(f"Unknown experiment {name!r}. {nearest(name, sources)}")
+    return sources[name]
+
+
+def load(source: Source) -> AnyExperiment:
+    """Return the experiment that a source defines.
+
+    Raises
+    ------
+    ConfigError
+        If the file does not define exactly one experiment, or one under another name.
+    """
+    module = _module(source)
+    classes = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Experiment) and value.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        names = ", ".join(each.__name__ for each in classes) or "none"
+        raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: {names}.")
+    _check(classes[0], source)
+    return classes[0]()
+
+
+def source_file(experiment: AnyExperiment) -> Path:
+    """Return the file that defines an experiment."""
+    return Path(inspect.getfile(type(experiment)))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that leads from a mistyped name to the right ones.
+
+    >>> nearest("respons-noise", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? Known: expression-noise, response-noise."
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}."
+
+
+def _built_in() -> list[Source]:
+    package = importlib.util.find_spec(BUILT_IN)
+    folders = list(package.submodule_search_locations or []) if package else []
+    return [
+        Source(_name(file), "built in", f"{BUILT_IN}.{file.stem}")
+        for folder in folders
+        for file in _files(Path(folder))
+    ]
+
+
+def _in_working_directory(directory: Path) -> list[Source]:
+    folder = directory / FOLDER
+    if (directory / "lakebatch" / "registry.py").is_file():  # the source tree of lakebatch: built in already
+        return []
+    return [
+        Source(_name(file), f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
+        for file in _files(folder)
+    ]
+
+
+def _entry_points() -> list[Source]:
+    return [
+        Source(check_name(point.name), f"package {point.dist.name if point.dist else '?'}", point.module)
+        for point in metadata.entry_points(group=GROUP)
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
+
+
+def _name(file: Path) -> str:
+    return check_name(file.stem.replace("_", "-"), f"experiment file name ({file})")
+
+
+def _module(source: Source) -> ModuleType:
+    if source.file is None:
+        return importlib.import_module(source.module)
+    loaded = sys.modules.get(source.module)
+    if loaded is not None and loaded.__file__ == str(source.file):
+        return loaded
+    spec = importlib.util.spec_from_file_location(source.module, source.file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"Cannot load {source.file}. Expected a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[source.module] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[source.module]
+        raise
+    return module
+
+
+def _check(kind: type[AnyExperiment], source: Source) -> None:
+    missing = [name for name in ("name", "number", "version", "config_model") if not hasattr(kind, name)]
+    if missing:
+        raise ConfigError(
+            f"{kind.__name__} in {source.origin} lacks {', '.join(missing)}. Set them on the class."
+        )
+    if kind.name != source.name:
+        raise ConfigError(
+            f"{kind.__name__} in {source.origin} is called {kind.name!r}. Expected {source.name!r}, after its file."
+        )
+    if not (kind.number.isdigit() and len(kind.number) >= 2):
+        raise ConfigError(
+            f"{kind.__name__}.number is {kind.number!r}. Expected two digits or more, e.g. '04'."
+        )
+    if not (kind.version[:1] == "v" and kind.version[1:].isdigit()):
+        raise ConfigError(f"{kind.__name__}.version is {kind.version!r}. Expected e.g. 'v1'.")
+    if not issubclass(kind.config_model, ConfigModel):
+        raise ConfigError(f"{kind.__name__}.config_model must be a subclass of ConfigModel.")

@@ -1,0 +1,108 @@
+"""A frame as text: table, CSV, JSON, NDJSON or Markdown."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+import polars as pl
+
+Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
+WIDE = 100_000
+GUTTER = 3
+SHORT = 24
+"""Longest text that is never broken over lines, such as an assembly's id or a time."""
+
+
+def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str:
+    """Return a frame as text, without a line end.
+
+    ``table`` and ``markdown`` are for people: times in UTC without fractions, numbers to six digits. The
+    other forms lose nothing. With ``most``, a table shows that many rows and says how many it leaves out.
+
+    >>> print(render(pl.DataFrame({"level": [0.0, 0.1], "model": ["a", None]}), "markdown"))
+    | level | model |
+    |---|---|
+    | 0 | a |
+    | 0.1 |  |
+    """
+    if form == "csv":
+        return _flat(frame).write_csv().removesuffix("\n")
+    if form == "json":
+        return frame.write_json()
+    if form == "ndjson":
+        return frame.write_ndjson().removesuffix("\n")
+    return _markdown(frame) if form == "markdown" else _table(frame, most)
+
+
+def _table(frame: pl.DataFrame, most: int | None) -> str:
+    shown = frame if most is None else frame.head(most)
+    cells = {name: [_cell(value) for value in shown[name].to_list()] for name in shown.columns}
+    left_out = frame.height - shown.height
+    more = f"\n{left_out} more rows; see them all with --format csv" if left_out else ""
+    return _drawn(cells, frame.schema) + more
+
+
+def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
+    """Return the cells as a table as wide as the terminal; short texts, such as ids, are never broken."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    widths = {name: max(map(len, [name, *column])) for name, column in cells.items()}
+    for name, width in widths.items():
+        side: Literal["left", "right"] = "right" if schema[name].is_numeric() else "left"
+        table.add_column(Text(name), justify=side, overflow="fold", min_width=min(width, SHORT))
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, row))
+    text = io.StringIO()
+    Console(file=text, width=_width(widths.values())).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _width(widths: Iterable[int]) -> int:
+    """Return how wide a table is drawn: as the terminal, but never so narrow that short texts would break."""
+    if not sys.stdout.isatty():
+        return WIDE
+    return max(shutil.get_terminal_size().columns, sum(min(width, SHORT) + GUTTER for width in widths))
+
+
+def _markdown(frame: pl.DataFrame) -> str:
+    rows = [
+        frame.columns,
+        *([_cell(value).replace("|", "\\|") for value in row] for row in frame.iter_rows()),
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], f"|{'---|' * frame.width}", *lines[1:]])
+
+
+def _cell(value: Any) -> str:
+    """Return one value for a person to read; nothing for NULL."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(_cell(each) for each in value)
+    return " ".join(str(value).split("\n"))
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with lists as JSON text, since CSV has no lists."""
+    lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.with_columns(
+        pl.Series(
+            name,
+            [None if value is None else json.dumps(value, default=str) for value in frame[name].to_list()],
+        )
+        for name in lists
+    )

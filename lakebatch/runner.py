@@ -1,0 +1,207 @@
+"""Starts an assembly or takes one up again: checks everything first, then has the pending parts carried out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebatch import executor, process, provenance, registry
+from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
+from lakebatch.assembly_run import AssemblyRun, Subject
+from lakebatch.config import from_record, resolve
+from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
+from lakebatch.experiment import ConfigModel, Part
+from lakebatch.ids import LARGEST_SEED, canonical_json
+from lakebatch.lake import Lake
+from lakebatch.presets import DEFAULT_PRESET
+from lakebatch.progress import Progress
+from lakebatch.registry import AnyExperiment
+from lakebatch.stored import StoredExperiment
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    lake: Lake,
+    name: str,
+    *,
+    preset: str = DEFAULT_PRESET,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Assembly:
+    """Run a new assembly of an experiment and return it as it ended: completed, or failed in some parts.
+
+    Parameters
+    ----------
+    preset, config, settings, overrides
+        The layers of the config, see `lakebatch.config.resolve`.
+    seed : int, optional
+        The assembly's seed; without it every assembly is an independent replicate.
+    jobs : int, optional
+        Worker processes; all processors by default. The rows do not depend on it.
+
+    Raises
+    ------
+    LakebatchError
+        If the experiment, the config or the lake cannot be used; nothing has been started then.
+    RunInterrupted
+        If it was stopped; `resume` continues.
+    """
+    source = registry.get(name)
+    experiment = registry.load(source)
+    model = resolve(
+        source, experiment, preset=preset, file=config, settings=settings, overrides=overrides
+    ).model
+    parts = _parts(experiment, model)
+    workers = _check_jobs(jobs)
+    plan = _plan(experiment, model, parts, _check_seed(seed))
+    stored = _ensure(lake, experiment)
+    assembly = stored.log.start(plan, stored.table(experiment.tables[-1]).version())
+    subject = Subject(stored, source, experiment, model, parts, assembly)
+    return AssemblyRun(subject, workers, progress or Progress()).carry_out()
+
+
+def resume(
+    lake: Lake,
+    name: str,
+    assembly_id: str | None = None,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Assembly:
+    """Continue an assembly that was interrupted or failed: only the parts that are missing.
+
+    Without an id, the newest such assembly. A completed one is returned as it is.
+
+    Raises
+    ------
+    AssemblyError
+        If it is running, discarded, or the experiment would now plan other parts.
+    """
+    stored = lake[name]
+    assembly = stored.log.get(assembly_id) if assembly_id else choose_resumable(stored.snapshot().assemblies)
+    if assembly.status == "completed":
+        return assembly
+    _check_resumable(assembly)
+    source = registry.get(stored.name)
+    experiment = registry.load(source)
+    model = from_record(experiment.config_model, assembly.settings)
+    parts = _parts(experiment, model)
+    _check_plan(assembly, parts)
+    workers = _check_jobs(jobs)
+    _ensure(lake, experiment)
+    subject = Subject(stored, source, experiment, model, parts, _reopen(stored, assembly, experiment))
+    return AssemblyRun(subject, workers, progress or Progress()).carry_out()
+
+
+def newest_resumable(lake: Lake) -> str:
+    """Return the name of the experiment whose resumable assembly is the newest of the lake.
+
+    Raises
+    ------
+    AssemblyError
+        If there is none.
+    """
+    found = [
+        (each.at, stored.name)
+        for stored in lake
+        for each in stored.snapshot().assemblies
+        if is_resumable(each)
+    ]
+    if not found:
+        raise AssemblyError(NOTHING_TO_RESUME)
+    return max(found)[1]
+
+
+def _plan(experiment: AnyExperiment, config: ConfigModel, parts: tuple[Part, ...], seed: int | None) -> Plan:
+    source = registry.source_file(experiment)
+    return Plan(
+        config=config.model_dump(mode="json"),
+        parts=tuple(part.key for part in parts),
+        base_seed=experiment.base_seed(config),
+        pinned_seed=seed,
+        known_gaps=tuple(experiment.known_gaps(config)),
+        code_version=provenance.code_version(source),
+        environment=provenance.environment(source, experiment.version),
+    )
+
+
+def _parts(experiment: AnyExperiment, config: ConfigModel) -> tuple[Part, ...]:
+    parts = tuple(experiment.parts(config))
+    keys = [part.key for part in parts]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice or not keys:
+        what = f"gives the key {twice[0]!r} to two parts" if twice else "plans no part"
+        raise ExperimentError(
+            f"{experiment.name}.parts() {what}. Expected one part or more, each with its own key."
+        )
+    return parts
+
+
+def _ensure(lake: Lake, experiment: AnyExperiment) -> StoredExperiment:
+    """Create the experiment's tables where they are missing, and refuse foreign ones, before any computing."""
+    lake.storage.check_writable()
+    stored = StoredExperiment(lake.storage, f"{experiment.number}_{experiment.version}_{experiment.name}")
+    for name in (*experiment.tables, "assemblies"):
+        stored.table(name).ensure()
+    return stored
+
+
+def _reopen(stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment) -> Assembly:
+    source = registry.source_file(experiment)
+    version = provenance.code_version(source)
+    if version != assembly.code_version:
+        logger.warning(
+            "The code is %s now and was %s when %s started.",
+            version,
+            assembly.code_version,
+            assembly.assembly_id,
+        )
+    return stored.log.record(
+        assembly,
+        "started",
+        pid=os.getpid(),
+        code_version=version,
+        environment=canonical_json(provenance.environment(source, experiment.version)),
+    )
+
+
+def _check_resumable(assembly: Assembly) -> None:
+    if assembly.status == "discarded":
+        raise AssemblyError(
+            f"{assembly.assembly_id} is discarded. Take it back first with: lakebatch restore"
+        )
+    if assembly.is_worked_on() and assembly.host == process.host():
+        raise AssemblyError(
+            f"{assembly.assembly_id} is being computed by process {assembly.pid} on this machine. Wait for it, or stop it."
+        )
+
+
+def _check_plan(assembly: Assembly, parts: tuple[Part, ...]) -> None:
+    planned = tuple(part.key for part in parts)
+    if planned != assembly.parts:
+        raise AssemblyError(
+            f"{assembly.assembly_id} was planned by {assembly.code_version} with other parts than this code plans. "
+            "Resume it with that code, or start a new run."
+        )
+
+
+def _check_jobs(jobs: int | None) -> int:
+    if jobs is None:
+        return executor.default_jobs()
+    if jobs < 1:
+        raise ConfigError(f"jobs is {jobs}. Expected 1 or more worker processes.")
+    return jobs
+
+
+def _check_seed(seed: int | None) -> int | None:
+    if seed is not None and not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed is {seed}. Expected 0 to {LARGEST_SEED}.")
+    return seed

@@ -1,0 +1,191 @@
+"""The columns of every table, read from ``schemas/*.toml``, and the check of a frame before it is written."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import polars as pl
+import pyarrow as pa
+
+from lakebatch.errors import SchemaError
+
+TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "integer": pa.int32(),
+    "double": pa.float64(),
+    "float": pa.float32(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "list<string>": pa.list_(pa.string()),
+    "list<double>": pa.list_(pa.float64()),
+    "list<float>": pa.list_(pa.float32()),
+}
+
+LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
+    pl.Int64(): {pl.Int8(), pl.Int16(), pl.Int32(), pl.UInt8(), pl.UInt16(), pl.UInt32()},
+    pl.Int32(): {pl.Int8(), pl.Int16(), pl.UInt8(), pl.UInt16()},
+    pl.Float64(): {pl.Float32()},
+}
+"""Per column type the types that widen into it without losing a bit."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Delta type, whether it may be NULL, what it means and in which unit.
+
+    A volatile column differs between two runs of the same computation, as times do.
+    """
+
+    name: str
+    type: str
+    comment: str
+    nullable: bool = True
+    unit: str | None = None
+    volatile: bool = False
+
+    @property
+    def arrow(self) -> pa.Field:
+        """The column as an Arrow field."""
+        return pa.field(self.name, TYPES[self.type], self.nullable)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The column's comment and unit, as they stand in the Delta schema."""
+        return {"comment": self.comment} | ({"unit": self.unit} if self.unit else {})
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """A table: its columns, how it is partitioned, and what every row must satisfy."""
+
+    table: str
+    version: int
+    description: str
+    partition_by: tuple[str, ...]
+    columns: tuple[Column, ...]
+    constraints: dict[str, str]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The columns as an Arrow schema."""
+        return pa.schema([column.arrow for column in self.columns])
+
+    @property
+    def polars(self) -> dict[str, pl.DataType]:
+        """The columns as polars types, by name."""
+        empty = pl.from_arrow(self.arrow.empty_table())
+        assert isinstance(empty, pl.DataFrame)
+        return dict(empty.schema)
+
+    @property
+    def source(self) -> str:
+        """The file that says what the columns are."""
+        return f"schemas/{self.table}.toml"
+
+
+@cache
+def load_schema(table: str) -> TableSchema:
+    """Return the schema of a table by name.
+
+    >>> load_schema("results").partition_by
+    ('assembly_id',)
+    """
+    file = resources.files("lakebatch.schemas").joinpath(f"{table}.toml")
+    if not file.is_file():
+        raise SchemaError(f"Unknown table {table!r}. Known: {', '.join(table_names())}.")
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    columns = tuple(Column(**column) for column in document.pop("columns"))
+    partition_by = tuple(document.pop("partition_by"))
+    return TableSchema(columns=columns, partition_by=partition_by, **document)
+
+
+def table_names() -> list[str]:
+    """Return the names of all tables that have a schema."""
+    files = resources.files("lakebatch.schemas").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def conform(frame: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
+    """Return the frame with exactly the table's columns, or say everything that does not fit.
+
+    A column that may be NULL can be left out and is filled with NULL; narrower numbers are widened.
+    Nothing else is cast, dropped or filled.
+
+    Raises
+    ------
+    SchemaError
+        If a column is missing, unknown or of another type, holds NULL where it must not, or NaN or
+        an infinity anywhere. The message names every mismatch.
+    """
+    expected = schema.polars
+    faults = _unknown_columns(frame, schema)
+    for column in schema.columns:
+        faults += _column_faults(frame, column, expected[column.name], schema)
+    if faults:
+        raise SchemaError(f"Cannot append to {schema.table!r}: {'; '.join(faults)}.")
+    missing = [
+        pl.lit(None, dtype).alias(name) for name, dtype in expected.items() if name not in frame.columns
+    ]
+    return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in expected.items())
+
+
+def _unknown_columns(frame: pl.DataFrame, schema: TableSchema) -> list[str]:
+    known = {column.name for column in schema.columns}
+    return [
+        f"column {name!r} is not in {schema.source}. Remove it in run()"
+        for name in frame.columns
+        if name not in known
+    ]
+
+
+def _column_faults(
+    frame: pl.DataFrame, column: Column, expected: pl.DataType, schema: TableSchema
+) -> list[str]:
+    if column.name not in frame.columns:
+        return (
+            [] if column.nullable else [f"column {column.name!r} is missing and {schema.source} requires it"]
+        )
+    values = frame[column.name]
+    if not _widens(values.dtype, expected):
+        return [
+            f"column {column.name!r} is {values.dtype}, {schema.source} says {column.type.capitalize()}. "
+            "Cast it in run()"
+        ]
+    return _value_faults(values, column)
+
+
+def _widens(actual: pl.DataType, expected: pl.DataType) -> bool:
+    return actual == expected or actual == pl.Null or actual in LOSSLESS.get(expected, set())
+
+
+def _value_faults(values: pl.Series, column: Column) -> list[str]:
+    faults = []
+    if not column.nullable and values.null_count():
+        faults.append(f"column {column.name!r} is NULL in {values.null_count()} rows and must not be")
+    inner = values.explode() if isinstance(values.dtype, pl.List) else values
+    if inner.dtype.is_float() and (count := int((~inner.is_finite()).sum())):
+        faults.append(
+            f"column {column.name!r} holds NaN or an infinity {count} times. Write NULL and say why in 'error'"
+        )
+    return faults
+
+
+def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
+    """Return how a table's Arrow schema differs from what it should be, one clause per column."""
+    faults = []
+    for column in schema.columns:
+        index = actual.get_field_index(column.name)
+        if index < 0:
+            faults.append(f"column {column.name!r} is missing, {schema.source} has it")
+        elif actual.field(index).type != column.arrow.type:
+            faults.append(
+                f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
+            )
+    known = {column.name for column in schema.columns}
+    return faults + [
+        f"column {name!r} is not in {schema.source}" for name in actual.names if name not in known
+    ]

@@ -1,0 +1,136 @@
+"""What happens in a worker process: prepare once, then compute parts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from lakebatch import registry
+from lakebatch.config import from_record
+from lakebatch.counters import Counters
+from lakebatch.experiment import Part
+from lakebatch.ids import stream_generator
+from lakebatch.parts import Rows
+from lakebatch.registry import AnyExperiment, Source
+from lakebatch.spool import Spool
+
+PREPARATION = "prepare"
+"""The random stream of what all parts share; no part can claim it, their streams are prefixed."""
+WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs to compute any part of one assembly."""
+
+    assembly_id: str
+    source: Source
+    config: Mapping[str, Any]
+    seed: int
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one part: its rows by table name, or why there are none."""
+
+    part: Part
+    tables: Mapping[str, Rows] = field(default_factory=dict)
+    error: str | None = None
+    trace: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    experiment: AnyExperiment
+    config: Any
+    shared: Any
+
+
+_prepared: dict[str, _Prepared] = {}
+"""The preparation of the assembly that this process works on, by its id; one at a time."""
+
+
+def compute(job: Job, part: Part, index: int) -> Outcome:
+    """Compute one part; whatever goes wrong in the experiment is the part's failure, not the run's."""
+    began = time.perf_counter()
+    try:
+        # one thread: parts fill the cores, and the order of a sum must not depend on their number
+        with threadpool_limits(limits=1):
+            tables = _tables(job, part, index)
+    except Exception as error:  # noqa: BLE001
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Outcome(part, error=reason, trace=traceback.format_exc(), seconds=time.perf_counter() - began)
+    return Outcome(part, tables, seconds=time.perf_counter() - began)
+
+
+def initialize(parent: int) -> None:
+    """Make this process leave Ctrl-C to its parent, and end with it, also where the parent has ended already."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def forget() -> None:
+    """Drop what was prepared in this process."""
+    _prepared.clear()
+
+
+def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
+    prepared = _prepare(job)
+    rng = stream_generator(job.seed, f"part:{part.stream}")
+    frames = prepared.experiment.run(part, prepared.shared, prepared.config, rng)
+    with Counters.open(job.scratch) as counters:
+
+        def count(table: str, frame: pl.DataFrame) -> None:
+            if table == prepared.experiment.tables[-1]:
+                counters.add(index, frame.height)
+
+        if not isinstance(frames, Mapping):
+            return _spooled(frames, job.scratch / f"part{index}", count)
+        for table, frame in frames.items():
+            count(table, frame)
+        return dict(frames)
+
+
+def _prepare(job: Job) -> _Prepared:
+    if job.assembly_id not in _prepared:
+        forget()
+        experiment = registry.load(job.source)
+        config = from_record(experiment.config_model, job.config)
+        shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
+        _prepared[job.assembly_id] = _Prepared(experiment, config, shared)
+    return _prepared[job.assembly_id]
+
+
+def _spooled(
+    pieces: Iterable[Mapping[str, pl.DataFrame]], folder: Path, count: Callable[[str, pl.DataFrame], None]
+) -> dict[str, Rows]:
+    """Write the pieces of a part to one file per table as they come."""
+    folder.mkdir(exist_ok=True)
+    spools: dict[str, Spool] = {}
+    with ExitStack() as files:
+        for piece in pieces:
+            for table, frame in piece.items():
+                if table not in spools:
+                    spools[table] = files.enter_context(Spool(folder / f"{table}.arrow"))
+                spools[table].write(frame)
+                count(table, frame)
+    return {table: each.file for table, each in spools.items()}
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)

@@ -1,0 +1,122 @@
+"""The contract suite over every built-in experiment; and it finds what breaks the contract."""
+
+import textwrap
+
+import pytest
+
+from lakebatch import contract, registry
+from lakebatch.contract import CHECKS, Trial
+from lakebatch.errors import ExperimentError, NameClashError
+from lakebatch.scaffold import new_experiment
+
+SMALL = (
+    "cohort.n_samples=12",
+    'evaluation.models=["linear_regression", "random_forest"]',
+    'evaluation.feature_sets=["initial", "initial+last"]',
+)
+COIN = """
+import numpy as np, polars as pl
+from lakebatch.experiment import ConfigModel, Experiment, Part, setting
+
+
+class CoinConfig(ConfigModel):
+    levels: tuple[float, ...] = setting((0.0, 0.1), help="Bias.", unit="1")
+
+
+class Coin(Experiment):
+    name, number, version, config_model = "coin", "20", "v1", CoinConfig
+    calls = 0
+
+    def parts(self, config):
+        return [Part(f"level={level:g}", {"level": level}) for level in config.levels]
+
+    def run(self, part, prepared, config, rng):
+        BODY
+        return {"results": pl.DataFrame({"level": [part.values["level"]], "mse": [value]})}
+"""
+
+
+@pytest.fixture
+def coin(tmp_path, monkeypatch):
+    """Return a function that writes an experiment whose run() computes ``value`` in some way."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(body, **replaced):
+        text = COIN.replace("BODY", textwrap.indent(textwrap.dedent(body), "        ").strip())
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        (tmp_path / "experiments").mkdir()
+        (tmp_path / "experiments" / "coin.py").write_text(text)
+        return Trial("coin")
+
+    return write
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    "name", [name for name, source in registry.find().items() if source.origin == "built in"]
+)
+def test_built_in_experiment_keeps_its_promise(name, check):
+    check(Trial(name, "smoke", SMALL))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_honest_experiment_keeps_its_promise(coin, check):
+    check(coin("value = float(rng.random())"))
+
+
+def test_global_randomness_is_found(coin):
+    trial = coin("value = float(np.random.rand())")
+    with pytest.raises(ExperimentError, match="A second run with the same seed gives other results: mse"):
+        contract.check_repeatable(trial)
+
+
+def test_state_between_parts_is_found(coin):
+    trial = coin("type(self).calls += 1\nvalue = float(rng.random()) + type(self).calls")
+    with pytest.raises(ExperimentError, match="gives other results: mse"):
+        contract.check_resumable(trial)
+
+
+def test_fixed_seed_is_found(coin):
+    trial = coin("value = 0.5")
+    with pytest.raises(ExperimentError, match="The rows are the same for two seeds"):
+        contract.check_independent(trial)
+
+
+def test_wrong_number_of_rows_is_found(coin):
+    trial = coin("value = float(rng.random())\nreturn {'results': pl.DataFrame({'mse': [value, value]})}")
+    with pytest.raises(
+        ExperimentError, match=r"The parts have other numbers of rows.*'level=0': 2.*not .*'level=0': 1"
+    ):
+        contract.check_rows(trial)
+
+
+def test_column_of_another_type_is_found(coin):
+    trial = coin("value = str(rng.random())")
+    with pytest.raises(ExperimentError, match="column 'mse' is String"):
+        contract.check_rows(trial)
+
+
+def test_key_given_twice_is_found(coin):
+    trial = coin("value = float(rng.random())", **{'f"level={level:g}"': '"level"'})
+    with pytest.raises(ExperimentError, match="a key twice"):
+        contract.check_plan(trial)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_new_experiment_works_as_written(tmp_path, monkeypatch, check):
+    monkeypatch.chdir(tmp_path)
+    new_experiment("plate-effect", tmp_path)
+    assert registry.load(registry.get("plate-effect")).number == "10"
+    check(Trial("plate-effect", "smoke", (*SMALL, "levels=[0.0, 0.3]")))
+
+
+def test_new_experiment_refuses_a_name_that_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = new_experiment("plate-effect", tmp_path)
+    text = file.read_text()
+    with pytest.raises(NameClashError, match=r"'plate-effect' already: experiments/plate_effect\.py"):
+        new_experiment("plate-effect", tmp_path)
+    with pytest.raises(NameClashError, match="'response-noise' already: built in"):
+        new_experiment("response-noise", tmp_path)
+    assert file.read_text() == text

@@ -1,0 +1,266 @@
+"""Kills runs at random moments, resumes them until they complete, and checks that nothing was lost or doubled.
+
+``python tests/faults/harness.py --kills 200 --seed 1`` does so at length and says which phases were hit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import polars as pl
+from processes import Command, make_working_directory, run
+
+import lakebatch
+from lakebatch.schema import load_schema
+
+PARTS = 8
+REPEATS = 3
+SEED = 7
+VOLATILE = ("assembly_id", "recorded_at", "fit_seconds")
+"""Columns that differ between two runs with the same seed."""
+LET_FINISH = 0.25
+"""Chance that an attempt is left alone and completes."""
+DURING_START_UP = 0.3
+"""Chance that a kill comes before the command has said anything."""
+START_SECONDS = 1.0
+"""About how long the command takes to its headline, and its workers from there to the first part."""
+PART_SECONDS = 0.3
+"""Longest wait after a line: over the next parts or, after the last part, over `completed`."""
+
+PHASES = (
+    "before the attempt was recorded",
+    "before its first part",
+    "between its parts",
+    "after the last part, before completed",
+    "after completed",
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """What the tables of a lake hold of its one assembly, as read by polars alone."""
+
+    rows: pl.DataFrame
+    events: pl.DataFrame
+
+    @property
+    def parts(self) -> set[str]:
+        """The keys of the committed parts."""
+        return set(self.rows["part"])
+
+    @property
+    def completed(self) -> bool:
+        """Whether the assembly is recorded as completed."""
+        return "completed" in self.events["status"]
+
+
+class Trial:
+    """One lake and one assembly in it, which is killed and resumed until it has completed."""
+
+    def __init__(self, folder: Path, expected: pl.DataFrame) -> None:
+        self.folder = make_working_directory(folder)
+        self.lake = folder / "lake"
+        self.expected = expected
+        self.attempts = 0
+        (folder / "scratch").mkdir()
+
+    def attempt(self, moment: tuple[int, float] | None) -> str | None:
+        """Run or resume, killed after so many lines and seconds; return the phase that the kill hit, if it did."""
+        before, noted = self.state(), len(self.computed())
+        command = self._start(before)
+        killed = moment is not None and _kill_at(command, *moment)
+        code = command.wait()
+        after = self.state()
+        self._check(before, after, self.computed()[noted:])
+        if not killed:
+            _require(code == 0, f"{command.arguments} ended with {code}: {command.err}")
+            return None
+        return _phase(before, after)
+
+    def state(self) -> State:
+        """Return what the tables hold; a table that was never created holds nothing."""
+        state = State(self._read("results"), self._read("assemblies"))
+        whole = state.rows.group_by("part").agg(pl.len(), pl.col("repeat").n_unique().alias("repeats"))
+        torn = whole.filter((pl.col("len") != REPEATS) | (pl.col("repeats") != REPEATS))
+        _require(torn.is_empty(), f"parts that are torn or doubled: {torn.rows()}")
+        return state
+
+    def computed(self) -> list[str]:
+        """Return the keys of the parts that were computed, in that order, as the experiment itself noted them."""
+        file = self.folder / "computed"
+        return file.read_text().split() if file.exists() else []
+
+    def check_end(self) -> None:
+        """Check that the lake is as if nobody had ever been killed."""
+        stored = lakebatch.open_lake(self.lake)["toy"]
+        (assembly,) = stored.assemblies().rows(named=True)
+        _require(assembly["status"] == "completed", f"the assembly is {assembly['status']}")
+        _require(assembly["rows"] == PARTS * REPEATS, f"{assembly['rows']} rows are recorded")
+        rows = stored.reassemble(on_gap="refuse")
+        _require(comparable(rows).equals(self.expected), f"other rows than an uninterrupted run: {rows}")
+        for table in ("results", "assemblies"):
+            self._check_constraints(table)
+
+    def _start(self, state: State) -> Command:
+        self.attempts += 1
+        verb = ("run", "toy", "--seed", str(SEED)) if state.events.is_empty() else ("resume", "toy")
+        scratch = {"TMPDIR": str(self.folder / "scratch")}  # a killed run cannot tidy up
+        return Command(
+            self.folder,
+            *("--lake", str(self.lake), *verb, "--jobs", "2"),
+            environment=scratch,
+            label=f"attempt{self.attempts}",
+        )
+
+    def _check(self, before: State, after: State, computed: list[str]) -> None:
+        again = before.parts & set(computed)
+        _require(not again, f"committed before and computed again: {sorted(again)}")
+        lost = before.parts - after.parts
+        _require(not lost, f"committed before and lost: {sorted(lost)}")
+        invented = after.parts - set(self.computed())
+        _require(not invented, f"committed and never computed: {sorted(invented)}")
+
+    def _read(self, table: str) -> pl.DataFrame:
+        folder = self._table(table)
+        if not any(folder.glob("_delta_log/*.json")):
+            return pl.DataFrame(schema=load_schema(table).polars)
+        return pl.read_delta(str(folder))
+
+    def _check_constraints(self, table: str) -> None:
+        log = sorted(self._table(table).glob("_delta_log/*.json"))
+        actions = [json.loads(line) for file in log for line in file.read_text().splitlines()]
+        properties = [each["metaData"]["configuration"] for each in actions if "metaData" in each][-1]
+        missing = [
+            name for name in load_schema(table).constraints if f"delta.constraints.{name}" not in properties
+        ]
+        _require(not missing, f"{table} lacks the constraints {missing}")
+
+    def _table(self, name: str) -> Path:
+        return self.lake / "91_v1_toy" / name
+
+
+def kill_and_resume(folder: Path, *, kills: int, seed: int, side_by_side: int = 2) -> Counter[str]:
+    """Kill runs so many times and return how often each phase was hit.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the lakes are made, one per assembly.
+    kills : int
+        How many processes are really killed, those that ended before not counted.
+    seed : int
+        Of the moments at which they are killed.
+    side_by_side : int
+        How many assemblies are killed at the same time, each in its own lake.
+
+    Raises
+    ------
+    AssertionError
+        If a lake was not readable, or lost, doubled or computed something again; names the folder.
+    """
+    expected = _uninterrupted(folder / "uninterrupted")
+    shares = [kills // side_by_side + (index < kills % side_by_side) for index in range(side_by_side)]
+    generators = np.random.default_rng(seed).spawn(side_by_side)
+    folders = [folder / f"side{index}" for index in range(side_by_side)]
+    with ThreadPoolExecutor(side_by_side) as pool:
+        return sum(pool.map(_series, folders, [expected] * side_by_side, shares, generators), Counter())
+
+
+def comparable(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows without times and ids, in a fixed order."""
+    return rows.drop(VOLATILE).sort("part", "repeat")
+
+
+def _uninterrupted(folder: Path) -> pl.DataFrame:
+    make_working_directory(folder)
+    command = run(folder, "--lake", "lake", "run", "toy", "--jobs", "2", "--seed", str(SEED))
+    _require(command.wait() == 0, command.err)
+    rows = comparable(lakebatch.open_lake(folder / "lake")["toy"].reassemble(on_gap="refuse"))
+    _require(rows.height == PARTS * REPEATS, f"{rows.height} rows")
+    return rows
+
+
+def _series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
+    """Kill and resume one assembly after the other until so many kills were made."""
+    phases: Counter[str] = Counter()
+    trials = 0
+    while phases.total() < kills:
+        trials += 1
+        trial = Trial(folder / f"trial{trials}", expected)
+        try:
+            phases += _to_the_end(trial, kills - phases.total(), rng)
+            trial.check_end()
+        except Exception as error:
+            raise AssertionError(f"{trial.folder}, attempt {trial.attempts}: {error}") from error
+    return phases
+
+
+def _to_the_end(trial: Trial, kills: int, rng: np.random.Generator) -> Counter[str]:
+    """Kill an assembly up to so many times, until it has completed, and return the phases hit."""
+    phases: Counter[str] = Counter()
+    while not trial.state().completed:
+        alone = phases.total() == kills or (phases and rng.random() < LET_FINISH)
+        moment = None if alone else _moment(PARTS - len(trial.state().parts), rng)
+        if phase := trial.attempt(moment):
+            phases[phase] += 1
+    return phases
+
+
+def _moment(pending: int, rng: np.random.Generator) -> tuple[int, float]:
+    """Draw after how many lines of the command, and how many seconds from there, it is killed."""
+    lines = 0 if rng.random() < DURING_START_UP else int(rng.integers(1, pending + 2))
+    return lines, rng.uniform(0, START_SECONDS if lines <= 1 and pending else PART_SECONDS)
+
+
+def _kill_at(command: Command, lines: int, seconds: float) -> bool:
+    command.wait_for_lines(lines)
+    time.sleep(seconds)
+    return command.kill()
+
+
+def _phase(before: State, after: State) -> str:
+    if after.completed:
+        return PHASES[4]
+    if after.events.height == before.events.height:
+        return PHASES[0]
+    if len(after.parts) == PARTS:
+        return PHASES[3]
+    return PHASES[2] if after.parts > before.parts else PHASES[1]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200, help="processes to kill (default: 200)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
+    parser.add_argument("--side-by-side", type=int, default=2, help="assemblies at a time (default: 2)")
+    options = parser.parse_args()
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="lakebatch-faults-"))  # kept if a check fails, which names it
+    phases = kill_and_resume(
+        folder, kills=options.kills, seed=options.seed, side_by_side=options.side_by_side
+    )
+    shutil.rmtree(folder)
+    for phase in PHASES:
+        click.echo(f"{phases[phase]:5d}  {phase}")
+    click.echo(
+        f"{phases.total():5d}  kills in {time.monotonic() - began:.0f} s: nothing lost, doubled or computed again"
+    )
+
+
+if __name__ == "__main__":
+    _main()

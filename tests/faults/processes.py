@@ -1,0 +1,187 @@
+"""The installed command line as real processes, each the leader of a process group that can be killed whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+TOY = Path(__file__).with_name("slow_experiment.py")
+COMPUTED = "TOY_COMPUTED"
+"""The environment variable that names the file in which the experiment notes what it has computed."""
+POLL_SECONDS = 0.005
+PATIENCE_SECONDS = 120.0
+WORKERS_END_SECONDS = 15.0
+"""How long workers, and the process that tidies up after them, may outlive their parent."""
+
+APPEND = """
+import sys
+from datetime import UTC, datetime
+import polars as pl
+from lakebatch.delta import Table
+from lakebatch.parts import PartWriter
+from lakebatch.schema import load_schema
+from lakebatch.storage import locate
+
+lake, assembly_id, appends = sys.argv[1], sys.argv[2], int(sys.argv[3])
+table = Table(locate(lake), "91_v1_toy", load_schema("results"))
+print("ready", flush=True)
+sys.stdin.readline()
+table.ensure()
+writer = PartWriter(table, assembly_id, {})
+for index in range(appends):
+    assert writer.append(f"part={index}", pl.DataFrame({"repeat": [0, 1]}), datetime.now(UTC))
+"""
+"""Create the table, at the same instant as the others, and append to it."""
+
+started: list[Command] = []
+"""Every command so far, for whoever tidies up."""
+
+
+class Command:
+    """One `lakebatch` command that runs in a folder, with what it wrote to standard output and error."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        label: str = "command",
+    ) -> None:
+        self.arguments = arguments
+        self._out = folder / f"{label}.out"
+        self._err = folder / f"{label}.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [LAKEBATCH, *arguments],
+                cwd=folder,
+                env={**os.environ, COMPUTED: str(folder / "computed"), **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        started.append(self)
+
+    @property
+    def out(self) -> str:
+        """What it has written to standard output."""
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        """What it has written to standard error: a headline, then a line per committed part."""
+        return self._err.read_text()
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def wait_for_lines(self, count: int) -> None:
+        """Wait until it has written so many lines to standard error, or has ended."""
+        wait_until(lambda: self.err.count("\n") >= count or self.process.poll() is not None)
+
+    def kill(self) -> bool:
+        """Kill it and all its workers; False if it had ended by itself."""
+        if self.process.poll() is not None:
+            return False
+        self.kill_group()
+        for semaphore in Path("/dev/shm").glob(f"sem.loky-{self.process.pid}-*"):
+            semaphore.unlink()  # nobody is left to do it
+        return True
+
+    def kill_group(self) -> None:
+        """Kill whatever of its group still lives, and wait until nothing does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE_SECONDS)
+        wait_until(lambda: not self.workers())
+
+    def wait_for_workers(self) -> None:
+        """Wait until its workers have ended by themselves, as they soon must."""
+        wait_until(lambda: not self.workers(), WORKERS_END_SECONDS)
+
+    def workers(self) -> list[int]:
+        """Return the ids of the living processes of its group, itself left out."""
+        return [process for process in group_members(self.process.pid) if process != self.process.pid]
+
+
+def kill_all() -> None:
+    """Kill what is left of every command."""
+    while started:
+        started.pop().kill_group()
+
+
+def make_working_directory(folder: Path) -> Path:
+    """Return a folder, created, in which the command line finds the experiment ``toy``."""
+    (folder / "experiments").mkdir(parents=True)
+    shutil.copy(TOY, folder / "experiments" / "toy.py")
+    return folder
+
+
+def run(folder: Path, *arguments: str, **keywords: object) -> Command:
+    """Carry out a command to its end and return it."""
+    command = Command(folder, *arguments, **keywords)  # type: ignore[arg-type]
+    command.wait()
+    return command
+
+
+def start_python(script: str, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start a Python process that says when it is ready and then waits for a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        cwd=folder,
+        env={**os.environ, COMPUTED: str((folder or Path()) / "computed")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def let_go_on(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Let all go on at once when all are ready; return each one's exit code and standard error."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    errors = [process.communicate(timeout=PATIENCE_SECONDS)[1] for process in processes]
+    return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until a condition holds.
+
+    Raises
+    ------
+    TimeoutError
+        If it does not in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still not so after {seconds:g} s")
+        time.sleep(POLL_SECONDS)
+
+
+def group_members(group: int) -> list[int]:
+    """Return the ids of the living processes of a process group."""
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _lives_in(folder, group)]
+
+
+def _lives_in(folder: Path, group: int) -> bool:
+    try:
+        state, _, process_group, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return False
+    return int(process_group) == group and state != "Z"

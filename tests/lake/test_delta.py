@@ -1,0 +1,362 @@
+"""One table: created once, appended to exactly once, read at any version."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import deltalake
+import polars as pl
+import pytest
+
+from lakebatch import delta
+from lakebatch.delta import Table
+from lakebatch.errors import CommitError, SchemaError, StorageError
+from lakebatch.schema import load_schema
+from lakebatch.storage import Storage
+
+
+def parts_of(table):
+    return sorted(table.at().scan().collect()["part"].to_list())
+
+
+def once(table, data, part="p", transaction="a"):
+    """Append the rows of a part unless the table has it, as a writer of parts does."""
+    return table.append_once(
+        transaction, lambda last: None if part in parts_of(table) else data, {"made": "here"}
+    )
+
+
+@pytest.fixture
+def fault(monkeypatch):
+    """Return a function that puts something around each real write."""
+    real = deltalake.write_deltalake
+
+    def inject(before=None, after=None):
+        calls = []
+
+        def write(*arguments, **options):
+            calls.append(arguments[0])
+            if before:
+                before(len(calls))
+            real(*arguments, **options)
+            if after:
+                after(len(calls))
+
+        monkeypatch.setattr(deltalake, "write_deltalake", write)
+        return calls
+
+    return inject
+
+
+def fail_first(error):
+    def act(call):
+        if call == 1:
+            raise error
+
+    return act
+
+
+def test_append_is_there_and_says_so(results, frame):
+    assert once(results, frame(r2=0.5))
+    assert results.at().scan().select("part", "r2").collect().rows() == [("p", 0.5)]
+    assert not once(results, frame(r2=0.7))
+    assert parts_of(results) == ["p"]
+
+
+def test_append_records_metadata_and_transaction(results, frame):
+    once(results, frame())
+    once(results, frame("q"), part="q")
+    last = results.commits()[-1]
+    assert (last.version, last.operation, last.metadata["made"]) == (3, "WRITE", "here")
+    assert deltalake.DeltaTable(results.uri).transaction_version("a") == 2
+    assert [commit.version for commit in results.commits()] == [0, 1, 2, 3]
+
+
+def test_failure_after_the_commit_does_not_write_twice(results, frame, fault):
+    calls = fault(after=fail_first(deltalake.exceptions.DeltaError("post-commit hook failed")))
+    assert once(results, frame())
+    assert parts_of(results) == ["p"]
+    assert len(calls) == 1
+
+
+def test_failed_checkpoint_after_the_commit_does_not_write_twice(results, frame, caplog):
+    """A folder that is in the way of the checkpoint's pointer makes every second commit raise when it is done."""
+    deltalake.DeltaTable(results.uri).alter.set_table_properties({"delta.checkpointInterval": "2"})
+    blocker = Path(results.uri, "_delta_log", "_last_checkpoint")
+    shutil.rmtree(blocker) if blocker.is_dir() else blocker.unlink(missing_ok=True)
+    blocker.mkdir()
+    (blocker / "file").touch()
+    caplog.set_level("INFO", "lakebatch.delta")
+    for part in "abcd":
+        assert once(results, frame(part), part=part)
+    assert parts_of(results) == list("abcd")
+    assert caplog.text.count("attempt 1") >= 2
+
+
+def test_failure_before_the_commit_is_tried_again(results, frame, fault):
+    calls = fault(before=fail_first(OSError("connection reset")))
+    assert once(results, frame())
+    assert parts_of(results) == ["p"]
+    assert len(calls) == 2
+
+
+def test_last_attempt_is_looked_at_too(results, frame, fault, monkeypatch):
+    monkeypatch.setattr(delta, "ATTEMPTS", 1)
+    fault(after=fail_first(deltalake.exceptions.DeltaError("post-commit hook failed")))
+    assert once(results, frame())
+    assert parts_of(results) == ["p"]
+
+
+def test_append_that_never_succeeds_says_that_nothing_was_written(results, frame, fault, monkeypatch):
+    def refuse(call):
+        raise OSError("connection reset")
+
+    monkeypatch.setattr(delta, "ATTEMPTS", 3)
+    calls = fault(before=refuse)
+    with pytest.raises(
+        CommitError, match=r"in 3 attempts; the last one said: connection reset. Nothing was written"
+    ):
+        once(results, frame())
+    assert len(calls) == 3
+    assert parts_of(results) == []
+
+
+def test_commit_of_another_between_look_and_write_is_looked_at_again(results, open_table, frame, fault):
+    """Both find part p missing; the other commits first; ours is refused and finds it there."""
+    other = open_table()
+
+    def overtake(call):
+        if call == 1:
+            assert once(other, frame(r2=0.1))
+
+    calls = fault(before=overtake)  # the other's own write is the second call
+    once(results, frame(r2=0.9))
+    assert len(calls) == 2
+    assert results.at().scan().select("r2").collect()["r2"].to_list() == [0.1]
+
+
+def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, frame, fault):
+    seen = []
+
+    def data_after(last):
+        seen.append(last)
+        return frame()
+
+    calls = fault(before=lambda call: call == 1 and once(open_table(), frame("q"), part="q"))
+    assert results.append_once("a", data_after, {})
+    assert seen == [0, 1]
+    assert len(calls) == 3
+    assert parts_of(results) == ["p", "q"]
+
+
+def test_look_at_the_table_does_not_hide_a_commit_in_between(results, open_table, frame):
+    """The other commits after the state was loaded; whoever then reads the table must still be refused."""
+    seen = []
+
+    def data_after(last):
+        if not seen:
+            assert once(open_table(), frame("q"), part="q")
+        seen.append(last)
+        assert parts_of(results) == ["q"]
+        return frame(f"number {last + 1}")
+
+    assert results.append_once("a", data_after, {})
+    assert seen == [0, 1]
+    assert parts_of(results) == ["number 2", "q"]
+    assert deltalake.DeltaTable(results.uri).transaction_version("a") == 2
+
+
+def test_commit_under_another_transaction_in_between_is_no_conflict(results, open_table, frame, fault):
+    def overtake(call):
+        if call == 1:
+            once(open_table(), frame("q"), part="q", transaction="b")
+
+    calls = fault(before=overtake)
+    assert once(results, frame())
+    assert len(calls) == 2
+    assert parts_of(results) == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    "columns", [{"r2": 1.5}, {"mse": -1.0}, {"pearson_r": 2.0}, {"pearson_p": -0.1}, {"repeat": -1}]
+)
+def test_row_against_a_constraint_is_refused_and_nothing_written(results, frame, parquet_files, columns):
+    with pytest.raises(SchemaError, match=r"refuses the rows, a constraint of schemas/results\.toml fails"):
+        once(results, frame(**columns))
+    assert parts_of(results) == []
+    assert results.version() == 1
+    assert parquet_files(results) == []
+
+
+def test_status_against_a_constraint_is_refused(log, plan):
+    assembly = log.start(plan(), 0)
+    with pytest.raises(SchemaError, match=r"schemas/assemblies\.toml fails"):
+        log.record(assembly, "finished")
+    assert log.get(assembly.assembly_id).status == "started"
+
+
+def test_foreign_table_is_refused_and_left_alone(results, open_table):
+    shutil.rmtree(results.uri)
+    deltalake.write_deltalake(results.uri, pl.DataFrame({"part": [1], "colour": ["red"]}))
+    with pytest.raises(
+        SchemaError, match=r"is not a table of lakebatch: .*column 'part' is int64.*column 'colour'"
+    ):
+        open_table().ensure()
+    assert deltalake.DeltaTable(results.uri).version() == 0
+
+
+def test_table_of_a_newer_lakebatch_is_refused(tmp_path, open_table, names):
+    newer = replace(load_schema("results"), version=2)
+    Table(Storage(str(tmp_path / "lake")), names.folder, newer).ensure()
+    with pytest.raises(
+        SchemaError, match=r"has schema version 2, this lakebatch knows 1. Install a newer lakebatch"
+    ):
+        open_table().ensure()
+
+
+def test_missing_constraint_is_added(results, open_table, frame):
+    deltalake.DeltaTable(results.uri).alter.drop_constraint("r2_at_most_one")
+    once(open_table(), frame("q", r2=1.5), part="q", transaction="b")
+    shutil.rmtree(results.uri)
+    open_table().ensure()
+    deltalake.DeltaTable(results.uri).alter.drop_constraint("r2_at_most_one")
+    open_table().ensure()
+    with pytest.raises(SchemaError, match="refuses the rows"):
+        once(open_table(), frame(r2=1.5))
+
+
+def test_ensuring_a_table_again_writes_nothing(results, open_table):
+    version = results.version()
+    open_table().ensure()
+    assert results.version() == version
+
+
+def test_table_created_by_four_processes_at_once_is_one_table(tmp_path, run_together, names, frame):
+    imports = """
+from lakebatch.delta import Table
+from lakebatch.schema import load_schema
+from lakebatch.storage import Storage
+"""
+    script = f"""
+for race in range(8):
+    Table(Storage({str(tmp_path)!r} + f"/lake{{race}}"), "90_v1_toy", load_schema("results")).ensure()
+"""
+    run_together(imports, [script] * 4)
+    for race in range(8):
+        table = Table(Storage(str(tmp_path / f"lake{race}")), names.folder, load_schema("results"))
+        operations = [commit.operation for commit in table.commits()]
+        assert operations[0] == "CREATE TABLE"
+        assert set(operations[1:]) == {"ADD CONSTRAINT"}
+        present = deltalake.DeltaTable(table.uri).metadata().configuration
+        assert {f"delta.constraints.{name}" for name in load_schema("results").constraints} <= present.keys()
+        assert once(table, frame())
+
+
+def test_earlier_version_is_read_as_it_was(results, frame):
+    versions = []
+    for part in "abc":
+        once(results, frame(part), part=part)
+        versions.append(results.version())
+    assert [sorted(results.at(each).scan().collect()["part"]) for each in versions] == [
+        ["a"],
+        ["a", "b"],
+        ["a", "b", "c"],
+    ]
+    assert results.at(versions[1]).rows_by_assembly() == {frame()["assembly_id"][0]: 2}
+
+
+def test_version_that_is_held_does_not_move(results, frame, names):
+    once(results, frame())
+    held = results.at()
+    once(results, frame("q"), part="q")
+    assert held.number == 2
+    assert held.scan().collect().height == 1
+    assert len(held.files([names.assembly_id])) == 1
+    assert held.rows_by_assembly() == {names.assembly_id: 1}
+
+
+def test_version_that_is_not_there_is_a_storage_error(results):
+    with pytest.raises(StorageError, match="Cannot read version 99 of"):
+        results.at(99)
+
+
+def test_every_version_outlives_vacuum_and_clean_up(results, frame, parquet_files):
+    """What is long past by the engine's defaults of 7 and 30 days is kept."""
+    for index in range(12):
+        once(results, frame(str(index)), part=str(index))
+    old = 1_500_000_000
+    for file in Path(results.uri).rglob("*"):
+        os.utime(file, (old, old))
+    table = deltalake.DeltaTable(results.uri)
+    table.optimize.compact()
+    files = parquet_files(results)
+    assert table.vacuum(dry_run=False) == []
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    assert parquet_files(results) == files
+    for version in range(14):
+        assert results.at(version).scan().collect().height == max(version - 1, 0)
+
+
+def test_rows_cannot_be_deleted_or_changed(results, frame):
+    once(results, frame())
+    with pytest.raises(deltalake.exceptions.DeltaError):
+        deltalake.DeltaTable(results.uri).delete("part = 'p'")
+    with pytest.raises(deltalake.exceptions.DeltaError):
+        deltalake.DeltaTable(results.uri).update({"part": "'q'"})
+    assert parts_of(results) == ["p"]
+
+
+def test_files_are_those_of_the_assemblies_asked_for(results, frame, names):
+    once(results, frame())
+    other = frame("q").with_columns(assembly_id=pl.lit("20261123_142230_run002"))
+    once(results, other, part="q", transaction="b")
+    files = results.at().files([names.assembly_id])
+    assert len(files) == 1
+    assert pl.read_parquet(files[0])["part"].to_list() == ["p"]
+    assert results.at().files([]) == []
+
+
+def test_table_with_deletion_vectors_gives_no_files(results, frame, names):
+    """With them the files alone hold rows that were deleted."""
+    once(results, frame())
+    deltalake.DeltaTable(results.uri).alter.set_table_properties({"delta.enableDeletionVectors": "true"})
+    with pytest.raises(SchemaError, match="needs reader version 3"):
+        results.at().files([names.assembly_id])
+
+
+def test_rows_by_assembly_of_an_empty_table_are_none(results):
+    assert results.at().rows_by_assembly() == {}
+
+
+def test_table_that_is_not_there_is_a_storage_error(open_table):
+    assert not open_table().exists()
+    with pytest.raises(
+        StorageError, match=r"There is no table at .*. Check --lake, or start with: lakebatch run"
+    ):
+        open_table().version()
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "a b", "ünï日", "a#b", "a{b}"])
+def test_table_in_a_folder_of_any_name_is_read(tmp_path, frame, names, name):
+    table = Table(Storage(str(tmp_path / name)), names.folder, load_schema("results"))
+    table.ensure()
+    once(table, frame())
+    assert parts_of(table) == ["p"]
+    assert all(Path(file).is_file() for file in table.at().files([names.assembly_id]))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied"),
+        OSError(28, "No space left on device"),
+        OSError("AccessDenied"),
+    ],
+)
+def test_write_that_the_system_forbids_is_tried_once(results, frame, fault, error):
+    calls = fault(before=fail_first(error))
+    with pytest.raises(StorageError, match=f"Cannot write .*{error.args[-1]}"):
+        once(results, frame())
+    assert len(calls) == 1

@@ -1,0 +1,126 @@
+"""Ids, hashes and seeds: the same for ever."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakebatch import ids
+from lakebatch.errors import AssemblyError, ConfigError
+
+AT = datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC)
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(), below, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("run_number", "expected"),
+    [
+        (1, "20261123_142230_run001"),
+        (999, "20261123_142230_run999"),
+        (1000, "20261123_142230_run1000"),
+        (12345, "20261123_142230_run12345"),
+    ],
+)
+def test_assembly_id_is_the_documented_one(run_number, expected):
+    assert ids.assembly_id(AT, run_number) == expected
+    assert ids.check_assembly_id(expected) == expected
+
+
+def test_assembly_id_is_in_utc():
+    there = AT.astimezone(timezone(timedelta(hours=13)))
+    assert ids.assembly_id(there, 7) == "20261123_142230_run007"
+
+
+ARABIC_DIGITS = "\u0662\u0660261123_142230_run001"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "latest",
+        "20261123_142230_run01",
+        "20261123_142230_run00x",
+        "x20261123_142230_run001",
+        ARABIC_DIGITS,
+    ],
+)
+def test_assembly_id_of_another_form_is_refused(text):
+    with pytest.raises(AssemblyError, match=r"is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN"):
+        ids.check_assembly_id(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Response-noise", "response_noise", "-x", "x-", "a--b", "1a", "a/b", "ä"]
+)
+def test_name_that_cannot_stand_in_a_path_is_refused(text):
+    with pytest.raises(ConfigError, match="is not a valid experiment name"):
+        ids.check_name(text)
+
+
+def test_canonical_json_is_the_documented_text():
+    assert ids.canonical_json({"b": 1.0, "ü": "x", "a": [0.1, None]}) == '{"a":[0.1,null],"b":1.0,"ü":"x"}'
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_canonical_json_refuses_what_is_not_json(value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        ids.canonical_json({"a": [value]})
+
+
+@given(st.dictionaries(st.text(), TREES, min_size=2, max_size=5), st.randoms(use_true_random=False))
+def test_canonical_json_does_not_depend_on_the_order_of_keys(tree, random):
+    items = list(tree.items())
+    random.shuffle(items)
+    text = ids.canonical_json(dict(items))
+    assert text == ids.canonical_json(tree)
+    assert json.loads(text) == tree
+
+
+def test_content_hash_is_the_sha256_of_the_text():
+    expected = "1fff02ea612d9c15e71a9d506e4f2b0408c943831168c1a1e1daf1ce8f76ffea"
+    assert ids.content_hash('{"a":[0.1,null],"b":1.0,"ü":"x"}') == expected
+
+
+@pytest.mark.parametrize(
+    ("base_seed", "run_number", "expected"),
+    [
+        (42, 1, 6434997491148346548),
+        (42, 2, 2598275419114530716),
+        (42, 1000, 8612360932898759269),
+        (0, 1, 5836529245451711556),
+        (ids.LARGEST_SEED, 1, 1313972901627904588),
+    ],
+)
+def test_replicate_seed_is_the_one_of_earlier_releases(base_seed, run_number, expected):
+    assert ids.replicate_seed(base_seed, run_number) == expected
+
+
+@given(st.integers(0, ids.LARGEST_SEED), st.integers(1, 20_000))
+def test_replicate_seed_fits_a_signed_column(base_seed, run_number):
+    assert 0 <= ids.replicate_seed(base_seed, run_number) <= ids.LARGEST_SEED
+
+
+@given(st.integers(0, ids.LARGEST_SEED), st.sets(st.integers(1, 20_000), min_size=2, max_size=50))
+def test_replicate_seeds_are_distinct(base_seed, run_numbers):
+    assert len({ids.replicate_seed(base_seed, number) for number in run_numbers}) == len(run_numbers)
+
+
+def test_stream_generator_draws_what_it_drew_in_earlier_releases():
+    draws = ids.stream_generator(42, "part:level=0.1").integers(0, 2**63, 3)
+    assert draws.tolist() == [5171935094899025534, 3842897993133961581, 1047076994886071702]
+    assert ids.stream_generator(42, "prepare").integers(0, 2**63) == 3065556866374891728
+
+
+@given(st.integers(0, ids.LARGEST_SEED), st.sets(st.text(), min_size=2, max_size=6))
+def test_streams_of_one_seed_are_independent_of_each_other(seed, names):
+    first = {ids.stream_generator(seed, name).integers(0, 2**63) for name in names}
+    assert len(first) == len(names)
+    for name in names:  # whatever was drawn from another stream before
+        assert ids.stream_generator(seed, name).integers(0, 2**63) in first

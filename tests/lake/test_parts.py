@@ -1,0 +1,178 @@
+"""Parts of an assembly: each in the table exactly once, stamped, and streamed where it is large."""
+
+import secrets
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lakebatch.errors import ExperimentError, SchemaError
+from lakebatch.parts import PartWriter
+from lakebatch.spool import Spool, count_rows, read
+
+AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
+ROWS = pl.DataFrame({"repeat": [0, 1], "r2": [0.25, None]})
+
+
+@pytest.fixture
+def writer(results, names):
+    return PartWriter(results, names.assembly_id, {"lakebatch.experiment": "90_v1_toy"})
+
+
+@pytest.fixture
+def spool(tmp_path):
+    """Return a function that spools frames and returns the file."""
+
+    def write(*frames):
+        file = tmp_path / f"spool{secrets.randbits(64)}.arrow"
+        with Spool(file) as sink:
+            for frame in frames:
+                sink.write(frame)
+        return file
+
+    return write
+
+
+def rows_of(table):
+    return table.at().scan().collect().sort("part", "repeat")
+
+
+def test_part_is_stamped_and_complete(results, writer, names):
+    assert writer.append("level=0", ROWS, AT)
+    rows = rows_of(results)
+    assert rows.columns == [column.name for column in results.schema.columns]
+    assert rows.select("assembly_id", "part", "repeat", "r2", "recorded_at").rows() == [
+        (names.assembly_id, "level=0", 0, 0.25, AT),
+        (names.assembly_id, "level=0", 1, None, AT),
+    ]
+    assert rows["model"].null_count() == 2
+
+
+def test_part_is_one_commit_that_names_it(results, writer, names):
+    before = results.version()
+    writer.append("level=0", ROWS, AT)
+    last = results.commits()[-1]
+    assert last.version == before + 1
+    assert {key: last.metadata[key] for key in last.metadata if key.startswith("lakebatch.")} == {
+        "lakebatch.experiment": "90_v1_toy",
+        "lakebatch.assembly_id": names.assembly_id,
+        "lakebatch.part": "level=0",
+    }
+
+
+def test_part_that_is_there_is_not_appended_again(results, writer, open_table, names):
+    assert writer.append("level=0", ROWS, AT)
+    assert not writer.append("level=0", ROWS, AT)
+    assert not PartWriter(open_table(), names.assembly_id, {}).append("level=0", ROWS, AT)
+    assert rows_of(results).height == 2
+
+
+def test_same_part_of_another_assembly_is_another(results, writer, open_table):
+    other = PartWriter(open_table(), "20261123_142230_run002", {})
+    assert writer.append("level=0", ROWS, AT)
+    assert other.append("level=0", ROWS, AT)
+    assert rows_of(results).height == 4
+    assert writer.committed() == other.committed() == {"level=0"}
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=10),
+    st.integers(1, 10**6),
+)
+def test_any_schedule_of_writers_and_resumptions_appends_each_part_once(open_table, schedule, run):
+    """Three writers append in any order; a writer may forget all it knows, as a new process would."""
+    open_table().ensure()
+    assembly_id = f"20261123_142230_run{run:03d}{secrets.randbits(48)}"
+    writers = [PartWriter(open_table(), assembly_id, {}) for _ in range(3)]
+    appended = []
+    for who, part, restart in schedule:
+        if restart:
+            writers[who] = PartWriter(open_table(), assembly_id, {})
+        assert writers[who].append(str(part), ROWS, AT) == (part not in appended)
+        appended.append(part)
+    rows = open_table().at().scan().filter(assembly_id=assembly_id).collect()
+    assert sorted(rows["part"]) == sorted(2 * [str(part) for part in set(appended)])
+
+
+def test_four_processes_with_the_same_parts_append_each_once(tmp_path, results, run_together, names):
+    """As many writers of one assembly as there never should be: each part has one winner."""
+    imports = """
+import polars as pl
+from datetime import UTC, datetime
+from lakebatch.delta import Table
+from lakebatch.parts import PartWriter
+from lakebatch.schema import load_schema
+from lakebatch.storage import Storage
+"""
+    script = f"""
+table = Table(Storage({str(tmp_path / "lake")!r}), "90_v1_toy", load_schema("results"))
+writer = PartWriter(table, {names.assembly_id!r}, {{}})
+for part in "abcd":
+    writer.append(part, pl.DataFrame({{"repeat": [0, 1]}}), datetime.now(UTC))
+"""
+    run_together(imports, [script] * 4)
+    assert sorted(rows_of(results)["part"]) == sorted("aabbccdd")
+
+
+def test_spooled_part_is_one_commit_of_all_its_pieces(results, writer, spool):
+    before = results.version()
+    pieces = [pl.DataFrame({"repeat": [index], "r2": [index / 10]}) for index in range(7)]
+    file = spool(*pieces)
+    assert count_rows(file) == 7
+    assert writer.append("level=0", file, AT)
+    assert results.version() == before + 1
+    assert rows_of(results)["r2"].to_list() == [index / 10 for index in range(7)]
+
+
+def test_spooled_part_and_frame_give_the_same_rows(results, writer, spool):
+    writer.append("a", spool(ROWS.head(1), ROWS.tail(1)), AT)
+    writer.append("b", ROWS, AT)
+    rows = rows_of(results)
+    assert rows.filter(part="a").drop("part").equals(rows.filter(part="b").drop("part"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        (pl.DataFrame({"repeat": [1], "r2": [float("nan")]}), "column 'r2' holds NaN"),
+        (pl.DataFrame({"repeat": [1.5], "r2": [0.1]}), "column 'repeat' is Float64"),
+        (pl.DataFrame({"repeat": [1], "r2": [2.0]}), "refuses the rows, a constraint"),
+        (pl.DataFrame({"colour": ["red"]}), "column 'colour' is not in"),
+    ],
+)
+@pytest.mark.parametrize("spooled", [False, True])
+def test_rows_that_do_not_fit_are_refused_at_once_and_wholly(
+    results, writer, spool, parquet_files, bad, fault, spooled
+):
+    began = datetime.now(UTC)
+    with pytest.raises(SchemaError, match=fault):
+        writer.append("level=0", spool(bad, bad) if spooled else bad, AT)
+    assert (datetime.now(UTC) - began).total_seconds() < 5
+    assert rows_of(results).is_empty()
+    assert writer.append("level=0", ROWS, AT)
+
+
+@pytest.mark.parametrize("column", ["assembly_id", "part", "recorded_at"])
+@pytest.mark.parametrize("spooled", [False, True])
+def test_columns_that_are_filled_in_are_refused(results, writer, spool, column, spooled):
+    bad = ROWS.with_columns(pl.lit("mine").alias(column))
+    with pytest.raises(
+        ExperimentError, match=f"run.. returned the columns {column}, which are filled in here"
+    ):
+        writer.append("level=0", spool(bad) if spooled else bad, AT)
+    assert rows_of(results).is_empty()
+
+
+def test_spool_refuses_frames_of_different_columns(spool):
+    with pytest.raises(ExperimentError, match="frames of different columns"):
+        spool(ROWS, ROWS.drop("r2"))
+
+
+def test_spool_gives_back_what_it_was_given(spool):
+    frame = pl.DataFrame({"a": [[1.0, None], []], "b": ["ü", None], "c": [None, True]})
+    back = list(read(spool(frame, frame)))
+    assert pl.concat(back).equals(pl.concat([frame, frame]))
+    assert pl.concat(back).schema == frame.schema

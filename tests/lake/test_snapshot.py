@@ -1,0 +1,219 @@
+"""A dataset now, at a version, at a time; and what it lacks."""
+
+import warnings
+from datetime import UTC, datetime, timedelta, timezone
+
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.errors import ConfigError, IncompleteError, UnknownNameError
+from lakebatch.snapshot import MOST_GAPS, Gap, IncompleteWarning, report_gaps, to_time
+
+
+@pytest.fixture
+def run(lake, toy):
+    """Return a function that runs the toy in this process."""
+    return lambda *settings: lakebatch.run(lake, toy, jobs=1, settings=settings)
+
+
+@pytest.fixture
+def stored(lake, toy, run):
+    """Return the toy after one complete run."""
+    run()
+    return lake[toy]
+
+
+def levels(frame):
+    return sorted(set(frame["level"]))
+
+
+def test_dataset_is_every_completed_assembly_in_the_order_of_the_runs(stored, run):
+    run("levels=[0, 0.5]")
+    rows = stored.reassemble()
+    assert rows.height == 15
+    assert (
+        rows["assembly_id"].unique(maintain_order=True).to_list()
+        == stored.assemblies()["assembly_id"].to_list()
+    )
+    for _, group in rows.group_by("assembly_id"):
+        assert group.select("level", "repeat").rows() == sorted(group.select("level", "repeat").rows())
+
+
+def test_dataset_at_the_version_of_a_run_is_the_same_for_ever(stored, run):
+    version = stored.history()["version"].max()
+    first, assemblies = stored.reassemble(), stored.assemblies()
+    run("levels=[0, 0.7]")
+    run("fail=[0.1]")
+    again = stored.reassemble(version=version, on_gap="refuse")
+    assert again.equals(first)
+    assert stored.assemblies(version=version).equals(assemblies)
+    assert stored.scan(version=version).collect().height == 9
+
+
+def test_dataset_before_a_run_was_completed_is_without_it(stored):
+    last = stored.history()["version"].max()
+    for version in range(last):
+        assert stored.reassemble(version=version, on_gap="ignore").is_empty()
+
+
+def test_dataset_at_a_time_is_what_was_recorded_by_then(stored, run):
+    moment = datetime.now(UTC)
+    first = stored.reassemble()
+    version = stored.results.version()
+    run("levels=[0, 0.7]")
+    assert stored.snapshot(as_of=moment).version == version
+    for time in (
+        moment,
+        moment.isoformat(),
+        moment.astimezone(timezone(timedelta(hours=-5))),
+        moment.astimezone().replace(tzinfo=None),
+    ):
+        assert stored.reassemble(as_of=time, on_gap="refuse").equals(first)
+    assert stored.reassemble(as_of=datetime.now(UTC)).height == 15
+
+
+def test_time_before_the_first_event_is_an_error(stored):
+    with pytest.raises(
+        ConfigError, match=r"Nothing was recorded by 2020-01-01 23:59:59 UTC. The first event is of 20"
+    ):
+        stored.reassemble(as_of="2020-01-01T23:59:59Z")
+
+
+@pytest.mark.parametrize("version", [-1, 99])
+def test_version_that_is_not_there_is_an_error(stored, version):
+    with pytest.raises(
+        ConfigError, match=f"There is no version {version}. Expected 0 to 4; see: lakebatch history"
+    ):
+        stored.reassemble(version=version)
+
+
+def test_version_and_time_at_once_are_an_error(stored):
+    with pytest.raises(ConfigError, match="Both a version and a time were given"):
+        stored.snapshot(version=1, as_of="2026-11-20")
+
+
+def test_complete_dataset_is_read_without_a_warning(stored):
+    assert stored.snapshot().gaps() == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stored.reassemble(on_gap="refuse").height == 9
+
+
+def test_assembly_that_failed_is_a_gap_with_its_reason(stored, run):
+    failed = run("fail=[0.1]")
+    gap = f"{failed.assembly_id}: left out, failed with 2 of 3 parts done: level=0.1: ValueError: level 0.1 is bad"
+    assert [str(each) for each in stored.snapshot().gaps()] == [gap]
+    with pytest.warns(IncompleteWarning, match=f"The dataset is incomplete: {gap}"):
+        rows = stored.reassemble()
+    assert rows.height == 9
+    with pytest.raises(IncompleteError, match=gap):
+        stored.reassemble(on_gap="refuse")
+
+
+def test_included_failed_assembly_names_the_parts_it_lacks(stored, run):
+    failed = run("fail=[0.1]")
+    gaps = stored.snapshot().gaps(("completed", "failed"))
+    assert [str(each) for each in gaps] == [f"{failed.assembly_id}: failed, no rows of part level=0.1"]
+    rows = stored.reassemble(include=("completed", "failed"), on_gap="ignore")
+    assert rows.height == 15
+    assert levels(rows.filter(assembly_id=failed.assembly_id)) == [0.0, 0.2]
+
+
+def test_missing_baseline_is_a_gap_of_a_completed_assembly(stored, run):
+    without = run("levels=[0.1]")
+    assert without.known_gaps == ("the baseline, level 0, is not among the levels",)
+    with pytest.warns(IncompleteWarning, match=f"{without.assembly_id}: the baseline, level 0, is not among"):
+        assert stored.reassemble().height == 12
+
+
+def test_null_metric_is_no_gap_and_stays_null(lake, toy):
+    """A planned part with a NULL in it is there; and known_gaps itself is never NULL."""
+    lakebatch.run(lake, toy, jobs=1)
+    assert lake[toy].log.events()["known_gaps"].null_count() == 0
+    assert lake[toy].reassemble(on_gap="refuse")["pearson_r"].null_count() == 9
+
+
+def test_discarded_assembly_is_left_out_without_a_gap_unless_it_is_asked_for(stored, run):
+    failed = run("fail=[0.1]")
+    stored.log.record(failed, "discarded")
+    assert stored.snapshot().gaps() == []
+    assert stored.reassemble(on_gap="refuse").height == 9
+    assert len(stored.snapshot().gaps(("completed", "discarded"))) == 1
+
+
+def test_completed_assembly_with_rows_missing_is_a_gap(stored, plan):
+    """Its record says three rows, the table has none."""
+    started = stored.log.start(plan(), 0)
+    stored.log.record(started, "completed", parts_done=2, rows=3, results_version=stored.results.version())
+    assert [gap.what for gap in stored.snapshot().gaps()] == [
+        "completed, no rows of part level=0",
+        "completed, no rows of part level=0.1",
+        "completed with 3 rows, 0 are there",
+    ]
+
+
+def test_many_gaps_are_counted():
+    gaps = [Gap(str(number), "left out") for number in range(MOST_GAPS + 2)]
+    with pytest.raises(IncompleteError, match="; and 2 more, see: lakebatch status"):
+        report_gaps(gaps, "refuse")
+
+
+def test_summary_counts_what_is_in_the_table(stored, run):
+    failed = run("fail=[0.1]")
+    rows = stored.assemblies().select("status", "parts_done", "parts_planned", "rows", "error").rows()
+    assert rows == [("completed", 3, 3, 9, None), ("failed", 2, 3, 6, failed.error)]
+    times = stored.assemblies()
+    assert (times["started_at"] < times["changed_at"]).all()
+
+
+def test_history_names_the_version_each_event_saw(stored, run):
+    run("levels=[0]")
+    history = stored.history()
+    assert history["status"].to_list() == ["started", "completed"] * 2
+    assert history["version"].to_list() == [1, 4, 4, 5]
+    assert history["at"].is_sorted()
+    for version, status, rows in history.select("version", "status", "rows").iter_rows():
+        if status == "completed":
+            assert stored.reassemble(version=version).height >= rows
+
+
+def test_scan_reads_columns_and_rows_lazily(stored):
+    lazy = stored.scan().filter(pl.col("level") == 0.1).select("level", "repeat")
+    assert isinstance(lazy, pl.LazyFrame)
+    assert lazy.collect().sort("repeat").rows() == [(0.1, 0), (0.1, 1), (0.1, 2)]
+
+
+def test_experiment_that_is_not_in_the_lake_is_named_with_those_that_are(stored, lake):
+    with pytest.raises(UnknownNameError, match=r"There is nothing of 'tou' in .*/lake. There: toy."):
+        lake["tou"]
+    assert [each.name for each in lake] == ["toy"]
+    assert lake["90_v1_toy"].folder == "90_v1_toy"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-20T12:00Z", datetime(2026, 11, 20, 12, tzinfo=UTC)),
+        ("2026-11-20T12:00:30.5+02:00", datetime(2026, 11, 20, 10, 0, 30, 500_000, tzinfo=UTC)),
+        (" 2026-11-20 12:00 ", datetime(2026, 11, 20, 12).astimezone()),
+        ("2026-11-20", datetime(2026, 11, 20, 23, 59, 59, 999_999).astimezone()),
+    ],
+)
+def test_time_is_read_as_documented(text, expected):
+    assert to_time(text) == expected
+    assert to_time(text).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "12:00"])
+def test_text_that_is_no_time_is_an_error(text):
+    with pytest.raises(ConfigError, match=r"is not a time. Expected e.g. 2026-11-20"):
+        to_time(text)
+
+
+def test_past_does_not_judge_whether_what_had_started_was_still_worked_on(stored, run):
+    run("levels=[0, 0.7]")
+    started = stored.log.events().filter((pl.col("run_number") == 2) & (pl.col("event") == 0))["at"][0]
+    (gap,) = stored.snapshot(as_of=started).gaps()
+    assert "left out, started with 0 of 2 parts done" in str(gap)
+    assert stored.assemblies(as_of=started)["status"].to_list() == ["completed", "started"]

@@ -1,0 +1,266 @@
+"""SQL over a lake: every table a view, and nothing else within reach."""
+
+import shutil
+import sys
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.errors import IncompleteError, QueryError
+from lakebatch.snapshot import IncompleteWarning
+
+
+@pytest.fixture
+def filled(lake, toy):
+    """Return a lake with one complete run."""
+    lakebatch.run(lake, toy, jobs=1)
+    return lake
+
+
+def rows(lake, text, parameters=None, **options):
+    return lake.sql(text, parameters, **options).rows()
+
+
+def test_results_are_what_reassembling_gives(filled):
+    expected = filled["toy"].reassemble()
+    answer = filled.sql("FROM toy.results ORDER BY assembly_id, level, part, repeat")
+    assert answer.columns == expected.columns
+    assert answer.equals(expected)
+
+
+def test_every_table_is_a_view_that_can_be_read(filled):
+    assert rows(filled, "SELECT count(*), count(DISTINCT part) FROM toy.results") == [(9, 3)]
+    assert rows(filled, "SELECT status, parts_done, rows FROM toy.assemblies") == [("completed", 3, 9)]
+    assert rows(filled, "SELECT status FROM toy.events ORDER BY event") == [("started",), ("completed",)]
+
+
+def test_views_of_all_experiments_name_each(filled, tmp_path):
+    text = Path("experiments/toy.py").read_text()
+    Path("experiments/other_toy.py").write_text(
+        text.replace('name = "toy"', 'name = "other-toy"').replace('"90"', '"91"')
+    )
+    lakebatch.run(filled, "other-toy", jobs=1, settings=["levels=[0]"])
+    assert rows(filled, "SELECT experiment, count(*) FROM lake.results GROUP BY ALL ORDER BY ALL") == [
+        ("other-toy", 3),
+        ("toy", 9),
+    ]
+    assert rows(filled, "SELECT experiment, status FROM lake.assemblies ORDER BY ALL") == [
+        ("other-toy", "completed"),
+        ("toy", "completed"),
+    ]
+    assert rows(filled, "SELECT count(*) FROM other_toy.results") == [(3,)]
+    with pytest.raises(
+        QueryError, match=r"A version is that of one experiment, this lake has 2: toy, other-toy"
+    ):
+        filled.sql("SELECT 1", version=1)
+
+
+def test_versions_of_one_experiment_are_told_apart(filled):
+    file = Path("experiments/toy.py")
+    file.write_text(file.read_text().replace('version = "v1"', 'version = "v2"'))
+    del sys.modules["_experiments_toy"]
+    lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
+    assert rows(filled, 'SELECT count(*) FROM "90_v1_toy".results') == [(9,)]
+    assert rows(filled, 'SELECT count(*) FROM "90_v2_toy".results') == [(3,)]
+    assert filled["toy"].folder == "90_v2_toy"
+
+
+def test_lake_at_a_version_and_at_a_time_is_what_it_was(filled):
+    version, moment = filled["toy"].results.version(), datetime.now(UTC)
+    lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
+    count = "SELECT count(*) FROM toy.results"
+    assert rows(filled, count) == [(12,)]
+    assert rows(filled, count, version=version) == [(9,)]
+    assert rows(filled, count, as_of=moment) == [(9,)]
+    assert rows(filled, "SELECT count(*) FROM toy.assemblies", as_of=moment) == [(1,)]
+
+
+def test_experiment_that_had_not_begun_is_left_out(filled):
+    assert rows(filled, "SELECT count(*) FROM lake.results", as_of="2020-01-01") == [(0,)]
+    with pytest.raises(QueryError, match="toy"):
+        filled.sql("FROM toy.results", as_of="2020-01-01")
+
+
+def test_empty_lake_has_empty_views(lake):
+    assert rows(lake, "SELECT count(*) FROM lake.results") == [(0,)]
+    assert lake.sql("FROM lake.results").columns[:3] == ["experiment", "assembly_id", "part"]
+    assert lake.sql("FROM lake.assemblies").is_empty()
+
+
+def test_experiment_without_a_completed_assembly_has_an_empty_view(lake, toy):
+    lakebatch.run(lake, toy, jobs=1, settings=["fail=[0.1]"])
+    answer = lake.sql("FROM toy.results", on_gap="ignore")
+    assert answer.is_empty()
+    assert answer.schema == lake["toy"].reassemble(on_gap="ignore").schema
+    assert rows(lake, "SELECT count(*) FROM toy.results", include=("failed",), on_gap="ignore") == [(6,)]
+
+
+def test_gaps_are_reported_as_by_reassembling(filled):
+    lakebatch.run(filled, "toy", jobs=1, settings=["fail=[0.1]"])
+    with pytest.warns(IncompleteWarning, match="left out, failed with 2 of 3 parts done"):
+        filled.sql("SELECT 1")
+    with pytest.raises(IncompleteError, match="left out"):
+        filled.sql("SELECT 1", on_gap="refuse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filled.sql("SELECT 1", on_gap="ignore")
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "a b; DROP TABLE x", "ünï日", "{a,b}"])
+def test_lake_in_a_folder_of_any_name_is_read(toy, tmp_path, name):
+    lake = lakebatch.open_lake(tmp_path / name)
+    lakebatch.run(lake, toy, jobs=1)
+    shutil.copytree(lake.storage.uri, tmp_path / "a")  # what a pattern would match too
+    assert rows(lake, "SELECT count(*) FROM toy.results") == [(9,)]
+    assert lake["toy"].reassemble().height == 9
+
+
+@pytest.mark.parametrize("value", [0.1, "0.1"])
+def test_parameters_are_bound_as_values(filled, value):
+    assert rows(filled, "SELECT count(*) FROM toy.results WHERE level = $level", {"level": value}) == [(3,)]
+
+
+def test_parameter_is_never_read_as_sql(filled):
+    text = "x' OR 1=1; DROP TABLE toy.events; --"
+    assert rows(filled, "SELECT $text", {"text": text}) == [(text,)]
+    assert rows(filled, "SELECT count(*) FROM toy.results WHERE part = $text", {"text": text}) == [(0,)]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"other": 1}, {"level": 1, "other": 1}])
+def test_parameters_that_do_not_match_the_text_are_refused(filled, parameters):
+    with pytest.raises(QueryError, match=r"DuckDB cannot answer this: .*parameter"):
+        filled.sql("SELECT $level", parameters)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM read_text('{outside}')",
+        "FROM read_csv('{outside}')",
+        "FROM '{outside}'",
+        "FROM read_blob('{outside}')",
+        "FROM glob('/*')",
+        "FROM read_parquet('{parquet}')",
+        "FROM parquet_metadata('{parquet}')",
+        "FROM read_parquet('https://127.0.0.1:9/x.parquet')",
+        "FROM read_parquet('s3://bucket/x.parquet')",
+        "FROM outside_frame",
+        "FROM duckdb_secrets()",
+        "FROM sniff_csv('{outside}')",
+    ],
+)
+def test_query_reaches_no_file_network_or_variable(filled, tmp_path, text):
+    (tmp_path / "outside.csv").write_text("a,b\n1,2\n")
+    outside_frame = pl.DataFrame({"a": [1]})
+    outside_frame.write_parquet(tmp_path / "outside.parquet")
+    with pytest.raises(QueryError, match="DuckDB cannot answer this"):
+        filled.sql(text.format(outside=tmp_path / "outside.csv", parquet=tmp_path / "outside.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("SET threads = 1", "SET"),
+        ("RESET lock_configuration", "SET"),
+        ("INSTALL httpfs", "LOAD"),
+        ("LOAD httpfs", "LOAD"),
+        ("ATTACH 'x.db'", "ATTACH"),
+        ("COPY toy.events TO 'x.csv'", "COPY"),
+        ("EXPORT DATABASE 'x'", "EXPORT"),
+        ("DROP TABLE toy.events", "DROP"),
+        ("CREATE TABLE x AS SELECT 1", "CREATE"),
+        ("INSERT INTO toy.events FROM toy.events", "INSERT"),
+        ("DELETE FROM toy.events", "DELETE"),
+        ("UPDATE toy.events SET rows = 1", "UPDATE"),
+        ("PRAGMA database_list", "PRAGMA"),
+        ("CALL pragma_version()", "CALL"),
+        ("SELECT 1; SELECT 2", "SELECT, SELECT"),
+        ("SELECT 1; DROP TABLE toy.events", "SELECT, DROP"),
+        ("ROLLBACK", "TRANSACTION"),
+        ("", "nothing"),
+        ("-- only a comment", "nothing"),
+    ],
+)
+def test_text_that_is_not_one_reading_statement_is_refused(filled, text, kind):
+    with pytest.raises(
+        QueryError, match=f"^Cannot run {kind}. Expected one statement that reads: SELECT, DESCRIBE"
+    ):
+        filled.sql(text)
+    assert not Path("x.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WITH gone AS (DELETE FROM toy.events RETURNING *) FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM toy.events",
+        "FROM query('DROP TABLE toy.events')",
+    ],
+)
+def test_write_inside_a_reading_statement_is_refused(filled, text):
+    with pytest.raises(QueryError, match="DuckDB cannot answer this"):
+        filled.sql(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DESCRIBE toy.results",
+        "SUMMARIZE toy.results",
+        "SHOW ALL TABLES",
+        "EXPLAIN FROM toy.results",
+        "VALUES (1)",
+    ],
+)
+def test_statements_that_describe_are_answered(filled, text):
+    assert filled.sql(text).height >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("SELEC 1", "Parser Error"),
+        ("FROM toy.nothing", "nothing does not exist"),
+        ("SELECT colour FROM toy.results", "colour"),
+        ("SELECT 1 AS x, 2 AS x", "column appears more than once"),
+        ("SELECT INTERVAL 1 DAY", "interval"),
+    ],
+)
+def test_query_that_cannot_be_answered_is_one_line(filled, text, fault):
+    with pytest.raises(QueryError, match=f"^DuckDB cannot answer this: .*{fault}[^\n]*$"):
+        filled.sql(text)
+
+
+def test_times_are_in_utc(filled):
+    answer = filled.sql("SELECT recorded_at FROM toy.results LIMIT 1")
+    assert answer.schema["recorded_at"] == pl.Datetime("us", "UTC")
+    assert rows(filled, "SELECT TIMESTAMPTZ '2026-11-20 12:00' = TIMESTAMPTZ '2026-11-20T12:00Z'") == [
+        (True,)
+    ]
+
+
+def test_connection_is_the_users_own_and_can_be_asked_again(filled):
+    with filled.connect() as connection:
+        for _ in range(2):
+            assert connection.sql("SELECT count(*) FROM toy.results").fetchall() == [(9,)]
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS x")
+        assert connection.sql("FROM mine").fetchall() == [(1,)]
+
+
+def test_connection_keeps_the_moment_it_was_opened_at(filled):
+    with filled.connect() as connection:
+        lakebatch.run(filled, "toy", jobs=1)
+        assert connection.sql("SELECT count(*) FROM toy.results").fetchall() == [(9,)]
+        with pytest.raises(duckdb.Error):
+            connection.execute("DELETE FROM toy.results")
+
+
+def test_sum_of_integers_is_an_integer(lake):
+    assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").rows() == [(6,)]
+    assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").schema["n"] == pl.Int64()
+    assert lake.sql("SELECT sum(9223372036854775807) AS n FROM range(2)").item() == 2 * (2**63 - 1)

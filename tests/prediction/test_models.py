@@ -1,0 +1,115 @@
+"""The standard models, and regressors by their dotted path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.neural_network import MLPRegressor
+from sklearn.svm import SVR
+
+from lakebatch.errors import ConfigError
+from lakebatch.experiments.prediction.models import STANDARD_MODELS, Model, build_regressor
+
+
+class AnyKeyword(RegressorMixin, BaseEstimator):
+    """A regressor that takes any keyword."""
+
+    def __init__(self, **keywords: float) -> None:
+        self.keywords = keywords
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "standardised"),
+    [
+        ("linear_regression", LinearRegression(n_jobs=1), False),
+        ("random_forest", RandomForestRegressor(n_estimators=100, n_jobs=1, random_state=17), False),
+        ("gradient_boosting", GradientBoostingRegressor(n_estimators=100, random_state=17), False),
+        ("support_vector", SVR(max_iter=10_000), True),
+        (
+            "neural_network",
+            MLPRegressor(hidden_layer_sizes=(20,), max_iter=10_000, random_state=17),
+            True,
+        ),
+    ],
+)
+def test_standard_model_is_the_regressor_of_the_study(
+    name: str, expected: BaseEstimator, standardised: bool
+) -> None:
+    model = STANDARD_MODELS[name]
+    regressor = build_regressor(model, seed=17)
+    assert type(regressor) is type(expected)
+    assert regressor.get_params() == expected.get_params()
+    assert (model.standardise_features, model.standardise_target) == (standardised, standardised)
+
+
+def test_standard_models_are_the_five() -> None:
+    assert list(STANDARD_MODELS) == [
+        "linear_regression",
+        "random_forest",
+        "gradient_boosting",
+        "support_vector",
+        "neural_network",
+    ]
+
+
+def test_regressor_by_path_takes_its_arguments_and_the_seed() -> None:
+    model = Model("trees", "sklearn.ensemble.ExtraTreesRegressor", {"n_estimators": 7, "max_depth": 2})
+    parameters = build_regressor(model, seed=5).get_params()
+    expected = {"n_estimators": 7, "max_depth": 2, "random_state": 5, "n_jobs": 1}
+    assert {name: parameters[name] for name in expected} == expected
+
+
+def test_regressor_without_a_random_state_is_built_without_one() -> None:
+    assert build_regressor(Model("lars", "sklearn.svm.NuSVR", {"nu": 0.3}), seed=5).nu == 0.3
+
+
+def test_regressor_that_takes_any_keyword_is_given_it() -> None:
+    regressor = build_regressor(Model("any", f"{__name__}.AnyKeyword", {"depth": 3}), seed=5)
+    assert regressor.keywords == {"depth": 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "message"),
+    [
+        ("Ridge", {}, "path 'Ridge' is not a dotted path, expected the dotted path of a regressor class"),
+        ("sklearn..Ridge", {}, "path 'sklearn..Ridge' is not a dotted path"),
+        (".linear_model.Ridge", {}, "path '.linear_model.Ridge' is not a dotted path"),
+        ("sklearn.nowhere.Ridge", {}, r"cannot be imported \(No module named 'sklearn.nowhere'\), expected"),
+        ("sklearn.linear_model.Rigde", {}, r"cannot be imported \(module .* has no attribute 'Rigde'\)"),
+        ("sklearn.svm.SVC", {}, "is the class SVC, expected a regressor class"),
+        ("math.pi", {}, "is a float, expected a regressor class"),
+        ("sklearn.base.is_regressor", {}, "is a function, expected a regressor class"),
+        ("sklearn.linear_model.Ridge", {"alfa": 1}, r"has no argument alfa\. Known: alpha, fit_intercept"),
+        ("sklearn.linear_model.Ridge", {"random_state": 1}, "random_state = 1 cannot be set, it is set from"),
+        ("sklearn.neighbors.KNeighborsRegressor", {"n_jobs": 4}, "n_jobs = 4 cannot be set, it is always 1"),
+        ("sklearn.ensemble.StackingRegressor", {}, r"refuses the arguments {}: .*'estimators'"),
+    ],
+)
+def test_model_that_cannot_be_built_is_refused(path: str, arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^Model 'mine': .*{message}"):
+        build_regressor(Model("mine", path, arguments), seed=0)
+
+
+def test_known_arguments_leave_out_those_that_cannot_be_set() -> None:
+    with pytest.raises(ConfigError) as refused:
+        build_regressor(Model("mine", "sklearn.ensemble.RandomForestRegressor", {"trees": 5}), seed=0)
+    assert "n_estimators" in str(refused.value)
+    assert "random_state" not in str(refused.value)
+    assert "n_jobs" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "neural_network"])
+def test_seed_decides_the_fit(name: str) -> None:
+    rng = np.random.default_rng(2)
+    features, target = rng.normal(size=(40, 3)), rng.normal(size=40)
+    model = Model(
+        name, STANDARD_MODELS[name].path, {"max_features": 1} if name != "neural_network" else {"tol": 1}
+    )
+
+    def predict(seed: int) -> list[float]:
+        return build_regressor(model, seed).fit(features, target).predict(features).tolist()
+
+    assert predict(1) == predict(1) != predict(2)

@@ -1,0 +1,173 @@
+"""Everything that a lake does, on a real S3 server."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from processes import APPEND, Command, let_go_on, run, start_python
+
+import lakebatch
+from lakebatch.storage import s3_options
+
+PARTS = 8
+REPEATS = 3
+ROWS = PARTS * REPEATS
+QUICK = ("--jobs", "1", "--set", "pause=0")
+
+
+def _csv(folder: Path, *arguments: str) -> pl.DataFrame:
+    command = run(folder, *arguments, "--format", "csv", label="reading")
+    assert command.wait() == 0, command.err
+    return pl.read_csv(command.out.encode())
+
+
+def _run(folder: Path, *arguments: str) -> None:
+    command = run(folder, "run", "toy", *QUICK, *arguments, label="run")
+    assert command.wait() == 0, command.err
+
+
+def test_runs_on_s3_are_shown_by_every_command(s3_lake) -> None:
+    _run(s3_lake.folder)
+    _run(s3_lake.folder)
+    status = _csv(s3_lake.folder, "status")
+    assert status["status"].to_list() == ["completed", "completed"]
+    listed = _csv(s3_lake.folder, "list").filter(experiment="toy")
+    assert listed.select("assemblies", "completed").row(0) == (2, 2)
+    history = _csv(s3_lake.folder, "history", "toy")
+    assert history["status"].to_list() == ["started", "completed"] * 2
+    total = _csv(
+        s3_lake.folder, "sql", "SELECT count(*) AS n, count(DISTINCT part) AS parts FROM toy.results"
+    )
+    assert total.row(0) == (2 * ROWS, PARTS)
+
+
+def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
+    _run(s3_lake.folder)
+    first = lakebatch.open_lake()["toy"]
+    then = first.reassemble()
+    version = first.snapshot().version
+    _run(s3_lake.folder)
+
+    file = s3_lake.folder / "then.parquet"
+    command = run(s3_lake.folder, "reassemble", "toy", "--version", str(version), "-o", str(file))
+    assert command.wait() == 0, command.err
+    assert pl.read_parquet(file).equals(then)
+    stored = lakebatch.open_lake(s3_lake.uri)["toy"]
+    assert stored.reassemble(version=version).equals(then)
+    assert stored.reassemble().height == 2 * ROWS
+    counted = lakebatch.open_lake().sql("SELECT count(*) AS n FROM toy.results", version=version)
+    assert counted["n"].to_list() == [ROWS]
+
+
+def test_tables_on_s3_are_plain_delta_tables(s3_lake) -> None:
+    _run(s3_lake.folder)
+    options = s3_options(s3_lake.server.settings)
+    rows = pl.scan_delta(f"{s3_lake.uri}/91_v1_toy/results", storage_options=options).collect()
+    assert rows.height == rows.select("part", "repeat").n_unique() == ROWS
+    lazily = lakebatch.open_lake()["toy"].scan().filter(pl.col("level") == 0.1).select("repeat").collect()
+    assert sorted(lazily["repeat"]) == list(range(REPEATS))
+
+
+def test_resume_on_s3_after_a_kill_computes_what_is_missing(s3_lake) -> None:
+    folder = s3_lake.folder
+    reference = run(folder, "--lake", "local", "run", "toy", *QUICK, "--seed", "7")
+    assert reference.wait() == 0, reference.err
+    (folder / "computed").unlink()
+
+    killed = Command(folder, "run", "toy", "--jobs", "2", "--seed", "7")
+    killed.wait_for_lines(4)
+    assert killed.kill(), killed.err
+    stored = lakebatch.open_lake()["toy"]
+    assert _csv(folder, "status", "toy")["status"].to_list() == ["interrupted"]
+    committed = set(stored.scan(include=["started"]).collect()["part"])
+    assert 3 <= len(committed) < PARTS
+    (folder / "computed").unlink()
+
+    resumed = run(folder, "resume", "toy", "--jobs", "2")
+    assert resumed.wait() == 0, resumed.err
+    computed = (folder / "computed").read_text().split()
+    assert len(computed) == PARTS - len(committed)
+    assert not committed & set(computed)
+    assert _comparable(stored).equals(_comparable(lakebatch.open_lake("local")["toy"]))
+
+
+def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None:
+    runs = [Command(s3_lake.folder, "run", "toy", *QUICK, label=f"run{number}") for number in range(2)]
+    assert [each.wait() for each in runs] == [0, 0], [each.err for each in runs]
+    stored = lakebatch.open_lake()["toy"]
+    assert stored.assemblies()["assembly_id"].str.slice(-6).to_list() == ["run001", "run002"]
+    rows = stored.reassemble(on_gap="refuse")
+    assert rows.height == rows.select("assembly_id", "part", "repeat").n_unique() == 2 * ROWS
+
+
+def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) -> None:
+    ids = [f"20261123_142230_run{number:03d}" for number in range(4)]
+    writers = [start_python(APPEND, s3_lake.uri, each, "10") for each in ids]
+    assert let_go_on(writers) == [(0, "")] * 4
+    options = s3_options(s3_lake.server.settings)
+    rows = pl.read_delta(f"{s3_lake.uri}/91_v1_toy/results", storage_options=options)
+    expected = {(each, f"part={index}", repeat) for each in ids for index in range(10) for repeat in (0, 1)}
+    assert rows.height == len(expected)
+    assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
+
+
+FAULTS = {
+    "wrong secret": (
+        {"S3_SECRET_KEY": "wrong-and-must-not-leak-either"},
+        "Check S3_ACCESS_KEY and S3_SECRET_KEY",
+    ),
+    "unknown key": ({"S3_ACCESS_KEY": "nobody"}, "Check S3_ACCESS_KEY and S3_SECRET_KEY"),
+    "missing bucket": ({"S3_BUCKET_NAME": "no-such-bucket"}, "Create the bucket"),
+    "unreachable endpoint": ({"S3_ENDPOINT": "http://127.0.0.1:9"}, "Check S3_ENDPOINT"),
+}
+
+
+@pytest.mark.parametrize("arguments", [("run", "toy", *QUICK), ("status",)], ids=["run", "status"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_of_s3_is_one_line_before_anything_is_computed(s3_lake, fault, arguments) -> None:
+    settings, advice = FAULTS[fault]
+    if advice.startswith("Check S3_ACCESS_KEY") and not s3_lake.server.checks_signatures:
+        pytest.skip("this server checks no signatures")
+    command = run(s3_lake.folder, *arguments, environment=settings)
+    assert command.wait() == 1
+    assert command.out == ""
+    assert command.err.startswith("Error: ")
+    assert command.err.count("\n") == 1, command.err
+    assert advice in command.err
+    assert not (s3_lake.folder / "computed").exists()
+    for secret in (s3_lake.server.secret, settings.get("S3_SECRET_KEY", s3_lake.server.secret)):
+        assert secret not in command.err
+
+
+def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
+    secret = s3_lake.server.secret
+    command = run(s3_lake.folder, "-vv", "run", "toy", "--jobs", "2", "--set", "pause=0")
+    assert command.wait() == 0, command.err
+    assert secret not in command.out + command.err
+    assert secret not in repr(lakebatch.open_lake()) + repr(lakebatch.open_lake().storage)
+    objects = _objects(s3_lake)
+    assert any(key.endswith(".parquet") for key in objects)
+    assert any(key.endswith(".json") for key in objects)
+    assert [key for key, content in objects.items() if secret in _text(key, content)] == []
+
+
+def _objects(lake) -> dict[str, bytes]:
+    """Return the content of every object of the lake by key."""
+    client, bucket = lake.server.client(), lake.server.bucket
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=lake.prefix)
+    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def _text(key: str, content: bytes) -> str:
+    """Return an object as text; a Parquet file is compressed, so its rows are added."""
+    rows = pl.read_parquet(io.BytesIO(content)).write_json() if key.endswith(".parquet") else ""
+    return content.decode(errors="replace") + rows
+
+
+def _comparable(stored: lakebatch.StoredExperiment) -> pl.DataFrame:
+    rows = stored.reassemble(on_gap="refuse")
+    return rows.drop("assembly_id", "recorded_at", "fit_seconds").sort("part", "repeat")
