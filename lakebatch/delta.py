@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -44,6 +45,9 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
+HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
+"""Listing the log for clean-up on every commit costs more with every commit."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class TableVersion:
         self._handle = handle
         self.number = int(handle.version())
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine."""
+        return self._handle.table_uri.startswith("file://")
+
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; filters and columns are pushed down to the files."""
         return pl.scan_delta(self._handle)
@@ -97,19 +106,27 @@ class TableVersion:
                 f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
                 "cannot answer. Read it with polars instead."
             )
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
-        if actions.is_empty():
-            return []
-        chosen = actions.filter(pl.col("partition.assembly_id").is_in(list(assembly_ids)))
+        chosen = self.data_files.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return [f"{self._handle.root}/{path}" for path in chosen["path"]]
+
+    @cached_property
+    def data_files(self) -> pl.DataFrame:
+        """The Parquet files of this version: ``path``, ``assembly_id`` (if partitioned by it), ``bytes``, ``rows``."""
+        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+        partition = "partition.assembly_id"
+        return actions.select(
+            pl.col("path").cast(pl.String),
+            (pl.col(partition) if partition in actions.columns else pl.lit(None))
+            .cast(pl.String)
+            .alias("assembly_id"),
+            pl.col("size_bytes").cast(pl.Int64).alias("bytes"),
+            pl.col("num_records").cast(pl.Int64).alias("rows"),
+        )
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
-        if actions.is_empty():
-            return {}
-        counts = actions.group_by("partition.assembly_id").agg(pl.col("num_records").sum())
-        return {str(assembly_id): int(rows) for assembly_id, rows in counts.iter_rows()}
+        counts = self.data_files.group_by("assembly_id").agg(pl.col("rows").sum())
+        return dict(counts.iter_rows())
 
 
 class Table:
@@ -197,6 +214,72 @@ class Table:
             "Nothing was written; try again with: lakebatch resume"
         ) from failure
 
+    def mark(self, metadata: Mapping[str, str]) -> int:
+        """Commit no rows, so that what is recorded next has a version of its own, and return that version.
+
+        A mark that was made twice after an error does no harm.
+        """
+        for attempt in range(ATTEMPTS):
+            handle = self._refresh()
+            try:
+                self._write(handle, self.schema.arrow.empty_table(), metadata, [])
+                return int(handle.version())
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                if attempt == ATTEMPTS - 1 or _is_permanent(error):
+                    raise _storage_error(self.uri, "write", error) from error
+                _pause(attempt)
+        raise AssertionError("unreachable")
+
+    def compact(self, target_bytes: int, metadata: Mapping[str, str]) -> dict[str, int]:
+        """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
+
+        Returns
+        -------
+        dict
+            ``files_before`` and ``files_after``, of those that were merged.
+        """
+        handle = self._refresh()
+        with _engine(self.uri, "compact"):
+            metrics = handle.optimize.compact(
+                target_size=target_bytes,
+                writer_properties=WRITER_PROPERTIES,
+                commit_properties=deltalake.CommitProperties(
+                    custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
+                ),
+                post_commithook_properties=HOT_PATH,
+            )
+        return {
+            "files_before": int(metrics["numFilesRemoved"]),
+            "files_after": int(metrics["numFilesAdded"]),
+        }
+
+    def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
+        """Remove files that no kept version needs, and return their paths within the table.
+
+        Parameters
+        ----------
+        keep_versions : sequence of int
+            Versions that stay readable; the newest always does.
+        keep_hours : int, hours
+            Files younger than this are left, since somebody may be about to commit them.
+        dry_run : bool
+            Only say which files they are.
+        """
+        handle = self._refresh()
+        with _engine(self.uri, "vacuum"):
+            return list(
+                handle.vacuum(
+                    retention_hours=keep_hours,
+                    dry_run=dry_run,
+                    enforce_retention_duration=False,
+                    full=True,
+                    keep_versions=sorted({*keep_versions, int(handle.version())}),
+                    commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
+                    post_commithook_properties=HOT_PATH,
+                )
+            )
+
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
         entries = reversed(self._refresh().history())
@@ -280,18 +363,26 @@ class Table:
         transaction: deltalake.Transaction,
         metadata: Mapping[str, str],
     ) -> None:
+        self._write(handle, data, metadata, [transaction])
+
+    @staticmethod
+    def _write(
+        handle: deltalake.DeltaTable,
+        data: Data | pa.Table,
+        metadata: Mapping[str, str],
+        transactions: list[deltalake.Transaction],
+    ) -> None:
         deltalake.write_deltalake(
             handle,
             data,
             mode="append",
-            writer_properties=deltalake.WriterProperties(compression="ZSTD"),
+            writer_properties=WRITER_PROPERTIES,
             commit_properties=deltalake.CommitProperties(
                 custom_metadata=dict(metadata),
                 max_commit_retries=COMMIT_RETRIES,
-                app_transactions=[transaction],
+                app_transactions=transactions,
             ),
-            # listing the log for clean-up on every commit costs more with every commit
-            post_commithook_properties=deltalake.PostCommitHookProperties(cleanup_expired_logs=False),
+            post_commithook_properties=HOT_PATH,
         )
 
     def _refusal(self, error: Exception) -> Exception:

@@ -11,9 +11,13 @@ import polars as pl
 
 from lakebatch.assembly import Status
 from lakebatch.errors import UnknownNameError
-from lakebatch.snapshot import COMPLETED, OnGap
+from lakebatch.gaps import OnGap
+from lakebatch.lake_snapshot import LakeSnapshot, pin_all
+from lakebatch.moment import Moment, moment
+from lakebatch.snapshot import COMPLETED
 from lakebatch.storage import Storage, locate
-from lakebatch.stored import FOLDER, StoredExperiment
+from lakebatch.stored import StoredExperiment
+from lakebatch.tables import FOLDER
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +43,16 @@ class Lake:
             raise UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
         return found[-1]
 
+    def snapshot(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> LakeSnapshot:
+        """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
+        return self.at(moment(version, as_of, tag))
+
+    def at(self, moment: Moment) -> LakeSnapshot:
+        """Return every experiment at a moment, see `lakebatch.lake_snapshot.pin_all`."""
+        return pin_all(self.experiments(), moment)
+
     def sql(
         self,
         text: str,
@@ -46,28 +60,28 @@ class Lake:
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
     ) -> pl.DataFrame:
         """Return what one SQL query answers over the lake's views, see `lakebatch.sql.query`."""
-        from lakebatch import sql  # duckdb is slow to import, and only SQL needs it
-
-        return sql.query(
-            self.experiments(), text, parameters, version=version, as_of=as_of, include=include, on_gap=on_gap
-        )
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.sql(text, parameters, include=include, on_gap=on_gap, also=also)
 
     def connect(
         self,
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
     ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
-        from lakebatch import sql  # duckdb is slow to import, and only SQL needs it
-
-        return sql.connect(self.experiments(), version=version, as_of=as_of, include=include, on_gap=on_gap)
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.connect(include=include, on_gap=on_gap, also=also)
 
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""

@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch.assembly import Assembly
 from lakebatch.snapshot import Snapshot
 
-COLUMNS = {
+COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "parts_done": pl.Int64(),
@@ -31,7 +31,7 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly, in the order of their running numbers."""
     first = snapshot.events.filter(pl.col("event") == 0)
     started = dict(first.select("assembly_id", "at").iter_rows())
-    rows = snapshot.results.rows_by_assembly()
+    rows = snapshot.rows_by_assembly()
     return pl.DataFrame(
         [_row(each, snapshot, rows.get(each.assembly_id, 0), started) for each in snapshot.assemblies],
         schema=COLUMNS,
@@ -39,7 +39,7 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
 
 
 def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:
-    done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each.assembly_id))
+    done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each))
     known = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}
     return known | {
         "status": snapshot.state(each),
@@ -48,3 +48,19 @@ def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datet
         "started_at": started.get(each.assembly_id),
         "changed_at": each.at,
     }
+
+
+def history(events: pl.DataFrame) -> pl.DataFrame:
+    """Return every event, oldest first, with the version of the results table that each saw."""
+    return events.sort("at", "run_number", "event").select(
+        pl.col("results_version").alias("version"),
+        "at",
+        "assembly_id",
+        "status",
+        "parts_done",
+        "parts_planned",
+        "rows",
+        "error",
+        "note",
+        "code_version",
+    )

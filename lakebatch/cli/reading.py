@@ -17,6 +17,7 @@ from lakebatch.cli.options import (
     open_lake,
     output_option,
     preset_option,
+    save,
     settings_option,
     show,
     version_options,
@@ -25,6 +26,7 @@ from lakebatch.cli.options import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.moment import Moment
     from lakebatch.stored import StoredExperiment
 
 STATUS_COLUMNS = (
@@ -85,6 +87,13 @@ def list_(context: click.Context, form: str) -> None:
 @click.argument("name")
 @version_options
 @include_options
+@click.option(
+    "--table",
+    type=click.Choice(["results", "samples", "trajectories"]),
+    default="results",
+    show_default=True,
+    help="Rows of which table.",
+)
 @output_option
 @format_option
 @click.pass_context
@@ -93,15 +102,20 @@ def reassemble(
     name: str,
     version: int | None,
     as_of: str | None,
+    tag: str | None,
     include: tuple[Any, ...],
     on_gap: Any,
+    table: Any,
     output: Path | None,
     form: str,
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    frame = open_lake(context)[name].reassemble(version=version, as_of=as_of, include=include, on_gap=on_gap)
-    deliver(frame, output, form)
+    pinned = open_lake(context)[name].snapshot(version=version, as_of=as_of, tag=tag)
+    if output is None:
+        show(pinned.reassemble(include, table=table, on_gap=on_gap), form)
+    else:
+        save(pinned.pieces(include, table=table, on_gap=on_gap), output)
 
 
 @click.command(
@@ -148,6 +162,13 @@ def history(context: click.Context, name: str, form: str) -> None:
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
 )
 @version_options
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME=MOMENT",
+    help="Another state beside it, a version, time or tag: with --also before=paper-v1 there is "
+    "before.response_noise.results; can be repeated.",
+)
 @include_options
 @format_option
 @click.pass_context
@@ -158,6 +179,8 @@ def sql(
     parameters: tuple[str, ...],
     version: int | None,
     as_of: str | None,
+    tag: str | None,
+    also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
     form: str,
@@ -174,10 +197,10 @@ def sql(
     query = named_queries.get(query_name) if query_name else None
     body = query.text if query else text or _from_standard_input()
     bound = named_queries.bind(parameters, query)
-    show(
-        open_lake(context).sql(body, bound, version=version, as_of=as_of, include=include, on_gap=on_gap),
-        form,
-    )
+    lake = open_lake(context)
+    pinned = lake.snapshot(version=version, as_of=as_of, tag=tag)
+    others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
+    show(pinned.sql(body, bound, include=include, on_gap=on_gap, also=others), form)
 
 
 @click.command("queries", epilog="Example: lakebatch queries")
@@ -246,6 +269,16 @@ def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
     return pl.DataFrame(
         {"field": list(row), "value": [None if value is None else str(value) for value in row.values()]}
     )
+
+
+def _named_moments(texts: tuple[str, ...]) -> dict[str, Moment]:
+    from lakebatch.moment import parse
+
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, _ in pairs:
+        if not (name and equals):
+            raise click.UsageError("Cannot read --also. Expected NAME=MOMENT, e.g. --also before=paper-v1.")
+    return {name: parse(moment) for name, _, moment in pairs}
 
 
 def _from_standard_input() -> str:

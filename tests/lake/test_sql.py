@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.errors import IncompleteError, QueryError
-from lakebatch.snapshot import IncompleteWarning
+from lakebatch.errors import ConfigError, IncompleteError, QueryError
+from lakebatch.gaps import IncompleteWarning
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_views_of_all_experiments_name_each(filled, tmp_path):
     ]
     assert rows(filled, "SELECT count(*) FROM other_toy.results") == [(3,)]
     with pytest.raises(
-        QueryError, match=r"A version is that of one experiment, this lake has 2: toy, other-toy"
+        ConfigError, match=r"A version is that of one experiment, this lake has 2: toy, other-toy"
     ):
         filled.sql("SELECT 1", version=1)
 
