@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch import upkeep
 from lakebatch.assembly import Status
 from lakebatch.errors import UnknownNameError
 from lakebatch.gaps import OnGap
@@ -82,6 +83,18 @@ class Lake:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
         pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
         return pinned.connect(include=include, on_gap=on_gap, also=also)
+
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of every table, see `lakebatch.upkeep.optimize`."""
+        return upkeep.optimize(self.experiments(), dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.upkeep.vacuum`."""
+        return upkeep.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return what takes space, see `lakebatch.upkeep.usage`."""
+        return upkeep.usage(self.experiments())
 
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import polars as pl
 
-from lakebatch.delta import TableVersion
+from lakebatch.delta import Commit, TableVersion
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
 from lakebatch.snapshot import RESULTS, Snapshot
@@ -91,7 +92,29 @@ def _pinned(
         table = tables.table(name)
         return table.at() if table.exists() else None
 
-    def open_results() -> TableVersion:
-        return newest if version == newest.number else tables.results.at(version)
+    def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
+        if version == newest.number:
+            return _pairs(newest, ids)
+        try:
+            return _pairs(tables.results.at(version), ids)
+        except (OSError, pl.exceptions.ComputeError):  # vacuum has removed its files, the log still says it
+            return _pairs_by_log(tables.results.commits(), version, ids)
 
-    return Snapshot(tables.folder, moment, events, version, open_table=open_table, open_results=open_results)
+    return Snapshot(tables.folder, moment, events, version, open_table=open_table, find_parts=find_parts)
+
+
+def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return which parts of some assemblies a table has."""
+    rows = table.scan().filter(pl.col("assembly_id").is_in(list(ids)))
+    return set(rows.select("assembly_id", "part").unique().collect().iter_rows())
+
+
+def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return which parts of some assemblies had been committed up to a version, by what the commits say of themselves."""
+    return {
+        (commit.metadata["lakebatch.assembly_id"], commit.metadata["lakebatch.part"])
+        for commit in commits
+        if commit.version <= version
+        and "lakebatch.part" in commit.metadata
+        and commit.metadata["lakebatch.assembly_id"] in ids
+    }

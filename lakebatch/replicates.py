@@ -49,7 +49,7 @@ def compare(snapshot: Snapshot) -> pl.DataFrame:
     for config_hash, seed, assembly_id, _, same in repeated.iter_rows():
         digest = digests.get(assembly_id, "")
         agrees.append(None if same == 1 else firsts.setdefault((config_hash, seed), digest) == digest)
-    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(COLUMNS)
+    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*COLUMNS)
 
 
 def _digests(snapshot: Snapshot, ids: list[str]) -> dict[str, str]:

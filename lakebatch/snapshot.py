@@ -13,7 +13,6 @@ from lakebatch.delta import TableVersion
 from lakebatch.errors import UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
 from lakebatch.moment import Moment
-from lakebatch.parts import committed_parts
 from lakebatch.reading import in_order, in_pieces
 
 COMPLETED: tuple[Status, ...] = ("completed",)
@@ -50,8 +49,8 @@ class Snapshot:
         The version of the results table at that moment.
     open_table : callable
         Returns one of the data tables by name as it is now, None if there is none.
-    open_results : callable
-        Returns the results table as it was at the moment.
+    find_parts : callable
+        Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
     """
 
     def __init__(
@@ -62,14 +61,14 @@ class Snapshot:
         version: int,
         *,
         open_table: Callable[[str], TableVersion | None],
-        open_results: Callable[[], TableVersion],
+        find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
     ) -> None:
         self.folder = folder
         self.moment = moment
         self.events = events
         self.version = version
         self._open_table = open_table
-        self._open_results = open_results
+        self._find_parts = find_parts
         self._tables: dict[str, TableVersion | None] = {}
 
     def __repr__(self) -> str:
@@ -170,8 +169,7 @@ class Snapshot:
         }
         if not unfinished:
             return {}
-        rows = self._open_results().scan().filter(pl.col("assembly_id").is_in(list(unfinished)))
-        pairs = set(rows.select("assembly_id", "part").unique().collect().iter_rows())
+        pairs = set(self._find_parts(unfinished))
         return {key: [part for part in parts if (key, part) in pairs] for key, parts in unfinished.items()}
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
@@ -193,9 +191,8 @@ class Snapshot:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""
         if each.status not in COMPLETED:
             return self.parts_committed[each.assembly_id]
-        rows = self._open_results()
-        done = committed_parts(rows.scan(), each.assembly_id)
-        return [part for part in each.parts if part in done]
+        done = set(self._find_parts([each.assembly_id]))
+        return [part for part in each.parts if (each.assembly_id, part) in done]
 
     def completeness(self) -> pl.DataFrame:
         """Return one row per planned part of each assembly: whether it is there and, if not, why."""

@@ -8,8 +8,9 @@ from datetime import datetime
 import polars as pl
 
 import lakebatch
-from lakebatch import datasets, process, replicates
+from lakebatch import datasets, diff, process, replicates, upkeep
 from lakebatch.assembly import Assembly, Status, now
+from lakebatch.diff import Difference
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.ids import check_assembly_id, check_name
@@ -131,6 +132,22 @@ class StoredExperiment(ExperimentTables):
         """Return every event, oldest first, with the version of the results table that each saw."""
         return history(self.log.events())
 
+    def diff(self, before: int | str, after: int | str = "now") -> Difference:
+        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.diff.compare`."""
+        return diff.compare(self, before, after)
+
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of each table, see `lakebatch.upkeep.optimize`."""
+        return upkeep.optimize([self], dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.upkeep.vacuum`."""
+        return upkeep.vacuum([self], keep_days=keep_days, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return what takes space, see `lakebatch.upkeep.usage`."""
+        return upkeep.usage([self])
+
     def tag(
         self,
         name: str,
@@ -199,10 +216,14 @@ class StoredExperiment(ExperimentTables):
         before = events["status"].to_list()[-1:] or ["started"]
         return self._decide(self.log.get(assembly_id), before[0], reason, after=DISCARDED)
 
+    def note(self, assembly: Assembly, text: str) -> Assembly:
+        """Record something that was found out about a completed assembly; its status stays."""
+        return self._decide(assembly, assembly.status, text, after=(assembly.status,))
+
     def _decide(
         self, assembly: Assembly, status: Status, reason: str, *, after: Collection[Status]
     ) -> Assembly:
-        """Record what a person decided, at a version of its own, so that no earlier version changes."""
+        """Record what was decided or found out, at a version of its own, so that no earlier version changes."""
         if not reason.strip():
             raise ConfigError("The reason is empty. Say why with --reason TEXT.")
         if assembly.status not in after:

@@ -12,19 +12,6 @@ from lakebatch.gaps import MOST_GAPS, Gap, IncompleteWarning, report_gaps
 from lakebatch.moment import to_time
 
 
-@pytest.fixture
-def run(lake, toy):
-    """Return a function that runs the toy in this process."""
-    return lambda *settings: lakebatch.run(lake, toy, jobs=1, settings=settings)
-
-
-@pytest.fixture
-def stored(lake, toy, run):
-    """Return the toy after one complete run."""
-    run()
-    return lake[toy]
-
-
 def levels(frame):
     return sorted(set(frame["level"]))
 
