@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from lakebatch.cli.options import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.lake_snapshot import LakeSnapshot
     from lakebatch.moment import Moment
     from lakebatch.stored import StoredExperiment
 
@@ -158,6 +160,7 @@ def history(context: click.Context, name: str, form: str) -> None:
 )
 @click.argument("text", metavar="[SQL]", required=False)
 @click.option("--query", "query_name", metavar="NAME", help="A named query, see: lakebatch queries")
+@click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="A file with one query.")
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
 )
@@ -170,12 +173,14 @@ def history(context: click.Context, name: str, form: str) -> None:
     "before.response_noise.results; can be repeated.",
 )
 @include_options
+@output_option
 @format_option
 @click.pass_context
 def sql(
     context: click.Context,
     text: str | None,
     query_name: str | None,
+    file: Path | None,
     parameters: tuple[str, ...],
     version: int | None,
     as_of: str | None,
@@ -183,24 +188,30 @@ def sql(
     also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
+    output: Path | None,
     form: str,
 ) -> None:
-    """Answer one SQL query over the lake with DuckDB; without SQL, read it from standard input.
+    """Answer one SQL query over the lake with DuckDB: the argument, a file, a named query, or standard input.
 
-    Each experiment is a schema with the views results, assemblies and events; lake.results and
-    lake.assemblies hold those of all experiments.
+    On a terminal, without any of them, a prompt answers one query after the other. Each experiment is a
+    schema with the views results, assemblies, events and gaps; lake.results, lake.assemblies and lake.gaps
+    hold those of all experiments.
     """
     from lakebatch import named_queries
 
-    if text and query_name:
-        raise click.UsageError("Both SQL and --query were given. Expected one of them.")
-    query = named_queries.get(query_name) if query_name else None
-    body = query.text if query else text or _from_standard_input()
-    bound = named_queries.bind(parameters, query)
+    if sum(each is not None for each in (text, query_name, file)) > 1:
+        raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")
+    check_output(output)
     lake = open_lake(context)
     pinned = lake.snapshot(version=version, as_of=as_of, tag=tag)
     others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
-    show(pinned.sql(body, bound, include=include, on_gap=on_gap, also=others), form)
+    if not (text or query_name or file) and sys.stdin.isatty():
+        _prompt(lambda: lake.snapshot(version=version, as_of=as_of, tag=tag), include, on_gap, others, form)
+        return
+    query = named_queries.get(query_name) if query_name else None
+    body = query.text if query else text or _from_file(file)
+    bound = named_queries.bind(parameters, query)
+    deliver(pinned.sql(body, bound, include=include, on_gap=on_gap, also=others), output, form)
 
 
 @click.command("queries", epilog="Example: lakebatch queries")
@@ -281,7 +292,23 @@ def _named_moments(texts: tuple[str, ...]) -> dict[str, Moment]:
     return {name: parse(moment) for name, _, moment in pairs}
 
 
-def _from_standard_input() -> str:
-    if sys.stdin.isatty():
-        raise click.UsageError("No SQL. Give it as the argument, by --query NAME, or on standard input.")
-    return sys.stdin.read()
+def _prompt(
+    pin: Callable[[], LakeSnapshot],
+    include: tuple[Any, ...],
+    on_gap: Any,
+    also: dict[str, LakeSnapshot],
+    form: Any,
+) -> None:
+    from lakebatch.cli.prompt import Prompt
+    from lakebatch.sql import Session
+
+    Prompt(lambda: Session(pin(), include=include, on_gap=on_gap, also=also), pin(), form).loop()
+
+
+def _from_file(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="utf-8") if file else sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(
+            f"Cannot read {file}: {error}. Expected a text file with one query."
+        ) from error
