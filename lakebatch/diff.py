@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import notebook
 from lakebatch.assembly import Assembly
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.moment import NEWEST, parse
@@ -18,6 +19,8 @@ from lakebatch.snapshot import Snapshot
 from lakebatch.tables import ExperimentTables
 
 METRICS = ("mse", "r2", "pearson_r")
+NOTABLE = 0.01
+"""A notebook shows the shifts whose p-value is below."""
 GROUP = ("level", "feature_set", "model")
 ASSEMBLIES: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
@@ -74,6 +77,17 @@ class Difference:
     config: pl.DataFrame
     code: pl.DataFrame
     metrics: pl.DataFrame
+
+    def _repr_html_(self) -> str:
+        shifts = self.metrics.filter(pl.col("p") < NOTABLE)
+        return notebook.sections(
+            {
+                f"From {self.before} to {self.after}: assemblies": self.assemblies,
+                "Config": self.config,
+                "Code and packages": self.code,
+                f"Metrics that shifted, p < {NOTABLE:g} (of {self.metrics.height})": shifts,
+            }
+        )
 
 
 def compare(tables: ExperimentTables, before: int | str, after: int | str = "now") -> Difference:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import upkeep
+from lakebatch import notebook, upkeep
 from lakebatch.assembly import Status
 from lakebatch.errors import UnknownNameError
 from lakebatch.gaps import OnGap
@@ -32,6 +32,9 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
+
+    def _repr_html_(self) -> str:
+        return notebook.section(str(self.storage.uri), self.snapshot().overview())
 
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())

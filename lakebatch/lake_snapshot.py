@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch import notebook
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap
@@ -20,6 +21,15 @@ from lakebatch.tables import ExperimentTables
 
 if TYPE_CHECKING:
     import duckdb
+
+
+OVERVIEW = {
+    "experiment": pl.String(),
+    "version": pl.Int64(),
+    "assemblies": pl.Int64(),
+    "completed": pl.Int64(),
+    "rows": pl.Int64(),
+}
 
 
 class LakeSnapshot(Mapping[str, Snapshot]):
@@ -34,6 +44,23 @@ class LakeSnapshot(Mapping[str, Snapshot]):
 
     def __repr__(self) -> str:
         return f"LakeSnapshot({self.moment}, {list(self._snapshots)})"
+
+    def _repr_html_(self) -> str:
+        return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
+
+    def overview(self) -> pl.DataFrame:
+        """Return one row per experiment: how many assemblies it had, how many were completed, their rows."""
+        rows = [
+            {
+                "experiment": name,
+                "version": snapshot.version,
+                "assemblies": len(snapshot.assemblies),
+                "completed": len(snapshot.ids()),
+                "rows": sum(each.rows for each in snapshot.assemblies if each.status in COMPLETED),
+            }
+            for name, snapshot in self.items()
+        ]
+        return pl.DataFrame(rows, schema=OVERVIEW)
 
     def __getitem__(self, name: str) -> Snapshot:
         if name not in self._snapshots:

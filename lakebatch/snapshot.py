@@ -7,7 +7,7 @@ from functools import cached_property
 
 import polars as pl
 
-from lakebatch import assembly
+from lakebatch import assembly, notebook
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import TableVersion
 from lakebatch.errors import UnknownNameError
@@ -73,6 +73,12 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
+
+    def _repr_html_(self) -> str:
+        columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+        rows = [{name: getattr(each, name) for name in columns} for each in self.assemblies]
+        title = f"{self.folder}, {self.moment}: version {self.version}"
+        return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 import polars as pl
 
 import lakebatch
-from lakebatch import datasets, diff, process, replicates, upkeep
+from lakebatch import datasets, diff, notebook, process, replicates, upkeep
 from lakebatch.assembly import Assembly, Status, now
 from lakebatch.diff import Difference
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
@@ -17,7 +17,7 @@ from lakebatch.ids import check_assembly_id, check_name
 from lakebatch.moment import Moment, moment
 from lakebatch.pinning import pin
 from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
-from lakebatch.summary import history, summarize
+from lakebatch.summary import brief, history, summarize
 from lakebatch.tables import ExperimentTables
 from lakebatch.tags import Tag
 
@@ -30,6 +30,9 @@ class StoredExperiment(ExperimentTables):
     Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``:
     ISO 8601 text, local time unless it says otherwise, or a datetime) or a ``tag`` is given.
     """
+
+    def _repr_html_(self) -> str:
+        return notebook.section(f"{self.folder}, now", brief(self.snapshot()))
 
     def schema_name(self, *, unique: bool = True) -> str:
         """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""

@@ -38,6 +38,15 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
     )
 
 
+BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
+"""The columns that a person looks at first."""
+
+
+def brief(snapshot: Snapshot) -> pl.DataFrame:
+    """Return what a person looks at first, one row per assembly."""
+    return summarize(snapshot).select(*BRIEF)
+
+
 def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:
     done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each))
     known = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"lakebatch", "errors", "counters", "process", "render"},
+    {"lakebatch", "errors", "counters", "process", "render", "notebook"},
     {"experiment", "ids", "schema", "storage", "spool", "output", "provenance", "reading"},
     {"registry", "delta", "moment"},
     {"presets", "scaffold", "parts", "assembly", "tags"},
