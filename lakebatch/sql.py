@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -13,13 +15,16 @@ import polars as pl
 from lakebatch.assembly import Status
 from lakebatch.delta import TableVersion
 from lakebatch.errors import QueryError
+from lakebatch.guard import check_reading
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
 from lakebatch.stored import StoredExperiment
 from lakebatch.summary import COLUMNS, summarize
 
+Result = TypeVar("Result")
+
+LISTEN_SECONDS = 0.1
 DATA = ("results", "samples", "trajectories")
-READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,36 @@ def query(
     pinned = _pin(experiments, version, as_of)
     _report(pinned, include, on_gap)
     connection, files = _open(pinned, include)
-    with connection:
-        _lock(connection, files)
+    with tempfile.TemporaryDirectory(prefix="lakebatch-") as scratch, connection:
+        _lock(connection, files, scratch)
         return _answer(connection, text, parameters or {})
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
     try:
-        _check_reading(connection.extract_statements(text))
+        check_reading(connection, text)
         relation = connection.sql(text, params=dict(parameters) or None)
-        frame = pl.from_arrow(relation.to_arrow_table())
+        frame = pl.from_arrow(_interruptibly(connection, relation.to_arrow_table))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}") from error
     assert isinstance(frame, pl.DataFrame)
     return _with_integers(frame)
+
+
+def _interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """Return what the engine returns; Ctrl-C, to which it does not listen itself, ends it."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        future = pool.submit(work)
+        try:
+            while not wait([future], LISTEN_SECONDS).done:
+                pass
+        except BaseException:
+            while not wait(
+                [future], LISTEN_SECONDS
+            ).done:  # one that comes before the query has begun is lost
+                connection.interrupt()
+            raise
+        return future.result()
 
 
 def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -100,15 +121,6 @@ def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
         if frame[name].cast(pl.Int64, strict=False).null_count() == frame[name].null_count()
     ]
     return frame.with_columns(pl.col(fitting).cast(pl.Int64))
-
-
-def _check_reading(statements: Sequence[Any]) -> None:
-    kinds = [statement.type for statement in statements]
-    if len(kinds) != 1 or kinds[0] not in READING:
-        found = ", ".join(kind.name for kind in kinds) or "nothing"
-        raise QueryError(
-            f"Cannot run {found}. Expected one statement that reads: SELECT, DESCRIBE, SUMMARIZE or EXPLAIN."
-        )
 
 
 def _pin(
@@ -210,8 +222,9 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.Da
     connection.unregister("incoming")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
-    """Leave the connection nothing but the views and the files behind them."""
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
+    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
+    connection.execute(f"SET temp_directory = {_text(scratch)}")
     connection.execute(f"SET allowed_paths = {_list(files)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")

@@ -13,7 +13,7 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
-    {"experiment", "ids", "schema", "storage", "spool", "output", "provenance"},
+    {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "delta"},
     {"presets", "scaffold", "parts", "assembly"},
     {"config", "snapshot"},
