@@ -18,7 +18,7 @@ WRITE = "COPY (SELECT 1) TO '{seen}' (FORMAT csv, USE_TMP_FILE false)"
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory):
-    """Return a lake with a completed and a discarded-from-view assembly, and names of files in and out of it."""
+    """Return a lake with a completed and a failed assembly, and names of files in and out of it."""
     folder = tmp_path_factory.mktemp("attacked")
     (folder / "experiments").mkdir()
     toy = Path(__file__).with_name("toy_experiment.py").read_text()
@@ -127,9 +127,6 @@ def test_query_reaches_no_file_network_or_variable(attacked, text):
 )
 def test_function_that_may_do_more_than_read_the_views_is_refused(attacked, call):
     refused(attacked, f"FROM {call}", "^Cannot run the table function .*the lake's views and nothing else")
-    refused(
-        attacked, f"EXPLAIN ANALYZE SELECT (SELECT count(*) FROM {call})", "^Cannot run the table function"
-    )
 
 
 @pytest.mark.parametrize(
@@ -139,6 +136,7 @@ def test_function_that_may_do_more_than_read_the_views_is_refused(attacked, call
         (f"EXPLAIN ANALYZE WITH x AS ({WRITE}) SELECT 1", "^Cannot run COPY inside a query"),
         (f"DESCRIBE WITH x AS ({WRITE}) SELECT 1", "^Cannot run COPY inside a query"),
         (f"FROM (WITH x AS ({WRITE}) SELECT 1)", "^Cannot run COPY inside a query"),
+        ("EXPLAIN ANALYZE SELECT (SELECT 1 FROM glob('{seen}'))", "^Cannot run the table function 'glob'"),
         ("WITH x AS (DELETE FROM toy.events RETURNING *) FROM x", "^Cannot run DELETE inside a query"),
         (
             "WITH x AS (INSERT INTO toy.events FROM toy.events RETURNING *) FROM x",
