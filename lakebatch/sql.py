@@ -16,7 +16,7 @@ from lakebatch.assembly import Status
 from lakebatch.delta import TableVersion
 from lakebatch.errors import QueryError
 from lakebatch.guard import check_reading
-from lakebatch.schema import load_schema
+from lakebatch.schema import TableSchema, load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
 from lakebatch.stored import StoredExperiment
 from lakebatch.summary import COLUMNS, summarize
@@ -195,11 +195,20 @@ def _create_data(
         _create_table(connection, name, table.scan().filter(pl.col("assembly_id").is_in(ids)).collect())
         return []
     columns = ", ".join(_identifier(column) for column in table.columns())
-    connection.execute(
-        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet({_list(files)}, "
+    connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {_read(files, table.schema)}")
+    return files
+
+
+def _read(files: Sequence[str], schema: TableSchema) -> str:
+    """Return what reads the files; where columns were added later, files that lack them have NULL there."""
+    source = (
+        f"read_parquet({_list(files)}, union_by_name = {bool(schema.late)}, "
         "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR})"
     )
-    return files
+    if not schema.late:
+        return source
+    nulls = ", ".join(f"CAST(NULL AS {column.sql}) AS {_identifier(column.name)}" for column in schema.late)
+    return f"(FROM {source} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
 
 def _create_union_views(connection: duckdb.DuckDBPyConnection, pinned: Sequence[Pinned]) -> None:

@@ -14,8 +14,9 @@ EXPERIMENTS = ROOT / "experiments"
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
-    {"registry", "delta"},
-    {"presets", "scaffold", "parts", "assembly"},
+    {"registry", "evolution"},
+    {"presets", "scaffold", "delta"},
+    {"parts", "assembly"},
     {"config", "snapshot"},
     {"named_queries", "datasets", "worker", "summary"},
     {"executor", "progress", "stored"},
