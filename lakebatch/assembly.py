@@ -177,7 +177,7 @@ class AssemblyLog:
             return False
 
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
-        row = {column.name: getattr(assembly, column.name) for column in self.table.schema.columns}
+        row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
         return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
 
 
@@ -189,8 +189,9 @@ def latest(events: pl.DataFrame) -> list[Assembly]:
 
 def from_row(row: Mapping[str, Any]) -> Assembly:
     """Return the assembly that a row of the table describes."""
+    fields = {name: row[name] for name in Assembly.__dataclass_fields__}
     lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
-    return Assembly(**{**row, **lists})
+    return Assembly(**{**fields, **lists, "assembly_id": check_assembly_id(row["assembly_id"])})
 
 
 def choose_resumable(assemblies: list[Assembly]) -> Assembly:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
 from lakebatch.errors import CommitError, SchemaError, StorageError
-from lakebatch.schema import TableSchema, difference
+from lakebatch.evolution import SCHEMA_VERSION, check_known, filled, missing, ordered, stored_version
+from lakebatch.schema import Column, TableSchema, difference
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ COMMIT_RETRIES = 200
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0
 FOR_EVER = "interval 36500 days"
-SCHEMA_VERSION = "lakebatch.schemaVersion"
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.enableExpiredLogCleanup": "false",
@@ -75,8 +75,9 @@ class _Pinned(deltalake.DeltaTable):
 class TableVersion:
     """A Delta table as it was at one version, whatever is appended later."""
 
-    def __init__(self, handle: _Pinned) -> None:
+    def __init__(self, handle: _Pinned, schema: TableSchema) -> None:
         self._handle = handle
+        self.schema = schema
         self.number = int(handle.version())
 
     @property
@@ -85,12 +86,15 @@ class TableVersion:
         return self._handle.table_uri.startswith("file://")
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; filters and columns are pushed down to the files."""
-        return pl.scan_delta(self._handle)
+        """Return the rows as a lazy frame; filters and columns are pushed down to the files.
+
+        Columns that were added after this version of the table are NULL.
+        """
+        return filled(pl.scan_delta(self._handle), _names(self._handle), self.schema)
 
     def columns(self) -> list[str]:
-        """Return the names of the columns."""
-        return [field.name for field in self._handle.schema().fields]
+        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
+        return ordered(_names(self._handle), self.schema)
 
     def files(self, assembly_ids: Collection[str]) -> list[str]:
         """Return the URIs of the Parquet files that hold the rows of some assemblies.
@@ -140,6 +144,7 @@ class Table:
         self.uri = storage.join(folder, schema.table)
         self._options = dict(storage.options)
         self._handle: deltalake.DeltaTable | None = None
+        self._is_known = False
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -152,12 +157,18 @@ class Table:
             return bool(deltalake.DeltaTable.is_deltatable(self.uri, self._options))
 
     def ensure(self) -> None:
-        """Create the table unless it is there; refuse one that has other columns; add missing constraints."""
+        """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
+
+        That adds the columns and constraints that its schema version did not have. The new version is
+        recorded first, so that older code says from then on what it lacks.
+        """
         if not self.exists():
             self._create()
         self._open()
         self._check_schema()
-        self._add_missing_constraints()
+        self._alter("set the schema version of", self._raise_version)
+        self._alter("add columns to", self._add_missing_columns)
+        self._alter("set the constraints of", self._add_missing_constraints)
 
     def version(self) -> int:
         """Return the newest version of the table."""
@@ -292,13 +303,22 @@ class Table:
         would not notice whoever committed in between.
         """
         with _engine(self.uri, "read" if version is None else f"read version {version} of"):
-            return TableVersion(_Pinned(self.uri, version=version, storage_options=self._options))
+            pinned = _Pinned(self.uri, version=version, storage_options=self._options)
+        self._check_known(pinned)
+        return TableVersion(pinned, self.schema)
 
     def _open(self) -> deltalake.DeltaTable:
         if self._handle is None:
             with _engine(self.uri, "open"):
-                self._handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+                handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+            self._check_known(handle)
+            self._handle, self._is_known = handle, True
         return self._handle
+
+    def _check_known(self, handle: deltalake.DeltaTable) -> None:
+        """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
+        if not self._is_known:
+            check_known(self.uri, handle.metadata().configuration, self.schema)
 
     def _refresh(self) -> deltalake.DeltaTable:
         handle = self._open()
@@ -310,7 +330,7 @@ class Table:
         try:
             deltalake.DeltaTable.create(
                 self.uri,
-                _delta_schema(self.schema),
+                deltalake.Schema(_fields(self.schema.columns)),
                 partition_by=list(self.schema.partition_by),
                 name=self.schema.table,
                 description=self.schema.description,
@@ -325,36 +345,48 @@ class Table:
                 raise _storage_error(self.uri, "create", error) from error
 
     def _check_schema(self) -> None:
-        handle = self._open()
-        stored = handle.metadata().configuration.get(SCHEMA_VERSION)
-        if stored is not None and int(stored) > self.schema.version:
-            raise SchemaError(
-                f"{self.uri} has schema version {stored}, this lakebatch knows {self.schema.version}. "
-                "Install a newer lakebatch."
-            )
-        faults = difference(pa.schema(handle.schema().to_arrow()), self.schema)
+        faults = difference(pa.schema(self._open().schema().to_arrow()), self.schema)
         if faults:
             raise SchemaError(
                 f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
             )
 
-    def _add_missing_constraints(self) -> None:
+    def _alter(self, action: str, change: Callable[[deltalake.DeltaTable], bool]) -> None:
+        """Change the table until there is nothing to change; others may be doing the same."""
         for attempt in range(ATTEMPTS):
-            present = self._refresh().metadata().configuration
-            missing = {
-                name: rule
-                for name, rule in self.schema.constraints.items()
-                if f"delta.constraints.{name}" not in present
-            }
-            if not missing:
-                return
             try:
-                self._open().alter.add_constraint(missing)
+                if not change(self._refresh()):
+                    return
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or _is_permanent(error):
-                    raise _storage_error(self.uri, "set the constraints of", error) from error
+                    raise _storage_error(self.uri, action, error) from error
                 _pause(attempt)
+
+    def _raise_version(self, handle: deltalake.DeltaTable) -> bool:
+        if stored_version(self.uri, handle.metadata().configuration) >= self.schema.version:
+            return False
+        handle.alter.set_table_properties(
+            {SCHEMA_VERSION: str(self.schema.version)}, raise_if_not_exists=False
+        )
+        return True
+
+    def _add_missing_columns(self, handle: deltalake.DeltaTable) -> bool:
+        columns = missing(_names(handle), self.schema)
+        if columns:
+            handle.alter.add_columns(_fields(columns))
+        return bool(columns)
+
+    def _add_missing_constraints(self, handle: deltalake.DeltaTable) -> bool:
+        present = handle.metadata().configuration
+        absent = {
+            name: rule
+            for name, rule in self.schema.constraints.items()
+            if f"delta.constraints.{name}" not in present
+        }
+        if absent:
+            handle.alter.add_constraint(absent)
+        return bool(absent)
 
     def _commit(
         self,
@@ -365,8 +397,8 @@ class Table:
     ) -> None:
         self._write(handle, data, metadata, [transaction])
 
-    @staticmethod
     def _write(
+        self,
         handle: deltalake.DeltaTable,
         data: Data | pa.Table,
         metadata: Mapping[str, str],
@@ -376,6 +408,8 @@ class Table:
             handle,
             data,
             mode="append",
+            # newer code added columns while this had the table open: they are NULL in what is written here
+            schema_mode="merge" if len(_names(handle)) > len(self.schema.columns) else None,
             writer_properties=WRITER_PROPERTIES,
             commit_properties=deltalake.CommitProperties(
                 custom_metadata=dict(metadata),
@@ -394,14 +428,16 @@ class Table:
         return _storage_error(self.uri, "write", error)
 
 
-def _delta_schema(schema: TableSchema) -> deltalake.Schema:
-    fields = deltalake.Schema.from_arrow(schema.arrow).fields
-    return deltalake.Schema(
-        [
-            deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
-            for field, column in zip(fields, schema.columns, strict=True)
-        ]
-    )
+def _names(handle: deltalake.DeltaTable) -> list[str]:
+    return [field.name for field in handle.schema().fields]
+
+
+def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
+    typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
+    return [
+        deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
+        for field, column in zip(typed, columns, strict=True)
+    ]
 
 
 def _pause(attempt: int) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -11,14 +14,18 @@ import polars as pl
 from lakebatch.assembly import Status
 from lakebatch.errors import QueryError
 from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.guard import check_reading
 from lakebatch.ids import check_name
 from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.sql_text import identifier, listed, quoted, view
 from lakebatch.summary import COLUMNS, summarize
 from lakebatch.tables import DATA
 
-READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+Result = TypeVar("Result")
+
+LISTEN_SECONDS = 0.1
 GAPS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
@@ -82,14 +89,18 @@ class Session:
         also: Mapping[str, LakeSnapshot] | None = None,
     ) -> None:
         report_gaps(snapshot.gaps(include), on_gap)
-        self._connection, files = _open(snapshot, include, also or {})
-        _lock(self._connection, files)
+        with ExitStack() as opened:
+            scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="lakebatch-"))
+            connection, files = _open(snapshot, include, also or {})
+            self._connection = opened.enter_context(connection)
+            _lock(self._connection, files, scratch)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._opened.close()
 
     def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Return what one query answers, see `query`."""
@@ -102,13 +113,28 @@ class Session:
 
 def _answer(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
     try:
-        _check_reading(connection.extract_statements(text))
+        check_reading(connection, text)
         relation = connection.sql(text, params=dict(parameters) or None)
-        frame = pl.from_arrow(relation.to_arrow_table())
+        frame = pl.from_arrow(_interruptibly(connection, relation.to_arrow_table))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}") from error
     assert isinstance(frame, pl.DataFrame)
     return _with_integers(frame)
+
+
+def _interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """Return what the engine returns; Ctrl-C, to which it does not listen itself, ends it."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        future = pool.submit(work)
+        try:
+            while not wait([future], LISTEN_SECONDS).done:
+                pass
+        except BaseException:
+            # one that comes before the query has begun is lost
+            while not wait([future], LISTEN_SECONDS).done:
+                connection.interrupt()
+            raise
+        return future.result()
 
 
 def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -122,15 +148,6 @@ def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(fitting).cast(pl.Int64))
 
 
-def _check_reading(statements: Sequence[Any]) -> None:
-    kinds = [statement.type for statement in statements]
-    if len(kinds) != 1 or kinds[0] not in READING:
-        found = ", ".join(kind.name for kind in kinds) or "nothing"
-        raise QueryError(
-            f"Cannot run {found}. Expected one statement that reads: SELECT, DESCRIBE, SUMMARIZE or EXPLAIN."
-        )
-
-
 def _open(
     snapshot: LakeSnapshot, include: Collection[Status], also: Mapping[str, LakeSnapshot]
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
@@ -139,7 +156,7 @@ def _open(
     connection.execute("SET TimeZone = 'UTC'")
     files = _create_catalog(connection, "memory", snapshot, include)
     for name, other in also.items():
-        catalog = _identifier(check_name(name, "name of a snapshot"))
+        catalog = identifier(check_name(name, "name of a snapshot"))
         connection.execute(f"ATTACH ':memory:' AS {catalog}")
         files += _create_catalog(connection, catalog, other, include)
     return connection, files
@@ -150,7 +167,7 @@ def _create_catalog(
 ) -> list[str]:
     files: list[str] = []
     for name, each in snapshot.schemas().items():
-        schema = f"{catalog}.{_identifier(name)}"
+        schema = f"{catalog}.{identifier(name)}"
         connection.execute(f"CREATE SCHEMA {schema}")
         files += _create_views(connection, schema, each, include)
     _create_union_views(connection, catalog, snapshot)
@@ -186,24 +203,8 @@ def _create_data(
     if not files:
         _create_table(connection, f"{schema}.{name}", snapshot.scan(include, table=name).collect())
         return []
-    columns = ", ".join(_identifier(column) for column in table.columns())
-    connection.execute(
-        f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM read_parquet({_list(files)}, "
-        "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR})" + _where(snapshot, include)
-    )
+    connection.execute(view(schema, snapshot, name, files, include))
     return files
-
-
-def _where(snapshot: Snapshot, include: Collection[Status]) -> str:
-    """Return the condition that leaves of assemblies that are not completed only what they had at the moment."""
-    unfinished = snapshot.ids(set(include) - set(COMPLETED))
-    if not unfinished:
-        return ""
-    seen = [
-        f"(assembly_id = {_text(each)} AND list_contains({_list(snapshot.parts_committed[each])}, part))"
-        for each in unfinished
-    ]
-    return f" WHERE NOT list_contains({_list(unfinished)}, assembly_id) OR {' OR '.join(seen)}"
 
 
 def _create_union_views(connection: duckdb.DuckDBPyConnection, catalog: str, snapshot: LakeSnapshot) -> None:
@@ -215,7 +216,7 @@ def _create_union_views(connection: duckdb.DuckDBPyConnection, catalog: str, sna
     }
     for name, columns in views.items():
         selects = [
-            f"SELECT {_text(each.name)} AS experiment, * FROM {catalog}.{_identifier(schema)}.{name}"
+            f"SELECT {quoted(each.name)} AS experiment, * FROM {catalog}.{identifier(schema)}.{name}"
             for schema, each in snapshot.schemas().items()
         ]
         if selects:
@@ -231,21 +232,10 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.Da
     connection.unregister("incoming")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
-    """Leave the connection nothing but the views and the files behind them."""
-    connection.execute(f"SET allowed_paths = {_list(files)}")
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
+    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
+    connection.execute(f"SET temp_directory = {quoted(scratch)}")
+    connection.execute(f"SET allowed_paths = {listed(files)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _list(values: Sequence[str]) -> str:
-    return "[" + ", ".join(_text(value) for value in values) + "]"
