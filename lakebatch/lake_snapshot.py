@@ -97,6 +97,12 @@ class LakeSnapshot(Mapping[str, Snapshot]):
 
         return sql.query(self, text, parameters, include=include, on_gap=on_gap, also=also)
 
+    def sql_setup(self, include: Collection[Status] = COMPLETED) -> str:
+        """Return the statements that make a plain DuckDB see these snapshots, see `lakebatch.sql_text.setup`."""
+        from lakebatch import sql_text
+
+        return sql_text.setup(self, include)
+
     def connect(
         self,
         *,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from lakebatch.assembly import Status
 from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import TableSchema
 from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.summary import summarize
 from lakebatch.tables import DATA
 
+SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "config_hash")
 S3_SETUP = """\
 -- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
 INSTALL httpfs;
@@ -68,11 +71,28 @@ def _setup(snapshot: LakeSnapshot, include: Collection[Status]) -> Iterator[str]
     for name, each in snapshot.schemas().items():
         schema = identifier(name)
         yield f"CREATE SCHEMA {schema}"
+        yield from _assemblies(schema, each)
         for table in DATA:
             pinned = each.table(table)
             files = pinned.files(each.ids(include)) if pinned is not None else []
             if files:
                 yield view(schema, each, table, files, include)
+
+
+def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
+    """Yield the statement that makes what became of each assembly a table."""
+    rows = summarize(snapshot).select(*SHOWN).rows()
+    if rows:
+        values = ",\n  ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+        yield f"CREATE TABLE {schema}.assemblies ({', '.join(SHOWN)}) AS VALUES\n  {values}"
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    return f"TIMESTAMPTZ {quoted(value.isoformat())}" if isinstance(value, datetime) else quoted(str(value))
 
 
 def _is_local(snapshot: Snapshot) -> bool:

@@ -173,6 +173,9 @@ def history(context: click.Context, name: str, form: str) -> None:
     "before.response_noise.results; can be repeated.",
 )
 @include_options
+@click.option(
+    "--print-setup", is_flag=True, help="Print what makes a plain DuckDB shell see the same views instead."
+)
 @output_option
 @format_option
 @click.pass_context
@@ -188,6 +191,7 @@ def sql(
     also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
+    print_setup: bool,
     output: Path | None,
     form: str,
 ) -> None:
@@ -205,6 +209,9 @@ def sql(
     lake = open_lake(context)
     pinned = lake.snapshot(version=version, as_of=as_of, tag=tag)
     others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
+    if print_setup:
+        click.echo(pinned.sql_setup(include))
+        return
     if not (text or query_name or file) and sys.stdin.isatty():
         _prompt(lambda: lake.snapshot(version=version, as_of=as_of, tag=tag), include, on_gap, others, form)
         return

@@ -202,3 +202,25 @@ def test_sum_of_integers_is_an_integer(lake):
     assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").rows() == [(6,)]
     assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").schema["n"] == pl.Int64()
     assert lake.sql("SELECT sum(9223372036854775807) AS n FROM range(2)").item() == 2 * (2**63 - 1)
+
+
+def test_printed_setup_makes_a_plain_duckdb_see_the_same(filled):
+    pinned = filled.snapshot()
+    with duckdb.connect() as plain:
+        plain.execute(pinned.sql_setup())
+        for text in (
+            "SELECT part, level, r2, error FROM toy.results ORDER BY ALL",
+            "SELECT assembly_id, status, rows, seed, started_at FROM toy.assemblies ORDER BY ALL",
+        ):
+            assert plain.sql(text).pl().rows() == pinned.sql(text).rows()
+
+
+def test_printed_setup_leaves_out_what_a_snapshot_does_not_see(filled, toy):
+    text = "SELECT count(*) FROM toy.results"
+    past = filled.snapshot(version=1)["toy"]
+    assert past.ids() == []
+    with duckdb.connect() as plain:
+        plain.execute(filled.snapshot().sql_setup(["completed", "failed"]))
+        assert (
+            plain.sql(text).fetchall() == filled.snapshot().sql(text, include=["completed", "failed"]).rows()
+        )
