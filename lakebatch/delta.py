@@ -242,8 +242,15 @@ class Table:
                 _pause(attempt)
         raise AssertionError("unreachable")
 
-    def compact(self, target_bytes: int, metadata: Mapping[str, str]) -> dict[str, int]:
+    def compact(
+        self, target_bytes: int, metadata: Mapping[str, str], *, assembly_id: str | None = None
+    ) -> dict[str, int]:
         """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
+
+        Parameters
+        ----------
+        assembly_id : str, optional
+            Merge the files of this assembly alone.
 
         Returns
         -------
@@ -253,6 +260,7 @@ class Table:
         handle = self._refresh()
         with _engine(self.uri, "compact"):
             metrics = handle.optimize.compact(
+                partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
                 target_size=target_bytes,
                 writer_properties=WRITER_PROPERTIES,
                 commit_properties=deltalake.CommitProperties(
