@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
+from lakebatch.s3 import Bucket
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -49,12 +49,14 @@ class Storage:
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
-        return _s3_folders(self) if self.is_s3 else _local_folders(Path(self.uri))
+        if self.is_s3:
+            return Bucket(self.uri, self.options).folders()
+        return _local_folders(Path(self.uri))
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless files can be created here."""
+        """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
         if self.is_s3:
-            _check_bucket(self)
+            Bucket(self.uri, self.options).check_writable()
         else:
             _check_folder(Path(self.uri))
 
@@ -160,68 +162,3 @@ def _check_folder(path: Path) -> None:
         raise StorageError(
             f"Cannot write to the lake {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
         ) from error
-
-
-def _client(storage: Storage) -> Any:
-    import boto3
-
-    options = storage.options
-    return boto3.client(
-        "s3",
-        endpoint_url=options.get("AWS_ENDPOINT_URL"),
-        aws_access_key_id=options.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=options.get("AWS_SESSION_TOKEN"),
-        region_name=options.get("AWS_REGION"),
-    )
-
-
-def _bucket_and_prefix(storage: Storage) -> tuple[str, str]:
-    parts = urlsplit(storage.uri)
-    prefix = parts.path.strip("/")
-    return parts.netloc, f"{prefix}/" if prefix else ""
-
-
-def _s3_folders(storage: Storage) -> list[str]:
-    bucket, prefix = _bucket_and_prefix(storage)
-    pages = _s3_call(
-        storage,
-        lambda s3: list(
-            s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        ),
-    )
-    found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-    return sorted(name.removeprefix(prefix).rstrip("/") for name in found)
-
-
-def _check_bucket(storage: Storage) -> None:
-    bucket, prefix = _bucket_and_prefix(storage)
-    key = f"{prefix}.lakebatch-write-check"
-    _s3_call(storage, lambda s3: s3.put_object(Bucket=bucket, Key=key, Body=b"lakebatch"))
-    _s3_call(storage, lambda s3: s3.delete_object(Bucket=bucket, Key=key))
-
-
-def _s3_call(storage: Storage, call: Any) -> Any:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return call(_client(storage))
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown error")
-        raise StorageError(f"Cannot use the lake {storage.uri}: S3 says {code}. {_advice(code)}") from error
-    except BotoCoreError as error:
-        raise StorageError(
-            f"Cannot reach the lake {storage.uri}: {error}. Check S3_ENDPOINT and the keys."
-        ) from error
-
-
-def _advice(code: str) -> str:
-    if code in ("NoSuchBucket", "404"):
-        return "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME."
-    if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
-        return "Check S3_ACCESS_KEY and S3_SECRET_KEY."
-    if code == "AccessDenied":
-        return "Ask for the right to list, read and write in this bucket, or check the keys."
-    if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
-        return "Renew AWS_SESSION_TOKEN."
-    return "Check the endpoint, the bucket and the keys."

@@ -13,6 +13,7 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
+    {"s3"},
     {"experiment", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "delta"},
     {"presets", "scaffold", "parts", "assembly"},
@@ -30,8 +31,8 @@ LAYERS = (
 
 ONLY_IN = {
     "deltalake": {"delta"},
-    "boto3": {"storage"},
-    "botocore": {"storage"},
+    "boto3": {"s3"},
+    "botocore": {"s3"},
     "duckdb": {"sql"},
     "click": {"cli"},
     "rich": {"cli", "render"},
