@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import deltalake
@@ -17,17 +17,21 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
 from lakebatch.errors import CommitError, SchemaError, StorageError
+from lakebatch.s3 import advice, refusal
 from lakebatch.schema import TableSchema, difference
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 Data: TypeAlias = pl.DataFrame | pa.RecordBatchReader
 
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0
+PATIENCE_SECONDS = 300.0
+"""How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
 FOR_EVER = "interval 36500 days"
 SCHEMA_VERSION = "lakebatch.schemaVersion"
 PROPERTIES = {
@@ -44,6 +48,10 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+UNREACHABLE = ("Generic S3 error", "error sending request")
+STEP = re.compile(r"\s*(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?\s*")
+"""What the engine puts before each step from an error down to its cause."""
+PATH = re.compile(r"\(path: (\S+)\)")
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class TableVersion:
                 f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
                 "cannot answer. Read it with polars instead."
             )
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+        actions = self._actions()
         if actions.is_empty():
             return []
         chosen = actions.filter(pl.col("partition.assembly_id").is_in(list(assembly_ids)))
@@ -105,11 +113,17 @@ class TableVersion:
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+        actions = self._actions()
         if actions.is_empty():
             return {}
         counts = actions.group_by("partition.assembly_id").agg(pl.col("num_records").sum())
         return {str(assembly_id): int(rows) for assembly_id, rows in counts.iter_rows()}
+
+    def _actions(self) -> pl.DataFrame:
+        actions = _patiently(
+            self._handle.table_uri, "read", lambda: self._handle.get_add_actions(flatten=True)
+        )
+        return pl.DataFrame(actions)
 
 
 class Table:
@@ -131,8 +145,8 @@ class Table:
         """Whether the table has been created."""
         if self._handle is not None:
             return True
-        with _engine(self.uri, "open"):
-            return bool(deltalake.DeltaTable.is_deltatable(self.uri, self._options))
+        is_table = deltalake.DeltaTable.is_deltatable
+        return _patiently(self.uri, "open", lambda: bool(is_table(self.uri, self._options)))
 
     def ensure(self) -> None:
         """Create the table unless it is there; refuse one that has other columns; add missing constraints."""
@@ -199,7 +213,8 @@ class Table:
 
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
-        entries = reversed(self._refresh().history())
+        handle = self._refresh()
+        entries = reversed(_patiently(self.uri, "read", handle.history))
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
@@ -208,38 +223,50 @@ class Table:
         The handle kept for appends is left as it is: one that moved on while an append looks what is there
         would not notice whoever committed in between.
         """
-        with _engine(self.uri, "read" if version is None else f"read version {version} of"):
-            return TableVersion(_Pinned(self.uri, version=version, storage_options=self._options))
+        action = "read" if version is None else f"read version {version} of"
+        handle = _patiently(
+            self.uri, action, lambda: _Pinned(self.uri, version=version, storage_options=self._options)
+        )
+        return TableVersion(handle)
 
     def _open(self) -> deltalake.DeltaTable:
         if self._handle is None:
-            with _engine(self.uri, "open"):
-                self._handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+            self._handle = _patiently(
+                self.uri, "open", lambda: deltalake.DeltaTable(self.uri, storage_options=self._options)
+            )
         return self._handle
 
     def _refresh(self) -> deltalake.DeltaTable:
         handle = self._open()
-        with _engine(self.uri, "read"):
-            handle.update_incremental()
+        _patiently(self.uri, "read", handle.update_incremental)
         return handle
 
     def _create(self) -> None:
-        try:
-            deltalake.DeltaTable.create(
-                self.uri,
-                _delta_schema(self.schema),
-                partition_by=list(self.schema.partition_by),
-                name=self.schema.table,
-                description=self.schema.description,
-                configuration=PROPERTIES | {SCHEMA_VERSION: str(self.schema.version)},
-                storage_options=self._options,
-                raise_if_key_not_exists=False,
-                # a retry would create it once more over what another process has created
-                commit_properties=deltalake.CommitProperties(max_commit_retries=0),
-            )
-        except ENGINE_ERRORS as error:
-            if not self.exists():  # another process may have created it at the same time
-                raise _storage_error(self.uri, "create", error) from error
+        for attempt in range(ATTEMPTS):
+            try:
+                self._try_to_create()
+            except ENGINE_ERRORS as error:
+                if self.exists():  # another process, or this one whose answer was lost, has created it
+                    return
+                if attempt == ATTEMPTS - 1 or not _may_pass(error):
+                    raise _storage_error(self.uri, "create", error) from error
+                _pause(attempt)
+            else:
+                return
+
+    def _try_to_create(self) -> None:
+        deltalake.DeltaTable.create(
+            self.uri,
+            _delta_schema(self.schema),
+            partition_by=list(self.schema.partition_by),
+            name=self.schema.table,
+            description=self.schema.description,
+            configuration=PROPERTIES | {SCHEMA_VERSION: str(self.schema.version)},
+            storage_options=self._options,
+            raise_if_key_not_exists=False,
+            # a retry would create it once more over what another process has created
+            commit_properties=deltalake.CommitProperties(max_commit_retries=0),
+        )
 
     def _check_schema(self) -> None:
         handle = self._open()
@@ -303,6 +330,17 @@ class Table:
         return _storage_error(self.uri, "write", error)
 
 
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Return a lazy frame over tables, computed.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be read.
+    """
+    return _patiently("", "read", frame.collect)
+
+
 def _delta_schema(schema: TableSchema) -> deltalake.Schema:
     fields = deltalake.Schema.from_arrow(schema.arrow).fields
     return deltalake.Schema(
@@ -319,24 +357,42 @@ def _pause(attempt: int) -> None:
 
 
 def _is_permanent(error: Exception) -> bool:
-    return isinstance(error, SchemaMismatchError | PermissionError) or any(
-        hint in str(error) for hint in PERMANENT
+    return (
+        isinstance(error, SchemaMismatchError | PermissionError)
+        or any(hint in str(error) for hint in PERMANENT)
+        or refusal(str(error)) is not None
     )
 
 
-@contextmanager
-def _engine(uri: str, action: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that names the table."""
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise _storage_error(uri, action, error) from error
+def _may_pass(error: Exception) -> bool:
+    """Whether S3 could not be reached, or broke off in the middle, and may answer when asked again."""
+    return any(hint in str(error) for hint in UNREACHABLE) and not _is_permanent(error)
+
+
+def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
+    """Return what the engine answers; what may pass is ridden out, all else is one line that names the table."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    attempt = 0
+    while True:
+        try:
+            return call()
+        except ENGINE_ERRORS as error:
+            if time.monotonic() > deadline or not _may_pass(error):
+                raise _storage_error(uri, action, error) from error
+            logger.info("%s %s, attempt %d: %s", action, uri, attempt + 1, error)
+        _pause(attempt)
+        attempt += 1
 
 
 def _storage_error(uri: str, action: str, error: Exception) -> StorageError:
     if isinstance(error, TableNotFoundError):
         return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
-    detail = " ".join(str(error).split())
+    steps = [" ".join(step.split()) for step in STEP.split(str(error))]
+    where = uri or (found[1] if (found := PATH.search(steps[-1])) else "the lake")
+    if code := refusal(str(error)):
+        return StorageError(f"Cannot {action} {where}: S3 says {code}. {advice(code)}")
+    if _may_pass(error):
+        return StorageError(f"Cannot {action} {where}: {steps[-1]}. Check S3_ENDPOINT and the network.")
     return StorageError(
-        f"Cannot {action} {uri}: {detail}. Check that the lake is there and that you may use it."
+        f"Cannot {action} {where}: {': '.join(steps)}. Check that the lake is there and that you may use it."
     )

@@ -15,12 +15,20 @@ from urllib.parse import urlsplit
 from lakebatch.errors import ConfigError, StorageError
 
 CONNECT_SECONDS = 4
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 4
 ATTEMPTS = 6
-PATIENCE_SECONDS = 12.0
+PATIENCE_SECONDS = 10.0
 """After which a call that failed is not tried again: three times for a server that never answers."""
-TRIED_AGAIN = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "OperationAborted"}
-EXISTS = {"PreconditionFailed", "412"}
+PASSING = {
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+}
+EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
 
@@ -164,13 +172,14 @@ def advice(code: str) -> str:
 
 
 def refusal(text: str) -> str | None:
-    """Return the error code of S3 that stands in an engine's error message, if one does.
+    """Return the error code with which S3 refused an engine for good, if its message has one.
 
     >>> refusal("Client error with status 403 Forbidden: <Error><Code>AccessDenied</Code></Error>")
     'AccessDenied'
+    >>> refusal("Server error, after 10 retries: <Error><Code>SlowDown</Code></Error>")
     """
-    found = IN_AN_ANSWER.search(text)
-    return found[1] if found else None
+    codes = set(IN_AN_ANSWER.findall(text))
+    return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
 
 
 class _ExistsError(StorageError):
@@ -182,7 +191,7 @@ def _may_pass(error: Exception) -> bool:
 
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or _code(error) in TRIED_AGAIN
+        return status >= 500 or _code(error) in PASSING
     return isinstance(error, ConnectionError | HTTPClientError) or not isinstance(error, BotoCoreError)
 
 

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from lakebatch.assembly import Status
-from lakebatch.delta import TableVersion
+from lakebatch.delta import TableVersion, collect
 from lakebatch.errors import QueryError
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
@@ -180,7 +180,7 @@ def _create_data(
     ids = pinned.snapshot.ids(include)
     files = table.files(ids)
     if not files or pinned.stored.storage.is_s3:
-        _create_table(connection, name, table.scan().filter(pl.col("assembly_id").is_in(ids)).collect())
+        _create_table(connection, name, collect(table.scan().filter(pl.col("assembly_id").is_in(ids))))
         return []
     columns = ", ".join(_identifier(column) for column in table.columns())
     connection.execute(

@@ -22,6 +22,8 @@ SETTINGS = {
     "AWS_REGION": ("S3_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"),
 }
 BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
+ENGINE_PATIENCE = {"retry_timeout": "30s"}
+"""How long the engine itself repeats one request; its default of three minutes would not hear Ctrl-C for as long."""
 DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
@@ -81,7 +83,7 @@ def locate(
         path = Path(unquote(urlsplit(uri).path) if scheme else uri).expanduser()
         return Storage(_check_path(str(path.absolute())))
     if scheme in ("s3", "s3a"):
-        return Storage(_check_path(_s3_uri(uri)), s3_options(environment))
+        return Storage(_check_path(_s3_uri(uri)), s3_options(environment) | ENGINE_PATIENCE)
     raise ConfigError(f"Cannot open a lake at {uri!r}. Expected a folder or s3://bucket/prefix.")
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch import datasets, snapshot
 from lakebatch.assembly import AssemblyLog, Status
-from lakebatch.delta import Table
+from lakebatch.delta import Table, collect
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.ids import check_assembly_id, check_name
 from lakebatch.schema import load_schema
@@ -114,7 +114,7 @@ class StoredExperiment:
         """
         pinned = self.snapshot(version=version, as_of=as_of)
         report_gaps(pinned.gaps(include), on_gap)
-        rows = pinned.scan(include).collect()
+        rows = collect(pinned.scan(include))
         order = [
             name
             for name in ("assembly_id", "level", "part", "feature_set", "model", "repeat")

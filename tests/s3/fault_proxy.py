@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that breaks what passes through it: at random, at a rate, or on cue.
+"""A proxy in front of an S3 server that breaks what passes through it: by chance at a rate, or on cue.
 
 It hands on what it gets byte by byte, the signed ``Host`` included, so the server accepts the client's signature.
 """
@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-LATE_SECONDS = 0.3
-"""After how long a late request reaches the server: by then the client has tried again."""
+LATE_SECONDS = 1.0
+"""How long a late request is held back, unless the client tries again before that."""
 SLOW_SECONDS = 0.5
 OF_CONNECTION = {"connection", "keep-alive", "expect", "transfer-encoding", "content-length"}
 """Headers that concern one connection and not the one behind it; no client signs them."""
@@ -35,7 +35,7 @@ class Fault(StrEnum):
     RESET = "connection reset, the server never saw the request"
     ERROR_500 = "500 InternalError, the server never saw the request"
     ERROR_503 = "503 SlowDown, the server never saw the request"
-    LATE = "connection reset, and the server acts later"
+    LATE = "connection reset, and the server acts just before the client's next attempt"
     LOST = "the server acted, then connection reset"
     ERROR_AFTERWARDS = "the server acted, then 500 InternalError"
     SILENT = "the server acted, then silence"
@@ -47,25 +47,32 @@ TRANSIENT = tuple(fault for fault in Fault if fault is not Fault.SILENT)
 """All that needs no time-out to be noticed."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of the proxy's own, with one of S3's error codes."""
+
+    status: int
+    code: str
+
+
 @dataclass
 class Cue:
-    """A fault for some of the requests that match: so many, after so many were let through."""
+    """What is to happen to requests that match: to the first of each path, or to all after so many of them."""
 
     method: str
     path: str
-    fault: Fault
-    skip: int = 0
-    times: int = 1
+    fault: Fault | Refusal
+    all_after: int | None = None
+    seen: list[str] = field(default_factory=list)
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether this request is to have the fault; counts those that match."""
-        if method != self.method or not re.search(self.path, path) or not self.times:
+        """Whether this request is to have the fault."""
+        if not re.fullmatch(self.method, method) or not re.search(self.path, path):
             return False
-        if self.skip:
-            self.skip -= 1
-            return False
-        self.times -= 1
-        return True
+        self.seen.append(path)
+        if self.all_after is None:
+            return self.seen.count(path) == 1
+        return len(self.seen) > self.all_after
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,26 @@ class Passage:
 
     method: str
     path: str
-    fault: Fault | None
+    fault: Fault | Refusal | None
+
+
+class _Held:
+    """A request that is held back until it is released, or for a while."""
+
+    def __init__(self) -> None:
+        self._release = threading.Event()
+        self._done = threading.Event()
+
+    def wait(self) -> None:
+        self._release.wait(LATE_SECONDS)
+
+    def done(self) -> None:
+        self._done.set()
+
+    def let_go_first(self) -> None:
+        """Release it and wait until the server has acted on it."""
+        self._release.set()
+        self._done.wait()
 
 
 @dataclass
@@ -87,6 +113,7 @@ class FaultProxy:
     seed: int = 0
     cues: list[Cue] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
+    held: dict[str, _Held] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
@@ -107,15 +134,16 @@ class FaultProxy:
         """The endpoint for the client."""
         return f"http://127.0.0.1:{self._listener.server_port}"
 
-    def injected(self) -> Counter[Fault]:
+    def injected(self) -> Counter[Fault | Refusal]:
         """Return how often each fault was injected."""
         with self._lock:
             return Counter(passage.fault for passage in self.passages if passage.fault)
 
-    def choose(self, method: str, path: str) -> Fault | None:
-        """Return the fault for a request: that of the first cue that takes it, else one by chance."""
+    def choose(self, method: str, path: str) -> Fault | Refusal | None:
+        """Return what is to happen to a request: what the first cue that takes it says, else a fault by chance."""
         with self._lock:
-            fault = next((cue.fault for cue in self.cues if cue.takes(method, path)), None)
+            cues = [cue.fault for cue in self.cues if cue.takes(method, path)]
+            fault = cues[0] if cues else None
             if fault is None and self._random.random() < self.rate:
                 fault = self._random.choice(list(self.faults))
             self.passages.append(Passage(method, path, fault))
@@ -147,13 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        held = self.server.proxy.held.pop(self.path, None)
+        if held is not None:
+            held.let_go_first()
         match self.server.proxy.choose(self.command, self.path):
             case Fault.RESET:
                 self._reset()
             case Fault.LATE:
-                self._reset()
-                time.sleep(LATE_SECONDS)
-                self._forward(body)
+                self._forward_later(body)
             case Fault.LOST:
                 self._forward(body)
                 self._reset()
@@ -174,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self._forward(body)
                 time.sleep(SLOW_SECONDS)
                 self._answer(answer)
+            case Refusal(status, code):
+                self._answer(_error(status, code))
             case None:
                 self._answer(self._forward(body))
 
@@ -181,6 +212,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
+
+    def _forward_later(self, body: bytes) -> None:
+        held = self.server.proxy.held[self.path] = _Held()
+        self._reset()
+        held.wait()
+        self._forward(body)
+        held.done()
 
     def _forward(self, body: bytes) -> _Answer:
         parts = urlsplit(self.server.proxy.server)
