@@ -48,6 +48,8 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+TAKEN = "Invalid table version: 0"
+"""The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
 UNREACHABLE = ("Generic S3 error", "error sending request")
 STEP = re.compile(r"\s*(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?\s*")
 """What the engine puts before each step from an error down to its cause."""
@@ -248,7 +250,7 @@ class Table:
             except ENGINE_ERRORS as error:
                 if self.exists():  # another process, or this one whose answer was lost, has created it
                     return
-                if attempt == ATTEMPTS - 1 or not _may_pass(error):
+                if attempt == ATTEMPTS - 1 or not (_may_pass(error) or TAKEN in str(error)):
                     raise _storage_error(self.uri, "create", error) from error
                 _pause(attempt)
             else:

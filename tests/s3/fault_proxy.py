@@ -49,7 +49,7 @@ TRANSIENT = tuple(fault for fault in Fault if fault is not Fault.SILENT)
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer of the proxy's own, with one of S3's error codes."""
+    """An answer of the proxy's own, with one of S3's error codes; with none, it says that all is well."""
 
     status: int
     code: str
@@ -260,4 +260,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _error(status: int, code: str) -> _Answer:
-    return _Answer(status, code, [("Content-Type", "application/xml")], ERROR.format(code).encode())
+    body = ERROR.format(code).encode() if code else b""
+    return _Answer(status, code, [("Content-Type", "application/xml")], body)
