@@ -162,6 +162,26 @@ class Bucket:
         return StorageError(f"Cannot {action} the lake {self.uri}: {what}. {to_do}")
 
 
+def stored_keys() -> dict[str, str]:
+    """Return the keys that boto3 finds elsewhere than in the environment's settings, such as in ~/.aws; none without."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = boto3.Session().get_credentials()
+        keys = found.get_frozen_credentials() if found else None
+    except BotoCoreError:
+        return {}  # the first call meets the same fault and says so
+    if keys is None:
+        return {}
+    named = {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
 def advice(code: str) -> str:
     """Return what to do about one of S3's error codes.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.s3 import Bucket
+from lakebatch.s3 import Bucket, stored_keys
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -83,8 +83,16 @@ def locate(
         path = Path(unquote(urlsplit(uri).path) if scheme else uri).expanduser()
         return Storage(_check_path(str(path.absolute())))
     if scheme in ("s3", "s3a"):
-        return Storage(_check_path(_s3_uri(uri)), s3_options(environment) | ENGINE_PATIENCE)
+        return Storage(_check_path(_s3_uri(uri)), _engine_options(environment))
     raise ConfigError(f"Cannot open a lake at {uri!r}. Expected a folder or s3://bucket/prefix.")
+
+
+def _engine_options(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the options for S3, with the keys that the engine does not find itself beside an endpoint."""
+    options = s3_options(environment)
+    if "AWS_ENDPOINT_URL" in options and not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & options.keys():
+        options |= stored_keys()
+    return options | ENGINE_PATIENCE
 
 
 def s3_options(environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,9 +6,11 @@ import io
 from pathlib import Path
 
 import polars as pl
+from click.testing import CliRunner
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
+from lakebatch.cli import main
 from lakebatch.storage import s3_options
 
 PARTS = 8
@@ -19,10 +21,11 @@ APPENDS = 20
 QUICK = ("--jobs", "1", "--set", "pause=0")
 
 
-def _csv(folder: Path, *arguments: str) -> pl.DataFrame:
-    command = run(folder, *arguments, "--format", "csv", label="reading")
-    assert command.wait() == 0, command.err
-    return pl.read_csv(command.out.encode())
+def _csv(*arguments: str) -> pl.DataFrame:
+    """Return what a command that reads prints, carried out in this process and this working directory."""
+    done = CliRunner().invoke(main, [*arguments, "--format", "csv"])
+    assert done.exit_code == 0, done.stderr
+    return pl.read_csv(done.stdout.encode())
 
 
 def _run(folder: Path, *arguments: str) -> None:
@@ -33,15 +36,13 @@ def _run(folder: Path, *arguments: str) -> None:
 def test_runs_on_s3_are_shown_by_every_command(s3_lake) -> None:
     _run(s3_lake.folder)
     _run(s3_lake.folder)
-    status = _csv(s3_lake.folder, "status")
+    status = _csv("status")
     assert status["status"].to_list() == ["completed", "completed"]
-    listed = _csv(s3_lake.folder, "list").filter(experiment="toy")
+    listed = _csv("list").filter(experiment="toy")
     assert listed.select("assemblies", "completed").row(0) == (2, 2)
-    history = _csv(s3_lake.folder, "history", "toy")
+    history = _csv("history", "toy")
     assert history["status"].to_list() == ["started", "completed"] * 2
-    total = _csv(
-        s3_lake.folder, "sql", "SELECT count(*) AS n, count(DISTINCT part) AS parts FROM toy.results"
-    )
+    total = _csv("sql", "SELECT count(*) AS n, count(DISTINCT part) AS parts FROM toy.results")
     assert total.row(0) == (2 * ROWS, PARTS)
 
 
@@ -82,7 +83,7 @@ def test_resume_on_s3_after_a_kill_computes_what_is_missing(s3_lake) -> None:
     killed.wait_for_lines(4)
     assert killed.kill(), killed.err
     stored = lakebatch.open_lake()["toy"]
-    assert _csv(folder, "status", "toy")["status"].to_list() == ["interrupted"]
+    assert _csv("status", "toy")["status"].to_list() == ["interrupted"]
     committed = set(stored.scan(include=["started"]).collect()["part"])
     assert 3 <= len(committed) < PARTS
     (folder / "computed").unlink()
@@ -115,6 +116,20 @@ def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) ->
     }
     assert rows.height == len(expected)
     assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
+
+
+def test_keys_of_a_profile_reach_every_engine(s3_lake, monkeypatch) -> None:
+    keys = {name: s3_lake.server.settings[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
+    file = s3_lake.folder / "credentials"
+    file.write_text(
+        "[default]\n"
+        f"aws_access_key_id = {keys['S3_ACCESS_KEY']}\naws_secret_access_key = {keys['S3_SECRET_KEY']}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    for name in keys:
+        monkeypatch.delenv(name)
+    _run(s3_lake.folder)
+    assert _csv("sql", "SELECT count(*) AS n FROM toy.results")["n"].to_list() == [ROWS]
 
 
 def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
