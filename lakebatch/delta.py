@@ -17,7 +17,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
 from lakebatch.errors import CommitError, SchemaError, StorageError
-from lakebatch.s3 import advice, refusal
+from lakebatch.s3 import explain, may_pass, refusal
 from lakebatch.schema import TableSchema, difference
 from lakebatch.storage import Storage
 
@@ -50,9 +50,6 @@ PERMANENT = (
 ENGINE_ERRORS = (DeltaError, OSError)
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
-UNREACHABLE = ("Generic S3 error", "error sending request")
-STEP = re.compile(r"\s*(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?\s*")
-"""What the engine puts before each step from an error down to its cause."""
 PATH = re.compile(r"\(path: (\S+)\)")
 
 
@@ -250,7 +247,7 @@ class Table:
             except ENGINE_ERRORS as error:
                 if self.exists():  # another process, or this one whose answer was lost, has created it
                     return
-                if attempt == ATTEMPTS - 1 or not (_may_pass(error) or TAKEN in str(error)):
+                if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
                     raise _storage_error(self.uri, "create", error) from error
                 _pause(attempt)
             else:
@@ -366,11 +363,6 @@ def _is_permanent(error: Exception) -> bool:
     )
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether S3 could not be reached, or broke off in the middle, and may answer when asked again."""
-    return any(hint in str(error) for hint in UNREACHABLE) and not _is_permanent(error)
-
-
 def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
     """Return what the engine answers; what may pass is ridden out, all else is one line that names the table."""
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -379,7 +371,7 @@ def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
         try:
             return call()
         except ENGINE_ERRORS as error:
-            if time.monotonic() > deadline or not _may_pass(error):
+            if time.monotonic() > deadline or not may_pass(str(error)):
                 raise _storage_error(uri, action, error) from error
             logger.info("%s %s, attempt %d: %s", action, uri, attempt + 1, error)
         _pause(attempt)
@@ -389,12 +381,10 @@ def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
 def _storage_error(uri: str, action: str, error: Exception) -> StorageError:
     if isinstance(error, TableNotFoundError):
         return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
-    steps = [" ".join(step.split()) for step in STEP.split(str(error))]
-    where = uri or (found[1] if (found := PATH.search(steps[-1])) else "the lake")
-    if code := refusal(str(error)):
-        return StorageError(f"Cannot {action} {where}: S3 says {code}. {advice(code)}")
-    if _may_pass(error):
-        return StorageError(f"Cannot {action} {where}: {steps[-1]}. Check S3_ENDPOINT and the network.")
+    detail = " ".join(str(error).split())
+    where = uri or (found[1] if (found := PATH.search(detail)) else "the lake")
+    if of_s3 := explain(str(error)):
+        return StorageError(f"Cannot {action} {where}: {of_s3}")
     return StorageError(
-        f"Cannot {action} {where}: {': '.join(steps)}. Check that the lake is there and that you may use it."
+        f"Cannot {action} {where}: {detail}. Check that the lake is there and that you may use it."
     )

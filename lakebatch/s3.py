@@ -56,6 +56,9 @@ ADVICE = {
 }
 """What to do, and the error codes that ask for it."""
 OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
+UNREACHABLE = ("Generic S3 error", "error sending request")
+STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
+"""What an engine puts before each step from an error down to its cause."""
 IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
 
 
@@ -200,6 +203,28 @@ def refusal(text: str) -> str | None:
     """
     codes = set(IN_AN_ANSWER.findall(text))
     return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
+
+
+def may_pass(text: str) -> bool:
+    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
+
+    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
+    True
+    """
+    return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
+
+
+def explain(text: str) -> str | None:
+    """Return what S3 did and what to do, from an engine's error message; None if it is not about S3.
+
+    >>> explain("Generic S3 error ↳ HTTP error ↳ Connection refused (os error 111)")
+    'Connection refused (os error 111). Check S3_ENDPOINT and the network.'
+    """
+    if code := refusal(text):
+        return f"S3 says {code}. {advice(code)}"
+    if may_pass(text):
+        return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
+    return None
 
 
 class _ExistsError(StorageError):
