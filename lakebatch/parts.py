@@ -10,7 +10,7 @@ from typing import TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from lakebatch.delta import Data, Table
+from lakebatch.delta import Data, Table, collect
 from lakebatch.errors import ExperimentError
 from lakebatch.schema import TableSchema, conform
 from lakebatch.spool import read
@@ -57,7 +57,7 @@ class PartWriter:
 
 def committed_parts(table: pl.LazyFrame, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
-    parts = table.filter(pl.col("assembly_id") == assembly_id).select("part").unique().collect()
+    parts = collect(table.filter(pl.col("assembly_id") == assembly_id).select("part").unique())
     return set(parts["part"])
 
 

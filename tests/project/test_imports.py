@@ -13,10 +13,11 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render", "notebook"},
-    {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "reading"},
+    {"s3"},
+    {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "evolution", "moment"},
     {"presets", "scaffold", "delta"},
-    {"parts", "assembly", "tags"},
+    {"parts", "assembly", "tags", "reading"},
     {"config", "gaps", "tables"},
     {"snapshot"},
     {"named_queries", "datasets", "worker", "summary", "replicates", "pinning", "upkeep"},
@@ -35,8 +36,8 @@ LAYERS = (
 
 ONLY_IN = {
     "deltalake": {"delta"},
-    "boto3": {"storage"},
-    "botocore": {"storage"},
+    "boto3": {"s3"},
+    "botocore": {"s3"},
     "duckdb": {"sql"},
     "click": {"cli"},
     "rich": {"cli", "render"},
