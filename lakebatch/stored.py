@@ -13,13 +13,15 @@ from lakebatch import datasets, snapshot
 from lakebatch.assembly import AssemblyLog, Status
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, UnknownNameError
-from lakebatch.ids import check_assembly_id, check_name
+from lakebatch.ids import NAME, NUMBER, VERSION, check_assembly_id, check_name
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
 from lakebatch.storage import Storage
 from lakebatch.summary import summarize
 
-FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
+FOLDER = re.compile(
+    rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
+)
 
 
 class StoredExperiment:

@@ -12,7 +12,9 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"lakebatch", "errors", "counters", "process", "render"},
+    {"lakebatch", "counters", "process", "visible"},
+    {"redact", "render"},
+    {"errors"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "evolution"},
     {"presets", "scaffold", "delta"},
