@@ -29,44 +29,7 @@ SECRETS = {
     "AWS_SESSION_TOKEN": "FwoGZXIvYXdzEBYaD//token==",
     "NTFY_TOKEN": "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
 }
-LEAKING = '''
-"""An experiment that spills the environment wherever it can."""
-
-import os, sys, logging, warnings
-import polars as pl
-from lakebatch.experiment import ConfigModel, Experiment, Part, setting
-
-if False:
-    raise ValueError(f"{dict(os.environ)}")
-
-
-class LeakConfig(ConfigModel):
-    """What it leaks."""
-
-    note: str = setting("", help="A note that is kept.")
-
-
-class Leak(Experiment[LeakConfig, None]):
-    """It."""
-
-    name, number, version, config_model = "leak", "95", "v1", LeakConfig
-
-    def parts(self, config):
-        return [Part("caught"), Part("raised"), Part("\\x1b]0;owned\\x07"), Part("gap")]
-
-    def known_gaps(self, config):
-        return ["\\x1b[2Ja gap"]
-
-    def run(self, part, prepared, config, rng):
-        spilled = f"\\x1b[31m{dict(os.environ)}\\nand {os.environ['S3_SECRET_KEY']}"
-        if part.key == "raised":
-            raise ValueError(spilled)
-        if part.key == "gap":
-            return {"results": pl.DataFrame({spilled: [1]})}
-        logging.getLogger("leak").warning(spilled)
-        warnings.warn(spilled)
-        return {"results": pl.DataFrame({"error": [spilled], "model": [os.environ["NTFY_TOKEN"]]})}
-'''
+LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 
 
 def forms(secret):
@@ -104,7 +67,7 @@ def command(*arguments, **environment):
 def leaking(tmp_path, monkeypatch):
     """Make the experiment `leak` one of the working directory."""
     (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "leak.py").write_text(LEAKING)
+    (tmp_path / "experiments" / "leak.py").write_text(LEAKING.read_text())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
