@@ -12,7 +12,9 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"lakebatch", "errors", "counters", "process", "render", "notebook"},
+    {"lakebatch", "counters", "process", "visible", "notebook"},
+    {"redact", "render"},
+    {"errors"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "evolution", "moment"},

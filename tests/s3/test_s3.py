@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 from click.testing import CliRunner
@@ -13,6 +16,7 @@ import lakebatch
 from lakebatch.cli import main
 from lakebatch.storage import s3_options
 
+LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 PARTS = 8
 REPEATS = 3
 ROWS = PARTS * REPEATS
@@ -133,15 +137,27 @@ def test_keys_of_a_profile_reach_every_engine(s3_lake, monkeypatch) -> None:
 
 
 def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
+    """Not even where an experiment quotes the whole environment in its rows, errors, warnings and log."""
     secret = s3_lake.server.secret
-    command = run(s3_lake.folder, "-vv", "run", "toy", "--jobs", "2", "--set", "pause=0")
-    assert command.wait() == 0, command.err
-    assert secret not in command.out + command.err
-    assert secret not in repr(lakebatch.open_lake()) + repr(lakebatch.open_lake().storage)
+    shutil.copy(LEAKING, s3_lake.folder / "experiments" / "leak.py")
+    commands = [
+        run(s3_lake.folder, "-vv", "run", "leak", "--jobs", "2", label="run"),
+        run(s3_lake.folder, "-vv", "status", label="status"),
+        run(
+            s3_lake.folder, "sql", "FROM leak.results", "--include", "failed", "--format", "csv", label="sql"
+        ),
+    ]
+    assert [each.wait() for each in commands] == [3, 0, 0], [each.err for each in commands]
+    said = "".join(each.out + each.err for each in commands)
+    assert said.count("[S3_SECRET_KEY withheld]") > 2
+    said += repr(lakebatch.open_lake()) + repr(lakebatch.open_lake().storage)
     objects = _objects(s3_lake)
     assert any(key.endswith(".parquet") for key in objects)
     assert any(key.endswith(".json") for key in objects)
-    assert [key for key, content in objects.items() if secret in _text(key, content)] == []
+    coded = [base64.b64encode(b"x" * before + secret.encode()).decode()[4:-4] for before in range(3)]
+    for form in (secret, quote(secret, safe=""), *coded):
+        assert form not in said
+        assert [key for key, content in objects.items() if form in _text(key, content)] == []
 
 
 def _objects(lake) -> dict[str, bytes]:
