@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from lakebatch import registry
+from lakebatch import damage, registry
 from lakebatch.assembly import Assembly
 from lakebatch.config import from_record
 from lakebatch.delta import Table
@@ -54,4 +54,6 @@ def _rows(table: Table, assembly_id: str, level: float) -> pl.DataFrame:
             f"There is no table at {table.uri}: {assembly_id} kept no data. Run it again, storing it."
         )
     of_level = (pl.col("level") == level) | pl.col("level").is_null()
-    return table.at().scan().filter((pl.col("assembly_id") == assembly_id) & of_level).collect()
+    pinned = table.at()
+    chosen = pinned.scan().filter((pl.col("assembly_id") == assembly_id) & of_level)
+    return damage.rows(pinned, chosen, [assembly_id])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ import polars as pl
 import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
-from lakebatch.errors import CommitError, SchemaError, StorageError
+from lakebatch import deltalog
+from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
+from lakebatch.fingerprint import fingerprint
 from lakebatch.schema import TableSchema, difference
 from lakebatch.storage import Storage
 
@@ -44,6 +48,20 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+FINGERPRINT = "lakebatch.fingerprint"
+"""In a commit's metadata: the fingerprint of the rows it added."""
+BACKTRACE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
+"""What engines add to their messages and nobody can use."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table as its log has it: path below the table, size in bytes, rows, assembly."""
+
+    path: str
+    size: int
+    rows: int
+    assembly_id: str | None
 
 
 @dataclass(frozen=True)
@@ -71,9 +89,11 @@ class _Pinned(deltalake.DeltaTable):
 class TableVersion:
     """A Delta table as it was at one version, whatever is appended later."""
 
-    def __init__(self, handle: _Pinned) -> None:
+    def __init__(self, handle: _Pinned, options: Mapping[str, str]) -> None:
         self._handle = handle
         self.number = int(handle.version())
+        self.uri = handle.root
+        self._options = dict(options)
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; filters and columns are pushed down to the files."""
@@ -97,11 +117,26 @@ class TableVersion:
                 f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
                 "cannot answer. Read it with polars instead."
             )
+        return [f"{self._handle.root}/{each.path}" for each in self.data_files(assembly_ids)]
+
+    def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
+        """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
         actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
         if actions.is_empty():
             return []
-        chosen = actions.filter(pl.col("partition.assembly_id").is_in(list(assembly_ids)))
-        return [f"{self._handle.root}/{path}" for path in chosen["path"]]
+        if "partition.assembly_id" not in actions.columns:
+            actions = actions.with_columns(pl.lit(None, pl.String).alias("partition.assembly_id"))
+        elif assembly_ids is not None:
+            actions = actions.filter(pl.col("partition.assembly_id").is_in(list(assembly_ids)))
+        columns = ("path", "size_bytes", "num_records", "partition.assembly_id")
+        return [DataFile(*row) for row in actions.select(columns).iter_rows()]
+
+    def read_file(self, file: DataFile) -> pl.DataFrame:
+        """Return the rows of one file alone, in no particular order of columns."""
+        rows = pl.read_parquet(
+            f"{self.uri}/{file.path}", hive_partitioning=False, storage_options=self._options or None
+        )
+        return rows if file.assembly_id is None else rows.with_columns(assembly_id=pl.lit(file.assembly_id))
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
@@ -120,7 +155,9 @@ class Table:
 
     def __init__(self, storage: Storage, folder: str, schema: TableSchema) -> None:
         self.schema = schema
-        self.uri = storage.join(folder, schema.table)
+        self.storage = storage
+        self.path = f"{folder}/{schema.table}"
+        self.uri = storage.join(self.path)
         self._options = dict(storage.options)
         self._handle: deltalake.DeltaTable | None = None
 
@@ -131,7 +168,7 @@ class Table:
         """Whether the table has been created."""
         if self._handle is not None:
             return True
-        with _engine(self.uri, "open"):
+        with _engine(self, "open"):
             return bool(deltalake.DeltaTable.is_deltatable(self.uri, self._options))
 
     def ensure(self) -> None:
@@ -208,18 +245,45 @@ class Table:
         The handle kept for appends is left as it is: one that moved on while an append looks what is there
         would not notice whoever committed in between.
         """
-        with _engine(self.uri, "read" if version is None else f"read version {version} of"):
-            return TableVersion(_Pinned(self.uri, version=version, storage_options=self._options))
+        with _engine(self, "read" if version is None else f"read version {version} of"):
+            handle = _Pinned(self.uri, version=version, storage_options=self._options)
+        self._refuse_newer(handle)
+        self._refuse_foreign(handle)
+        self._warn_of_lost_commits(version)
+        return TableVersion(handle, self._options)
+
+    def _refuse_foreign(self, handle: deltalake.DeltaTable) -> None:
+        """Refuse to read a table that lacks what every version of its schema has."""
+        present = {field.name for field in handle.schema().fields}
+        missing = [
+            column.name
+            for column in self.schema.columns
+            if not column.nullable and column.name not in present
+        ]
+        if missing:
+            raise SchemaError(
+                f"{self.uri} is not a table of lakebatch: it lacks {', '.join(map(repr, missing))}. "
+                "Move it away, or use another --lake."
+            )
+
+    def _warn_of_lost_commits(self, version: int | None) -> None:
+        since = None if version is None else 0
+        for file in deltalog.empty_entries(self.storage, self.path, since):
+            warnings.warn(
+                f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}",
+                DamageWarning,
+                stacklevel=3,
+            )
 
     def _open(self) -> deltalake.DeltaTable:
         if self._handle is None:
-            with _engine(self.uri, "open"):
+            with _engine(self, "open"):
                 self._handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
         return self._handle
 
     def _refresh(self) -> deltalake.DeltaTable:
         handle = self._open()
-        with _engine(self.uri, "read"):
+        with _engine(self, "read"):
             handle.update_incremental()
         return handle
 
@@ -239,20 +303,23 @@ class Table:
             )
         except ENGINE_ERRORS as error:
             if not self.exists():  # another process may have created it at the same time
-                raise _storage_error(self.uri, "create", error) from error
+                raise _storage_error(self, "create", error) from error
 
     def _check_schema(self) -> None:
         handle = self._open()
+        self._refuse_newer(handle)
+        faults = difference(pa.schema(handle.schema().to_arrow()), self.schema)
+        if faults:
+            raise SchemaError(
+                f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
+            )
+
+    def _refuse_newer(self, handle: deltalake.DeltaTable) -> None:
         stored = handle.metadata().configuration.get(SCHEMA_VERSION)
         if stored is not None and int(stored) > self.schema.version:
             raise SchemaError(
                 f"{self.uri} has schema version {stored}, this lakebatch knows {self.schema.version}. "
                 "Install a newer lakebatch."
-            )
-        faults = difference(pa.schema(handle.schema().to_arrow()), self.schema)
-        if faults:
-            raise SchemaError(
-                f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
             )
 
     def _add_missing_constraints(self) -> None:
@@ -270,7 +337,7 @@ class Table:
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or _is_permanent(error):
-                    raise _storage_error(self.uri, "set the constraints of", error) from error
+                    raise _storage_error(self, "set the constraints of", error) from error
                 _pause(attempt)
 
     def _commit(
@@ -286,7 +353,7 @@ class Table:
             mode="append",
             writer_properties=deltalake.WriterProperties(compression="ZSTD"),
             commit_properties=deltalake.CommitProperties(
-                custom_metadata=dict(metadata),
+                custom_metadata=_with_fingerprint(metadata, data),
                 max_commit_retries=COMMIT_RETRIES,
                 app_transactions=[transaction],
             ),
@@ -300,7 +367,7 @@ class Table:
             return SchemaError(
                 f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {detail}"
             )
-        return _storage_error(self.uri, "write", error)
+        return _storage_error(self, "write", error)
 
 
 def _delta_schema(schema: TableSchema) -> deltalake.Schema:
@@ -324,19 +391,39 @@ def _is_permanent(error: Exception) -> bool:
     )
 
 
+def _with_fingerprint(metadata: Mapping[str, str], data: Data) -> dict[str, str]:
+    """Return a commit's metadata with the fingerprint of a frame; whoever hands over a stream brings its own."""
+    return dict(metadata) | ({FINGERPRINT: fingerprint([data])} if isinstance(data, pl.DataFrame) else {})
+
+
 @contextmanager
-def _engine(uri: str, action: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that names the table."""
+def _engine(table: Table, action: str) -> Iterator[None]:
+    """Turn what the engine raises into one line that names the table, or the file of it that is damaged."""
     try:
         yield
     except ENGINE_ERRORS as error:
-        raise _storage_error(uri, action, error) from error
+        raise _storage_error(table, action, error) from error
 
 
-def _storage_error(uri: str, action: str, error: Exception) -> StorageError:
+def _storage_error(table: Table, action: str, error: Exception) -> StorageError:
     if isinstance(error, TableNotFoundError):
-        return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
-    detail = " ".join(str(error).split())
+        return _no_table(table)
+    if action != "write" and (fault := deltalog.first_fault(table.storage, table.path)):
+        return DamageError(f"Cannot {action} {table.uri}: {fault}")
+    detail = " ".join(BACKTRACE.sub("", str(error)).split()).rstrip(".")
     return StorageError(
-        f"Cannot {action} {uri}: {detail}. Check that the lake is there and that you may use it."
+        f"Cannot {action} {table.uri}: {detail}. Check that the lake is there and that you may use it."
     )
+
+
+def _no_table(table: Table) -> StorageError:
+    if left := len(table.storage.files(table.path)):
+        return DamageError(
+            f"{table.uri} has lost its log: {left} files are in it and nothing says what they are. "
+            f"Put {deltalog.FOLDER} back from a backup."
+        )
+    if table.storage.files(table.path.rpartition("/")[0]):
+        return DamageError(
+            f"There is no table at {table.uri}, though there are others of this experiment. Put it back from a backup."
+        )
+    return StorageError(f"There is no table at {table.uri}. Check --lake, or start with: lakebatch run")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lakebatch.assembly import Status
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.snapshot import COMPLETED, OnGap
 from lakebatch.storage import Storage, locate
 from lakebatch.stored import FOLDER, StoredExperiment
@@ -73,10 +73,18 @@ class Lake:
         """Return every experiment in the lake, by number and version."""
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
         stored = [StoredExperiment(self.storage, folder) for folder in folders]
-        present = [each for each in stored if each.exists()]
+        present = [each for each in stored if _may_exist(each)]
         return sorted(
             present, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
+
+
+def _may_exist(stored: StoredExperiment) -> bool:
+    """Whether an experiment is there; also if its tables are damaged, so that whoever reads it is told."""
+    try:
+        return stored.exists()
+    except (StorageError, SchemaError):
+        return True
 
 
 def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:

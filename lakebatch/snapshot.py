@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from lakebatch import assembly
+from lakebatch import assembly, damage
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import Table, TableVersion
-from lakebatch.errors import ConfigError, IncompleteError
+from lakebatch.errors import ConfigError, DamageError, IncompleteError
 from lakebatch.parts import committed_parts
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
@@ -70,12 +70,20 @@ class Snapshot:
         return [each.assembly_id for each in self.assemblies if each.status in include]
 
     def scan(self, include: Collection[Status] = COMPLETED) -> pl.LazyFrame:
-        """Return the rows of the assemblies with one of these statuses, lazily."""
-        return self.results.scan().filter(pl.col("assembly_id").is_in(self.ids(include)))
+        """Return the rows of the assemblies with one of these statuses, lazily.
+
+        Raises
+        ------
+        DamageError
+            If a file of one of them is missing or cut off.
+        """
+        ids = self.ids(include)
+        damage.check(self.results, ids)
+        return self.results.scan().filter(pl.col("assembly_id").is_in(ids))
 
     def parts_done(self, assembly_id: str) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""
-        done = committed_parts(self.results.scan(), assembly_id)
+        done = committed_parts(self.results, assembly_id)
         planned = next(each.parts for each in self.assemblies if each.assembly_id == assembly_id)
         return [part for part in planned if part in done]
 
@@ -93,7 +101,12 @@ class Snapshot:
             return []
         if each.status == "completed" and rows == each.rows:
             return list(each.known_gaps)
-        done = self.parts_done(each.assembly_id)
+        try:
+            done = self.parts_done(each.assembly_id)
+        except DamageError as error:
+            if included:
+                raise
+            return [f"left out, {self.state(each)}, its parts cannot be counted: {error}"]
         if not included:
             why = f": {each.error}" if each.error else ""
             return [f"left out, {self.state(each)} with {len(done)} of {each.parts_planned} parts done{why}"]

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from lakebatch import damage
 from lakebatch.assembly import Status
 from lakebatch.delta import TableVersion
 from lakebatch.errors import QueryError
@@ -47,9 +48,9 @@ def connect(
     ``lake.results`` and ``lake.assemblies`` hold those of all experiments, with the column
     ``experiment``. What the rows lack is reported as ``on_gap`` says.
     """
-    pinned = _pin(experiments, version, as_of)
+    pinned = _pin(experiments, version, as_of, on_gap)
     _report(pinned, include, on_gap)
-    return _open(pinned, include)[0]
+    return _open(pinned, include, on_gap)[0]
 
 
 def query(
@@ -72,9 +73,9 @@ def query(
     QueryError
         If the text is not one reading statement, or DuckDB cannot answer it.
     """
-    pinned = _pin(experiments, version, as_of)
+    pinned = _pin(experiments, version, as_of, on_gap)
     _report(pinned, include, on_gap)
-    connection, files = _open(pinned, include)
+    connection, files = _open(pinned, include, on_gap)
     with connection:
         _lock(connection, files)
         return _answer(connection, text, parameters or {})
@@ -112,24 +113,28 @@ def _check_reading(statements: Sequence[Any]) -> None:
 
 
 def _pin(
-    experiments: Sequence[StoredExperiment], version: int | None, as_of: str | datetime | None
+    experiments: Sequence[StoredExperiment],
+    version: int | None,
+    as_of: str | datetime | None,
+    on_gap: OnGap,
 ) -> list[Pinned]:
-    """Return a snapshot of each experiment; those that had not begun at a past moment are left out."""
+    """Return a snapshot of each experiment; those that had not begun at a past moment are left out.
+
+    So are, with a warning, those whose tables are damaged, unless gaps are refused or there is no other.
+    """
     names = [each.name for each in experiments]
     if version is not None and len(names) != 1:
         raise QueryError(
             f"A version is that of one experiment, this lake has {len(names)}: {', '.join(names)}. "
             "Use as_of (--as-of TIME) instead."
         )
-    return [
-        Pinned(
-            each.schema_name(unique=names.count(each.name) == 1),
-            each,
-            each.snapshot(version=version, as_of=as_of),
-        )
-        for each in experiments
-        if as_of is None or each.began_by(as_of)
-    ]
+    pinned = []
+    for each in experiments:
+        with damage.reported(each.name, refuse=on_gap == "refuse" or len(names) == 1):
+            if as_of is None or each.began_by(as_of):
+                schema = each.schema_name(unique=names.count(each.name) == 1)
+                pinned.append(Pinned(schema, each, each.snapshot(version=version, as_of=as_of)))
+    return pinned
 
 
 def _report(pinned: Sequence[Pinned], include: Collection[Status], on_gap: OnGap) -> None:
@@ -137,19 +142,19 @@ def _report(pinned: Sequence[Pinned], include: Collection[Status], on_gap: OnGap
 
 
 def _open(
-    pinned: Sequence[Pinned], include: Collection[Status]
+    pinned: Sequence[Pinned], include: Collection[Status], on_gap: OnGap
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     files: list[str] = []
     for each in pinned:
-        files += _create_views(connection, each, include)
+        files += _create_views(connection, each, include, on_gap)
     _create_union_views(connection, pinned)
     return connection, files
 
 
 def _create_views(
-    connection: duckdb.DuckDBPyConnection, pinned: Pinned, include: Collection[Status]
+    connection: duckdb.DuckDBPyConnection, pinned: Pinned, include: Collection[Status], on_gap: OnGap
 ) -> list[str]:
     schema = _identifier(pinned.schema)
     connection.execute(f"CREATE SCHEMA {schema}")
@@ -157,9 +162,10 @@ def _create_views(
         _create_table(connection, f"{schema}.{name}", frame)
     files: list[str] = []
     for name in DATA:
-        table = pinned.snapshot.results if name == "results" else _newest(pinned.stored, name)
-        if table is not None:
-            files += _create_data(connection, pinned, f"{schema}.{name}", table, include)
+        with damage.reported(f"{pinned.schema}.{name}", refuse=on_gap == "refuse"):
+            table = pinned.snapshot.results if name == "results" else _newest(pinned.stored, name)
+            if table is not None:
+                files += _create_data(connection, pinned, f"{schema}.{name}", table, include)
     return files
 
 
@@ -180,8 +186,10 @@ def _create_data(
     ids = pinned.snapshot.ids(include)
     files = table.files(ids)
     if not files or pinned.stored.storage.is_s3:
-        _create_table(connection, name, table.scan().filter(pl.col("assembly_id").is_in(ids)).collect())
+        chosen = table.scan().filter(pl.col("assembly_id").is_in(ids))
+        _create_table(connection, name, damage.rows(table, chosen, ids))
         return []
+    damage.check(table, ids)
     columns = ", ".join(_identifier(column) for column in table.columns())
     connection.execute(
         f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet({_list(files)}, "
@@ -193,15 +201,21 @@ def _create_data(
 def _create_union_views(connection: duckdb.DuckDBPyConnection, pinned: Sequence[Pinned]) -> None:
     connection.execute("CREATE SCHEMA lake")
     for name, columns in (("results", load_schema("results").polars), ("assemblies", COLUMNS)):
-        if not pinned:
+        readable = [each for each in pinned if _has(connection, each.schema, name)]
+        if not readable:
             empty = pl.DataFrame(schema={"experiment": pl.String(), **columns})
             _create_table(connection, f"lake.{name}", empty)
             continue
         selects = [
             f"SELECT {_text(each.stored.name)} AS experiment, * FROM {_identifier(each.schema)}.{name}"
-            for each in pinned
+            for each in readable
         ]
         connection.execute(f"CREATE VIEW lake.{name} AS {' UNION ALL BY NAME '.join(selects)}")
+
+
+def _has(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    found = "SELECT 1 FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? LIMIT 1"
+    return connection.execute(found, [schema, name]).fetchone() is not None
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:

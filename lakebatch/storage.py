@@ -6,8 +6,11 @@ import os
 import re
 import tempfile
 import tomllib
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,6 +29,15 @@ DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
 """What an engine below would misread in a path: '=' as a partition, '%' as an escape, '*' as a pattern."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written."""
+
+    path: str
+    size: int
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,23 @@ class Storage:
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
         return _s3_folders(self) if self.is_s3 else _local_folders(Path(self.uri))
+
+    def files(self, folder: str) -> list[StoredFile]:
+        """Return every file below a folder of the lake, by path; none if the folder is not there."""
+        found = _s3_files(self, folder) if self.is_s3 else _local_files(Path(self.uri, folder))
+        return sorted(found, key=lambda each: each.path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file in the lake."""
+        return _s3_read(self, path) if self.is_s3 else _local_read(Path(self.uri, path))
+
+    def creates_only_once(self) -> bool:
+        """Whether of two that create the same file the second is refused, on which every commit relies.
+
+        A file is created under a name of its own and removed.
+        """
+        name = f".lakebatch-probe-{uuid.uuid4().hex}"
+        return _s3_creates_once(self, name) if self.is_s3 else _local_creates_once(Path(self.uri), name)
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless files can be created here."""
@@ -225,3 +254,94 @@ def _advice(code: str) -> str:
     if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
         return "Renew AWS_SESSION_TOKEN."
     return "Check the endpoint, the bucket and the keys."
+
+
+def _local_files(folder: Path) -> list[StoredFile]:
+    found = []
+    for place, _, names in os.walk(folder, onerror=_unreadable):
+        for file in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):  # it was there for a moment only
+                about = file.lstat()
+                at = datetime.fromtimestamp(about.st_mtime, UTC)
+                found.append(StoredFile(file.relative_to(folder).as_posix(), about.st_size, at))
+    return found
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise StorageError(
+            f"Cannot read {error.filename}: {error.strerror}. Expected a readable folder."
+        ) from error
+
+
+def _local_read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StorageError(f"Cannot read {file}: {error.strerror}. Expected a readable file.") from error
+
+
+def _local_creates_once(folder: Path, name: str) -> bool:
+    """Create a file as commits do: written under another name, then linked to its own."""
+    staged, created = folder / f"{name}.staged", folder / name
+    try:
+        staged.write_bytes(b"lakebatch")
+        created.hardlink_to(staged)
+        created.hardlink_to(staged)
+    except FileExistsError:
+        return True
+    except OSError as error:
+        raise StorageError(f"Cannot create {created}: {error.strerror}.") from error
+    finally:
+        created.unlink(missing_ok=True)
+        staged.unlink(missing_ok=True)
+    return False
+
+
+def _s3_files(storage: Storage, folder: str) -> list[StoredFile]:
+    bucket, prefix = _bucket_and_prefix(storage)
+    below = f"{prefix}{folder}/"
+    pages = _s3_call(
+        storage,
+        lambda s3: list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=below)),
+    )
+    entries = [entry for page in pages for entry in page.get("Contents", [])]
+    return [
+        StoredFile(entry["Key"].removeprefix(below), entry["Size"], entry["LastModified"])
+        for entry in entries
+    ]
+
+
+def _s3_read(storage: Storage, path: str) -> bytes:
+    bucket, prefix = _bucket_and_prefix(storage)
+    key = f"{prefix}{path}"
+    return bytes(_s3_call(storage, lambda s3: s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+
+
+def _s3_creates_once(storage: Storage, name: str) -> bool:
+    bucket, prefix = _bucket_and_prefix(storage)
+    key = f"{prefix}{name}"
+    try:
+        created = [_s3_create(storage, bucket, key) for _ in range(2)]
+    finally:
+        _s3_call(storage, lambda s3: s3.delete_object(Bucket=bucket, Key=key))
+    return created == [True, False]
+
+
+def _s3_create(storage: Storage, bucket: str, key: str) -> bool:
+    """Create an object unless there is one; False if there is."""
+    from botocore.exceptions import ClientError
+
+    def put(s3: Any) -> bool:
+        s3.meta.events.register(  # as a header, because older versions of the client know no such parameter
+            "before-call.s3.PutObject", lambda params, **_: params["headers"].update({"If-None-Match": "*"})
+        )
+        try:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"lakebatch")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                return False
+            raise
+        return True
+
+    return bool(_s3_call(storage, put))

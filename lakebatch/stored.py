@@ -9,7 +9,7 @@ from functools import cached_property
 
 import polars as pl
 
-from lakebatch import datasets, snapshot
+from lakebatch import damage, datasets, snapshot
 from lakebatch.assembly import AssemblyLog, Status
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, UnknownNameError
@@ -59,8 +59,10 @@ class StoredExperiment:
         return Table(self.storage, self.folder, load_schema(name))
 
     def exists(self) -> bool:
-        """Whether anything was ever started here."""
-        return self.log.table.exists() and self.results.exists()
+        """Whether anything was ever started here, or has left rows."""
+        return self.log.table.exists() or (
+            self.results.exists() and bool(self.results.at().rows_by_assembly())
+        )
 
     def schema_name(self, *, unique: bool = True) -> str:
         """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
@@ -111,10 +113,12 @@ class StoredExperiment:
         ------
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
+        DamageError
+            If a file of one of the assemblies is missing or cannot be read.
         """
         pinned = self.snapshot(version=version, as_of=as_of)
         report_gaps(pinned.gaps(include), on_gap)
-        rows = pinned.scan(include).collect()
+        rows = damage.rows(pinned.results, pinned.scan(include), pinned.ids(include))
         order = [
             name
             for name in ("assembly_id", "level", "part", "feature_set", "model", "repeat")

@@ -13,8 +13,10 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
-    {"experiment", "ids", "schema", "storage", "spool", "output", "provenance"},
-    {"registry", "delta"},
+    {"experiment", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
+    {"registry", "deltalog"},
+    {"delta"},
+    {"damage"},
     {"presets", "scaffold", "parts", "assembly"},
     {"config", "snapshot"},
     {"named_queries", "datasets", "worker", "summary"},
