@@ -48,6 +48,8 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+PART = "lakebatch.part"
+"""In a commit's metadata: the part whose rows it added."""
 FINGERPRINT = "lakebatch.fingerprint"
 """In a commit's metadata: the fingerprint of the rows it added."""
 BACKTRACE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)

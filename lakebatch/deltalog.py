@@ -63,10 +63,10 @@ class Entry:
 class Log:
     """The log of one table, read file by file so that one that is damaged hides no other."""
 
-    def __init__(self, storage: Storage, table: str) -> None:
+    def __init__(self, storage: Storage, table: str, files: Sequence[StoredFile] | None = None) -> None:
         self._storage = storage
         self._folder = f"{table}/{FOLDER}"
-        self.files: Sequence[StoredFile] = storage.files(self._folder)
+        self.files = storage.files(self._folder) if files is None else files
         self.entries: list[Entry] = []
         self.faults: list[Fault] = []
         self._read_entries()
@@ -80,14 +80,15 @@ class Log:
         return {int(match[1]): each for match, each in matches if match}
 
     def _read_entries(self) -> None:
-        for version, file in self._versions(ENTRY).items():
+        files = self._versions(ENTRY)
+        contents = self._storage.read_each(f"{self._folder}/{file.path}" for file in files.values())
+        for (version, file), content in zip(files.items(), contents, strict=True):
             try:
-                actions = parse(self._storage.read(f"{self._folder}/{file.path}"))
+                entry = Entry(version, tuple(parse(content)))
             except (ValueError, StorageError) as error:
                 what = "is empty" if not file.size else f"is cut off or damaged ({error})"
                 self.faults.append(self._fault(file.path, what, RESTORE))
                 continue
-            entry = Entry(version, tuple(actions))
             self.entries.append(entry)
             self.faults += self._incomplete(entry, file.path)
 
@@ -143,14 +144,16 @@ class Log:
                 )
 
 
-def parse(content: bytes) -> list[dict[str, Any]]:
-    """Return the actions in an entry of a log.
+def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
+    """Return the actions in an entry of a log; raise what came instead of its content.
 
     Raises
     ------
     ValueError
         If it is empty or one of its lines is not an object.
     """
+    if isinstance(content, StorageError):
+        raise content
     actions = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
     if not actions or not all(isinstance(each, dict) for each in actions):
         raise ValueError("no action in it")

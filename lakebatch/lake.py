@@ -35,8 +35,7 @@ class Lake:
         """Return an experiment by its name, or by its whole folder name where it has several versions."""
         found = [each for each in self.experiments() if name in (each.name, each.folder)]
         if not found:
-            known = ", ".join(each.name for each in self.experiments()) or "none yet"
-            raise UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
+            raise self._unknown(name, self.experiments())
         return found[-1]
 
     def sql(
@@ -69,14 +68,30 @@ class Lake:
 
         return sql.connect(self.experiments(), version=version, as_of=as_of, include=include, on_gap=on_gap)
 
+    def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
+        """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.doctor.examine`."""
+        from lakebatch import doctor  # only whoever asks needs it
+
+        stored = self._folders()
+        chosen = [each for each in stored if name in (None, each.name, each.folder)]
+        if name and not chosen:
+            raise self._unknown(name, stored)
+        return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
+
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""
+        return [each for each in self._folders() if _may_exist(each)]
+
+    def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
         stored = [StoredExperiment(self.storage, folder) for folder in folders]
-        present = [each for each in stored if _may_exist(each)]
         return sorted(
-            present, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
+            stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
+
+    def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
+        known = ", ".join(each.name for each in stored) or "none yet"
+        return UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
 
 
 def _may_exist(stored: StoredExperiment) -> bool:

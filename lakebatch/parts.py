@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from lakebatch import damage
-from lakebatch.delta import FINGERPRINT, Data, Table, TableVersion
+from lakebatch.delta import FINGERPRINT, PART, Data, Table, TableVersion
 from lakebatch.errors import ExperimentError
 from lakebatch.fingerprint import fingerprint
 from lakebatch.schema import TableSchema, conform
@@ -44,7 +44,7 @@ class PartWriter:
                 return None
             return stamp(rows) if isinstance(rows, pl.DataFrame) else _stream(rows, self.table.schema, stamp)
 
-        metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, "lakebatch.part": part}
+        metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, PART: part}
         if not isinstance(rows, pl.DataFrame):
             # all of it is stamped here first, because a fault found in the engine's own pass would come back as its
             metadata[FINGERPRINT] = fingerprint(stamp(frame) for frame in read(rows))

@@ -15,7 +15,7 @@ import polars as pl
 from lakebatch import assembly, damage
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import Table, TableVersion
-from lakebatch.errors import ConfigError, DamageError, IncompleteError
+from lakebatch.errors import ConfigError, DamageError, DamageWarning, IncompleteError
 from lakebatch.parts import committed_parts
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
@@ -60,6 +60,14 @@ class Snapshot:
     def assemblies(self) -> list[Assembly]:
         """Each assembly as it stood, in the order of their running numbers."""
         return assembly.latest(self.events)
+
+    @property
+    def missing_versions(self) -> str | None:
+        """What to say if the results lack versions that events saw, as after the loss of the newest log entries."""
+        seen = self.events["results_version"].max() if self.events.height else 0
+        if not isinstance(seen, int) or seen <= self.results.number:
+            return None
+        return f"an event saw version {seen} of {self.results.uri}, whose newest is {self.results.number}"
 
     def state(self, each: Assembly) -> str:
         """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
@@ -117,7 +125,14 @@ class Snapshot:
 def latest(log: assembly.AssemblyLog, results: Table) -> Snapshot:
     """Return the newest snapshot."""
     events = log.events()
-    return Snapshot(events, results.at())
+    newest = Snapshot(events, results.at())
+    if newest.missing_versions:
+        warnings.warn(
+            f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor",
+            DamageWarning,
+            stacklevel=3,
+        )
+    return newest
 
 
 def at_version(log: assembly.AssemblyLog, results: Table, version: int) -> Snapshot:

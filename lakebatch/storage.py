@@ -7,7 +7,8 @@ import re
 import tempfile
 import tomllib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ SETTINGS = {
 BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
 DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
+READERS = 16
+"""How many objects are read at once where many are read."""
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
 """What an engine below would misread in a path: '=' as a partition, '%' as an escape, '*' as a pattern."""
 
@@ -71,6 +74,14 @@ class Storage:
     def read(self, path: str) -> bytes:
         """Return the content of a file in the lake."""
         return _s3_read(self, path) if self.is_s3 else _local_read(Path(self.uri, path))
+
+    def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
+        """Yield the content of each file, or what was wrong with it, in the order asked for."""
+        if not self.is_s3:
+            yield from (_or_error(self.read, path) for path in paths)
+            return
+        with ThreadPoolExecutor(READERS) as readers:
+            yield from readers.map(lambda path: _or_error(self.read, path), paths)
 
     def creates_only_once(self) -> bool:
         """Whether of two that create the same file the second is refused, on which every commit relies.
@@ -272,6 +283,13 @@ def _unreadable(error: OSError) -> None:
         raise StorageError(
             f"Cannot read {error.filename}: {error.strerror}. Expected a readable folder."
         ) from error
+
+
+def _or_error(read: Callable[[str], bytes], path: str) -> bytes | StorageError:
+    try:
+        return read(path)
+    except StorageError as error:
+        return error
 
 
 def _local_read(file: Path) -> bytes:
