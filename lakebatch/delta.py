@@ -413,9 +413,15 @@ def _storage_error(table: Table, action: str, error: Exception) -> StorageError:
     if action != "write" and (fault := deltalog.first_fault(table.storage, table.path)):
         return DamageError(f"Cannot {action} {table.uri}: {fault}")
     detail = " ".join(BACKTRACE.sub("", str(error)).split()).rstrip(".")
-    return StorageError(
-        f"Cannot {action} {table.uri}: {detail}. Check that the lake is there and that you may use it."
-    )
+    return StorageError(f"Cannot {action} {table.uri}: {detail}. {_advice(detail)}")
+
+
+def _advice(detail: str) -> str:
+    if "No space left" in detail:
+        return "Nothing is lost: free some space, then go on with: lakebatch resume"
+    if "Read-only file system" in detail:
+        return "It can be read; to write, unlock it or name another lake with --lake."
+    return "Check that the lake is there and that you may use it."
 
 
 def _no_table(table: Table) -> StorageError:

@@ -48,6 +48,7 @@ class PartWriter:
         if not isinstance(rows, pl.DataFrame):
             # all of it is stamped here first, because a fault found in the engine's own pass would come back as its
             metadata[FINGERPRINT] = fingerprint(stamp(frame) for frame in read(rows))
+        self.table.storage.check_space(_size(rows))
         written = self.table.append_once(self.assembly_id, data_after, metadata)
         if written and part not in self._known:
             self._known.add(part)
@@ -57,6 +58,11 @@ class PartWriter:
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
         return committed_parts(self.table.at(), self.assembly_id)
+
+
+def _size(rows: Rows) -> int:
+    """Return how many bytes the rows can take on a disk at most, about."""
+    return int(rows.estimated_size()) if isinstance(rows, pl.DataFrame) else rows.stat().st_size
 
 
 def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import tomllib
 import uuid
@@ -28,6 +29,8 @@ SETTINGS = {
 BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
 DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
+RESERVE = 128_000
+"""Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 READERS = 16
 """How many objects are read at once where many are read."""
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
@@ -97,6 +100,20 @@ class Storage:
             _check_bucket(self)
         else:
             _check_folder(Path(self.uri))
+            self.check_space(0)
+
+    def check_space(self, needed: int) -> None:
+        """Raise `StorageError` unless the disk has so many bytes free, and some for what has to be recorded besides.
+
+        An engine that runs out of space in the middle of a file says so too, but in many lines.
+        """
+        free = None if self.is_s3 else shutil.disk_usage(self.uri).free
+        if free is not None and free < needed + RESERVE:
+            raise StorageError(
+                f"The disk of the lake {self.uri} is full: {free // 1000} kB are free, "
+                f"{(needed + RESERVE) // 1000} kB may be needed. Nothing is lost: free some space, "
+                "then go on with: lakebatch resume"
+            )
 
 
 def locate(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
@@ -103,26 +104,36 @@ def _read_by_polars(content: bytes) -> Iterator[pl.DataFrame]:
         yield rows.slice(start, BATCH_ROWS).collect()
 
 
-def _changed(table: ExaminedTable, prints: dict[str, str]) -> Iterator[Reference]:
-    """Yield the files of commits whose rows, all files together, are not those recorded.
+def _changed(table: ExaminedTable, prints: Mapping[str, str]) -> Iterator[Reference]:
+    """Yield the files of commits whose rows, the files of one assembly together, are not those recorded.
 
     A commit that only rearranges rows, as a compaction does, records none: what it adds has to be what it removed.
     """
     for entry in table.log.entries:
         files = added(entry)
-        if not files or not _is_known(entry) or any(each.path not in prints for each in files):
-            continue
-        expected = _expected(entry, prints)
-        if expected is not None and add(prints[each.path] for each in files) != expected:
-            yield from files
+        for assembly_id in {each.assembly_id for each in files}:
+            chosen = [each for each in files if each.assembly_id == assembly_id]
+            actual = _together(prints, (each.path for each in chosen))
+            expected = entry.info.get(FINGERPRINT) or _rearranged(table, entry, assembly_id, prints)
+            if actual and expected and actual != expected:
+                yield from chosen
 
 
 def _is_known(entry: Entry) -> bool:
     return FINGERPRINT in entry.info or bool(entry.of("remove"))
 
 
-def _expected(entry: Entry, prints: dict[str, str]) -> str | None:
-    if FINGERPRINT in entry.info:
-        return str(entry.info[FINGERPRINT])
-    removed = [each["path"] for each in entry.of("remove")]
-    return add(prints[path] for path in removed) if all(path in prints for path in removed) else None
+def _rearranged(
+    table: ExaminedTable, entry: Entry, assembly_id: str | None, prints: Mapping[str, str]
+) -> str | None:
+    """Return the fingerprint of what a commit removed of an assembly."""
+    paths = [unquote(each["path"]) for each in entry.of("remove")]
+    known = [path for path in paths if path in table.references]
+    return _together(prints, (path for path in known if table.references[path].assembly_id == assembly_id))
+
+
+def _together(prints: Mapping[str, str], paths: Iterable[str]) -> str | None:
+    """Return the fingerprint of several files; None if one of them is not known, or there is none."""
+    found = [prints.get(path) for path in paths]
+    known = [each for each in found if each is not None]
+    return add(known) if known and len(known) == len(found) else None
