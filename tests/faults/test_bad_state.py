@@ -122,6 +122,9 @@ def test_damaged_data_file_is_named_with_its_assembly_and_hides_no_other(copied_
     ids = stored.assemblies()["assembly_id"].to_list()
     with pytest.raises(DamageError, match=f"{file} of {ids[1]} .*lakebatch discard toy {ids[1]}"):
         stored.reassemble(on_gap="ignore")
+    if name != "page garbled":
+        with pytest.raises(DamageError, match=str(file)):  # before an engine panics over it
+            stored.scan()
     assert stored.assemblies()["rows"].to_list() == [9, 9, 6]
     assert stored.reassemble(version=4, on_gap="ignore").equals(first)
     assert stored.scan(include=["failed"]).collect().height == 6
