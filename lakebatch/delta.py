@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 import time
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +16,8 @@ import polars as pl
 import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
-from lakebatch import deltalog
-from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
+from lakebatch import diagnosis
+from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.fingerprint import fingerprint
 from lakebatch.schema import TableSchema, difference
 from lakebatch.storage import Storage
@@ -52,8 +50,6 @@ PART = "lakebatch.part"
 """In a commit's metadata: the part whose rows it added."""
 FINGERPRINT = "lakebatch.fingerprint"
 """In a commit's metadata: the fingerprint of the rows it added."""
-BACKTRACE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
-"""What engines add to their messages and nobody can use."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +247,7 @@ class Table:
             handle = _Pinned(self.uri, version=version, storage_options=self._options)
         self._refuse_newer(handle)
         self._refuse_foreign(handle)
-        self._warn_of_lost_commits(version)
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
         return TableVersion(handle, self._options)
 
     def _refuse_foreign(self, handle: deltalake.DeltaTable) -> None:
@@ -266,15 +262,6 @@ class Table:
             raise SchemaError(
                 f"{self.uri} is not a table of lakebatch: it lacks {', '.join(map(repr, missing))}. "
                 "Move it away, or use another --lake."
-            )
-
-    def _warn_of_lost_commits(self, version: int | None) -> None:
-        since = None if version is None else 0
-        for file in deltalog.empty_entries(self.storage, self.path, since):
-            warnings.warn(
-                f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}",
-                DamageWarning,
-                stacklevel=3,
             )
 
     def _open(self) -> deltalake.DeltaTable:
@@ -409,29 +396,5 @@ def _engine(table: Table, action: str) -> Iterator[None]:
 
 def _storage_error(table: Table, action: str, error: Exception) -> StorageError:
     if isinstance(error, TableNotFoundError):
-        return _no_table(table)
-    if action != "write" and (fault := deltalog.first_fault(table.storage, table.path)):
-        return DamageError(f"Cannot {action} {table.uri}: {fault}")
-    detail = " ".join(BACKTRACE.sub("", str(error)).split()).rstrip(".")
-    return StorageError(f"Cannot {action} {table.uri}: {detail}. {_advice(detail)}")
-
-
-def _advice(detail: str) -> str:
-    if "No space left" in detail:
-        return "Nothing is lost: free some space, then go on with: lakebatch resume"
-    if "Read-only file system" in detail:
-        return "It can be read; to write, unlock it or name another lake with --lake."
-    return "Check that the lake is there and that you may use it."
-
-
-def _no_table(table: Table) -> StorageError:
-    if left := len(table.storage.files(table.path)):
-        return DamageError(
-            f"{table.uri} has lost its log: {left} files are in it and nothing says what they are. "
-            f"Put {deltalog.FOLDER} back from a backup."
-        )
-    if table.storage.files(table.path.rpartition("/")[0]):
-        return DamageError(
-            f"There is no table at {table.uri}, though there are others of this experiment. Put it back from a backup."
-        )
-    return StorageError(f"There is no table at {table.uri}. Check --lake, or start with: lakebatch run")
+        return diagnosis.no_table(table.storage, table.path)
+    return diagnosis.explain(table.storage, table.path, action, error)

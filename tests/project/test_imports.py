@@ -15,6 +15,7 @@ LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
     {"experiment", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
     {"registry", "deltalog"},
+    {"diagnosis"},
     {"delta"},
     {"damage"},
     {"presets", "scaffold", "parts", "assembly"},
