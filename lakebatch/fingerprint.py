@@ -49,7 +49,11 @@ def _rows(frame: pl.DataFrame) -> Words:
     """Return one word per row."""
     total = np.zeros(frame.height, np.uint64)
     for series in frame:
-        total += _named(_values(series), series.name) * series.is_not_null().to_numpy()
+        if nulls := series.null_count():
+            if nulls < frame.height:
+                total += _named(_values(series), series.name) * series.is_not_null().to_numpy()
+        else:
+            total += _named(_values(series), series.name)
     return _mix(total + STEP)
 
 

@@ -118,7 +118,8 @@ class StoredExperiment:
         """
         pinned = self.snapshot(version=version, as_of=as_of)
         report_gaps(pinned.gaps(include), on_gap)
-        rows = damage.rows(pinned.results, pinned.scan(include), pinned.ids(include))
+        with damage.named(pinned.results, pinned.ids(include)):
+            rows = pinned.scan(include).collect()
         order = [
             name
             for name in ("assembly_id", "level", "part", "feature_set", "model", "repeat")

@@ -64,20 +64,29 @@ def _paths(table: ExaminedTable, references: Iterable[Reference]) -> Iterator[st
 
 
 def _fingerprint(content: bytes | StorageError, reference: Reference, table: ExaminedTable) -> str:
-    """Return the fingerprint of the rows in a file, with the column that its partition stands for.
-
-    It is read twice, by two readers, because a changed bit can mislead one of them only.
-    """
+    """Return the fingerprint of the rows in a file, with the column that its partition stands for."""
     if isinstance(content, StorageError):
         raise content
     known = {} if reference.assembly_id is None else {"assembly_id": pl.lit(reference.assembly_id)}
-    first, second = (
-        fingerprint(_checked(frame, table).with_columns(**known) for frame in frames)
-        for frames in (_read_by_pyarrow(content), _read_by_polars(content))
-    )
-    if first != second:
-        raise ValueError("two readers find other values in it")
-    return first
+    return fingerprint(_checked(frame, table).with_columns(**known) for frame in _read_twice(content))
+
+
+def _read_twice(content: bytes) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file as two readers find them, because a changed bit can mislead one of them only."""
+    file = pq.ParquetFile(io.BytesIO(content))
+    start = 0
+    again = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
+    if file.metadata.num_rows <= BATCH_ROWS:
+        again = pl.read_parquet(io.BytesIO(content), hive_partitioning=False).lazy()
+    for batch in file.iter_batches(BATCH_ROWS):
+        frame = pl.from_arrow(batch)
+        assert isinstance(frame, pl.DataFrame)
+        if not frame.equals(again.slice(start, frame.height).collect()):
+            raise ValueError("two readers find other values in it")
+        start += frame.height
+        yield frame
+    if not again.slice(start, 1).collect().is_empty():
+        raise ValueError("two readers find other numbers of rows in it")
 
 
 def _checked(frame: pl.DataFrame, table: ExaminedTable) -> pl.DataFrame:
@@ -89,19 +98,6 @@ def _checked(frame: pl.DataFrame, table: ExaminedTable) -> pl.DataFrame:
         if dtype != types.get(name, dtype):
             raise ValueError(f"its column {name!r} is {dtype}, that of its table {types[name]}")
     return frame
-
-
-def _read_by_pyarrow(content: bytes) -> Iterator[pl.DataFrame]:
-    for batch in pq.ParquetFile(io.BytesIO(content)).iter_batches(BATCH_ROWS):
-        frame = pl.from_arrow(batch)
-        assert isinstance(frame, pl.DataFrame)
-        yield frame
-
-
-def _read_by_polars(content: bytes) -> Iterator[pl.DataFrame]:
-    rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
-    for start in range(0, rows.select(pl.len()).collect().item(), BATCH_ROWS):
-        yield rows.slice(start, BATCH_ROWS).collect()
 
 
 def _changed(table: ExaminedTable, prints: Mapping[str, str]) -> Iterator[Reference]:

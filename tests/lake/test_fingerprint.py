@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakebatch.fingerprint import add, fingerprint
@@ -29,6 +29,7 @@ def test_fingerprint_of_known_rows_never_changes():
     assert fingerprint([]) == fingerprint([ROWS.clear()]) == "0" * 16
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.permutations(range(4)), st.integers(0, 4))
 def test_order_and_division_of_the_rows_do_not_matter(order, cut):
     mixed = ROWS[order]
@@ -65,6 +66,7 @@ def test_other_rows_have_another_fingerprint(other):
     assert fingerprint([other]) != fingerprint([ROWS])
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(FINITE, max_size=4), max_size=5))
 def test_lists_are_told_apart_by_what_is_in_them(lists):
     frame = pl.DataFrame({"values": lists}, schema={"values": pl.List(pl.Float64)})
