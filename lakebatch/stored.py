@@ -147,8 +147,9 @@ class StoredExperiment:
         return datasets.load(self.folder, self.table, assembly, level=level, feature_set=feature_set)
 
     def history(self) -> pl.DataFrame:
-        """Return every event, oldest first, with the version of the results table that each saw."""
-        events = self.log.events().sort("at", "run_number", "event")
+        """Return every event, oldest first whatever the clocks said, with the version of the results that each saw."""
+        forward = pl.col("at").cum_max().over("assembly_id")
+        events = self.log.events().sort("results_version", forward, "run_number", "event")
         return events.select(
             pl.col("results_version").alias("version"),
             "at",

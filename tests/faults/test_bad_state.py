@@ -271,6 +271,10 @@ def test_clock_that_goes_back_changes_no_id_order_or_dataset(lake, toy_experimen
     assert stored.assemblies()["assembly_id"].to_list() == ids
     assert stored.assemblies()["status"].to_list() == ["completed"] * 3
     assert stored.reassemble(on_gap="refuse").height == 9
+    history = stored.history()
+    assert history["version"].is_sorted()
+    for _, events in history.group_by("assembly_id"):
+        assert events["status"].to_list() == ["started", "completed"]
     # a time is answered by what had been recorded by then, as the clocks said; never by half an assembly
     ends = {each.assembly_id: each.at for each in runs}
     for run_ in runs:
