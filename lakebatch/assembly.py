@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch import process
-from lakebatch.delta import Table, collect
+from lakebatch import damage, process
+from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
@@ -169,8 +169,8 @@ class AssemblyLog:
         return from_row(rows.row(-1, named=True))
 
     def events(self, version: int | None = None) -> pl.DataFrame:
-        """Return every event at a version of the table, ordered by assembly and event."""
-        return collect(self.table.at(version).scan()).sort("run_number", "event")
+        """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
+        return damage.readable_rows(self.table.at(version)).sort("run_number", "event")
 
     def _has(self, assembly: Assembly) -> bool:
         try:

@@ -148,7 +148,7 @@ class AssemblyRun:
         return self.subject.stored.log.record(
             self.subject.assembly,
             status,
-            parts_done=len(committed_parts(table.scan(), assembly_id)),
+            parts_done=len(committed_parts(table, assembly_id)),
             rows=table.rows_by_assembly().get(assembly_id, 0),
             results_version=table.number,
             error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,

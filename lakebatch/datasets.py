@@ -5,9 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from lakebatch import registry
-from lakebatch.assembly import EVERY_STATUS
 from lakebatch.config import from_record
-from lakebatch.delta import collect
 from lakebatch.errors import AssemblyError
 from lakebatch.snapshot import Snapshot
 
@@ -47,5 +45,5 @@ def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.
             f"There is no table {table!r} in {snapshot.folder}: {assembly_id} kept no data. Run it again, storing it."
         )
     of_level = (pl.col("level") == level) | pl.col("level").is_null()
-    rows = snapshot.scan(EVERY_STATUS, table=table)
-    return collect(rows.filter((pl.col("assembly_id") == assembly_id) & of_level))
+    chosen = snapshot.scan_one(assembly_id, table=table).filter(of_level)
+    return snapshot.computed(chosen, [assembly_id], table=table)

@@ -12,7 +12,6 @@ import polars as pl
 
 from lakebatch import notebook
 from lakebatch.assembly import Assembly
-from lakebatch.delta import collect
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.moment import NEWEST, parse
 from lakebatch.pinning import pin
@@ -47,10 +46,13 @@ class Side:
         """The assemblies whose rows are compared."""
         return [each for each in self.assemblies if each.status == "completed"]
 
-    def rows(self) -> pl.LazyFrame:
-        """Return the rows of its completed assemblies."""
+    def per_repeat(self) -> pl.DataFrame:
+        """Return the mean of each metric per group and repeat, over its completed assemblies, in long form."""
         ids = [each.assembly_id for each in self.completed]
-        return self.snapshot.scan().filter(pl.col("assembly_id").is_in(ids))
+        rows = self.snapshot.scan().filter(pl.col("assembly_id").is_in(ids))
+        means = rows.group_by(*GROUP, "repeat").agg(pl.col(METRICS).mean())
+        long = means.unpivot(METRICS, index=[*GROUP, "repeat"], variable_name="metric", value_name="value")
+        return self.snapshot.computed(long.drop_nulls("value"), ids)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def compare(tables: ExperimentTables, before: int | str, after: int | str = "now
         _assemblies(one, other),
         _differing(_settings(one), _settings(other)),
         _differing(_code(one), _code(other)),
-        _metrics(one.rows(), other.rows()),
+        _metrics(one.per_repeat(), other.per_repeat()),
     )
 
 
@@ -189,9 +191,9 @@ def _joined(values: set[str] | None) -> str | None:
     return None if values is None else " | ".join(sorted(values))
 
 
-def _metrics(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.DataFrame:
-    pairs = _per_repeat(before).join(
-        _per_repeat(after), on=[*GROUP, "metric", "repeat"], how="inner", nulls_equal=True, suffix="_after"
+def _metrics(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    pairs = before.join(
+        after, on=[*GROUP, "metric", "repeat"], how="inner", nulls_equal=True, suffix="_after"
     )
     shifts = pairs.with_columns((pl.col("value_after") - pl.col("value")).alias("shift"))
     table = (
@@ -206,15 +208,7 @@ def _metrics(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.DataFrame:
         .with_columns(pl.when(pl.col("t").is_finite()).then("t").alias("t"))
         .sort(*GROUP, "metric")
     )
-    shown = collect(table)
-    return shown.with_columns(_p_values(shown["t"], shown["pairs"]))
-
-
-def _per_repeat(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the mean of each metric per group and repeat, over the assemblies, in long form."""
-    means = rows.group_by(*GROUP, "repeat").agg(pl.col(METRICS).mean())
-    long = means.unpivot(METRICS, index=[*GROUP, "repeat"], variable_name="metric", value_name="value")
-    return long.drop_nulls("value")
+    return table.with_columns(_p_values(table["t"], table["pairs"]))
 
 
 def _p_values(t: pl.Series, pairs: pl.Series) -> pl.Series:

@@ -7,6 +7,7 @@
     ├── UnknownNameError (LookupError)   an experiment, preset, query or assembly that is not there
     ├── NameClashError (ValueError)      two experiments or queries that claim one name
     ├── StorageError (OSError)           a lake that cannot be reached, read or written
+    │   └── DamageError (OSError)            a file of a table that is missing, cut off or unreadable
     ├── SchemaError (TypeError)          a frame or a table that does not have the columns it must have
     ├── CommitError (RuntimeError)       an append whose outcome stayed unknown or was refused
     ├── AssemblyError (RuntimeError)     an assembly in the wrong state for what was asked
@@ -46,6 +47,10 @@ class StorageError(LakebatchError, OSError):
     """A lake that cannot be reached, read or written."""
 
 
+class DamageError(StorageError, OSError):
+    """A file of a table that is missing, cut off or unreadable; the message names it and what to do."""
+
+
 class SchemaError(LakebatchError, TypeError):
     """A frame or a table that does not have the columns it must have."""
 
@@ -80,3 +85,10 @@ class ExperimentError(LakebatchError, RuntimeError):
 
 class SimulationError(ExperimentError, ArithmeticError):
     """An integration that failed, or a trajectory with a value that is not finite."""
+
+
+class DamageWarning(UserWarning):
+    """Something in the lake that is damaged, and was left out so that the rest can be read; the message names it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lakebatch.assembly import Assembly
-from lakebatch.errors import IncompleteError
+from lakebatch.errors import DamageError, IncompleteError
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MOST_GAPS = 10
@@ -47,7 +47,12 @@ def lacks(
         return []
     if assembly.status == "completed" and rows == assembly.rows:
         return list(assembly.known_gaps)
-    there = done()
+    try:
+        there = done()
+    except DamageError as error:
+        if included:
+            raise
+        return [f"left out, {state}, its parts cannot be counted: {error}"]
     if not included:
         why = f": {assembly.error}" if assembly.error else ""
         return [f"left out, {state} with {len(there)} of {assembly.parts_planned} parts done{why}"]

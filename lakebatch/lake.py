@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch import notebook, upkeep
 from lakebatch.assembly import Status
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.lake_snapshot import LakeSnapshot, pin_all
 from lakebatch.moment import Moment, moment
@@ -43,8 +43,7 @@ class Lake:
         """Return an experiment by its name, or by its whole folder name where it has several versions."""
         found = [each for each in self.experiments() if name in (each.name, each.folder)]
         if not found:
-            known = ", ".join(each.name for each in self.experiments()) or "none yet"
-            raise UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
+            raise self._unknown(name, self.experiments())
         return found[-1]
 
     def snapshot(
@@ -70,7 +69,8 @@ class Lake:
         also: Mapping[str, LakeSnapshot] | None = None,
     ) -> pl.DataFrame:
         """Return what one SQL query answers over the lake's views, see `lakebatch.sql.query`."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        which = moment(version, as_of, tag)
+        pinned = pin_all(self.experiments(), which, refuse=on_gap == "refuse")
         return pinned.sql(text, parameters, include=include, on_gap=on_gap, also=also)
 
     def connect(
@@ -84,7 +84,8 @@ class Lake:
         also: Mapping[str, LakeSnapshot] | None = None,
     ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        which = moment(version, as_of, tag)
+        pinned = pin_all(self.experiments(), which, refuse=on_gap == "refuse")
         return pinned.connect(include=include, on_gap=on_gap, also=also)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
@@ -99,14 +100,38 @@ class Lake:
         """Return what takes space, see `lakebatch.upkeep.usage`."""
         return upkeep.usage(self.experiments())
 
+    def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
+        """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.doctor.examine`."""
+        from lakebatch import doctor  # only whoever asks needs it
+
+        stored = self._folders()
+        chosen = [each for each in stored if name in (None, each.name, each.folder)]
+        if name and not chosen:
+            raise self._unknown(name, stored)
+        return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
+
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""
+        return [each for each in self._folders() if _may_exist(each)]
+
+    def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
         stored = [StoredExperiment(self.storage, folder) for folder in folders]
-        present = [each for each in stored if each.exists()]
         return sorted(
-            present, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
+            stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
+
+    def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
+        known = ", ".join(each.name for each in stored) or "none yet"
+        return UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
+
+
+def _may_exist(stored: StoredExperiment) -> bool:
+    """Whether an experiment is there; also if its tables are damaged, so that whoever reads it is told."""
+    try:
+        return stored.exists()
+    except (StorageError, SchemaError):
+        return True
 
 
 def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import notebook
+from lakebatch import damage, notebook
 from lakebatch.assembly import Status
-from lakebatch.errors import ConfigError, UnknownNameError
-from lakebatch.gaps import Gap, OnGap
+from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
+from lakebatch.gaps import Gap, OnGap, report_gaps
 from lakebatch.moment import Moment
 from lakebatch.pinning import knows, pin
 from lakebatch.registry import nearest
@@ -35,11 +35,18 @@ OVERVIEW = {
 class LakeSnapshot(Mapping[str, Snapshot]):
     """Some experiments of a lake, pinned at one moment; a mapping from their names to their snapshots.
 
-    An experiment whose name is that of another version too is found by its folder.
+    An experiment whose name is that of another version too is found by its folder. Those that cannot be
+    read are left out, and stand in ``damaged`` with the reason.
     """
 
-    def __init__(self, moment: Moment, snapshots: Mapping[str, Snapshot]) -> None:
+    def __init__(
+        self,
+        moment: Moment,
+        snapshots: Mapping[str, Snapshot],
+        damaged: Mapping[str, LakebatchError] | None = None,
+    ) -> None:
         self.moment = moment
+        self.damaged = dict(damaged or {})
         self._snapshots = dict(snapshots)
 
     def __repr__(self) -> str:
@@ -79,6 +86,12 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         """Return each snapshot by what its experiment is called in SQL."""
         return {name.replace("-", "_"): snapshot for name, snapshot in self._snapshots.items()}
 
+    def report(self, include: Collection[Status], on_gap: OnGap) -> None:
+        """Warn of, refuse or ignore what the datasets lack; refuse what is damaged only where gaps are refused."""
+        if on_gap == "refuse" and self.damaged:
+            raise next(iter(self.damaged.values()))
+        report_gaps(self.gaps(include), on_gap)
+
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the datasets of the experiments lack."""
         return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
@@ -116,8 +129,10 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         return sql.connect(self, include=include, on_gap=on_gap, also=also)
 
 
-def pin_all(experiments: Sequence[ExperimentTables], moment: Moment) -> LakeSnapshot:
+def pin_all(experiments: Sequence[ExperimentTables], moment: Moment, *, refuse: bool = False) -> LakeSnapshot:
     """Return a snapshot of each experiment; those that had not begun, or lack the tag, are left out and named.
+
+    So are those whose tables are damaged, with a warning, unless ``refuse`` is set or there is no other.
 
     Raises
     ------
@@ -132,21 +147,29 @@ def pin_all(experiments: Sequence[ExperimentTables], moment: Moment) -> LakeSnap
             f"A version is that of one experiment, this lake has {len(experiments)}: {names}. "
             "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
         )
-    known = [each for each in experiments if knows(each, moment)]
-    if moment.tag is not None:
-        _report_untagged(experiments, known, moment.tag)
     count = Counter(each.name for each in experiments)
-    return LakeSnapshot(
-        moment, {each.name if count[each.name] == 1 else each.folder: pin(each, moment) for each in known}
-    )
+    found: dict[str, Snapshot] = {}
+    damaged: dict[str, LakebatchError] = {}
+    for each in experiments:
+        name = each.name if count[each.name] == 1 else each.folder
+        try:
+            if knows(each, moment):
+                found[name] = pin(each, moment)
+        except (StorageError, SchemaError) as error:
+            if refuse or len(experiments) == 1:
+                raise
+            damaged[name] = error
+            damage.warn_left_out(name, error)
+    if moment.tag is not None:
+        known = {snapshot.folder for snapshot in found.values()}
+        _report_untagged([each for each in experiments if each.name not in damaged], known, moment.tag)
+    return LakeSnapshot(moment, found, damaged)
 
 
-def _report_untagged(
-    experiments: Sequence[ExperimentTables], known: Sequence[ExperimentTables], tag: str
-) -> None:
+def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[str], tag: str) -> None:
     if not known:
         tags = {each.tag for tables in experiments for each in tables.tag_log.all()}
         raise UnknownNameError(f"Unknown tag {tag!r}. {nearest(tag, tags)}")
-    without = [each.name for each in experiments if each not in known]
+    without = [each.name for each in experiments if each.folder not in known]
     if without:
         warnings.warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.", stacklevel=3)

@@ -10,8 +10,10 @@ from typing import TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from lakebatch.delta import Data, Table, collect
+from lakebatch import damage
+from lakebatch.delta import FINGERPRINT, PART, Data, Table, TableVersion
 from lakebatch.errors import ExperimentError
+from lakebatch.fingerprint import fingerprint
 from lakebatch.redact import replacements
 from lakebatch.schema import TableSchema, conform
 from lakebatch.spool import read
@@ -33,12 +35,21 @@ class PartWriter:
     def append(self, part: str, rows: Rows, at: datetime) -> bool:
         """Append the rows of one part in one commit; False if the table has the part already."""
 
+        def stamp(frame: pl.DataFrame) -> pl.DataFrame:
+            return _stamp(frame, self.table.schema, self.assembly_id, part, at)
+
         def data_after(last: int) -> Data | None:
             if last != self._known_at:  # somebody else, or an attempt of ours, has written since
                 self._known, self._known_at = self.committed(), last
-            return None if part in self._known else self._stamped(part, rows, at)
+            if part in self._known:
+                return None
+            return stamp(rows) if isinstance(rows, pl.DataFrame) else _stream(rows, self.table.schema, stamp)
 
-        metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, "lakebatch.part": part}
+        metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, PART: part}
+        if not isinstance(rows, pl.DataFrame):
+            # all of it is stamped here first, because a fault found in the engine's own pass would come back as its
+            metadata[FINGERPRINT] = fingerprint(stamp(frame) for frame in read(rows))
+        self.table.storage.check_space(_size(rows))
         written = self.table.append_once(self.assembly_id, data_after, metadata)
         if written and part not in self._known:
             self._known.add(part)
@@ -47,19 +58,18 @@ class PartWriter:
 
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
-        return committed_parts(self.table.at().scan(), self.assembly_id)
-
-    def _stamped(self, part: str, rows: Rows, at: datetime) -> Data:
-        def stamp(frame: pl.DataFrame) -> pl.DataFrame:
-            return _stamp(frame, self.table.schema, self.assembly_id, part, at)
-
-        return stamp(rows) if isinstance(rows, pl.DataFrame) else _stream(rows, self.table.schema, stamp)
+        return committed_parts(self.table.at(), self.assembly_id)
 
 
-def committed_parts(table: pl.LazyFrame, assembly_id: str) -> set[str]:
+def _size(rows: Rows) -> int:
+    """Return how many bytes the rows can take on a disk at most, about."""
+    return int(rows.estimated_size()) if isinstance(rows, pl.DataFrame) else rows.stat().st_size
+
+
+def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
-    parts = collect(table.filter(pl.col("assembly_id") == assembly_id).select("part").unique())
-    return set(parts["part"])
+    parts = table.scan().filter(pl.col("assembly_id") == assembly_id).select("part").unique()
+    return set(damage.rows(table, parts, [assembly_id])["part"])
 
 
 def _stamp(
@@ -90,10 +100,6 @@ def _without_secrets(frame: pl.DataFrame) -> pl.DataFrame:
 def _stream(
     file: Path, schema: TableSchema, stamp: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> pa.RecordBatchReader:
-    # first, because a fault found in the engine's own pass would come back as a failure of the engine
-    for frame in read(file):
-        stamp(frame)
-
     def batches() -> Iterator[pa.RecordBatch]:
         for frame in read(file):
             yield from stamp(frame).to_arrow().cast(schema.arrow).to_batches()

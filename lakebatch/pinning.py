@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import polars as pl
 
-from lakebatch.delta import Commit, TableVersion, collect
-from lakebatch.errors import ConfigError, StorageError, UnknownNameError
+from lakebatch import damage
+from lakebatch.delta import Commit, TableVersion
+from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
 from lakebatch.snapshot import RESULTS, Snapshot
 from lakebatch.tables import DATA, ExperimentTables
@@ -44,7 +46,11 @@ def knows(tables: ExperimentTables, moment: Moment) -> bool:
 def _newest(tables: ExperimentTables) -> Snapshot:
     events = tables.log.events()
     results = tables.results.at()
-    return _pinned(tables, NEWEST, events, results.number, results)
+    newest = _pinned(tables, NEWEST, events, results.number, results)
+    if newest.missing_versions:
+        what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
+        warnings.warn(what, DamageWarning, stacklevel=3)
+    return newest
 
 
 def _at_version(tables: ExperimentTables, version: int) -> Snapshot:
@@ -109,7 +115,7 @@ def _pinned(
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
     """Return which parts of some assemblies a table has."""
     rows = table.scan().filter(pl.col("assembly_id").is_in(list(ids)))
-    return set(collect(rows.select("assembly_id", "part").unique()).iter_rows())
+    return set(damage.rows(table, rows.select("assembly_id", "part").unique(), ids).iter_rows())
 
 
 def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:

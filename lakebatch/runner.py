@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebatch import executor, process, provenance, registry
+from lakebatch import damage, executor, process, provenance, registry
 from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, resolve
@@ -151,12 +151,10 @@ def newest_resumable(lake: Lake) -> str:
     AssemblyError
         If there is none.
     """
-    found = [
-        (each.at, stored.name)
-        for stored in lake
-        for each in stored.snapshot().assemblies
-        if is_resumable(each)
-    ]
+    found = []
+    for stored in lake:
+        with damage.reported(stored.name):
+            found += [(each.at, stored.name) for each in stored.snapshot().assemblies if is_resumable(each)]
     if not found:
         raise AssemblyError(NOTHING_TO_RESUME)
     return max(found)[1]

@@ -6,16 +6,20 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
+from lakebatch.local import StoredFile
 
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 4
+READERS = 16
+"""How many objects are read at once where many are read."""
 ATTEMPTS = 6
 PATIENCE_SECONDS = 10.0
 """After which a call that failed is not tried again: three times for a server that never answers."""
@@ -79,11 +83,41 @@ class Bucket:
         found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
         return sorted(name.removeprefix(self.prefix).rstrip("/") for name in found)
 
-    def files(self, folder: str) -> dict[str, int]:
-        """Return the size in bytes of every object below a folder of the prefix, by its path from there."""
+    def files(self, folder: str) -> list[StoredFile]:
+        """Return every object below a folder of the prefix, by path."""
         below = f"{self.prefix}{folder}/"
         found = [entry for page in self._pages(Prefix=below) for entry in page.get("Contents", [])]
-        return {entry["Key"].removeprefix(below): int(entry["Size"]) for entry in found}
+        files = [
+            StoredFile(each["Key"].removeprefix(below), each["Size"], each["LastModified"]) for each in found
+        ]
+        return sorted(files, key=lambda each: each.path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of an object."""
+        key = f"{self.prefix}{path}"
+        return bytes(
+            self._call(
+                "read from", lambda client: client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            )
+        )
+
+    def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
+        """Yield the content of each object, or what was wrong with it, in the order asked for."""
+        with ThreadPoolExecutor(READERS) as readers:
+            yield from readers.map(self._read_or_error, paths)
+
+    def creates_only_once(self, name: str) -> bool:
+        """Whether of two that create the same object the second is refused."""
+        one = {"Bucket": self.name, "Key": f"{self.prefix}{name}"}
+        self._call("write to", lambda client: client.put_object(**one, Body=PROBE))
+        try:
+            return self._refuses_what_is_there(one)
+        finally:
+            with suppress(StorageError):
+                self._call("delete from", lambda client: client.delete_object(**one))
+
+    def check_space(self, needed: int) -> None:
+        """Do nothing: a bucket is never full in a way that can be asked for."""
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless one can list, read and write here, and what is there is not overwritten."""
@@ -100,14 +134,26 @@ class Bucket:
             ):  # nothing is ever deleted in a lake, so one need not have the right to
                 self._call("delete from", lambda client: client.delete_object(**one))
 
+    def _read_or_error(self, path: str) -> bytes | StorageError:
+        try:
+            return self.read(path)
+        except StorageError as error:
+            return error
+
     def _check_exclusive(self, one: Mapping[str, str]) -> None:
         """Raise unless S3 refuses to write what is there already: by this alone a commit has one winner."""
-        with suppress(_ExistsError):
-            self._call("write to", lambda client: client.put_object(**one, Body=PROBE, IfNoneMatch="*"))
+        if not self._refuses_what_is_there(one):
             raise StorageError(
                 f"Cannot write to the lake {self.uri}: S3 there ignores 'If-None-Match: *', so two runs could "
                 "overwrite each other's commits. Use a server with conditional writes, such as AWS, Ceph or MinIO."
             )
+
+    def _refuses_what_is_there(self, one: Mapping[str, str]) -> bool:
+        try:
+            self._call("write to", lambda client: client.put_object(**one, Body=PROBE, IfNoneMatch="*"))
+        except _ExistsError:
+            return True
+        return False
 
     def _pages(self, **which: str) -> list[Any]:
         def list_all(client: Any) -> list[Any]:

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import polars as pl
 
-from lakebatch import assembly, notebook
+from lakebatch import assembly, damage, notebook
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import TableVersion, collect
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import DamageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
 from lakebatch.moment import Moment
 from lakebatch.reading import in_order, in_pieces
@@ -105,6 +105,15 @@ class Snapshot:
             f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
         )
 
+    @property
+    def missing_versions(self) -> str | None:
+        """What to say if the results lack versions that events saw, as after the loss of the newest log entries."""
+        results = self.table()
+        seen = self.events["results_version"].max() if self.events.height else 0
+        if results is None or not isinstance(seen, int) or seen <= results.number:
+            return None
+        return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
+
     def state(self, each: Assembly) -> str:
         """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
         return each.status if self.moment.is_past else each.state
@@ -126,17 +135,39 @@ class Snapshot:
         ----------
         table : str
             ``results``, ``samples`` or ``trajectories``.
+
+        Raises
+        ------
+        DamageError
+            If a file of one of the assemblies is missing or cut off.
         """
+        pinned = self._existing(table)
+        damage.check(pinned, self.ids(include))
+        return pinned.scan().filter(self.visible(include))
+
+    def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
+        """Return the rows of one assembly, whatever its status, lazily."""
+        pinned = self._existing(table)
+        damage.check(pinned, [assembly_id])
+        rows = pinned.scan().filter(pl.col("assembly_id") == assembly_id)
+        each = self.assembly(assembly_id)
+        return (
+            rows
+            if each.status in COMPLETED
+            else rows.filter(pl.col("part").is_in(self.committed(assembly_id)))
+        )
+
+    def _existing(self, table: str) -> TableVersion:
         pinned = self.table(table)
         if pinned is None:
             raise UnknownNameError(f"There is no table {table!r} in {self.folder}: nothing was stored in it.")
-        return pinned.scan().filter(self.visible(include))
+        return pinned
 
     def visible(self, include: Collection[Status] = COMPLETED) -> pl.Expr:
         """Return which rows of a data table belong to this snapshot."""
         rows = pl.col("assembly_id").is_in(self.ids(set(include) & set(COMPLETED)))
         for each in self.ids(set(include) - set(COMPLETED)):
-            rows |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.parts_committed[each])
+            rows |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
         return rows
 
     def reassemble(
@@ -148,19 +179,30 @@ class Snapshot:
         ------
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
+        DamageError
+            If a file of one of the assemblies is missing or cannot be read.
         """
         report_gaps(self.gaps(include), on_gap)
-        return collect(in_order(self.scan(include, table=table)))
+        rows = in_order(self.scan(include, table=table))
+        return self.computed(rows, self.ids(include), table=table)
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
-        rows = self.scan(include, table=table)
-        if not self.ids(include):
-            return iter([collect(in_order(rows))])
-        return in_pieces(rows, self.rows_by_assembly(table), self.ids(include))
+        rows, ids = self.scan(include, table=table), self.ids(include)
+        with damage.named(self._existing(table), ids):
+            if ids:
+                yield from in_pieces(rows, self.rows_by_assembly(table), ids)
+            else:
+                yield collect(in_order(rows))
+
+    def computed(
+        self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
+    ) -> pl.DataFrame:
+        """Return what a lazy frame over one of the tables gives; a file that cannot be read is named."""
+        return damage.rows(self._existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
         """Return how many rows of each assembly the table has now, from its log alone."""
@@ -168,15 +210,33 @@ class Snapshot:
         return {} if pinned is None else pinned.rows_by_assembly()
 
     @cached_property
-    def parts_committed(self) -> dict[str, list[str]]:
-        """The parts of each assembly that was not completed that had been committed, in the order of the plan."""
-        unfinished = {
-            each.assembly_id: each.parts for each in self.assemblies if each.status not in COMPLETED
-        }
-        if not unfinished:
-            return {}
-        pairs = set(self._find_parts(unfinished))
-        return {key: [part for part in parts if (key, part) in pairs] for key, parts in unfinished.items()}
+    def _committed(self) -> dict[str, list[str] | DamageError]:
+        """What had been committed of each assembly that was not completed, or why that cannot be read."""
+        unfinished = [each for each in self.assemblies if each.status not in COMPLETED]
+        try:
+            pairs = set(self._find_parts([each.assembly_id for each in unfinished])) if unfinished else set()
+        except DamageError:
+            return {each.assembly_id: self._look_up(each) for each in unfinished}
+        return {each.assembly_id: _planned(each, pairs) for each in unfinished}
+
+    def _look_up(self, each: Assembly) -> list[str] | DamageError:
+        try:
+            return _planned(each, self._find_parts([each.assembly_id]))
+        except DamageError as error:
+            return error
+
+    def committed(self, assembly_id: str) -> list[str]:
+        """Return the parts of an assembly that was not completed that had been committed, in the order of the plan.
+
+        Raises
+        ------
+        DamageError
+            If that cannot be read.
+        """
+        found = self._committed[assembly_id]
+        if isinstance(found, DamageError):
+            raise found
+        return found
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the dataset of these assemblies lacks: whole assemblies, planned parts, baselines."""
@@ -196,9 +256,8 @@ class Snapshot:
     def parts_done(self, each: Assembly) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""
         if each.status not in COMPLETED:
-            return self.parts_committed[each.assembly_id]
-        done = set(self._find_parts([each.assembly_id]))
-        return [part for part in each.parts if (each.assembly_id, part) in done]
+            return self.committed(each.assembly_id)
+        return _planned(each, self._find_parts([each.assembly_id]))
 
     def completeness(self) -> pl.DataFrame:
         """Return one row per planned part of each assembly: whether it is there and, if not, why."""
@@ -215,3 +274,8 @@ class Snapshot:
             why = None if part in done else why_missing(each, state, part)
             row = {"assembly_id": each.assembly_id, "status": state, "part": part}
             yield {**row, "present": part in done, "why": why}
+
+
+def _planned(each: Assembly, pairs: Collection[tuple[str, str]]) -> list[str]:
+    """Return the planned parts of an assembly that are among pairs of id and key, in the order of the plan."""
+    return [part for part in each.parts if (each.assembly_id, part) in pairs]

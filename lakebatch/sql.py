@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
+from lakebatch import damage
 from lakebatch.assembly import Status
-from lakebatch.delta import collect
 from lakebatch.errors import QueryError
-from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.gaps import OnGap
 from lakebatch.guard import check_reading
 from lakebatch.ids import check_name
 from lakebatch.lake_snapshot import LakeSnapshot
@@ -51,8 +51,8 @@ def connect(
         Other snapshots by a name: with ``{"before": then}``, ``before.response_noise.results`` stands
         beside ``response_noise.results``.
     """
-    report_gaps(snapshot.gaps(include), on_gap)
-    return _open(snapshot, include, also or {})[0]
+    snapshot.report(include, on_gap)
+    return _open(snapshot, include, on_gap, also or {})[0]
 
 
 def query(
@@ -89,10 +89,10 @@ class Session:
         on_gap: OnGap = "warn",
         also: Mapping[str, LakeSnapshot] | None = None,
     ) -> None:
-        report_gaps(snapshot.gaps(include), on_gap)
+        snapshot.report(include, on_gap)
         with ExitStack() as opened:
             scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="lakebatch-"))
-            connection, files = _open(snapshot, include, also or {})
+            connection, files = _open(snapshot, include, on_gap, also or {})
             self._connection = opened.enter_context(connection)
             _lock(self._connection, files, scratch)
             self._opened = opened.pop_all()
@@ -150,33 +150,41 @@ def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _open(
-    snapshot: LakeSnapshot, include: Collection[Status], also: Mapping[str, LakeSnapshot]
+    snapshot: LakeSnapshot, include: Collection[Status], on_gap: OnGap, also: Mapping[str, LakeSnapshot]
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """Return a connection with views over the snapshots, and the files behind them."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    files = _create_catalog(connection, "memory", snapshot, include)
+    files = _create_catalog(connection, "memory", snapshot, include, on_gap)
     for name, other in also.items():
         catalog = identifier(check_name(name, "name of a snapshot"))
         connection.execute(f"ATTACH ':memory:' AS {catalog}")
-        files += _create_catalog(connection, catalog, other, include)
+        files += _create_catalog(connection, catalog, other, include, on_gap)
     return connection, files
 
 
 def _create_catalog(
-    connection: duckdb.DuckDBPyConnection, catalog: str, snapshot: LakeSnapshot, include: Collection[Status]
+    connection: duckdb.DuckDBPyConnection,
+    catalog: str,
+    snapshot: LakeSnapshot,
+    include: Collection[Status],
+    on_gap: OnGap,
 ) -> list[str]:
     files: list[str] = []
     for name, each in snapshot.schemas().items():
         schema = f"{catalog}.{identifier(name)}"
         connection.execute(f"CREATE SCHEMA {schema}")
-        files += _create_views(connection, schema, each, include)
+        files += _create_views(connection, schema, each, include, on_gap)
     _create_union_views(connection, catalog, snapshot)
     return files
 
 
 def _create_views(
-    connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot, include: Collection[Status]
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    snapshot: Snapshot,
+    include: Collection[Status],
+    on_gap: OnGap,
 ) -> list[str]:
     gaps = [{"assembly_id": gap.assembly_id, "what": gap.what} for gap in snapshot.gaps(include)]
     frames = {
@@ -186,8 +194,12 @@ def _create_views(
     }
     for name, frame in frames.items():
         _create_table(connection, f"{schema}.{name}", frame)
-    stored = [name for name in DATA if snapshot.table(name) is not None]
-    return [file for name in stored for file in _create_data(connection, schema, snapshot, name, include)]
+    files: list[str] = []
+    for name in DATA:
+        with damage.reported(f"{snapshot.name}.{name}", refuse=on_gap == "refuse"):
+            if snapshot.table(name) is not None:
+                files += _create_data(connection, schema, snapshot, name, include)
+    return files
 
 
 def _create_data(
@@ -200,9 +212,11 @@ def _create_data(
     """Make rows a view over the files of a table, or a copy where DuckDB cannot reach the files; return the files."""
     table = snapshot.table(name)
     assert table is not None
-    files = table.files(snapshot.ids(include)) if table.is_local else []
+    ids = snapshot.ids(include)
+    chosen = snapshot.scan(include, table=name)
+    files = table.files(ids) if table.is_local else []
     if not files:
-        _create_table(connection, f"{schema}.{name}", collect(snapshot.scan(include, table=name)))
+        _create_table(connection, f"{schema}.{name}", damage.rows(table, chosen, ids))
         return []
     connection.execute(view(schema, snapshot, name, files, include))
     return files
@@ -219,12 +233,18 @@ def _create_union_views(connection: duckdb.DuckDBPyConnection, catalog: str, sna
         selects = [
             f"SELECT {quoted(each.name)} AS experiment, * FROM {catalog}.{identifier(schema)}.{name}"
             for schema, each in snapshot.schemas().items()
+            if _has(connection, catalog, schema, name)
         ]
         if selects:
             connection.execute(f"CREATE VIEW {catalog}.lake.{name} AS {' UNION ALL BY NAME '.join(selects)}")
         else:
             empty = pl.DataFrame(schema={"experiment": pl.String(), **columns})
             _create_table(connection, f"{catalog}.lake.{name}", empty)
+
+
+def _has(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str, name: str) -> bool:
+    found = "SELECT 1 FROM duckdb_columns() WHERE database_name = ? AND schema_name = ? AND table_name = ? LIMIT 1"
+    return connection.execute(found, [catalog.strip('"'), schema, name]).fetchone() is not None
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:

@@ -118,7 +118,7 @@ def _where(snapshot: Snapshot, include: Collection[Status]) -> str:
     if not unfinished:
         return ""
     seen = [
-        f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.parts_committed[each])}, part))"
+        f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"
         for each in unfinished
     ]
     return f" WHERE NOT list_contains({listed(unfinished)}, assembly_id) OR {' OR '.join(seen)}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import tomllib
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
+from lakebatch.local import LocalFolder, StoredFile
 from lakebatch.s3 import Bucket, stored_keys
 
 SETTINGS = {
@@ -49,24 +51,43 @@ class Storage:
         """Return the URI of something in the lake."""
         return "/".join([self.uri.rstrip("/"), *names])
 
+    @cached_property
+    def _place(self) -> Bucket | LocalFolder:
+        return Bucket(self.uri, self.options) if self.is_s3 else LocalFolder(self.uri)
+
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
-        if self.is_s3:
-            return Bucket(self.uri, self.options).folders()
-        return _local_folders(Path(self.uri))
+        return self._place.folders()
 
-    def files(self, *names: str) -> dict[str, int]:
-        """Return the size in bytes of every file below a folder of the lake, by its path from there."""
-        if self.is_s3:
-            return Bucket(self.uri, self.options).files("/".join(names))
-        return _local_files(Path(self.join(*names)))
+    def files(self, folder: str) -> list[StoredFile]:
+        """Return every file below a folder of the lake, by path; none if the folder is not there."""
+        return self._place.files(folder)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file in the lake."""
+        return self._place.read(path)
+
+    def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
+        """Yield the content of each file, or what was wrong with it, in the order asked for."""
+        return self._place.read_each(paths)
+
+    def creates_only_once(self) -> bool:
+        """Whether of two that create the same file the second is refused, on which every commit relies.
+
+        A file is created under a name of its own and removed.
+        """
+        return self._place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
-        if self.is_s3:
-            Bucket(self.uri, self.options).check_writable()
-        else:
-            _check_folder(Path(self.uri))
+        self._place.check_writable()
+
+    def check_space(self, needed: int) -> None:
+        """Raise `StorageError` unless the disk has so many bytes free, and some for what has to be recorded besides.
+
+        An engine that runs out of space in the middle of a file says so too, but in many lines.
+        """
+        self._place.check_space(needed)
 
 
 def locate(
@@ -157,32 +178,3 @@ def _s3_uri(uri: str) -> str:
     if not parts.netloc:
         raise ConfigError(f"Cannot open a lake at {uri!r}: no bucket. Expected s3://bucket/prefix.")
     return f"s3://{parts.netloc}{parts.path}".rstrip("/")
-
-
-def _local_folders(path: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in path.iterdir() if entry.is_dir()) if path.exists() else []
-    except OSError as error:
-        raise StorageError(
-            f"Cannot read the lake {path}: {error.strerror}. Expected a readable folder."
-        ) from error
-
-
-def _local_files(folder: Path) -> dict[str, int]:
-    try:
-        found = [path for path in folder.rglob("*") if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
-    except OSError as error:
-        raise StorageError(f"Cannot read {folder}: {error.strerror}. Expected a readable folder.") from error
-
-
-def _check_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path) as probe:
-            probe.write(b"lakebatch")
-            probe.flush()
-    except OSError as error:
-        raise StorageError(
-            f"Cannot write to the lake {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
-        ) from error

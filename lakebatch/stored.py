@@ -85,6 +85,8 @@ class StoredExperiment(ExperimentTables):
         ------
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
+        DamageError
+            If a file of one of the assemblies is missing or cannot be read.
         """
         pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
         return pinned.reassemble(include, table=table, on_gap=on_gap)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 
 import polars as pl
 
 from lakebatch.assembly import Assembly
+from lakebatch.errors import DamageError, DamageWarning
 from lakebatch.snapshot import Snapshot
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -48,20 +50,31 @@ def brief(snapshot: Snapshot) -> pl.DataFrame:
 
 
 def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:
-    done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each))
     known = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}
     return known | {
         "status": snapshot.state(each),
-        "parts_done": done,
+        "parts_done": _parts_done(each, snapshot),
         "rows": rows,
         "started_at": started.get(each.assembly_id),
         "changed_at": each.at,
     }
 
 
+def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
+    """Return how many parts have rows; None, with a warning, if that cannot be read."""
+    if each.status == "completed":
+        return each.parts_done
+    try:
+        return len(snapshot.parts_done(each))
+    except DamageError as error:
+        warnings.warn(str(error), DamageWarning, stacklevel=2)
+        return None
+
+
 def history(events: pl.DataFrame) -> pl.DataFrame:
-    """Return every event, oldest first, with the version of the results table that each saw."""
-    return events.sort("at", "run_number", "event").select(
+    """Return every event, oldest first whatever the clocks said, with the version of the results that each saw."""
+    forward = pl.col("at").cum_max().over("assembly_id")
+    return events.sort("results_version", forward, "run_number", "event").select(
         pl.col("results_version").alias("version"),
         "at",
         "assembly_id",

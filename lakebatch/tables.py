@@ -58,5 +58,7 @@ class ExperimentTables:
         return Table(self.storage, self.folder, load_schema(name))
 
     def exists(self) -> bool:
-        """Whether anything was ever started here."""
-        return self.log.table.exists() and self.results.exists()
+        """Whether anything was ever started here, or has left rows."""
+        return self.log.table.exists() or (
+            self.results.exists() and bool(self.results.at().rows_by_assembly())
+        )

@@ -109,7 +109,7 @@ def tidy(results: Table, events: Table, assembly_id: str) -> None:
     """
     try:
         results.compact(TARGET_BYTES, METADATA, assembly_id=assembly_id)
-        if events.at().data_files.height >= MOST_EVENT_FILES:
+        if events.at().file_table.height >= MOST_EVENT_FILES:
             events.compact(TARGET_BYTES, METADATA)
     except LakebatchError as error:
         logger.info("files of %s were not merged: %s", assembly_id, error)
@@ -123,7 +123,7 @@ def _tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:
 
 
 def _optimized(table: Table, dry_run: bool) -> dict[str, int]:
-    files = table.at().data_files
+    files = table.at().file_table
     small = files.filter(pl.col("bytes") < TARGET_BYTES)
     groups = small.group_by("assembly_id").agg(pl.len().alias("count"), pl.col("bytes").sum())
     merged = groups.filter(pl.col("count") > 1)
@@ -133,7 +133,7 @@ def _optimized(table: Table, dry_run: bool) -> dict[str, int]:
     after = files.height - saved
     if not dry_run and merged.height:
         table.compact(TARGET_BYTES, METADATA)
-        after = table.at().data_files.height
+        after = table.at().file_table.height
     return {"files": files.height, "files_after": after, "merged_bytes": int(merged["bytes"].sum())}
 
 
@@ -141,14 +141,19 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
     name = table.schema.table
     tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
     keep = [version for version in tagged if version is not None]
-    sizes = experiment.storage.files(experiment.folder, name)
+    sizes = _sizes(experiment, name)
     removed = table.vacuum(keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
     return {"files": len(removed), "bytes": sum(sizes.get(path, 0) for path in removed)}
 
 
+def _sizes(experiment: ExperimentTables, name: str) -> dict[str, int]:
+    """Return the size in bytes of every file of a table, by its path in it."""
+    return {file.path: file.size for file in experiment.storage.files(f"{experiment.folder}/{name}")}
+
+
 def _usage(experiment: ExperimentTables, name: str, table: Table) -> pl.DataFrame:
-    files = table.at().data_files
-    sizes = experiment.storage.files(experiment.folder, name)
+    files = table.at().file_table
+    sizes = _sizes(experiment, name)
     by_assembly = files.group_by("assembly_id").agg(
         pl.len().cast(pl.Int64).alias("files"), pl.col("rows").sum(), pl.col("bytes").sum()
     )

@@ -9,7 +9,6 @@ import polars as pl
 
 from lakebatch import provenance, registry
 from lakebatch.assembly import Assembly
-from lakebatch.delta import collect
 from lakebatch.diff import software
 from lakebatch.errors import AssemblyError
 from lakebatch.lake import Lake, open_lake
@@ -130,9 +129,10 @@ def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFr
         return pl.DataFrame(
             schema={column.name: load_schema(table).polars[column.name] for column in columns}
         )
-    own = snapshot.scan(table=table).filter(pl.col("assembly_id") == assembly.assembly_id)
+    own = snapshot.scan_one(assembly.assembly_id, table=table)
     order = [column.name for column in columns if column.type in ("string", "long", "integer")]
-    return collect(own.select(column.name for column in columns).sort(order, maintain_order=True))
+    ordered = own.select(column.name for column in columns).sort(order, maintain_order=True)
+    return snapshot.computed(ordered, [assembly.assembly_id], table=table)
 
 
 def _differences(table: str, recorded: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:

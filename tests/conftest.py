@@ -26,3 +26,30 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def lake(tmp_path: Path) -> lakebatch.Lake:
     """Return a lake in a folder that does not exist yet."""
     return lakebatch.open_lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def template_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a lake to be copied: of ``toy`` two complete runs and one that failed, of ``other-toy`` one."""
+    folder = tmp_path_factory.mktemp("template")
+    (folder / "experiments").mkdir()
+    text = TOY.read_text()
+    (folder / "experiments" / "toy.py").write_text(text)
+    other = text.replace('name = "toy"', 'name = "other-toy"').replace('"90"', '"91"')
+    (folder / "experiments" / "other_toy.py").write_text(other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        # as where files were not merged, so that each part has one of its own
+        patch.setattr("lakebatch.upkeep.tidy", lambda *_: None)
+        lake = lakebatch.open_lake(folder / "lake")
+        for name, settings in (("toy", ()), ("toy", ()), ("toy", ["fail=[0.1]"]), ("other-toy", ())):
+            lakebatch.run(lake, name, jobs=1, settings=settings)
+    return folder
+
+
+@pytest.fixture
+def copied_lake(template_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lakebatch.Lake:
+    """Return a copy of that lake to damage, with its experiments in the working directory."""
+    shutil.copytree(template_lake, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return lakebatch.open_lake(tmp_path / "lake")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, curating, reading, running, upkeep
+from lakebatch.cli import authoring, curating, doctoring, reading, running, upkeep
 from lakebatch.cli.options import program
 from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
@@ -84,6 +84,7 @@ for command in (
     *reading.COMMANDS,
     *curating.COMMANDS,
     *upkeep.COMMANDS,
+    *doctoring.COMMANDS,
     *authoring.COMMANDS,
 ):
     main.add_command(command)

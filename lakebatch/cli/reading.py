@@ -52,6 +52,9 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY."""
     import polars as pl
 
+    from lakebatch.damage import reported
+    from lakebatch.summary import COLUMNS
+
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
     if not stored:
@@ -63,9 +66,11 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if assembly:
         show(_details(stored[0], assembly), form)
         return
-    frames = [
-        each.assemblies().select(pl.lit(each.name).alias("experiment"), *STATUS_COLUMNS) for each in stored
-    ]
+    columns = {column: COLUMNS[column] for column in STATUS_COLUMNS}
+    frames = [pl.DataFrame(schema={"experiment": pl.String(), **columns})]
+    for each in stored:
+        with reported(each.name, refuse=len(stored) == 1):
+            frames.append(each.assemblies().select(pl.lit(each.name).alias("experiment"), *STATUS_COLUMNS))
     table = pl.concat(frames)
     show(_brief(table) if form == "table" else table, form)
 
@@ -82,7 +87,8 @@ def list_(context: click.Context, form: str) -> None:
     stored = {each.name: each for each in open_lake(context)}
     origins = {name: source.origin for name, source in registry.find().items()}
     names = sorted(origins.keys() | stored.keys())
-    show(pl.DataFrame([_listed(name, origins.get(name), stored.get(name)) for name in names]), form)
+    rows = [_listed(name, origins.get(name), stored.get(name)) for name in names]
+    show(pl.DataFrame(rows, infer_schema_length=None), form)
 
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
@@ -202,12 +208,14 @@ def sql(
     hold those of all experiments.
     """
     from lakebatch import named_queries
+    from lakebatch.lake_snapshot import pin_all
+    from lakebatch.moment import moment
 
     if sum(each is not None for each in (text, query_name, file)) > 1:
         raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")
     check_output(output)
     lake = open_lake(context)
-    pinned = lake.snapshot(version=version, as_of=as_of, tag=tag)
+    pinned = pin_all(lake.experiments(), moment(version, as_of, tag), refuse=on_gap == "refuse")
     others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
     if print_setup:
         click.echo(pinned.sql_setup(include))
@@ -268,14 +276,17 @@ def _brief(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
-    states = stored.assemblies()["status"] if stored else None
-    return {
-        "experiment": name,
-        "origin": origin or "only in the lake",
-        "folder": stored.folder if stored else None,
-        "assemblies": states.len() if states is not None else 0,
-        "completed": int((states == "completed").sum()) if states is not None else 0,
-    }
+    """Return a row of the list; without numbers where the tables are damaged."""
+    from lakebatch.damage import reported
+
+    row: dict[str, Any] = {"experiment": name, "origin": origin or "only in the lake", "folder": None}
+    if stored is None:
+        return row | {"assemblies": 0, "completed": 0}
+    row |= {"folder": stored.folder, "assemblies": None, "completed": None}
+    with reported(name):
+        states = stored.assemblies()["status"]
+        row |= {"assemblies": states.len(), "completed": int((states == "completed").sum())}
+    return row
 
 
 def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:

@@ -5,13 +5,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import damage_done
 import deltalake
 import polars as pl
 import pytest
 
-from lakebatch import delta
 from lakebatch.delta import Table
-from lakebatch.errors import CommitError, SchemaError, StorageError
+from lakebatch.delta import table as delta
+from lakebatch.deltalog import PLACEHOLDER
+from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
 
@@ -92,6 +94,74 @@ def test_failed_checkpoint_after_the_commit_does_not_write_twice(results, frame,
         assert once(results, frame(part), part=part)
     assert parts_of(results) == list("abcd")
     assert caplog.text.count("attempt 1") >= 2
+
+
+def checkpointed(results, frame):
+    """Return the folder of the log of a table with the parts a and b and a checkpoint after them."""
+    for part in "ab":
+        once(results, frame(part), part=part)
+    deltalake.DeltaTable(results.uri).create_checkpoint()
+    return Path(results.uri, "_delta_log")
+
+
+def test_damaged_checkpoint_is_named_and_without_it_the_append_is_made_once(results, open_table, frame):
+    log = checkpointed(results, frame)
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    damage_done.cut(checkpoint, 100)
+    with pytest.raises(DamageError, match=f"{checkpoint} cannot be read .*Move it and _last_checkpoint away"):
+        once(open_table(), frame("c"), part="c")
+    checkpoint.unlink()
+    (log / "_last_checkpoint").unlink()
+    assert once(open_table(), frame("c"), part="c")
+    assert not once(open_table(), frame("b"), part="b")
+    assert parts_of(results) == list("abc")
+
+
+def test_pointer_that_is_cut_off_does_not_hinder(results, open_table, frame):
+    damage_done.cut(checkpointed(results, frame) / "_last_checkpoint", 10)
+    assert not once(open_table(), frame("b"), part="b")
+    assert once(open_table(), frame("c"), part="c")
+    assert parts_of(open_table()) == list("abc")
+
+
+def test_leftovers_of_killed_writers_do_not_hinder(results, open_table, frame):
+    log = checkpointed(results, frame)
+    next_version = results.version() + 1
+    for name in (
+        "_commit_1f0c.json.tmp",
+        f"{next_version:020d}.json#1",
+        f"../part-0-{next_version}.parquet#1",
+    ):
+        (log / name).write_bytes(b'{"add":')
+    assert once(open_table(), frame("c"), part="c")
+    assert results.version() == next_version
+    assert parts_of(results) == list("abc")
+
+
+def test_commit_that_a_power_cut_emptied_is_told_of_and_made_again_once(results, open_table, frame):
+    """Engines pass over an empty entry, so that its rows are gone and the transaction with them."""
+    for part in "ab":
+        once(results, frame(part), part=part)
+    entry = damage_done.emptied(damage_done.entry(Path(results.uri), results.version()))
+    with pytest.warns(DamageWarning, match=f"{entry} is empty, so the rows committed there are missing"):
+        assert parts_of(open_table()) == ["a"]
+    with pytest.warns(DamageWarning):
+        assert once(open_table(), frame("b"), part="b")
+    with pytest.warns(DamageWarning):
+        assert not once(open_table(), frame("b"), part="b")
+    entry.write_text(PLACEHOLDER)
+    assert parts_of(open_table()) == ["a", "b"]
+
+
+def test_commit_that_was_cut_off_is_named_and_made_again_once(results, open_table, frame):
+    for part in "ab":
+        once(results, frame(part), part=part)
+    entry = damage_done.cut(damage_done.entry(Path(results.uri), results.version()), 500)
+    with pytest.raises(DamageError, match=f"{entry} is cut off or damaged"):
+        once(open_table(), frame("b"), part="b")
+    entry.write_text(PLACEHOLDER)
+    assert once(open_table(), frame("b"), part="b")
+    assert parts_of(results) == ["a", "b"]
 
 
 def test_failure_before_the_commit_is_tried_again(results, frame, fault):

@@ -16,8 +16,8 @@ from lakebatch.assembly import Assembly
 from lakebatch.delta import Table
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, stored_version
-from lakebatch.schema import Column, load_schema, parse_schema
 from lakebatch.gaps import IncompleteWarning
+from lakebatch.schema import Column, load_schema, parse_schema
 from lakebatch.storage import Storage
 
 ROOT = Path(__file__).parents[2]

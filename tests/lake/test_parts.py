@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakebatch.errors import ExperimentError, SchemaError
+from lakebatch.fingerprint import fingerprint
 from lakebatch.parts import PartWriter
 from lakebatch.spool import Spool, count_rows, read
 
@@ -59,6 +60,7 @@ def test_part_is_one_commit_that_names_it(results, writer, names):
         "lakebatch.experiment": "90_v1_toy",
         "lakebatch.assembly_id": names.assembly_id,
         "lakebatch.part": "level=0",
+        "lakebatch.fingerprint": fingerprint([results.at().scan().collect()]),
     }
 
 

@@ -25,7 +25,7 @@ def of(frame, table):
 
 
 def test_completed_run_leaves_one_file_of_results(stored, parquet_files):
-    assert stored.results.at().data_files.height == 1
+    assert stored.results.at().file_table.height == 1
     assert len(parquet_files(stored.results)) == 4, "those of the parts stay until vacuum"
 
 

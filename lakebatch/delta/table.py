@@ -1,39 +1,41 @@
-"""One Delta table: create it, append to it exactly once, read it at a version. The only import of deltalake."""
+"""One Delta table: create it, append to it exactly once, read it at a version."""
 
 from __future__ import annotations
 
 import logging
-import random
-import re
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeAlias, TypeVar
-from urllib.parse import unquote
+from typing import Any
 
 import deltalake
-import polars as pl
 import pyarrow as pa
-from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
+from deltalake.exceptions import SchemaMismatchError
 
+from lakebatch import diagnosis
+from lakebatch.delta.engine import (
+    ATTEMPTS,
+    ENGINE_ERRORS,
+    HOT_PATH,
+    WRITER_PROPERTIES,
+    Answer,
+    Data,
+    is_permanent,
+    patiently,
+    pause,
+    storage_error,
+    with_fingerprint,
+)
+from lakebatch.delta.version import Handle, TableVersion
 from lakebatch.errors import CommitError, SchemaError, StorageError
-from lakebatch.evolution import SCHEMA_VERSION, check_known, filled, missing, ordered, stored_version
-from lakebatch.s3 import explain, may_pass, refusal
+from lakebatch.evolution import SCHEMA_VERSION, check_known, missing, stored_version
+from lakebatch.s3 import may_pass
 from lakebatch.schema import Column, TableSchema, difference
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
-Data: TypeAlias = pl.DataFrame | pa.RecordBatchReader
-
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
-ATTEMPTS = 30
-LONGEST_PAUSE = 5.0
-PATIENCE_SECONDS = 300.0
-"""How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -41,20 +43,8 @@ PROPERTIES = {
     "delta.logRetentionDuration": FOR_EVER,
     "delta.deletedFileRetentionDuration": FOR_EVER,
 }
-PERMANENT = (
-    "Invalid data found",
-    "Permission denied",
-    "Read-only file system",
-    "No space left",
-    "AccessDenied",
-)
-ENGINE_ERRORS = (DeltaError, OSError)
-WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
-HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
-"""Listing the log for clean-up on every commit costs more with every commit."""
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
-PATH = re.compile(r"\(path: (\S+)\)")
 
 
 @dataclass(frozen=True)
@@ -66,82 +56,6 @@ class Commit:
     metadata: Mapping[str, Any]
 
 
-class _Pinned(deltalake.DeltaTable):
-    """A table that names its local files as paths, where the engine gives them percent-encoded."""
-
-    @property
-    def root(self) -> str:
-        uri = self.table_uri.rstrip("/")
-        return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
-
-    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
-        uris = super().file_uris(*arguments, **options)
-        return [unquote(uri) for uri in uris] if self.table_uri.startswith("file://") else list(uris)
-
-
-class TableVersion:
-    """A Delta table as it was at one version, whatever is appended later."""
-
-    def __init__(self, handle: _Pinned, schema: TableSchema) -> None:
-        self._handle = handle
-        self.schema = schema
-        self.number = int(handle.version())
-
-    @property
-    def is_local(self) -> bool:
-        """Whether its files are on this machine."""
-        return self._handle.table_uri.startswith("file://")
-
-    def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; filters and columns are pushed down to the files.
-
-        Columns that were added after this version of the table are NULL.
-        """
-        return filled(pl.scan_delta(self._handle), _names(self._handle), self.schema)
-
-    def columns(self) -> list[str]:
-        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
-        return ordered(_names(self._handle), self.schema)
-
-    def files(self, assembly_ids: Collection[str]) -> list[str]:
-        """Return the URIs of the Parquet files that hold the rows of some assemblies.
-
-        Raises
-        ------
-        SchemaError
-            If the table uses a feature with which the files alone are not its content.
-        """
-        protocol = self._handle.protocol()
-        if protocol.min_reader_version != 1:
-            raise SchemaError(
-                f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
-                "cannot answer. Read it with polars instead."
-            )
-        chosen = self.data_files.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
-        return [f"{self._handle.root}/{path}" for path in chosen["path"]]
-
-    @cached_property
-    def data_files(self) -> pl.DataFrame:
-        """The Parquet files of this version: ``path``, ``assembly_id`` (if partitioned by it), ``bytes``, ``rows``."""
-        actions = pl.DataFrame(
-            _patiently(self._handle.table_uri, "read", lambda: self._handle.get_add_actions(flatten=True))
-        )
-        partition = "partition.assembly_id"
-        return actions.select(
-            pl.col("path").cast(pl.String),
-            (pl.col(partition) if partition in actions.columns else pl.lit(None))
-            .cast(pl.String)
-            .alias("assembly_id"),
-            pl.col("size_bytes").cast(pl.Int64).alias("bytes"),
-            pl.col("num_records").cast(pl.Int64).alias("rows"),
-        )
-
-    def rows_by_assembly(self) -> dict[str, int]:
-        """Return the number of rows of each assembly, from the log alone."""
-        counts = self.data_files.group_by("assembly_id").agg(pl.col("rows").sum())
-        return dict(counts.iter_rows())
-
-
 class Table:
     """A Delta table in a lake.
 
@@ -150,9 +64,11 @@ class Table:
 
     def __init__(self, storage: Storage, folder: str, schema: TableSchema) -> None:
         self.schema = schema
-        self.uri = storage.join(folder, schema.table)
+        self.storage = storage
+        self.path = f"{folder}/{schema.table}"
+        self.uri = storage.join(self.path)
         self._options = dict(storage.options)
-        self._handle: deltalake.DeltaTable | None = None
+        self._handle: Handle | None = None
         self._is_known = False
 
     def __repr__(self) -> str:
@@ -163,7 +79,7 @@ class Table:
         if self._handle is not None:
             return True
         is_table = deltalake.DeltaTable.is_deltatable
-        return _patiently(self.uri, "open", lambda: bool(is_table(self.uri, self._options)))
+        return self._ask("open", lambda: bool(is_table(self.uri, self._options)))
 
     def ensure(self) -> None:
         """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
@@ -215,7 +131,7 @@ class Table:
             data = data_after(last)
             if data is None:
                 return failure is not None
-            if failure is not None and _is_permanent(failure):
+            if failure is not None and is_permanent(failure):
                 raise self._refusal(failure) from failure
             if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
                 break
@@ -225,8 +141,8 @@ class Table:
                 failure = error
                 self._handle = None
                 logger.info("append to %s, attempt %d: %s", self.uri, attempt + 1, error)
-                if not _is_permanent(error):
-                    _pause(attempt)
+                if not is_permanent(error):
+                    pause(attempt)
             else:
                 return True
         raise CommitError(
@@ -246,9 +162,9 @@ class Table:
                 return int(handle.version())
             except ENGINE_ERRORS as error:
                 self._handle = None
-                if attempt == ATTEMPTS - 1 or _is_permanent(error):
-                    raise _storage_error(self.uri, "write", error) from error
-                _pause(attempt)
+                if attempt == ATTEMPTS - 1 or is_permanent(error):
+                    raise self._error("write", error) from error
+                pause(attempt)
         raise AssertionError("unreachable")
 
     def compact(
@@ -279,7 +195,7 @@ class Table:
             )
         except ENGINE_ERRORS as error:
             self._handle = None
-            raise _storage_error(self.uri, "compact", error) from error
+            raise self._error("compact", error) from error
         return {
             "files_before": int(metrics["numFilesRemoved"]),
             "files_after": int(metrics["numFilesAdded"]),
@@ -310,13 +226,13 @@ class Table:
             )
         except ENGINE_ERRORS as error:
             self._handle = None
-            raise _storage_error(self.uri, "vacuum", error) from error
+            raise self._error("vacuum", error) from error
         return list(removed)
 
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
         handle = self._refresh()
-        entries = reversed(_patiently(self.uri, "read", handle.history))
+        entries = reversed(self._ask("read", handle.history))
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
@@ -326,29 +242,50 @@ class Table:
         would not notice whoever committed in between.
         """
         action = "read" if version is None else f"read version {version} of"
-        pinned = _patiently(
-            self.uri, action, lambda: _Pinned(self.uri, version=version, storage_options=self._options)
-        )
+        pinned = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
         self._check_known(pinned)
-        return TableVersion(pinned, self.schema)
+        self._refuse_foreign(pinned)
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
+        return TableVersion(pinned, self.schema, self._options)
 
-    def _open(self) -> deltalake.DeltaTable:
+    def _open(self) -> Handle:
         if self._handle is None:
-            handle = _patiently(
-                self.uri, "open", lambda: deltalake.DeltaTable(self.uri, storage_options=self._options)
-            )
+            handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
             self._check_known(handle)
             self._handle, self._is_known = handle, True
         return self._handle
 
-    def _check_known(self, handle: deltalake.DeltaTable) -> None:
+    def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
+        """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
+        try:
+            return patiently(call)
+        except ENGINE_ERRORS as error:
+            raise self._error(action, error) from error
+
+    def _error(self, action: str, error: Exception) -> StorageError:
+        return storage_error(self.storage, self.path, action, error)
+
+    def _refuse_foreign(self, handle: Handle) -> None:
+        """Refuse to read a table that lacks what every version of its schema has."""
+        absent = [
+            column.name
+            for column in self.schema.columns
+            if not column.nullable and column.name not in handle.names
+        ]
+        if absent:
+            raise SchemaError(
+                f"{self.uri} is not a table of lakebatch: it lacks {', '.join(map(repr, absent))}. "
+                "Move it away, or use another --lake."
+            )
+
+    def _check_known(self, handle: Handle) -> None:
         """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
         if not self._is_known:
             check_known(self.uri, handle.metadata().configuration, self.schema)
 
-    def _refresh(self) -> deltalake.DeltaTable:
+    def _refresh(self) -> Handle:
         handle = self._open()
-        _patiently(self.uri, "read", handle.update_incremental)
+        self._ask("read", handle.update_incremental)
         return handle
 
     def _create(self) -> None:
@@ -359,8 +296,8 @@ class Table:
                 if self.exists():  # another process, or this one whose answer was lost, has created it
                     return
                 if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
-                    raise _storage_error(self.uri, "create", error) from error
-                _pause(attempt)
+                    raise self._error("create", error) from error
+                pause(attempt)
             else:
                 return
 
@@ -385,7 +322,7 @@ class Table:
                 f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
             )
 
-    def _alter(self, action: str, change: Callable[[deltalake.DeltaTable], bool]) -> None:
+    def _alter(self, action: str, change: Callable[[Handle], bool]) -> None:
         """Change the table until there is nothing to change; others may be doing the same."""
         for attempt in range(ATTEMPTS):
             try:
@@ -393,11 +330,11 @@ class Table:
                     return
             except ENGINE_ERRORS as error:
                 self._handle = None
-                if attempt == ATTEMPTS - 1 or _is_permanent(error):
-                    raise _storage_error(self.uri, action, error) from error
-                _pause(attempt)
+                if attempt == ATTEMPTS - 1 or is_permanent(error):
+                    raise self._error(action, error) from error
+                pause(attempt)
 
-    def _raise_version(self, handle: deltalake.DeltaTable) -> bool:
+    def _raise_version(self, handle: Handle) -> bool:
         if stored_version(self.uri, handle.metadata().configuration) >= self.schema.version:
             return False
         handle.alter.set_table_properties(
@@ -405,13 +342,13 @@ class Table:
         )
         return True
 
-    def _add_missing_columns(self, handle: deltalake.DeltaTable) -> bool:
-        columns = missing(_names(handle), self.schema)
+    def _add_missing_columns(self, handle: Handle) -> bool:
+        columns = missing(handle.names, self.schema)
         if columns:
             handle.alter.add_columns(_fields(columns))
         return bool(columns)
 
-    def _add_missing_constraints(self, handle: deltalake.DeltaTable) -> bool:
+    def _add_missing_constraints(self, handle: Handle) -> bool:
         present = handle.metadata().configuration
         absent = {
             name: rule
@@ -424,7 +361,7 @@ class Table:
 
     def _commit(
         self,
-        handle: deltalake.DeltaTable,
+        handle: Handle,
         data: Data,
         transaction: deltalake.Transaction,
         metadata: Mapping[str, str],
@@ -433,8 +370,8 @@ class Table:
 
     def _write(
         self,
-        handle: deltalake.DeltaTable,
-        data: Data | pa.Table,
+        handle: Handle,
+        data: Data,
         metadata: Mapping[str, str],
         transactions: list[deltalake.Transaction],
     ) -> None:
@@ -443,10 +380,10 @@ class Table:
             data,
             mode="append",
             # newer code added columns while this had the table open: they are NULL in what is written here
-            schema_mode="merge" if len(_names(handle)) > len(self.schema.columns) else None,
+            schema_mode="merge" if len(handle.names) > len(self.schema.columns) else None,
             writer_properties=WRITER_PROPERTIES,
             commit_properties=deltalake.CommitProperties(
-                custom_metadata=dict(metadata),
+                custom_metadata=with_fingerprint(metadata, data),
                 max_commit_retries=COMMIT_RETRIES,
                 app_transactions=transactions,
             ),
@@ -459,22 +396,7 @@ class Table:
             return SchemaError(
                 f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {detail}"
             )
-        return _storage_error(self.uri, "write", error)
-
-
-def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Return a lazy frame over tables, computed.
-
-    Raises
-    ------
-    StorageError
-        If a file cannot be read.
-    """
-    return _patiently("", "read", frame.collect)
-
-
-def _names(handle: deltalake.DeltaTable) -> list[str]:
-    return [field.name for field in handle.schema().fields]
+        return self._error("write", error)
 
 
 def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
@@ -483,43 +405,3 @@ def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
         deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
         for field, column in zip(typed, columns, strict=True)
     ]
-
-
-def _pause(attempt: int) -> None:
-    """Wait before the next attempt, at random so that writers that collided do not collide again."""
-    time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))
-
-
-def _is_permanent(error: Exception) -> bool:
-    return (
-        isinstance(error, SchemaMismatchError | PermissionError)
-        or any(hint in str(error) for hint in PERMANENT)
-        or refusal(str(error)) is not None
-    )
-
-
-def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
-    """Return what the engine answers; what may pass is ridden out, all else is one line that names the table."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    attempt = 0
-    while True:
-        try:
-            return call()
-        except ENGINE_ERRORS as error:
-            if time.monotonic() > deadline or not may_pass(str(error)):
-                raise _storage_error(uri, action, error) from error
-            logger.info("%s %s, attempt %d: %s", action, uri, attempt + 1, error)
-        _pause(attempt)
-        attempt += 1
-
-
-def _storage_error(uri: str, action: str, error: Exception) -> StorageError:
-    if isinstance(error, TableNotFoundError):
-        return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
-    detail = " ".join(str(error).split())
-    where = uri or (found[1] if (found := PATH.search(detail)) else "the lake")
-    if of_s3 := explain(str(error)):
-        return StorageError(f"Cannot {action} {where}: {of_s3}")
-    return StorageError(
-        f"Cannot {action} {where}: {detail}. Check that the lake is there and that you may use it."
-    )

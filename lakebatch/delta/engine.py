@@ -1,0 +1,88 @@
+"""How the engine is called: what is ridden out, what is final, and the one line that an error becomes."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
+
+import deltalake
+import polars as pl
+import pyarrow as pa
+from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
+
+from lakebatch import diagnosis
+from lakebatch.errors import StorageError
+from lakebatch.fingerprint import fingerprint
+from lakebatch.s3 import explain, may_pass, refusal
+from lakebatch.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Data: TypeAlias = pl.DataFrame | pa.RecordBatchReader
+
+ATTEMPTS = 30
+LONGEST_PAUSE = 5.0
+PATIENCE_SECONDS = 300.0
+"""How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
+PERMANENT = (
+    "Invalid data found",
+    "Permission denied",
+    "Read-only file system",
+    "No space left",
+    "AccessDenied",
+)
+ENGINE_ERRORS = (DeltaError, OSError)
+PART = "lakebatch.part"
+"""In a commit's metadata: the part whose rows it added."""
+FINGERPRINT = "lakebatch.fingerprint"
+"""In a commit's metadata: the fingerprint of the rows it added."""
+WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
+HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
+"""Listing the log for clean-up on every commit costs more with every commit."""
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """Return what a call answers; while S3 is not reached or breaks off, it is made again."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    attempt = 0
+    while True:
+        try:
+            return call()
+        except ENGINE_ERRORS as error:
+            if time.monotonic() > deadline or not may_pass(str(error)):
+                raise
+            logger.info("attempt %d: %s", attempt + 1, error)
+        pause(attempt)
+        attempt += 1
+
+
+def pause(attempt: int) -> None:
+    """Wait before the next attempt, at random so that writers that collided do not collide again."""
+    time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))
+
+
+def is_permanent(error: Exception) -> bool:
+    """Whether it makes no sense to try again."""
+    return (
+        isinstance(error, SchemaMismatchError | PermissionError)
+        or any(hint in str(error) for hint in PERMANENT)
+        or refusal(str(error)) is not None
+    )
+
+
+def storage_error(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
+    """Return the error to raise when the engine could not do something to a table."""
+    if isinstance(error, TableNotFoundError):
+        return diagnosis.no_table(storage, table)
+    if of_s3 := explain(str(error)):
+        return StorageError(f"Cannot {action} {storage.join(table)}: {of_s3}")
+    return diagnosis.explain(storage, table, action, error)
+
+
+def with_fingerprint(metadata: Mapping[str, str], data: Data) -> dict[str, str]:
+    """Return a commit's metadata with the fingerprint of a frame; whoever hands over a stream brings its own."""
+    return dict(metadata) | ({FINGERPRINT: fingerprint([data])} if isinstance(data, pl.DataFrame) else {})

@@ -1,0 +1,55 @@
+"""What is behind an engine's error, in one line: the damaged file if there is one, and what to do."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from lakebatch import deltalog
+from lakebatch.errors import DamageError, DamageWarning, StorageError
+from lakebatch.storage import Storage
+
+NOISE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
+"""What engines add to their messages and nobody can use."""
+NOT_REACHED = "Generic S3 error"
+"""In the error of an engine that S3 did not answer as it should; to look at the log would take as long again."""
+
+
+def explain(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
+    """Return the error to raise when an engine could not open, read, create or write a table."""
+    uri = storage.join(table)
+    detail = " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
+    asks = action != "write" and NOT_REACHED not in detail
+    if asks and (fault := deltalog.first_fault(storage, table)):
+        return DamageError(f"Cannot {action} {uri}: {fault}")
+    return StorageError(f"Cannot {action} {uri}: {detail}. {_advice(detail)}")
+
+
+def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> None:
+    """Warn of every entry of the log that is empty, of all since the last checkpoint or, for a past version, ever."""
+    for file in deltalog.empty_entries(storage, table, 0 if in_the_past else None):
+        what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
+        warnings.warn(what, DamageWarning, stacklevel=4)
+
+
+def no_table(storage: Storage, table: str) -> StorageError:
+    """Return the error to raise where a table is looked for and none is found."""
+    uri = storage.join(table)
+    if left := len(storage.files(table)):
+        return DamageError(
+            f"{uri} has lost its log: {left} files are in it and nothing says what they are. "
+            f"Put {deltalog.FOLDER} back from a backup."
+        )
+    if storage.files(table.rpartition("/")[0]):
+        return DamageError(
+            f"There is no table at {uri}, though there are others of this experiment. Put it back from a backup."
+        )
+    return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
+
+
+def _advice(detail: str) -> str:
+    if "No space left" in detail:
+        return "Nothing is lost: free some space, then go on with: lakebatch resume"
+    if "Read-only file system" in detail:
+        return "It can be read; to write, unlock it or name another lake with --lake."
+    return "Check that the lake is there and that you may use it."

@@ -1,0 +1,124 @@
+"""Which checks are made of what, and in which order."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from lakebatch.doctor import assemblies, files, place, values
+from lakebatch.doctor.finding import Finding
+from lakebatch.doctor.table import ExaminedTable
+from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.local import StoredFile
+from lakebatch.schema import table_names
+from lakebatch.snapshot import Snapshot
+from lakebatch.storage import Storage
+from lakebatch.stored import StoredExperiment
+
+
+def examine(
+    storage: Storage, experiments: Sequence[StoredExperiment], *, deep: bool = False, read_only: bool = False
+) -> Iterator[Finding]:
+    """Yield what is found of a lake and some of its experiments.
+
+    Parameters
+    ----------
+    deep : bool
+        Read every row of every file and hold it against what was committed.
+    read_only : bool
+        Do not try to write; otherwise one file is created under a name of its own and removed.
+    """
+    if not storage.folders():
+        yield Finding("place", storage.uri, "note", "nothing is there", "Start with: lakebatch run")
+        return
+    yield Finding("place", storage.uri, "ok", f"{len(experiments)} experiments looked at")
+    yield from place.check_writing(storage, read_only=read_only)
+    yield from place.check_versions()
+    for stored in experiments:
+        yield from _guarded("files", stored.folder, _experiment(stored, deep))
+
+
+def _experiment(stored: StoredExperiment, deep: bool) -> Iterator[Finding]:
+    tables = _tables(stored)
+    if not _has_begun(tables):
+        advice = "Nothing is lost; go on with: lakebatch run"
+        yield Finding("place", stored.folder, "note", "nothing was started here", advice)
+        return
+    found: list[Finding] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)  # the checks of the files name the same
+        for name in tables:
+            found += _guarded("table", f"{stored.folder}/{name}", _table(stored, name))
+        pinned = _pinned(stored, found)
+        found += _assemblies(stored, pinned) if pinned else []
+    for table in tables.values():
+        found += _guarded("files", table.path, _files(stored, table))
+    yield from found
+    damaged = any(each.severity == "problem" for each in found)
+    running = pinned is not None and any(each.state == "started" for each in pinned.assemblies)
+    for table in tables.values():
+        yield from files.check_orphans(table, running=running, damaged=damaged)
+        if deep:
+            yield from _guarded("values", table.path, values.check_values(table, stored.name))
+
+
+def _pinned(stored: StoredExperiment, found: list[Finding]) -> Snapshot | None:
+    """Return the experiment as it is now; None, with a finding, if that cannot be read."""
+    try:
+        return stored.snapshot()
+    except LakebatchError as error:
+        what = str(error)
+        if any(each.severity == "problem" for each in found):
+            what = "cannot be looked at before the tables can be read"
+        found.append(Finding("assemblies", stored.folder, "problem", what))
+        return None
+
+
+def _tables(stored: StoredExperiment) -> dict[str, ExaminedTable]:
+    below: dict[str, list[StoredFile]] = {}
+    for file in stored.storage.files(stored.folder):
+        name, _, path = file.path.partition("/")
+        if path:
+            below.setdefault(name, []).append(StoredFile(path, file.size, file.at))
+    return {
+        name: ExaminedTable(stored.storage, stored.folder, name, below[name])
+        for name in table_names()
+        if name in below
+    }
+
+
+def _has_begun(tables: Mapping[str, ExaminedTable]) -> bool:
+    """Whether any table holds data; a run that is killed while it creates its tables leaves only logs."""
+    return any(path.endswith(".parquet") for table in tables.values() for path in table.files)
+
+
+def _table(stored: StoredExperiment, name: str) -> Iterator[Finding]:
+    """Whether the table can be opened by this lakebatch."""
+    stored.table(name).at().files([])
+    yield Finding("table", f"{stored.folder}/{name}", "ok", "can be read by this lakebatch")
+
+
+def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+    for check in (
+        assemblies.check_unfinished,
+        assemblies.check_versions,
+        assemblies.check_gaps,
+        assemblies.check_unrecorded,
+        assemblies.check_clock,
+    ):
+        yield from _guarded(check.__name__.removeprefix("check_"), stored.folder, check(stored, pinned))
+
+
+def _files(stored: StoredExperiment, table: ExaminedTable) -> Iterator[Finding]:
+    yield from files.check_log(table)
+    yield from files.check_data_files(table, stored.name)
+    yield from files.check_leftovers(table)
+    yield from assemblies.check_duplicates(stored, table)
+
+
+def _guarded(check: str, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings; what keeps a check from ending is one itself."""
+    try:
+        yield from findings
+    except LakebatchError as error:
+        yield Finding(check, subject, "problem", str(error))

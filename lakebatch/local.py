@@ -1,0 +1,120 @@
+"""A lake in a folder: what is in it, and whether it can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakebatch.errors import StorageError
+
+RESERVE = 128_000
+"""Bytes that rows leave free on a disk, so that their run can still record how far it came."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written."""
+
+    path: str
+    size: int
+    at: datetime
+
+
+class LocalFolder:
+    """A folder on this machine, or on one whose disk is mounted here."""
+
+    def __init__(self, uri: str) -> None:
+        self.path = Path(uri)
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders directly in it, sorted; none if it does not exist yet."""
+        if not self.path.exists():
+            return []
+        try:
+            return sorted(entry.name for entry in self.path.iterdir() if entry.is_dir())
+        except OSError as error:
+            raise StorageError(
+                f"Cannot read the lake {self.path}: {error.strerror}. Expected a readable folder."
+            ) from error
+
+    def files(self, folder: str) -> list[StoredFile]:
+        """Return every file below a folder of it, by path; none if that is not there."""
+        return sorted(_walk(self.path / folder), key=lambda each: each.path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file."""
+        file = self.path / path
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise StorageError(f"Cannot read {file}: {error.strerror}. Expected a readable file.") from error
+
+    def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
+        """Yield the content of each file, or what was wrong with it, in the order asked for."""
+        for path in paths:
+            try:
+                yield self.read(path)
+            except StorageError as error:
+                yield error
+
+    def creates_only_once(self, name: str) -> bool:
+        """Whether a file is created as commits do it, written under another name and linked to its own, once only."""
+        staged, created = self.path / f"{name}.staged", self.path / name
+        try:
+            staged.write_bytes(b"lakebatch")
+            created.hardlink_to(staged)
+            created.hardlink_to(staged)
+        except FileExistsError:
+            return True
+        except OSError as error:
+            raise StorageError(f"Cannot create {created}: {error.strerror}.") from error
+        finally:
+            created.unlink(missing_ok=True)
+            staged.unlink(missing_ok=True)
+        return False
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` unless files can be created here and the disk is not full."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path) as probe:
+                probe.write(b"lakebatch")
+                probe.flush()
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write to the lake {self.path}: {error.strerror}. "
+                "Free or unlock the folder, or name another with --lake."
+            ) from error
+        self.check_space(0)
+
+    def check_space(self, needed: int) -> None:
+        """Raise `StorageError` unless so many bytes are free, and some for what has to be recorded besides."""
+        free = shutil.disk_usage(self.path).free
+        if free < needed + RESERVE:
+            raise StorageError(
+                f"The disk of the lake {self.path} is full: {free // 1000} kB are free, "
+                f"{(needed + RESERVE) // 1000} kB may be needed. Nothing is lost: free some space, "
+                "then go on with: lakebatch resume"
+            )
+
+
+def _walk(folder: Path) -> Iterator[StoredFile]:
+    for place, _, names in os.walk(folder, onerror=_unreadable):
+        for file in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):  # it was there for a moment only
+                about = file.lstat()
+                at = datetime.fromtimestamp(about.st_mtime, UTC)
+                yield StoredFile(file.relative_to(folder).as_posix(), about.st_size, at)
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise StorageError(
+            f"Cannot read {error.filename}: {error.strerror}. Expected a readable folder."
+        ) from error

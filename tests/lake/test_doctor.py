@@ -1,0 +1,320 @@
+"""The doctor: finds what is wrong, says what to run, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import damage_done
+import deltalake
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import lakebatch
+from lakebatch.assembly import AssemblyLog
+from lakebatch.cli.main import main
+from lakebatch.deltalog import PLACEHOLDER
+from lakebatch.doctor import COLUMNS
+from lakebatch.doctor.place import is_within
+from lakebatch.errors import UnknownNameError
+from lakebatch.local import LocalFolder
+from lakebatch.parts import PartWriter
+from lakebatch.process import host
+
+AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
+
+
+@pytest.fixture
+def toy(copied_lake) -> Path:
+    """Return the folder of the experiment ``toy`` in a lake of its own."""
+    return Path(copied_lake.storage.uri, "90_v1_toy")
+
+
+def found(lake, check, *, deep=False, severity=("note", "problem")):
+    """Return what a check found worth a look, each with its advice in one text."""
+    rows = lake.doctor(deep=deep).filter(pl.col("severity").is_in(severity), check=check)
+    return [f"{row['severity']}: {row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_sound_lake_has_no_problem_and_is_left_as_it_was(copied_lake, toy):
+    before = contents(toy.parent)
+    frame = copied_lake.doctor(deep=True)
+    assert contents(toy.parent) == before
+    assert frame.schema == COLUMNS
+    worth_a_look = frame.filter(pl.col("severity") != "ok").rows(named=True)
+    (failed,) = worth_a_look
+    assert (failed["check"], failed["severity"]) == ("unfinished", "note")
+    assert failed["advice"].startswith("Try them again with: lakebatch resume toy 20")
+    checks = set(frame["check"])
+    assert checks >= {
+        "place",
+        "writing",
+        "conditional put",
+        "versions",
+        "table",
+        "log",
+        "data files",
+        "orphans",
+    }
+    assert checks >= {"duplicates", "clock", "values"}
+
+
+def test_names_choose_what_is_looked_at(copied_lake):
+    subjects = copied_lake.doctor("other-toy").filter(check="log")["subject"].to_list()
+    assert subjects == ["91_v1_other-toy/assemblies", "91_v1_other-toy/results"]
+    assert not [each for each in copied_lake.doctor("other-toy")["severity"] if each != "ok"]
+    with pytest.raises(UnknownNameError, match=r"There is nothing of 'tou' in .* There: toy, other-toy"):
+        copied_lake.doctor("tou")
+
+
+def test_empty_lake_is_said_to_be_empty_and_not_created(tmp_path):
+    (finding,) = lakebatch.open_lake(tmp_path / "lake").doctor().rows(named=True)
+    assert (finding["severity"], finding["what"]) == ("note", "nothing is there")
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("name", damage_done.ENTRIES)
+def test_damaged_log_entry_is_a_problem_with_a_way_out(copied_lake, toy, name):
+    file = damage_done.ENTRIES[name](toy)
+    (text,) = found(copied_lake, "log")
+    assert text.startswith(f"problem: {file} is ")
+    assert PLACEHOLDER in text
+    if "results" in str(
+        file
+    ):  # without its last event an assembly seems to run, and its files are too young to count
+        (orphan,) = found(copied_lake, "orphans")
+        assert orphan.endswith("-> Keep them: they may hold the rows of a lost commit.")
+
+
+def test_entry_cut_off_between_two_lines_is_found(copied_lake, toy):
+    """Every line of it is whole, so that engines read it as a commit without rows."""
+    entry = damage_done.entry(toy / "results", 3)
+    entry.write_bytes(entry.read_bytes().splitlines()[0])
+    (text,) = found(copied_lake, "log")
+    assert f"{entry} is cut off: it announces 1 files and names 0" in text
+    (first, second) = found(copied_lake, "gaps")
+    assert "completed, no rows of part level=0.1" in first
+    assert "completed with 9 rows, 6 are there" in second
+    assert "lakebatch run toy --seed" in first
+    assert "lakebatch discard toy" in first
+
+
+def test_placeholder_is_a_note_and_the_gap_stays_a_problem(copied_lake, toy):
+    damage_done.gone(damage_done.entry(toy / "results", 3)).write_text(PLACEHOLDER)
+    (text,) = found(copied_lake, "log")
+    assert text.startswith("note: ")
+    assert "stands in for a lost commit" in text
+    assert len(found(copied_lake, "gaps", severity=["problem"])) == 2
+
+
+def test_newest_entry_that_is_gone_is_missed(copied_lake, toy):
+    damage_done.gone(damage_done.entry(toy / "results", 9))
+    (text,) = found(copied_lake, "versions")
+    assert "an event saw version 9 of" in text
+
+
+@pytest.mark.parametrize("name", damage_done.TABLES)
+def test_table_that_cannot_be_opened_is_a_problem(copied_lake, toy, name):
+    where = damage_done.TABLES[name](toy)
+    problems = copied_lake.doctor().filter(severity="problem")
+    assert problems["what"].str.contains(str(where), literal=True).any()
+    assert set(problems["subject"]) <= {"90_v1_toy", "90_v1_toy/results"}
+
+
+@pytest.mark.parametrize("name", ["file missing", "file empty", "file cut off"])
+def test_data_file_of_another_size_is_a_problem(copied_lake, toy, name):
+    file = damage_done.DATA[name](toy)
+    (text,) = found(copied_lake, "data files")
+    assert text.startswith(f"problem: {file} ")
+    assert "lakebatch discard toy 20" in text
+
+
+@pytest.mark.parametrize("damage", [damage_done.garbled, damage_done.value_changed])
+def test_changed_bits_are_found_by_the_deep_check_alone(copied_lake, toy, damage):
+    file = damage(damage_done.data_file(toy / "results", "run002"))
+    assert "problem" not in set(copied_lake.doctor()["severity"])
+    (text,) = found(copied_lake, "values", deep=True)
+    assert text.startswith(f"problem: {file} ")
+    assert "lakebatch discard toy 20" in text
+    assert ("holds other values than were committed" in text) == (damage is damage_done.value_changed)
+
+
+def test_changed_event_is_found_by_the_deep_check(copied_lake, toy):
+    file = sorted((toy / "assemblies").glob("*.parquet"))[0]
+    pl.read_parquet(file).with_columns(seed=pl.lit(7, pl.Int64)).write_parquet(file)
+    assert any("holds other values" in text for text in found(copied_lake, "values", deep=True))
+
+
+def test_compacted_table_is_sound_and_a_change_in_it_is_found(copied_lake, toy):
+    deltalake.DeltaTable(str(toy / "results")).optimize.compact()
+    assert "problem" not in set(copied_lake.doctor(deep=True)["severity"])
+    newest = {each.path: each for each in copied_lake["toy"].results.at().data_files()}
+    damaged = damage_done.value_changed(toy / "results" / sorted(newest)[0])
+    (text,) = found(copied_lake, "values", deep=True)
+    assert text.startswith(f"problem: {damaged} holds other values")
+
+
+def test_file_that_only_earlier_versions_need_is_missed_unless_a_vacuum_took_it(copied_lake, toy):
+    table = deltalake.DeltaTable(str(toy / "results"))
+    file = damage_done.data_file(toy / "results", "run001")
+    table.optimize.compact()
+    content = file.read_bytes()
+    file.unlink()
+    (text,) = found(copied_lake, "data files")
+    assert text.startswith(f"problem: {file} is missing")
+    assert text.endswith("Only versions before 10 need it.")
+    file.write_bytes(content)
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    assert not file.exists()
+    assert found(copied_lake, "data files") == []
+
+
+def test_orphans_are_counted_but_for_young_ones_beside_a_run(copied_lake, toy):
+    old = toy / "results" / "assembly_id=20261123_142230_run009" / "part-0-killed.parquet"
+    old.parent.mkdir()
+    old.write_bytes(b"12345")
+    past = (datetime.now(UTC) - timedelta(hours=2)).timestamp()
+    os.utime(old, (past, past))
+    (old.parent / "part-1-killed.parquet").write_bytes(b"123")
+    (text,) = found(copied_lake, "orphans")
+    assert text.startswith(f"note: 2 files of 8 bytes belong to no version, e.g. {old}")
+    assert text.endswith("Remove them with: lakebatch vacuum")
+    stored = copied_lake["toy"]
+    failed = stored.snapshot().assemblies[-1]
+    stored.log.record(failed, "started", pid=os.getpid(), environment="{}")
+    (text,) = found(copied_lake, "orphans")
+    assert text.startswith("note: 1 files of 5 bytes")
+
+
+def test_leftovers_of_writes_are_notes(copied_lake, toy):
+    left = [
+        toy / "results" / "_delta_log" / "_commit_1f0c.json.tmp",
+        toy / "results" / "_delta_log" / "00000000000000000010.json#1",
+        toy / "results" / "assembly_id=x" / "part-0.zstd.parquet#1",
+    ]
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"{")
+    texts = [*found(copied_lake, "log"), *found(copied_lake, "leftovers")]
+    assert len(texts) == 3
+    assert all(any(text.startswith(f"note: {file} is left over") for text in texts) for file in left)
+
+
+@pytest.mark.parametrize("fault", ["checkpoint cut off", "pointer cut off", "checkpoint missing"])
+def test_damaged_checkpoint_is_named_and_can_be_moved_away(copied_lake, toy, fault):
+    deltalake.DeltaTable(str(toy / "results")).create_checkpoint()
+    log = toy / "results" / "_delta_log"
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    file = {"checkpoint missing": log / "_last_checkpoint", "pointer cut off": log / "_last_checkpoint"}
+    named = file.get(fault, checkpoint)
+    assert found(copied_lake, "log") == []
+    if fault == "checkpoint missing":
+        checkpoint.unlink()
+    else:
+        damage_done.cut(named, 10)
+    (text,) = found(copied_lake, "log")
+    assert str(named) in text
+    assert "ove it" in text
+    (log / "_last_checkpoint").unlink()
+    checkpoint.unlink(missing_ok=True)
+    assert found(copied_lake, "log") == []
+    assert copied_lake["toy"].reassemble(on_gap="ignore").height == 18
+
+
+def test_interrupted_and_running_assemblies_are_notes_with_what_to_run(copied_lake):
+    stored = copied_lake["toy"]
+    failed = stored.snapshot().assemblies[-1]
+    resume = f"lakebatch resume toy {failed.assembly_id}"
+    stored.log.record(failed, "started")
+    assert found(copied_lake, "unfinished") == [
+        f"note: {failed.assembly_id} is interrupted -> Continue with: {resume}"
+    ]
+    stored.log.record(failed, "started", pid=os.getpid(), environment="{}")
+    (text,) = found(copied_lake, "unfinished")
+    assert f"is running on {host()} since " in text
+    assert text.endswith(f"If that process is gone, continue with: {resume}")
+
+
+def test_part_that_was_committed_twice_is_a_problem(copied_lake):
+    stored = copied_lake["toy"]
+    failed = stored.snapshot().assemblies[-1]
+    metadata = {"lakebatch.assembly_id": failed.assembly_id, "lakebatch.part": "level=0"}
+    twice = stored.scan(include=["failed"]).filter(part="level=0").collect()
+    assert stored.results.append_once("behind the back of the writer", lambda last: twice, metadata)
+    (text,) = found(copied_lake, "duplicates")
+    assert text.startswith(f"problem: part level=0 of {failed.assembly_id} was committed 2 times")
+
+
+def test_rows_without_any_event_are_a_problem(copied_lake):
+    writer = PartWriter(copied_lake["toy"].results, "20261123_142230_run099", {})
+    writer.append("level=0", pl.DataFrame({"repeat": [0, 1]}), AT)
+    (text,) = found(copied_lake, "unrecorded")
+    assert "2 rows of 20261123_142230_run099 are there and no event of it" in text
+
+
+def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):
+    stored = copied_lake["toy"]
+    failed = stored.snapshot().assemblies[-1]
+    monkeypatch.setattr("lakebatch.assembly.now", lambda: datetime.now(UTC) + timedelta(days=400))
+    AssemblyLog(stored.table("assemblies")).record(failed, "failed")
+    (text,) = found(copied_lake, "clock")
+    assert "which is to come -> Set the clock" in text
+
+
+def test_experiment_whose_creation_was_cut_short_is_a_note(copied_lake, toy):
+    lakebatch.stored.StoredExperiment(copied_lake.storage, "92_v1_begun").results.ensure()
+    assert [each for each in found(copied_lake, "place") if "nothing was started here" in each]
+    assert "problem" not in set(copied_lake.doctor()["severity"])
+
+
+def test_place_where_files_are_overwritten_is_a_problem(copied_lake, monkeypatch):
+    monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: False)
+    (text,) = found(copied_lake, "conditional put")
+    assert text.startswith("problem: a second writer overwrites the file of the first")
+
+
+@pytest.mark.parametrize(
+    ("version", "requirement", "within"),
+    [
+        ("1.6.6", "deltalake<2,>=1.6", True),
+        ("1.6", "deltalake<2,>=1.6.0", True),
+        ("1.5.9", "deltalake<2,>=1.6", False),
+        ("2.0.0rc1", "deltalake<2,>=1.6", False),
+        ("10.0", "x>=9.1", True),
+    ],
+)
+def test_version_is_held_against_both_bounds(version, requirement, within):
+    assert is_within(version, requirement) == within
+
+
+def test_command_shows_what_needs_a_look_and_says_by_its_exit_code(copied_lake, toy):
+    lake = ["--lake", copied_lake.storage.uri]
+    sound = CliRunner().invoke(main, [*lake, "doctor"])
+    assert sound.exit_code == 0
+    assert "unfinished" in sound.stdout
+    assert "conditional put" not in sound.stdout
+    assert "0 problems, 1 notes" in sound.stderr
+    file = damage_done.DATA["file missing"](toy)
+    damaged = CliRunner().invoke(main, [*lake, "doctor", "toy", "--format", "ndjson"])
+    assert damaged.exit_code == 1
+    frame = pl.read_ndjson(damaged.stdout.encode())
+    assert frame.columns == list(COLUMNS)
+    assert frame.filter(severity="problem")["what"].to_list() == [f"{file} is missing"]
+    assert frame.filter(check="conditional put")["severity"].to_list() == ["ok"]
+
+
+def test_reading_only_creates_no_file(copied_lake, monkeypatch):
+    monkeypatch.setattr(LocalFolder, "check_writable", lambda self: pytest.fail("wrote"))
+    monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: pytest.fail("wrote"))
+    frame = copied_lake.doctor(read_only=True)
+    assert frame.filter(check="writing")["what"].to_list() == ["not checked, as asked for"]

@@ -1,0 +1,59 @@
+"""The doctor, and reads of damaged tables, on a real S3 server."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.errors import DamageError
+
+FOLDER = "91_v1_toy"
+SETTINGS = ["pause=0", "levels=[0, 0.1]"]
+
+
+@pytest.fixture
+def stored(s3_lake, monkeypatch) -> lakebatch.StoredExperiment:
+    """Return an experiment with one run on S3."""
+    monkeypatch.setenv("TOY_COMPUTED", str(s3_lake.folder / "computed"))
+    lakebatch.run(lakebatch.open_lake(), "toy", jobs=1, settings=SETTINGS)
+    return lakebatch.open_lake()["toy"]
+
+
+def keys(s3_lake, below="") -> list[str]:
+    pages = s3_lake.server.client().list_objects_v2(
+        Bucket=s3_lake.server.bucket, Prefix=f"{s3_lake.prefix}/{below}"
+    )
+    return [each["Key"] for each in pages.get("Contents", [])]
+
+
+def test_sound_lake_on_s3_has_no_problem_and_nothing_is_left_in_it(s3_lake, stored):
+    before = keys(s3_lake)
+    frame = lakebatch.open_lake().doctor(deep=True)
+    assert set(frame["severity"]) == {"ok"}, frame.filter(pl.col("severity") != "ok").rows()
+    assert {"writing", "conditional put", "log", "data files", "values"} <= set(frame["check"])
+    assert keys(s3_lake) == before
+
+
+def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
+    client, bucket = s3_lake.server.client(), s3_lake.server.bucket
+    (first, second) = (
+        key for key in keys(s3_lake, f"{FOLDER}/results/assembly_id=") if key.endswith(".parquet")
+    )
+    client.delete_object(Bucket=bucket, Key=first)
+    content = client.get_object(Bucket=bucket, Key=second)["Body"].read()
+    garbled = content[:60] + b"\x55" * 60 + content[120:]
+    client.put_object(Bucket=bucket, Key=second, Body=garbled)
+    with pytest.raises(DamageError, match=f"s3://{bucket}/({first}|{second}) of .*lakebatch discard toy"):
+        stored.reassemble()
+    problems = lakebatch.open_lake().doctor(deep=True).filter(severity="problem").rows(named=True)
+    assert [(each["check"], each["what"].split(" (")[0]) for each in problems] == [
+        ("data files", f"s3://{bucket}/{first} is missing"),
+        ("values", f"s3://{bucket}/{second} cannot be read"),
+    ]
+
+    (entry,) = (key for key in keys(s3_lake, f"{FOLDER}/results/_delta_log") if key.endswith("2.json"))
+    client.delete_object(Bucket=bucket, Key=entry)
+    with pytest.raises(DamageError, match=f"s3://{bucket}/{entry} is missing. Put it back from a backup"):
+        stored.reassemble()
+    assert stored.history()["status"].to_list() == ["started", "completed"]
