@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch import named_queries
 from lakebatch.assembly import Status
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot import COMPLETED, OnGap
@@ -55,6 +56,31 @@ class Lake:
         return sql.query(
             self.experiments(), text, parameters, version=version, as_of=as_of, include=include, on_gap=on_gap
         )
+
+    def query(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+    ) -> pl.DataFrame:
+        """Return what a named query answers, e.g. ``lake.query("levels", {"experiment": "response-noise"})``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such query, or the lake has nothing of the experiment that it asks for.
+        ConfigError
+            If a parameter is unknown or missing.
+        """
+        query = named_queries.get(name)
+        values = named_queries.fill(query, parameters or {})
+        if "experiment" in values:
+            self[str(values["experiment"])]
+        return self.sql(query.text, values, version=version, as_of=as_of, include=include, on_gap=on_gap)
 
     def connect(
         self,

@@ -16,7 +16,7 @@ from lakebatch.errors import QueryError
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
 from lakebatch.stored import StoredExperiment
-from lakebatch.summary import COLUMNS, summarize
+from lakebatch.summary import COLUMNS, GAP_COLUMNS, list_gaps, summarize
 
 DATA = ("results", "samples", "trajectories")
 READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -43,9 +43,9 @@ def connect(
 
     Per experiment there is a schema, such as ``response_noise`` (with the number and version of its
     folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
-    ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each) and ``events``;
-    ``lake.results`` and ``lake.assemblies`` hold those of all experiments, with the column
-    ``experiment``. What the rows lack is reported as ``on_gap`` says.
+    ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
+    ``gaps`` (what the rows lack); ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of
+    all experiments, with the column ``experiment``. Gaps are reported as ``on_gap`` says, too.
     """
     pinned = _pin(experiments, version, as_of)
     _report(pinned, include, on_gap)
@@ -153,7 +153,12 @@ def _create_views(
 ) -> list[str]:
     schema = _identifier(pinned.schema)
     connection.execute(f"CREATE SCHEMA {schema}")
-    for name, frame in (("assemblies", summarize(pinned.snapshot)), ("events", pinned.snapshot.events)):
+    frames = {
+        "assemblies": summarize(pinned.snapshot),
+        "events": pinned.snapshot.events,
+        "gaps": list_gaps(pinned.snapshot, include),
+    }
+    for name, frame in frames.items():
         _create_table(connection, f"{schema}.{name}", frame)
     files: list[str] = []
     for name in DATA:
@@ -192,7 +197,12 @@ def _create_data(
 
 def _create_union_views(connection: duckdb.DuckDBPyConnection, pinned: Sequence[Pinned]) -> None:
     connection.execute("CREATE SCHEMA lake")
-    for name, columns in (("results", load_schema("results").polars), ("assemblies", COLUMNS)):
+    tables: dict[str, Mapping[str, Any]] = {
+        "results": load_schema("results").polars,
+        "assemblies": COLUMNS,
+        "gaps": GAP_COLUMNS,
+    }
+    for name, columns in tables.items():
         if not pinned:
             empty = pl.DataFrame(schema={"experiment": pl.String(), **columns})
             _create_table(connection, f"lake.{name}", empty)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
 
-from lakebatch.assembly import Assembly
-from lakebatch.snapshot import Snapshot
+from lakebatch.assembly import Assembly, Status
+from lakebatch.snapshot import COMPLETED, Snapshot
 
 COLUMNS = {
     "assembly_id": pl.String(),
@@ -26,6 +27,9 @@ COLUMNS = {
 }
 """The columns of a summary."""
 
+GAP_COLUMNS = {"assembly_id": pl.String(), "lacks": pl.String()}
+"""The columns of a list of gaps."""
+
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly, in the order of their running numbers."""
@@ -36,6 +40,12 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         [_row(each, snapshot, rows.get(each.assembly_id, 0), started) for each in snapshot.assemblies],
         schema=COLUMNS,
     )
+
+
+def list_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> pl.DataFrame:
+    """Return one row for each thing that the dataset of these assemblies lacks."""
+    gaps = [(gap.assembly_id, gap.what) for gap in snapshot.gaps(include)]
+    return pl.DataFrame(gaps, schema=GAP_COLUMNS, orient="row")
 
 
 def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:

@@ -164,32 +164,36 @@ def sql(
 ) -> None:
     """Answer one SQL query over the lake with DuckDB; without SQL, read it from standard input.
 
-    Each experiment is a schema with the views results, assemblies and events; lake.results and
-    lake.assemblies hold those of all experiments.
+    Each experiment is a schema with the views results, assemblies, events and gaps; lake.results,
+    lake.assemblies and lake.gaps hold those of all experiments.
     """
     from lakebatch import named_queries
 
     if text and query_name:
         raise click.UsageError("Both SQL and --query were given. Expected one of them.")
-    query = named_queries.get(query_name) if query_name else None
-    body = query.text if query else text or _from_standard_input()
-    bound = named_queries.bind(parameters, query)
-    show(
-        open_lake(context).sql(body, bound, version=version, as_of=as_of, include=include, on_gap=on_gap),
-        form,
-    )
+    lake = open_lake(context)
+    options: dict[str, Any] = {"version": version, "as_of": as_of, "include": include, "on_gap": on_gap}
+    if query_name:
+        bound = named_queries.bind(parameters, named_queries.get(query_name))
+        answer = lake.query(query_name, bound, **options)
+    else:
+        answer = lake.sql(text or _from_standard_input(), named_queries.bind(parameters), **options)
+    show(answer, form)
 
 
 @click.command("queries", epilog="Example: lakebatch queries")
 @format_option
 def queries_(form: str) -> None:
-    """List the named queries for: lakebatch sql --query NAME"""
+    """List the named queries for: lakebatch sql --query NAME
+
+    Parameters in brackets can be left out; the others are given with --param NAME=VALUE.
+    """
     import polars as pl
 
     from lakebatch import named_queries
 
     rows = [
-        {"name": each.name, "parameters": ", ".join(each.parameters), "help": each.help}
+        {"name": each.name, "parameters": each.describe_parameters(), "help": each.help}
         for each in named_queries.find().values()
     ]
     show(pl.DataFrame(rows), form)
