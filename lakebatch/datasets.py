@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from lakebatch.assembly import Assembly
 from lakebatch.config import from_record
 from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError
+from lakebatch.registry import AnyExperiment
 
 
 def load(
@@ -37,15 +39,26 @@ def load(
     ExperimentError
         If the assembly has no such level or feature set.
     """
+    experiment, config = recall(folder, assembly)
+    tables = {name: _rows(open_table(name), assembly.assembly_id, level) for name in experiment.tables[:-1]}
+    return experiment.dataset(tables, config, level=level, feature_set=feature_set)
+
+
+def recall(folder: str, assembly: Assembly) -> tuple[AnyExperiment, Any]:
+    """Return the experiment that an assembly is of, and the assembly's config.
+
+    Raises
+    ------
+    AssemblyError
+        If the code at hand is another version of the experiment.
+    """
     experiment = registry.load(registry.get(folder.split("_", 2)[2]))
     if f"{experiment.number}_{experiment.version}_{experiment.name}" != folder:
         raise AssemblyError(
             f"{assembly.assembly_id} is of {folder}, this code has version {experiment.version} of it. "
             "Use the code that wrote it."
         )
-    config = from_record(experiment.config_model, assembly.settings)
-    tables = {name: _rows(open_table(name), assembly.assembly_id, level) for name in experiment.tables[:-1]}
-    return experiment.dataset(tables, config, level=level, feature_set=feature_set)
+    return experiment, from_record(experiment.config_model, assembly.settings)
 
 
 def _rows(table: Table, assembly_id: str, level: float) -> pl.DataFrame:

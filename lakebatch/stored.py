@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,6 +19,9 @@ from lakebatch.schema import load_schema
 from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
 from lakebatch.storage import Storage
 from lakebatch.summary import summarize
+
+if TYPE_CHECKING:
+    from lakebatch.plots import Picture
 
 FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
 
@@ -140,6 +144,35 @@ class StoredExperiment:
         """Return features and target exactly as models were trained on them, see `lakebatch.datasets.load`."""
         assembly = self.log.get(assembly_id)
         return datasets.load(self.folder, self.table, assembly, level=level, feature_set=feature_set)
+
+    def plot(
+        self,
+        kind: str = "levels",
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        against: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        **options: Any,
+    ) -> Picture:
+        """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.plots.picture`.
+
+        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; further ``options`` are
+        those of `lakebatch.plots.Options`: metric, by, zoom, unit, assembly, level.
+        """
+        from lakebatch import plots  # pictures are slow to import, and need what may not be installed
+
+        return plots.picture(
+            self,
+            kind,
+            version=version,
+            as_of=as_of,
+            against=against,
+            include=include,
+            on_gap=on_gap,
+            options=plots.Options(**options),
+        )
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table that each saw."""

@@ -13,12 +13,15 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "errors", "counters", "process", "render"},
+    {"statistics"},
     {"experiment", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "delta"},
     {"presets", "scaffold", "parts", "assembly"},
     {"config", "snapshot"},
     {"named_queries", "datasets", "worker", "summary"},
     {"executor", "progress", "stored"},
+    {"material"},
+    {"plots"},
     {"sql"},
     {"lake"},
     {"assembly_run"},
@@ -36,6 +39,8 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli", "render"},
     "loky": {"executor"},
+    "matplotlib": {"plots"},
+    "plotly": {"plots"},
 }
 """The modules that may import a package at all."""
 

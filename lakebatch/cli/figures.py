@@ -1,0 +1,106 @@
+"""The commands that draw and report: plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lakebatch.cli.options import include_options, open_lake, version_options
+
+KINDS = (
+    "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
+)  # fmt: skip
+ALL = "all"
+
+
+@click.command(
+    epilog="Example: lakebatch plot response-noise --kind levels --by model --zoom 0.6 1 -o levels.pdf"
+)
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["pearson_r", "r2", "mse"]),
+    default="pearson_r",
+    show_default=True,
+    help="What is drawn.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["feature_set", "model"]),
+    default="feature_set",
+    show_default=True,
+    help="What colours show.",
+)
+@click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric's axis.")
+@click.option(
+    "--unit",
+    type=click.Choice(["split", "assembly"]),
+    default="split",
+    show_default=True,
+    help="What intervals are over.",
+)
+@click.option("--against", metavar="MOMENT", help="Draw another state behind it: a version, a time or a tag.")
+@click.option("--assembly", metavar="ID", help="Whose trajectories or network.  [default: the newest]")
+@click.option(
+    "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
+)
+@click.option(
+    "--width", type=float, metavar="MM", help="Width in mm.  [default: 89, or 183 for several panels]"
+)
+@version_options
+@include_options
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE",
+    help="FILE.png, .svg or .pdf for print, .html interactive; a folder for --kind all.",
+)  # fmt: skip
+@click.pass_context
+def plot(
+    context: click.Context,
+    /,
+    name: str,
+    kind: str,
+    against: str | None,
+    width: float | None,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    output: Path,
+    **given: Any,
+) -> None:
+    """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
+    from lakebatch import plots
+
+    asked = {key: given.pop(key) for key in ("metric", "by", "zoom", "unit", "assembly", "level")}
+    options = plots.Options(**asked)
+    reading = {"include": include, "on_gap": on_gap, **given}
+    stored = open_lake(context)[name]
+    if kind == ALL:
+        _plot_all(stored, output, options, width, reading)
+        return
+    plots.check_file(output)
+    drawn = plots.picture(stored, kind, against=against, options=options, **reading)
+    drawn.save(output, width)
+    click.echo(f"{output}: {drawn.chart.description()}", err=True)
+
+
+def _plot_all(stored: Any, folder: Path, options: Any, width: float | None, reading: dict[str, Any]) -> None:
+    """Write every kind that can be drawn as a PNG into a folder; say why where one cannot."""
+    from lakebatch import plots
+    from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in plots.KINDS:
+        try:
+            file = plots.picture(stored, kind, options=options, **reading).save(folder / f"{kind}.png", width)
+        except (IncompleteError, AssemblyError, ExperimentError) as error:
+            click.echo(f"no {kind}: {error}", err=True)
+        else:
+            click.echo(file)
+        reading = {**reading, "on_gap": "ignore"}  # gaps are named once
+
+
+COMMANDS = (plot,)
