@@ -22,6 +22,7 @@ from lakebatch.summary import summarize
 
 if TYPE_CHECKING:
     from lakebatch.plots import Picture
+    from lakebatch.report import Report
 
 FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
 
@@ -169,6 +170,27 @@ class StoredExperiment:
             version=version,
             as_of=as_of,
             against=against,
+            include=include,
+            on_gap=on_gap,
+            options=plots.Options(**options),
+        )
+
+    def report(
+        self,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        **options: Any,
+    ) -> Report:
+        """Return a report, see `lakebatch.report`: ``noise.report(metric="r2").save("report.html")``."""
+        from lakebatch import plots, report  # as for pictures
+
+        return report.report(
+            self,
+            version=version,
+            as_of=as_of,
             include=include,
             on_gap=on_gap,
             options=plots.Options(**options),

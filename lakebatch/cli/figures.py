@@ -1,4 +1,4 @@
-"""The commands that draw and report: plot."""
+"""The commands that draw and report: plot, report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
 )  # fmt: skip
 ALL = "all"
+METRICS = ("pearson_r", "r2", "mse")
+UNITS = ("split", "assembly")
 
 
 @click.command(
@@ -24,7 +26,7 @@ ALL = "all"
 )
 @click.option(
     "--metric",
-    type=click.Choice(["pearson_r", "r2", "mse"]),
+    type=click.Choice(METRICS),
     default="pearson_r",
     show_default=True,
     help="What is drawn.",
@@ -39,7 +41,7 @@ ALL = "all"
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric's axis.")
 @click.option(
     "--unit",
-    type=click.Choice(["split", "assembly"]),
+    type=click.Choice(UNITS),
     default="split",
     show_default=True,
     help="What intervals are over.",
@@ -103,4 +105,53 @@ def _plot_all(stored: Any, folder: Path, options: Any, width: float | None, read
         reading = {**reading, "on_gap": "ignore"}  # gaps are named once
 
 
-COMMANDS = (plot,)
+@click.command(epilog="Example: lakebatch report response-noise -o report.html")
+@click.argument("name")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="pearson_r",
+    show_default=True,
+    help="What is reported.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(UNITS),
+    default="split",
+    show_default=True,
+    help="What intervals and tests are over.",
+)
+@version_options
+@include_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="FILE.html; Markdown goes to FILE.md, its pictures to the folder FILE.  [default: NAME-report.html]",
+)
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    name: str,
+    metric: Any,
+    unit: Any,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    output: Path | None,
+    **moment: Any,
+) -> None:
+    """Write a report of experiment NAME, now or at any past state: one HTML file, and Markdown."""
+    from lakebatch import plots
+    from lakebatch import report as reports
+
+    file = reports.check_file(output or Path(f"{name}-report.html"))
+    stored = open_lake(context)[name]
+    options = plots.Options(metric=metric, unit=unit)
+    written = reports.report(stored, include=include, on_gap=on_gap, options=options, **moment).save(file)
+    for each in written:
+        click.echo(each)
+
+
+COMMANDS = (plot, report)

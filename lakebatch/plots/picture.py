@@ -117,21 +117,23 @@ def picture(
     check_kind(kind)
     chosen = options or Options()
     now = read(stored, include=include, on_gap=on_gap, **moment)
-    if kind in COHORT_KINDS:
-        if against is not None:
-            raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
-        return Picture(kind, COHORT_KINDS[kind](stored, _included(now, include), chosen))
-    chart = RESULT_KINDS[kind](now, chosen)
+    drawn = draw(stored, now, kind, include, chosen)
     if against is None:
-        return Picture(kind, chart)
+        return drawn
+    if kind in COHORT_KINDS:
+        raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
     before = parse_moment(against) if isinstance(against, str) else dict(against)
     other = read(stored, include=include, on_gap=on_gap, **before)
-    return Picture(kind, overlay(chart, RESULT_KINDS[kind](other, chosen), other.moment))
+    return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
 
 
-def of_material(material: Material, kind: str, options: Options | None = None) -> Picture:
-    """Return a picture of results that were read before."""
-    return Picture(kind, RESULT_KINDS[kind](material, options or Options()))
+def draw(
+    stored: StoredExperiment, material: Material, kind: str, include: Collection[Status], options: Options
+) -> Picture:
+    """Return a picture of what was read before."""
+    if kind in COHORT_KINDS:
+        return Picture(kind, COHORT_KINDS[kind](stored, _included(material, include), options))
+    return Picture(kind, RESULT_KINDS[kind](material, options))
 
 
 def check_kind(kind: str) -> None:

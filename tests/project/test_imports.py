@@ -22,6 +22,7 @@ LAYERS = (
     {"executor", "progress", "stored"},
     {"material"},
     {"plots"},
+    {"report"},
     {"sql"},
     {"lake"},
     {"assembly_run"},
@@ -41,6 +42,8 @@ ONLY_IN = {
     "loky": {"executor"},
     "matplotlib": {"plots"},
     "plotly": {"plots"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
 }
 """The modules that may import a package at all."""
 
