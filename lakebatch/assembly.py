@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
@@ -20,6 +21,9 @@ from lakebatch.ids import canonical_json, check_assembly_id, content_hash, repli
 from lakebatch.schema import conform
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
+EVERY_STATUS: tuple[Status, ...] = get_args(Status)
+UNDECIDED: tuple[Status, ...] = ("started", "failed")
+"""The statuses of an assembly that may still be completed."""
 NOTHING_TO_RESUME = (
     "Nothing to resume: no assembly is interrupted or failed. One that another machine left unfinished can be "
     "resumed by its id; see: lakebatch status"
@@ -63,6 +67,7 @@ class Assembly:
     rows: int
     results_version: int
     error: str | None
+    note: str | None
     code_version: str
     environment: str
     host: str
@@ -72,6 +77,13 @@ class Assembly:
     def settings(self) -> dict[str, Any]:
         """The config, as a tree."""
         return dict(json.loads(self.config))
+
+    @cached_property
+    def failures(self) -> dict[str, str]:
+        """Why parts failed, by their keys."""
+        starts = "|".join(re.escape(part) for part in sorted(self.parts, key=len, reverse=True))
+        pieces = re.split(f"(?:^|; )({starts}): ", self.error or "")[1:] if starts else []
+        return dict(zip(pieces[::2], pieces[1::2], strict=True))
 
     def is_worked_on(self) -> bool:
         """Whether a process is known, or on another machine has to be assumed, to work on the assembly."""
@@ -106,8 +118,20 @@ class AssemblyLog:
         self.table.append_once(RUN_NUMBER, event_after, {"lakebatch.event": "started"})
         return attempts[-1]
 
-    def record(self, assembly: Assembly, status: Status, **changes: Any) -> Assembly:
-        """Append an event; an assembly that is completed meanwhile stays completed.
+    def record(
+        self,
+        assembly: Assembly,
+        status: Status,
+        *,
+        after: Collection[Status] = UNDECIDED,
+        **changes: Any,
+    ) -> Assembly:
+        """Append an event, unless the assembly has meanwhile got a status that it cannot follow.
+
+        Parameters
+        ----------
+        after : statuses
+            Which statuses the event may follow: by default neither completed nor discarded.
 
         Returns
         -------
@@ -118,7 +142,7 @@ class AssemblyLog:
 
         def event_after(last: int) -> pl.DataFrame | None:
             latest = self.get(assembly.assembly_id)
-            if latest.status == "completed" or (recorded and recorded[-1] == latest):
+            if latest.status not in after or (recorded and recorded[-1] == latest):
                 recorded.append(latest)
                 return None
             recorded.append(_next_event(assembly, status, last + 1, changes))
@@ -153,7 +177,7 @@ class AssemblyLog:
             return False
 
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
-        row = {column.name: getattr(assembly, column.name) for column in self.table.schema.columns}
+        row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
         return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
 
 
@@ -165,8 +189,9 @@ def latest(events: pl.DataFrame) -> list[Assembly]:
 
 def from_row(row: Mapping[str, Any]) -> Assembly:
     """Return the assembly that a row of the table describes."""
+    fields = {name: row[name] for name in Assembly.__dataclass_fields__}
     lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
-    return Assembly(**{**row, **lists})
+    return Assembly(**{**fields, **lists, "assembly_id": check_assembly_id(row["assembly_id"])})
 
 
 def choose_resumable(assemblies: list[Assembly]) -> Assembly:
@@ -212,6 +237,7 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
         rows=0,
         results_version=results_version,
         error=None,
+        note=None,
         code_version=plan.code_version,
         environment=canonical_json(plan.environment),
         host=process.host(),
@@ -221,5 +247,5 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
 
 def _next_event(assembly: Assembly, status: Status, event: int, changes: Mapping[str, Any]) -> Assembly:
     fields = {name: getattr(assembly, name) for name in Assembly.__dataclass_fields__}
-    fields |= {"error": None, "pid": None, "host": process.host()} | dict(changes)
+    fields |= {"error": None, "note": None, "pid": None, "host": process.host()} | dict(changes)
     return Assembly(**(fields | {"status": status, "event": event, "at": now()}))

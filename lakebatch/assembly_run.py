@@ -19,7 +19,7 @@ from lakebatch.parts import PartWriter, Rows, committed_parts
 from lakebatch.progress import Progress, Work
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.spool import count_rows
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 from lakebatch.worker import Job, Outcome
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Subject:
     """An assembly with everything that is needed to work on it."""
 
-    stored: StoredExperiment
+    stored: ExperimentTables
     source: Source
     experiment: AnyExperiment
     config: ConfigModel
@@ -45,6 +45,7 @@ class AssemblyRun:
         self.jobs = jobs
         self.progress = progress
         self.failures: dict[str, str] = {}
+        self._has_committed = False
         self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
         self._marker = self._writers[subject.experiment.tables[-1]]
 
@@ -104,6 +105,7 @@ class AssemblyRun:
                     writer.append(outcome.part.key, outcome.tables[name], at)
         except (SchemaError, ExperimentError) as error:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
+        self._has_committed = True
         self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
         return outcome
 
@@ -132,6 +134,9 @@ class AssemblyRun:
 
     def _conclude(self) -> Assembly:
         missing = [part.key for part in self.subject.parts if part.key not in self._marker.committed()]
+        if not missing and not self._has_committed:
+            # an earlier process has written it all: what could be read before must not change
+            self._marker.table.mark({"lakebatch.assembly_id": self.subject.assembly.assembly_id})
         return self._record("failed" if missing else "completed")
 
     def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:

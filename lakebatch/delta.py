@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -17,7 +18,8 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
 from lakebatch.errors import CommitError, SchemaError, StorageError
-from lakebatch.schema import TableSchema, difference
+from lakebatch.evolution import SCHEMA_VERSION, check_known, filled, missing, ordered, stored_version
+from lakebatch.schema import Column, TableSchema, difference
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,6 @@ COMMIT_RETRIES = 200
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0
 FOR_EVER = "interval 36500 days"
-SCHEMA_VERSION = "lakebatch.schemaVersion"
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.enableExpiredLogCleanup": "false",
@@ -44,6 +45,9 @@ PERMANENT = (
     "AccessDenied",
 )
 ENGINE_ERRORS = (DeltaError, OSError)
+WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
+HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
+"""Listing the log for clean-up on every commit costs more with every commit."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,26 @@ class _Pinned(deltalake.DeltaTable):
 class TableVersion:
     """A Delta table as it was at one version, whatever is appended later."""
 
-    def __init__(self, handle: _Pinned) -> None:
+    def __init__(self, handle: _Pinned, schema: TableSchema) -> None:
         self._handle = handle
+        self.schema = schema
         self.number = int(handle.version())
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine."""
+        return self._handle.table_uri.startswith("file://")
+
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; filters and columns are pushed down to the files."""
-        return pl.scan_delta(self._handle)
+        """Return the rows as a lazy frame; filters and columns are pushed down to the files.
+
+        Columns that were added after this version of the table are NULL.
+        """
+        return filled(pl.scan_delta(self._handle), _names(self._handle), self.schema)
 
     def columns(self) -> list[str]:
-        """Return the names of the columns."""
-        return [field.name for field in self._handle.schema().fields]
+        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
+        return ordered(_names(self._handle), self.schema)
 
     def files(self, assembly_ids: Collection[str]) -> list[str]:
         """Return the URIs of the Parquet files that hold the rows of some assemblies.
@@ -97,19 +110,27 @@ class TableVersion:
                 f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
                 "cannot answer. Read it with polars instead."
             )
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
-        if actions.is_empty():
-            return []
-        chosen = actions.filter(pl.col("partition.assembly_id").is_in(list(assembly_ids)))
+        chosen = self.data_files.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return [f"{self._handle.root}/{path}" for path in chosen["path"]]
+
+    @cached_property
+    def data_files(self) -> pl.DataFrame:
+        """The Parquet files of this version: ``path``, ``assembly_id`` (if partitioned by it), ``bytes``, ``rows``."""
+        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+        partition = "partition.assembly_id"
+        return actions.select(
+            pl.col("path").cast(pl.String),
+            (pl.col(partition) if partition in actions.columns else pl.lit(None))
+            .cast(pl.String)
+            .alias("assembly_id"),
+            pl.col("size_bytes").cast(pl.Int64).alias("bytes"),
+            pl.col("num_records").cast(pl.Int64).alias("rows"),
+        )
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
-        if actions.is_empty():
-            return {}
-        counts = actions.group_by("partition.assembly_id").agg(pl.col("num_records").sum())
-        return {str(assembly_id): int(rows) for assembly_id, rows in counts.iter_rows()}
+        counts = self.data_files.group_by("assembly_id").agg(pl.col("rows").sum())
+        return dict(counts.iter_rows())
 
 
 class Table:
@@ -123,6 +144,7 @@ class Table:
         self.uri = storage.join(folder, schema.table)
         self._options = dict(storage.options)
         self._handle: deltalake.DeltaTable | None = None
+        self._is_known = False
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -135,12 +157,18 @@ class Table:
             return bool(deltalake.DeltaTable.is_deltatable(self.uri, self._options))
 
     def ensure(self) -> None:
-        """Create the table unless it is there; refuse one that has other columns; add missing constraints."""
+        """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
+
+        That adds the columns and constraints that its schema version did not have. The new version is
+        recorded first, so that older code says from then on what it lacks.
+        """
         if not self.exists():
             self._create()
         self._open()
         self._check_schema()
-        self._add_missing_constraints()
+        self._alter("set the schema version of", self._raise_version)
+        self._alter("add columns to", self._add_missing_columns)
+        self._alter("set the constraints of", self._add_missing_constraints)
 
     def version(self) -> int:
         """Return the newest version of the table."""
@@ -197,6 +225,72 @@ class Table:
             "Nothing was written; try again with: lakebatch resume"
         ) from failure
 
+    def mark(self, metadata: Mapping[str, str]) -> int:
+        """Commit no rows, so that what is recorded next has a version of its own, and return that version.
+
+        A mark that was made twice after an error does no harm.
+        """
+        for attempt in range(ATTEMPTS):
+            handle = self._refresh()
+            try:
+                self._write(handle, self.schema.arrow.empty_table(), metadata, [])
+                return int(handle.version())
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                if attempt == ATTEMPTS - 1 or _is_permanent(error):
+                    raise _storage_error(self.uri, "write", error) from error
+                _pause(attempt)
+        raise AssertionError("unreachable")
+
+    def compact(self, target_bytes: int, metadata: Mapping[str, str]) -> dict[str, int]:
+        """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
+
+        Returns
+        -------
+        dict
+            ``files_before`` and ``files_after``, of those that were merged.
+        """
+        handle = self._refresh()
+        with _engine(self.uri, "compact"):
+            metrics = handle.optimize.compact(
+                target_size=target_bytes,
+                writer_properties=WRITER_PROPERTIES,
+                commit_properties=deltalake.CommitProperties(
+                    custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
+                ),
+                post_commithook_properties=HOT_PATH,
+            )
+        return {
+            "files_before": int(metrics["numFilesRemoved"]),
+            "files_after": int(metrics["numFilesAdded"]),
+        }
+
+    def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
+        """Remove files that no kept version needs, and return their paths within the table.
+
+        Parameters
+        ----------
+        keep_versions : sequence of int
+            Versions that stay readable; the newest always does.
+        keep_hours : int, hours
+            Files younger than this are left, since somebody may be about to commit them.
+        dry_run : bool
+            Only say which files they are.
+        """
+        handle = self._refresh()
+        with _engine(self.uri, "vacuum"):
+            return list(
+                handle.vacuum(
+                    retention_hours=keep_hours,
+                    dry_run=dry_run,
+                    enforce_retention_duration=False,
+                    full=True,
+                    keep_versions=sorted({*keep_versions, int(handle.version())}),
+                    commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
+                    post_commithook_properties=HOT_PATH,
+                )
+            )
+
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
         entries = reversed(self._refresh().history())
@@ -209,13 +303,22 @@ class Table:
         would not notice whoever committed in between.
         """
         with _engine(self.uri, "read" if version is None else f"read version {version} of"):
-            return TableVersion(_Pinned(self.uri, version=version, storage_options=self._options))
+            pinned = _Pinned(self.uri, version=version, storage_options=self._options)
+        self._check_known(pinned)
+        return TableVersion(pinned, self.schema)
 
     def _open(self) -> deltalake.DeltaTable:
         if self._handle is None:
             with _engine(self.uri, "open"):
-                self._handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+                handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+            self._check_known(handle)
+            self._handle, self._is_known = handle, True
         return self._handle
+
+    def _check_known(self, handle: deltalake.DeltaTable) -> None:
+        """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
+        if not self._is_known:
+            check_known(self.uri, handle.metadata().configuration, self.schema)
 
     def _refresh(self) -> deltalake.DeltaTable:
         handle = self._open()
@@ -227,7 +330,7 @@ class Table:
         try:
             deltalake.DeltaTable.create(
                 self.uri,
-                _delta_schema(self.schema),
+                deltalake.Schema(_fields(self.schema.columns)),
                 partition_by=list(self.schema.partition_by),
                 name=self.schema.table,
                 description=self.schema.description,
@@ -242,36 +345,48 @@ class Table:
                 raise _storage_error(self.uri, "create", error) from error
 
     def _check_schema(self) -> None:
-        handle = self._open()
-        stored = handle.metadata().configuration.get(SCHEMA_VERSION)
-        if stored is not None and int(stored) > self.schema.version:
-            raise SchemaError(
-                f"{self.uri} has schema version {stored}, this lakebatch knows {self.schema.version}. "
-                "Install a newer lakebatch."
-            )
-        faults = difference(pa.schema(handle.schema().to_arrow()), self.schema)
+        faults = difference(pa.schema(self._open().schema().to_arrow()), self.schema)
         if faults:
             raise SchemaError(
                 f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
             )
 
-    def _add_missing_constraints(self) -> None:
+    def _alter(self, action: str, change: Callable[[deltalake.DeltaTable], bool]) -> None:
+        """Change the table until there is nothing to change; others may be doing the same."""
         for attempt in range(ATTEMPTS):
-            present = self._refresh().metadata().configuration
-            missing = {
-                name: rule
-                for name, rule in self.schema.constraints.items()
-                if f"delta.constraints.{name}" not in present
-            }
-            if not missing:
-                return
             try:
-                self._open().alter.add_constraint(missing)
+                if not change(self._refresh()):
+                    return
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or _is_permanent(error):
-                    raise _storage_error(self.uri, "set the constraints of", error) from error
+                    raise _storage_error(self.uri, action, error) from error
                 _pause(attempt)
+
+    def _raise_version(self, handle: deltalake.DeltaTable) -> bool:
+        if stored_version(self.uri, handle.metadata().configuration) >= self.schema.version:
+            return False
+        handle.alter.set_table_properties(
+            {SCHEMA_VERSION: str(self.schema.version)}, raise_if_not_exists=False
+        )
+        return True
+
+    def _add_missing_columns(self, handle: deltalake.DeltaTable) -> bool:
+        columns = missing(_names(handle), self.schema)
+        if columns:
+            handle.alter.add_columns(_fields(columns))
+        return bool(columns)
+
+    def _add_missing_constraints(self, handle: deltalake.DeltaTable) -> bool:
+        present = handle.metadata().configuration
+        absent = {
+            name: rule
+            for name, rule in self.schema.constraints.items()
+            if f"delta.constraints.{name}" not in present
+        }
+        if absent:
+            handle.alter.add_constraint(absent)
+        return bool(absent)
 
     def _commit(
         self,
@@ -280,18 +395,28 @@ class Table:
         transaction: deltalake.Transaction,
         metadata: Mapping[str, str],
     ) -> None:
+        self._write(handle, data, metadata, [transaction])
+
+    def _write(
+        self,
+        handle: deltalake.DeltaTable,
+        data: Data | pa.Table,
+        metadata: Mapping[str, str],
+        transactions: list[deltalake.Transaction],
+    ) -> None:
         deltalake.write_deltalake(
             handle,
             data,
             mode="append",
-            writer_properties=deltalake.WriterProperties(compression="ZSTD"),
+            # newer code added columns while this had the table open: they are NULL in what is written here
+            schema_mode="merge" if len(_names(handle)) > len(self.schema.columns) else None,
+            writer_properties=WRITER_PROPERTIES,
             commit_properties=deltalake.CommitProperties(
                 custom_metadata=dict(metadata),
                 max_commit_retries=COMMIT_RETRIES,
-                app_transactions=[transaction],
+                app_transactions=transactions,
             ),
-            # listing the log for clean-up on every commit costs more with every commit
-            post_commithook_properties=deltalake.PostCommitHookProperties(cleanup_expired_logs=False),
+            post_commithook_properties=HOT_PATH,
         )
 
     def _refusal(self, error: Exception) -> Exception:
@@ -303,14 +428,16 @@ class Table:
         return _storage_error(self.uri, "write", error)
 
 
-def _delta_schema(schema: TableSchema) -> deltalake.Schema:
-    fields = deltalake.Schema.from_arrow(schema.arrow).fields
-    return deltalake.Schema(
-        [
-            deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
-            for field, column in zip(fields, schema.columns, strict=True)
-        ]
-    )
+def _names(handle: deltalake.DeltaTable) -> list[str]:
+    return [field.name for field in handle.schema().fields]
+
+
+def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
+    typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
+    return [
+        deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
+        for field, column in zip(typed, columns, strict=True)
+    ]
 
 
 def _pause(attempt: int) -> None:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import named_queries
+from lakebatch import notebook, upkeep
 from lakebatch.assembly import Status
 from lakebatch.errors import UnknownNameError
-from lakebatch.snapshot import COMPLETED, OnGap
+from lakebatch.gaps import OnGap
+from lakebatch.lake_snapshot import LakeSnapshot, pin_all
+from lakebatch.moment import Moment, moment
+from lakebatch.snapshot import COMPLETED
 from lakebatch.storage import Storage, locate
-from lakebatch.stored import FOLDER, StoredExperiment
+from lakebatch.stored import StoredExperiment
+from lakebatch.tables import FOLDER
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,6 +33,9 @@ class Lake:
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
 
+    def _repr_html_(self) -> str:
+        return notebook.section(str(self.storage.uri), self.snapshot().overview())
+
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
 
@@ -40,6 +47,16 @@ class Lake:
             raise UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
         return found[-1]
 
+    def snapshot(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> LakeSnapshot:
+        """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
+        return self.at(moment(version, as_of, tag))
+
+    def at(self, moment: Moment) -> LakeSnapshot:
+        """Return every experiment at a moment, see `lakebatch.lake_snapshot.pin_all`."""
+        return pin_all(self.experiments(), moment)
+
     def sql(
         self,
         text: str,
@@ -47,15 +64,14 @@ class Lake:
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
     ) -> pl.DataFrame:
         """Return what one SQL query answers over the lake's views, see `lakebatch.sql.query`."""
-        from lakebatch import sql  # duckdb is slow to import, and only SQL needs it
-
-        return sql.query(
-            self.experiments(), text, parameters, version=version, as_of=as_of, include=include, on_gap=on_gap
-        )
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.sql(text, parameters, include=include, on_gap=on_gap, also=also)
 
     def query(
         self,
@@ -64,36 +80,40 @@ class Lake:
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
     ) -> pl.DataFrame:
-        """Return what a named query answers, e.g. ``lake.query("levels", {"experiment": "response-noise"})``.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such query, or the lake has nothing of the experiment that it asks for.
-        ConfigError
-            If a parameter is unknown or missing.
-        """
-        query = named_queries.get(name)
-        values = named_queries.fill(query, parameters or {})
-        if "experiment" in values:
-            self[str(values["experiment"])]
-        return self.sql(query.text, values, version=version, as_of=as_of, include=include, on_gap=on_gap)
+        """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.query(name, parameters, include=include, on_gap=on_gap, also=also)
 
     def connect(
         self,
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
     ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
-        from lakebatch import sql  # duckdb is slow to import, and only SQL needs it
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.connect(include=include, on_gap=on_gap, also=also)
 
-        return sql.connect(self.experiments(), version=version, as_of=as_of, include=include, on_gap=on_gap)
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of every table, see `lakebatch.upkeep.optimize`."""
+        return upkeep.optimize(self.experiments(), dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.upkeep.vacuum`."""
+        return upkeep.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return what takes space, see `lakebatch.upkeep.usage`."""
+        return upkeep.usage(self.experiments())
 
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""

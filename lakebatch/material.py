@@ -1,23 +1,20 @@
-"""What pictures and reports are made of: the frames of one experiment, read at one moment."""
+"""What pictures and reports are made of: the frames of one experiment, read from a snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch.assembly import Status
-from lakebatch.snapshot import COMPLETED, OnGap, report_gaps
-from lakebatch.summary import list_gaps, summarize
-
-if TYPE_CHECKING:
-    from lakebatch.stored import StoredExperiment
+from lakebatch.assembly import Assembly, Status
+from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
 NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
+GAPS = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,10 @@ class Material:
         Rows of ``results`` of the assemblies that are included.
     assemblies : frame
         One row per assembly, included or not.
+    records : list of Assembly
+        The same, as they stood.
     gaps : frame
-        What the rows lack: assembly_id, lacks.
+        What the rows lack: assembly_id, what.
     """
 
     experiment: str
@@ -45,56 +44,36 @@ class Material:
     version: int
     rows: pl.DataFrame
     assemblies: pl.DataFrame
+    records: list[Assembly]
     gaps: pl.DataFrame
 
 
-def read(
-    stored: StoredExperiment,
-    *,
-    include: Collection[Status] = COMPLETED,
-    on_gap: OnGap = "warn",
-    **moment: Any,
-) -> Material:
-    """Return the frames of an experiment now, or at a moment: ``version=``, ``as_of=``.
+def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> Material:
+    """Return the frames of a snapshot.
 
     Raises
     ------
     IncompleteError
         If there is a gap and ``on_gap`` is "refuse".
     """
-    chosen = {name: value for name, value in moment.items() if value is not None}
-    snapshot = stored.snapshot(**chosen)
-    report_gaps(snapshot.gaps(include), on_gap)
+    gaps = snapshot.gaps(include)
+    report_gaps(gaps, on_gap)
     return Material(
-        experiment=stored.name,
-        moment=describe_moment(chosen, snapshot.version),
+        experiment=snapshot.name,
+        moment=describe(snapshot),
         version=snapshot.version,
         rows=snapshot.scan(include).select(NEEDED).collect().sort(KEYS, maintain_order=True),
         assemblies=summarize(snapshot),
-        gaps=list_gaps(snapshot, include),
+        records=snapshot.assemblies,
+        gaps=pl.DataFrame([(gap.assembly_id, gap.what) for gap in gaps], schema=GAPS, orient="row"),
     )
 
 
-def describe_moment(moment: dict[str, Any], version: int) -> str:
-    """Return in words which state of an experiment this is.
-
-    >>> describe_moment({}, 7), describe_moment({"as_of": "2026-11-20"}, 4)
-    ('version 7', '2026-11-20 (version 4)')
-    """
-    names = [str(value) for name, value in moment.items() if name != "version"]
-    return f"{', '.join(names)} (version {version})" if names else f"version {version}"
-
-
-def parse_moment(text: str) -> dict[str, Any]:
-    """Return the moment that one word names: a version number, a time, or else a tag.
-
-    >>> parse_moment("7"), parse_moment("2026-11-20"), parse_moment("paper")
-    ({'version': 7}, {'as_of': '2026-11-20'}, {'tag': 'paper'})
-    """
-    if text.isdecimal():
-        return {"version": int(text)}
-    try:
-        datetime.fromisoformat(text.strip())
-    except ValueError:
-        return {"tag": text}
-    return {"as_of": text}
+def describe(snapshot: Snapshot) -> str:
+    """Return in words which state a snapshot is, with its version."""
+    version, moment = f"version {snapshot.version}", str(snapshot.moment)
+    return (
+        version
+        if not snapshot.moment.is_past or moment == version
+        else f"{moment}, version {snapshot.version}"
+    )

@@ -1,15 +1,21 @@
-"""A frame as a file: Parquet, CSV or Arrow; whole or not at all."""
+"""Rows as a file: Parquet, CSV or Arrow; piece by piece, and whole or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
 
 from lakebatch.errors import ConfigError, StorageError
+from lakebatch.render import flat
 
 ENDINGS = (".parquet", ".csv", ".arrow")
+Write = Callable[[pl.DataFrame], None]
 
 
 def check_name(file: Path) -> None:
@@ -18,23 +24,67 @@ def check_name(file: Path) -> None:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
 
 
-def write(frame: pl.DataFrame, file: Path) -> None:
-    """Write a frame in the form that the file's name says; an earlier file is replaced only when all is written."""
+def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
+    """Write frames of the same columns, one after the other, in the form that the file's name says.
+
+    No more than one of them is in memory at a time, and an earlier file is replaced only when all is written.
+
+    Returns
+    -------
+    rows, columns : int
+    """
     check_name(file)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        _write(frame, partial, file.suffix)
+        size = _write(pieces, partial, file.suffix)
         partial.replace(file)
     except OSError as error:
         raise StorageError(f"Cannot write {file}: {error.strerror or error}.") from error
     finally:
         partial.unlink(missing_ok=True)
+    return size
 
 
-def _write(frame: pl.DataFrame, file: Path, ending: str) -> None:
-    if ending == ".parquet":
-        frame.write_parquet(file)
-    elif ending == ".csv":
-        frame.write_csv(file)
-    else:
-        frame.write_ipc(file)
+def _write(pieces: Iterable[pl.DataFrame], file: Path, ending: str) -> tuple[int, int]:
+    rows = iter(pieces)
+    first = next(rows, pl.DataFrame())
+    height = 0
+    with _OPEN[ending](file, first) as write_piece:
+        for piece in _chain(first, rows):
+            write_piece(piece)
+            height += piece.height
+    return height, first.width
+
+
+def _chain(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _parquet(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    schema = first.to_arrow().schema
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
+
+
+@contextmanager
+def _arrow(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    schema = first.to_arrow().schema
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
+
+
+@contextmanager
+def _csv(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    with file.open("wb") as sink:
+        header = [True]
+
+        def write_piece(piece: pl.DataFrame) -> None:
+            flat(piece).write_csv(sink, include_header=header[0])
+            header[0] = False
+
+        yield write_piece
+
+
+_OPEN = {".parquet": _parquet, ".csv": _csv, ".arrow": _arrow}

@@ -32,7 +32,7 @@ def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str
     | 0.1 |  |
     """
     if form == "csv":
-        return _flat(frame).write_csv().removesuffix("\n")
+        return flat(frame).write_csv().removesuffix("\n")
     if form == "json":
         return frame.write_json()
     if form == "ndjson":
@@ -96,7 +96,7 @@ def _cell(value: Any) -> str:
     return " ".join(str(value).split("\n"))
 
 
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with lists as JSON text, since CSV has no lists."""
     lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(

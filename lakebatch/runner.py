@@ -18,7 +18,7 @@ from lakebatch.ids import LARGEST_SEED, canonical_json
 from lakebatch.lake import Lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
-from lakebatch.registry import AnyExperiment
+from lakebatch.registry import AnyExperiment, Source
 from lakebatch.stored import StoredExperiment
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,47 @@ def run(
     model = resolve(
         source, experiment, preset=preset, file=config, settings=settings, overrides=overrides
     ).model
+    return _begin(lake, source, experiment, model, seed=seed, jobs=jobs, progress=progress)
+
+
+def repeat(
+    lake: Lake,
+    stored: StoredExperiment,
+    assembly: Assembly,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Assembly:
+    """Run an assembly again from its record alone, with its seed, as a new assembly of another lake.
+
+    Raises
+    ------
+    AssemblyError
+        If the experiment has another version now, or would plan other parts.
+    """
+    source = registry.get(stored.name)
+    experiment = registry.load(source)
+    if experiment.version != stored.experiment_version:
+        raise AssemblyError(
+            f"{assembly.assembly_id} is of {stored.folder}, this code has version {experiment.version} of it. "
+            "Use the code that wrote it."
+        )
+    model = from_record(experiment.config_model, assembly.settings)
+    _check_plan(assembly, _parts(experiment, model))
+    return _begin(lake, source, experiment, model, seed=assembly.seed, jobs=jobs, progress=progress)
+
+
+def _begin(
+    lake: Lake,
+    source: Source,
+    experiment: AnyExperiment,
+    model: ConfigModel,
+    *,
+    seed: int | None,
+    jobs: int | None,
+    progress: Progress | None,
+) -> Assembly:
+    """Check everything, start a new assembly and carry it out."""
     parts = _parts(experiment, model)
     workers = _check_jobs(jobs)
     plan = _plan(experiment, model, parts, _check_seed(seed))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -25,6 +26,16 @@ TYPES: dict[str, pa.DataType] = {
     "list<float>": pa.list_(pa.float32()),
 }
 
+SQL_TYPES = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "integer": "INTEGER",
+    "double": "DOUBLE",
+    "float": "FLOAT",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+}
+
 LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
     pl.Int64(): {pl.Int8(), pl.Int16(), pl.Int32(), pl.UInt8(), pl.UInt16(), pl.UInt32()},
     pl.Int32(): {pl.Int8(), pl.Int16(), pl.UInt8(), pl.UInt16()},
@@ -37,7 +48,8 @@ LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
 class Column:
     """One column: its name, Delta type, whether it may be NULL, what it means and in which unit.
 
-    A volatile column differs between two runs of the same computation, as times do.
+    A volatile column differs between two runs of the same computation, as times do. ``since`` is the
+    schema version that added it.
     """
 
     name: str
@@ -46,11 +58,18 @@ class Column:
     nullable: bool = True
     unit: str | None = None
     volatile: bool = False
+    since: int = 1
 
     @property
     def arrow(self) -> pa.Field:
         """The column as an Arrow field."""
         return pa.field(self.name, TYPES[self.type], self.nullable)
+
+    @property
+    def sql(self) -> str:
+        """The column's type in SQL."""
+        inner = self.type.removeprefix("list<").removesuffix(">")
+        return SQL_TYPES[inner] + ("[]" if inner != self.type else "")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -60,7 +79,10 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table: its columns, how it is partitioned, and what every row must satisfy."""
+    """A table: its columns, how it is partitioned, and what every row must satisfy.
+
+    ``late_constraints`` names the schema version of each constraint that the first did not have.
+    """
 
     table: str
     version: int
@@ -68,6 +90,12 @@ class TableSchema:
     partition_by: tuple[str, ...]
     columns: tuple[Column, ...]
     constraints: dict[str, str]
+    late_constraints: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def late(self) -> list[Column]:
+        """The columns that the first schema version did not have."""
+        return [column for column in self.columns if column.since > 1]
 
     @property
     def arrow(self) -> pa.Schema:
@@ -97,10 +125,51 @@ def load_schema(table: str) -> TableSchema:
     file = resources.files("lakebatch.schemas").joinpath(f"{table}.toml")
     if not file.is_file():
         raise SchemaError(f"Unknown table {table!r}. Known: {', '.join(table_names())}.")
-    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    return parse_schema(file.read_text(encoding="utf-8"))
+
+
+def parse_schema(text: str) -> TableSchema:
+    """Return the schema that a TOML text describes.
+
+    Raises
+    ------
+    SchemaError
+        If a column or constraint is of no version that there is, or a column added later must not be NULL,
+        which the rows from before are.
+    """
+    document = tomllib.loads(text)
     columns = tuple(Column(**column) for column in document.pop("columns"))
-    partition_by = tuple(document.pop("partition_by"))
-    return TableSchema(columns=columns, partition_by=partition_by, **document)
+    rules = {name: _rule(value) for name, value in document.pop("constraints").items()}
+    schema = TableSchema(
+        columns=columns,
+        partition_by=tuple(document.pop("partition_by")),
+        constraints={name: rule for name, (rule, _) in rules.items()},
+        late_constraints={name: since for name, (_, since) in rules.items() if since != 1},
+        **document,
+    )
+    _check_versions(schema)
+    return schema
+
+
+def _rule(value: str | dict[str, Any]) -> tuple[str, int]:
+    """Return a constraint's rule and the version that added it: text alone is of the first."""
+    return (value, 1) if isinstance(value, str) else (value["rule"], value["since"])
+
+
+def _check_versions(schema: TableSchema) -> None:
+    versions = {column.name: column.since for column in schema.columns} | schema.late_constraints
+    faults = [
+        f"{name!r} is since {since}, expected 1 to {schema.version}"
+        for name, since in versions.items()
+        if not 1 <= since <= schema.version
+    ]
+    faults += [
+        f"column {column.name!r} was added later and must be nullable"
+        for column in schema.late
+        if not column.nullable or column.name in schema.partition_by
+    ]
+    if faults:
+        raise SchemaError(f"{schema.source} cannot be used: {'; '.join(faults)}.")
 
 
 def table_names() -> list[str]:
@@ -175,13 +244,16 @@ def _value_faults(values: pl.Series, column: Column) -> list[str]:
 
 
 def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
-    """Return how a table's Arrow schema differs from what it should be, one clause per column."""
+    """Return how a table's Arrow schema differs from what it should be, one clause per column.
+
+    A column that a later schema version added may be missing.
+    """
     faults = []
     for column in schema.columns:
         index = actual.get_field_index(column.name)
-        if index < 0:
+        if index < 0 and column.since == 1:
             faults.append(f"column {column.name!r} is missing, {schema.source} has it")
-        elif actual.field(index).type != column.arrow.type:
+        elif index >= 0 and actual.field(index).type != column.arrow.type:
             faults.append(
                 f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
             )

@@ -1,183 +1,217 @@
-"""A consistent view of an experiment's rows and statuses: now, at a version, or at a time."""
+"""One experiment's rows and statuses, pinned at one moment: everything that reads goes through it."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from datetime import time as time_of_day
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import polars as pl
 
-from lakebatch import assembly
+from lakebatch import assembly, notebook
 from lakebatch.assembly import Assembly, Status
-from lakebatch.delta import Table, TableVersion
-from lakebatch.errors import ConfigError, IncompleteError
-from lakebatch.parts import committed_parts
+from lakebatch.delta import TableVersion
+from lakebatch.errors import UnknownNameError
+from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
+from lakebatch.moment import Moment
+from lakebatch.reading import in_order, in_pieces
 
-OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
-MOST_GAPS = 10
-END_OF_DAY = time_of_day(23, 59, 59, 999_999)
 COMPLETED: tuple[Status, ...] = ("completed",)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Something that a dataset lacks, and why."""
-
-    assembly_id: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.assembly_id}: {self.what}"
-
-
-class IncompleteWarning(UserWarning):
-    """A dataset with a gap; the message names it."""
+RESULTS = "results"
+COMPLETENESS = {
+    "assembly_id": pl.String(),
+    "status": pl.String(),
+    "part": pl.String(),
+    "present": pl.Boolean(),
+    "why": pl.String(),
+}
+"""The columns of `Snapshot.completeness`."""
 
 
 class Snapshot:
     """One experiment's tables, pinned at one moment.
 
-    Statuses are read before rows, and ``completed`` is recorded after the last row: so a snapshot that
-    knows an assembly as completed holds all of its rows.
+    A row is seen if its assembly is completed at that moment or, where assemblies of other statuses are
+    asked for, if its part had been committed by then. Tables are only appended to, so the rows of a past
+    moment are read from the newest files, and neither compaction nor vacuum takes them away.
+
+    Statuses are read before rows, and ``completed`` is recorded after the last row: a snapshot that knows
+    an assembly as completed holds all of its rows.
+
+    Parameters
+    ----------
+    folder : str
+        The experiment's folder in the lake.
+    moment : Moment
+        Which state this is.
+    events : frame
+        The events that had been recorded by then.
+    version : int
+        The version of the results table at that moment.
+    open_table : callable
+        Returns one of the data tables by name as it is now, None if there is none.
+    find_parts : callable
+        Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
     """
 
-    def __init__(self, events: pl.DataFrame, results: TableVersion, *, is_past: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str,
+        moment: Moment,
+        events: pl.DataFrame,
+        version: int,
+        *,
+        open_table: Callable[[str], TableVersion | None],
+        find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
+    ) -> None:
+        self.folder = folder
+        self.moment = moment
         self.events = events
-        self.results = results
-        self.is_past = is_past
+        self.version = version
+        self._open_table = open_table
+        self._find_parts = find_parts
+        self._tables: dict[str, TableVersion | None] = {}
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
+
+    def _repr_html_(self) -> str:
+        columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+        rows = [{name: getattr(each, name) for name in columns} for each in self.assemblies]
+        title = f"{self.folder}, {self.moment}: version {self.version}"
+        return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
-    def version(self) -> int:
-        """The version of the results table."""
-        return self.results.number
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.folder.split("_", 2)[2]
 
     @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly as it stood, in the order of their running numbers."""
         return assembly.latest(self.events)
 
+    def assembly(self, assembly_id: str) -> Assembly:
+        """Return one assembly as it stood.
+
+        Raises
+        ------
+        UnknownNameError
+            If there was no such assembly.
+        """
+        for each in self.assemblies:
+            if each.assembly_id == assembly_id:
+                return each
+        raise UnknownNameError(
+            f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
+        )
+
     def state(self, each: Assembly) -> str:
         """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
-        return each.status if self.is_past else each.state
+        return each.status if self.moment.is_past else each.state
 
     def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
         """Return the ids of the assemblies with one of these statuses."""
         return [each.assembly_id for each in self.assemblies if each.status in include]
 
-    def scan(self, include: Collection[Status] = COMPLETED) -> pl.LazyFrame:
-        """Return the rows of the assemblies with one of these statuses, lazily."""
-        return self.results.scan().filter(pl.col("assembly_id").is_in(self.ids(include)))
+    def table(self, name: str = RESULTS) -> TableVersion | None:
+        """Return one of the data tables, None if nothing was ever written to it."""
+        if name not in self._tables:
+            self._tables[name] = self._open_table(name)
+        return self._tables[name]
 
-    def parts_done(self, assembly_id: str) -> list[str]:
-        """Return the planned parts of an assembly that have rows, in the order of the plan."""
-        done = committed_parts(self.results.scan(), assembly_id)
-        planned = next(each.parts for each in self.assemblies if each.assembly_id == assembly_id)
-        return [part for part in planned if part in done]
+    def scan(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> pl.LazyFrame:
+        """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
+
+        Parameters
+        ----------
+        table : str
+            ``results``, ``samples`` or ``trajectories``.
+        """
+        pinned = self.table(table)
+        if pinned is None:
+            raise UnknownNameError(f"There is no table {table!r} in {self.folder}: nothing was stored in it.")
+        return pinned.scan().filter(self.visible(include))
+
+    def visible(self, include: Collection[Status] = COMPLETED) -> pl.Expr:
+        """Return which rows of a data table belong to this snapshot."""
+        rows = pl.col("assembly_id").is_in(self.ids(set(include) & set(COMPLETED)))
+        for each in self.ids(set(include) - set(COMPLETED)):
+            rows |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.parts_committed[each])
+        return rows
+
+    def reassemble(
+        self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
+    ) -> pl.DataFrame:
+        """Return the rows of every completed assembly as one frame, in the order of the runs.
+
+        Raises
+        ------
+        IncompleteError
+            If there is a gap and ``on_gap`` is "refuse".
+        """
+        report_gaps(self.gaps(include), on_gap)
+        return in_order(self.scan(include, table=table)).collect()
+
+    def pieces(
+        self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
+        report_gaps(self.gaps(include), on_gap)
+        rows = self.scan(include, table=table)
+        if not self.ids(include):
+            return iter([in_order(rows).collect()])
+        return in_pieces(rows, self.rows_by_assembly(table), self.ids(include))
+
+    def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
+        """Return how many rows of each assembly the table has now, from its log alone."""
+        pinned = self.table(table)
+        return {} if pinned is None else pinned.rows_by_assembly()
+
+    @cached_property
+    def parts_committed(self) -> dict[str, list[str]]:
+        """The parts of each assembly that was not completed that had been committed, in the order of the plan."""
+        unfinished = {
+            each.assembly_id: each.parts for each in self.assemblies if each.status not in COMPLETED
+        }
+        if not unfinished:
+            return {}
+        pairs = set(self._find_parts(unfinished))
+        return {key: [part for part in parts if (key, part) in pairs] for key, parts in unfinished.items()}
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the dataset of these assemblies lacks: whole assemblies, planned parts, baselines."""
-        rows = self.results.rows_by_assembly()
+        rows = self.rows_by_assembly()
         return [
             Gap(each.assembly_id, what)
             for each in self.assemblies
-            for what in self._lacks(each, rows.get(each.assembly_id, 0), each.status in include)
+            for what in lacks(
+                each,
+                self.state(each),
+                rows=rows.get(each.assembly_id, 0),
+                done=lambda each=each: self.parts_done(each),  # type: ignore[misc]
+                included=each.status in include,
+            )
         ]
 
-    def _lacks(self, each: Assembly, rows: int, included: bool) -> list[str]:
-        if each.status == "discarded" and not included:
-            return []
-        if each.status == "completed" and rows == each.rows:
-            return list(each.known_gaps)
-        done = self.parts_done(each.assembly_id)
-        if not included:
-            why = f": {each.error}" if each.error else ""
-            return [f"left out, {self.state(each)} with {len(done)} of {each.parts_planned} parts done{why}"]
-        missing = [f"{self.state(each)}, no rows of part {part}" for part in each.parts if part not in done]
-        return [*missing, *_count_fault(each, rows), *each.known_gaps]
+    def parts_done(self, each: Assembly) -> list[str]:
+        """Return the planned parts of an assembly that have rows, in the order of the plan."""
+        if each.status not in COMPLETED:
+            return self.parts_committed[each.assembly_id]
+        done = set(self._find_parts([each.assembly_id]))
+        return [part for part in each.parts if (each.assembly_id, part) in done]
 
-
-def latest(log: assembly.AssemblyLog, results: Table) -> Snapshot:
-    """Return the newest snapshot."""
-    events = log.events()
-    return Snapshot(events, results.at())
-
-
-def at_version(log: assembly.AssemblyLog, results: Table, version: int) -> Snapshot:
-    """Return the snapshot at a version of the results table.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such version.
-    """
-    events = log.events()
-    newest = results.version()
-    if not 0 <= version <= newest:
-        raise ConfigError(f"There is no version {version}. Expected 0 to {newest}; see: lakebatch history")
-    # whoever started at this very version has written nothing into it yet
-    begun = (pl.col("results_version") < version) | (pl.col("status") != "started")
-    return Snapshot(
-        events.filter((pl.col("results_version") <= version) & begun), results.at(version), is_past=True
-    )
-
-
-def as_of(log: assembly.AssemblyLog, results: Table, time: datetime) -> Snapshot:
-    """Return the snapshot at a moment, by the times and versions that the events recorded.
-
-    Raises
-    ------
-    ConfigError
-        If nothing had been recorded by then.
-    """
-    events = log.events()
-    past = events.filter(pl.col("at") <= time)
-    if past.is_empty():
-        first = events["at"].min()
-        raise ConfigError(
-            f"Nothing was recorded by {time:%Y-%m-%d %H:%M:%S %Z}. The first event is of {first!s}."
+    def completeness(self) -> pl.DataFrame:
+        """Return one row per planned part of each assembly: whether it is there and, if not, why."""
+        return pl.DataFrame(
+            [row for each in self.assemblies for row in self._parts_of(each)], schema=COMPLETENESS
         )
-    version = past["results_version"].max()
-    assert isinstance(version, int)
-    return Snapshot(past, results.at(version), is_past=True)
 
-
-def to_time(value: str | datetime) -> datetime:
-    """Return a moment from a datetime or ISO 8601 text; local time unless it says otherwise, a date alone is its end.
-
-    >>> to_time("2026-11-20T12:00:00+00:00").isoformat()
-    '2026-11-20T12:00:00+00:00'
-    """
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    try:
-        time = datetime.fromisoformat(value.strip())
-    except ValueError as error:
-        raise ConfigError(
-            f"{value!r} is not a time. Expected e.g. 2026-11-20, '2026-11-20 12:00' or 2026-11-20T12:00Z."
-        ) from error
-    if len(value.strip()) == len("2026-11-20"):
-        time = datetime.combine(time, END_OF_DAY)
-    return time.astimezone(UTC)
-
-
-def _count_fault(each: Assembly, rows: int) -> list[str]:
-    if each.status != "completed" or rows == each.rows:
-        return []
-    return [f"completed with {each.rows} rows, {rows} are there"]
-
-
-def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
-    """Warn of, refuse or ignore the gaps of a dataset."""
-    if not gaps or on_gap == "ignore":
-        return
-    named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MOST_GAPS])
-    more = f"; and {len(gaps) - MOST_GAPS} more, see: lakebatch status" if len(gaps) > MOST_GAPS else ""
-    message = f"The dataset is incomplete: {named}{more}."
-    if on_gap == "refuse":
-        raise IncompleteError(message)
-    warnings.warn(message, IncompleteWarning, stacklevel=3)
+    def _parts_of(self, each: Assembly) -> Iterator[dict[str, object]]:
+        """Yield one row per planned part; what a completed assembly has is looked up only if its rows do not add up."""
+        whole = each.status in COMPLETED and self.rows_by_assembly().get(each.assembly_id, 0) == each.rows
+        done = each.parts if whole else self.parts_done(each)
+        state = self.state(each)
+        for part in each.parts:
+            why = None if part in done else why_missing(each, state, part)
+            row = {"assembly_id": each.assembly_id, "status": state, "part": part}
+            yield {**row, "present": part in done, "why": why}

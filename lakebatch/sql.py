@@ -2,65 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
 
 from lakebatch.assembly import Status
-from lakebatch.delta import TableVersion
 from lakebatch.errors import QueryError
+from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.guard import check_reading
+from lakebatch.ids import check_name
+from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import load_schema
-from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
-from lakebatch.stored import StoredExperiment
-from lakebatch.summary import COLUMNS, GAP_COLUMNS, list_gaps, summarize
+from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.sql_text import identifier, listed, quoted, view
+from lakebatch.summary import COLUMNS, summarize
+from lakebatch.tables import DATA
 
-DATA = ("results", "samples", "trajectories")
-READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+Result = TypeVar("Result")
 
-
-@dataclass(frozen=True)
-class Pinned:
-    """One experiment's snapshot and what it is called in SQL."""
-
-    schema: str
-    stored: StoredExperiment
-    snapshot: Snapshot
+LISTEN_SECONDS = 0.1
+GAPS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 def connect(
-    experiments: Sequence[StoredExperiment],
+    snapshot: LakeSnapshot,
     *,
-    version: int | None = None,
-    as_of: str | datetime | None = None,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
+    also: Mapping[str, LakeSnapshot] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection in which every table of some experiments is a view.
 
     Per experiment there is a schema, such as ``response_noise`` (with the number and version of its
     folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
     ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
-    ``gaps`` (what the rows lack); ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of
-    all experiments, with the column ``experiment``. Gaps are reported as ``on_gap`` says, too.
+    ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
+    the column ``experiment``. What the rows lack is reported as ``on_gap`` says.
+
+    Parameters
+    ----------
+    also : mapping
+        Other snapshots by a name: with ``{"before": then}``, ``before.response_noise.results`` stands
+        beside ``response_noise.results``.
     """
-    pinned = _pin(experiments, version, as_of)
-    _report(pinned, include, on_gap)
-    return _open(pinned, include)[0]
+    report_gaps(snapshot.gaps(include), on_gap)
+    return _open(snapshot, include, also or {})[0]
 
 
 def query(
-    experiments: Sequence[StoredExperiment],
+    snapshot: LakeSnapshot,
     text: str,
     parameters: Mapping[str, Any] | None = None,
     *,
-    version: int | None = None,
-    as_of: str | datetime | None = None,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
+    also: Mapping[str, LakeSnapshot] | None = None,
 ) -> pl.DataFrame:
     """Return what one SQL query answers over the views of some experiments.
 
@@ -72,23 +73,68 @@ def query(
     QueryError
         If the text is not one reading statement, or DuckDB cannot answer it.
     """
-    pinned = _pin(experiments, version, as_of)
-    _report(pinned, include, on_gap)
-    connection, files = _open(pinned, include)
-    with connection:
-        _lock(connection, files)
-        return _answer(connection, text, parameters or {})
+    with Session(snapshot, include=include, on_gap=on_gap, also=also) as session:
+        return session.answer(text, parameters)
+
+
+class Session:
+    """Several queries, one after the other, over one and the same snapshot."""
+
+    def __init__(
+        self,
+        snapshot: LakeSnapshot,
+        *,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+    ) -> None:
+        report_gaps(snapshot.gaps(include), on_gap)
+        with ExitStack() as opened:
+            scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="lakebatch-"))
+            connection, files = _open(snapshot, include, also or {})
+            self._connection = opened.enter_context(connection)
+            _lock(self._connection, files, scratch)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return what one query answers, see `query`."""
+        self._connection.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            return _answer(self._connection, text, parameters or {})
+        finally:
+            self._connection.execute("ROLLBACK")
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
     try:
-        _check_reading(connection.extract_statements(text))
+        check_reading(connection, text)
         relation = connection.sql(text, params=dict(parameters) or None)
-        frame = pl.from_arrow(relation.to_arrow_table())
+        frame = pl.from_arrow(_interruptibly(connection, relation.to_arrow_table))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}") from error
     assert isinstance(frame, pl.DataFrame)
     return _with_integers(frame)
+
+
+def _interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """Return what the engine returns; Ctrl-C, to which it does not listen itself, ends it."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        future = pool.submit(work)
+        try:
+            while not wait([future], LISTEN_SECONDS).done:
+                pass
+        except BaseException:
+            # one that comes before the query has begun is lost
+            while not wait([future], LISTEN_SECONDS).done:
+                connection.interrupt()
+            raise
+        return future.result()
 
 
 def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -102,116 +148,82 @@ def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(fitting).cast(pl.Int64))
 
 
-def _check_reading(statements: Sequence[Any]) -> None:
-    kinds = [statement.type for statement in statements]
-    if len(kinds) != 1 or kinds[0] not in READING:
-        found = ", ".join(kind.name for kind in kinds) or "nothing"
-        raise QueryError(
-            f"Cannot run {found}. Expected one statement that reads: SELECT, DESCRIBE, SUMMARIZE or EXPLAIN."
-        )
-
-
-def _pin(
-    experiments: Sequence[StoredExperiment], version: int | None, as_of: str | datetime | None
-) -> list[Pinned]:
-    """Return a snapshot of each experiment; those that had not begun at a past moment are left out."""
-    names = [each.name for each in experiments]
-    if version is not None and len(names) != 1:
-        raise QueryError(
-            f"A version is that of one experiment, this lake has {len(names)}: {', '.join(names)}. "
-            "Use as_of (--as-of TIME) instead."
-        )
-    return [
-        Pinned(
-            each.schema_name(unique=names.count(each.name) == 1),
-            each,
-            each.snapshot(version=version, as_of=as_of),
-        )
-        for each in experiments
-        if as_of is None or each.began_by(as_of)
-    ]
-
-
-def _report(pinned: Sequence[Pinned], include: Collection[Status], on_gap: OnGap) -> None:
-    report_gaps([gap for each in pinned for gap in each.snapshot.gaps(include)], on_gap)
-
-
 def _open(
-    pinned: Sequence[Pinned], include: Collection[Status]
+    snapshot: LakeSnapshot, include: Collection[Status], also: Mapping[str, LakeSnapshot]
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    """Return a connection with views over the snapshots, and the files behind them."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    files: list[str] = []
-    for each in pinned:
-        files += _create_views(connection, each, include)
-    _create_union_views(connection, pinned)
+    files = _create_catalog(connection, "memory", snapshot, include)
+    for name, other in also.items():
+        catalog = identifier(check_name(name, "name of a snapshot"))
+        connection.execute(f"ATTACH ':memory:' AS {catalog}")
+        files += _create_catalog(connection, catalog, other, include)
     return connection, files
 
 
-def _create_views(
-    connection: duckdb.DuckDBPyConnection, pinned: Pinned, include: Collection[Status]
+def _create_catalog(
+    connection: duckdb.DuckDBPyConnection, catalog: str, snapshot: LakeSnapshot, include: Collection[Status]
 ) -> list[str]:
-    schema = _identifier(pinned.schema)
-    connection.execute(f"CREATE SCHEMA {schema}")
-    frames = {
-        "assemblies": summarize(pinned.snapshot),
-        "events": pinned.snapshot.events,
-        "gaps": list_gaps(pinned.snapshot, include),
-    }
-    for name, frame in frames.items():
-        _create_table(connection, f"{schema}.{name}", frame)
     files: list[str] = []
-    for name in DATA:
-        table = pinned.snapshot.results if name == "results" else _newest(pinned.stored, name)
-        if table is not None:
-            files += _create_data(connection, pinned, f"{schema}.{name}", table, include)
+    for name, each in snapshot.schemas().items():
+        schema = f"{catalog}.{identifier(name)}"
+        connection.execute(f"CREATE SCHEMA {schema}")
+        files += _create_views(connection, schema, each, include)
+    _create_union_views(connection, catalog, snapshot)
     return files
 
 
-def _newest(stored: StoredExperiment, name: str) -> TableVersion | None:
-    """Return a table as it is now, if there is one; what completed assemblies wrote to it does not change."""
-    table = stored.table(name)
-    return table.at() if table.exists() else None
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, schema: str, snapshot: Snapshot, include: Collection[Status]
+) -> list[str]:
+    gaps = [{"assembly_id": gap.assembly_id, "what": gap.what} for gap in snapshot.gaps(include)]
+    frames = {
+        "assemblies": summarize(snapshot),
+        "events": snapshot.events,
+        "gaps": pl.DataFrame(gaps, schema=GAPS),
+    }
+    for name, frame in frames.items():
+        _create_table(connection, f"{schema}.{name}", frame)
+    stored = [name for name in DATA if snapshot.table(name) is not None]
+    return [file for name in stored for file in _create_data(connection, schema, snapshot, name, include)]
 
 
 def _create_data(
     connection: duckdb.DuckDBPyConnection,
-    pinned: Pinned,
+    schema: str,
+    snapshot: Snapshot,
     name: str,
-    table: TableVersion,
     include: Collection[Status],
 ) -> list[str]:
     """Make rows a view over the files of a table, or a copy where DuckDB cannot reach the files; return the files."""
-    ids = pinned.snapshot.ids(include)
-    files = table.files(ids)
-    if not files or pinned.stored.storage.is_s3:
-        _create_table(connection, name, table.scan().filter(pl.col("assembly_id").is_in(ids)).collect())
+    table = snapshot.table(name)
+    assert table is not None
+    files = table.files(snapshot.ids(include)) if table.is_local else []
+    if not files:
+        _create_table(connection, f"{schema}.{name}", snapshot.scan(include, table=name).collect())
         return []
-    columns = ", ".join(_identifier(column) for column in table.columns())
-    connection.execute(
-        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet({_list(files)}, "
-        "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR})"
-    )
+    connection.execute(view(schema, snapshot, name, files, include))
     return files
 
 
-def _create_union_views(connection: duckdb.DuckDBPyConnection, pinned: Sequence[Pinned]) -> None:
-    connection.execute("CREATE SCHEMA lake")
-    tables: dict[str, Mapping[str, Any]] = {
+def _create_union_views(connection: duckdb.DuckDBPyConnection, catalog: str, snapshot: LakeSnapshot) -> None:
+    connection.execute(f"CREATE SCHEMA {catalog}.lake")
+    views: dict[str, dict[str, pl.DataType]] = {
         "results": load_schema("results").polars,
         "assemblies": COLUMNS,
-        "gaps": GAP_COLUMNS,
+        "gaps": GAPS,
     }
-    for name, columns in tables.items():
-        if not pinned:
-            empty = pl.DataFrame(schema={"experiment": pl.String(), **columns})
-            _create_table(connection, f"lake.{name}", empty)
-            continue
+    for name, columns in views.items():
         selects = [
-            f"SELECT {_text(each.stored.name)} AS experiment, * FROM {_identifier(each.schema)}.{name}"
-            for each in pinned
+            f"SELECT {quoted(each.name)} AS experiment, * FROM {catalog}.{identifier(schema)}.{name}"
+            for schema, each in snapshot.schemas().items()
         ]
-        connection.execute(f"CREATE VIEW lake.{name} AS {' UNION ALL BY NAME '.join(selects)}")
+        if selects:
+            connection.execute(f"CREATE VIEW {catalog}.lake.{name} AS {' UNION ALL BY NAME '.join(selects)}")
+        else:
+            empty = pl.DataFrame(schema={"experiment": pl.String(), **columns})
+            _create_table(connection, f"{catalog}.lake.{name}", empty)
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
@@ -220,22 +232,10 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.Da
     connection.unregister("incoming")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
-    """Leave the connection nothing but the views and the files behind them."""
-    connection.execute(f"SET allowed_paths = {_list(files)}")
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
+    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
+    connection.execute(f"SET temp_directory = {quoted(scratch)}")
+    connection.execute(f"SET allowed_paths = {listed(files)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    connection.execute("BEGIN TRANSACTION READ ONLY")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _list(values: Sequence[str]) -> str:
-    return "[" + ", ".join(_text(value) for value in values) + "]"

@@ -51,6 +51,10 @@ class Storage:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
         return _s3_folders(self) if self.is_s3 else _local_folders(Path(self.uri))
 
+    def files(self, *names: str) -> dict[str, int]:
+        """Return the size in bytes of every file below a folder of the lake, by its path from there."""
+        return _s3_files(self, names) if self.is_s3 else _local_files(Path(self.join(*names)))
+
     def check_writable(self) -> None:
         """Raise `StorageError` unless files can be created here."""
         if self.is_s3:
@@ -150,6 +154,14 @@ def _local_folders(path: Path) -> list[str]:
         ) from error
 
 
+def _local_files(folder: Path) -> dict[str, int]:
+    try:
+        found = [path for path in folder.rglob("*") if path.is_file()]
+        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+    except OSError as error:
+        raise StorageError(f"Cannot read {folder}: {error.strerror}. Expected a readable folder.") from error
+
+
 def _check_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -192,6 +204,17 @@ def _s3_folders(storage: Storage) -> list[str]:
     )
     found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
     return sorted(name.removeprefix(prefix).rstrip("/") for name in found)
+
+
+def _s3_files(storage: Storage, names: tuple[str, ...]) -> dict[str, int]:
+    bucket, prefix = _bucket_and_prefix(storage)
+    below = f"{prefix}{'/'.join(names)}/"
+    pages = _s3_call(
+        storage,
+        lambda s3: list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=below)),
+    )
+    found = [entry for page in pages for entry in page.get("Contents", [])]
+    return {entry["Key"].removeprefix(below): int(entry["Size"]) for entry in found}
 
 
 def _check_bucket(storage: Storage) -> None:

@@ -2,105 +2,77 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import datasets, snapshot
-from lakebatch.assembly import AssemblyLog, Status
-from lakebatch.delta import Table
-from lakebatch.errors import ConfigError, UnknownNameError
+import lakebatch
+from lakebatch import datasets, diff, notebook, process, replicates, upkeep
+from lakebatch.assembly import Assembly, Status, now
+from lakebatch.diff import Difference
+from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
+from lakebatch.gaps import OnGap
 from lakebatch.ids import check_assembly_id, check_name
-from lakebatch.schema import load_schema
-from lakebatch.snapshot import COMPLETED, OnGap, Snapshot, report_gaps
-from lakebatch.storage import Storage
-from lakebatch.summary import summarize
+from lakebatch.moment import Moment, moment, parse
+from lakebatch.pinning import pin
+from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
+from lakebatch.summary import brief, history, summarize
+from lakebatch.tables import ExperimentTables
+from lakebatch.tags import Tag
 
 if TYPE_CHECKING:
     from lakebatch.plots import Picture
     from lakebatch.report import Report
 
-FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
+DISCARDED: tuple[Status, ...] = ("discarded",)
 
 
-class StoredExperiment:
+class StoredExperiment(ExperimentTables):
     """One experiment's tables in a lake: what was run, how it went, and its rows.
 
-    Every method reads the newest state unless a ``version`` of the results table or a time (``as_of``:
-    ISO 8601 text, local time unless it says otherwise, or a datetime) is given.
+    Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``:
+    ISO 8601 text, local time unless it says otherwise, or a datetime) or a ``tag`` is given.
     """
 
-    def __init__(self, storage: Storage, folder: str) -> None:
-        match = FOLDER.fullmatch(folder)
-        if match is None:
-            raise ConfigError(
-                f"{folder!r} is not an experiment's folder. Expected e.g. 03_v1_response-noise."
-            )
-        self.storage = storage
-        self.folder = folder
-        self.name = check_name(match["name"])
-        self.number = match["number"]
-        self.experiment_version = match["version"]
-
-    def __repr__(self) -> str:
-        return f"StoredExperiment({self.storage.join(self.folder)!r})"
-
-    @cached_property
-    def results(self) -> Table:
-        """The table of results."""
-        return self.table("results")
-
-    @cached_property
-    def log(self) -> AssemblyLog:
-        """The events of the assemblies."""
-        return AssemblyLog(self.table("assemblies"))
-
-    def table(self, name: str) -> Table:
-        """Return one of the experiment's tables by name."""
-        return Table(self.storage, self.folder, load_schema(name))
-
-    def exists(self) -> bool:
-        """Whether anything was ever started here."""
-        return self.log.table.exists() and self.results.exists()
+    def _repr_html_(self) -> str:
+        return notebook.section(f"{self.folder}, now", brief(self.snapshot()))
 
     def schema_name(self, *, unique: bool = True) -> str:
         """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
         return (self.name if unique else self.folder).replace("-", "_")
 
-    def began_by(self, time: str | datetime) -> bool:
-        """Whether anything had been recorded by then."""
-        return not self.log.events().filter(pl.col("at") <= snapshot.to_time(time)).is_empty()
-
-    def snapshot(self, *, version: int | None = None, as_of: str | datetime | None = None) -> Snapshot:
+    def snapshot(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> Snapshot:
         """Return the experiment's rows and statuses, pinned at one moment."""
-        if version is not None and as_of is not None:
-            raise ConfigError("Both a version and a time were given. Expected one of them.")
-        if version is not None:
-            return snapshot.at_version(self.log, self.results, version)
-        if as_of is not None:
-            return snapshot.as_of(self.log, self.results, snapshot.to_time(as_of))
-        return snapshot.latest(self.log, self.results)
+        return self.at(moment(version, as_of, tag))
+
+    def at(self, moment: Moment) -> Snapshot:
+        """Return the experiment's rows and statuses at a moment, see `lakebatch.pinning.pin`."""
+        return pin(self, moment)
 
     def scan(
         self,
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
+        table: str = RESULTS,
     ) -> pl.LazyFrame:
         """Return the rows of every completed assembly, lazily: filters and columns reach the files."""
-        return self.snapshot(version=version, as_of=as_of).scan(include)
+        return self.snapshot(version=version, as_of=as_of, tag=tag).scan(include, table=table)
 
     def reassemble(
         self,
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
+        table: str = RESULTS,
         on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
@@ -109,6 +81,8 @@ class StoredExperiment:
         ----------
         include : statuses
             Which assemblies to read; completed ones by default.
+        table : str
+            ``results``, ``samples`` or ``trajectories``.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline.
 
@@ -117,19 +91,26 @@ class StoredExperiment:
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
         """
-        pinned = self.snapshot(version=version, as_of=as_of)
-        report_gaps(pinned.gaps(include), on_gap)
-        rows = pinned.scan(include).collect()
-        order = [
-            name
-            for name in ("assembly_id", "level", "part", "feature_set", "model", "repeat")
-            if name in rows.columns
-        ]
-        return rows.sort(order, maintain_order=True)
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.reassemble(include, table=table, on_gap=on_gap)
 
-    def assemblies(self, *, version: int | None = None, as_of: str | datetime | None = None) -> pl.DataFrame:
+    def assemblies(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
-        return summarize(self.snapshot(version=version, as_of=as_of))
+        return summarize(self.snapshot(version=version, as_of=as_of, tag=tag))
+
+    def completeness(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> pl.DataFrame:
+        """Return one row per planned part of each assembly: whether it is there and, if not, why."""
+        return self.snapshot(version=version, as_of=as_of, tag=tag).completeness()
+
+    def replicates(
+        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+    ) -> pl.DataFrame:
+        """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
+        return replicates.compare(self.snapshot(version=version, as_of=as_of, tag=tag))
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
@@ -141,10 +122,19 @@ class StoredExperiment:
         except UnknownNameError:
             return "not_found"
 
-    def dataset(self, assembly_id: str, *, level: float, feature_set: str) -> tuple[pl.DataFrame, pl.Series]:
+    def dataset(
+        self,
+        assembly_id: str,
+        *,
+        level: float,
+        feature_set: str,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+    ) -> tuple[pl.DataFrame, pl.Series]:
         """Return features and target exactly as models were trained on them, see `lakebatch.datasets.load`."""
-        assembly = self.log.get(assembly_id)
-        return datasets.load(self.folder, self.table, assembly, level=level, feature_set=feature_set)
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
 
     def plot(
         self,
@@ -152,6 +142,7 @@ class StoredExperiment:
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         against: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
@@ -159,17 +150,16 @@ class StoredExperiment:
     ) -> Picture:
         """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.plots.picture`.
 
-        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; further ``options`` are
-        those of `lakebatch.plots.Options`: metric, by, zoom, unit, assembly, level.
+        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; ``against`` another version,
+        time or tag; further ``options`` are those of `lakebatch.plots.Options`: metric, by, zoom, unit,
+        assembly, level.
         """
         from lakebatch import plots  # pictures are slow to import, and need what may not be installed
 
         return plots.picture(
-            self,
+            self.snapshot(version=version, as_of=as_of, tag=tag),
             kind,
-            version=version,
-            as_of=as_of,
-            against=against,
+            against=None if against is None else self.at(parse(against)),
             include=include,
             on_gap=on_gap,
             options=plots.Options(**options),
@@ -180,6 +170,7 @@ class StoredExperiment:
         *,
         version: int | None = None,
         as_of: str | datetime | None = None,
+        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         **options: Any,
@@ -188,9 +179,7 @@ class StoredExperiment:
         from lakebatch import plots, report  # as for pictures
 
         return report.report(
-            self,
-            version=version,
-            as_of=as_of,
+            self.snapshot(version=version, as_of=as_of, tag=tag),
             include=include,
             on_gap=on_gap,
             options=plots.Options(**options),
@@ -198,15 +187,112 @@ class StoredExperiment:
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table that each saw."""
-        events = self.log.events().sort("at", "run_number", "event")
-        return events.select(
-            pl.col("results_version").alias("version"),
-            "at",
-            "assembly_id",
-            "status",
-            "parts_done",
-            "parts_planned",
-            "rows",
-            "error",
-            "code_version",
+        return history(self.log.events())
+
+    def diff(self, before: int | str, after: int | str = "now") -> Difference:
+        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.diff.compare`."""
+        return diff.compare(self, before, after)
+
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of each table, see `lakebatch.upkeep.optimize`."""
+        return upkeep.optimize([self], dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.upkeep.vacuum`."""
+        return upkeep.vacuum([self], keep_days=keep_days, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return what takes space, see `lakebatch.upkeep.usage`."""
+        return upkeep.usage([self])
+
+    def tag(
+        self,
+        name: str,
+        *,
+        note: str | None = None,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+    ) -> Tag:
+        """Name a state, the newest by default, for ever: vacuum never removes what it needs.
+
+        Raises
+        ------
+        NameClashError
+            If the name stands for another state already.
+        """
+        which = moment(version, as_of)
+        check_name(name, "tag")
+        events_version = None if which.is_past else self.log.table.version()  # before that of the rows
+        pinned = self.at(which)
+        stored = {each: self._table_version(each) for each in ("samples", "trajectories")}
+        return self.tag_log.set(
+            Tag(
+                tag=name,
+                at=now(),
+                note=note,
+                results_version=pinned.version,
+                assemblies_version=events_version,
+                as_of=which.time,
+                samples_version=stored["samples"],
+                trajectories_version=stored["trajectories"],
+                code_version=lakebatch.__version__,
+                host=process.host(),
+            )
         )
+
+    def tags(self) -> pl.DataFrame:
+        """Return every tag as a row, oldest first."""
+        return self.tag_log.frame()
+
+    def discard(self, assembly_id: str, reason: str) -> Assembly:
+        """Take an assembly out of the dataset, for a reason; nothing is removed, and `restore` takes it back.
+
+        Raises
+        ------
+        AssemblyError
+            If a process works on it, or it is discarded already.
+        """
+        assembly = self.log.get(assembly_id)
+        if assembly.is_worked_on() and assembly.host == process.host():
+            raise AssemblyError(
+                f"{assembly_id} is being computed by process {assembly.pid} on this machine. Stop it first."
+            )
+        return self._decide(assembly, "discarded", reason, after=("started", "completed", "failed"))
+
+    def restore(self, assembly_id: str, reason: str) -> Assembly:
+        """Take back an assembly that was discarded: it gets the status that it had before.
+
+        Raises
+        ------
+        AssemblyError
+            If it is not discarded.
+        """
+        events = self.log.events().filter(
+            (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
+        )
+        before = events["status"].to_list()[-1:] or ["started"]
+        return self._decide(self.log.get(assembly_id), before[0], reason, after=DISCARDED)
+
+    def note(self, assembly: Assembly, text: str) -> Assembly:
+        """Record something that was found out about a completed assembly; its status stays."""
+        return self._decide(assembly, assembly.status, text, after=(assembly.status,))
+
+    def _decide(
+        self, assembly: Assembly, status: Status, reason: str, *, after: Collection[Status]
+    ) -> Assembly:
+        """Record what was decided or found out, at a version of its own, so that no earlier version changes."""
+        if not reason.strip():
+            raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+        if assembly.status not in after:
+            raise AssemblyError(
+                f"{assembly.assembly_id} is {assembly.status}. Expected one that is {' or '.join(after)}."
+            )
+        metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
+        version = self.results.mark(metadata)
+        return self.log.record(
+            assembly, status, after=after, results_version=version, note=reason, error=assembly.error
+        )
+
+    def _table_version(self, name: str) -> int | None:
+        table = self.table(name)
+        return table.version() if table.exists() else None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
 
-from lakebatch.assembly import Assembly, Status
-from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.assembly import Assembly
+from lakebatch.snapshot import Snapshot
 
-COLUMNS = {
+COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "parts_done": pl.Int64(),
@@ -27,29 +26,29 @@ COLUMNS = {
 }
 """The columns of a summary."""
 
-GAP_COLUMNS = {"assembly_id": pl.String(), "lacks": pl.String()}
-"""The columns of a list of gaps."""
-
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly, in the order of their running numbers."""
     first = snapshot.events.filter(pl.col("event") == 0)
     started = dict(first.select("assembly_id", "at").iter_rows())
-    rows = snapshot.results.rows_by_assembly()
+    rows = snapshot.rows_by_assembly()
     return pl.DataFrame(
         [_row(each, snapshot, rows.get(each.assembly_id, 0), started) for each in snapshot.assemblies],
         schema=COLUMNS,
     )
 
 
-def list_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> pl.DataFrame:
-    """Return one row for each thing that the dataset of these assemblies lacks."""
-    gaps = [(gap.assembly_id, gap.what) for gap in snapshot.gaps(include)]
-    return pl.DataFrame(gaps, schema=GAP_COLUMNS, orient="row")
+BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
+"""The columns that a person looks at first."""
+
+
+def brief(snapshot: Snapshot) -> pl.DataFrame:
+    """Return what a person looks at first, one row per assembly."""
+    return summarize(snapshot).select(*BRIEF)
 
 
 def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:
-    done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each.assembly_id))
+    done = each.parts_done if each.status == "completed" else len(snapshot.parts_done(each))
     known = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}
     return known | {
         "status": snapshot.state(each),
@@ -58,3 +57,19 @@ def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datet
         "started_at": started.get(each.assembly_id),
         "changed_at": each.at,
     }
+
+
+def history(events: pl.DataFrame) -> pl.DataFrame:
+    """Return every event, oldest first, with the version of the results table that each saw."""
+    return events.sort("at", "run_number", "event").select(
+        pl.col("results_version").alias("version"),
+        "at",
+        "assembly_id",
+        "status",
+        "parts_done",
+        "parts_planned",
+        "rows",
+        "error",
+        "note",
+        "code_version",
+    )

@@ -75,30 +75,34 @@ def plot(
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
     from lakebatch import plots
+    from lakebatch.moment import parse
 
     asked = {key: given.pop(key) for key in ("metric", "by", "zoom", "unit", "assembly", "level")}
     options = plots.Options(**asked)
-    reading = {"include": include, "on_gap": on_gap, **given}
+    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": options}
     stored = open_lake(context)[name]
+    snapshot = stored.snapshot(**given)
+    if against is not None:
+        reading["against"] = stored.at(parse(against))
     if kind == ALL:
-        _plot_all(stored, output, options, width, reading)
+        _plot_all(snapshot, output, width, reading)
         return
     plots.check_file(output)
-    drawn = plots.picture(stored, kind, against=against, options=options, **reading)
+    drawn = plots.picture(snapshot, kind, **reading)
     drawn.save(output, width)
     click.echo(f"{output}: {drawn.chart.description()}", err=True)
 
 
-def _plot_all(stored: Any, folder: Path, options: Any, width: float | None, reading: dict[str, Any]) -> None:
+def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
     """Write every kind that can be drawn as a PNG into a folder; say why where one cannot."""
     from lakebatch import plots
-    from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
+    from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError
 
     folder.mkdir(parents=True, exist_ok=True)
     for kind in plots.KINDS:
         try:
-            file = plots.picture(stored, kind, options=options, **reading).save(folder / f"{kind}.png", width)
-        except (IncompleteError, AssemblyError, ExperimentError) as error:
+            file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
+        except (IncompleteError, AssemblyError, ConfigError, ExperimentError) as error:
             click.echo(f"no {kind}: {error}", err=True)
         else:
             click.echo(file)
@@ -147,9 +151,9 @@ def report(
     from lakebatch import report as reports
 
     file = reports.check_file(output or Path(f"{name}-report.html"))
-    stored = open_lake(context)[name]
+    snapshot = open_lake(context)[name].snapshot(**moment)
     options = plots.Options(metric=metric, unit=unit)
-    written = reports.report(stored, include=include, on_gap=on_gap, options=options, **moment).save(file)
+    written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(each)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,8 @@ MOST_ROWS = 200
 
 
 def version_options(function: Function) -> Function:
-    """Add ``--version`` and ``--as-of``."""
+    """Add ``--version``, ``--as-of`` and ``--tag``."""
+    function = click.option("--tag", metavar="TAG", help="State under a tag, see: lakebatch tag")(function)
     function = click.option(
         "--as-of",
         metavar="TIME",
@@ -139,10 +140,15 @@ def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
     if output is None:
         show(frame, form)
         return
+    save(iter([frame]), output)
+
+
+def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
+    """Write frames to one file, piece by piece, and say what is in it."""
     from lakebatch.output import write
 
-    write(frame, output)
-    click.echo(f"{frame.height} rows, {frame.width} columns in {output}", err=True)
+    rows, columns = write(pieces, output)
+    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
 
 
 def show(frame: pl.DataFrame, form: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from lakebatch.cli.options import (
     open_lake,
     output_option,
     preset_option,
+    save,
     settings_option,
     show,
     version_options,
@@ -25,6 +27,8 @@ from lakebatch.cli.options import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.lake_snapshot import LakeSnapshot
+    from lakebatch.moment import Moment
     from lakebatch.stored import StoredExperiment
 
 STATUS_COLUMNS = (
@@ -85,6 +89,13 @@ def list_(context: click.Context, form: str) -> None:
 @click.argument("name")
 @version_options
 @include_options
+@click.option(
+    "--table",
+    type=click.Choice(["results", "samples", "trajectories"]),
+    default="results",
+    show_default=True,
+    help="Rows of which table.",
+)
 @output_option
 @format_option
 @click.pass_context
@@ -93,15 +104,20 @@ def reassemble(
     name: str,
     version: int | None,
     as_of: str | None,
+    tag: str | None,
     include: tuple[Any, ...],
     on_gap: Any,
+    table: Any,
     output: Path | None,
     form: str,
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    frame = open_lake(context)[name].reassemble(version=version, as_of=as_of, include=include, on_gap=on_gap)
-    deliver(frame, output, form)
+    pinned = open_lake(context)[name].snapshot(version=version, as_of=as_of, tag=tag)
+    if output is None:
+        show(pinned.reassemble(include, table=table, on_gap=on_gap), form)
+    else:
+        save(pinned.pieces(include, table=table, on_gap=on_gap), output)
 
 
 @click.command(
@@ -144,41 +160,68 @@ def history(context: click.Context, name: str, form: str) -> None:
 )
 @click.argument("text", metavar="[SQL]", required=False)
 @click.option("--query", "query_name", metavar="NAME", help="A named query, see: lakebatch queries")
+@click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="A file with one query.")
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
 )
 @version_options
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME=MOMENT",
+    help="Another state beside it, a version, time or tag: with --also before=paper-v1 there is "
+    "before.response_noise.results; can be repeated.",
+)
 @include_options
+@click.option(
+    "--print-setup", is_flag=True, help="Print what makes a plain DuckDB shell see the same views instead."
+)
+@output_option
 @format_option
 @click.pass_context
 def sql(
     context: click.Context,
     text: str | None,
     query_name: str | None,
+    file: Path | None,
     parameters: tuple[str, ...],
     version: int | None,
     as_of: str | None,
+    tag: str | None,
+    also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
+    print_setup: bool,
+    output: Path | None,
     form: str,
 ) -> None:
-    """Answer one SQL query over the lake with DuckDB; without SQL, read it from standard input.
+    """Answer one SQL query over the lake with DuckDB: the argument, a file, a named query, or standard input.
 
-    Each experiment is a schema with the views results, assemblies, events and gaps; lake.results,
-    lake.assemblies and lake.gaps hold those of all experiments.
+    On a terminal, without any of them, a prompt answers one query after the other. Each experiment is a
+    schema with the views results, assemblies, events and gaps; lake.results, lake.assemblies and lake.gaps
+    hold those of all experiments.
     """
     from lakebatch import named_queries
 
-    if text and query_name:
-        raise click.UsageError("Both SQL and --query were given. Expected one of them.")
+    if sum(each is not None for each in (text, query_name, file)) > 1:
+        raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")
+    check_output(output)
     lake = open_lake(context)
-    options: dict[str, Any] = {"version": version, "as_of": as_of, "include": include, "on_gap": on_gap}
+    pinned = lake.snapshot(version=version, as_of=as_of, tag=tag)
+    others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
+    if print_setup:
+        click.echo(pinned.sql_setup(include))
+        return
+    if not (text or query_name or file) and sys.stdin.isatty():
+        _prompt(lambda: lake.snapshot(version=version, as_of=as_of, tag=tag), include, on_gap, others, form)
+        return
+    options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
     if query_name:
         bound = named_queries.bind(parameters, named_queries.get(query_name))
-        answer = lake.query(query_name, bound, **options)
+        answer = pinned.query(query_name, bound, **options)
     else:
-        answer = lake.sql(text or _from_standard_input(), named_queries.bind(parameters), **options)
-    show(answer, form)
+        answer = pinned.sql(text or _from_file(file), named_queries.bind(parameters), **options)
+    deliver(answer, output, form)
 
 
 @click.command("queries", epilog="Example: lakebatch queries")
@@ -252,7 +295,33 @@ def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
     )
 
 
-def _from_standard_input() -> str:
-    if sys.stdin.isatty():
-        raise click.UsageError("No SQL. Give it as the argument, by --query NAME, or on standard input.")
-    return sys.stdin.read()
+def _named_moments(texts: tuple[str, ...]) -> dict[str, Moment]:
+    from lakebatch.moment import parse
+
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, _ in pairs:
+        if not (name and equals):
+            raise click.UsageError("Cannot read --also. Expected NAME=MOMENT, e.g. --also before=paper-v1.")
+    return {name: parse(moment) for name, _, moment in pairs}
+
+
+def _prompt(
+    pin: Callable[[], LakeSnapshot],
+    include: tuple[Any, ...],
+    on_gap: Any,
+    also: dict[str, LakeSnapshot],
+    form: Any,
+) -> None:
+    from lakebatch.cli.prompt import Prompt
+    from lakebatch.sql import Session
+
+    Prompt(lambda: Session(pin(), include=include, on_gap=on_gap, also=also), pin(), form).loop()
+
+
+def _from_file(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="utf-8") if file else sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(
+            f"Cannot read {file}: {error}. Expected a text file with one query."
+        ) from error

@@ -7,16 +7,17 @@ from collections import defaultdict
 import numpy as np
 import polars as pl
 
-from lakebatch.assembly import Assembly
+from lakebatch.assembly import EVERY_STATUS
 from lakebatch.datasets import recall
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import Diagram, Edge, TimeAxis
 from lakebatch.ids import stream_generator
 from lakebatch.plots.chart import Arrow, Box, Chart, Line, Panel, Rule, Thread
 from lakebatch.plots.options import Options
-from lakebatch.stored import StoredExperiment
+from lakebatch.snapshot import Snapshot
 from lakebatch.worker import PREPARATION
 
+TRAJECTORIES = "trajectories"
 THREADS = 12
 """How many samples are drawn one by one."""
 
@@ -25,7 +26,7 @@ BENT = 0.35
 KIND_SLOTS = {"drug": 1, "outcome": 2}
 
 
-def trajectories(stored: StoredExperiment, ids: list[str], options: Options) -> Chart:
+def trajectories(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
     """Return the trajectories of an assembly's cohort, one panel per species, with the onsets.
 
     Parameters
@@ -33,8 +34,8 @@ def trajectories(stored: StoredExperiment, ids: list[str], options: Options) -> 
     ids : list of str
         The assemblies to choose from.
     """
-    assembly, rows = _find_rows(stored, ids, options)
-    experiment, config = recall(stored.folder, assembly)
+    assembly_id, rows = _find_rows(snapshot, ids, options)
+    experiment, config = recall(snapshot, assembly_id)
     axis: TimeAxis = experiment.time_axis(config)
     panels = [
         _species_panel(str(species), rows.filter(species=species), axis)
@@ -43,44 +44,44 @@ def trajectories(stored: StoredExperiment, ids: list[str], options: Options) -> 
     samples = rows["sample"].n_unique()
     at = "clean" if options.level is None else f"level {options.level:g}"
     return Chart(
-        title=f"Trajectories of the cohort, {at}, {stored.name} {assembly.assembly_id}",
+        title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
         caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and {min(THREADS, samples)} "
         "single samples." + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
         panels=tuple(panels),
     )
 
 
-def network(stored: StoredExperiment, ids: list[str], options: Options) -> Chart:
+def network(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
     """Return the network that an assembly simulated, as a diagram."""
-    assembly = stored.log.get(options.assembly or _newest(stored, ids))
-    experiment, config = recall(stored.folder, assembly)
+    assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
+    experiment, config = recall(snapshot, assembly.assembly_id)
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
     return Chart(
-        title=f"Network of {stored.name} {assembly.assembly_id}",
+        title=f"Network of {snapshot.name} {assembly.assembly_id}",
         caption="Blue arrows act up, orange bars act down. " + _edges_in_words(diagram),
         panels=(Panel(_drawn(diagram), bare=True),),
     )
 
 
-def _newest(stored: StoredExperiment, ids: list[str]) -> str:
+def _newest(snapshot: Snapshot, ids: list[str]) -> str:
     if not ids:
         raise AssemblyError(
-            f"{stored.name} has no completed assembly whose cohort could be drawn. See: lakebatch status {stored.name}"
+            f"{snapshot.name} has no completed assembly whose cohort could be drawn. See: lakebatch status {snapshot.name}"
         )
     return ids[-1]
 
 
-def _find_rows(stored: StoredExperiment, ids: list[str], options: Options) -> tuple[Assembly, pl.DataFrame]:
+def _find_rows(snapshot: Snapshot, ids: list[str], options: Options) -> tuple[str, pl.DataFrame]:
     """Return the chosen assembly, or the newest that kept its trajectories, and these."""
-    table = stored.table("trajectories")
     candidates = [options.assembly] if options.assembly else list(reversed(ids))
     level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
-    for assembly_id in candidates if table.exists() else ():
-        assembly = stored.log.get(assembly_id)
-        rows = table.at().scan().filter((pl.col("assembly_id") == assembly_id) & level).collect()
+    for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
+        snapshot.assembly(assembly_id)
+        stored = snapshot.scan(EVERY_STATUS, table=TRAJECTORIES)
+        rows = stored.filter((pl.col("assembly_id") == assembly_id) & level).collect()
         if not rows.is_empty():
-            return assembly, rows.sort("sample", maintain_order=True)
-    what = options.assembly or f"no completed assembly of {stored.name}"
+            return assembly_id, rows.sort("sample", maintain_order=True)
+    what = options.assembly or f"no completed assembly of {snapshot.name}"
     at = "" if options.level is None else f" at level {options.level:g}"
     raise AssemblyError(
         f"There are no trajectories{at} to draw: {what} kept any. Expected a run with the config key 'store' at 'all', "

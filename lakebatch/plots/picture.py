@@ -10,16 +10,16 @@ from typing import Any, TypeAlias
 
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError, UnknownNameError
-from lakebatch.material import Material, parse_moment, read
+from lakebatch.gaps import OnGap
+from lakebatch.material import Material, read
 from lakebatch.plots import cohort, dataset, effects, interactive, levels, static
 from lakebatch.plots.chart import Chart, overlay
 from lakebatch.plots.options import Options
 from lakebatch.registry import nearest
-from lakebatch.snapshot import COMPLETED, OnGap
-from lakebatch.stored import StoredExperiment
+from lakebatch.snapshot import COMPLETED, Snapshot
 
 OfResults: TypeAlias = Callable[[Material, Options], Chart]
-OfCohort: TypeAlias = Callable[[StoredExperiment, list[str], Options], Chart]
+OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options], Chart]
 
 RESULT_KINDS: dict[str, OfResults] = {
     "levels": levels.levels,
@@ -89,23 +89,22 @@ class Picture:
 
 
 def picture(
-    stored: StoredExperiment,
+    snapshot: Snapshot,
     kind: str = "levels",
     *,
-    against: str | Mapping[str, Any] | None = None,
+    against: Snapshot | None = None,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
     options: Options | None = None,
-    **moment: Any,
 ) -> Picture:
-    """Return a picture of an experiment, now or at a moment (``version=``, ``as_of=``).
+    """Return a picture of an experiment as it was at one moment.
 
     Parameters
     ----------
     kind : str
         One of `KINDS`.
-    against : str or mapping, optional
-        Another moment that is drawn behind it: ``"7"``, ``"2026-11-20"``, or ``{"version": 7}``.
+    against : Snapshot, optional
+        Another moment that is drawn behind it.
 
     Raises
     ------
@@ -116,23 +115,21 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
-    now = read(stored, include=include, on_gap=on_gap, **moment)
-    drawn = draw(stored, now, kind, include, chosen)
+    drawn = draw(snapshot, read(snapshot, include=include, on_gap=on_gap), kind, include, chosen)
     if against is None:
         return drawn
     if kind in COHORT_KINDS:
         raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
-    before = parse_moment(against) if isinstance(against, str) else dict(against)
-    other = read(stored, include=include, on_gap=on_gap, **before)
+    other = read(against, include=include, on_gap=on_gap)
     return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
 
 
 def draw(
-    stored: StoredExperiment, material: Material, kind: str, include: Collection[Status], options: Options
+    snapshot: Snapshot, material: Material, kind: str, include: Collection[Status], options: Options
 ) -> Picture:
-    """Return a picture of what was read before."""
+    """Return a picture of a snapshot whose frames were read before."""
     if kind in COHORT_KINDS:
-        return Picture(kind, COHORT_KINDS[kind](stored, _included(material, include), options))
+        return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options))
     return Picture(kind, RESULT_KINDS[kind](material, options))
 
 
@@ -147,8 +144,3 @@ def check_file(file: Path) -> Path:
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
     return file
-
-
-def _included(material: Material, include: Collection[Status]) -> list[str]:
-    states = material.assemblies.select("assembly_id", "status").rows()
-    return [assembly_id for assembly_id, status in states if status in include]

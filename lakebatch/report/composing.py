@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lakebatch.assembly import Assembly
 from lakebatch.material import Material
 from lakebatch.plots import Options
 from lakebatch.report import findings, records
@@ -12,17 +11,15 @@ from lakebatch.report.findings import Draw
 from lakebatch.report.tables import cell, clean
 
 
-def compose(material: Material, assemblies: list[Assembly], draw: Draw, options: Options) -> Content:
+def compose(material: Material, draw: Draw, options: Options) -> Content:
     """Return the content of a report.
 
     Parameters
     ----------
-    assemblies : list of Assembly
-        Every assembly as it stood at the moment of the material.
     draw : callable
         Draws a picture; what cannot be drawn raises and is named in the report.
     """
-    configs = run_configs(material.experiment, assemblies)
+    configs = run_configs(material.experiment, material.records)
     sections = [
         records.run_section(material, configs),
         records.config_section(configs),
@@ -31,7 +28,7 @@ def compose(material: Material, assemblies: list[Assembly], draw: Draw, options:
         findings.statistics_section(material, options),
         records.time_section(material),
         records.fault_section(material),
-        records.provenance_section(material, assemblies, configs),
+        records.provenance_section(material, configs),
     ]
     return Content(
         title=f"{material.experiment}: report",

@@ -110,7 +110,7 @@ def fault_section(material: Material) -> Section:
             table(
                 material.gaps,
                 "What the dataset lacks",
-                {"assembly_id": "assembly", "lacks": "what is missing"},
+                {"assembly_id": "assembly", "what": "what is missing"},
             )
         )
     failed = material.assemblies.drop_nulls("error")
@@ -137,11 +137,9 @@ def fault_section(material: Material) -> Section:
     return Section("faults", "Failures and gaps", tuple(parts))
 
 
-def provenance_section(
-    material: Material, assemblies: list[Assembly], configs: Sequence[RunConfig]
-) -> Section:
+def provenance_section(material: Material, configs: Sequence[RunConfig]) -> Section:
     """Return what produced the rows and how to produce them again."""
-    seeds = {each.assembly_id: each.seed for each in assemblies}
+    seeds = {each.assembly_id: each.seed for each in material.records}
     commands = [
         f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
         for number, each in enumerate(configs, 1)
@@ -160,7 +158,7 @@ def provenance_section(
             "assembly again; where --config config.json is named, save the whole config from above under that name.",
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
-            _environments(assemblies),
+            _environments(material.records),
         ),
     )
 

@@ -16,14 +16,14 @@ from urllib.parse import quote
 import lakebatch
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
+from lakebatch.gaps import OnGap
 from lakebatch.material import read
 from lakebatch.plots import Options, Picture
 from lakebatch.plots.picture import draw
 from lakebatch.report import markdown
 from lakebatch.report.composing import compose
 from lakebatch.report.content import Content, Figure
-from lakebatch.snapshot import COMPLETED, OnGap
-from lakebatch.stored import StoredExperiment
+from lakebatch.snapshot import COMPLETED, Snapshot
 
 TEMPLATES = resources.files("lakebatch.report") / "templates"
 WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
@@ -84,14 +84,13 @@ class Report:
 
 
 def report(
-    stored: StoredExperiment,
+    snapshot: Snapshot,
     *,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
     options: Options | None = None,
-    **moment: Any,
 ) -> Report:
-    """Return a report of an experiment, now or at a moment (``version=``, ``as_of=``).
+    """Return a report of an experiment as it was at one moment.
 
     Parameters
     ----------
@@ -104,14 +103,12 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # what is missing is said before anything is drawn
-    chosen = {name: value for name, value in moment.items() if value is not None}
-    material = read(stored, include=include, on_gap=on_gap, **chosen)
-    assemblies = stored.snapshot(**chosen).assemblies
+    material = read(snapshot, include=include, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
-        return draw(stored, material, kind, include, asked)
+        return draw(snapshot, material, kind, include, asked)
 
-    return Report(compose(material, assemblies, draw_kind, options or Options()))
+    return Report(compose(material, draw_kind, options or Options()))
 
 
 def check_file(file: Path) -> Path:

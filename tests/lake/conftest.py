@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import lakebatch
 from lakebatch.assembly import AssemblyLog, Plan
 from lakebatch.delta import Table
 from lakebatch.schema import conform, load_schema
@@ -135,3 +136,16 @@ def names():
 def parquet_files(tmp_path):
     """Return a function that lists the data files of a table."""
     return lambda table: sorted(Path(table.uri).rglob("part-*.parquet"))
+
+
+@pytest.fixture
+def run(lake, toy):
+    """Return a function that runs the toy in this process."""
+    return lambda *settings: lakebatch.run(lake, toy, jobs=1, settings=settings)
+
+
+@pytest.fixture
+def stored(lake, toy, run):
+    """Return the toy after one complete run."""
+    run()
+    return lake[toy]

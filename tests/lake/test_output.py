@@ -26,14 +26,14 @@ READERS = {".parquet": pl.read_parquet, ".arrow": pl.read_ipc}
 
 @pytest.mark.parametrize("ending", READERS)
 def test_file_gives_back_every_value_and_type(tmp_path, ending):
-    output.write(FRAME, tmp_path / f"rows{ending}")
+    output.write([FRAME], tmp_path / f"rows{ending}")
     back = READERS[ending](tmp_path / f"rows{ending}")
     assert back.schema == FRAME.schema
     assert back.equals(FRAME)
 
 
 def test_csv_file_gives_back_every_number_and_text(tmp_path):
-    output.write(FRAME, tmp_path / "rows.csv")
+    output.write([FRAME], tmp_path / "rows.csv")
     back = pl.read_csv(tmp_path / "rows.csv")
     assert back.drop("at").equals(FRAME.drop("at"))
 
@@ -43,18 +43,18 @@ def test_file_of_an_unknown_ending_is_refused(tmp_path, name):
     with pytest.raises(
         ConfigError, match=f"Cannot write .*{name}. Expected a name that ends in .parquet, .csv, .arrow"
     ):
-        output.write(FRAME, tmp_path / name)
+        output.write([FRAME], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_file_in_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
     with pytest.raises(StorageError, match=r"^Cannot write .*/none/rows.csv: .*No such file or directory"):
-        output.write(FRAME, tmp_path / "none" / "rows.csv")
+        output.write([FRAME], tmp_path / "none" / "rows.csv")
 
 
 def test_file_is_replaced_only_when_all_is_written(tmp_path, monkeypatch):
     file = tmp_path / "rows.csv"
-    output.write(FRAME, file)
+    output.write([FRAME], file)
     before = file.read_bytes()
 
     def fail_halfway(frame, target, ending):
@@ -63,7 +63,7 @@ def test_file_is_replaced_only_when_all_is_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(output, "_write", fail_halfway)
     with pytest.raises(StorageError, match="No space left on device"):
-        output.write(FRAME.head(1), file)
+        output.write([FRAME.head(1)], file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 

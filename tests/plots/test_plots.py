@@ -16,7 +16,7 @@ from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, Incomp
 from lakebatch.plots.chart import Arrow, Box, Dots, Line, Rule, Thread
 from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.snapshot.IncompleteWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network")]
 
 

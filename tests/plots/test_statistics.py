@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from lakebatch import statistics
 from lakebatch.errors import ConfigError
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.snapshot.IncompleteWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 SPLIT = ["assembly_id", "repeat"]
 
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from lakebatch import schema
-from lakebatch.delta import PROPERTIES, SCHEMA_VERSION, Table
+from lakebatch.delta import PROPERTIES, Table
+from lakebatch.evolution import SCHEMA_VERSION
 from lakebatch.storage import Storage
 
 PROMISED = {

@@ -18,7 +18,7 @@ CELL = ["feature_set", "model"]
 PAIR = ["assembly_id", "feature_set", "model", "repeat"]
 WITH_METRIC = [name for name, query in named_queries.find().items() if "metric" in query.parameters]
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.snapshot.IncompleteWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_gaps(study, ask):
 
 def test_gaps_are_those_of_the_assemblies_that_are_read(study):
     answer = study.query("gaps", {"experiment": "study"}, include=("completed", "failed"))
-    assert answer["lacks"].to_list()[1:] == ["failed, no rows of part level=0.3"]
+    assert answer["what"].to_list()[1:] == ["failed, no rows of part level=0.3"]
 
 
 def test_growth(study, ask):
@@ -222,7 +222,7 @@ def test_mse_cannot_rank_robustness(ask):
 
 
 def test_unknown_experiment_is_no_empty_answer(study):
-    with pytest.raises(UnknownNameError, match=r"There is nothing of 'stud' in .*There: study"):
+    with pytest.raises(UnknownNameError, match=r"There was nothing of 'stud', now. Did you mean 'study'"):
         study.query("levels", {"experiment": "stud"})
 
 

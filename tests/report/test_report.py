@@ -21,7 +21,7 @@ from lakebatch.errors import ConfigError
 from lakebatch.report.content import Code, Figure
 from lakebatch.report.tables import Table
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.snapshot.IncompleteWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 

@@ -1,0 +1,124 @@
+"""The prompt for SQL: statements over several lines, history, completion of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+from lakebatch import named_queries
+from lakebatch.cli.options import show
+from lakebatch.errors import LakebatchError
+
+if TYPE_CHECKING:
+    from lakebatch.lake_snapshot import LakeSnapshot
+    from lakebatch.sql import Session
+
+HISTORY = Path(".lakebatch_history")
+KEYWORDS = (
+    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "USING", "AVG", "COUNT", "MEDIAN",
+    "SUMMARIZE", "DESCRIBE",
+)  # fmt: skip
+HELP = """\
+A statement ends with ';' and can go over several lines.
+  .tables          the views and their columns
+  .queries         the named queries
+  .query NAME [parameter=value ...]   answer a named query
+  .refresh         read the newest state of the lake
+  .quit            end, as Ctrl-D does"""
+
+
+class Prompt:
+    """Reads statements from a terminal and prints what they answer, until it is told to end."""
+
+    def __init__(self, open_session: Callable[[], Session], snapshot: LakeSnapshot, form: Any) -> None:
+        self._open_session = open_session
+        self._session = open_session()
+        self._form = form
+        self._ask: PromptSession[str] = PromptSession(
+            history=_history(), completer=WordCompleter(_words(self._session), sentence=False, WORD=True)
+        )
+        self._snapshot = snapshot
+
+    def loop(self) -> None:
+        """Go on until Ctrl-D or ``.quit``."""
+        click.echo(
+            f"{', '.join(self._snapshot) or 'An empty lake'}: {self._snapshot.moment}. Type .help for help.",
+            err=True,
+        )
+        for statement in self._statements():
+            if statement == ".quit":
+                return
+            with suppress(KeyboardInterrupt):
+                self._carry_out(statement)
+
+    def _statements(self) -> Iterator[str]:
+        lines: list[str] = []
+        while True:
+            try:
+                lines.append(self._ask.prompt("lake> " if not lines else "  ... "))
+            except KeyboardInterrupt:
+                lines = []
+                continue
+            except EOFError:
+                return
+            text = "\n".join(lines).strip()
+            if not text or text.startswith(".") or text.endswith(";"):
+                lines = []
+                if text:
+                    yield text
+
+    def _carry_out(self, statement: str) -> None:
+        try:
+            if statement.startswith("."):
+                self._command(*statement[1:].split())
+            else:
+                show(self._session.answer(statement), self._form)
+        except LakebatchError as error:
+            click.echo(f"Error: {error}", err=True)
+
+    def _command(self, name: str = "help", *arguments: str) -> None:
+        if name == "tables":
+            show(self._session.answer(TABLES), self._form)
+        elif name == "queries":
+            for query in named_queries.find().values():
+                click.echo(f"{query.name}: {query.help}")
+        elif name == "query" and arguments:
+            query = named_queries.get(arguments[0])
+            bound = named_queries.bind(arguments[1:], query)
+            show(self._session.answer(query.text, bound), self._form)
+        elif name == "refresh":
+            self._session = self._open_session()
+        else:
+            click.echo(HELP)
+
+
+TABLES = """
+    SELECT table_schema || '.' || table_name AS view, string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns
+    FROM information_schema.columns WHERE table_catalog = 'memory' GROUP BY ALL ORDER BY view
+"""
+
+
+def _words(session: Session) -> list[str]:
+    """Return what can be completed: keywords, views and columns."""
+    names = session.answer(
+        "SELECT DISTINCT table_schema || '.' || table_name AS word FROM information_schema.columns "
+        "UNION SELECT DISTINCT column_name FROM information_schema.columns"
+    )
+    return [*KEYWORDS, *sorted(names["word"].to_list())]
+
+
+def _history() -> History:
+    """Return the history of earlier prompts of this user, if it can be kept."""
+    file = Path.home() / HISTORY
+    try:
+        file.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(file))

@@ -1,0 +1,28 @@
+"""How lakes, snapshots and differences show in a notebook: as readable tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import polars as pl
+
+MOST_ROWS = 50
+
+
+def section(title: str, frame: pl.DataFrame) -> str:
+    """Return a titled HTML table of the first rows of a frame; every text is escaped."""
+    shown = frame.head(MOST_ROWS)
+    with pl.Config(tbl_rows=MOST_ROWS, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
+        table = shown._repr_html_()
+    left_out = frame.height - shown.height
+    more = f"<p>{left_out} more rows.</p>" if left_out else ""
+    return f"<p><strong>{escape(title)}</strong></p>{table}{more}"
+
+
+def sections(frames: Mapping[str, pl.DataFrame]) -> str:
+    """Return titled tables, one below the other; empty ones say so in a line."""
+    return "".join(
+        f"<p><strong>{escape(title)}</strong>: nothing.</p>" if frame.is_empty() else section(title, frame)
+        for title, frame in frames.items()
+    )

@@ -1,0 +1,60 @@
+"""The tables of one experiment in a lake, by name."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from lakebatch.assembly import AssemblyLog
+from lakebatch.delta import Table
+from lakebatch.errors import ConfigError
+from lakebatch.ids import check_name
+from lakebatch.schema import load_schema
+from lakebatch.storage import Storage
+from lakebatch.tags import TagLog
+
+FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
+DATA = ("results", "samples", "trajectories")
+"""The tables that parts write, of which each that was never written to is missing."""
+
+
+class ExperimentTables:
+    """The folder of one experiment and the tables in it."""
+
+    def __init__(self, storage: Storage, folder: str) -> None:
+        match = FOLDER.fullmatch(folder)
+        if match is None:
+            raise ConfigError(
+                f"{folder!r} is not an experiment's folder. Expected e.g. 03_v1_response-noise."
+            )
+        self.storage = storage
+        self.folder = folder
+        self.name = check_name(match["name"])
+        self.number = match["number"]
+        self.experiment_version = match["version"]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
+
+    @cached_property
+    def results(self) -> Table:
+        """The table of results."""
+        return self.table("results")
+
+    @cached_property
+    def log(self) -> AssemblyLog:
+        """The events of the assemblies."""
+        return AssemblyLog(self.table("assemblies"))
+
+    @cached_property
+    def tag_log(self) -> TagLog:
+        """The tags."""
+        return TagLog(self.table("tags"))
+
+    def table(self, name: str) -> Table:
+        """Return one of the experiment's tables by name."""
+        return Table(self.storage, self.folder, load_schema(name))
+
+    def exists(self) -> bool:
+        """Whether anything was ever started here."""
+        return self.log.table.exists() and self.results.exists()

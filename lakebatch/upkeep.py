@@ -1,0 +1,146 @@
+"""Keeps a lake quick and small: merges small files, removes files that nothing needs, says what takes space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+import lakebatch
+from lakebatch.delta import Table
+from lakebatch.errors import ConfigError
+from lakebatch.tables import DATA, ExperimentTables
+
+TARGET_BYTES = 128 * 1024 * 1024
+"""Size that files are merged to."""
+KEEP_DAYS = 7
+"""Younger files are left alone: a writer that is about to commit them may be slow."""
+TABLES = (*DATA, "assemblies", "tags")
+METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": lakebatch.__version__}
+
+OPTIMIZED: dict[str, pl.DataType] = {
+    "experiment": pl.String(),
+    "table": pl.String(),
+    "files": pl.Int64(),
+    "files_after": pl.Int64(),
+    "merged_bytes": pl.Int64(),
+}
+VACUUMED: dict[str, pl.DataType] = {
+    "experiment": pl.String(),
+    "table": pl.String(),
+    "files": pl.Int64(),
+    "bytes": pl.Int64(),
+}
+USAGE: dict[str, pl.DataType] = {
+    "experiment": pl.String(),
+    "table": pl.String(),
+    "assembly_id": pl.String(),
+    "files": pl.Int64(),
+    "rows": pl.Int64(),
+    "bytes": pl.Int64(),
+}
+
+
+def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -> pl.DataFrame:
+    """Merge the small files of each table, one commit a table; no row and no past state changes.
+
+    Returns
+    -------
+    frame
+        Per table: its files before and after, and the bytes of those that are merged. With ``dry_run``
+        nothing is done and ``files_after`` is what is to be expected.
+    """
+    rows = [
+        {"experiment": each.name, "table": name, **_optimized(table, dry_run)}
+        for each in experiments
+        for name, table in _tables(each)
+    ]
+    return pl.DataFrame(rows, schema=OPTIMIZED)
+
+
+def vacuum(
+    experiments: Sequence[ExperimentTables], *, keep_days: int = KEEP_DAYS, dry_run: bool = True
+) -> pl.DataFrame:
+    """Remove files that neither the newest state nor a tag needs: merged ones, and what crashes left behind.
+
+    Past states stay readable through lakebatch, which reads their rows from the newest files; for other
+    readers of the tables, those versions stay readable that tags name.
+
+    Parameters
+    ----------
+    keep_days : int, days
+        Files that were needed, or written, within this time are left.
+
+    Returns
+    -------
+    frame
+        Per table: how many files, and their bytes.
+    """
+    if keep_days < 0:
+        raise ConfigError(f"keep_days is {keep_days}. Expected 0 or more days.")
+    rows = [
+        {"experiment": each.name, "table": name, **_vacuumed(each, table, keep_days, dry_run)}
+        for each in experiments
+        for name, table in _tables(each)
+    ]
+    return pl.DataFrame(rows, schema=VACUUMED)
+
+
+def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
+    """Return what takes space: files, rows and bytes per experiment, table and assembly.
+
+    An empty ``assembly_id`` stands for what belongs to no single one: tables that are not partitioned,
+    logs, and files that the newest state does not need.
+    """
+    frames = [_usage(each, name, table) for each in experiments for name, table in _tables(each)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=USAGE)
+
+
+def _tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:
+    for name in TABLES:
+        table = experiment.table(name)
+        if table.exists():
+            yield name, table
+
+
+def _optimized(table: Table, dry_run: bool) -> dict[str, int]:
+    files = table.at().data_files
+    small = files.filter(pl.col("bytes") < TARGET_BYTES)
+    groups = small.group_by("assembly_id").agg(pl.len().alias("count"), pl.col("bytes").sum())
+    merged = groups.filter(pl.col("count") > 1)
+    saved = sum(
+        count - math.ceil(size / TARGET_BYTES) for count, size in merged.select("count", "bytes").iter_rows()
+    )
+    after = files.height - saved
+    if not dry_run and merged.height:
+        table.compact(TARGET_BYTES, METADATA)
+        after = table.at().data_files.height
+    return {"files": files.height, "files_after": after, "merged_bytes": int(merged["bytes"].sum())}
+
+
+def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_run: bool) -> dict[str, int]:
+    name = table.schema.table
+    tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
+    keep = [version for version in tagged if version is not None]
+    sizes = experiment.storage.files(experiment.folder, name)
+    removed = table.vacuum(keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
+    return {"files": len(removed), "bytes": sum(sizes.get(path, 0) for path in removed)}
+
+
+def _usage(experiment: ExperimentTables, name: str, table: Table) -> pl.DataFrame:
+    files = table.at().data_files
+    sizes = experiment.storage.files(experiment.folder, name)
+    by_assembly = files.group_by("assembly_id").agg(
+        pl.len().cast(pl.Int64).alias("files"), pl.col("rows").sum(), pl.col("bytes").sum()
+    )
+    needed = set(files["path"])
+    rest = [size for path, size in sizes.items() if path not in needed]
+    other = pl.DataFrame(
+        {"assembly_id": [None], "files": [len(rest)], "rows": [0], "bytes": [sum(rest)]},
+        schema={key: USAGE[key] for key in ("assembly_id", "files", "rows", "bytes")},
+    )
+    both = pl.concat([by_assembly.select(other.columns), other])
+    summed = both.group_by("assembly_id").agg(pl.col("files", "rows", "bytes").sum())
+    named = summed.with_columns(pl.lit(experiment.name).alias("experiment"), pl.lit(name).alias("table"))
+    return named.select(*USAGE).sort("assembly_id", nulls_last=True)

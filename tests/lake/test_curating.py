@@ -1,0 +1,131 @@
+"""What people decide about assemblies, and what that leaves as it was."""
+
+import random
+
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.errors import AssemblyError, ConfigError
+
+
+def test_discarded_assembly_leaves_the_dataset_and_comes_back(stored, run):
+    run()
+    first = stored.assemblies()["assembly_id"][0]
+    rows = stored.reassemble()
+    assert stored.discard(first, "wrong dose").status == "discarded"
+    assert stored.status(first) == "discarded"
+    assert first not in set(stored.reassemble(on_gap="refuse")["assembly_id"])
+    assert stored.history()["note"].to_list()[-1] == "wrong dose"
+    assert stored.restore(first, "dose was right").status == "completed"
+    assert stored.reassemble(on_gap="refuse").equals(rows)
+
+
+def test_decision_changes_no_earlier_version(stored):
+    (first,) = stored.assemblies()["assembly_id"]
+    version, rows, assemblies = stored.snapshot().version, stored.reassemble(), stored.assemblies()
+    stored.discard(first, "wrong dose")
+    discarded = stored.snapshot().version
+    stored.restore(first, "dose was right")
+    assert stored.reassemble(version=version).equals(rows)
+    assert stored.assemblies(version=version).equals(assemblies)
+    assert stored.reassemble(version=discarded, on_gap="refuse").is_empty()
+    assert stored.reassemble().equals(rows)
+
+
+def test_failed_assembly_is_failed_again_when_it_is_restored(stored, run):
+    failed = run("fail=[0.1]").assembly_id
+    why = stored.completeness().filter(~pl.col("present"))["why"].to_list()
+    stored.discard(failed, "a bad config")
+    assert stored.snapshot().gaps() == []
+    assert stored.restore(failed, "worth another try").status == "failed"
+    assert stored.completeness().filter(~pl.col("present"))["why"].to_list() == why
+
+
+def test_decision_that_makes_no_sense_is_refused(stored):
+    (first,) = stored.assemblies()["assembly_id"]
+    with pytest.raises(AssemblyError, match=r"is completed. Expected one that is discarded"):
+        stored.restore(first, "why not")
+    with pytest.raises(ConfigError, match=r"The reason is empty"):
+        stored.discard(first, "  ")
+    stored.discard(first, "wrong dose")
+    with pytest.raises(AssemblyError, match=r"is discarded. Expected one that is started or completed"):
+        stored.discard(first, "once more")
+    assert stored.history().height == 3
+
+
+def test_run_that_is_discarded_while_it_goes_on_stays_discarded(lake, toy, monkeypatch):
+    class Impatient(lakebatch.runner.Progress):
+        def part_committed(self, outcome, rows):
+            if lake[toy].assemblies()["status"].to_list() != ["discarded"]:
+                assembly = lake[toy].log.events()["assembly_id"][0]
+                monkeypatch.setattr("lakebatch.process.is_alive", lambda pid, token: False)
+                lake[toy].discard(assembly, "it is the wrong one")
+                monkeypatch.undo()
+
+    ended = lakebatch.run(lake, toy, jobs=1, progress=Impatient())
+    assert ended.status == "discarded"
+    assert lake[toy].assemblies()["status"].to_list() == ["discarded"]
+
+
+def test_completeness_names_each_missing_part_and_why(stored, run):
+    failed = run("fail=[0.1]").assembly_id
+    parts = stored.completeness()
+    assert parts.height == 6
+    (missing,) = parts.filter(~pl.col("present")).rows(named=True)
+    assert (missing["assembly_id"], missing["part"]) == (failed, "level=0.1")
+    assert missing["why"] == "ValueError: level 0.1 is bad"
+    assert missing["status"] == "failed"
+
+
+def test_replicates_of_one_config_are_listed_and_those_of_one_seed_compared(lake, toy, run):
+    run()
+    run("levels=[0, 0.5]")
+    for _ in range(2):
+        lakebatch.run(lake, toy, jobs=1, seed=5)
+    listed = lake[toy].replicates()
+    assert listed["replicates"].to_list() == [3, 3, 3]
+    assert listed["same_seed"].to_list() == [1, 2, 2]
+    assert listed["agrees"].to_list() == [None, True, True]
+
+
+def test_contradicting_replicates_are_found(lake, toy, tmp_path):
+    lakebatch.run(lake, toy, jobs=1, seed=5)
+    file = tmp_path / "experiments" / "toy.py"
+    file.write_text(file.read_text().replace("float(rng.normal()) ** 2", "1 + float(rng.normal()) ** 2"))
+    assert lakebatch.run(lake, toy, jobs=2, seed=5).status == "completed"  # jobs=2 loads the file anew
+    assert lake[toy].replicates()["agrees"].to_list() == [True, False]
+
+
+def test_every_past_version_is_what_was_read_at_that_moment(lake, toy, run):
+    """Runs, failures, resumes and decisions in any order; every state that was ever read is read again at the end."""
+    random.seed(1)
+    run()
+    stored = lake[toy]
+    states = {}
+    for _ in range(12):
+        _do_something(stored, run, random.choice(["run", "run", "fail", "resume", "discard", "restore"]))
+        if random.random() < 0.3:
+            stored.optimize()
+        snapshot = stored.snapshot()
+        states[snapshot.version] = (snapshot.reassemble(on_gap="ignore"), snapshot.ids())
+    stored.vacuum(keep_days=0, dry_run=False)
+    assert len(states) > 6
+    for version, (rows, ids) in states.items():
+        past = stored.snapshot(version=version)
+        assert past.ids() == ids, version
+        assert past.reassemble(on_gap="ignore").equals(rows), version
+
+
+def _do_something(stored, run, action):
+    by_state = {state: stored.snapshot().ids([state]) for state in ("completed", "failed", "discarded")}
+    if action == "run":
+        run()
+    elif action == "fail":
+        run("fail=[0.1]")
+    elif action == "resume" and by_state["failed"]:
+        lakebatch.resume(lakebatch.open_lake(stored.storage.uri), "toy", by_state["failed"][0], jobs=1)
+    elif action == "discard" and by_state["completed"]:
+        stored.discard(random.choice(by_state["completed"]), "for a test")
+    elif action == "restore" and by_state["discarded"]:
+        stored.restore(random.choice(by_state["discarded"]), "for a test")

@@ -1,0 +1,33 @@
+"""Rows piece by piece are the rows at once."""
+
+import polars as pl
+import pytest
+
+from lakebatch import reading
+
+
+@pytest.mark.parametrize("piece", [1, 4, 9, 20, 1000])
+def test_pieces_are_the_whole_in_order(stored, run, monkeypatch, piece):
+    run("levels=[0.5, 0]")
+    run()
+    whole = stored.reassemble()
+    monkeypatch.setattr(reading, "PIECE", piece)
+    pieces = list(stored.snapshot().pieces())
+    assert pl.concat(pieces).equals(whole)
+    assert max(each.height for each in pieces) <= max(piece + 9, 9)
+    assert len(pieces) >= whole.height // (piece + 9)
+
+
+def test_pieces_of_nothing_have_the_columns_of_the_table(stored):
+    (empty,) = stored.snapshot().pieces(["discarded"])
+    assert empty.schema == stored.reassemble().schema
+    assert empty.is_empty()
+
+
+def test_one_assembly_reads_its_own_files_only(stored, run, parquet_files):
+    run()
+    first, second = stored.assemblies()["assembly_id"]
+    for file in parquet_files(stored.results):
+        if first in str(file):
+            file.unlink()
+    assert stored.scan().filter(pl.col("assembly_id") == second).collect().height == 9

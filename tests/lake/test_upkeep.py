@@ -1,0 +1,78 @@
+"""Fewer and smaller files, the same rows."""
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lakebatch.errors import ConfigError
+
+
+@pytest.fixture
+def grown(stored, run):
+    """Return the toy after three runs, one of which is tagged."""
+    run()
+    stored.tag("paper-v1")
+    run()
+    return stored
+
+
+def of(frame, table):
+    (row,) = frame.filter(table=table).rows(named=True)
+    return row
+
+
+def test_optimize_says_what_it_would_do_and_does_that(grown):
+    rows, before = grown.reassemble(), grown.snapshot().version
+    planned = of(grown.optimize(dry_run=True), "results")
+    assert planned == of(grown.optimize(dry_run=True), "results"), "a dry run changes nothing"
+    done = of(grown.optimize(), "results")
+    assert done == planned
+    assert (done["files"], done["files_after"]) == (9, 3)
+    assert grown.reassemble(on_gap="refuse").equals(rows)
+    assert grown.reassemble(version=before).equals(rows)
+    assert of(grown.optimize(), "results")["files_after"] == 3
+
+
+def test_vacuum_removes_what_nothing_needs_and_keeps_what_a_tag_needs(grown, parquet_files):
+    tagged, rows = grown.reassemble(tag="paper-v1"), grown.reassemble()
+    version = grown.tags()["results_version"][0]
+    grown.optimize()
+    planned = of(grown.vacuum(keep_days=0), "results")
+    files = len(parquet_files(grown.results))
+    assert planned["files"] == 3, "those of the third run; the tag needs the others"
+    assert of(grown.vacuum(keep_days=0, dry_run=False), "results") == planned
+    assert len(parquet_files(grown.results)) == files - 3
+    plain = pl.scan_delta(grown.results.uri, version=version).collect()
+    assert plain.height == tagged.height, "a reader that knows nothing of lakebatch"
+    assert grown.reassemble(tag="paper-v1").equals(tagged)
+    assert grown.reassemble().equals(rows)
+
+
+def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
+    folder = next(Path(grown.results.uri).glob("assembly_id=*"))
+    young, old = folder / "part-young.parquet", folder / "part-old.parquet"
+    for file in (young, old):
+        file.write_bytes(b"half a file")
+    month = time.time() - 30 * 86_400
+    os.utime(old, (month, month))
+    found = of(grown.vacuum(dry_run=False), "results")
+    assert (found["files"], found["bytes"]) == (1, 11)
+    assert young.exists()
+    assert not old.exists()
+
+
+def test_vacuum_of_less_than_no_days_is_refused(grown):
+    with pytest.raises(ConfigError, match="keep_days is -1"):
+        grown.vacuum(keep_days=-1)
+
+
+def test_usage_adds_up_to_the_files_on_disk(grown):
+    usage = grown.usage()
+    on_disk = sum(file.stat().st_size for file in Path(grown.results.uri).parent.rglob("*") if file.is_file())
+    assert usage["bytes"].sum() == on_disk
+    results = usage.filter(table="results")
+    assert results["assembly_id"].drop_nulls().to_list() == grown.assemblies()["assembly_id"].to_list()
+    assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 9]

@@ -1,0 +1,43 @@
+"""An assembly that is run again from its record."""
+
+import pytest
+
+import lakebatch
+from lakebatch.errors import AssemblyError
+from lakebatch.verify import changes, verify
+
+
+def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored):
+    first = stored.assemblies()["assembly_id"][0]
+    before = stored.snapshot().version
+    verdict = verify(lake, toy, first, jobs=2)
+    assert verdict.reproduced
+    assert (verdict.rows, verdict.changes) == (9, ())
+    last = stored.history().row(-1, named=True)
+    assert (last["status"], last["note"]) == ("completed", "verified: 9 rows, all the same")
+    assert stored.assemblies(version=before)["changed_at"][0] < stored.assemblies()["changed_at"][0]
+
+
+def test_assembly_of_other_code_is_told_apart(lake, toy, stored, tmp_path):
+    first = stored.assemblies()["assembly_id"][0]
+    file = tmp_path / "experiments" / "toy.py"
+    file.write_text(file.read_text().replace("-(prepared**2)", "-(prepared**2) * 2"))
+    (change,) = changes(stored, stored.log.get(first))
+    assert change.startswith("source_hash was ")
+    verdict = verify(lake, toy, first, jobs=2)  # jobs=2 loads the file anew
+    assert not verdict.reproduced
+    (row,) = verdict.tables.rows(named=True)
+    assert (row["table"], row["column"], row["rows_differing"]) == ("results", "r2", 9)
+    assert row["largest_relative_difference"] == pytest.approx(1.0)
+    assert stored.history()["note"].to_list()[-1].startswith("not reproduced: 9 rows differ in results.r2")
+
+
+def test_pinned_seed_is_used_again(lake, toy):
+    pinned = lakebatch.run(lake, toy, jobs=1, seed=5)
+    assert verify(lake, toy, pinned.assembly_id, jobs=1).reproduced
+
+
+def test_assembly_that_is_not_completed_is_not_verified(lake, toy, run):
+    failed = run("fail=[0.1]")
+    with pytest.raises(AssemblyError, match=r"is failed. Expected a completed assembly"):
+        verify(lake, toy, failed.assembly_id)
