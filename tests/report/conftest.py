@@ -6,8 +6,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.cli.main import main
 from lakebatch.report import Report
 
 NASTY = '<script>alert(1)</script> & | `tick` **bold** [a](http://x.invalid) "quote" \''
@@ -36,9 +38,15 @@ def nasty_report(nasty_folder: Path) -> Report:
 
 
 @pytest.fixture(scope="session")
-def saved(nasty_report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of that report."""
-    page, _, _ = nasty_report.save(tmp_path_factory.mktemp("saved") / "study report.html")
+def saved(nasty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of that report, written by the command."""
+    page = tmp_path_factory.mktemp("saved") / "reports" / "study report.html"
+    with contextlib.chdir(nasty_folder):
+        done = CliRunner().invoke(main, ["--lake", "lake", "report", "study", "-o", str(page)])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        str(each) for each in (page, page.with_suffix(".md"), page.with_suffix(""))
+    ]
     return page
 
 
