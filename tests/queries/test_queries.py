@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 from polars.testing import assert_frame_equal
 
+import lakebatch
 from lakebatch import named_queries
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError, QueryError, UnknownNameError
@@ -199,8 +200,6 @@ def test_growth(study, ask):
 
 
 def test_dataset_without_any_baseline_names_it_in_every_row(study_folder, monkeypatch, lake):
-    import lakebatch
-
     monkeypatch.chdir(study_folder)
     lakebatch.run(lake, "study", jobs=1, settings=["levels=[0.1]"])
     for name in ("degradation", "robustness"):
@@ -256,3 +255,11 @@ def test_command_line_answers_as_python_does(study, ask):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     close(ask("levels", metric="mse"), pl.read_json(done.stdout.encode()))
+
+
+def test_robustness_leaves_out_splits_that_have_nothing_but_a_baseline(study_folder, monkeypatch, lake):
+    monkeypatch.chdir(study_folder)
+    lakebatch.run(lake, "study", jobs=1)
+    before = lake.query("robustness", {"experiment": "study"})
+    lakebatch.run(lake, "study", jobs=1, settings=["levels=[0]"])
+    assert_frame_equal(lake.query("robustness", {"experiment": "study"}), before)
