@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import polars as pl
 
 from lakebatch import process
-from lakebatch.delta import Table
+from lakebatch.delta import Table, collect
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
@@ -110,7 +110,9 @@ class AssemblyLog:
         attempts: list[Assembly] = []
 
         def event_after(last: int) -> pl.DataFrame | None:
-            if attempts and self._has(attempts[-1]):
+            mine = [each for each in attempts if self._has(each)]  # any of them: S3 may act late
+            if mine:
+                attempts.append(mine[0])
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))
             return self._frame(attempts[-1])
@@ -142,7 +144,7 @@ class AssemblyLog:
 
         def event_after(last: int) -> pl.DataFrame | None:
             latest = self.get(assembly.assembly_id)
-            if latest.status not in after or (recorded and recorded[-1] == latest):
+            if latest.status not in after or latest in recorded:  # any of them: S3 may act late
                 recorded.append(latest)
                 return None
             recorded.append(_next_event(assembly, status, last + 1, changes))
@@ -168,7 +170,7 @@ class AssemblyLog:
 
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event."""
-        return self.table.at(version).scan().collect().sort("run_number", "event")
+        return collect(self.table.at(version).scan()).sort("run_number", "event")
 
     def _has(self, assembly: Assembly) -> bool:
         try:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from lakebatch import executor
+from lakebatch import executor, upkeep
 from lakebatch.assembly import Assembly, now
 from lakebatch.counters import Counters
 from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
@@ -137,6 +137,8 @@ class AssemblyRun:
         if not missing and not self._has_committed:
             # an earlier process has written it all: what could be read before must not change
             self._marker.table.mark({"lakebatch.assembly_id": self.subject.assembly.assembly_id})
+        if not missing:
+            upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
         return self._record("failed" if missing else "completed")
 
     def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:

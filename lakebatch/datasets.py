@@ -9,6 +9,7 @@ import polars as pl
 from lakebatch import registry
 from lakebatch.assembly import EVERY_STATUS
 from lakebatch.config import from_record
+from lakebatch.delta import collect
 from lakebatch.errors import AssemblyError
 from lakebatch.registry import AnyExperiment
 from lakebatch.snapshot import Snapshot
@@ -61,4 +62,4 @@ def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.
         )
     of_level = (pl.col("level") == level) | pl.col("level").is_null()
     rows = snapshot.scan(EVERY_STATUS, table=table)
-    return rows.filter((pl.col("assembly_id") == assembly_id) & of_level).collect()
+    return collect(rows.filter((pl.col("assembly_id") == assembly_id) & of_level))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import deltalake
@@ -19,17 +19,21 @@ from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundE
 
 from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, check_known, filled, missing, ordered, stored_version
+from lakebatch.s3 import explain, may_pass, refusal
 from lakebatch.schema import Column, TableSchema, difference
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 Data: TypeAlias = pl.DataFrame | pa.RecordBatchReader
 
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0
+PATIENCE_SECONDS = 300.0
+"""How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -48,6 +52,9 @@ ENGINE_ERRORS = (DeltaError, OSError)
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
 HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
 """Listing the log for clean-up on every commit costs more with every commit."""
+TAKEN = "Invalid table version: 0"
+"""The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
+PATH = re.compile(r"\(path: (\S+)\)")
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,9 @@ class TableVersion:
     @cached_property
     def data_files(self) -> pl.DataFrame:
         """The Parquet files of this version: ``path``, ``assembly_id`` (if partitioned by it), ``bytes``, ``rows``."""
-        actions = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+        actions = pl.DataFrame(
+            _patiently(self._handle.table_uri, "read", lambda: self._handle.get_add_actions(flatten=True))
+        )
         partition = "partition.assembly_id"
         return actions.select(
             pl.col("path").cast(pl.String),
@@ -153,8 +162,8 @@ class Table:
         """Whether the table has been created."""
         if self._handle is not None:
             return True
-        with _engine(self.uri, "open"):
-            return bool(deltalake.DeltaTable.is_deltatable(self.uri, self._options))
+        is_table = deltalake.DeltaTable.is_deltatable
+        return _patiently(self.uri, "open", lambda: bool(is_table(self.uri, self._options)))
 
     def ensure(self) -> None:
         """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
@@ -242,8 +251,15 @@ class Table:
                 _pause(attempt)
         raise AssertionError("unreachable")
 
-    def compact(self, target_bytes: int, metadata: Mapping[str, str]) -> dict[str, int]:
+    def compact(
+        self, target_bytes: int, metadata: Mapping[str, str], *, assembly_id: str | None = None
+    ) -> dict[str, int]:
         """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
+
+        Parameters
+        ----------
+        assembly_id : str, optional
+            Merge the files of this assembly alone.
 
         Returns
         -------
@@ -251,8 +267,9 @@ class Table:
             ``files_before`` and ``files_after``, of those that were merged.
         """
         handle = self._refresh()
-        with _engine(self.uri, "compact"):
+        try:
             metrics = handle.optimize.compact(
+                partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
                 target_size=target_bytes,
                 writer_properties=WRITER_PROPERTIES,
                 commit_properties=deltalake.CommitProperties(
@@ -260,6 +277,9 @@ class Table:
                 ),
                 post_commithook_properties=HOT_PATH,
             )
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            raise _storage_error(self.uri, "compact", error) from error
         return {
             "files_before": int(metrics["numFilesRemoved"]),
             "files_after": int(metrics["numFilesAdded"]),
@@ -278,22 +298,25 @@ class Table:
             Only say which files they are.
         """
         handle = self._refresh()
-        with _engine(self.uri, "vacuum"):
-            return list(
-                handle.vacuum(
-                    retention_hours=keep_hours,
-                    dry_run=dry_run,
-                    enforce_retention_duration=False,
-                    full=True,
-                    keep_versions=sorted({*keep_versions, int(handle.version())}),
-                    commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
-                    post_commithook_properties=HOT_PATH,
-                )
+        try:
+            removed = handle.vacuum(
+                retention_hours=keep_hours,
+                dry_run=dry_run,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=sorted({*keep_versions, int(handle.version())}),
+                commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
+                post_commithook_properties=HOT_PATH,
             )
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            raise _storage_error(self.uri, "vacuum", error) from error
+        return list(removed)
 
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
-        entries = reversed(self._refresh().history())
+        handle = self._refresh()
+        entries = reversed(_patiently(self.uri, "read", handle.history))
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
@@ -302,15 +325,18 @@ class Table:
         The handle kept for appends is left as it is: one that moved on while an append looks what is there
         would not notice whoever committed in between.
         """
-        with _engine(self.uri, "read" if version is None else f"read version {version} of"):
-            pinned = _Pinned(self.uri, version=version, storage_options=self._options)
+        action = "read" if version is None else f"read version {version} of"
+        pinned = _patiently(
+            self.uri, action, lambda: _Pinned(self.uri, version=version, storage_options=self._options)
+        )
         self._check_known(pinned)
         return TableVersion(pinned, self.schema)
 
     def _open(self) -> deltalake.DeltaTable:
         if self._handle is None:
-            with _engine(self.uri, "open"):
-                handle = deltalake.DeltaTable(self.uri, storage_options=self._options)
+            handle = _patiently(
+                self.uri, "open", lambda: deltalake.DeltaTable(self.uri, storage_options=self._options)
+            )
             self._check_known(handle)
             self._handle, self._is_known = handle, True
         return self._handle
@@ -322,27 +348,35 @@ class Table:
 
     def _refresh(self) -> deltalake.DeltaTable:
         handle = self._open()
-        with _engine(self.uri, "read"):
-            handle.update_incremental()
+        _patiently(self.uri, "read", handle.update_incremental)
         return handle
 
     def _create(self) -> None:
-        try:
-            deltalake.DeltaTable.create(
-                self.uri,
-                deltalake.Schema(_fields(self.schema.columns)),
-                partition_by=list(self.schema.partition_by),
-                name=self.schema.table,
-                description=self.schema.description,
-                configuration=PROPERTIES | {SCHEMA_VERSION: str(self.schema.version)},
-                storage_options=self._options,
-                raise_if_key_not_exists=False,
-                # a retry would create it once more over what another process has created
-                commit_properties=deltalake.CommitProperties(max_commit_retries=0),
-            )
-        except ENGINE_ERRORS as error:
-            if not self.exists():  # another process may have created it at the same time
-                raise _storage_error(self.uri, "create", error) from error
+        for attempt in range(ATTEMPTS):
+            try:
+                self._try_to_create()
+            except ENGINE_ERRORS as error:
+                if self.exists():  # another process, or this one whose answer was lost, has created it
+                    return
+                if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
+                    raise _storage_error(self.uri, "create", error) from error
+                _pause(attempt)
+            else:
+                return
+
+    def _try_to_create(self) -> None:
+        deltalake.DeltaTable.create(
+            self.uri,
+            deltalake.Schema(_fields(self.schema.columns)),
+            partition_by=list(self.schema.partition_by),
+            name=self.schema.table,
+            description=self.schema.description,
+            configuration=PROPERTIES | {SCHEMA_VERSION: str(self.schema.version)},
+            storage_options=self._options,
+            raise_if_key_not_exists=False,
+            # a retry would create it once more over what another process has created
+            commit_properties=deltalake.CommitProperties(max_commit_retries=0),
+        )
 
     def _check_schema(self) -> None:
         faults = difference(pa.schema(self._open().schema().to_arrow()), self.schema)
@@ -428,6 +462,17 @@ class Table:
         return _storage_error(self.uri, "write", error)
 
 
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Return a lazy frame over tables, computed.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be read.
+    """
+    return _patiently("", "read", frame.collect)
+
+
 def _names(handle: deltalake.DeltaTable) -> list[str]:
     return [field.name for field in handle.schema().fields]
 
@@ -446,24 +491,35 @@ def _pause(attempt: int) -> None:
 
 
 def _is_permanent(error: Exception) -> bool:
-    return isinstance(error, SchemaMismatchError | PermissionError) or any(
-        hint in str(error) for hint in PERMANENT
+    return (
+        isinstance(error, SchemaMismatchError | PermissionError)
+        or any(hint in str(error) for hint in PERMANENT)
+        or refusal(str(error)) is not None
     )
 
 
-@contextmanager
-def _engine(uri: str, action: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that names the table."""
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise _storage_error(uri, action, error) from error
+def _patiently(uri: str, action: str, call: Callable[[], Answer]) -> Answer:
+    """Return what the engine answers; what may pass is ridden out, all else is one line that names the table."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    attempt = 0
+    while True:
+        try:
+            return call()
+        except ENGINE_ERRORS as error:
+            if time.monotonic() > deadline or not may_pass(str(error)):
+                raise _storage_error(uri, action, error) from error
+            logger.info("%s %s, attempt %d: %s", action, uri, attempt + 1, error)
+        _pause(attempt)
+        attempt += 1
 
 
 def _storage_error(uri: str, action: str, error: Exception) -> StorageError:
     if isinstance(error, TableNotFoundError):
         return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
     detail = " ".join(str(error).split())
+    where = uri or (found[1] if (found := PATH.search(detail)) else "the lake")
+    if of_s3 := explain(str(error)):
+        return StorageError(f"Cannot {action} {where}: {of_s3}")
     return StorageError(
-        f"Cannot {action} {uri}: {detail}. Check that the lake is there and that you may use it."
+        f"Cannot {action} {where}: {detail}. Check that the lake is there and that you may use it."
     )

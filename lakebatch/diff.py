@@ -12,6 +12,7 @@ import polars as pl
 
 from lakebatch import notebook
 from lakebatch.assembly import Assembly
+from lakebatch.delta import collect
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.moment import NEWEST, parse
 from lakebatch.pinning import pin
@@ -204,9 +205,9 @@ def _metrics(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.DataFrame:
         )
         .with_columns(pl.when(pl.col("t").is_finite()).then("t").alias("t"))
         .sort(*GROUP, "metric")
-        .collect()
     )
-    return table.with_columns(_p_values(table["t"], table["pairs"]))
+    shown = collect(table)
+    return shown.with_columns(_p_values(shown["t"], shown["pairs"]))
 
 
 def _per_repeat(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -20,9 +20,14 @@
 Each takes its message alone, so each survives pickling on its way out of a worker process.
 """
 
+from lakebatch.redact import redact
+
 
 class LakebatchError(Exception):
-    """Base of every error that lakebatch raises on purpose."""
+    """Base of every error that lakebatch raises on purpose; its message holds no secret."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class ConfigError(LakebatchError, ValueError):

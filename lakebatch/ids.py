@@ -14,6 +14,10 @@ from lakebatch.errors import AssemblyError, ConfigError
 
 ASSEMBLY_ID = re.compile(r"\d{8}_\d{6}_run\d{3,}", re.ASCII)
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+NUMBER = re.compile(r"\d{2,6}", re.ASCII)
+VERSION = re.compile(r"v\d{1,6}", re.ASCII)
+LONGEST_NAME = 100
+"""With number and version in front it still fits in one step of a path."""
 LARGEST_SEED = 2**63 - 1
 
 
@@ -37,9 +41,10 @@ def check_assembly_id(value: str) -> str:
 
 def check_name(value: str, what: str = "experiment name") -> str:
     """Return the value if it can stand in a path and, with underscores, in SQL."""
-    if not NAME.fullmatch(value):
+    if len(value) > LONGEST_NAME or not NAME.fullmatch(value):
         raise ConfigError(
-            f"{value!r} is not a valid {what}. Expected lower-case words joined by '-', e.g. response-noise."
+            f"{value[: LONGEST_NAME + 1]!r} is not a valid {what}. "
+            f"Expected lower-case words joined by '-', up to {LONGEST_NAME} characters, e.g. response-noise."
         )
     return value
 

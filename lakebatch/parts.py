@@ -10,8 +10,9 @@ from typing import TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from lakebatch.delta import Data, Table
+from lakebatch.delta import Data, Table, collect
 from lakebatch.errors import ExperimentError
+from lakebatch.redact import replacements
 from lakebatch.schema import TableSchema, conform
 from lakebatch.spool import read
 
@@ -57,7 +58,7 @@ class PartWriter:
 
 def committed_parts(table: pl.LazyFrame, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
-    parts = table.filter(pl.col("assembly_id") == assembly_id).select("part").unique().collect()
+    parts = collect(table.filter(pl.col("assembly_id") == assembly_id).select("part").unique())
     return set(parts["part"])
 
 
@@ -74,7 +75,16 @@ def _stamp(
             f"run() returned the columns {', '.join(sorted(given))}, which are filled in here. Leave them out."
         )
     known = {column.name for column in schema.columns}
-    return conform(frame.with_columns(**{name: stamps[name] for name in stamps if name in known}), schema)
+    stamped = frame.with_columns(**{name: stamps[name] for name in stamps if name in known})
+    return conform(_without_secrets(stamped), schema)
+
+
+def _without_secrets(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with the secrets of the environment withheld, which a caught error can quote."""
+    secrets = replacements()
+    return (
+        frame.with_columns(pl.col(pl.String).str.replace_many(secrets, leftmost=True)) if secrets else frame
+    )
 
 
 def _stream(

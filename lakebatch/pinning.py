@@ -7,8 +7,8 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.delta import Commit, TableVersion
-from lakebatch.errors import ConfigError, UnknownNameError
+from lakebatch.delta import Commit, TableVersion, collect
+from lakebatch.errors import ConfigError, StorageError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
 from lakebatch.snapshot import RESULTS, Snapshot
 from lakebatch.tables import DATA, ExperimentTables
@@ -97,7 +97,10 @@ def _pinned(
             return _pairs(newest, ids)
         try:
             return _pairs(tables.results.at(version), ids)
-        except (OSError, pl.exceptions.ComputeError):  # vacuum has removed its files, the log still says it
+        except (
+            StorageError,
+            pl.exceptions.ComputeError,
+        ):  # vacuum has removed its files, the log still says it
             return _pairs_by_log(tables.results.commits(), version, ids)
 
     return Snapshot(tables.folder, moment, events, version, open_table=open_table, find_parts=find_parts)
@@ -106,7 +109,7 @@ def _pinned(
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
     """Return which parts of some assemblies a table has."""
     rows = table.scan().filter(pl.col("assembly_id").is_in(list(ids)))
-    return set(rows.select("assembly_id", "part").unique().collect().iter_rows())
+    return set(collect(rows.select("assembly_id", "part").unique()).iter_rows())
 
 
 def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:

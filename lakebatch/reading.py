@@ -7,6 +7,8 @@ from itertools import groupby
 
 import polars as pl
 
+from lakebatch.delta import collect
+
 ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species")
 """What rows are ordered by, as far as a table has these columns."""
 PIECE = 200_000
@@ -24,7 +26,7 @@ def in_pieces(rows: pl.LazyFrame, counts: Mapping[str, int], ids: Sequence[str])
     for piece in _batches(sorted(ids), counts):
         of_these = rows.filter(pl.col("assembly_id").is_in(piece))
         if len(piece) > 1 or counts.get(piece[0], 0) <= PIECE:
-            yield in_order(of_these).collect()
+            yield collect(in_order(of_these))
         else:
             yield from _by_level(of_these)
 
@@ -42,15 +44,10 @@ def _batches(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str
 
 def _by_level(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Yield the rows of one assembly, a few parts of one level at a time, in the order of `in_order`."""
-    parts = (
-        rows.group_by("level", "part")
-        .agg(pl.len())
-        .sort("level", "part", maintain_order=True)
-        .collect(engine="streaming")
-    )
+    parts = collect(rows.group_by("level", "part").agg(pl.len()).sort("level", "part", maintain_order=True))
     offsets = parts["len"].cum_sum() - parts["len"]
     numbered = zip(offsets // PIECE, parts["level"], parts["part"], strict=True)
     for (_, level), batch in groupby(numbered, key=lambda each: each[:2]):
         of_level = pl.col("level").is_null() if level is None else pl.col("level") == level
         wanted = of_level & pl.col("part").is_in([part for *_, part in batch])
-        yield in_order(rows.filter(wanted)).collect()
+        yield collect(in_order(rows.filter(wanted)))

@@ -16,7 +16,7 @@ from typing import Any
 
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment import ConfigModel, Experiment
-from lakebatch.ids import check_name
+from lakebatch.ids import NUMBER, VERSION, check_name
 
 GROUP = "lakebatch.experiments"
 BUILT_IN = "lakebatch.experiments"
@@ -164,11 +164,11 @@ def _check(kind: type[AnyExperiment], source: Source) -> None:
         raise ConfigError(
             f"{kind.__name__} in {source.origin} is called {kind.name!r}. Expected {source.name!r}, after its file."
         )
-    if not (kind.number.isdigit() and len(kind.number) >= 2):
+    if not NUMBER.fullmatch(kind.number):
         raise ConfigError(
             f"{kind.__name__}.number is {kind.number!r}. Expected two digits or more, e.g. '04'."
         )
-    if not (kind.version[:1] == "v" and kind.version[1:].isdigit()):
+    if not VERSION.fullmatch(kind.version):
         raise ConfigError(f"{kind.__name__}.version is {kind.version!r}. Expected e.g. 'v1'.")
     if not issubclass(kind.config_model, ConfigModel):
         raise ConfigError(f"{kind.__name__}.config_model must be a subclass of ConfigModel.")

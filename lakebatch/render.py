@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
+from lakebatch.visible import visible
+
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
 WIDE = 100_000
 GUTTER = 3
@@ -59,7 +61,7 @@ def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
     widths = {name: max(map(len, [name, *column])) for name, column in cells.items()}
     for name, width in widths.items():
         side: Literal["left", "right"] = "right" if schema[name].is_numeric() else "left"
-        table.add_column(Text(name), justify=side, overflow="fold", min_width=min(width, SHORT))
+        table.add_column(Text(_cell(name)), justify=side, overflow="fold", min_width=min(width, SHORT))
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))
     text = io.StringIO()
@@ -75,12 +77,14 @@ def _width(widths: Iterable[int]) -> int:
 
 
 def _markdown(frame: pl.DataFrame) -> str:
-    rows = [
-        frame.columns,
-        *([_cell(value).replace("|", "\\|") for value in row] for row in frame.iter_rows()),
-    ]
+    rows = [[_plain(_cell(value)) for value in row] for row in (frame.columns, *frame.iter_rows())]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], f"|{'---|' * frame.width}", *lines[1:]])
+
+
+def _plain(text: str) -> str:
+    """Return the text with what Markdown would read as the end of a cell, as HTML or as a link escaped."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("](", "]\\(")
 
 
 def _cell(value: Any) -> str:
@@ -93,7 +97,7 @@ def _cell(value: Any) -> str:
         return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
         return ", ".join(_cell(each) for each in value)
-    return " ".join(str(value).split("\n"))
+    return visible(str(value).replace("\n", " "))
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

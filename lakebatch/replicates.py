@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from lakebatch.delta import collect
 from lakebatch.schema import load_schema
 from lakebatch.snapshot import Snapshot
 
@@ -56,6 +57,6 @@ def _digests(snapshot: Snapshot, ids: list[str]) -> dict[str, str]:
     """Return a digest of the rows of each assembly, whatever their order, times and ids aside."""
     stable = [column.name for column in load_schema("results").columns if not column.volatile]
     rows = snapshot.scan().filter(pl.col("assembly_id").is_in(ids))
-    hashed = rows.select("assembly_id", pl.struct(stable).hash().alias("hash")).collect()
+    hashed = collect(rows.select("assembly_id", pl.struct(stable).hash().alias("hash")))
     sums = hashed.group_by("assembly_id").agg(pl.len(), pl.col("hash").sum().alias("sum"))
     return {key: f"{count}:{total}" for key, count, total in sums.iter_rows()}

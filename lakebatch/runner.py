@@ -18,6 +18,7 @@ from lakebatch.ids import LARGEST_SEED, canonical_json
 from lakebatch.lake import Lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
+from lakebatch.redact import replacements
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.stored import StoredExperiment
 
@@ -163,8 +164,10 @@ def newest_resumable(lake: Lake) -> str:
 
 def _plan(experiment: AnyExperiment, config: ConfigModel, parts: tuple[Part, ...], seed: int | None) -> Plan:
     source = registry.source_file(experiment)
+    record = config.model_dump(mode="json")
+    _check_secrets(canonical_json(record), parts)
     return Plan(
-        config=config.model_dump(mode="json"),
+        config=record,
         parts=tuple(part.key for part in parts),
         base_seed=experiment.base_seed(config),
         pinned_seed=seed,
@@ -232,6 +235,16 @@ def _check_plan(assembly: Assembly, parts: tuple[Part, ...]) -> None:
             f"{assembly.assembly_id} was planned by {assembly.code_version} with other parts than this code plans. "
             "Resume it with that code, or start a new run."
         )
+
+
+def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:
+    """Refuse to record a secret of the environment, which would stay in the lake for ever."""
+    for what, text in (("config", config), *(("key of a part", part.key) for part in parts)):
+        if any(form in text for form in replacements()):
+            raise ConfigError(
+                f"The {what} holds the value of a secret setting, and would be recorded: {text}. "
+                "Take it out; an experiment can read it from the environment."
+            )
 
 
 def _check_jobs(jobs: int | None) -> int:

@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch import assembly, notebook
 from lakebatch.assembly import Assembly, Status
-from lakebatch.delta import TableVersion
+from lakebatch.delta import TableVersion, collect
 from lakebatch.errors import UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
 from lakebatch.moment import Moment
@@ -150,7 +150,7 @@ class Snapshot:
             If there is a gap and ``on_gap`` is "refuse".
         """
         report_gaps(self.gaps(include), on_gap)
-        return in_order(self.scan(include, table=table)).collect()
+        return collect(in_order(self.scan(include, table=table)))
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
@@ -159,7 +159,7 @@ class Snapshot:
         report_gaps(self.gaps(include), on_gap)
         rows = self.scan(include, table=table)
         if not self.ids(include):
-            return iter([in_order(rows).collect()])
+            return iter([collect(in_order(rows))])
         return in_pieces(rows, self.rows_by_assembly(table), self.ids(include))
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:

@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from lakebatch.assembly import Status
+from lakebatch.delta import collect
 from lakebatch.errors import QueryError
 from lakebatch.gaps import OnGap, report_gaps
 from lakebatch.guard import check_reading
@@ -201,7 +202,7 @@ def _create_data(
     assert table is not None
     files = table.files(snapshot.ids(include)) if table.is_local else []
     if not files:
-        _create_table(connection, f"{schema}.{name}", snapshot.scan(include, table=name).collect())
+        _create_table(connection, f"{schema}.{name}", collect(snapshot.scan(include, table=name)))
         return []
     connection.execute(view(schema, snapshot, name, files, include))
     return files

@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
+from lakebatch.s3 import Bucket, stored_keys
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -22,6 +22,8 @@ SETTINGS = {
     "AWS_REGION": ("S3_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"),
 }
 BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
+ENGINE_PATIENCE = {"retry_timeout": "30s"}
+"""How long the engine itself repeats one request; its default of three minutes would not hear Ctrl-C for as long."""
 DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
@@ -49,16 +51,20 @@ class Storage:
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
-        return _s3_folders(self) if self.is_s3 else _local_folders(Path(self.uri))
+        if self.is_s3:
+            return Bucket(self.uri, self.options).folders()
+        return _local_folders(Path(self.uri))
 
     def files(self, *names: str) -> dict[str, int]:
         """Return the size in bytes of every file below a folder of the lake, by its path from there."""
-        return _s3_files(self, names) if self.is_s3 else _local_files(Path(self.join(*names)))
+        if self.is_s3:
+            return Bucket(self.uri, self.options).files("/".join(names))
+        return _local_files(Path(self.join(*names)))
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless files can be created here."""
+        """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
         if self.is_s3:
-            _check_bucket(self)
+            Bucket(self.uri, self.options).check_writable()
         else:
             _check_folder(Path(self.uri))
 
@@ -83,8 +89,16 @@ def locate(
         path = Path(unquote(urlsplit(uri).path) if scheme else uri).expanduser()
         return Storage(_check_path(str(path.absolute())))
     if scheme in ("s3", "s3a"):
-        return Storage(_check_path(_s3_uri(uri)), s3_options(environment))
+        return Storage(_check_path(_s3_uri(uri)), _engine_options(environment))
     raise ConfigError(f"Cannot open a lake at {uri!r}. Expected a folder or s3://bucket/prefix.")
+
+
+def _engine_options(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the options for S3, with the keys that the engine does not find itself beside an endpoint."""
+    options = s3_options(environment)
+    if "AWS_ENDPOINT_URL" in options and not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & options.keys():
+        options |= stored_keys()
+    return options | ENGINE_PATIENCE
 
 
 def s3_options(environment: Mapping[str, str]) -> dict[str, str]:
@@ -172,79 +186,3 @@ def _check_folder(path: Path) -> None:
         raise StorageError(
             f"Cannot write to the lake {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
         ) from error
-
-
-def _client(storage: Storage) -> Any:
-    import boto3
-
-    options = storage.options
-    return boto3.client(
-        "s3",
-        endpoint_url=options.get("AWS_ENDPOINT_URL"),
-        aws_access_key_id=options.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=options.get("AWS_SESSION_TOKEN"),
-        region_name=options.get("AWS_REGION"),
-    )
-
-
-def _bucket_and_prefix(storage: Storage) -> tuple[str, str]:
-    parts = urlsplit(storage.uri)
-    prefix = parts.path.strip("/")
-    return parts.netloc, f"{prefix}/" if prefix else ""
-
-
-def _s3_folders(storage: Storage) -> list[str]:
-    bucket, prefix = _bucket_and_prefix(storage)
-    pages = _s3_call(
-        storage,
-        lambda s3: list(
-            s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        ),
-    )
-    found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-    return sorted(name.removeprefix(prefix).rstrip("/") for name in found)
-
-
-def _s3_files(storage: Storage, names: tuple[str, ...]) -> dict[str, int]:
-    bucket, prefix = _bucket_and_prefix(storage)
-    below = f"{prefix}{'/'.join(names)}/"
-    pages = _s3_call(
-        storage,
-        lambda s3: list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=below)),
-    )
-    found = [entry for page in pages for entry in page.get("Contents", [])]
-    return {entry["Key"].removeprefix(below): int(entry["Size"]) for entry in found}
-
-
-def _check_bucket(storage: Storage) -> None:
-    bucket, prefix = _bucket_and_prefix(storage)
-    key = f"{prefix}.lakebatch-write-check"
-    _s3_call(storage, lambda s3: s3.put_object(Bucket=bucket, Key=key, Body=b"lakebatch"))
-    _s3_call(storage, lambda s3: s3.delete_object(Bucket=bucket, Key=key))
-
-
-def _s3_call(storage: Storage, call: Any) -> Any:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return call(_client(storage))
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown error")
-        raise StorageError(f"Cannot use the lake {storage.uri}: S3 says {code}. {_advice(code)}") from error
-    except BotoCoreError as error:
-        raise StorageError(
-            f"Cannot reach the lake {storage.uri}: {error}. Check S3_ENDPOINT and the keys."
-        ) from error
-
-
-def _advice(code: str) -> str:
-    if code in ("NoSuchBucket", "404"):
-        return "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME."
-    if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
-        return "Check S3_ACCESS_KEY and S3_SECRET_KEY."
-    if code == "AccessDenied":
-        return "Ask for the right to list, read and write in this bucket, or check the keys."
-    if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
-        return "Renew AWS_SESSION_TOKEN."
-    return "Check the endpoint, the bucket and the keys."

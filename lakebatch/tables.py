@@ -8,12 +8,14 @@ from functools import cached_property
 from lakebatch.assembly import AssemblyLog
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError
-from lakebatch.ids import check_name
+from lakebatch.ids import NAME, NUMBER, VERSION, check_name
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
 from lakebatch.tags import TagLog
 
-FOLDER = re.compile(r"(?P<number>\d{2,})_(?P<version>v\d+)_(?P<name>[a-z][a-z0-9-]*)", re.ASCII)
+FOLDER = re.compile(
+    rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
+)
 DATA = ("results", "samples", "trajectories")
 """The tables that parts write, of which each that was never written to is missing."""
 

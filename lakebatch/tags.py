@@ -8,7 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.delta import Table
+from lakebatch.delta import Table, collect
 from lakebatch.errors import NameClashError, UnknownNameError
 from lakebatch.registry import nearest
 from lakebatch.schema import conform
@@ -76,7 +76,7 @@ class TagLog:
         """Return every tag, oldest first."""
         if not self.table.exists():
             return []
-        rows = self.table.at().scan().collect().sort("at", "tag")
+        rows = collect(self.table.at().scan()).sort("at", "tag")
         return [Tag(**row) for row in rows.iter_rows(named=True)]
 
     def get(self, name: str) -> Tag:

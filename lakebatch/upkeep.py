@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +10,15 @@ import polars as pl
 
 import lakebatch
 from lakebatch.delta import Table
-from lakebatch.errors import ConfigError
+from lakebatch.errors import ConfigError, LakebatchError
 from lakebatch.tables import DATA, ExperimentTables
+
+logger = logging.getLogger(__name__)
 
 TARGET_BYTES = 128 * 1024 * 1024
 """Size that files are merged to."""
+MOST_EVENT_FILES = 64
+"""From so many files on, one for each event, those of the events are merged."""
 KEEP_DAYS = 7
 """Younger files are left alone: a writer that is about to commit them may be slow."""
 TABLES = (*DATA, "assemblies", "tags")
@@ -95,6 +100,19 @@ def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
     """
     frames = [_usage(each, name, table) for each in experiments for name, table in _tables(each)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=USAGE)
+
+
+def tidy(results: Table, events: Table, assembly_id: str) -> None:
+    """Merge the files of an assembly whose parts are all there, one for each part, and the events once they are many.
+
+    Whatever goes wrong is no concern of the run: the rows are where they were, and `optimize` does it later.
+    """
+    try:
+        results.compact(TARGET_BYTES, METADATA, assembly_id=assembly_id)
+        if events.at().data_files.height >= MOST_EVENT_FILES:
+            events.compact(TARGET_BYTES, METADATA)
+    except LakebatchError as error:
+        logger.info("files of %s were not merged: %s", assembly_id, error)
 
 
 def _tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from lakebatch import provenance, registry
 from lakebatch.assembly import Assembly
+from lakebatch.delta import collect
 from lakebatch.diff import software
 from lakebatch.errors import AssemblyError
 from lakebatch.lake import Lake, open_lake
@@ -131,7 +132,7 @@ def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFr
         )
     own = snapshot.scan(table=table).filter(pl.col("assembly_id") == assembly.assembly_id)
     order = [column.name for column in columns if column.type in ("string", "long", "integer")]
-    return own.select(column.name for column in columns).sort(order, maintain_order=True).collect()
+    return collect(own.select(column.name for column in columns).sort(order, maintain_order=True))
 
 
 def _differences(table: str, recorded: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:

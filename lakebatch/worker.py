@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -22,8 +23,10 @@ from lakebatch.counters import Counters
 from lakebatch.experiment import Part
 from lakebatch.ids import stream_generator
 from lakebatch.parts import Rows
+from lakebatch.redact import RedactingStream, redact
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.spool import Spool
+from lakebatch.visible import one_line, visible
 
 PREPARATION = "prepare"
 """The random stream of what all parts share; no part can claim it, their streams are prefixed."""
@@ -43,13 +46,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one part: its rows by table name, or why there are none."""
+    """What became of one part: its rows by table name, or why there are none.
+
+    Error and traceback, which quote what an experiment raised, are kept without secrets and control characters.
+    """
 
     part: Part
     tables: Mapping[str, Rows] = field(default_factory=dict)
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", one_line(redact(self.error)))
+        if self.trace is not None:
+            object.__setattr__(self, "trace", visible(redact(self.trace)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def compute(job: Job, part: Part, index: int) -> Outcome:
         with threadpool_limits(limits=1):
             tables = _tables(job, part, index)
     except Exception as error:  # noqa: BLE001
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {error}"
         return Outcome(part, error=reason, trace=traceback.format_exc(), seconds=time.perf_counter() - began)
     return Outcome(part, tables, seconds=time.perf_counter() - began)
 
@@ -79,6 +91,8 @@ def compute(job: Job, part: Part, index: int) -> Outcome:
 def initialize(parent: int) -> None:
     """Make this process leave Ctrl-C to its parent, and end with it, also where the parent has ended already."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what an experiment warns of or logs goes straight to the terminal of the parent
+    sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lakebatch.cli.options import preset_option, settings_option
+from lakebatch.cli.saying import harmless
 
 
 @click.command(epilog="Example: lakebatch new batch-effect")
@@ -43,7 +44,7 @@ def check(name: str, preset: str, settings: tuple[str, ...]) -> None:
             each(trial)
         except ExperimentError as error:
             faults += 1
-            click.echo(f"broken  {promise}\n        {error}")
+            click.echo(harmless(f"broken  {promise}\n        {error}"))
         else:
             click.echo(f"kept    {promise}")
     if faults:

@@ -14,6 +14,7 @@ import click
 import lakebatch
 from lakebatch.cli import authoring, curating, figures, reading, running, upkeep
 from lakebatch.cli.options import program
+from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -22,6 +23,7 @@ from lakebatch.errors import (
     RunInterrupted,
     UnknownNameError,
 )
+from lakebatch.redact import RedactingFormatter
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
@@ -62,15 +64,18 @@ class Commands(click.Group):
 def main(context: click.Context, lake: str | None, verbose: int) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them."""
     context.obj = lake
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        RedactingFormatter("%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s")
+    )
     logging.basicConfig(
-        stream=sys.stderr,
-        format="%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s",
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)],
+        handlers=[handler], level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     )
     if verbose < 2:
         for noisy in ("botocore", "boto3", "urllib3", "numba"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
     warnings.showwarning = _show_warning
+    sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
 
 
@@ -86,12 +91,12 @@ for command in (
 
 
 def _end(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
+    say(message)
     sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {message}", err=True)
+    say(f"Warning: {message}")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

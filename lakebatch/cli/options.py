@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lakebatch.redact import redact
+from lakebatch.visible import visible
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -155,4 +158,6 @@ def show(frame: pl.DataFrame, form: Any) -> None:
     """Print a frame to standard output; on a terminal a long table is cut, and says so."""
     from lakebatch.render import render
 
-    click.echo(render(frame, form, most=MOST_ROWS if form == "table" and sys.stdout.isatty() else None))
+    to_terminal = sys.stdout.isatty()
+    text = redact(render(frame, form, most=MOST_ROWS if form == "table" and to_terminal else None))
+    click.echo(visible(text) if to_terminal else text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from lakebatch.assembly import Assembly
+from lakebatch.cli.saying import harmless, say
 from lakebatch.counters import Counters
 from lakebatch.progress import Progress, Work
 from lakebatch.worker import Outcome
@@ -44,7 +44,7 @@ class Lines(Progress):
         self._say(f"failed {outcome.part.key}: {outcome.error}")
 
     def _say(self, line: str) -> None:
-        click.echo(line, err=True)
+        say(line)
 
 
 class Live(Lines):
@@ -53,7 +53,7 @@ class Live(Lines):
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -87,7 +87,7 @@ class Live(Lines):
             self._bars.stop()
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(harmless(line), markup=False, highlight=False, soft_wrap=True)
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):

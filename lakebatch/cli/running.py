@@ -16,6 +16,7 @@ from lakebatch.cli.options import (
     program,
     settings_option,
 )
+from lakebatch.cli.saying import say
 
 if TYPE_CHECKING:
     from lakebatch.assembly import Assembly
@@ -97,10 +98,9 @@ COMMANDS = (run, resume)
 def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
     """Say how it ended and where to look next."""
     if assembly.status == "failed":
-        click.echo(
+        say(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
-            f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}",
-            err=True,
+            f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}"
         )
         sys.exit(FAILED_PARTS)
     stored, command = lake[name], program(click.get_current_context())
@@ -113,7 +113,7 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
         f'  {command} sql "SELECT level, avg(pearson_r) FROM {stored.schema_name()}.results GROUP BY level ORDER BY level"'
     )
     for gap in assembly.known_gaps:
-        click.echo(f"Warning: {gap}", err=True)
+        say(f"Warning: {gap}")
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

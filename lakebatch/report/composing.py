@@ -8,7 +8,8 @@ from lakebatch.report import findings, records
 from lakebatch.report.configs import run_configs
 from lakebatch.report.content import Content
 from lakebatch.report.findings import Draw
-from lakebatch.report.tables import cell, clean
+from lakebatch.report.tables import cell
+from lakebatch.visible import one_line
 
 
 def compose(material: Material, draw: Draw, options: Options) -> Content:
@@ -50,12 +51,12 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
         ("completed assemblies", f"{int((states == 'completed').sum())} of {states.len()}"),
         ("fits", str(rows.height)),
         ("levels", ", ".join(f"{level:g}" for level in rows["level"].drop_nulls().unique().sort())),
-        ("feature sets", clean(", ".join(rows["feature_set"].drop_nulls().unique().sort()))),
-        ("models", clean(", ".join(rows["model"].drop_nulls().unique().sort()))),
+        ("feature sets", one_line(", ".join(rows["feature_set"].drop_nulls().unique().sort()))),
+        ("models", one_line(", ".join(rows["model"].drop_nulls().unique().sort()))),
     )
 
 
 def _warnings(material: Material) -> tuple[str, ...]:
-    gaps = [f"The dataset is incomplete. {row[0]}: {clean(row[1])}." for row in material.gaps.rows()]
+    gaps = [f"The dataset is incomplete. {row[0]}: {one_line(row[1])}." for row in material.gaps.rows()]
     failed = material.rows["error"].count()
     return (*gaps, *([f"{failed} of {material.rows.height} fits have no metric."] if failed else []))

@@ -14,7 +14,8 @@ from lakebatch.plots import Options, Picture
 from lakebatch.plots.options import By
 from lakebatch.plots.style import metric_name
 from lakebatch.report.content import Figure, Section, SectionPart
-from lakebatch.report.tables import Table, clean, table, wide
+from lakebatch.report.tables import Table, table, wide
+from lakebatch.visible import one_line
 
 CELL = {"feature_set": "feature set", "model": "model"}
 INTERVAL = {"low": "95 % from", "high": "to"}
@@ -92,14 +93,14 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     try:
         picture = draw(kind, options)
     except (IncompleteError, AssemblyError, ExperimentError) as error:
-        return f"No picture of {kind}: {clean(str(error))}"
+        return f"No picture of {kind}: {one_line(str(error))}"
     chart = picture.chart
     name = kind if options.by == "feature_set" else f"{kind}-by-model"
     return Figure(
         name,
-        clean(chart.title),
-        clean(" ".join([chart.caption, *chart.notes])),
-        clean(chart.description()),
+        one_line(chart.title),
+        one_line(" ".join([chart.caption, *chart.notes])),
+        one_line(chart.description()),
         picture,
     )
 

@@ -12,7 +12,8 @@ from lakebatch.assembly import Assembly
 from lakebatch.material import Material
 from lakebatch.report.configs import RunConfig
 from lakebatch.report.content import Code, Section, SectionPart
-from lakebatch.report.tables import Table, clean, table
+from lakebatch.report.tables import Table, table
+from lakebatch.visible import one_line
 
 TOOK = pl.col("changed_at") - pl.col("started_at")
 
@@ -39,7 +40,9 @@ def config_section(configs: Sequence[RunConfig]) -> Section:
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
         parts.append(f"Config {number}, run by {runs}: {_nearness(each)}")
         if each.differences:
-            rows = tuple((clean(one.key), clean(one.preset), clean(one.value)) for one in each.differences)
+            rows = tuple(
+                (one_line(one.key), one_line(one.preset), one_line(one.value)) for one in each.differences
+            )
             caption = f"Config {number}: differences from the preset {each.preset}"
             parts.append(Table(caption, ("key", f"preset {each.preset}", "here"), rows, (False,) * 3))
         parts.append(Code(f"Config {number}, whole, as JSON", each.text, "json", folded=True))
@@ -172,8 +175,8 @@ def _environments(assemblies: list[Assembly]) -> Table:
             f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
         )
         key = (
-            clean(each.code_version), clean(str(known.get("python", ""))), clean(str(known.get("platform", ""))),
-            clean(packages), clean(str(known.get("source_hash", ""))),
+            one_line(each.code_version), one_line(str(known.get("python", ""))), one_line(str(known.get("platform", ""))),
+            one_line(packages), one_line(str(known.get("source_hash", ""))),
         )  # fmt: skip
         groups.setdefault(key, []).append(each.assembly_id)
     rows = tuple((", ".join(names), *key) for key, names in groups.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.visible import one_line
+
 SMALL_P = 0.001
-UNSEEN = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def cell(value: Any, column: str = "") -> str:
         return f"{value:g}" if column == "level" else _number(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    return clean(str(value))
+    return one_line(str(value))
 
 
 def _number(value: float) -> str:
@@ -79,18 +79,6 @@ def _number(value: float) -> str:
     if size >= 10:
         return f"{value:.1f}"
     return f"{value:.2g}" if 0 < size < 0.001 else f"{value:.3f}"
-
-
-def clean(text: str) -> str:
-    """Return a text in one line, without characters that steer terminals or turn its direction.
-
-    >>> clean("two\\nlines \\x1b[31m")
-    'two lines \ufffd[31m'
-    """
-    kept = (
-        each if unicodedata.category(each) not in ("Cc", "Cf") else UNSEEN for each in " ".join(text.split())
-    )
-    return "".join(kept)
 
 
 def _estimate(row: Mapping[str, Any]) -> str:

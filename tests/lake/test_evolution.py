@@ -17,7 +17,7 @@ from lakebatch.delta import Table
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, stored_version
 from lakebatch.schema import Column, load_schema, parse_schema
-from lakebatch.snapshot import IncompleteWarning
+from lakebatch.gaps import IncompleteWarning
 from lakebatch.storage import Storage
 
 ROOT = Path(__file__).parents[2]

@@ -49,6 +49,11 @@ ARABIC_DIGITS = "\u0662\u0660261123_142230_run001"
         "20261123_142230_run00x",
         "x20261123_142230_run001",
         ARABIC_DIGITS,
+        "../20261123_142230_run001",
+        "20261123_142230_run001/..",
+        "20261123_142230_run001\n",
+        "20261123_142230_run001\0",
+        "20261123_142230_run*",
     ],
 )
 def test_assembly_id_of_another_form_is_refused(text):
@@ -57,7 +62,25 @@ def test_assembly_id_of_another_form_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Response-noise", "response_noise", "-x", "x-", "a--b", "1a", "a/b", "ä"]
+    "text",
+    [
+        *(
+            "",
+            "Response-noise",
+            "response_noise",
+            "-x",
+            "x-",
+            "a--b",
+            "1a",
+            "a/b",
+            "ä",
+            "..",
+            "a/../b",
+            "a\\b",
+            "/a",
+        ),
+        *("a\0b", "a\n", "a ", "a.b", "a*", "\u0430bc", "a\u2024b", "\uff41", "a" * 101),
+    ],
 )
 def test_name_that_cannot_stand_in_a_path_is_refused(text):
     with pytest.raises(ConfigError, match="is not a valid experiment name"):

@@ -213,3 +213,13 @@ def test_query_without_end_is_ended_by_ctrl_c(tmp_path, number):
         finally:
             process.kill()
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    "name", ["03_v1_a--b", "03_v1_x-", "\u0663\u0663_v1_x", "03_v\u00b2_x", "03_v1_x\n", "03_v1_X"]
+)
+def test_folder_whose_name_is_no_experiments_is_passed_over(tmp_path, name):
+    (tmp_path / name / "results" / "_delta_log").mkdir(parents=True)
+    lake = lakebatch.open_lake(tmp_path)
+    assert lake.experiments() == []
+    assert lake.sql("SELECT count(*) FROM lake.results").item() == 0

@@ -71,6 +71,7 @@ def test_s3_lake_takes_the_settings_of_the_environment():
     assert found.is_s3
     assert found.join("03_v1_x", "results") == "s3://another/prefix/03_v1_x/results"
     assert found.options == {
+        "retry_timeout": "30s",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
         "AWS_ACCESS_KEY_ID": "the-key",
         "AWS_SECRET_ACCESS_KEY": "the-secret",

@@ -12,10 +12,10 @@ from lakebatch.errors import ConfigError
 
 @pytest.fixture
 def grown(stored, run):
-    """Return the toy after three runs, one of which is tagged."""
+    """Return the toy after two completed runs, a tag, and a run that failed in one of three parts."""
     run()
     stored.tag("paper-v1")
-    run()
+    run("fail=[0.2]")
     return stored
 
 
@@ -24,31 +24,37 @@ def of(frame, table):
     return row
 
 
+def test_completed_run_leaves_one_file_of_results(stored, parquet_files):
+    assert stored.results.at().data_files.height == 1
+    assert len(parquet_files(stored.results)) == 4, "those of the parts stay until vacuum"
+
+
 def test_optimize_says_what_it_would_do_and_does_that(grown):
-    rows, before = grown.reassemble(), grown.snapshot().version
+    rows, before = grown.reassemble(on_gap="ignore"), grown.snapshot().version
     planned = of(grown.optimize(dry_run=True), "results")
     assert planned == of(grown.optimize(dry_run=True), "results"), "a dry run changes nothing"
     done = of(grown.optimize(), "results")
     assert done == planned
-    assert (done["files"], done["files_after"]) == (9, 3)
-    assert grown.reassemble(on_gap="refuse").equals(rows)
-    assert grown.reassemble(version=before).equals(rows)
+    assert (done["files"], done["files_after"]) == (4, 3)
+    assert grown.reassemble(on_gap="ignore").equals(rows)
+    assert grown.reassemble(version=before, on_gap="ignore").equals(rows)
     assert of(grown.optimize(), "results")["files_after"] == 3
 
 
 def test_vacuum_removes_what_nothing_needs_and_keeps_what_a_tag_needs(grown, parquet_files):
-    tagged, rows = grown.reassemble(tag="paper-v1"), grown.reassemble()
-    version = grown.tags()["results_version"][0]
+    tagged, rows = grown.reassemble(tag="paper-v1"), grown.reassemble(on_gap="ignore")
+    version = grown.tags()["assemblies_version"][0]
     grown.optimize()
-    planned = of(grown.vacuum(keep_days=0), "results")
-    files = len(parquet_files(grown.results))
-    assert planned["files"] == 3, "those of the third run; the tag needs the others"
-    assert of(grown.vacuum(keep_days=0, dry_run=False), "results") == planned
-    assert len(parquet_files(grown.results)) == files - 3
-    plain = pl.scan_delta(grown.results.uri, version=version).collect()
-    assert plain.height == tagged.height, "a reader that knows nothing of lakebatch"
-    assert grown.reassemble(tag="paper-v1").equals(tagged)
-    assert grown.reassemble().equals(rows)
+    events = grown.log.table
+    planned = of(grown.vacuum(keep_days=0), "assemblies")
+    files = len(parquet_files(events))
+    assert (files, planned["files"]) == (7, 2), "the events of the third run; the tag needs the four before"
+    assert of(grown.vacuum(keep_days=0, dry_run=False), "assemblies") == planned
+    assert len(parquet_files(events)) == 5
+    plain = pl.scan_delta(events.uri, version=version).collect()
+    assert plain.height == 4, "a reader that knows nothing of lakebatch"
+    assert grown.reassemble(tag="paper-v1", on_gap="refuse").equals(tagged)
+    assert grown.reassemble(on_gap="ignore").equals(rows)
 
 
 def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
@@ -75,4 +81,4 @@ def test_usage_adds_up_to_the_files_on_disk(grown):
     assert usage["bytes"].sum() == on_disk
     results = usage.filter(table="results")
     assert results["assembly_id"].drop_nulls().to_list() == grown.assemblies()["assembly_id"].to_list()
-    assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 9]
+    assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 6]

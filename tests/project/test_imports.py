@@ -12,12 +12,15 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"lakebatch", "errors", "counters", "process", "render", "notebook"},
+    {"lakebatch", "counters", "process", "visible", "notebook"},
+    {"redact", "render"},
+    {"errors"},
     {"statistics"},
-    {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "reading"},
+    {"s3"},
+    {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance"},
     {"registry", "evolution", "moment"},
     {"presets", "scaffold", "delta"},
-    {"parts", "assembly", "tags"},
+    {"parts", "assembly", "tags", "reading"},
     {"config", "gaps", "tables"},
     {"snapshot"},
     {"named_queries", "datasets", "worker", "summary", "replicates", "pinning", "upkeep"},
@@ -38,8 +41,8 @@ LAYERS = (
 
 ONLY_IN = {
     "deltalake": {"delta"},
-    "boto3": {"storage"},
-    "botocore": {"storage"},
+    "boto3": {"s3"},
+    "botocore": {"s3"},
     "duckdb": {"sql"},
     "click": {"cli"},
     "rich": {"cli", "render"},

@@ -41,7 +41,8 @@ def nasty_report(nasty_folder: Path) -> Report:
 def saved(nasty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of that report, written by the command."""
     page = tmp_path_factory.mktemp("saved") / "reports" / "study report.html"
-    with contextlib.chdir(nasty_folder):
+    with contextlib.chdir(nasty_folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         done = CliRunner().invoke(main, ["--lake", "lake", "report", "study", "-o", str(page)])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ OTHER_SETTINGS = (
     "AWS_ALLOW_HTTP",
 )
 """What could reach another server, or hide that a setting was not passed on."""
+LACKING = (
+    ("no-list", "lake", "s3:ListBucket"),
+    ("no-read", "lake", "s3:GetObject"),
+    ("no-write", "lake", "s3:PutObject"),
+    ("no-delete", "lake", "s3:DeleteObject"),
+)
+"""Buckets, and what one may not do in the place that is named."""
 USED = pytest.StashKey[str]()
 
 
@@ -49,7 +57,13 @@ class Server:
 
     name: str
     settings: Mapping[str, str]
-    checks_signatures: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the script needs to find it; empty for a server that checks neither signatures nor rights."""
+
+    @property
+    def checks_rights(self) -> bool:
+        """Whether it refuses anybody anything."""
+        return bool(self.environment)
 
     @property
     def bucket(self) -> str:
@@ -111,6 +125,28 @@ def s3_lake(s3_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     processes.kill_all()
 
 
+@pytest.fixture(scope="session")
+def stranger(s3_server: Server) -> Mapping[str, str]:
+    """Return the keys of a user that lacks one right in each of the places of `LACKING`."""
+    if not s3_server.checks_rights:
+        pytest.skip(f"{s3_server.name} checks no rights")
+    keys = dict(line.split("=", 1) for line in _script("stranger", s3_server.environment).splitlines())
+    client = s3_server.client()
+    for bucket, place, right in LACKING:
+        client.create_bucket(Bucket=bucket)
+        everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        of_place = f"arn:aws:s3:::{bucket}/{place}/*" if right != "s3:ListBucket" else everything[0]
+        statements = [_statement("Allow", "s3:*", everything), _statement("Deny", right, [of_place])]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        client.put_bucket_policy(Bucket=bucket, Policy=policy)
+    return keys
+
+
+def _statement(effect: str, action: str, resources: list[str]) -> dict[str, object]:
+    principal = {"AWS": ["arn:aws:iam:::user/stranger"]}
+    return {"Effect": effect, "Principal": principal, "Action": [action], "Resource": resources}
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say against which server the tests ran."""
     if used := config.stash.get(USED, None):
@@ -128,7 +164,7 @@ def _gateway(folder: Path) -> Iterator[Server]:
         lines = _script("start", environment).splitlines()
         version = subprocess.run(["radosgw", "--version"], capture_output=True, text=True, check=True).stdout
         settings = dict(line.split("=", 1) for line in lines)
-        yield Server(f"Ceph's RADOS gateway, {' '.join(version.split()[:3])}", settings)
+        yield Server(f"Ceph's RADOS gateway, {' '.join(version.split()[:3])}", settings, environment)
     finally:
         _script("wipe", environment)
 
@@ -143,7 +179,6 @@ def _moto(folder: Path, missing: str) -> Iterator[Server]:
     server = Server(
         f"moto's server and not a real one ({missing}; get it with: tests/s3/server.sh install)",
         {**MOTO_SETTINGS, "S3_ENDPOINT": f"http://127.0.0.1:{port}"},
-        checks_signatures=False,
     )
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with (

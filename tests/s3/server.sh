@@ -8,6 +8,7 @@
 #   server.sh status       one line per daemon
 #   server.sh stop         stop it; the next start goes on with the same data
 #   server.sh wipe         stop it and remove its folder
+#   server.sh stranger     add a user with no rights of its own, and print its keys
 #
 # By hand: set -a; eval "$(tests/s3/server.sh start)"; lakebatch run response-noise --preset smoke
 set -euo pipefail
@@ -27,7 +28,7 @@ export CEPH_ARGS="--conf $configuration"
 
 main() {
     case "$*" in
-        install | installed | start | status | stop | wipe) "$1" ;;
+        install | installed | start | status | stop | wipe | stranger) "$1" ;;
         *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 }
@@ -58,7 +59,7 @@ start() {
     [ -e "$complete" ] || make_store
     runs osd.0 || ceph-osd --id 0 >>"$folder/log/osd.0.out" 2>&1
     eventually 60 store_is_up
-    [ -e "$complete" ] || make_user
+    [ -e "$complete" ] || make_user tests "$access_key" "$secret_key"
     runs client.rgw || radosgw --name client.rgw
     eventually 60 signed "$endpoint/"
     [ -e "$complete" ] || make_bucket
@@ -106,9 +107,14 @@ make_store() {
     ceph-osd --id 0 --mkfs --osd-uuid "$id" >>"$folder/log/osd.0.out" 2>&1
 }
 
-make_user() {
-    timeout 120 radosgw-admin user create --uid tests --display-name tests \
-        --access-key "$access_key" --secret-key "$secret_key" >/dev/null
+stranger() {
+    make_user stranger stranger strangers-secret-must-not-leak
+    printf '%s\n' S3_ACCESS_KEY=stranger S3_SECRET_KEY=strangers-secret-must-not-leak
+}
+
+make_user() { # name, key, secret
+    timeout 120 radosgw-admin user create --uid "$1" --display-name "$1" \
+        --access-key "$2" --secret-key "$3" >/dev/null
 }
 
 make_bucket() { # and an object in it, since the first of each makes the gateway create its pools

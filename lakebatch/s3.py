@@ -1,0 +1,257 @@
+"""lakebatch's own calls to S3, and what S3's refusals ask for. The only import of boto3."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from lakebatch.errors import ConfigError, StorageError
+
+CONNECT_SECONDS = 4
+ANSWER_SECONDS = 4
+ATTEMPTS = 6
+PATIENCE_SECONDS = 10.0
+"""After which a call that failed is not tried again: three times for a server that never answers."""
+PASSING = {
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+}
+EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+QUERY = re.compile(r"\?[^\s\"]*")
+PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
+
+ADVICE = {
+    "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME.": ("NoSuchBucket", "404"),
+    "Check S3_ACCESS_KEY and S3_SECRET_KEY.": ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403"),
+    "Ask for the right to list, read and write in this bucket, or check S3_ACCESS_KEY and S3_SECRET_KEY.": (
+        "AccessDenied",
+        "AllAccessDisabled",
+    ),
+    "Renew AWS_SESSION_TOKEN together with its two keys, or unset it.": (
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "TokenRefreshRequired",
+    ),
+    "Correct S3_REGION_NAME or S3_ENDPOINT.": (
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+        "301",
+    ),
+    "Set this machine's clock.": ("RequestTimeTooSkewed",),
+    "Free some of the quota.": ("QuotaExceeded",),
+}
+"""What to do, and the error codes that ask for it."""
+OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
+UNREACHABLE = ("Generic S3 error", "error sending request")
+STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
+"""What an engine puts before each step from an error down to its cause."""
+IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
+
+
+class Bucket:
+    """A prefix of a bucket on S3, with the settings that reach it."""
+
+    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
+        parts = urlsplit(uri)
+        prefix = parts.path.strip("/")
+        self.uri = uri
+        self.name = parts.netloc
+        self.prefix = f"{prefix}/" if prefix else ""
+        self._options = options
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders directly under the prefix, sorted."""
+        pages = self._pages(Prefix=self.prefix, Delimiter="/")
+        found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        return sorted(name.removeprefix(self.prefix).rstrip("/") for name in found)
+
+    def files(self, folder: str) -> dict[str, int]:
+        """Return the size in bytes of every object below a folder of the prefix, by its path from there."""
+        below = f"{self.prefix}{folder}/"
+        found = [entry for page in self._pages(Prefix=below) for entry in page.get("Contents", [])]
+        return {entry["Key"].removeprefix(below): int(entry["Size"]) for entry in found}
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` unless one can list, read and write here, and what is there is not overwritten."""
+        one = {"Bucket": self.name, "Key": f"{self.prefix}.lakebatch-write-check-{uuid.uuid4().hex}"}
+        listed = {"Bucket": self.name, "Prefix": self.prefix, "MaxKeys": 1}
+        self._call("list", lambda client: client.list_objects_v2(**listed))
+        self._call("write to", lambda client: client.put_object(**one, Body=PROBE))
+        try:
+            self._call("read from", lambda client: client.get_object(**one)["Body"].read())
+            self._check_exclusive(one)
+        finally:
+            with suppress(
+                StorageError
+            ):  # nothing is ever deleted in a lake, so one need not have the right to
+                self._call("delete from", lambda client: client.delete_object(**one))
+
+    def _check_exclusive(self, one: Mapping[str, str]) -> None:
+        """Raise unless S3 refuses to write what is there already: by this alone a commit has one winner."""
+        with suppress(_ExistsError):
+            self._call("write to", lambda client: client.put_object(**one, Body=PROBE, IfNoneMatch="*"))
+            raise StorageError(
+                f"Cannot write to the lake {self.uri}: S3 there ignores 'If-None-Match: *', so two runs could "
+                "overwrite each other's commits. Use a server with conditional writes, such as AWS, Ceph or MinIO."
+            )
+
+    def _pages(self, **which: str) -> list[Any]:
+        def list_all(client: Any) -> list[Any]:
+            return list(client.get_paginator("list_objects_v2").paginate(Bucket=self.name, **which))
+
+        found: list[Any] = self._call("list", list_all)
+        return found
+
+    def _call(self, action: str, call: Callable[[Any], Any]) -> Any:
+        """Return what a call answers; what may pass is ridden out, all else is one line."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        attempt = 0
+        while True:
+            try:
+                return call(self._client)
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
+                attempt += 1
+                if attempt == ATTEMPTS or time.monotonic() > deadline or not _may_pass(error):
+                    raise self._fault(action, error) from error
+            time.sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        try:
+            return boto3.client(
+                "s3",
+                endpoint_url=self._options.get("AWS_ENDPOINT_URL"),
+                aws_access_key_id=self._options.get("AWS_ACCESS_KEY_ID"),
+                aws_secret_access_key=self._options.get("AWS_SECRET_ACCESS_KEY"),
+                aws_session_token=self._options.get("AWS_SESSION_TOKEN"),
+                region_name=self._options.get("AWS_REGION"),
+                config=Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=ANSWER_SECONDS,
+                    retries={"total_max_attempts": 1},
+                ),
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"Cannot reach the lake {self.uri}: {_one_line(error)}. Set S3_ENDPOINT to http(s)://host[:port]."
+            ) from error
+
+    def _fault(self, action: str, error: Exception) -> StorageError:
+        from botocore import exceptions
+
+        if isinstance(error, exceptions.ClientError):
+            code = _code(error)
+            kind = _ExistsError if code in EXISTS else StorageError
+            return kind(f"Cannot {action} the lake {self.uri}: S3 says {code}. {advice(code)}")
+        what, to_do = _one_line(error), OTHER_ADVICE
+        if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+            to_do = "Check S3_ENDPOINT and the network."
+        elif isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+            to_do = "Set S3_ACCESS_KEY and S3_SECRET_KEY."
+        elif isinstance(error, exceptions.ParamValidationError):
+            what = f"{self.name!r} cannot be the name of a bucket"
+            to_do = "Correct it in --lake or S3_BUCKET_NAME."
+        return StorageError(f"Cannot {action} the lake {self.uri}: {what}. {to_do}")
+
+
+def stored_keys() -> dict[str, str]:
+    """Return the keys that boto3 finds elsewhere than in the environment's settings, such as in ~/.aws; none without."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = boto3.Session().get_credentials()
+        keys = found.get_frozen_credentials() if found else None
+    except BotoCoreError:
+        return {}  # the first call meets the same fault and says so
+    if keys is None:
+        return {}
+    named = {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def advice(code: str) -> str:
+    """Return what to do about one of S3's error codes.
+
+    >>> advice("RequestTimeTooSkewed")
+    "Set this machine's clock."
+    """
+    return next((what for what, codes in ADVICE.items() if code in codes), OTHER_ADVICE)
+
+
+def refusal(text: str) -> str | None:
+    """Return the error code with which S3 refused an engine for good, if its message has one.
+
+    >>> refusal("Client error with status 403 Forbidden: <Error><Code>AccessDenied</Code></Error>")
+    'AccessDenied'
+    >>> refusal("Server error, after 10 retries: <Error><Code>SlowDown</Code></Error>")
+    """
+    codes = set(IN_AN_ANSWER.findall(text))
+    return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
+
+
+def may_pass(text: str) -> bool:
+    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
+
+    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
+    True
+    """
+    return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
+
+
+def explain(text: str) -> str | None:
+    """Return what S3 did and what to do, from an engine's error message; None if it is not about S3.
+
+    >>> explain("Generic S3 error ↳ HTTP error ↳ Connection refused (os error 111)")
+    'Connection refused (os error 111). Check S3_ENDPOINT and the network.'
+    """
+    if code := refusal(text):
+        return f"S3 says {code}. {advice(code)}"
+    if may_pass(text):
+        return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
+    return None
+
+
+class _ExistsError(StorageError):
+    """What was to be written only if it was not there is there."""
+
+
+def _may_pass(error: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or _code(error) in PASSING
+    return isinstance(error, ConnectionError | HTTPClientError) or not isinstance(error, BotoCoreError)
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code") or "nothing")
+
+
+def _one_line(error: Exception) -> str:
+    return QUERY.sub("", " ".join(str(error).split())).rstrip(".")

@@ -1,0 +1,31 @@
+"""Makes text harmless for a terminal: what would steer it is spelled out."""
+
+from __future__ import annotations
+
+import re
+
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but the line end, what turns the direction of writing, and halves of characters."""
+
+
+def visible(text: str) -> str:
+    r"""Return the text with control characters spelled out; lines are kept.
+
+    >>> visible("\x1b[31mred\x07")
+    '\\x1b[31mred\\x07'
+    """
+    return STEERING.sub(_spelled, text)
+
+
+def one_line(text: str) -> str:
+    r"""Return the text with control characters spelled out, in one line.
+
+    >>> one_line("a\n  b\r")
+    'a b'
+    """
+    return visible(" ".join(text.split()))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

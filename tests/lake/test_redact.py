@@ -1,0 +1,237 @@
+"""Secrets and control characters: in no table, record, log, output or traceback."""
+
+import base64
+import json
+import os
+import pickle
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lakebatch
+from lakebatch import errors
+from lakebatch.errors import ConfigError, LakebatchError, StorageError
+from lakebatch.redact import SETTINGS, redact
+from lakebatch.render import render
+from lakebatch.visible import one_line, visible
+from lakebatch.worker import Outcome
+
+LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+SECRETS = {
+    "S3_SECRET_KEY": "wJalr/XUtnFEMI+K7MDENG bPx\"Rfi'CYE",
+    "AWS_SECRET_ACCESS_KEY": "another-Secret%20value\\x",
+    "AWS_SESSION_TOKEN": "FwoGZXIvYXdzEBYaD//token==",
+    "NTFY_TOKEN": "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
+}
+LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
+
+
+def forms(secret):
+    """Return how a secret may be written; of base64 what stands in the middle."""
+    coded = [base64.b64encode(b"x" * n + secret.encode()).decode()[4:-4] for n in range(3)]
+    return {secret, urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], *coded}
+
+
+def leaks(text):
+    return [form for secret in SECRETS.values() for form in forms(secret) if form in text]
+
+
+def content(folder):
+    """Return every byte below a folder as text, with the rows of Parquet files, which are compressed."""
+    texts = []
+    for file in Path(folder).rglob("*"):
+        if file.is_file():
+            texts.append(file.read_bytes().decode(errors="replace"))
+        if file.suffix == ".parquet":
+            texts.append(pl.read_parquet(file).write_json())
+    return "\n".join(texts)
+
+
+def command(*arguments, **environment):
+    done = subprocess.run(
+        [LAKEBATCH, *arguments],
+        env={**os.environ, **SECRETS, **environment},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+
+@pytest.fixture
+def leaking(tmp_path, monkeypatch):
+    """Make the experiment `leak` one of the working directory."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "leak.py").write_text(LEAKING.read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    """Put secrets into the environment of this process."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_no_secret_and_no_control_character_reaches_lake_output_or_log(leaking):
+    code, said = command("--lake", "lake", "-vv", "run", "leak", "--jobs", "2")
+    assert code == 3, said
+    assert "ValueError" in said
+    assert "Traceback" in said
+    assert "[S3_SECRET_KEY withheld]" in said
+    for arguments in (("status",), ("sql", "FROM leak.events", "--format", "json")):
+        answered, text = command("--lake", "lake", *arguments)
+        assert answered == 0, text
+        said += text
+    lake = lakebatch.open_lake("lake")
+    for frame in (
+        lake.sql("FROM leak.results", include=("failed",), on_gap="ignore"),
+        lake["leak"].history(),
+    ):
+        said += render(frame, "table") + render(frame, "markdown")
+        assert leaks(frame.write_json()) == []
+    kept = content("lake")
+    assert "withheld" in kept
+    assert leaks(said) == []
+    assert leaks(kept) == []
+    assert "\x1b" not in said
+    assert "\x07" not in said
+
+
+def test_traceback_of_a_bug_holds_no_secret(leaking):
+    file = leaking / "experiments" / "leak.py"
+    file.write_text(file.read_text().replace("if False:", "if True:"))
+    code, said = command("--lake", "lake", "run", "leak")
+    assert code == 1
+    assert "Traceback (most recent call last)" in said
+    assert "withheld" in said
+    assert leaks(said) == []
+
+
+def test_wrong_credentials_and_address_are_told_without_them(leaking):
+    environment = {
+        "S3_BUCKET_NAME": "b",
+        "S3_ACCESS_KEY": "k",
+        "S3_ENDPOINT": "http://me:hidden-word@127.0.0.1:9",
+    }
+    code, said = command("-vv", "status", **environment, AWS_MAX_ATTEMPTS="1")
+    assert code == 1, said
+    assert "Check S3_ENDPOINT" in said
+    assert "hidden-word" not in said
+    assert leaks(said) == []
+
+
+@pytest.mark.parametrize("name", ["S3_SECRET_KEY", "NTFY_TOKEN"])
+def test_config_that_holds_a_secret_is_refused_before_it_is_recorded(leaking, secrets, name):
+    lake = lakebatch.open_lake("lake")
+    with pytest.raises(ConfigError, match="holds the value of a secret setting") as caught:
+        lakebatch.run(lake, "leak", overrides={"note": f"see {SECRETS[name]}!"}, jobs=1)
+    assert leaks(str(caught.value)) == []
+    assert not Path("lake").exists()
+    sys.modules.pop("_experiments_leak", None)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_secret_is_withheld_in_every_form(secrets, name):
+    secret = SECRETS[name]
+    coded = [base64.b64encode(b"x" * n + secret.encode()).decode() for n in range(3)]
+    for form in {secret, urllib.parse.quote(secret), json.dumps(secret), repr(secret), *coded}:
+        text = redact(f"before {form} after")
+        assert leaks(text) == []
+        assert f"[{name} withheld]" in text
+        assert text.startswith("before ")
+        assert text.endswith(" after")
+
+
+@given(
+    st.binary(max_size=5),
+    st.binary(max_size=5),
+    st.text(st.characters(codec="utf-8"), min_size=6, max_size=40),
+)
+def test_secret_inside_of_base64_is_withheld_whatever_stands_around_it(before, after, secret):
+    with pytest.MonkeyPatch.context() as patch:
+        if "\0" in secret:
+            return
+        patch.setenv("NTFY_TOKEN", secret)
+        coded = base64.b64encode(before + secret.encode() + after).decode()
+        assert "[NTFY_TOKEN withheld]" in redact(f"Basic {coded}")
+
+
+def test_short_and_missing_secrets_change_nothing(monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("S3_SECRET_KEY", "test")
+    assert redact("a test at http://example.org/a:b@c") == "a test at http://example.org/a:b@c"
+
+
+@pytest.mark.parametrize("kind", [value for value in vars(errors).values() if isinstance(value, type)])
+def test_error_holds_no_secret_and_survives_pickling(secrets, kind):
+    error = kind(f"it said {SECRETS['S3_SECRET_KEY']}")
+    assert leaks(str(error) + repr(error)) == []
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(again), str(again)) == (kind, str(error))
+    assert issubclass(kind, LakebatchError)
+    assert str(StorageError()) == ""
+
+
+def test_outcome_is_one_line_without_control_characters(secrets):
+    outcome = Outcome("p", error=f"a\n\x1b[2Jb {SECRETS['NTFY_TOKEN']}", trace="x\n\x9b2J")
+    assert outcome.error == "a \\x1b[2Jb [NTFY_TOKEN withheld]"
+    assert outcome.trace == "x\n\\x9b2J"
+
+
+HOSTILE = "\x1b]0;t\x07\x1b[31m[red]a|b\\|c\n<b>[x](javascript:y)\r\u202e\x9b\x00"
+
+
+def test_table_and_markdown_spell_out_what_would_steer_a_terminal():
+    frame = pl.DataFrame({HOSTILE: [HOSTILE, None], "list": [[HOSTILE], []]})
+    for form in ("table", "markdown"):
+        text = render(frame, form)
+        assert not [
+            sign
+            for sign in text
+            if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160 or sign == "\u202e")
+        ]
+        assert "[red]" in text
+
+
+def test_markdown_of_hostile_text_stays_one_row_of_its_cells():
+    lines = render(pl.DataFrame({"a|b": ["c|d\\|e\n| f |"], "g": ["<script>[x](y)"]}), "markdown").split("\n")
+    assert lines == ["| a\\|b | g |", "|---|---|", "| c\\|d\\\\\\|e \\| f \\| | \\<script>[x]\\(y) |"]
+
+
+@given(st.text())
+def test_visible_text_never_steers(text):
+    shown = visible(text)
+    assert visible(shown) == shown
+    assert not [sign for sign in shown if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160)]
+    shown.encode()  # no half of a character is left
+    assert "\n" not in one_line(text)
+
+
+def test_nothing_but_the_importer_unpickles():
+    """Rows go between processes of one run as Arrow; whatever else is read is data."""
+    root = Path(__file__).parents[2]
+    found = [
+        file.name
+        for folder in ("lakebatch", "experiments")
+        for file in (root / folder).rglob("*.py")
+        if {"pickle", "cloudpickle", "joblib", "marshal", "shelve", "dill"} & set(_imported(file.read_text()))
+    ]
+    assert set(found) <= {"legacy.py"}
+
+
+def _imported(text):
+    import ast
+
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
