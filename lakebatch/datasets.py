@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from lakebatch import registry
 from lakebatch.config import from_record
 from lakebatch.errors import AssemblyError
+from lakebatch.registry import AnyExperiment
 from lakebatch.snapshot import Snapshot
 
 
@@ -27,6 +30,19 @@ def load(
     ExperimentError
         If the assembly has no such level or feature set.
     """
+    experiment, config = recall(snapshot, assembly_id)
+    tables = {name: _rows(snapshot, name, assembly_id, level) for name in experiment.tables[:-1]}
+    return experiment.dataset(tables, config, level=level, feature_set=feature_set)
+
+
+def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
+    """Return the experiment that an assembly is of, and the assembly's config.
+
+    Raises
+    ------
+    AssemblyError
+        If the code at hand is another version of the experiment.
+    """
     assembly = snapshot.assembly(assembly_id)
     experiment = registry.load(registry.get(snapshot.name))
     if f"{experiment.number}_{experiment.version}_{experiment.name}" != snapshot.folder:
@@ -34,9 +50,7 @@ def load(
             f"{assembly_id} is of {snapshot.folder}, this code has version {experiment.version} of it. "
             "Use the code that wrote it."
         )
-    config = from_record(experiment.config_model, assembly.settings)
-    tables = {name: _rows(snapshot, name, assembly_id, level) for name in experiment.tables[:-1]}
-    return experiment.dataset(tables, config, level=level, feature_set=feature_set)
+    return experiment, from_record(experiment.config_model, assembly.settings)
 
 
 def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.DataFrame:

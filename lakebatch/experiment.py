@@ -56,6 +56,59 @@ class Part:
             object.__setattr__(self, "stream", self.key)
 
 
+@dataclass(frozen=True)
+class TimeAxis:
+    """When the values of stored trajectories were taken.
+
+    Attributes
+    ----------
+    times : tuple of float
+        One time per value.
+    unit : str
+        Unit of the times.
+    onsets : mapping
+        When something sets in, such as a drug, by its name.
+    """
+
+    times: tuple[float, ...]
+    unit: str
+    onsets: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a diagram.
+
+    Attributes
+    ----------
+    layer : int
+        Nodes of one layer stand in one column, from left to right.
+    kind : str
+        Nodes of one kind have one colour, e.g. ``"drug"``.
+    """
+
+    name: str
+    layer: int
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge of a diagram: one node acts on another, up or down."""
+
+    source: str
+    target: str
+    up: bool = True
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """What an assembly simulates, as nodes and edges that can be drawn."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
 Config = TypeVar("Config", bound=ConfigModel)
 Prepared = TypeVar("Prepared")
 
@@ -120,6 +173,16 @@ class Experiment(Generic[Config, Prepared]):
             table but the last.
         """
         raise ExperimentError(f"{self.name} does not say how to make a dataset. Implement dataset().")
+
+    def time_axis(self, config: Config) -> TimeAxis:
+        """Return when the values of stored trajectories were taken, so that they can be drawn."""
+        raise ExperimentError(
+            f"{self.name} does not say at which times its trajectories are. Implement time_axis()."
+        )
+
+    def diagram(self, config: Config, rng: np.random.Generator) -> Diagram:
+        """Return what an assembly simulates as nodes and edges; the generator is the one that `prepare` gets."""
+        raise ExperimentError(f"{self.name} has no diagram. Implement diagram().")
 
     def base_seed(self, config: Config) -> int:
         """Return the seed that, with the running number, makes the seed of an assembly."""

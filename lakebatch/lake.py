@@ -73,6 +73,22 @@ class Lake:
         pinned = pin_all(self.experiments(), which, refuse=on_gap == "refuse")
         return pinned.sql(text, parameters, include=include, on_gap=on_gap, also=also)
 
+    def query(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+    ) -> pl.DataFrame:
+        """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        return pinned.query(name, parameters, include=include, on_gap=on_gap, also=also)
+
     def connect(
         self,
         *,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import damage, notebook
+from lakebatch import damage, named_queries, notebook
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, report_gaps
@@ -109,6 +109,37 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         from lakebatch import sql  # duckdb is slow to import, and only SQL needs it
 
         return sql.query(self, text, parameters, include=include, on_gap=on_gap, also=also)
+
+    def query(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+    ) -> pl.DataFrame:
+        """Return what a named query answers, e.g. ``query("levels", {"experiment": "response-noise"})``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such query, or nothing of the experiment that it asks for.
+        ConfigError
+            If a parameter is unknown or missing.
+        """
+        query = named_queries.get(name)
+        values = named_queries.fill(query, parameters or {})
+        self._check_experiment(values.get("experiment"))
+        return self.sql(query.text, values, include=include, on_gap=on_gap, also=also)
+
+    def _check_experiment(self, name: str | None) -> None:
+        """Raise unless there is such an experiment, since a query would answer with nothing."""
+        names = {each.name for each in self.values()}
+        if name is not None and name not in names:
+            raise UnknownNameError(
+                f"There was nothing of {name!r}, {self.moment}. {nearest(str(name), names)}"
+            )
 
     def sql_setup(self, include: Collection[Status] = COMPLETED) -> str:
         """Return the statements that make a plain DuckDB see these snapshots, see `lakebatch.sql_text.setup`."""

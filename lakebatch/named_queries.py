@@ -18,16 +18,29 @@ from lakebatch.registry import nearest
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
 PARAMETER = re.compile(r"--\s*\$(?P<name>\w+):\s*(?P<meaning>.*)")
+DEFAULT = re.compile(r"\((?:(?P<optional>optional)|default: (?P<value>[^)]+))\)\s*$")
+"""How the meaning of a parameter ends that can be left out; an optional one is NULL then."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A named query: its text, the help of its first comment line, and its parameters."""
+    """A named query: its text, the help of its first comment line, its parameters' meanings and defaults."""
 
     name: str
     text: str
     help: str
     parameters: dict[str, str]
+    defaults: dict[str, Any]
+
+    def describe_parameters(self) -> str:
+        """Return the parameters as one text, with their defaults; those in brackets can be left out."""
+        return ", ".join(self._describe(name) for name in self.parameters)
+
+    def _describe(self, name: str) -> str:
+        if name not in self.defaults:
+            return name
+        value = self.defaults[name]
+        return f"[{name}]" if value is None else f"[{name}={value}]"
 
 
 def find() -> dict[str, Query]:
@@ -73,12 +86,23 @@ def _read(file: Traversable) -> Query:
     text = file.read_text(encoding="utf-8")
     name = check_name(file.name.removesuffix(".sql").replace("_", "-"), f"query file name ({file.name})")
     first = text.partition("\n")[0]
+    parameters = {match["name"]: match["meaning"].strip() for match in PARAMETER.finditer(text)}
     return Query(
         name=name,
         text=text,
         help=first.removeprefix("--").strip() if first.startswith("--") else "",
-        parameters={match["name"]: match["meaning"].strip() for match in PARAMETER.finditer(text)},
+        parameters=parameters,
+        defaults=_defaults(parameters),
     )
+
+
+def _defaults(parameters: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, meaning in parameters.items():
+        match = DEFAULT.search(meaning)
+        if match:
+            found[name] = None if match["optional"] else parse_setting(f"{name}={match['value']}")[name]
+    return found
 
 
 def bind(arguments: Sequence[str], query: Query | None = None) -> dict[str, Any]:
@@ -92,9 +116,19 @@ def bind(arguments: Sequence[str], query: Query | None = None) -> dict[str, Any]
     values: dict[str, Any] = {}
     for argument in arguments:
         values |= parse_setting(argument)
-    if query is not None:
-        _check_parameters(query, values)
-    return values
+    return values if query is None else fill(query, values)
+
+
+def fill(query: Query, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a query's parameters, defaults included.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is unknown or missing.
+    """
+    _check_parameters(query, values)
+    return {**query.defaults, **values}
 
 
 def _check_parameters(query: Query, values: Mapping[str, Any]) -> None:
@@ -103,5 +137,5 @@ def _check_parameters(query: Query, values: Mapping[str, Any]) -> None:
             f"Query {query.name!r} has no parameter {name!r}. {nearest(name, query.parameters)}"
         )
     for name, meaning in query.parameters.items():
-        if name not in values:
+        if name not in values and name not in query.defaults:
             raise ConfigError(f"Query {query.name!r} needs --param {name}=VALUE: {meaning}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,12 +15,16 @@ from lakebatch.diff import Difference
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.ids import check_assembly_id, check_name
-from lakebatch.moment import Moment, moment
+from lakebatch.moment import Moment, moment, parse
 from lakebatch.pinning import pin
 from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
 from lakebatch.summary import brief, history, summarize
 from lakebatch.tables import ExperimentTables
 from lakebatch.tags import Tag
+
+if TYPE_CHECKING:
+    from lakebatch.plots import Picture
+    from lakebatch.report import Report
 
 DISCARDED: tuple[Status, ...] = ("discarded",)
 
@@ -132,6 +137,55 @@ class StoredExperiment(ExperimentTables):
         """Return features and target exactly as models were trained on them, see `lakebatch.datasets.load`."""
         pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
+
+    def plot(
+        self,
+        kind: str = "levels",
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+        against: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        **options: Any,
+    ) -> Picture:
+        """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.plots.picture`.
+
+        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; ``against`` another version,
+        time or tag; further ``options`` are those of `lakebatch.plots.Options`: metric, by, zoom, unit,
+        assembly, level.
+        """
+        from lakebatch import plots  # pictures are slow to import, and need what may not be installed
+
+        return plots.picture(
+            self.snapshot(version=version, as_of=as_of, tag=tag),
+            kind,
+            against=None if against is None else self.at(parse(against)),
+            include=include,
+            on_gap=on_gap,
+            options=plots.Options(**options),
+        )
+
+    def report(
+        self,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        **options: Any,
+    ) -> Report:
+        """Return a report, see `lakebatch.report`: ``noise.report(metric="r2").save("report.html")``."""
+        from lakebatch import plots, report  # as for pictures
+
+        return report.report(
+            self.snapshot(version=version, as_of=as_of, tag=tag),
+            include=include,
+            on_gap=on_gap,
+            options=plots.Options(**options),
+        )
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table that each saw."""

@@ -1,13 +1,26 @@
--- How prediction degrades with the level: Pearson r and R2 over all feature sets and models.
+-- How prediction degrades with the level, over all feature sets and models: mean, spread and range of a metric.
 -- $experiment: name of the experiment, e.g. response-noise
+-- $metric: pearson_r, r2 or mse (default: pearson_r)
+WITH fits AS (
+    SELECT
+        assembly_id,
+        level,
+        error,
+        CASE $metric WHEN 'pearson_r' THEN pearson_r WHEN 'r2' THEN r2 WHEN 'mse' THEN mse
+            ELSE error('Unknown metric ' || $metric || '. Expected pearson_r, r2 or mse.') END AS value
+    FROM lake.results
+    WHERE experiment = $experiment
+)
 SELECT
     level,
     count(*) AS fits,
-    avg(pearson_r) AS mean_r,
-    stddev_samp(pearson_r) AS std_r,
-    median(r2) AS median_r2,
-    count(DISTINCT assembly_id) AS assemblies
-FROM lake.results
-WHERE experiment = $experiment
+    count(error) AS fits_with_error,
+    count(DISTINCT assembly_id) AS assemblies,
+    avg(value) AS mean,
+    stddev_samp(value) AS std,
+    min(value) AS min,
+    median(value) AS median,
+    max(value) AS max
+FROM fits
 GROUP BY level
 ORDER BY level

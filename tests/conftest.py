@@ -1,7 +1,8 @@
-"""What the tests of the lake share: a small experiment and an empty lake."""
+"""What the tests of the lake share: small experiments, an empty lake, a lake with a study in it."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import lakebatch
 
 TOY = Path(__file__).parent / "lake" / "toy_experiment.py"
+STUDY = Path(__file__).parent / "study_experiment.py"
 
 
 @pytest.fixture
@@ -53,3 +55,26 @@ def copied_lake(template_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.copytree(template_lake, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return lakebatch.open_lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the experiment ``study`` and a lake of four assemblies; to be read only.
+
+    Two are whole, one lacks the baseline, one failed at its last level.
+    """
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "experiments").mkdir()
+    shutil.copy(STUDY, folder / "experiments" / "study.py")
+    with contextlib.chdir(folder):
+        lake = lakebatch.open_lake("lake")
+        for settings in ([], [], ["levels=[0.1, 0.3]"], ["fail=[0.3]", "fault='no | convergence'"]):
+            lakebatch.run(lake, "study", jobs=1, settings=settings)
+    return folder
+
+
+@pytest.fixture
+def study(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> lakebatch.Lake:
+    """Return the lake with the study, in whose folder the test runs."""
+    monkeypatch.chdir(study_folder)
+    return lakebatch.open_lake(study_folder / "lake")

@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from lakebatch.errors import ExperimentError
-from lakebatch.experiment import Experiment, Part
+from lakebatch.experiment import Diagram, Experiment, Part, TimeAxis
 
 from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
-from ..virtual_cohort.cohort import Cohort, check_own_model, generate_cohort
+from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
+from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
 from .planning import fits, plan_parts
 from .records import Measured, cohort_tables, level_tables, restore, truth
@@ -119,6 +120,15 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return pl.DataFrame(features.values, schema=list(features.columns)), pl.Series(
             "target", measured.target
         )
+
+    def time_axis(self, config: Config) -> TimeAxis:
+        """Return the time points of the simulation, and the onsets of drugs or the stimulus."""
+        times = tuple(time_points(config.simulation).tolist())
+        return TimeAxis(times, "a.u." if config.sbml is None else "the model's unit", config.onsets)
+
+    def diagram(self, config: Config, rng: np.random.Generator) -> Diagram:
+        """Return the network with its drugs."""
+        return cohort_diagram(config, rng.spawn(2)[0])
 
     def base_seed(self, config: Config) -> int:
         """Return the seed that the evaluation names."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lakebatch.errors import ExperimentError
+from lakebatch.experiment import Diagram
+
 from .config import CohortModelConfig
 from .initial_conditions import base_concentration, input_names
-from .network import build_network
+from .network import build_network, network_diagram
 from .sbml_simulator import build_sbml_simulator
 from .simulator import NetworkSimulator, Simulator
 from .time_courses import TimeCourses
@@ -118,6 +121,28 @@ def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simu
     model = build_network(config.spec, config.drugs, rng)
     names = input_names(model, config.cohort.excluded_layers)
     return NetworkSimulator(model, config.simulation, names, base_concentration(config.parameter_generation))
+
+
+def cohort_diagram(config: CohortModelConfig, rng: np.random.Generator) -> Diagram:
+    """Return the network of a cohort as a diagram.
+
+    Parameters
+    ----------
+    config : CohortModelConfig
+        What defines the cohort.
+    rng : numpy.random.Generator
+        The generator that `generate_cohort` gets, so that random regulations are the same.
+
+    Raises
+    ------
+    ExperimentError
+        If the cohort is of a model of one's own.
+    """
+    if config.sbml is not None:
+        raise ExperimentError(
+            "The config has a model of its own in 'sbml', of which there is no diagram. Expected the built-in network."
+        )
+    return network_diagram(build_network(config.spec, config.drugs, rng.spawn(3)[0]))
 
 
 def check_own_model(config: CohortModelConfig) -> None:

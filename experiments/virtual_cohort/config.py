@@ -240,6 +240,14 @@ class CohortModelConfig(ConfigModel):
         """The drugs, also where there is only one."""
         return self.drug if isinstance(self.drug, tuple) else (self.drug,)
 
+    @property
+    def onsets(self) -> dict[str, float]:
+        """When each drug, or the stimulus, sets in; a.u. of time."""
+        if self.sbml is None:
+            return {drug.name: drug.start for drug in self.drugs}
+        stimulus = self.sbml.stimulus
+        return {} if stimulus is None else {stimulus.parameter: stimulus.onset}
+
     @model_validator(mode="after")
     def _check_drugs(self) -> CohortModelConfig:
         if self.sbml is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakebatch.errors import ConfigError
+from lakebatch.experiment import Diagram, Edge, Node
 
 from .config import (
     OUTCOME,
@@ -137,3 +138,22 @@ def drug_regulations(drug: DrugConfig, spec: NetworkConfig) -> list[Regulation]:
     if drug.target_all:
         return [Regulation(drug.name, receptor, "down") for receptor in receptor_names(spec.n_cascades)]
     return [Regulation(drug.name, target, direction) for target, direction in drug.regulations]
+
+
+def network_diagram(model: NetworkModel) -> Diagram:
+    """Return a network as nodes and edges: drugs first, then layer by layer.
+
+    Examples
+    --------
+    >>> model = build_network(NetworkConfig(n_layers=0, n_cascades=1), [DrugConfig()], np.random.default_rng(1))
+    >>> [(node.name, node.layer, node.kind) for node in network_diagram(model).nodes]
+    [('D', 0, 'drug'), ('R1', 1, 'species'), ('O', 2, 'outcome')]
+    """
+    layers = list(dict.fromkeys(layer_of(name) for name in model.species))
+    drugs = tuple(Node(drug.name, 0, "drug") for drug in model.drugs)
+    species = tuple(
+        Node(name, 1 + layers.index(layer_of(name)), "outcome" if name == OUTCOME else "species")
+        for name in model.species
+    )
+    edges = tuple(Edge(edge.source, edge.target, edge.direction == "up") for edge in model.regulations)
+    return Diagram((*drugs, *species), edges)

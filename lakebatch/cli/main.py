@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, curating, doctoring, reading, running, upkeep
+from lakebatch.cli import authoring, curating, doctoring, figures, reading, running, upkeep
 from lakebatch.cli.options import program
 from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
@@ -82,6 +82,7 @@ def main(context: click.Context, lake: str | None, verbose: int) -> None:
 for command in (
     *running.COMMANDS,
     *reading.COMMANDS,
+    *figures.COMMANDS,
     *curating.COMMANDS,
     *upkeep.COMMANDS,
     *doctoring.COMMANDS,

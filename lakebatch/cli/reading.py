@@ -223,22 +223,28 @@ def sql(
     if not (text or query_name or file) and sys.stdin.isatty():
         _prompt(lambda: lake.snapshot(version=version, as_of=as_of, tag=tag), include, on_gap, others, form)
         return
-    query = named_queries.get(query_name) if query_name else None
-    body = query.text if query else text or _from_file(file)
-    bound = named_queries.bind(parameters, query)
-    deliver(pinned.sql(body, bound, include=include, on_gap=on_gap, also=others), output, form)
+    options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
+    if query_name:
+        bound = named_queries.bind(parameters, named_queries.get(query_name))
+        answer = pinned.query(query_name, bound, **options)
+    else:
+        answer = pinned.sql(text or _from_file(file), named_queries.bind(parameters), **options)
+    deliver(answer, output, form)
 
 
 @click.command("queries", epilog="Example: lakebatch queries")
 @format_option
 def queries_(form: str) -> None:
-    """List the named queries for: lakebatch sql --query NAME"""
+    """List the named queries for: lakebatch sql --query NAME
+
+    Parameters in brackets can be left out; the others are given with --param NAME=VALUE.
+    """
     import polars as pl
 
     from lakebatch import named_queries
 
     rows = [
-        {"name": each.name, "parameters": ", ".join(each.parameters), "help": each.help}
+        {"name": each.name, "parameters": each.describe_parameters(), "help": each.help}
         for each in named_queries.find().values()
     ]
     show(pl.DataFrame(rows), form)

@@ -15,7 +15,7 @@ LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
     {"redact", "render"},
     {"errors"},
-    {"local"},
+    {"local", "statistics"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
     {"registry", "evolution", "moment", "deltalog"},
@@ -27,7 +27,9 @@ LAYERS = (
     {"snapshot"},
     {"named_queries", "datasets", "worker", "summary", "replicates", "pinning", "upkeep"},
     {"diff"},
-    {"executor", "progress", "stored", "lake_snapshot"},
+    {"executor", "progress", "stored", "lake_snapshot", "material"},
+    {"plots"},
+    {"report"},
     {"sql_text", "doctor"},
     {"sql"},
     {"lake"},
@@ -47,6 +49,10 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli", "render"},
     "loky": {"executor"},
+    "matplotlib": {"plots"},
+    "plotly": {"plots"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
 }
 """The modules that may import a package at all."""
 

@@ -30,6 +30,7 @@ def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lakebatch"}
     for folder, target, pattern in (
         ("lakebatch", "lakebatch", "**/*.py"),
+        ("lakebatch", "lakebatch", "report/templates/*"),
         ("experiments", "lakebatch/experiments", "**/*.py"),
         ("experiments", "lakebatch/experiments", "**/*.toml"),
         ("experiments", "lakebatch/experiments", "models/*.ant"),

@@ -1,0 +1,79 @@
+"""What pictures and reports are made of: the frames of one experiment, read from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+from lakebatch.assembly import Assembly, Status
+from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.summary import summarize
+
+KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
+NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
+GAPS = {"assembly_id": pl.String(), "what": pl.String()}
+
+
+@dataclass(frozen=True)
+class Material:
+    """The frames of one experiment at one moment.
+
+    Attributes
+    ----------
+    experiment : str
+        Its name.
+    moment : str
+        Which state this is, in words.
+    version : int
+        The version of the results table.
+    rows : frame
+        Rows of ``results`` of the assemblies that are included.
+    assemblies : frame
+        One row per assembly, included or not.
+    records : list of Assembly
+        The same, as they stood.
+    gaps : frame
+        What the rows lack: assembly_id, what.
+    """
+
+    experiment: str
+    moment: str
+    version: int
+    rows: pl.DataFrame
+    assemblies: pl.DataFrame
+    records: list[Assembly]
+    gaps: pl.DataFrame
+
+
+def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> Material:
+    """Return the frames of a snapshot.
+
+    Raises
+    ------
+    IncompleteError
+        If there is a gap and ``on_gap`` is "refuse".
+    """
+    gaps = snapshot.gaps(include)
+    report_gaps(gaps, on_gap)
+    return Material(
+        experiment=snapshot.name,
+        moment=describe(snapshot),
+        version=snapshot.version,
+        rows=snapshot.scan(include).select(NEEDED).collect().sort(KEYS, maintain_order=True),
+        assemblies=summarize(snapshot),
+        records=snapshot.assemblies,
+        gaps=pl.DataFrame([(gap.assembly_id, gap.what) for gap in gaps], schema=GAPS, orient="row"),
+    )
+
+
+def describe(snapshot: Snapshot) -> str:
+    """Return in words which state a snapshot is, with its version."""
+    version, moment = f"version {snapshot.version}", str(snapshot.moment)
+    return (
+        version
+        if not snapshot.moment.is_past or moment == version
+        else f"{moment}, version {snapshot.version}"
+    )

@@ -1,0 +1,207 @@
+"""What a picture shows, as plain values that know no plotting library: panels of marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+Numbers: TypeAlias = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points joined by a line, with intervals where ``low`` and ``high`` are given.
+
+    Attributes
+    ----------
+    slot : int
+        Its colour and marker; marks with one name share it.
+    band : bool
+        Draw the intervals as a band without markers.
+    step : bool
+        Hold each value until the next.
+    ghost : bool
+        Draw it as what something else is compared with: dashed and hollow.
+    """
+
+    name: str
+    slot: int
+    x: tuple[Any, ...]
+    y: Numbers
+    low: Numbers = ()
+    high: Numbers = ()
+    band: bool = False
+    step: bool = False
+    ghost: bool = False
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thin line without a name, such as one patient among many."""
+
+    slot: int
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    ghost: bool = False
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """One box over each category of the x axis that has values."""
+
+    name: str
+    slot: int
+    values: tuple[tuple[float, ...], ...]
+    ghost: bool = False
+
+
+@dataclass(frozen=True)
+class Dots:
+    """One point in each row of the y axis, with intervals where ``low`` and ``high`` are given."""
+
+    name: str
+    slot: int
+    x: Numbers
+    low: Numbers = ()
+    high: Numbers = ()
+    ghost: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across a panel, at a value of the x or the y axis, with a word beside it."""
+
+    at: float
+    axis: str = "x"
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A named node of a diagram at a place."""
+
+    name: str
+    x: float
+    y: float
+    slot: int
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An edge of a diagram between two places: up with a head, down with a bar."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    up: bool
+    curve: float = 0.0
+
+
+Series: TypeAlias = Line | Boxes | Dots
+Mark: TypeAlias = Series | Thread | Rule | Box | Arrow
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes and the marks in it.
+
+    Attributes
+    ----------
+    x_ticks : tuple of float
+        Where the x axis has its ticks; chosen by the library where empty.
+    x_names, y_names : tuple of str
+        Categories in place of numbers, at 0, 1, ...; those of y from top to bottom.
+    whole : bool
+        The y axis counts: only whole numbers.
+    bare : bool
+        Draw no axes.
+    """
+
+    marks: tuple[Mark, ...]
+    x_label: str = ""
+    y_label: str = ""
+    title: str = ""
+    x_ticks: tuple[float, ...] = ()
+    x_names: tuple[str, ...] = ()
+    y_names: tuple[str, ...] = ()
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    whole: bool = False
+    bare: bool = False
+
+    @property
+    def series(self) -> list[Series]:
+        """The marks that a legend names."""
+        return [mark for mark in self.marks if isinstance(mark, Line | Boxes | Dots)]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture: its panels, what it is called, and what a reader has to know of it.
+
+    Attributes
+    ----------
+    title : str
+        What it shows, in one line.
+    caption : str
+        What points, intervals and boxes stand for.
+    share : bool
+        Give all panels the same axes.
+    """
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    share: bool = True
+    against: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def description(self) -> str:
+        """Return the picture in words, for whoever cannot see it."""
+        names = list(dict.fromkeys(mark.name for panel in self.panels for mark in panel.series if mark.name))
+        shown = f" It compares {', '.join(names)}." if len(names) > 1 else ""
+        return " ".join([f"{self.title}.{shown}", self.caption, *self.notes])
+
+
+def overlay(chart: Chart, other: Chart, name: str) -> Chart:
+    """Return a chart over another of the same kind, whose marks are drawn as ghosts.
+
+    Parameters
+    ----------
+    name : str
+        What the other one is called in the legend.
+    """
+    titles = {panel.title: panel for panel in other.panels}
+    panels = [_over(panel, titles[panel.title]) if panel.title in titles else panel for panel in chart.panels]
+    lines = any(isinstance(mark, Line) for panel in panels for mark in panel.marks)
+    note = f"Dashed and hollow: {name}{', without its intervals' if lines else ''}."
+    return replace(chart, panels=tuple(panels), against=name, notes=(*chart.notes, note))
+
+
+def _over(panel: Panel, other: Panel) -> Panel:
+    slots = {mark.name: mark.slot for mark in panel.series}
+    ghosts = [_ghost(mark, slots, other, panel) for mark in other.series]
+    ticks = sorted({*panel.x_ticks, *other.x_ticks})
+    return replace(panel, marks=(*ghosts, *panel.marks), x_ticks=tuple(ticks))
+
+
+def _ghost(mark: Series, slots: dict[str, int], old: Panel, new: Panel) -> Series:
+    """Return a mark as a ghost, its values in the order of the categories of the panel that it comes into."""
+    mark = replace(mark, ghost=True, slot=slots.get(mark.name, mark.slot))
+    if isinstance(mark, Boxes):
+        return replace(mark, values=_reordered(mark.values, old.x_names, new.x_names, ()))
+    if isinstance(mark, Dots):
+        moved: dict[str, Any] = {
+            name: _reordered(getattr(mark, name), old.y_names, new.y_names, None)
+            for name in ("x", "low", "high")
+            if getattr(mark, name)
+        }
+        return replace(mark, **moved)
+    return mark
+
+
+def _reordered(
+    values: Sequence[Any], old: Sequence[str], new: Sequence[str], nothing: Any
+) -> tuple[Any, ...]:
+    found = dict(zip(old, values, strict=True))
+    return tuple(found.get(name, nothing) for name in new)

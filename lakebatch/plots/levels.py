@@ -1,0 +1,157 @@
+"""Pictures of a metric against the level: lines, boxes, and a grid of one panel per feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from lakebatch.errors import IncompleteError
+from lakebatch.material import Material
+from lakebatch.plots.chart import Boxes, Chart, Line, Panel
+from lakebatch.plots.options import Options
+from lakebatch.plots.style import metric_name
+from lakebatch.statistics import intervals
+
+WORDS = {"feature_set": "feature set", "model": "model"}
+
+
+def levels(material: Material, options: Options) -> Chart:
+    """Return a metric against the level with 95 % intervals, by feature set or by model."""
+    rows = usable_rows(material, options.metric)
+    table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
+    panel = level_panel(material, options.metric, rows, lines(table, options.by, names(rows, options.by)))
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        caption=interval_caption("Mean", table, options),
+        panels=(replace(panel, y_range=options.zoom),),
+    )
+
+
+def grid(material: Material, options: Options) -> Chart:
+    """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
+    of, by = ("feature_set", "model") if options.by == "model" else ("model", "feature_set")
+    rows = usable_rows(material, options.metric)
+    table = intervals(rows, options.metric, [of, by, "level"], unit=options.unit)
+    panels = [
+        replace(
+            level_panel(
+                material, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
+            ),
+            title=name,
+            y_range=options.zoom,
+        )
+        for name in names(rows, of)
+    ]
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
+        f"{material.experiment}",
+        caption=interval_caption("Mean", table, options),
+        panels=tuple(panels),
+    )
+
+
+def boxes(material: Material, options: Options) -> Chart:
+    """Return a box plot by level and feature set (or model)."""
+    rows = usable_rows(material, options.metric)
+    at = sorted(set(rows["level"]))
+    marks = [
+        Boxes(name, slot, tuple(_values(rows, options, name, level) for level in at))
+        for slot, name in enumerate(names(rows, options.by))
+    ]
+    panel = Panel(
+        tuple(marks),
+        x_label=level_label(material),
+        y_label=metric_name(options.metric),
+        x_names=tuple(f"{level:g}" for level in at),
+        y_range=options.zoom,
+    )
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
+        "the interquartile range, fits beyond.",
+        panels=(panel,),
+    )
+
+
+def usable_rows(material: Material, metric: str) -> pl.DataFrame:
+    """Return the rows that have a level, the metric and a name of feature set and model.
+
+    Raises
+    ------
+    IncompleteError
+        If there is none.
+    """
+    named = material.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
+    rows = named.drop_nulls(["level", metric])
+    if rows.is_empty():
+        raise IncompleteError(
+            f"There is nothing to draw: {material.experiment}, {material.moment}, has no fit with {metric} in a "
+            f"completed assembly. See: lakebatch status {material.experiment}"
+        )
+    return rows
+
+
+def names(rows: pl.DataFrame, column: str) -> list[str]:
+    """Return the feature sets or models, in the order of their colours."""
+    return rows[column].unique().sort().to_list()
+
+
+def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...]:
+    """Return one line with intervals for each name in a table of estimates by level."""
+    groups = {name: table.filter(pl.col(by) == name).sort("level") for name in order}
+    return tuple(
+        Line(
+            name,
+            slot,
+            tuple(groups[name]["level"]),
+            tuple(groups[name]["mean"]),
+            tuple(groups[name]["low"]),
+            tuple(groups[name]["high"]),
+        )
+        for slot, name in enumerate(order)
+        if not groups[name].is_empty()
+    )
+
+
+def level_panel(material: Material, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
+    """Return a panel with the levels along its x axis."""
+    return Panel(
+        marks,
+        x_label=level_label(material),
+        y_label=metric_name(metric),
+        x_ticks=tuple(sorted(set(rows["level"]))),
+    )
+
+
+def level_label(material: Material) -> str:
+    """Return the label of an axis of levels."""
+    return f"level of {material.experiment}"
+
+
+def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
+    """Return what points and intervals stand for."""
+    if table["low"].null_count() == table.height:
+        return f"{what}; a single {options.unit}, so there is no interval."
+    units, assemblies = (max(table[column].to_list()) for column in ("units", "assemblies"))
+    cohorts = "1 assembly" if assemblies == 1 else f"{assemblies} assemblies"
+    if options.unit == "assembly":
+        return f"{what} with 95 % t interval over {cohorts}."
+    return (
+        f"{what} with 95 % t interval over {units} splits of {cohorts}, corrected for the overlap of splits."
+    )
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _values(rows: pl.DataFrame, options: Options, name: str, level: float) -> tuple[float, ...]:
+    return tuple(rows.filter(pl.col(options.by) == name, pl.col("level") == level)[options.metric])
+
+
+def _range(marks: Sequence[Boxes]) -> str:
+    sizes = sorted({len(values) for mark in marks for values in mark.values if values})
+    return f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"

@@ -1,0 +1,80 @@
+"""How pictures look: colours that the colour-blind tell apart, a marker for each, sizes that journals ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SINGLE_MM, DOUBLE_MM = 89.0, 183.0
+"""Width of one and of two columns of a journal."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
+"""Okabe and Ito (2008), its yellow darkened so that it shows on white."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
+GREY = "#595959"
+PALE = "#D9D9D9"
+
+METRIC_NAMES = {
+    "pearson_r": "Pearson r",
+    "r2": "R²",
+    "mse": "mean squared error",
+}
+"""How metrics are written on axes."""
+
+RC: Any = {
+    "axes.edgecolor": "#333333",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "figure.dpi": 150,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 7,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lakebatch",
+    "text.parse_math": False,
+    "xtick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 7,
+    "ytick.major.width": 0.6,
+}
+"""Settings of matplotlib; fonts stay text in PDF and SVG."""
+
+
+def colour(slot: int) -> str:
+    """Return the colour of a slot."""
+    return COLOURS[slot % len(COLOURS)]
+
+
+def marker(slot: int) -> str:
+    """Return matplotlib's marker of a slot; past the last colour, colours and markers pair up anew."""
+    return MARKERS[(slot + slot // len(COLOURS)) % len(MARKERS)]
+
+
+def web_marker(slot: int) -> str:
+    """Return plotly's marker of a slot."""
+    return WEB_MARKERS[(slot + slot // len(COLOURS)) % len(WEB_MARKERS)]
+
+
+def metric_name(metric: str) -> str:
+    """Return how a metric is written on an axis.
+
+    >>> metric_name("pearson_r")
+    'Pearson r'
+    """
+    return METRIC_NAMES.get(metric, metric)

@@ -1,0 +1,86 @@
+"""Tables of a report: cells as text, for HTML and Markdown alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from lakebatch.visible import one_line
+
+SMALL_P = 0.001
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its caption, the names of its columns, its cells, and which columns hold numbers."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+
+
+def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str]) -> Table:
+    """Return the named columns of a frame as a table, under the names that a reader understands.
+
+    >>> table(pl.DataFrame({"p_value": [0.00001, 0.04]}), "Tests", {"p_value": "p"}).rows
+    (('< 0.001',), ('0.040',))
+    """
+    return Table(
+        caption,
+        tuple(names.values()),
+        tuple(
+            tuple(cell(value, column) for column, value in zip(names, row, strict=True))
+            for row in frame.select(*names).iter_rows()
+        ),
+        tuple(frame.schema[column].is_numeric() for column in names),
+    )
+
+
+def wide(frame: pl.DataFrame, caption: str, of: str, heading: str) -> Table:
+    """Return means with intervals as a table with one row per name and one column per level."""
+    levels = frame["level"].unique().sort().to_list()
+    found = {(row[of], row["level"]): _estimate(row) for row in frame.iter_rows(named=True)}
+    names = frame[of].unique().sort().to_list()
+    return Table(
+        caption,
+        (heading, *(f"level {level:g}" for level in levels)),
+        tuple((cell(name), *(found.get((name, level), "") for level in levels)) for name in names),
+        (False, *(True for _ in levels)),
+    )
+
+
+def cell(value: Any, column: str = "") -> str:
+    """Return one value for a person to read; nothing for NULL."""
+    if value is None:
+        return ""
+    if column.startswith("p_"):
+        return f"< {SMALL_P}" if value < SMALL_P else f"{value:.3f}"
+    if isinstance(value, float):
+        return f"{value:g}" if column == "level" else _number(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return one_line(str(value))
+
+
+def _number(value: float) -> str:
+    """Return a number to three decimals, or three digits where that says less.
+
+    >>> [_number(each) for each in (0.0, 0.39, 12.3456, 1234.5678, 0.00012)]
+    ['0.000', '0.390', '12.3', '1235', '0.00012']
+    """
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:.0f}" if size < 1e7 else f"{value:.2e}"
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2g}" if 0 < size < 0.001 else f"{value:.3f}"
+
+
+def _estimate(row: Mapping[str, Any]) -> str:
+    mean = cell(row["mean"])
+    return mean if row["low"] is None else f"{mean}\n({cell(row['low'])} to {cell(row['high'])})"

@@ -1,0 +1,264 @@
+"""What pictures and reports say about results: means with intervals, paired differences, p-values. Frames in, frames out.
+
+The experimental unit is one random split of one assembly: levels, feature sets and models of a split share its
+patients, so they are averaged or paired, never counted as independent. The splits of an assembly overlap, too:
+the variance of their mean is corrected for that as Nadeau and Bengio (2003, doi:10.1023/A:1024068626366) propose,
+
+    variance of the mean = s^2 * (1 / splits + n_test / n_train / assemblies).
+
+With ``unit="assembly"`` each assembly counts once, which asks for several assemblies and assumes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from lakebatch.errors import ConfigError
+
+Metric: TypeAlias = Literal["pearson_r", "r2", "mse"]
+Unit: TypeAlias = Literal["split", "assembly"]
+
+METRICS: tuple[Metric, ...] = ("pearson_r", "r2", "mse")
+UNITS: tuple[Unit, ...] = ("split", "assembly")
+BASELINE = 0.0
+CONFIDENCE = 0.95
+SPLIT = ("assembly_id", "repeat")
+
+
+def check_metric(metric: str) -> None:
+    """Raise `ConfigError` unless results have this metric."""
+    if metric not in METRICS:
+        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(METRICS)}.")
+
+
+def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
+    """Return the mean of a metric in each group with its 95 % interval.
+
+    Parameters
+    ----------
+    rows : frame
+        Rows of ``results``; those without the metric are left out.
+    by : column names
+        What makes a group, e.g. ``["feature_set", "level"]``.
+
+    Returns
+    -------
+    frame, one row per group
+        ``by``, mean, low, high (NULL with a single unit), units, assemblies, fits.
+    """
+    return _estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
+
+
+def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
+    """Return how a metric differs from the baseline of the same assembly, feature set, model and split.
+
+    Returns
+    -------
+    frame, one row per group and level above 0
+        ``by``, level, baseline, mean (of the difference), low, high, relative (to the size of the
+        baseline), units, assemblies, fits, p_value, p_holm. Empty where no fit has a baseline.
+    """
+    keys = ["assembly_id", "feature_set", "model", "repeat"]
+    values = _values(rows, metric)
+    baseline = values.filter(pl.col("level") == BASELINE).select(*keys, baseline="value")
+    pairs = values.filter(pl.col("level") != BASELINE).join(
+        baseline, on=keys, nulls_equal=True, maintain_order="left"
+    )
+    groups = list(dict.fromkeys([*by, "level"]))
+    means = pairs.group_by(groups, maintain_order=True).agg(pl.col("baseline").mean())
+    tested = _estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
+    joined = tested.join(means, on=groups, nulls_equal=True).sort(groups)
+    return joined.select(
+        *groups,
+        "baseline",
+        *ESTIMATE,
+        relative=pl.when(pl.col("baseline") != 0).then(pl.col("mean") / pl.col("baseline").abs()),
+        p_value="p_value",
+        p_holm=holm(joined["p_value"]),
+    )
+
+
+def comparisons(
+    rows: pl.DataFrame, metric: str, *, of: str = "feature_set", unit: Unit = "split"
+) -> pl.DataFrame:
+    """Return every two feature sets (or models) compared, by the differences of fits that share all else.
+
+    Returns
+    -------
+    frame, one row per pair
+        one, other, mean (of one minus other), low, high, units, assemblies, fits, p_value (paired t test),
+        p_holm (corrected for the number of pairs, Holm 1979).
+    """
+    values = _values(rows, metric)
+    keys = [key for key in ("assembly_id", "level", "feature_set", "model", "repeat") if key != of]
+    found = [
+        _estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
+        for pair in combinations(values[of].drop_nulls().unique().sort(), 2)
+    ]
+    pairs = pl.concat(found) if found else _estimates(_no_differences(values), ["one", "other"], unit)
+    return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
+
+
+def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:
+    """Return the slope of a metric on the level for each feature set and model, steepest last.
+
+    Returns
+    -------
+    frame
+        feature_set, model, slope and r2 of the regression over all fits, low and high (95 % interval from
+        the slopes of single units), fits. NULL where there are fewer than two levels.
+    """
+    cell = ["feature_set", "model"]
+    values = _values(rows, metric).drop_nulls("level")
+    overall = values.group_by(cell, maintain_order=True).agg(
+        slope=SLOPE, r2=pl.corr("level", "value") ** 2, fits=pl.len()
+    )
+    keys = [*cell, *(SPLIT if unit == "split" else SPLIT[:1])]
+    single = (
+        values.group_by(keys, maintain_order=True)
+        .agg(value=SLOPE, overlap=pl.col("overlap").mean())
+        .drop_nulls("value")
+    )
+    if unit == "assembly":
+        single = single.with_columns(repeat=pl.lit(0))
+    spread = _estimates(single, cell, unit).select(*cell, half=(pl.col("high") - pl.col("low")) / 2)
+    return (
+        overall.join(spread, on=cell, how="left", nulls_equal=True)
+        .with_columns(pl.col("slope", "r2").fill_nan(None))
+        .select(
+            *cell,
+            "slope",
+            low=pl.col("slope") - pl.col("half"),
+            high=pl.col("slope") + pl.col("half"),
+            r2="r2",
+            fits="fits",
+        )
+        .sort(["slope", *cell], descending=[True, False, False], nulls_last=True)
+    )
+
+
+def robustness(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """Return feature sets and models ranked by the mean of a metric under perturbation over that at the baseline.
+
+    Returns
+    -------
+    frame
+        rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline is not above 0),
+        units. Splits without a baseline are left out.
+    """
+    if metric not in ("pearson_r", "r2"):
+        raise ConfigError(f"Cannot rank by {metric}. Expected pearson_r or r2.")
+    cell, at_baseline = ["feature_set", "model"], pl.col("level") == BASELINE
+    splits = (
+        _values(rows, metric)
+        .group_by(*SPLIT, *cell, maintain_order=True)
+        .agg(
+            baseline=pl.col("value").filter(at_baseline).mean(),
+            perturbed=pl.col("value").filter(~at_baseline).mean(),
+        )
+    )
+    means = (
+        splits.drop_nulls(["baseline", "perturbed"])
+        .group_by(cell, maintain_order=True)
+        .agg(pl.col("baseline", "perturbed").mean(), units=pl.len())
+    )
+    ratio = pl.when(pl.col("baseline") > 0).then(pl.col("perturbed") / pl.col("baseline"))
+    ranked = means.with_columns(robustness=ratio).sort(
+        ["robustness", *cell], descending=[True, False, False], nulls_last=True
+    )
+    return ranked.select(
+        pl.col("robustness").rank("min", descending=True).alias("rank"),
+        *cell,
+        "baseline",
+        "perturbed",
+        "robustness",
+        "units",
+    )
+
+
+def holm(p_values: pl.Series) -> pl.Series:
+    """Return p-values corrected for their number (Holm 1979); NULL stays NULL and does not count.
+
+    >>> holm(pl.Series([0.01, 0.04, None, 0.03])).round(6).to_list()
+    [0.03, 0.06, None, 0.06]
+    """
+    known = p_values.drop_nulls().to_numpy()
+    order = np.argsort(known)
+    scaled = known[order] * np.arange(len(known), 0, -1)
+    corrected = np.empty_like(known)
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    supply = iter(corrected)
+    return pl.Series(
+        p_values.name,
+        [None if value is None else float(next(supply)) for value in p_values],
+        dtype=pl.Float64,
+    )
+
+
+ESTIMATE = ("mean", "low", "high", "units", "assemblies", "fits")
+"""The columns of an estimate."""
+
+SLOPE = (
+    pl.when(pl.col("level").n_unique() > 1)
+    .then(pl.cov("level", "value") / pl.col("level").var())
+    .otherwise(None)
+)
+
+
+def _values(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
+    check_metric(metric)
+    return rows.drop_nulls(metric).select(
+        *SPLIT, "level", "feature_set", "model", value=metric, overlap=pl.col("n_test") / pl.col("n_train")
+    )
+
+
+def _differences(values: pl.DataFrame, of: str, pair: tuple[str, str], keys: Sequence[str]) -> pl.DataFrame:
+    one, other = (values.filter(pl.col(of) == name) for name in pair)
+    joined = one.join(
+        other.select(*keys, subtracted="value"), on=keys, nulls_equal=True, maintain_order="left"
+    )
+    difference = pl.col("value") - pl.col("subtracted")
+    return joined.with_columns(value=difference, one=pl.lit(pair[0]), other=pl.lit(pair[1]))
+
+
+def _no_differences(values: pl.DataFrame) -> pl.DataFrame:
+    name = pl.lit(None, dtype=pl.String)
+    return values.clear().with_columns(one=name, other=name)
+
+
+def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFrame:
+    """Return the mean of each group over its units, with interval and p-value of the t test against 0."""
+    groups = list(by)
+    units = values.group_by(*groups, *(key for key in SPLIT if key not in groups), maintain_order=True).agg(
+        pl.col("value").mean(), pl.col("overlap").mean(), fits=pl.len()
+    )
+    if unit == "assembly":
+        units = units.group_by(*groups, "assembly_id", maintain_order=True).agg(
+            pl.col("value").mean(), overlap=pl.lit(0.0), fits=pl.col("fits").sum()
+        )
+    n, assemblies = pl.len(), pl.col("assembly_id").n_unique()
+    found = units.group_by(groups, maintain_order=True).agg(
+        mean=pl.col("value").mean(),
+        error=pl.col("value").std() * (1 / n + pl.col("overlap").mean().fill_null(0.0) / assemblies).sqrt(),
+        units=n,
+        assemblies=assemblies,
+        fits=pl.col("fits").sum(),
+    )
+    return _with_student(found).sort(groups)
+
+
+def _with_student(found: pl.DataFrame) -> pl.DataFrame:
+    from scipy import stats  # slow to import
+
+    mean, error = (found[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("mean", "error"))
+    freedom = np.maximum(found["units"].to_numpy().astype(float) - 1, 1)
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_value = 2 * stats.t.sf(np.abs(mean / error), freedom)
+    columns = {"low": mean - half, "high": mean + half, "p_value": p_value}
+    return found.with_columns(pl.Series(name, each).fill_nan(None) for name, each in columns.items())

@@ -1,0 +1,278 @@
+"""Pictures: what they show, how they are drawn, and the files they become."""
+
+import re
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import lakebatch
+from lakebatch import plots, statistics
+from lakebatch.cli import figures
+from lakebatch.cli.main import main
+from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError, UnknownNameError
+from lakebatch.plots.chart import Arrow, Box, Dots, Line, Rule, Thread
+from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
+
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network")]
+
+
+@pytest.fixture
+def noise(cohort_lake):
+    return cohort_lake["response-noise"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def test_command_offers_every_kind():
+    assert figures.KINDS == plots.KINDS
+
+
+@pytest.mark.parametrize("kind", OF_RESULTS)
+def test_every_kind_is_drawn_for_the_screen(study, kind):
+    picture = study["study"].plot(kind)
+    assert len(picture.interactive().data) >= len(picture.chart.panels)
+    assert picture.chart.title in picture.chart.description()
+
+
+@pytest.mark.parametrize("by", ["feature_set", "model"])
+def test_levels_show_the_intervals_of_the_rows(study, by):
+    (panel,) = study["study"].plot("levels", by=by, metric="r2", zoom=(0, 1)).chart.panels
+    expected = statistics.intervals(study["study"].reassemble(), "r2", [by, "level"])
+    assert [mark.name for mark in panel.series] == expected[by].unique().sort().to_list()
+    for mark in panel.series:
+        rows = expected.filter(pl.col(by) == mark.name)
+        for name, column in (("x", "level"), ("y", "mean"), ("low", "low"), ("high", "high")):
+            assert getattr(mark, name) == tuple(rows[column])
+    assert panel.y_range == (0, 1)
+    assert panel.y_label == "R²"
+
+
+def test_grid_has_a_panel_for_each_feature_set(study):
+    chart = study["study"].plot("grid", by="model").chart
+    assert [panel.title for panel in chart.panels] == ["dynamic", "initial", "initial+dynamic"]
+    assert {mark.name for panel in chart.panels for mark in panel.series} == {"forest", "linear"}
+
+
+def test_boxes_hold_every_fit(study):
+    (panel,) = study["study"].plot("boxes").chart.panels
+    rows = study["study"].reassemble().drop_nulls("pearson_r")
+    assert panel.x_names == ("0", "0.1", "0.3")
+    assert sum(len(values) for mark in panel.series for values in mark.values) == rows.height
+
+
+def test_degradation_names_what_has_no_baseline(study):
+    chart = study["study"].plot("degradation").chart
+    assert chart.notes == ("35 of 105 fits have no baseline (level 0) in their assembly and are left out.",)
+    assert Rule(0.0, "y") in chart.panels[0].marks
+
+
+def test_picture_without_baseline_is_refused_by_name(study_folder, monkeypatch, lake):
+    monkeypatch.chdir(study_folder)
+    lakebatch.run(lake, "study", jobs=1, settings=["levels=[0.1]"])
+    for kind in ("degradation", "robustness"):
+        with pytest.raises(
+            IncompleteError, match=r"There is no baseline to compare with: study, version 2, .*level 0"
+        ):
+            lake["study"].plot(kind)
+    with pytest.raises(IncompleteError, match=r"has a single level, 0.1"):
+        lake["study"].plot("sensitivity")
+    with pytest.raises(IncompleteError, match="There is nothing to draw"):
+        lake["study"].plot("levels", version=0)
+
+
+def test_growth_counts_the_rows_of_completed_assemblies(study):
+    rows, assemblies = study["study"].plot("growth").chart.panels
+    assert rows.marks[0].y == (0, 54, 108, 144)
+    assert assemblies.marks[0].y == (0, 1, 2, 3)
+
+
+def test_two_snapshots_are_overlaid(study):
+    first = study["study"].assemblies()["assembly_id"][0]
+    version = int(study["study"].history().filter(assembly_id=first, status="completed")["version"][0])
+    picture = study["study"].plot("levels", against=str(version))
+    (panel,) = picture.chart.panels
+    old, new = ([mark for mark in panel.series if mark.ghost is ghost] for ghost in (True, False))
+    assert [(mark.name, mark.slot) for mark in old] == [(mark.name, mark.slot) for mark in new]
+    assert old[0].y != new[0].y
+    rows = study["study"].reassemble(version=version)
+    assert old[0].y == tuple(
+        statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
+    )
+    assert f"Dashed and hollow: version {version}" in picture.chart.description()
+
+
+@pytest.mark.parametrize("kind", OF_RESULTS)
+def test_every_kind_is_drawn_over_an_older_state(study, kind):
+    version = int(study["study"].history().filter(status="completed")["version"][0])
+    picture = study["study"].plot(kind, against=str(version))
+    assert any(mark.ghost for panel in picture.chart.panels for mark in panel.series)
+    if kind in ("levels", "boxes", "robustness"):
+        assert b"version" in picture.to_bytes(".svg")
+    assert picture.interactive().data
+
+
+def test_ranking_of_an_older_state_comes_into_the_rows_of_the_newer(study):
+    version = int(study["study"].history().filter(status="completed")["version"][0])
+    (panel,) = study["study"].plot("robustness", against=str(version)).chart.panels
+    (old,) = study["study"].plot("robustness", version=version).chart.panels
+    ghost = next(mark for mark in panel.series if mark.ghost and mark.name == "initial")
+    alone = next(mark for mark in old.series if isinstance(mark, Dots) and mark.name == "initial")
+    assert dict(zip(panel.y_names, ghost.x, strict=True)) == dict(zip(old.y_names, alone.x, strict=True))
+
+
+def test_trajectories_show_the_stored_cohort_and_the_onset(noise):
+    chart = noise.plot("trajectories").chart
+    rows = noise.table("trajectories").at().scan().collect()
+    assert [panel.title for panel in chart.panels] == rows["species"].unique(maintain_order=True).to_list()
+    panel = chart.panels[0]
+    (band,) = panel.series
+    stored = pl.DataFrame(rows.filter(species=panel.title)["values"].to_list(), orient="row")
+    assert band.y == pytest.approx(stored.median().row(0))
+    assert band.x[0] == 0
+    assert band.x[-1] == 1000
+    assert Rule(500.0, text="D") in panel.marks
+    assert sum(isinstance(mark, Thread) for mark in panel.marks) == 12
+
+
+def test_network_is_the_one_that_was_simulated(noise):
+    chart = noise.plot("network").chart
+    (panel,) = chart.panels
+    boxes = {(mark.x, mark.y): mark.name for mark in panel.marks if isinstance(mark, Box)}
+    drawn = {(boxes[mark.start], boxes[mark.end], mark.up) for mark in panel.marks if isinstance(mark, Arrow)}
+    names = noise.table("samples").at().scan().collect()["parameter_names"].drop_nulls()[0]
+    weights = [name.split("_") for name in names if name.startswith("Kw_")]
+    simulated = set()
+    for _, *name in weights:
+        at = next(index for index, word in enumerate(name) if word in ("activation", "deactivation"))
+        simulated.add(("_".join(name[at + 1 :]), "_".join(name[:at]), name[at] == "activation"))
+    assert drawn == simulated
+    assert len(drawn) == 9 + 2 + 1
+
+
+def test_cohort_that_is_not_stored_is_named(study):
+    with pytest.raises(
+        AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study kept any"
+    ):
+        study["study"].plot("trajectories")
+    with pytest.raises(ExperimentError, match=r"study has no diagram. Implement diagram"):
+        study["study"].plot("network")
+
+
+def test_trajectories_of_a_level_that_changed_none_are_refused(noise):
+    with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
+        noise.plot("trajectories", level=0.3)
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+def test_files_are_the_same_each_time(study, tmp_path, ending):
+    picture = study["study"].plot("levels")
+    first, second = (picture.save(tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
+    assert first == second
+    assert not re.search(rb"20\d\d-\d\d-\d\dT|CreationDate", first)
+
+
+def test_print_files_have_the_width_of_a_column_and_text_as_text(study, tmp_path):
+    picture = study["study"].plot("levels")
+    svg = picture.to_bytes(".svg").decode()
+    assert ">initial+dynamic</text>" in svg
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    assert width / 72 * 25.4 == pytest.approx(89, abs=0.1)
+    pdf = picture.to_bytes(".pdf")
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    wide = float(re.search(r'width="([\d.]+)pt"', picture.to_bytes(".svg", 120).decode())[1])
+    assert wide / 72 * 25.4 == pytest.approx(120, abs=0.1)
+
+
+def test_interactive_page_needs_no_network(study, tmp_path):
+    page = study["study"].plot("levels").save(tmp_path / "levels.html").read_text()
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+
+
+def test_notebook_gets_a_picture_it_can_show(study):
+    bundle = study["study"].plot("levels")._repr_mimebundle_()
+    assert bundle["image/png"][:4] == b"\x89PNG"
+    assert bundle["text/plain"].startswith("Pearson r by level")
+
+
+def test_colours_and_markers_tell_many_series_apart():
+    looks = [(colour(slot), marker(slot)) for slot in range(64)]
+    assert len(set(looks)) == 64
+    assert (
+        len(set(looks[:8]))
+        == len({look[0] for look in looks[:8]})
+        == len({look[1] for look in looks[:8]})
+        == 8
+    )
+    assert len(COLOURS) == len(MARKERS)
+
+
+def test_names_are_shown_as_they_are(study):
+    from dataclasses import replace
+
+    from lakebatch.plots.picture import Picture
+
+    picture = study["study"].plot("levels")
+    (panel,) = picture.chart.panels
+    odd = "<b>a</b> $x$ & _y_"
+    marks = tuple(
+        replace(mark, name=odd) if isinstance(mark, Line) and mark.slot == 0 else mark for mark in panel.marks
+    )
+    changed = Picture("levels", replace(picture.chart, panels=(replace(panel, marks=marks),)))
+    assert "&lt;b&gt;a&lt;/b&gt; $x$ &amp; _y_</text>" in changed.to_bytes(".svg").decode()
+    assert changed.interactive().data[0].name == "&lt;b&gt;a&lt;/b&gt; $x$ &amp; _y_"
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"metric": "r3"}, "Unknown metric 'r3'"),
+        ({"by": "colour"}, "Cannot tell apart by 'colour'"),
+        ({"unit": "day"}, "Unknown unit 'day'"),
+        ({"zoom": (1, 0)}, "The zoom is 1 to 0"),
+    ],
+)
+def test_option_that_cannot_be_used_is_named(study, options, fault):
+    with pytest.raises(ConfigError, match=fault):
+        study["study"].plot("levels", **options)
+
+
+def test_unknown_kind_and_file_are_named(study, tmp_path):
+    with pytest.raises(UnknownNameError, match=r"Unknown picture 'level'. Did you mean 'levels'"):
+        study["study"].plot("level")
+    with pytest.raises(ConfigError, match=r"Expected a name that ends in .png, .svg, .pdf, .html"):
+        study["study"].plot("levels").save(tmp_path / "a.jpg")
+
+
+def test_command_draws_one_and_all(study, tmp_path):
+    done = run("--lake", study.storage.uri, "plot", "study", "--by", "model", "--zoom", 0, 1, "--on-gap", "ignore",
+               "-o", tmp_path / "levels.png")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "Pearson r by level and model" in done.stderr
+    assert (tmp_path / "levels.png").read_bytes() == study["study"].plot(
+        "levels", by="model", zoom=(0, 1)
+    ).to_bytes(".png")
+    done = run("--lake", study.storage.uri, "plot", "study", "--kind", "all", "-o", tmp_path / "all")
+    assert done.exit_code == 0, done.output
+    assert sorted(file.stem for file in (tmp_path / "all").iterdir()) == sorted(OF_RESULTS)
+    assert "no network: study has no diagram" in done.stderr
+
+
+def test_missing_library_is_named_with_what_to_install(study, tmp_path):
+    script = (
+        "import sys; sys.modules['matplotlib'] = None; sys.modules['plotly'] = sys.modules['plotly.subplots'] = None\n"
+        f"import lakebatch; lake = lakebatch.open_lake({str(study.storage.uri)!r})\n"
+        "from lakebatch.errors import MissingDependencyError\n"
+        "for ending in ('png', 'html'):\n"
+        "    try: lake['study'].plot('levels', on_gap='ignore').save('x.' + ending)\n"
+        "    except MissingDependencyError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.count("pip install 'lakebatch[plots]'") == 2, done.stderr
+    assert not list(tmp_path.glob("x.*"))

@@ -1,0 +1,107 @@
+"""What pictures and reports say about results, against scipy on the same rows."""
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+from polars.testing import assert_frame_equal
+
+from lakebatch import statistics
+from lakebatch.errors import ConfigError
+
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+SPLIT = ["assembly_id", "repeat"]
+
+
+@pytest.fixture
+def rows(study):
+    return study["study"].reassemble()
+
+
+def test_interval_is_that_of_student_over_splits_corrected_for_their_overlap(rows):
+    table = statistics.intervals(rows, "pearson_r", ["feature_set", "level"])
+    assert table.height == 9
+    for row in table.iter_rows(named=True):
+        chosen = rows.filter(feature_set=row["feature_set"], level=row["level"]).drop_nulls("pearson_r")
+        units = chosen.group_by(SPLIT).agg(pl.col("pearson_r").mean())["pearson_r"].to_numpy()
+        assemblies = chosen["assembly_id"].n_unique()
+        error = units.std(ddof=1) * np.sqrt(1 / len(units) + 0.25 / assemblies)
+        low, high = scipy.stats.t.interval(0.95, len(units) - 1, units.mean(), error)
+        np.testing.assert_allclose([row["mean"], row["low"], row["high"]], [units.mean(), low, high])
+        assert (row["units"], row["assemblies"]) == (len(units), assemblies)
+
+
+def test_interval_over_assemblies_is_the_plain_one_of_their_means(rows):
+    row = statistics.intervals(rows.filter(level=0.1), "r2", ["level"], unit="assembly").row(0, named=True)
+    splits = rows.filter(level=0.1).group_by(SPLIT).agg(pl.col("r2").mean())
+    means = splits.group_by("assembly_id").agg(pl.col("r2").mean())["r2"].to_numpy()
+    low, high = scipy.stats.t.interval(0.95, 2, means.mean(), scipy.stats.sem(means))
+    np.testing.assert_allclose([row["mean"], row["low"], row["high"]], [means.mean(), low, high])
+
+
+def test_single_unit_has_no_interval(rows):
+    one = rows.filter(pl.col("assembly_id") == rows["assembly_id"][0], repeat=0)
+    table = statistics.intervals(one, "pearson_r", ["level"])
+    assert table["low"].null_count() == table["high"].null_count() == table.height == 3
+
+
+def test_degradation_is_the_paired_test_and_the_query(study, rows):
+    table = statistics.degradation(rows, "pearson_r", ["feature_set", "model"])
+    query = study.query("degradation", {"experiment": "study"})
+    for ours, theirs in (
+        ("mean", "change"),
+        ("baseline", "baseline"),
+        ("relative", "relative_change"),
+        ("fits", "pairs"),
+    ):
+        np.testing.assert_allclose(table[ours], query[theirs])
+    # without an overlap the correction vanishes and the test is scipy's
+    plain = statistics.degradation(rows.with_columns(n_test=pl.lit(0)), "pearson_r", ["feature_set", "model"])
+    row = plain.filter(feature_set="dynamic", model="forest", level=0.3).row(0, named=True)
+    cell = (
+        rows.filter(feature_set="dynamic", model="forest")
+        .pivot("level", index=SPLIT, values="pearson_r")
+        .drop_nulls()
+    )
+    assert row["p_value"] == pytest.approx(scipy.stats.ttest_rel(cell["0.3"], cell["0.0"]).pvalue)
+
+
+def test_comparisons_agree_with_the_query_and_with_scipy(study, rows):
+    table = statistics.comparisons(rows, "pearson_r")
+    query = study.query("feature-sets", {"experiment": "study"})
+    for ours, theirs in (("one", "feature_set"), ("other", "other"), ("fits", "pairs"), ("units", "splits")):
+        assert table[ours].to_list() == query[theirs].to_list()
+    np.testing.assert_allclose(table["mean"], query["difference"])
+    np.testing.assert_allclose(
+        table["p_value"], 2 * scipy.stats.t.sf(np.abs(query["t_corrected"]), query["splits"] - 1)
+    )
+    np.testing.assert_allclose(table["p_holm"], statistics.holm(table["p_value"]))
+    assert statistics.comparisons(rows.filter(feature_set="initial"), "r2").is_empty()
+
+
+def test_sensitivity_and_robustness_agree_with_the_queries(study, rows):
+    ours, theirs = (
+        statistics.sensitivity(rows, "r2"),
+        study.query("sensitivity", {"experiment": "study", "metric": "r2"}),
+    )
+    np.testing.assert_allclose(ours["slope"], theirs["slope"])
+    np.testing.assert_allclose(ours["r2"], theirs["regression_r2"])
+    assert (ours["low"] < ours["slope"]).all()
+    ours, theirs = (
+        statistics.robustness(rows, "r2"),
+        study.query("robustness", {"experiment": "study", "metric": "r2"}),
+    )
+    columns = ["rank", "feature_set", "model", "baseline", "perturbed", "robustness"]
+    assert_frame_equal(ours.select(columns), theirs.select(columns), check_dtypes=False)
+
+
+def test_holm_is_the_textbook_example():
+    corrected = statistics.holm(pl.Series([0.01, 0.04, 0.03, 0.005, None, 0.9]))
+    assert corrected.round(10).to_list() == [0.04, 0.09, 0.09, 0.025, None, 0.9]
+
+
+def test_unknown_metric_is_named(rows):
+    with pytest.raises(ConfigError, match=r"Unknown metric 'r3'. Expected one of: pearson_r, r2, mse"):
+        statistics.intervals(rows, "r3", ["level"])
+    with pytest.raises(ConfigError, match="Cannot rank by mse"):
+        statistics.robustness(rows, "mse")

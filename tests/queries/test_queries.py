@@ -1,0 +1,265 @@
+"""Every named query against the same number computed in polars or scipy from the same rows."""
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+from polars.testing import assert_frame_equal
+
+import lakebatch
+from lakebatch import named_queries
+from lakebatch.cli.main import main
+from lakebatch.errors import ConfigError, QueryError, UnknownNameError
+
+CELL = ["feature_set", "model"]
+PAIR = ["assembly_id", "feature_set", "model", "repeat"]
+WITH_METRIC = [name for name, query in named_queries.find().items() if "metric" in query.parameters]
+
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+
+
+@pytest.fixture
+def rows(study):
+    return study["study"].reassemble()
+
+
+@pytest.fixture
+def ask(study):
+    return lambda name, **parameters: study.query(name, {"experiment": "study", **parameters})
+
+
+def close(answer, expected, **options):
+    assert answer.height > 0
+    assert_frame_equal(
+        answer.select(expected.columns), expected, check_dtypes=False, abs_tol=1e-12, **options
+    )
+
+
+def test_every_query_has_help_and_explains_its_parameters():
+    for name, query in named_queries.find().items():
+        assert query.help.endswith("."), name
+        used = set(re.findall(r"\$(\w+)", query.text))
+        assert used == set(query.parameters), name
+        assert "experiment" in query.parameters, name
+
+
+@pytest.mark.parametrize("metric", ["pearson_r", "r2", "mse"])
+def test_levels(rows, ask, metric):
+    value = pl.col(metric)
+    expected = rows.group_by("level").agg(
+        fits=pl.len(),
+        fits_with_error=pl.col("error").count(),
+        assemblies=pl.col("assembly_id").n_unique(),
+        mean=value.mean(),
+        std=value.std(),
+        min=value.min(),
+        median=value.median(),
+        max=value.max(),
+    )
+    close(ask("levels", metric=metric), expected.sort("level"))
+    assert expected.sort("level")["fits_with_error"].to_list() == [0, 0, 3]
+
+
+def test_model_by_level(rows, ask):
+    mean = pl.col("pearson_r").mean().alias("mean")
+    close(ask("model-by-level"), rows.group_by("model", "level").agg(mean).sort("model", "level"))
+    one = rows.filter(feature_set="dynamic").group_by("model", "level").agg(mean).sort("model", "level")
+    close(ask("model-by-level", feature_set="dynamic"), one)
+
+
+def test_summary(rows, ask):
+    keys = ["level", *CELL]
+    r = pl.col("pearson_r")
+    expected = rows.group_by(keys).agg(
+        mean_r=r.mean(), std_r=r.std(), min_r=r.min(), mean_r2=pl.col("r2").mean()
+    )
+    close(ask("summary"), expected.sort(keys))
+
+
+@pytest.mark.parametrize("metric", ["pearson_r", "r2", "mse"])
+def test_degradation(rows, ask, metric):
+    baseline = rows.filter(level=0).select(*PAIR, pl.col(metric).alias("baseline"))
+    paired = rows.filter(pl.col("level") > 0).join(baseline, on=PAIR)
+    paired = paired.filter(pl.col(metric).is_not_null())
+    change = pl.col(metric) - pl.col("baseline")
+    expected = paired.group_by(*CELL, "level").agg(
+        pairs=pl.len(),
+        baseline=pl.col("baseline").mean(),
+        change=change.mean(),
+        std_change=change.std(),
+        relative_change=pl.col(metric).mean() / pl.col("baseline").mean() - 1,
+    )
+    answer = ask("degradation", metric=metric)
+    close(answer, expected.sort(*CELL, "level"))
+    assert set(answer["note"]) == {
+        "3 of 9 fits have no baseline (level 0) to compare with",
+        "2 of 6 fits have no baseline (level 0) to compare with",
+    }
+
+
+def test_sensitivity(rows, ask):
+    answer = ask("sensitivity")
+    assert answer.height == 6
+    for row in answer.iter_rows(named=True):
+        cell = rows.filter(feature_set=row["feature_set"], model=row["model"]).drop_nulls("pearson_r")
+        line = scipy.stats.linregress(cell["level"], cell["pearson_r"])
+        np.testing.assert_allclose(
+            [row["slope"], row["intercept"], row["regression_r2"]],
+            [line.slope, line.intercept, line.rvalue**2],
+            rtol=1e-9,
+        )
+        assert (row["fits"], row["levels"], row["note"]) == (cell.height, 3, None)
+    assert answer["slope"].is_sorted(descending=True)
+
+
+def test_robustness(rows, ask):
+    splits = rows.group_by(PAIR).agg(
+        pl.col("pearson_r").filter(pl.col("level") == 0).mean().alias("baseline"),
+        pl.col("pearson_r").filter(pl.col("level") > 0).mean().alias("perturbed"),
+    )
+    means = splits.drop_nulls().group_by(CELL).agg(pl.col("baseline", "perturbed").mean())
+    ratio = (pl.col("perturbed") / pl.col("baseline")).alias("robustness")
+    answer = ask("robustness")
+    close(answer, means.with_columns(ratio).sort("robustness", descending=True))
+    assert answer["rank"].to_list() == [1, 2, 3, 4, 5, 6]
+    assert set(answer["note"]) == {"3 of 9 splits have no baseline (level 0)"}
+
+
+@pytest.mark.parametrize("level", [None, 0.3])
+def test_feature_sets(rows, ask, level):
+    chosen = rows if level is None else rows.filter(level=level)
+    answer = ask("feature-sets", level=level)
+    names = sorted(set(rows["feature_set"]))
+    assert answer.select("feature_set", "other").rows() == list(combinations(names, 2))
+    for row in answer.iter_rows(named=True):
+        one, other = (chosen.filter(feature_set=row[key]) for key in ("feature_set", "other"))
+        pairs = one.join(other, on=["assembly_id", "level", "model", "repeat"]).drop_nulls(
+            ["pearson_r", "pearson_r_right"]
+        )
+        units = pairs.group_by("assembly_id", "repeat").agg(pl.col("pearson_r", "pearson_r_right").mean())
+        test = scipy.stats.ttest_rel(units["pearson_r"], units["pearson_r_right"])
+        assert row["pairs"] == pairs.height
+        assert row["splits"] == units.height == 9
+        assert row["t"] == pytest.approx(test.statistic)
+        assert row["t_corrected"] == pytest.approx(test.statistic * np.sqrt((1 / 9) / (1 / 9 + 0.25 / 3)))
+
+
+def test_run_times(study, rows, ask):
+    answer = ask("run-times")
+    assemblies = study["study"].assemblies()
+    assert answer["assembly_id"].to_list() == assemblies["assembly_id"].to_list()
+    assert answer["status"].to_list() == ["completed"] * 3 + ["failed"]
+    seconds = (assemblies["changed_at"] - assemblies["started_at"]).dt.total_microseconds() / 1e6
+    assert answer["seconds"].to_list()[:3] == pytest.approx(seconds.to_list()[:3], abs=1e-5)
+    assert answer["seconds"][3] is None
+    fits = rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()).sort("assembly_id")
+    assert answer["fit_seconds"].to_list()[:3] == pytest.approx(fits["fit_seconds"].to_list())
+
+
+def test_fit_times(rows, ask):
+    seconds = pl.col("fit_seconds")
+    expected = rows.group_by("model", "feature_set").agg(
+        fits=pl.len(), mean_seconds=seconds.mean(), max_seconds=seconds.max(), total_seconds=seconds.sum()
+    )
+    close(ask("fit-times"), expected.sort("total_seconds", descending=True))
+
+
+def test_failures(ask):
+    answer = ask("failures")
+    assert (
+        answer.filter(what="fit").select("feature_set", "model", "count", "error").rows()
+        == [("dynamic", "forest", 1, "constant prediction")] * 3
+    )
+    ((count, error),) = answer.filter(what="assembly").select("count", "error").rows()
+    assert count == 1
+    assert "no | convergence" in error
+
+
+def test_gaps(study, ask):
+    gaps = study["study"].snapshot().gaps()
+    assert len(gaps) == 2
+    assert ask("gaps").rows() == [(gap.assembly_id, gap.what) for gap in gaps]
+
+
+def test_gaps_are_those_of_the_assemblies_that_are_read(study):
+    answer = study.query("gaps", {"experiment": "study"}, include=("completed", "failed"))
+    assert answer["what"].to_list()[1:] == ["failed, no rows of part level=0.3"]
+
+
+def test_growth(study, ask):
+    done = study["study"].assemblies().filter(status="completed")
+    expected = done.select(
+        "assembly_id", "rows", pl.col("changed_at").alias("at"), total_rows=pl.col("rows").cum_sum()
+    )
+    close(ask("growth"), expected)
+    assert ask("growth")["assemblies"].to_list() == [1, 2, 3]
+
+
+def test_dataset_without_any_baseline_names_it_in_every_row(study_folder, monkeypatch, lake):
+    monkeypatch.chdir(study_folder)
+    lakebatch.run(lake, "study", jobs=1, settings=["levels=[0.1]"])
+    for name in ("degradation", "robustness"):
+        answer = lake.query(name, {"experiment": "study"})
+        assert answer.height == 6
+        assert all("no baseline (level 0)" in note for note in answer["note"])
+    assert set(lake.query("sensitivity", {"experiment": "study"})["note"]) == {"a slope needs two levels"}
+
+
+@pytest.mark.parametrize("name", WITH_METRIC)
+def test_unknown_metric_is_named_with_the_right_ones(ask, name):
+    with pytest.raises(QueryError, match=r"r3.*Expected pearson_r(, | or )r2"):
+        ask(name, metric="r3")
+
+
+def test_mse_cannot_rank_robustness(ask):
+    with pytest.raises(QueryError, match=r"Cannot rank by mse. Expected pearson_r or r2"):
+        ask("robustness", metric="mse")
+
+
+def test_unknown_experiment_is_no_empty_answer(study):
+    with pytest.raises(UnknownNameError, match=r"There was nothing of 'stud', now. Did you mean 'study'"):
+        study.query("levels", {"experiment": "stud"})
+
+
+def test_parameters_are_checked(study):
+    with pytest.raises(
+        ConfigError, match=r"Query 'levels' needs --param experiment=VALUE: name of the experiment"
+    ):
+        study.query("levels")
+    with pytest.raises(ConfigError, match=r"has no parameter 'metrik'. Did you mean 'metric'"):
+        study.query("levels", {"experiment": "study", "metrik": "r2"})
+
+
+def test_defaults_are_read_from_the_comments(tmp_path, monkeypatch):
+    (tmp_path / "queries").mkdir()
+    text = "-- Help.\n-- $a: text (default: x y)\n-- $b: number (default: 0.5)\n-- $c: any (optional)\nSELECT $a, $b, $c"
+    Path(tmp_path / "queries" / "mine.sql").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    query = named_queries.get("mine")
+    assert query.defaults == {"a": "x y", "b": 0.5, "c": None}
+    assert named_queries.bind(["b=1"], query) == {"a": "x y", "b": 1, "c": None}
+    assert query.describe_parameters() == "[a=x y], [b=0.5], [c]"
+
+
+def test_command_line_answers_as_python_does(study, ask):
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(
+        main,
+        ["--lake", str(study.storage.uri), "sql", "--query", "levels", "--param", "experiment=study",
+         "--param", "metric=mse", "--on-gap", "ignore", "--format", "json"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    close(ask("levels", metric="mse"), pl.read_json(done.stdout.encode()))
+
+
+def test_robustness_leaves_out_splits_that_have_nothing_but_a_baseline(study_folder, monkeypatch, lake):
+    monkeypatch.chdir(study_folder)
+    lakebatch.run(lake, "study", jobs=1)
+    before = lake.query("robustness", {"experiment": "study"})
+    lakebatch.run(lake, "study", jobs=1, settings=["levels=[0]"])
+    assert_frame_equal(lake.query("robustness", {"experiment": "study"}), before)
