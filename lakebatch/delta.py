@@ -284,6 +284,7 @@ class Table:
             handle,
             data,
             mode="append",
+            schema_mode="merge" if self.schema.grows else None,
             writer_properties=deltalake.WriterProperties(compression="ZSTD"),
             commit_properties=deltalake.CommitProperties(
                 custom_metadata=dict(metadata),

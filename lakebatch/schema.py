@@ -60,7 +60,10 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table: its columns, how it is partitioned, and what every row must satisfy."""
+    """A table: its columns, how it is partitioned, and what every row must satisfy.
+
+    One that grows takes any further columns.
+    """
 
     table: str
     version: int
@@ -68,6 +71,7 @@ class TableSchema:
     partition_by: tuple[str, ...]
     columns: tuple[Column, ...]
     constraints: dict[str, str]
+    grows: bool = False
 
     @property
     def arrow(self) -> pa.Schema:
@@ -186,6 +190,5 @@ def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
                 f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
             )
     known = {column.name for column in schema.columns}
-    return faults + [
-        f"column {name!r} is not in {schema.source}" for name in actual.names if name not in known
-    ]
+    unknown = [name for name in actual.names if name not in known and not schema.grows]
+    return faults + [f"column {name!r} is not in {schema.source}" for name in unknown]

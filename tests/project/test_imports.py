@@ -19,7 +19,7 @@ LAYERS = (
     {"config", "snapshot"},
     {"named_queries", "datasets", "worker", "summary"},
     {"executor", "progress", "stored"},
-    {"sql"},
+    {"frames", "sql"},
     {"lake"},
     {"assembly_run"},
     {"runner"},
