@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakebatch.compat.executor import create_batch_executor as create_batch_executor
     from lakebatch.lake import Lake as Lake
     from lakebatch.lake import open_lake as open_lake
     from lakebatch.runner import resume as resume
@@ -22,13 +23,22 @@ __version__ = "0.1.0"
 HOME = {
     "Lake": "lakebatch.lake",
     "StoredExperiment": "lakebatch.stored",
+    "create_batch_executor": "lakebatch.compat.executor",
     "open_lake": "lakebatch.lake",
     "resume": "lakebatch.runner",
     "run": "lakebatch.runner",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
 
-__all__ = ["Lake", "StoredExperiment", "__version__", "open_lake", "resume", "run"]
+__all__ = [
+    "Lake",
+    "StoredExperiment",
+    "__version__",
+    "create_batch_executor",
+    "open_lake",
+    "resume",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ LAYERS = (
     {"named_queries", "datasets", "worker", "summary"},
     {"executor", "progress", "stored"},
     {"frames", "sql"},
-    {"lake"},
+    {"compat", "lake"},
     {"assembly_run"},
     {"runner"},
     {"contract"},
@@ -36,6 +36,7 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli", "render"},
     "loky": {"executor"},
+    "pandas": {"compat"},
 }
 """The modules that may import a package at all."""
 
