@@ -21,7 +21,7 @@ LAYERS = (
     {"executor", "progress", "stored"},
     {"frames", "sql"},
     {"compat", "lake"},
-    {"assembly_run"},
+    {"assembly_run", "legacy"},
     {"runner"},
     {"contract"},
     {"cli"},
