@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lakebatch.compat.executor import create_batch_executor as create_batch_executor
     from lakebatch.lake import Lake as Lake
     from lakebatch.lake import open_lake as open_lake
+    from lakebatch.legacy.importer import import_legacy as import_legacy
     from lakebatch.runner import resume as resume
     from lakebatch.runner import run as run
     from lakebatch.stored import StoredExperiment as StoredExperiment
@@ -24,6 +25,7 @@ HOME = {
     "Lake": "lakebatch.lake",
     "StoredExperiment": "lakebatch.stored",
     "create_batch_executor": "lakebatch.compat.executor",
+    "import_legacy": "lakebatch.legacy.importer",
     "open_lake": "lakebatch.lake",
     "resume": "lakebatch.runner",
     "run": "lakebatch.runner",
@@ -35,6 +37,7 @@ __all__ = [
     "StoredExperiment",
     "__version__",
     "create_batch_executor",
+    "import_legacy",
     "open_lake",
     "resume",
     "run",

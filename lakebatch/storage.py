@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,15 @@ DEFAULT_LAKE = "lake"
 PROJECT_FILE = "lakebatch.toml"
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
 """What an engine below would misread in a path: '=' as a partition, '%' as an escape, '*' as a pattern."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file: its name, its size in bytes and when it was last written."""
+
+    name: str
+    size: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,20 @@ class Storage:
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
         return _s3_folders(self) if self.is_s3 else _local_folders(Path(self.uri))
+
+    def files(self) -> list[StoredFile]:
+        """Return the files directly in this place, sorted by name.
+
+        Raises
+        ------
+        StorageError
+            If there is no such place, or it cannot be read.
+        """
+        return _s3_files(self) if self.is_s3 else _local_files(Path(self.uri))
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file directly in this place."""
+        return _s3_read(self, name) if self.is_s3 else _local_read(Path(self.uri) / name)
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless files can be created here."""
@@ -150,6 +174,26 @@ def _local_folders(path: Path) -> list[str]:
         ) from error
 
 
+def _local_files(path: Path) -> list[StoredFile]:
+    try:
+        found = [(entry.name, entry.stat()) for entry in path.iterdir() if entry.is_file()]
+    except OSError as error:
+        raise StorageError(
+            f"Cannot read the folder {path}: {error.strerror}. Expected a folder that can be read."
+        ) from error
+    return sorted(
+        (StoredFile(name, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) for name, stat in found),
+        key=lambda file: file.name,
+    )
+
+
+def _local_read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
+
+
 def _check_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -192,6 +236,26 @@ def _s3_folders(storage: Storage) -> list[str]:
     )
     found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
     return sorted(name.removeprefix(prefix).rstrip("/") for name in found)
+
+
+def _s3_files(storage: Storage) -> list[StoredFile]:
+    bucket, prefix = _bucket_and_prefix(storage)
+    pages = _s3_call(
+        storage,
+        lambda s3: list(
+            s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        ),
+    )
+    found = [entry for page in pages for entry in page.get("Contents", []) if entry["Key"] != prefix]
+    return [
+        StoredFile(entry["Key"].removeprefix(prefix), int(entry["Size"]), entry["LastModified"])
+        for entry in found
+    ]
+
+
+def _s3_read(storage: Storage, name: str) -> bytes:
+    bucket, prefix = _bucket_and_prefix(storage)
+    return bytes(_s3_call(storage, lambda s3: s3.get_object(Bucket=bucket, Key=prefix + name)["Body"].read()))
 
 
 def _check_bucket(storage: Storage) -> None:

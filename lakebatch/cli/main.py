@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, reading, running
+from lakebatch.cli import authoring, importing, reading, running
 from lakebatch.cli.options import program
 from lakebatch.errors import (
     ConfigError,
@@ -74,7 +74,7 @@ def main(context: click.Context, lake: str | None, verbose: int) -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
-for command in (*running.COMMANDS, *reading.COMMANDS, *authoring.COMMANDS):
+for command in (*running.COMMANDS, *reading.COMMANDS, *authoring.COMMANDS, *importing.COMMANDS):
     main.add_command(command)
 
 
