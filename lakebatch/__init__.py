@@ -11,8 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakebatch.compat.executor import create_batch_executor as create_batch_executor
     from lakebatch.lake import Lake as Lake
     from lakebatch.lake import open_lake as open_lake
+    from lakebatch.legacy.importer import import_legacy as import_legacy
     from lakebatch.runner import resume as resume
     from lakebatch.runner import run as run
     from lakebatch.stored import StoredExperiment as StoredExperiment
@@ -22,13 +24,24 @@ __version__ = "0.1.0"
 HOME = {
     "Lake": "lakebatch.lake",
     "StoredExperiment": "lakebatch.stored",
+    "create_batch_executor": "lakebatch.compat.executor",
+    "import_legacy": "lakebatch.legacy.importer",
     "open_lake": "lakebatch.lake",
     "resume": "lakebatch.runner",
     "run": "lakebatch.runner",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
 
-__all__ = ["Lake", "StoredExperiment", "__version__", "open_lake", "resume", "run"]
+__all__ = [
+    "Lake",
+    "StoredExperiment",
+    "__version__",
+    "create_batch_executor",
+    "import_legacy",
+    "open_lake",
+    "resume",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,11 +29,18 @@ NOTHING_TO_RESUME = (
     "resumed by its id; see: lakebatch status"
 )
 RUN_NUMBER = "lakebatch.run_number"
+MADE_BY = "made_by"
+"""Key of the config of an assembly that no experiment computed; it says what wrote it instead."""
+UNKNOWN_SEED = -1
+"""The seed of an assembly that no experiment computed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an assembly is to compute, and with what: everything its record says from the start."""
+    """What an assembly is to compute, and with what: everything its record says from the start.
+
+    An id is given only to keep that of an assembly which was begun elsewhere.
+    """
 
     config: Mapping[str, Any]
     parts: tuple[str, ...]
@@ -42,6 +49,7 @@ class Plan:
     known_gaps: tuple[str, ...]
     code_version: str
     environment: Mapping[str, Any]
+    assembly_id: str | None = None
 
     def seed(self, run_number: int) -> int:
         """Return the seed of the assembly with this running number."""
@@ -105,14 +113,27 @@ class AssemblyLog:
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def start(self, plan: Plan, results_version: int) -> Assembly:
-        """Begin an assembly: take the next running number, by a commit that only one can win."""
+    def start(
+        self,
+        plan: Plan,
+        results_version: int,
+        *,
+        unless: Callable[[list[Assembly]], Assembly | None] = lambda _: None,
+    ) -> Assembly:
+        """Begin an assembly: take the next running number, by a commit that only one can win.
+
+        Nothing is begun if ``unless`` finds, among the assemblies that there are at that moment, one that
+        serves instead; it is returned.
+        """
         attempts: list[Assembly] = []
 
         def event_after(last: int) -> pl.DataFrame | None:
             mine = [each for each in attempts if self._has(each)]  # any of them: S3 may act late
             if mine:
                 attempts.append(mine[0])
+                return None
+            if found := unless(latest(self.events())):
+                attempts.append(found)
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))
             return self._frame(attempts[-1])
@@ -211,8 +232,8 @@ def choose_resumable(assemblies: list[Assembly]) -> Assembly:
 
 
 def is_resumable(assembly: Assembly) -> bool:
-    """Whether the assembly was interrupted or failed."""
-    return assembly.state in ("interrupted", "failed")
+    """Whether the assembly was interrupted or failed, and an experiment can go on with it."""
+    return assembly.state in ("interrupted", "failed") and MADE_BY not in assembly.settings
 
 
 def now() -> datetime:
@@ -224,7 +245,7 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
     at = now()
     config = canonical_json(plan.config)
     return Assembly(
-        assembly_id=new_assembly_id(at, run_number),
+        assembly_id=plan.assembly_id or new_assembly_id(at, run_number),
         run_number=run_number,
         event=0,
         status="started",

@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lakebatch import presets
-from lakebatch.errors import ConfigError
+from lakebatch.assembly import MADE_BY
+from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.experiment import ConfigModel
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.registry import AnyExperiment, Source, nearest
@@ -89,7 +90,17 @@ def check(model: type[ConfigModel], layers: Iterable[Layer]) -> Resolved:
 
 
 def from_record(model: type[ConfigModel], record: Mapping[str, Any]) -> ConfigModel:
-    """Return the config that an assembly's record holds."""
+    """Return the config that an assembly's record holds.
+
+    Raises
+    ------
+    AssemblyError
+        If no experiment computed the assembly.
+    """
+    if made_by := record.get(MADE_BY):
+        raise AssemblyError(
+            f"The assembly comes from {made_by} and not from a run: it can be read, and not be computed or checked again."
+        )
     return check(model, [Layer("the assembly's record", dict(record))]).model
 
 

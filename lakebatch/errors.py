@@ -13,6 +13,7 @@
     ├── AssemblyError (RuntimeError)     an assembly in the wrong state for what was asked
     ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a whole one was asked for
+    ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be answered
     ├── MissingDependencyError (ImportError)   an optional package that is not installed
     └── ExperimentError (RuntimeError)   an experiment that broke its contract or could not compute
@@ -69,6 +70,10 @@ class RunInterrupted(LakebatchError, KeyboardInterrupt):  # noqa: N818
 
 class IncompleteError(LakebatchError, RuntimeError):
     """A dataset with a gap, where a whole one was asked for."""
+
+
+class LegacyError(LakebatchError, ValueError):
+    """A file of the older layout that cannot be imported."""
 
 
 class QueryError(LakebatchError, ValueError):

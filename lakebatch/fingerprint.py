@@ -66,8 +66,10 @@ def _values(series: pl.Series) -> Words:
     """Return one word per value; wider types give the same words, and NULL gives an arbitrary one."""
     if isinstance(series.dtype, pl.List):
         return _lists(series)
-    if series.dtype == pl.String:
+    if series.dtype in (pl.String, pl.Binary):
         return _texts(series)
+    if series.dtype.is_decimal():
+        return _texts(series.cast(pl.String))
     if series.dtype.is_float():
         return series.cast(pl.Float64).fill_null(0.0).to_numpy().view(np.uint64)
     return series.to_physical().cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
@@ -75,7 +77,8 @@ def _values(series: pl.Series) -> Words:
 
 def _texts(series: pl.Series) -> Words:
     unique = series.unique().drop_nulls()
-    words = pl.Series([int(_word(text.encode())) for text in unique], dtype=pl.UInt64)
+    texts = (text if isinstance(text, bytes) else text.encode() for text in unique)
+    words = pl.Series([int(_word(text)) for text in texts], dtype=pl.UInt64)
     return np.asarray(series.replace_strict(unique, words, default=None).fill_null(0), np.uint64)
 
 

@@ -85,7 +85,7 @@ class Bucket:
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every object below a folder of the prefix, by path."""
-        below = f"{self.prefix}{folder}/"
+        below = f"{self.prefix}{folder}/" if folder else self.prefix
         found = [entry for page in self._pages(Prefix=below) for entry in page.get("Contents", [])]
         files = [
             StoredFile(each["Key"].removeprefix(below), each["Size"], each["LastModified"]) for each in found

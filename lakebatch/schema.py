@@ -82,6 +82,7 @@ class TableSchema:
     """A table: its columns, how it is partitioned, and what every row must satisfy.
 
     ``late_constraints`` names the schema version of each constraint that the first did not have.
+    One that grows takes any further columns.
     """
 
     table: str
@@ -91,6 +92,7 @@ class TableSchema:
     columns: tuple[Column, ...]
     constraints: dict[str, str]
     late_constraints: dict[str, int] = field(default_factory=dict)
+    grows: bool = False
 
     @property
     def late(self) -> list[Column]:
@@ -258,6 +260,5 @@ def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
                 f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
             )
     known = {column.name for column in schema.columns}
-    return faults + [
-        f"column {name!r} is not in {schema.source}" for name in actual.names if name not in known
-    ]
+    unknown = [name for name in actual.names if name not in known and not schema.grows]
+    return faults + [f"column {name!r} is not in {schema.source}" for name in unknown]

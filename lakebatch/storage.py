@@ -63,6 +63,21 @@ class Storage:
         """Return every file below a folder of the lake, by path; none if the folder is not there."""
         return self._place.files(folder)
 
+    def files_in(self, folder: str) -> list[StoredFile]:
+        """Return the files directly in a folder, by path.
+
+        Raises
+        ------
+        StorageError
+            If the folder is not there.
+        """
+        files = [file for file in self._place.files(folder) if "/" not in file.path]
+        if not files and not self.is_s3 and not Path(self.uri, folder).is_dir():
+            raise StorageError(
+                f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
+            )
+        return files
+
     def read(self, path: str) -> bytes:
         """Return the content of a file in the lake."""
         return self._place.read(path)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, curating, doctoring, figures, reading, running, upkeep
+from lakebatch.cli import authoring, curating, doctoring, figures, importing, reading, running, upkeep
 from lakebatch.cli.options import program
 from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
@@ -87,6 +87,7 @@ for command in (
     *upkeep.COMMANDS,
     *doctoring.COMMANDS,
     *authoring.COMMANDS,
+    *importing.COMMANDS,
 ):
     main.add_command(command)
 

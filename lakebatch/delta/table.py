@@ -380,7 +380,9 @@ class Table:
             data,
             mode="append",
             # newer code added columns while this had the table open: they are NULL in what is written here
-            schema_mode="merge" if len(handle.names) > len(self.schema.columns) else None,
+            schema_mode="merge"
+            if self.schema.grows or len(handle.names) > len(self.schema.columns)
+            else None,
             writer_properties=WRITER_PROPERTIES,
             commit_properties=deltalake.CommitProperties(
                 custom_metadata=with_fingerprint(metadata, data),

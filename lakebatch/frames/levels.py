@@ -1,0 +1,41 @@
+"""Levels as texts, so that ``0`` and ``0.0`` are one."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+LEVEL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+def as_level(value: Any) -> float | None:
+    """Return the level that a number or a text stands for; None if it stands for none.
+
+    >>> as_level("0.05"), as_level("baseline"), as_level("nan")
+    (0.05, None, None)
+    """
+    text = str(value).strip()
+    if isinstance(value, bool) or not LEVEL.fullmatch(text):
+        return None
+    level = float(text)
+    return level if math.isfinite(level) else None
+
+
+def level_text(level: float) -> str:
+    """Return the one text of a level.
+
+    >>> [level_text(float(text)) for text in ("0", "0.0", "-0.0", "1e-1", "0.10", "2.0", "1e16")]
+    ['0', '0', '0', '0.1', '0.1', '2', '1e+16']
+    """
+    return repr(level + 0.0).removesuffix(".0") if level else "0"
+
+
+def same_id(value: Any) -> str:
+    """Return an assembly's id as text, the same for every way to write one level.
+
+    >>> same_id(0), same_id("0.0"), same_id("20251216_142230_run001")
+    ('0', '0', '20251216_142230_run001')
+    """
+    level = as_level(value)
+    return str(value).strip() if level is None else level_text(level)

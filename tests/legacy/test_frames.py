@@ -1,0 +1,174 @@
+"""Frames with any columns: the table grows, nothing is cast, and each frame is there once."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from lakebatch.errors import AssemblyError, ConfigError, SchemaError
+from lakebatch.frames.columns import original, place, storable
+from lakebatch.frames.results import to_results
+from lakebatch.frames.table import FrameTable, frame_names
+from lakebatch.storage import Storage
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+ONE, TWO, THREE = (f"20261125_080000_run00{number}" for number in (1, 2, 3))
+
+
+@pytest.fixture
+def table(tmp_path):
+    return FrameTable(Storage(str(tmp_path)), "01_v1_trial", "saved")
+
+
+def append(table, assembly_id, frame, part="p"):
+    return table.append(assembly_id, part, frame, AT, {})
+
+
+def test_table_grows_by_the_columns_that_frames_bring(table):
+    append(table, ONE, pl.DataFrame({"a": [1]}))
+    append(table, TWO, pl.DataFrame({"b": ["x"], "a": [2]}))
+    append(table, THREE, pl.DataFrame({"c": [0.5]}))
+    rows = table.read([ONE, TWO, THREE])
+    assert rows.select("a", "b", "c").rows() == [(1, None, None), (2, "x", None), (None, None, 0.5)]
+
+
+def test_column_of_another_type_goes_beside_and_is_not_cast(table):
+    append(table, ONE, pl.DataFrame({"level": [0]}))
+    append(table, TWO, pl.DataFrame({"level": [0.05]}))
+    append(table, THREE, pl.DataFrame({"level": ["high"]}))
+    rows = table.read([ONE, TWO, THREE])
+    assert rows["level"].to_list() == [0, None, None]
+    assert rows["level [double]"].to_list() == [None, 0.05, None]
+    assert rows["level [string]"].to_list() == [None, None, "high"]
+    assert rows.schema["level"] == pl.Int64
+
+
+def test_names_that_the_table_uses_itself_or_that_differ_in_case_are_kept_apart(table):
+    frame = pl.DataFrame({"assembly_id": ["mine"], "Row": [1], "R2": [0.5], "r2": [0.7], "time [s]": [3]})
+    append(table, ONE, frame)
+    append(table, TWO, frame)
+    rows = table.read([ONE, TWO])
+    stored = place(frame, rows.schema)
+    assert len(set(stored.values())) == 5
+    assert {original(name) for name in stored.values()} == set(frame.columns)
+    for name in frame.columns:
+        assert rows[stored[name]].to_list() == frame[name].to_list() * 2
+    assert rows["assembly_id"].to_list() == [ONE, TWO]
+
+
+def test_every_type_comes_back_as_it_was(table):
+    frame = pl.DataFrame(
+        {
+            "text": ["a", None],
+            "number": [0.1, float("inf")],
+            "nan": [float("nan"), 1.0],
+            "small": pl.Series([1, -2], dtype=pl.Int8),
+            "flag": [True, None],
+            "day": [date(2026, 1, 1), None],
+            "time": [datetime(2026, 1, 1, 12, 0, 0, 123456), None],
+            "instant": pl.Series([AT, None], dtype=pl.Datetime("us", "UTC")),
+            "list": [[1.0, 2.0], []],
+            "bytes": [b"\x00\xff", None],
+            "R2 Score, (mean) = {x}": [1, 2],
+        }
+    )
+    append(table, ONE, frame)
+    assert table.read([ONE]).select(frame.columns).equals(frame)
+
+
+def test_unsigned_and_categories_become_what_delta_has_without_loss():
+    frame = pl.DataFrame(
+        {"u": pl.Series([2**32 - 1], dtype=pl.UInt32), "c": pl.Series(["a"], dtype=pl.Categorical)}
+    )
+    stored = storable(frame)
+    assert stored.schema == {"u": pl.Int64, "c": pl.String}
+    assert stored.rows() == frame.rows()
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pl.Series([2**64 - 1], dtype=pl.UInt64), "'x' is UInt64"),
+        (pl.Series([1], dtype=pl.Duration("us")), "no such type in Delta"),
+        (pl.Series([{"a": 1}]), "no such type in Delta"),
+        (pl.Series([1], dtype=pl.Datetime("ns")), "this has nanoseconds"),
+        (pl.Series([[[1]]]).list.eval(pl.struct(pl.element())), "no such type in Delta"),
+    ],
+)
+def test_what_cannot_be_stored_whole_is_refused_with_its_name(column, message):
+    with pytest.raises(SchemaError, match=message):
+        storable(pl.DataFrame({"x": column}))
+
+
+def test_same_frame_again_adds_nothing_and_another_is_refused(table):
+    frame = pl.DataFrame({"a": [1, 2], "b": [None, float("nan")]})
+    assert append(table, ONE, frame)
+    append(table, TWO, pl.DataFrame({"a": [0.5], "c": [1]}))
+    assert not append(table, ONE, frame)
+    for other in (
+        frame[:1],
+        frame[::-1],
+        frame.drop("b"),
+        frame.with_columns(c=1),
+        frame.cast({"a": pl.Float64}),
+    ):
+        with pytest.raises(
+            AssemblyError, match=r"already holds other rows as 'saved'.*nothing is overwritten"
+        ):
+            append(table, ONE, other)
+    assert table.read([ONE]).height == 2
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".", "a b", "ä", "-x", "x" * 101, "a\n", "a=b", None])
+def test_name_that_could_be_another_path_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="is not a name to save under"):
+        FrameTable(Storage(str(tmp_path)), "01_v1_trial", name)
+
+
+def test_names_saved_under_are_listed(table, tmp_path):
+    assert frame_names(Storage(str(tmp_path)), "01_v1_trial") == []
+    append(table, ONE, pl.DataFrame({"a": [1]}))
+    assert frame_names(Storage(str(tmp_path)), "01_v1_trial") == ["saved"]
+
+
+def test_results_take_our_names_and_say_why_a_metric_is_missing():
+    frame = pl.DataFrame(
+        {
+            "Model": ["Neural Network", "my own", "x", "y"],
+            "Feature Data": ["combined_dyn_data"] * 4,
+            "R2 Score": [0.5, None, float("-inf"), 1.5],
+            "Pearson Correlation": [1.0000000000000002, 0.5, -0.5, 0.1],
+            "Distortion Factor": [0, 0, 0, 0],
+            "Repeat": [0.0, 1.0, 2.0, 3.0],
+            "Seed": [0.5, 1.0, 1.0, 1.0],
+            "n_test": [-1, 1, 1, 1],
+        }
+    )
+    results = to_results(frame)
+    assert results.rows["model"].to_list() == ["neural_network", "my own", "x", "y"]
+    assert results.rows["feature_set"].unique().to_list() == ["initial+dynamic"]
+    assert results.rows["level"].to_list() == [0.0] * 4
+    assert results.rows["r2"].to_list() == [0.5, None, None, None]
+    assert results.rows["repeat"].to_list() == [0, 1, 2, 3]
+    assert not {"seed", "n_test"} & set(
+        results.rows.columns
+    )  # 0.5 is no seed, -1 no size, and neither is made one
+    assert results.rows["error"].to_list() == [
+        "pearson_r was 1.0000000000000002",
+        "r2 was missing",
+        "r2 was -inf",
+        "r2 was 1.5",
+    ]
+
+
+def test_clean_and_noisy_expression_are_told_apart():
+    names = ["original_feature_data", "noisy_feature_data"]
+    noisy = to_results(pl.DataFrame({"Feature Data": names, "R2 Score": [0.1, 0.2]}))
+    assert noisy.rows["feature_set"].to_list() == ["initial_clean", "initial"]
+    clean = to_results(pl.DataFrame({"Feature Data": names[:1], "R2 Score": [0.1]}))
+    assert clean.rows["feature_set"].to_list() == ["initial"]
+
+
+@pytest.mark.parametrize("frame", [{"a": [1]}, {"Model": ["x"]}, {"R2 Score": [0.5]}])
+def test_frame_without_model_and_metric_holds_no_results(frame):
+    assert to_results(pl.DataFrame(frame)) is None
