@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lakebatch.runner import resume as resume
     from lakebatch.runner import run as run
     from lakebatch.stored import StoredExperiment as StoredExperiment
+    from lakebatch.verification import verify as verify
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ HOME = {
     "open_lake": "lakebatch.lake",
     "resume": "lakebatch.runner",
     "run": "lakebatch.runner",
+    "verify": "lakebatch.verification",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
 
@@ -41,6 +43,7 @@ __all__ = [
     "open_lake",
     "resume",
     "run",
+    "verify",
 ]
 
 

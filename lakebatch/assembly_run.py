@@ -133,7 +133,8 @@ class AssemblyRun:
             logger.warning("Could not record the interruption: %s", error)
 
     def _conclude(self) -> Assembly:
-        missing = [part.key for part in self.subject.parts if part.key not in self._marker.committed()]
+        done = self._marker.committed()
+        missing = [part.key for part in self.subject.parts if part.key not in done]
         if not missing and not self._has_committed:
             # an earlier process has written it all: what could be read before must not change
             self._marker.table.mark({"lakebatch.assembly_id": self.subject.assembly.assembly_id})

@@ -21,6 +21,8 @@ import polars as pl
 Words: TypeAlias = npt.NDArray[np.uint64]
 
 LARGEST = 2**64
+FEW = 10_000
+"""Up to so many texts a plain loop is quicker than the engine."""
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -76,6 +78,11 @@ def _values(series: pl.Series) -> Words:
 
 
 def _texts(series: pl.Series) -> Words:
+    if len(series) <= FEW:
+        words_of: dict[str | bytes | None, np.uint64] = {None: np.uint64(0)}
+        for text in set(series) - words_of.keys():
+            words_of[text] = _word(text if isinstance(text, bytes) else text.encode())
+        return np.array([words_of[text] for text in series], np.uint64)
     unique = series.unique().drop_nulls()
     texts = (text if isinstance(text, bytes) else text.encode() for text in unique)
     words = pl.Series([int(_word(text)) for text in texts], dtype=pl.UInt64)

@@ -82,7 +82,18 @@ def level_tables(level: float, measured: Measured, cohort: Cohort) -> Tables:
         name: _nothing(n_samples, dtype) if values is clean else _column(values)
         for name, (values, clean, dtype) in changed.items()
     }
-    samples = pl.DataFrame({"level": [float(level)] * n_samples, "sample": np.arange(n_samples), **columns})
+    # all columns of the cohort's rows, in their order, so that one part can hold both
+    samples = pl.DataFrame(
+        {
+            "level": [float(level)] * n_samples,
+            "sample": np.arange(n_samples),
+            "target": columns["target"],
+            "initial_names": _nothing(n_samples, pl.List(pl.String)),
+            "initial": columns["initial"],
+            "parameter_names": _nothing(n_samples, pl.List(pl.String)),
+            "parameters": columns["parameters"],
+        }
+    )
     if measured.time_courses is cohort.time_courses:
         return {"samples": samples}
     return {"samples": samples, "trajectories": _trajectories(measured.time_courses, level)}

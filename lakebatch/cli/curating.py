@@ -143,7 +143,7 @@ def diff(context: click.Context, name: str, before: str, after: str, metric: str
 @click.pass_context
 def verify(context: click.Context, name: str, assembly: str, jobs: int | None, form: str) -> None:
     """Run an ASSEMBLY again from nothing but its record, and compare row by row; the verdict is recorded."""
-    from lakebatch import verify as verification
+    from lakebatch import verification
     from lakebatch.cli.progress import terminal_progress
 
     lake = open_lake(context)

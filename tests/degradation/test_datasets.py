@@ -111,3 +111,13 @@ def test_stored_time_courses_are_the_cohorts_to_the_last_bit():
     np.testing.assert_array_equal(restored.initial, cohort.initial_concentrations)
     np.testing.assert_array_equal(restored.target, cohort.target)
     assert restored.time_courses.form_names == cohort.simulator.form_names
+
+
+@pytest.mark.parametrize("name", HIGH)
+def test_first_part_that_is_no_baseline_keeps_cohort_and_level(tmp_path, name):
+    lake, level = lakebatch.open_lake(tmp_path / "lake"), HIGH[name]
+    done = lakebatch.run(lake, name, preset="smoke", settings=SETTINGS, overrides={"levels": [level]}, jobs=1)
+    assert done.status == "completed", done.error
+    recorded = lake[name].reassemble(on_gap="ignore").filter(feature_set="dynamic")
+    again = refitted(lake[name], done.assembly_id, level, "dynamic", recorded)
+    assert again["mse"].sort().equals(recorded["mse"].sort())

@@ -7,9 +7,12 @@ import polars as pl
 import pytest
 
 import lakebatch
+from lakebatch.assembly import Plan
 from lakebatch.errors import ConfigError, IncompleteError, UnknownNameError
 from lakebatch.gaps import MOST_GAPS, Gap, IncompleteWarning, report_gaps
 from lakebatch.moment import to_time
+from lakebatch.parts import PartWriter
+from lakebatch.stored import StoredExperiment
 
 
 def levels(frame):
@@ -205,3 +208,36 @@ def test_past_does_not_judge_whether_what_had_started_was_still_worked_on(stored
     (gap,) = stored.snapshot(as_of=started).gaps()
     assert "left out, started with 0 of 2 parts done" in str(gap)
     assert stored.assemblies(as_of=started)["status"].to_list() == ["completed", "started"]
+
+
+def test_state_at_every_version_of_hundreds_of_assemblies_is_what_was_read_then(tmp_path):
+    """Assemblies written by the pieces that a run is made of; states are read when they are, and again at the end."""
+    stored = StoredExperiment(lakebatch.open_lake(tmp_path / "lake").storage, "90_v1_toy")
+    for name in ("results", "assemblies"):
+        stored.table(name).ensure()
+    read: dict[int, tuple[list[str], pl.DataFrame]] = {}
+    for number in range(300):
+        parts = ("level=0", "level=0.1")
+        plan = Plan({"n": number % 7}, parts, 42, None, (), "0.1.0", {})
+        started = stored.log.start(plan, stored.results.version())
+        writer = PartWriter(stored.results, started.assembly_id, {})
+        fails = number % 10 == 9
+        for part in parts[: 1 if fails else 2]:
+            writer.append(part, pl.DataFrame({"repeat": [0, 1], "mse": [float(number), 1.0]}), started.at)
+        status, done = ("failed", 1) if fails else ("completed", 2)
+        stored.log.record(
+            started, status, parts_done=done, rows=2 * done, results_version=stored.results.version()
+        )
+        if number % 25 == 24:
+            stored.discard(started.assembly_id, "for a test")
+            stored.optimize()
+        if number % 10 == 4:
+            snapshot = stored.snapshot()
+            read[snapshot.version] = (snapshot.ids(), snapshot.reassemble(on_gap="ignore"))
+    stored.vacuum(keep_days=0, dry_run=False)
+    assert len(read) == 30
+    for version, (ids, rows) in read.items():
+        past = stored.snapshot(version=version)
+        assert past.ids() == ids
+        assert past.reassemble(on_gap="ignore").equals(rows)
+    assert rows.height > 1000

@@ -4,7 +4,7 @@ import pytest
 
 import lakebatch
 from lakebatch.errors import AssemblyError
-from lakebatch.verify import changes, verify
+from lakebatch.verification import changes, verify
 
 
 def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored):

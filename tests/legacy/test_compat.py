@@ -13,8 +13,8 @@ import lakebatch
 from lakebatch import create_batch_executor
 from lakebatch.assembly import Plan, now
 from lakebatch.errors import AssemblyError, ConfigError, LakebatchError, SchemaError
-from lakebatch.parts import PartWriter
 from lakebatch.gaps import IncompleteWarning
+from lakebatch.parts import PartWriter
 
 NAME = "parameter_distortion_results"
 ARGUMENTS = ("batch-parameter-distortion", "01", "v1")

@@ -35,7 +35,7 @@ LAYERS = (
     {"compat", "lake"},
     {"assembly_run", "legacy"},
     {"runner"},
-    {"verify"},
+    {"verification"},
     {"contract"},
     {"cli"},
 )

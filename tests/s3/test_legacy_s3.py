@@ -8,8 +8,8 @@ import pytest
 import lakebatch
 from lakebatch import create_batch_executor
 from lakebatch.errors import StorageError
-from lakebatch.legacy.importer import look
 from lakebatch.gaps import IncompleteWarning
+from lakebatch.legacy.importer import look
 
 NAME = "response_noise_results"
 

@@ -180,3 +180,40 @@ def _text(key: str, content: bytes) -> str:
 def _comparable(stored: lakebatch.StoredExperiment) -> pl.DataFrame:
     rows = stored.reassemble(on_gap="refuse")
     return rows.drop("assembly_id", "recorded_at", "fit_seconds").sort("part", "repeat")
+
+
+def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
+    """Tags, diff, decisions, completeness, verification and upkeep, by the command line and from Python."""
+    folder = s3_lake.folder
+    _run(folder, "--seed", "5")
+    stored = lakebatch.open_lake()["toy"]
+    first, rows = stored.assemblies()["assembly_id"][0], stored.reassemble()
+
+    def done(*arguments: str) -> Command:
+        command = run(folder, *arguments, label="command")
+        assert command.wait() == 0, command.err
+        return command
+
+    done("tag", "toy", "paper-v1")
+    _run(folder, "--seed", "6")
+    done("discard", "toy", first, "--reason", "wrong dose")
+    assert _csv(folder, "reassemble", "toy", "--tag", "paper-v1").height == ROWS
+    assert stored.reassemble(tag="paper-v1").equals(rows)
+    assert first not in set(stored.reassemble(on_gap="refuse")["assembly_id"])
+    changes = stored.diff("paper-v1", "now").assemblies
+    assert sorted(changes["change"]) == ["added", "changed"]
+    assert "wrong dose" in done("history", "toy").out
+    done("restore", "toy", first, "--reason", "dose was right")
+    assert lakebatch.verify(lakebatch.open_lake(), "toy", first, jobs=1).reproduced
+    assert "0 of 16 planned parts are missing" in done("completeness", "toy").err
+    done("optimize", "toy", "--yes")
+    done("vacuum", "toy", "--keep-days", "0", "--yes")
+    assert stored.reassemble(tag="paper-v1").equals(rows)
+    assert stored.usage().filter(table="results")["rows"].sum() == 2 * ROWS
+    text = (
+        "SELECT (SELECT count(*) FROM toy.results) AS now, (SELECT count(*) FROM before.toy.results) AS past"
+    )
+    assert _csv(folder, "sql", text, "--also", "before=paper-v1").row(0) == (2 * ROWS, ROWS)
+    file = folder / "rows.parquet"
+    done("reassemble", "toy", "-o", str(file))
+    assert pl.read_parquet(file).equals(stored.reassemble())
