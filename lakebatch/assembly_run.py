@@ -6,13 +6,14 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
-from lakebatch import executor, upkeep
+from lakebatch import damage, executor, upkeep
 from lakebatch.assembly import Assembly, now
 from lakebatch.counters import Counters
+from lakebatch.delta import TableVersion
 from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.experiment import ConfigModel, Part
 from lakebatch.parts import PartWriter, Rows, committed_parts
@@ -143,16 +144,20 @@ class AssemblyRun:
 
     def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:
         """Record how far the assembly is, with the version of the table that says so."""
-        assembly_id = self.subject.assembly.assembly_id
-        table = self._marker.table.at()
         return self.subject.stored.log.record(
             self.subject.assembly,
             status,
-            parts_done=len(committed_parts(table, assembly_id)),
-            rows=table.rows_by_assembly().get(assembly_id, 0),
-            results_version=table.number,
+            **damage.steadily(self._marker.table, self._progress),
             error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,
         )
+
+    def _progress(self, table: TableVersion) -> dict[str, Any]:
+        assembly_id = self.subject.assembly.assembly_id
+        return {
+            "parts_done": len(committed_parts(table, assembly_id)),
+            "rows": table.rows_by_assembly().get(assembly_id, 0),
+            "results_version": table.number,
+        }
 
 
 def _writer(subject: Subject, table: str) -> PartWriter:

@@ -36,6 +36,10 @@ logger = logging.getLogger(__name__)
 
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
+COMPACT_ATTEMPTS = 6
+"""Retries of a compaction: another process may merge the same files meanwhile, and remove them."""
+UNCOMMITTED_HOURS = 24
+"""How long a file that no commit names is left: its writer may be about to commit it."""
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -182,24 +186,32 @@ class Table:
         dict
             ``files_before`` and ``files_after``, of those that were merged.
         """
-        handle = self._refresh()
-        try:
-            metrics = handle.optimize.compact(
-                partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
-                target_size=target_bytes,
-                writer_properties=WRITER_PROPERTIES,
-                commit_properties=deltalake.CommitProperties(
-                    custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
-                ),
-                post_commithook_properties=HOT_PATH,
-            )
-        except ENGINE_ERRORS as error:
-            self._handle = None
-            raise self._error("compact", error) from error
+        for attempt in range(COMPACT_ATTEMPTS):
+            try:
+                metrics = self._compact(target_bytes, metadata, assembly_id)
+                break
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                if attempt == COMPACT_ATTEMPTS - 1 or is_permanent(error):
+                    raise self._error("compact", error) from error
+                pause(attempt)
         return {
             "files_before": int(metrics["numFilesRemoved"]),
             "files_after": int(metrics["numFilesAdded"]),
         }
+
+    def _compact(
+        self, target_bytes: int, metadata: Mapping[str, str], assembly_id: str | None
+    ) -> dict[str, Any]:
+        return self._refresh().optimize.compact(
+            partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
+            target_size=target_bytes,
+            writer_properties=WRITER_PROPERTIES,
+            commit_properties=deltalake.CommitProperties(
+                custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
+            ),
+            post_commithook_properties=HOT_PATH,
+        )
 
     def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
         """Remove files that no kept version needs, and return their paths within the table.
@@ -209,17 +221,24 @@ class Table:
         keep_versions : sequence of int
             Versions that stay readable; the newest always does.
         keep_hours : int, hours
-            Files younger than this are left, since somebody may be about to commit them.
+            Files that were needed within this time are left; those that no commit ever named, for a day at least.
         dry_run : bool
             Only say which files they are.
         """
+        removed = set(self._vacuum(keep_versions, max(keep_hours, UNCOMMITTED_HOURS), dry_run, full=True))
+        if keep_hours < UNCOMMITTED_HOURS:
+            removed |= set(self._vacuum(keep_versions, keep_hours, dry_run, full=False))
+        return sorted(removed)
+
+    def _vacuum(self, keep_versions: Sequence[int], hours: int, dry_run: bool, *, full: bool) -> list[str]:
+        """Remove the files that commits took out of the table and, if ``full``, those that no commit names."""
         handle = self._refresh()
         try:
             removed = handle.vacuum(
-                retention_hours=keep_hours,
+                retention_hours=hours,
                 dry_run=dry_run,
                 enforce_retention_duration=False,
-                full=True,
+                full=full,
                 keep_versions=sorted({*keep_versions, int(handle.version())}),
                 commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
                 post_commithook_properties=HOT_PATH,
