@@ -46,7 +46,6 @@ class AssemblyRun:
         self.jobs = jobs
         self.progress = progress
         self.failures: dict[str, str] = {}
-        self._has_committed = False
         self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
         self._marker = self._writers[subject.experiment.tables[-1]]
 
@@ -106,7 +105,6 @@ class AssemblyRun:
                     writer.append(outcome.part.key, outcome.tables[name], at)
         except (SchemaError, ExperimentError) as error:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
-        self._has_committed = True
         self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
         return outcome
 
@@ -135,11 +133,10 @@ class AssemblyRun:
 
     def _conclude(self) -> Assembly:
         missing = [part.key for part in self.subject.parts if part.key not in self._marker.committed()]
-        if not missing and not self._has_committed:
-            # an earlier process has written it all: what could be read before must not change
-            self._marker.table.mark({"lakebatch.assembly_id": self.subject.assembly.assembly_id})
         if not missing:
             upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
+            # another event may have recorded the version of the last rows, also one of an earlier process
+            self.subject.stored.claim_version(self.subject.assembly.assembly_id)
         return self._record("failed" if missing else "completed")
 
     def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:

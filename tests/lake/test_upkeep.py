@@ -7,7 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import lakebatch
+from lakebatch.assembly import EVERY_STATUS, Plan, now
 from lakebatch.errors import ConfigError
+from lakebatch.frames.record import record
+from lakebatch.parts import PartWriter
 
 
 @pytest.fixture
@@ -68,6 +72,48 @@ def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
     assert (found["files"], found["bytes"]) == (1, 11)
     assert young.exists()
     assert not old.exists()
+
+
+def test_vacuum_of_no_days_leaves_what_a_writer_is_about_to_commit(grown):
+    young = next(Path(grown.results.uri).glob("assembly_id=*")) / "part-young.parquet"
+    young.write_bytes(b"half a file")
+    merged = of(grown.vacuum(keep_days=0, dry_run=False), "results")
+    assert merged["files"] == 6, "those of the parts of two runs"
+    assert young.exists()
+    assert of(grown.vacuum(keep_days=0), "results")["files"] == 0, "what is gone is not named again"
+
+
+def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
+    tag, expected = grown.tag("all"), grown.reassemble(on_gap="ignore")
+    events = grown.log.events()
+    pinned, lake = grown.snapshot(), lakebatch.open_lake(grown.storage.uri)
+    query = "SELECT count(*) AS rows FROM toy.results"
+    lake_then = lake.snapshot()
+    every = pinned.reassemble(EVERY_STATUS, on_gap="ignore")
+    pinned = grown.snapshot()
+    grown.optimize()
+    for table in (
+        grown.results,
+        grown.log.table,
+    ):  # as by a process that had read the tags before there was this one
+        assert table.vacuum(keep_versions=[], keep_hours=0, dry_run=False)
+    assert pinned.reassemble(on_gap="ignore").equals(expected)
+    assert pinned.reassemble(EVERY_STATUS, on_gap="ignore").equals(every)
+    assert lake_then.sql(query, on_gap="ignore")["rows"].to_list() == [expected.height]
+    assert grown.log.events(tag.assemblies_version).equals(events)
+    assert grown.reassemble(tag="all", on_gap="ignore").equals(expected)
+
+
+def test_version_that_an_event_has_recorded_does_not_change_when_another_assembly_is_completed(stored):
+    plan = Plan({}, ("level=0",), 1, None, (), "0", {})
+    first = stored.log.start(plan, stored.results.version())
+    rows = pl.DataFrame({"level": [0.0], "repeat": [0]})
+    PartWriter(stored.results, first.assembly_id, {}).append("level=0", rows, now())
+    second = stored.log.start(plan, stored.results.version())
+    before = stored.reassemble(version=second.results_version, on_gap="ignore")
+    done = record(stored, first, "completed", parts=("level=0",), done=1, error=None)
+    assert stored.reassemble(version=second.results_version, on_gap="ignore").equals(before)
+    assert stored.reassemble(version=done.results_version, on_gap="ignore").height == before.height + 1
 
 
 def test_vacuum_of_less_than_no_days_is_refused(grown):
