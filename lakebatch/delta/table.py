@@ -12,6 +12,7 @@ import pyarrow as pa
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
+from lakebatch.delta import claim
 from lakebatch.delta.engine import (
     ATTEMPTS,
     ENGINE_ERRORS,
@@ -36,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
-COMPACT_ATTEMPTS = 6
-"""Retries of a compaction: another process may merge the same files meanwhile, and remove them."""
 UNCOMMITTED_HOURS = 24
 """How long a file that no commit names is left: its writer may be about to commit it."""
 FOR_EVER = "interval 36500 days"
@@ -186,19 +185,44 @@ class Table:
         dict
             ``files_before`` and ``files_after``, of those that were merged.
         """
-        for attempt in range(COMPACT_ATTEMPTS):
+        if not self._mergeable(target_bytes, assembly_id):
+            return {"files_before": 0, "files_after": 0}
+        with claim.held(self):
             try:
                 metrics = self._compact(target_bytes, metadata, assembly_id)
-                break
             except ENGINE_ERRORS as error:
                 self._handle = None
-                if attempt == COMPACT_ATTEMPTS - 1 or is_permanent(error):
-                    raise self._error("compact", error) from error
-                pause(attempt)
+                raise self._error("compact", error) from error
         return {
             "files_before": int(metrics["numFilesRemoved"]),
             "files_after": int(metrics["numFilesAdded"]),
         }
+
+    def _mergeable(self, target_bytes: int, assembly_id: str | None) -> bool:
+        """Whether a partition has several small files."""
+        files = self.at().data_files(None if assembly_id is None else [assembly_id])
+        partitions = [file.assembly_id for file in files if file.size < target_bytes]
+        return len(partitions) > len(set(partitions))
+
+    def transaction(self, name: str) -> int:
+        """Return the version that a transaction has now, 0 before its first."""
+        return int(self._refresh().transaction_version(name) or 0)
+
+    def try_transaction(self, name: str, version: int, metadata: Mapping[str, str]) -> bool:
+        """Commit no rows but a transaction; False if another commit of it came before, or that is not known."""
+        handle = self._refresh()
+        if int(handle.transaction_version(name) or 0) >= version:
+            return False
+        try:
+            self._write(
+                handle, self.schema.arrow.empty_table(), metadata, [deltalake.Transaction(name, version)]
+            )
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            if is_permanent(error):
+                raise self._error("write", error) from error
+            return False
+        return True
 
     def _compact(
         self, target_bytes: int, metadata: Mapping[str, str], assembly_id: str | None

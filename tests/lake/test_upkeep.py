@@ -1,15 +1,19 @@
 """Fewer and smaller files, the same rows."""
 
+import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import lakebatch
+from lakebatch import process, upkeep
 from lakebatch.assembly import EVERY_STATUS, Plan, now
-from lakebatch.errors import ConfigError
+from lakebatch.delta import Table, claim
+from lakebatch.errors import CommitError, ConfigError
 from lakebatch.frames.record import record
 from lakebatch.parts import PartWriter
 
@@ -128,3 +132,30 @@ def test_usage_adds_up_to_the_files_on_disk(grown):
     results = usage.filter(table="results")
     assert results["assembly_id"].drop_nulls().to_list() == grown.assemblies()["assembly_id"].to_list()
     assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 6]
+
+
+def test_files_that_two_processes_merge_at_once_are_merged_once(grown, monkeypatch):
+    """Each has loaded the same state before the other commits; the engine would take both and double every row."""
+    one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
+    rows = pl.read_delta(grown.results.uri).height
+    assert one.version() == other.version()
+    with claim.held(one):
+        monkeypatch.setattr(claim, "ATTEMPTS", 1)
+        with pytest.raises(CommitError, match=f"are being merged by process {os.getpid()} on "):
+            other.compact(upkeep.TARGET_BYTES, {})
+    monkeypatch.undo()
+    with ThreadPoolExecutor() as pool:
+        merged = list(pool.map(lambda table: table.compact(upkeep.TARGET_BYTES, {}), (one, other)))
+    assert sorted(each["files_before"] for each in merged) == [0, 2]
+    assert pl.read_delta(grown.results.uri).height == rows
+
+
+def test_claim_of_a_process_that_was_killed_is_taken_over(grown, monkeypatch):
+    for pid, host in ((2**22 + 1, process.host()), (1, "elsewhere")):
+        ago = "2026-01-01T00:00:00+00:00"
+        holder = {"token": "", "host": host, "pid": pid, "at": ago, "process_started": None}
+        last = grown.results.transaction(claim.TRANSACTION)
+        assert grown.results.try_transaction(claim.TRANSACTION, last + 1, {claim.CLAIM: json.dumps(holder)})
+        with claim.held(grown.results):
+            assert grown.results.transaction(claim.TRANSACTION) == last + 3
+        assert grown.results.transaction(claim.TRANSACTION) == last + 4
