@@ -15,7 +15,7 @@ import polars as pl
 
 from lakebatch import damage, process
 from lakebatch.delta import Table
-from lakebatch.errors import AssemblyError, UnknownNameError
+from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
 from lakebatch.schema import conform
@@ -191,7 +191,19 @@ class AssemblyLog:
 
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
-        return damage.readable_rows(self.table.at(version)).sort("run_number", "event")
+        rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
+        return rows.sort("run_number", "event")
+
+    def _events_at(self, version: int) -> pl.DataFrame:
+        """Return the events of a past version, from the newest files where its own were merged and removed."""
+        past = self.table.at(version)
+        try:
+            return damage.rows(past, past.scan())
+        except DamageError:
+            rows = damage.newest_rows(self.table)
+        last = past.last_versions([*rows["assembly_id"].unique(), RUN_NUMBER])
+        known = pl.col("event") <= pl.col("assembly_id").replace_strict(last, default=0)
+        return rows.filter(known & (pl.col("run_number") <= last[RUN_NUMBER]))
 
     def _has(self, assembly: Assembly) -> bool:
         try:

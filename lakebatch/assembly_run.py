@@ -6,13 +6,14 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
-from lakebatch import executor, upkeep
+from lakebatch import damage, executor, upkeep
 from lakebatch.assembly import Assembly, now
 from lakebatch.counters import Counters
+from lakebatch.delta import TableVersion
 from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.experiment import ConfigModel, Part
 from lakebatch.parts import PartWriter, Rows, committed_parts
@@ -45,7 +46,6 @@ class AssemblyRun:
         self.jobs = jobs
         self.progress = progress
         self.failures: dict[str, str] = {}
-        self._has_committed = False
         self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
         self._marker = self._writers[subject.experiment.tables[-1]]
 
@@ -105,7 +105,6 @@ class AssemblyRun:
                     writer.append(outcome.part.key, outcome.tables[name], at)
         except (SchemaError, ExperimentError) as error:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
-        self._has_committed = True
         self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
         return outcome
 
@@ -135,25 +134,28 @@ class AssemblyRun:
     def _conclude(self) -> Assembly:
         done = self._marker.committed()
         missing = [part.key for part in self.subject.parts if part.key not in done]
-        if not missing and not self._has_committed:
-            # an earlier process has written it all: what could be read before must not change
-            self._marker.table.mark({"lakebatch.assembly_id": self.subject.assembly.assembly_id})
         if not missing:
             upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
+            # another event may have recorded the version of the last rows, also one of an earlier process
+            self.subject.stored.claim_version(self.subject.assembly.assembly_id)
         return self._record("failed" if missing else "completed")
 
     def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:
         """Record how far the assembly is, with the version of the table that says so."""
-        assembly_id = self.subject.assembly.assembly_id
-        table = self._marker.table.at()
         return self.subject.stored.log.record(
             self.subject.assembly,
             status,
-            parts_done=len(committed_parts(table, assembly_id)),
-            rows=table.rows_by_assembly().get(assembly_id, 0),
-            results_version=table.number,
+            **damage.steadily(self._marker.table, self._progress),
             error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,
         )
+
+    def _progress(self, table: TableVersion) -> dict[str, Any]:
+        assembly_id = self.subject.assembly.assembly_id
+        return {
+            "parts_done": len(committed_parts(table, assembly_id)),
+            "rows": table.rows_by_assembly().get(assembly_id, 0),
+            "results_version": table.number,
+        }
 
 
 def _writer(subject: Subject, table: str) -> PartWriter:

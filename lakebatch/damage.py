@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import polars as pl
 
-from lakebatch.delta import DataFile, TableVersion, collect
+from lakebatch.delta import DataFile, Table, TableVersion, collect
 from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError
 from lakebatch.s3 import explain
 
+Result = TypeVar("Result")
+
+REOPENED = 10
+"""How often a read begins again because the files it was about to read have been merged and removed."""
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
@@ -46,6 +51,26 @@ def rows(
     check(table, assembly_ids)
     with named(table, assembly_ids):
         return collect(chosen)
+
+
+def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
+    """Return what is read of a table as it is now; again if its files were merged and removed meanwhile."""
+    for _ in range(REOPENED):
+        pinned = table.at()
+        try:
+            return read(pinned)
+        except DamageError:
+            if table.at().number == pinned.number:
+                raise
+    return read(table.at())
+
+
+def newest_rows(table: Table) -> pl.DataFrame:
+    """Return the rows that a table has now, of every file that can be read; warn of each that cannot."""
+    try:
+        return steadily(table, lambda pinned: rows(pinned, pinned.scan()))
+    except DamageError:
+        return readable_rows(table.at())
 
 
 def readable_rows(table: TableVersion) -> pl.DataFrame:

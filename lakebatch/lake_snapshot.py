@@ -96,6 +96,10 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         """Return what the datasets of the experiments lack."""
         return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
 
+    def renew(self) -> bool:
+        """Open all tables again, which changes no row; whether any has newer files."""
+        return True in [each.renew() for each in self.values()]  # all of them
+
     def sql(
         self,
         text: str,

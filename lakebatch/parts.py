@@ -58,7 +58,7 @@ class PartWriter:
 
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
-        return committed_parts(self.table.at(), self.assembly_id)
+        return damage.steadily(self.table, lambda now: committed_parts(now, self.assembly_id))
 
 
 def _size(rows: Rows) -> int:

@@ -10,9 +10,9 @@ import polars as pl
 
 from lakebatch import damage
 from lakebatch.delta import Commit, TableVersion
-from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
-from lakebatch.snapshot import RESULTS, Snapshot
+from lakebatch.snapshot import Snapshot
 from lakebatch.tables import DATA, ExperimentTables
 from lakebatch.tags import Tag
 
@@ -91,8 +91,6 @@ def _pinned(
     tables: ExperimentTables, moment: Moment, events: pl.DataFrame, version: int, newest: TableVersion
 ) -> Snapshot:
     def open_table(name: str) -> TableVersion | None:
-        if name == RESULTS:
-            return newest
         if name not in DATA:
             raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
         table = tables.table(name)
@@ -100,7 +98,11 @@ def _pinned(
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
         if version == newest.number:
-            return _pairs(newest, ids)
+            try:
+                return _pairs(newest, ids)
+            except DamageError:
+                if tables.results.version() == version:  # else its files may have been merged and removed
+                    raise
         try:
             return _pairs(tables.results.at(version), ids)
         except (
@@ -109,7 +111,9 @@ def _pinned(
         ):  # vacuum has removed its files, the log still says it
             return _pairs_by_log(tables.results.commits(), version, ids)
 
-    return Snapshot(tables.folder, moment, events, version, open_table=open_table, find_parts=find_parts)
+    return Snapshot(
+        tables.folder, moment, events, version, results=newest, open_table=open_table, find_parts=find_parts
+    )
 
 
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from lakebatch.errors import DamageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
 from lakebatch.moment import Moment
 from lakebatch.reading import in_order, in_pieces
+
+Result = TypeVar("Result")
 
 COMPLETED: tuple[Status, ...] = ("completed",)
 RESULTS = "results"
@@ -47,6 +50,8 @@ class Snapshot:
         The events that had been recorded by then.
     version : int
         The version of the results table at that moment.
+    results : TableVersion
+        The results table as it is now.
     open_table : callable
         Returns one of the data tables by name as it is now, None if there is none.
     find_parts : callable
@@ -60,6 +65,7 @@ class Snapshot:
         events: pl.DataFrame,
         version: int,
         *,
+        results: TableVersion,
         open_table: Callable[[str], TableVersion | None],
         find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
     ) -> None:
@@ -69,7 +75,7 @@ class Snapshot:
         self.version = version
         self._open_table = open_table
         self._find_parts = find_parts
-        self._tables: dict[str, TableVersion | None] = {}
+        self._tables: dict[str, TableVersion | None] = {RESULTS: results}
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -128,6 +134,22 @@ class Snapshot:
             self._tables[name] = self._open_table(name)
         return self._tables[name]
 
+    def renew(self) -> bool:
+        """Open the tables again, which changes no row of this snapshot; whether any has newer files."""
+        before = {name: table.number for name, table in self._tables.items() if table is not None}
+        self._tables |= {name: self._open_table(name) for name in before}
+        return any(table and table.number != before.get(name) for name, table in self._tables.items())
+
+    def steadily(self, read: Callable[[], Result]) -> Result:
+        """Return what is read; again if files were merged and removed meanwhile."""
+        for _ in range(damage.REOPENED):
+            try:
+                return read()
+            except DamageError:
+                if not self.renew():
+                    raise
+        return read()
+
     def scan(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
 
@@ -141,9 +163,13 @@ class Snapshot:
         DamageError
             If a file of one of the assemblies is missing or cut off.
         """
-        pinned = self._existing(table)
-        damage.check(pinned, self.ids(include))
-        return pinned.scan().filter(self.visible(include))
+
+        def checked() -> pl.LazyFrame:
+            pinned = self._existing(table)
+            damage.check(pinned, self.ids(include))
+            return pinned.scan()
+
+        return self.steadily(checked).filter(self.visible(include))
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly, whatever its status, lazily."""
@@ -183,8 +209,10 @@ class Snapshot:
             If a file of one of the assemblies is missing or cannot be read.
         """
         report_gaps(self.gaps(include), on_gap)
-        rows = in_order(self.scan(include, table=table))
-        return self.computed(rows, self.ids(include), table=table)
+        ids = self.ids(include)
+        return self.steadily(
+            lambda: self.computed(in_order(self.scan(include, table=table)), ids, table=table)
+        )
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"

@@ -74,8 +74,24 @@ def query(
     QueryError
         If the text is not one reading statement, or DuckDB cannot answer it.
     """
-    with Session(snapshot, include=include, on_gap=on_gap, also=also) as session:
-        return session.answer(text, parameters)
+
+    def answer() -> pl.DataFrame:
+        with Session(snapshot, include=include, on_gap=on_gap, also=also) as session:
+            return session.answer(text, parameters)
+
+    for _ in range(damage.REOPENED):
+        try:
+            return answer()
+        except (QueryError, duckdb.IOException) as error:
+            renewed = [each.renew() for each in (snapshot, *(also or {}).values())]
+            if not _lacks_files(error) or True not in renewed:
+                raise
+    return answer()
+
+
+def _lacks_files(error: Exception) -> bool:
+    """Whether DuckDB did not find a file, which may have been merged with others and removed."""
+    return any(hint in str(error) for hint in ("No such file", "No files found"))
 
 
 class Session:
@@ -210,10 +226,10 @@ def _create_data(
     include: Collection[Status],
 ) -> list[str]:
     """Make rows a view over the files of a table, or a copy where DuckDB cannot reach the files; return the files."""
-    table = snapshot.table(name)
-    assert table is not None
     ids = snapshot.ids(include)
     chosen = snapshot.scan(include, table=name)
+    table = snapshot.table(name)
+    assert table is not None
     files = table.files(ids) if table.is_local else []
     if not files:
         _create_table(connection, f"{schema}.{name}", damage.rows(table, chosen, ids))

@@ -53,6 +53,12 @@ class ExperimentTables:
         """The tags."""
         return TagLog(self.table("tags"))
 
+    def claim_version(self, assembly_id: str) -> None:
+        """See that the results have a version that no event has recorded, so that what is recorded next changes none."""
+        seen = self.log.events()["results_version"].to_list()
+        if max(seen, default=-1) >= self.results.version():
+            self.results.mark({"lakebatch.assembly_id": assembly_id})
+
     def table(self, name: str) -> Table:
         """Return one of the experiment's tables by name."""
         return Table(self.storage, self.folder, load_schema(name))

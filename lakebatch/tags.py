@@ -77,7 +77,7 @@ class TagLog:
         """Return every tag, oldest first."""
         if not self.table.exists():
             return []
-        rows = damage.readable_rows(self.table.at()).sort("at", "tag")
+        rows = damage.newest_rows(self.table).sort("at", "tag")
         return [Tag(**row) for row in rows.iter_rows(named=True)]
 
     def get(self, name: str) -> Tag:

@@ -75,7 +75,8 @@ def vacuum(
     Parameters
     ----------
     keep_days : int, days
-        Files that were needed, or written, within this time are left.
+        Files that were needed within this time are left, so that whoever began to read them can go on. A file
+        that no commit names is left for a day at least, because its writer may be about to commit it.
 
     Returns
     -------
@@ -142,8 +143,9 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
     tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
     keep = [version for version in tagged if version is not None]
     sizes = _sizes(experiment, name)
-    removed = table.vacuum(keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
-    return {"files": len(removed), "bytes": sum(sizes.get(path, 0) for path in removed)}
+    named = table.vacuum(keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
+    removed = [sizes[path] for path in named if path in sizes]  # those of earlier times are named again
+    return {"files": len(removed), "bytes": sum(removed)}
 
 
 def _sizes(experiment: ExperimentTables, name: str) -> dict[str, int]:

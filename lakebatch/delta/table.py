@@ -12,6 +12,7 @@ import pyarrow as pa
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
+from lakebatch.delta import claim
 from lakebatch.delta.engine import (
     ATTEMPTS,
     ENGINE_ERRORS,
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
+UNCOMMITTED_HOURS = 24
+"""How long a file that no commit names is left: its writer may be about to commit it."""
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -182,24 +185,57 @@ class Table:
         dict
             ``files_before`` and ``files_after``, of those that were merged.
         """
-        handle = self._refresh()
-        try:
-            metrics = handle.optimize.compact(
-                partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
-                target_size=target_bytes,
-                writer_properties=WRITER_PROPERTIES,
-                commit_properties=deltalake.CommitProperties(
-                    custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
-                ),
-                post_commithook_properties=HOT_PATH,
-            )
-        except ENGINE_ERRORS as error:
-            self._handle = None
-            raise self._error("compact", error) from error
+        if not self._mergeable(target_bytes, assembly_id):
+            return {"files_before": 0, "files_after": 0}
+        with claim.held(self):
+            try:
+                metrics = self._compact(target_bytes, metadata, assembly_id)
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                raise self._error("compact", error) from error
         return {
             "files_before": int(metrics["numFilesRemoved"]),
             "files_after": int(metrics["numFilesAdded"]),
         }
+
+    def _mergeable(self, target_bytes: int, assembly_id: str | None) -> bool:
+        """Whether a partition has several small files."""
+        files = self.at().data_files(None if assembly_id is None else [assembly_id])
+        partitions = [file.assembly_id for file in files if file.size < target_bytes]
+        return len(partitions) > len(set(partitions))
+
+    def transaction(self, name: str) -> int:
+        """Return the version that a transaction has now, 0 before its first."""
+        return int(self._refresh().transaction_version(name) or 0)
+
+    def try_transaction(self, name: str, version: int, metadata: Mapping[str, str]) -> bool:
+        """Commit no rows but a transaction; False if another commit of it came before, or that is not known."""
+        handle = self._refresh()
+        if int(handle.transaction_version(name) or 0) >= version:
+            return False
+        try:
+            self._write(
+                handle, self.schema.arrow.empty_table(), metadata, [deltalake.Transaction(name, version)]
+            )
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            if is_permanent(error):
+                raise self._error("write", error) from error
+            return False
+        return True
+
+    def _compact(
+        self, target_bytes: int, metadata: Mapping[str, str], assembly_id: str | None
+    ) -> dict[str, Any]:
+        return self._refresh().optimize.compact(
+            partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
+            target_size=target_bytes,
+            writer_properties=WRITER_PROPERTIES,
+            commit_properties=deltalake.CommitProperties(
+                custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
+            ),
+            post_commithook_properties=HOT_PATH,
+        )
 
     def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
         """Remove files that no kept version needs, and return their paths within the table.
@@ -209,17 +245,24 @@ class Table:
         keep_versions : sequence of int
             Versions that stay readable; the newest always does.
         keep_hours : int, hours
-            Files younger than this are left, since somebody may be about to commit them.
+            Files that were needed within this time are left; those that no commit ever named, for a day at least.
         dry_run : bool
             Only say which files they are.
         """
+        removed = set(self._vacuum(keep_versions, max(keep_hours, UNCOMMITTED_HOURS), dry_run, full=True))
+        if keep_hours < UNCOMMITTED_HOURS:
+            removed |= set(self._vacuum(keep_versions, keep_hours, dry_run, full=False))
+        return sorted(removed)
+
+    def _vacuum(self, keep_versions: Sequence[int], hours: int, dry_run: bool, *, full: bool) -> list[str]:
+        """Remove the files that commits took out of the table and, if ``full``, those that no commit names."""
         handle = self._refresh()
         try:
             removed = handle.vacuum(
-                retention_hours=keep_hours,
+                retention_hours=hours,
                 dry_run=dry_run,
                 enforce_retention_duration=False,
-                full=True,
+                full=full,
                 keep_versions=sorted({*keep_versions, int(handle.version())}),
                 commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
                 post_commithook_properties=HOT_PATH,

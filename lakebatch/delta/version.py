@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -119,6 +119,10 @@ class TableVersion:
         if file.assembly_id is not None:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
         return collect(filled(rows, rows.collect_schema().names(), self.schema))
+
+    def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
+        """Return the version that each transaction had, 0 before its first; from the log alone."""
+        return {each: int(self._handle.transaction_version(each) or 0) for each in transactions}
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""

@@ -88,6 +88,8 @@ def record(
     error: str | None,
 ) -> Assembly:
     """Record what became of an assembly: its parts, how many of them there are, and the rows of its results."""
+    if status == "completed":
+        stored.claim_version(assembly.assembly_id)
     table = stored.results.at()
     return stored.log.record(
         assembly,

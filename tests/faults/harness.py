@@ -1,4 +1,4 @@
-"""Kills runs at random moments, resumes them until they complete, and checks that nothing was lost or doubled.
+"""Kills runs, resumes, upkeep and imports at random moments, lets them finish, and checks that nothing was lost or doubled.
 
 ``python tests/faults/harness.py --kills 200 --seed 1`` does so at length and says which phases were hit.
 """
@@ -11,14 +11,17 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import import_kills
 import numpy as np
 import polars as pl
-from processes import Command, make_working_directory, run
+import upkeep_kills
+from processes import Command, make_working_directory, require, run
 
 import lakebatch
 from lakebatch.schema import load_schema
@@ -38,11 +41,11 @@ PART_SECONDS = 0.3
 """Longest wait after a line: over the next parts or, after the last part, over `completed`."""
 
 PHASES = (
-    "before the attempt was recorded",
-    "before its first part",
-    "between its parts",
-    "after the last part, before completed",
-    "after completed",
+    "run: before the attempt was recorded",
+    "run: before its first part",
+    "run: between its parts",
+    "run: after the last part, before completed",
+    "run: after completed",
 )
 
 
@@ -78,12 +81,12 @@ class Trial:
         """Run or resume, killed after so many lines and seconds; return the phase that the kill hit, if it did."""
         before, noted = self.state(), len(self.computed())
         command = self._start(before)
-        killed = moment is not None and _kill_at(command, *moment)
+        killed = moment is not None and command.kill_after(*moment)
         code = command.wait()
         after = self.state()
         self._check(before, after, self.computed()[noted:])
         if not killed:
-            _require(code == 0, f"{command.arguments} ended with {code}: {command.err}")
+            require(code == 0, f"{command.arguments} ended with {code}: {command.err}")
             return None
         return _phase(before, after)
 
@@ -92,7 +95,7 @@ class Trial:
         state = State(self._read("results"), self._read("assemblies"))
         whole = state.rows.group_by("part").agg(pl.len(), pl.col("repeat").n_unique().alias("repeats"))
         torn = whole.filter((pl.col("len") != REPEATS) | (pl.col("repeats") != REPEATS))
-        _require(torn.is_empty(), f"parts that are torn or doubled: {torn.rows()}")
+        require(torn.is_empty(), f"parts that are torn or doubled: {torn.rows()}")
         return state
 
     def computed(self) -> list[str]:
@@ -104,10 +107,10 @@ class Trial:
         """Check that the lake is as if nobody had ever been killed."""
         stored = lakebatch.open_lake(self.lake)["toy"]
         (assembly,) = stored.assemblies().rows(named=True)
-        _require(assembly["status"] == "completed", f"the assembly is {assembly['status']}")
-        _require(assembly["rows"] == PARTS * REPEATS, f"{assembly['rows']} rows are recorded")
+        require(assembly["status"] == "completed", f"the assembly is {assembly['status']}")
+        require(assembly["rows"] == PARTS * REPEATS, f"{assembly['rows']} rows are recorded")
         rows = stored.reassemble(on_gap="refuse")
-        _require(comparable(rows).equals(self.expected), f"other rows than an uninterrupted run: {rows}")
+        require(comparable(rows).equals(self.expected), f"other rows than an uninterrupted run: {rows}")
         for table in ("results", "assemblies"):
             self._check_constraints(table)
 
@@ -124,11 +127,11 @@ class Trial:
 
     def _check(self, before: State, after: State, computed: list[str]) -> None:
         again = before.parts & set(computed)
-        _require(not again, f"committed before and computed again: {sorted(again)}")
+        require(not again, f"committed before and computed again: {sorted(again)}")
         lost = before.parts - after.parts
-        _require(not lost, f"committed before and lost: {sorted(lost)}")
+        require(not lost, f"committed before and lost: {sorted(lost)}")
         invented = after.parts - set(self.computed())
-        _require(not invented, f"committed and never computed: {sorted(invented)}")
+        require(not invented, f"committed and never computed: {sorted(invented)}")
 
     def _read(self, table: str) -> pl.DataFrame:
         folder = self._table(table)
@@ -143,37 +146,45 @@ class Trial:
         missing = [
             name for name in load_schema(table).constraints if f"delta.constraints.{name}" not in properties
         ]
-        _require(not missing, f"{table} lacks the constraints {missing}")
+        require(not missing, f"{table} lacks the constraints {missing}")
 
     def _table(self, name: str) -> Path:
         return self.lake / "91_v1_toy" / name
 
 
-def kill_and_resume(folder: Path, *, kills: int, seed: int, side_by_side: int = 2) -> Counter[str]:
-    """Kill runs so many times and return how often each phase was hit.
+def kill_and_resume(
+    folder: Path, *, kills: int, seed: int, side_by_side: int = 3, kinds: Collection[str] = ("run",)
+) -> Counter[str]:
+    """Kill processes so many times and return how often each phase was hit.
 
     Parameters
     ----------
     folder : Path
-        Where the lakes are made, one per assembly.
+        Where the lakes are made.
     kills : int
-        How many processes are really killed, those that ended before not counted.
+        How many processes are really killed, those that ended before not counted; shared out evenly to the kinds.
     seed : int
         Of the moments at which they are killed.
     side_by_side : int
-        How many assemblies are killed at the same time, each in its own lake.
+        How many processes are at work at the same time, each on its own lake.
+    kinds : collection of str
+        What is killed: runs and resumes, upkeep, imports; see `KINDS`.
 
     Raises
     ------
     AssertionError
         If a lake was not readable, or lost, doubled or computed something again; names the folder.
     """
-    expected = _uninterrupted(folder / "uninterrupted")
-    shares = [kills // side_by_side + (index < kills % side_by_side) for index in range(side_by_side)]
-    generators = np.random.default_rng(seed).spawn(side_by_side)
-    folders = [folder / f"side{index}" for index in range(side_by_side)]
+    generators = np.random.default_rng(seed).spawn(len(kinds) * side_by_side)
+    tasks = []
+    for index, kind in enumerate(kinds):
+        prepared = KINDS[kind].prepare(folder / f"{kind}-as-planned")
+        share = kills // len(kinds) + (index < kills % len(kinds))
+        for side in range(side_by_side):
+            count = share // side_by_side + (side < share % side_by_side)
+            tasks.append((KINDS[kind], folder / f"{kind}{side}", prepared, count, generators.pop(0)))
     with ThreadPoolExecutor(side_by_side) as pool:
-        return sum(pool.map(_series, folders, [expected] * side_by_side, shares, generators), Counter())
+        return sum(pool.map(lambda task: task[0].series(*task[1:]), tasks), Counter())
 
 
 def comparable(rows: pl.DataFrame) -> pl.DataFrame:
@@ -181,16 +192,17 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.drop(VOLATILE).sort("part", "repeat")
 
 
-def _uninterrupted(folder: Path) -> pl.DataFrame:
+def prepare(folder: Path) -> pl.DataFrame:
+    """Return the rows of a run that nobody killed."""
     make_working_directory(folder)
     command = run(folder, "--lake", "lake", "run", "toy", "--jobs", "2", "--seed", str(SEED))
-    _require(command.wait() == 0, command.err)
+    require(command.wait() == 0, command.err)
     rows = comparable(lakebatch.open_lake(folder / "lake")["toy"].reassemble(on_gap="refuse"))
-    _require(rows.height == PARTS * REPEATS, f"{rows.height} rows")
+    require(rows.height == PARTS * REPEATS, f"{rows.height} rows")
     return rows
 
 
-def _series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
+def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
     """Kill and resume one assembly after the other until so many kills were made."""
     phases: Counter[str] = Counter()
     trials = 0
@@ -222,12 +234,6 @@ def _moment(pending: int, rng: np.random.Generator) -> tuple[int, float]:
     return lines, rng.uniform(0, START_SECONDS if lines <= 1 and pending else PART_SECONDS)
 
 
-def _kill_at(command: Command, lines: int, seconds: float) -> bool:
-    command.wait_for_lines(lines)
-    time.sleep(seconds)
-    return command.kill()
-
-
 def _phase(before: State, after: State) -> str:
     if after.completed:
         return PHASES[4]
@@ -238,24 +244,37 @@ def _phase(before: State, after: State) -> str:
     return PHASES[2] if after.parts > before.parts else PHASES[1]
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
+class Runs:
+    """Runs and resumes, as one of the kinds of processes that are killed."""
+
+    PHASES = PHASES
+    prepare = staticmethod(prepare)
+    series = staticmethod(series)
+
+
+KINDS = {"run": Runs, "upkeep": upkeep_kills, "import": import_kills}
+"""What can be killed, by the name that the command line has for it."""
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="processes to kill (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
-    parser.add_argument("--side-by-side", type=int, default=2, help="assemblies at a time (default: 2)")
+    parser.add_argument("--side-by-side", type=int, default=3, help="processes at a time (default: 3)")
+    parser.add_argument(
+        "--kinds", default=",".join(KINDS), help="what is killed (default: run,upkeep,import)"
+    )
     options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"unknown kinds {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}")
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lakebatch-faults-"))  # kept if a check fails, which names it
     phases = kill_and_resume(
-        folder, kills=options.kills, seed=options.seed, side_by_side=options.side_by_side
+        folder, kills=options.kills, seed=options.seed, side_by_side=options.side_by_side, kinds=kinds
     )
     shutil.rmtree(folder)
-    for phase in PHASES:
+    for phase in (phase for kind in kinds for phase in KINDS[kind].PHASES):
         click.echo(f"{phases[phase]:5d}  {phase}")
     click.echo(
         f"{phases.total():5d}  kills in {time.monotonic() - began:.0f} s: nothing lost, doubled or computed again"

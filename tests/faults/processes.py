@@ -97,6 +97,12 @@ class Command:
             semaphore.unlink()  # nobody is left to do it
         return True
 
+    def kill_after(self, lines: int, seconds: float) -> bool:
+        """Kill it so many seconds after so many lines; False if it had ended by itself."""
+        self.wait_for_lines(lines)
+        time.sleep(seconds)
+        return self.kill()
+
     def kill_group(self) -> None:
         """Kill whatever of its group still lives, and wait until nothing does."""
         with suppress(ProcessLookupError):
@@ -172,6 +178,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS)
         if time.monotonic() > deadline:
             raise TimeoutError(f"still not so after {seconds:g} s")
         time.sleep(POLL_SECONDS)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise AssertionError unless a condition holds; other than assert also where that is switched off."""
+    if not condition:
+        raise AssertionError(message)
 
 
 def group_members(group: int) -> list[int]:

@@ -1,13 +1,21 @@
 """Fewer and smaller files, the same rows."""
 
+import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from lakebatch.errors import ConfigError
+import lakebatch
+from lakebatch import process, upkeep
+from lakebatch.assembly import EVERY_STATUS, Plan, now
+from lakebatch.delta import Table, claim
+from lakebatch.errors import CommitError, ConfigError
+from lakebatch.frames.record import record
+from lakebatch.parts import PartWriter
 
 
 @pytest.fixture
@@ -70,6 +78,48 @@ def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
     assert not old.exists()
 
 
+def test_vacuum_of_no_days_leaves_what_a_writer_is_about_to_commit(grown):
+    young = next(Path(grown.results.uri).glob("assembly_id=*")) / "part-young.parquet"
+    young.write_bytes(b"half a file")
+    merged = of(grown.vacuum(keep_days=0, dry_run=False), "results")
+    assert merged["files"] == 6, "those of the parts of two runs"
+    assert young.exists()
+    assert of(grown.vacuum(keep_days=0), "results")["files"] == 0, "what is gone is not named again"
+
+
+def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
+    tag, expected = grown.tag("all"), grown.reassemble(on_gap="ignore")
+    events = grown.log.events()
+    pinned, lake = grown.snapshot(), lakebatch.open_lake(grown.storage.uri)
+    query = "SELECT count(*) AS rows FROM toy.results"
+    lake_then = lake.snapshot()
+    every = pinned.reassemble(EVERY_STATUS, on_gap="ignore")
+    pinned = grown.snapshot()
+    grown.optimize()
+    for table in (
+        grown.results,
+        grown.log.table,
+    ):  # as by a process that had read the tags before there was this one
+        assert table.vacuum(keep_versions=[], keep_hours=0, dry_run=False)
+    assert pinned.reassemble(on_gap="ignore").equals(expected)
+    assert pinned.reassemble(EVERY_STATUS, on_gap="ignore").equals(every)
+    assert lake_then.sql(query, on_gap="ignore")["rows"].to_list() == [expected.height]
+    assert grown.log.events(tag.assemblies_version).equals(events)
+    assert grown.reassemble(tag="all", on_gap="ignore").equals(expected)
+
+
+def test_version_that_an_event_has_recorded_does_not_change_when_another_assembly_is_completed(stored):
+    plan = Plan({}, ("level=0",), 1, None, (), "0", {})
+    first = stored.log.start(plan, stored.results.version())
+    rows = pl.DataFrame({"level": [0.0], "repeat": [0]})
+    PartWriter(stored.results, first.assembly_id, {}).append("level=0", rows, now())
+    second = stored.log.start(plan, stored.results.version())
+    before = stored.reassemble(version=second.results_version, on_gap="ignore")
+    done = record(stored, first, "completed", parts=("level=0",), done=1, error=None)
+    assert stored.reassemble(version=second.results_version, on_gap="ignore").equals(before)
+    assert stored.reassemble(version=done.results_version, on_gap="ignore").height == before.height + 1
+
+
 def test_vacuum_of_less_than_no_days_is_refused(grown):
     with pytest.raises(ConfigError, match="keep_days is -1"):
         grown.vacuum(keep_days=-1)
@@ -82,3 +132,30 @@ def test_usage_adds_up_to_the_files_on_disk(grown):
     results = usage.filter(table="results")
     assert results["assembly_id"].drop_nulls().to_list() == grown.assemblies()["assembly_id"].to_list()
     assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 6]
+
+
+def test_files_that_two_processes_merge_at_once_are_merged_once(grown, monkeypatch):
+    """Each has loaded the same state before the other commits; the engine would take both and double every row."""
+    one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
+    rows = pl.read_delta(grown.results.uri).height
+    assert one.version() == other.version()
+    with claim.held(one):
+        monkeypatch.setattr(claim, "ATTEMPTS", 1)
+        with pytest.raises(CommitError, match=f"are being merged by process {os.getpid()} on "):
+            other.compact(upkeep.TARGET_BYTES, {})
+    monkeypatch.undo()
+    with ThreadPoolExecutor() as pool:
+        merged = list(pool.map(lambda table: table.compact(upkeep.TARGET_BYTES, {}), (one, other)))
+    assert sorted(each["files_before"] for each in merged) == [0, 2]
+    assert pl.read_delta(grown.results.uri).height == rows
+
+
+def test_claim_of_a_process_that_was_killed_is_taken_over(grown, monkeypatch):
+    for pid, host in ((2**22 + 1, process.host()), (1, "elsewhere")):
+        ago = "2026-01-01T00:00:00+00:00"
+        holder = {"token": "", "host": host, "pid": pid, "at": ago, "process_started": None}
+        last = grown.results.transaction(claim.TRANSACTION)
+        assert grown.results.try_transaction(claim.TRANSACTION, last + 1, {claim.CLAIM: json.dumps(holder)})
+        with claim.held(grown.results):
+            assert grown.results.transaction(claim.TRANSACTION) == last + 3
+        assert grown.results.transaction(claim.TRANSACTION) == last + 4
