@@ -37,7 +37,7 @@ def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> 
     default=7,
     show_default=True,
     metavar="N",
-    help="Leave files that were needed or written within so many days.",
+    help="Leave files that were needed within so many days: whoever reads a state can go on so long.",
 )
 @yes_option
 @format_option
@@ -46,6 +46,7 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
     """Remove files that nothing needs: merged ones, and what crashes left; never what a tag needs.
 
     Every past state stays readable here. Other programs can still read the newest version and the tagged ones.
+    Files younger than a day that no commit names are always left: somebody may be about to commit them.
     """
     from lakebatch import upkeep
 

@@ -36,8 +36,8 @@ WORK_SECONDS = 0.15
 """Mean wait after the first change of a file."""
 MOST_KILLS = 4
 """Of one command on one copy."""
-VERSIONS = 3
-"""How many past versions are read after each kill; all are at the end."""
+VERSIONS = 1
+"""How many past versions are read after each kill; all of them are at the end."""
 
 PHASES = (
     "optimize: before it wrote anything",
