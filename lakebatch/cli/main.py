@@ -12,8 +12,19 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, curating, doctoring, figures, importing, reading, running, upkeep
-from lakebatch.cli.options import program
+from lakebatch.cli import (
+    authoring,
+    completing,
+    curating,
+    doctoring,
+    figures,
+    importing,
+    reading,
+    running,
+    upkeep,
+)
+from lakebatch.cli.next_steps import next_steps
+from lakebatch.cli.options import open_lake, program
 from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
     ConfigError,
@@ -50,6 +61,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: lakebatch run response-noise",
+    invoke_without_command=True,
 )
 @click.option(
     "--lake",
@@ -62,7 +74,10 @@ class Commands(click.Group):
 @click.version_option(lakebatch.__version__, prog_name="lakebatch")
 @click.pass_context
 def main(context: click.Context, lake: str | None, verbose: int) -> None:
-    """Run batch experiments as ACID commits into Delta tables, and read every past state of them."""
+    """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
+
+    Without a command: what can be done next with the lake.
+    """
     context.obj = lake
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -77,6 +92,8 @@ def main(context: click.Context, lake: str | None, verbose: int) -> None:
     warnings.showwarning = _show_warning
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
+    if context.invoked_subcommand is None:
+        click.echo(next_steps(open_lake(context), program(context)))
 
 
 for command in (
@@ -88,6 +105,7 @@ for command in (
     *doctoring.COMMANDS,
     *authoring.COMMANDS,
     *importing.COMMANDS,
+    *completing.COMMANDS,
 ):
     main.add_command(command)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import (
     check_output,
     config_option,
@@ -44,8 +45,8 @@ STATUS_COLUMNS = (
 
 
 @click.command(epilog="Example: lakebatch status response-noise")
-@click.argument("name", required=False)
-@click.argument("assembly", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("assembly", required=False, shell_complete=completing.assemblies)
 @format_option
 @click.pass_context
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
@@ -92,7 +93,7 @@ def list_(context: click.Context, form: str) -> None:
 
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @version_options
 @include_options
 @click.option(
@@ -129,8 +130,8 @@ def reassemble(
 @click.command(
     epilog="Example: lakebatch dataset response-noise 20261123_142230_run001 --level 0.1 --features dynamic -o x.csv"
 )
-@click.argument("name")
-@click.argument("assembly")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("assembly", shell_complete=completing.assemblies)
 @click.option("--level", type=float, required=True, metavar="L", help="Level of the perturbation.")
 @click.option("--features", required=True, metavar="SET", help="Name of the feature set, e.g. dynamic.")
 @output_option
@@ -153,7 +154,7 @@ def dataset(
 
 
 @click.command(epilog="Example: lakebatch history response-noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @format_option
 @click.pass_context
 def history(context: click.Context, name: str, form: str) -> None:
@@ -165,7 +166,13 @@ def history(context: click.Context, name: str, form: str) -> None:
     epilog='Example: lakebatch sql "SELECT level, avg(r2) FROM response_noise.results GROUP BY level"'
 )
 @click.argument("text", metavar="[SQL]", required=False)
-@click.option("--query", "query_name", metavar="NAME", help="A named query, see: lakebatch queries")
+@click.option(
+    "--query",
+    "query_name",
+    metavar="NAME",
+    shell_complete=completing.queries,
+    help="A named query, see: lakebatch queries",
+)
 @click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="A file with one query.")
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
@@ -251,7 +258,7 @@ def queries_(form: str) -> None:
 
 
 @click.command(epilog="Example: lakebatch config response-noise --preset original")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runnable)
 @preset_option
 @config_option
 @settings_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import (
     config_option,
     jobs_option,
@@ -35,7 +36,7 @@ class Levels(click.Command):
 @click.command(
     cls=Levels, epilog="Example: lakebatch run response-noise --preset smoke --levels 0 0.1 --jobs 2"
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runnable)
 @preset_option
 @config_option
 @settings_option
@@ -75,8 +76,8 @@ def run(
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
-@click.argument("name", required=False)
-@click.argument("assembly", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("assembly", required=False, shell_complete=completing.assemblies)
 @jobs_option
 @click.pass_context
 def resume(context: click.Context, name: str | None, assembly: str | None, jobs: int | None) -> None:
