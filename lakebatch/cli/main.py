@@ -22,10 +22,11 @@ from lakebatch.cli import (
     reading,
     running,
     upkeep,
+    watching,
 )
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.options import open_lake, program
-from lakebatch.cli.saying import say, show_traceback
+from lakebatch.cli.saying import CurrentError, say, show_traceback
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -71,21 +72,21 @@ class Commands(click.Group):
     help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
 )
 @click.option("-v", "--verbose", count=True, help="Say what is done; twice for more.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a run but what goes wrong.")
 @click.version_option(lakebatch.__version__, prog_name="lakebatch")
 @click.pass_context
-def main(context: click.Context, lake: str | None, verbose: int) -> None:
+def main(context: click.Context, lake: str | None, verbose: int, quiet: bool) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
 
     Without a command: what can be done next with the lake.
     """
     context.obj = lake
-    handler = logging.StreamHandler(sys.stderr)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = CurrentError(level)
     handler.setFormatter(
         RedactingFormatter("%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s")
     )
-    logging.basicConfig(
-        handlers=[handler], level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    )
+    logging.basicConfig(handlers=[handler], level=level)
     if verbose < 2:
         for noisy in ("botocore", "boto3", "urllib3", "numba"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -98,6 +99,7 @@ def main(context: click.Context, lake: str | None, verbose: int) -> None:
 
 for command in (
     *running.COMMANDS,
+    *watching.COMMANDS,
     *reading.COMMANDS,
     *figures.COMMANDS,
     *curating.COMMANDS,

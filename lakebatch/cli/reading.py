@@ -24,6 +24,7 @@ from lakebatch.cli.options import (
     show,
     version_options,
 )
+from lakebatch.cli.saying import harmless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,17 +33,6 @@ if TYPE_CHECKING:
     from lakebatch.moment import Moment
     from lakebatch.stored import StoredExperiment
 
-STATUS_COLUMNS = (
-    "assembly_id",
-    "status",
-    "parts_done",
-    "parts_planned",
-    "rows",
-    "started_at",
-    "changed_at",
-    "error",
-)
-
 
 @click.command(epilog="Example: lakebatch status response-noise")
 @click.argument("name", required=False, shell_complete=completing.stored)
@@ -50,11 +40,11 @@ STATUS_COLUMNS = (
 @format_option
 @click.pass_context
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
-    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY."""
-    import polars as pl
+    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY.
 
-    from lakebatch.damage import reported
-    from lakebatch.summary import COLUMNS
+    How far each is, how long ago it last wrote to the lake (age), and how long a running one may still take (eta).
+    """
+    from lakebatch.cli.states import state_table, states
 
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
@@ -67,13 +57,11 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if assembly:
         show(_details(stored[0], assembly), form)
         return
-    columns = {column: COLUMNS[column] for column in STATUS_COLUMNS}
-    frames = [pl.DataFrame(schema={"experiment": pl.String(), **columns})]
-    for each in stored:
-        with reported(each.name, refuse=len(stored) == 1):
-            frames.append(each.assemblies().select(pl.lit(each.name).alias("experiment"), *STATUS_COLUMNS))
-    table = pl.concat(frames)
-    show(_brief(table) if form == "table" else table, form)
+    found = states(lake, name)
+    if form != "table":
+        show(found, form)
+        return
+    click.echo(harmless(state_table(found)))
 
 
 @click.command("list", epilog="Example: lakebatch list")
@@ -278,14 +266,6 @@ def config(name: str, preset: str, config_file: Path | None, settings: tuple[str
 
 
 COMMANDS = (status, list_, reassemble, dataset, history, sql, queries_, config)
-
-
-def _brief(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with progress in one column and without what a terminal has no room for."""
-    import polars as pl
-
-    parts = pl.format("{}/{}", "parts_done", "parts_planned").alias("parts")
-    return table.select("experiment", "assembly_id", "status", parts, "rows", "started_at", "error")
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
