@@ -68,8 +68,6 @@ class AssemblyRun:
         except Exception:
             self._let_go()
             raise
-        finally:
-            self.progress.ended()
         return self._conclude()
 
     def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
@@ -83,14 +81,23 @@ class AssemblyRun:
         )
         amount = sum(subject.experiment.work(part, subject.config) for part in pending)
         with Counters.create(scratch, len(pending)) as counters:
-            self.progress.started(subject.assembly, done, Work(amount, subject.experiment.unit), counters)
-            logger.info("computing %d parts in %d processes", len(pending), self.jobs)
-            taken = 0
-            for outcome in executor.execute(job, pending, self.jobs, self.progress.wants_to_stop):
-                self._take(outcome)
-                taken += 1
+            work = Work(amount, subject.experiment.unit)
+            try:
+                self.progress.started(subject.assembly, done, work, counters)
+                taken = self._take_each(job, pending)
+            finally:
+                self.progress.ended()  # before the counters are closed, which a display reads
         if taken < len(pending):
             raise KeyboardInterrupt
+
+    def _take_each(self, job: Job, pending: list[Part]) -> int:
+        """Compute parts until none is left, or until it is asked to stop, and return how many have ended."""
+        logger.info("computing %d parts in %d processes", len(pending), self.jobs)
+        taken = 0
+        for outcome in executor.execute(job, pending, self.jobs, self.progress.wants_to_stop):
+            self._take(outcome)
+            taken += 1
+        return taken
 
     def _take(self, outcome: Outcome) -> None:
         """Commit the rows of a part, or note why there are none."""
