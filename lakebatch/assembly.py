@@ -18,6 +18,7 @@ from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
+from lakebatch.registry import hint
 from lakebatch.schema import conform
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
@@ -31,6 +32,8 @@ NOTHING_TO_RESUME = (
 RUN_NUMBER = "lakebatch.run_number"
 MADE_BY = "made_by"
 """Key of the config of an assembly that no experiment computed; it says what wrote it instead."""
+ALIKE = 0.9
+"""How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
 
@@ -186,7 +189,10 @@ class AssemblyLog:
         check_assembly_id(assembly_id)
         rows = self.events().filter(pl.col("assembly_id") == assembly_id).sort("event")
         if rows.is_empty():
-            raise UnknownNameError(f"There is no assembly {assembly_id}. List them with: lakebatch status")
+            known = self.events()["assembly_id"].unique().sort().to_list()
+            raise UnknownNameError(
+                f"There is no assembly {assembly_id}. {hint(assembly_id, known, ALIKE)}List them with: lakebatch status"
+            )
         return from_row(rows.row(-1, named=True))
 
     def events(self, version: int | None = None) -> pl.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,8 +68,6 @@ class AssemblyRun:
         except Exception:
             self._let_go()
             raise
-        finally:
-            self.progress.ended()
         return self._conclude()
 
     def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
@@ -82,9 +81,23 @@ class AssemblyRun:
         )
         amount = sum(subject.experiment.work(part, subject.config) for part in pending)
         with Counters.create(scratch, len(pending)) as counters:
-            self.progress.started(subject.assembly, done, Work(amount, subject.experiment.unit), counters)
-            for outcome in executor.execute(job, pending, self.jobs):
-                self._take(outcome)
+            work = Work(amount, subject.experiment.unit)
+            try:
+                self.progress.started(subject.assembly, done, work, counters)
+                taken = self._take_each(job, pending)
+            finally:
+                self.progress.ended()  # before the counters are closed, which a display reads
+        if taken < len(pending):
+            raise KeyboardInterrupt
+
+    def _take_each(self, job: Job, pending: list[Part]) -> int:
+        """Compute parts until none is left, or until it is asked to stop, and return how many have ended."""
+        logger.info("computing %d parts in %d processes", len(pending), self.jobs)
+        taken = 0
+        for outcome in executor.execute(job, pending, self.jobs, self.progress.wants_to_stop):
+            self._take(outcome)
+            taken += 1
+        return taken
 
     def _take(self, outcome: Outcome) -> None:
         """Commit the rows of a part, or note why there are none."""
@@ -97,7 +110,7 @@ class AssemblyRun:
 
     def _commit(self, outcome: Outcome) -> Outcome:
         """Append the rows table by table, the marker last; rows that break the contract fail the part."""
-        at = now()
+        at, began = now(), time.perf_counter()
         try:
             self._check_tables(outcome)
             for name, writer in self._writers.items():
@@ -105,6 +118,11 @@ class AssemblyRun:
                     writer.append(outcome.part.key, outcome.tables[name], at)
         except (SchemaError, ExperimentError) as error:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
+        outcome = replace(outcome, version=self._marker.table.known_version)
+        logger.info(
+            "part %s: computed in %.2f s, committed in %.2f s as version %s",
+            *(outcome.part.key, outcome.seconds, time.perf_counter() - began, outcome.version),
+        )
         self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
         return outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -31,22 +31,29 @@ DIED = (
 )
 
 
-def execute(job: Job, parts: Sequence[Part], jobs: int) -> Iterator[Outcome]:
+def never() -> bool:
+    """Return that nobody wants to stop."""
+    return False
+
+
+def execute(
+    job: Job, parts: Sequence[Part], jobs: int, stop: Callable[[], bool] = never
+) -> Iterator[Outcome]:
     """Yield the outcome of each part as soon as it is there, in any order.
 
     A part whose worker process dies is tried once more on its own; if it dies again, the part has
-    failed and the others go on.
+    failed and the others go on. Once ``stop`` says so no more parts are begun, and those that were end.
     """
     numbered = list(enumerate(parts))
     if jobs == 1:
-        yield from _here(job, numbered)
+        yield from _here(job, numbered, stop)
         return
-    lost = yield from _pooled(job, numbered, jobs)
-    while lost:
+    lost = yield from _pooled(job, numbered, jobs, stop)
+    while lost and not stop():
         suspects, untouched = lost
         for suspect in suspects:
             yield from _alone(job, suspect)
-        lost = yield from _pooled(job, untouched, jobs)
+        lost = yield from _pooled(job, untouched, jobs, stop)
 
 
 def default_jobs() -> int:
@@ -54,9 +61,11 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _here(job: Job, parts: Sequence[Numbered]) -> Iterator[Outcome]:
+def _here(job: Job, parts: Sequence[Numbered], stop: Callable[[], bool]) -> Iterator[Outcome]:
     try:
         for index, part in parts:
+            if stop():
+                return
             yield worker.compute(job, part, index)
     finally:
         worker.forget()
@@ -64,12 +73,14 @@ def _here(job: Job, parts: Sequence[Numbered]) -> Iterator[Outcome]:
 
 def _alone(job: Job, numbered: Numbered) -> Iterator[Outcome]:
     """Compute one part in a process of its own, which it alone can bring down."""
-    lost = yield from _pooled(job, [numbered], 1)
+    lost = yield from _pooled(job, [numbered], 1, never)
     if lost:
         yield Outcome(numbered[1], error=DIED)
 
 
-def _pooled(job: Job, parts: Sequence[Numbered], jobs: int) -> Generator[Outcome, None, Lost | None]:
+def _pooled(
+    job: Job, parts: Sequence[Numbered], jobs: int, stop: Callable[[], bool]
+) -> Generator[Outcome, None, Lost | None]:
     """Yield outcomes from worker processes; return what was running and what was not if one died."""
     waiting = deque(parts)
     running: dict[Future[Outcome], Numbered] = {}
@@ -77,13 +88,14 @@ def _pooled(job: Job, parts: Sequence[Numbered], jobs: int) -> Generator[Outcome
         max(1, min(jobs, len(parts))), initializer=worker.initialize, initargs=(os.getpid(),), env=ONE_THREAD
     )
     try:
-        while waiting or running:
+        while running or (waiting and not stop()):
             # no more are handed out than there are workers, so that what runs is what a death can have lost
-            while waiting and len(running) < jobs:
+            while waiting and len(running) < jobs and not stop():
                 index, part = numbered = waiting.popleft()
                 with _interrupts_held():
                     future = pool.submit(worker.compute, job, part, index)
                 running[future] = numbered
+            stop()  # which raises when it has waited long enough
             done, _ = wait(running, timeout=LISTEN_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 if isinstance(future.exception(), TerminatedWorkerError):

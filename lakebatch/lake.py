@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import notebook, upkeep
+from lakebatch import notebook, registry, upkeep
 from lakebatch.assembly import Status
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
@@ -138,8 +138,12 @@ class Lake:
         )
 
     def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
-        known = ", ".join(each.name for each in stored) or "none yet"
-        return UnknownNameError(f"There is nothing of {name!r} in {self.storage.uri}. There: {known}.")
+        known = [each.name for each in stored]
+        advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+        return UnknownNameError(
+            f"There is nothing of {name!r} in {self.storage.uri}. {registry.hint(name, known)}"
+            f"There: {', '.join(known) or 'none yet'}.{advice}"
+        )
 
 
 def _may_exist(stored: StoredExperiment) -> bool:

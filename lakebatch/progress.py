@@ -29,5 +29,9 @@ class Progress:
     def part_failed(self, outcome: Outcome) -> None:
         """Hear that a part could not be computed."""
 
+    def wants_to_stop(self) -> bool:
+        """Say whether no more parts are to be begun; what is being computed is still committed."""
+        return False
+
     def ended(self) -> None:
         """Hear that nothing more will come."""

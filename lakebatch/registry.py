@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -95,9 +95,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "Did you mean 'response-noise'? Known: expression-noise, response-noise."
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(names) or 'none'}."
+    return f"{hint(name, names)}Known: {', '.join(names) or 'none'}."
+
+
+def hint(name: str, known: Sequence[str], likeness: float = 0.7) -> str:
+    """Return a question that offers the known name nearest to a mistyped one; nothing if none is near.
+
+    >>> hint("respons-noise", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? "
+    """
+    close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
+    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def _built_in() -> list[Source]:

@@ -105,6 +105,7 @@ def _begin(
     workers = _check_jobs(jobs)
     plan = _plan(experiment, model, parts, _check_seed(seed))
     stored = _ensure(lake, experiment)
+    logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(parts))
     assembly = stored.log.start(plan, stored.table(experiment.tables[-1]).version())
     subject = Subject(stored, source, experiment, model, parts, assembly)
     return AssemblyRun(subject, workers, progress or Progress()).carry_out()

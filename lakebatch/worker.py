@@ -49,6 +49,7 @@ class Outcome:
     """What became of one part: its rows by table name, or why there are none.
 
     Error and traceback, which quote what an experiment raised, are kept without secrets and control characters.
+    The version is that of the table that has the rows, once they are committed.
     """
 
     part: Part
@@ -56,6 +57,7 @@ class Outcome:
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
+    version: int | None = None
 
     def __post_init__(self) -> None:
         if self.error is not None:

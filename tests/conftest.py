@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ import lakebatch
 
 TOY = Path(__file__).parent / "lake" / "toy_experiment.py"
 STUDY = Path(__file__).parent / "study_experiment.py"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the log files of runs out of this user's own folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

@@ -52,9 +52,11 @@ class EvaluationConfig(ConfigModel):
 
     known_feature_sets: ClassVar[tuple[str, ...]] = FEATURE_SETS
 
-    n_reps: int = setting(10, help="Random train/test splits for each level, feature set and model.", ge=1)
-    test_size: float = setting(0.2, help="Fraction of the samples in the test split.", gt=0, lt=1)
-    seed: int = setting(42, help="Seed that the splits' seeds are drawn from.", ge=0)
+    n_reps: int = setting(
+        10, help="Random train/test splits for each level, feature set and model.", unit="1", ge=1
+    )
+    test_size: float = setting(0.2, help="Fraction of the samples in the test split.", unit="1", gt=0, lt=1)
+    seed: int = setting(42, help="Seed that the splits' seeds are drawn from.", unit="1", ge=0)
     models: tuple[ModelEntry, ...] = setting(
         tuple(STANDARD_MODELS),
         help=f"Standard models by name ({', '.join(STANDARD_MODELS)}), others as a table of name, path, "

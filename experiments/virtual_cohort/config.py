@@ -66,9 +66,13 @@ def cascade_edges(n_layers: int, n_cascades: int) -> tuple[tuple[str, str], ...]
 class NetworkConfig(ConfigModel):
     """The signalling network: its layers, cascades and additional regulations."""
 
-    n_layers: int = setting(2, help="Intermediate layers between the receptors and the outcome.", ge=0)
-    n_cascades: int = setting(3, help="Cascades, each from one receptor down to the outcome.", ge=1)
-    n_regs: int = setting(0, help="Random regulations added between receptors and intermediates.", ge=0)
+    n_layers: int = setting(
+        2, help="Intermediate layers between the receptors and the outcome.", unit="1", ge=0
+    )
+    n_cascades: int = setting(3, help="Cascades, each from one receptor down to the outcome.", unit="1", ge=1)
+    n_regs: int = setting(
+        0, help="Random regulations added between receptors and intermediates.", unit="1", ge=0
+    )
     custom_regulations: tuple[tuple[str, str, Direction], ...] = setting(
         (), help='Regulations to add, each as [from, to, "up" or "down"].'
     )
@@ -153,10 +157,10 @@ class ParameterConfig(ConfigModel):
         (200.0, 1000.0), help="Lowest and highest initial concentration.", unit="a.u."
     )
     param_range: tuple[float, float] = setting(
-        (0.5, 2.0), help="Lowest and highest factor on each nominal kinetic parameter."
+        (0.5, 2.0), help="Lowest and highest factor on each nominal kinetic parameter.", unit="1"
     )
     param_mul_range: tuple[float, float] = setting(
-        (0.99, 1.01), help="Lowest and highest second factor on each kinetic parameter."
+        (0.99, 1.01), help="Lowest and highest second factor on each kinetic parameter.", unit="1"
     )
 
     @field_validator("ic_range", "param_range", "param_mul_range")
@@ -170,18 +174,21 @@ class SimulationConfig(ConfigModel):
 
     start: float = setting(0.0, help="First time point.", unit="a.u. of time")
     stop: float = setting(1000.0, help="Last time point.", unit="a.u. of time")
-    n_points: int = setting(100, help="Time points, evenly spaced, first and last included.", ge=2)
+    n_points: int = setting(100, help="Time points, evenly spaced, first and last included.", unit="1", ge=2)
     relative_tolerance: float = setting(
         2e-7,
         help="Local error allowed relative to the smaller form of a species; the default keeps every value "
         "to 1e-5.",
+        unit="1",
         ge=1e-12,
         le=1e-2,
     )
     absolute_tolerance: float = setting(
         1e-7, help="Local error allowed beside the relative one.", unit="a.u.", gt=0
     )
-    max_steps: int = setting(100_000, help="Steps per patient before the integration is given up.", ge=1)
+    max_steps: int = setting(
+        100_000, help="Steps per patient before the integration is given up.", unit="1", ge=1
+    )
 
     @model_validator(mode="after")
     def _check_span(self) -> SimulationConfig:
@@ -193,7 +200,7 @@ class SimulationConfig(ConfigModel):
 class CohortConfig(ConfigModel):
     """How many patients, and which species vary between them."""
 
-    n_samples: int = setting(100, help="Patients in the cohort.", ge=1)
+    n_samples: int = setting(100, help="Patients in the cohort.", unit="1", ge=1)
     excluded_layers: tuple[str, ...] = setting(
         (OUTCOME,), help="Layers whose initial concentration is the middle of `ic_range` in every patient."
     )

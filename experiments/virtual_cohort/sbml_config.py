@@ -41,7 +41,9 @@ class SbmlConfig(ConfigModel):
         "but the outcome.",
     )
     input_range: tuple[float, float] = setting(
-        (0.5, 2.0), help="Lowest and highest factor on the model's initial concentration of an input."
+        (0.5, 2.0),
+        help="Lowest and highest factor on the model's initial concentration of an input.",
+        unit="1",
     )
     parameters: tuple[str, ...] | None = setting(
         None,

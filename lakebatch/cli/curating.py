@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, jobs_option, open_lake, show, version_options
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ METRICS = ("mse", "r2", "pearson_r")
 
 
 @click.command(epilog="Example: lakebatch tag response-noise paper-v1 --note 'as submitted'")
-@click.argument("name")
-@click.argument("tag", required=False)
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("tag", required=False, shell_complete=completing.tags)
 @click.option("--note", metavar="TEXT", help="What the tag is for.")
 @click.option("--version", type=int, metavar="N", help="Tag the state at a version instead of the newest.")
 @click.option("--as-of", metavar="TIME", help="Tag the state at a time instead of the newest.")
@@ -49,8 +50,8 @@ def tag(
 @click.command(
     epilog="Example: lakebatch discard response-noise 20261123_142230_run001 --reason 'wrong dose'"
 )
-@click.argument("name")
-@click.argument("assembly")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("assembly", shell_complete=completing.assemblies)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded.")
 @click.pass_context
 def discard(context: click.Context, name: str, assembly: str, reason: str) -> None:
@@ -62,8 +63,8 @@ def discard(context: click.Context, name: str, assembly: str, reason: str) -> No
 @click.command(
     epilog="Example: lakebatch restore response-noise 20261123_142230_run001 --reason 'dose was right'"
 )
-@click.argument("name")
-@click.argument("assembly")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("assembly", shell_complete=completing.assemblies)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded.")
 @click.pass_context
 def restore(context: click.Context, name: str, assembly: str, reason: str) -> None:
@@ -73,7 +74,7 @@ def restore(context: click.Context, name: str, assembly: str, reason: str) -> No
 
 
 @click.command(epilog="Example: lakebatch completeness response-noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @click.option("--all", "everything", is_flag=True, help="Also the parts that are there.")
 @version_options
 @format_option
@@ -97,7 +98,7 @@ def completeness(
 
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @version_options
 @format_option
 @click.pass_context
@@ -109,9 +110,9 @@ def replicates(
 
 
 @click.command(epilog="Example: lakebatch diff response-noise paper-v1 now")
-@click.argument("name")
-@click.argument("before")
-@click.argument("after", default="now")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("before", shell_complete=completing.moments)
+@click.argument("after", default="now", shell_complete=completing.moments)
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
@@ -136,8 +137,8 @@ def diff(context: click.Context, name: str, before: str, after: str, metric: str
 
 
 @click.command(epilog="Example: lakebatch verify response-noise 20261123_142230_run001")
-@click.argument("name")
-@click.argument("assembly")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("assembly", shell_complete=completing.assemblies)
 @jobs_option
 @format_option
 @click.pass_context

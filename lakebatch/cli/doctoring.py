@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, open_lake, show
 
 PROBLEMS = 1
 
 
 @click.command(epilog="Example: lakebatch doctor response-noise --deep")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
 @click.option("--deep", is_flag=True, help="Read every row, and compare it with what was committed.")
 @click.option("--read-only", is_flag=True, help="Do not try whether the lake can be written to.")
 @format_option

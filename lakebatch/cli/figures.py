@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import include_options, open_lake, version_options
 
 KINDS = (
@@ -20,7 +21,7 @@ UNITS = ("split", "assembly")
 @click.command(
     epilog="Example: lakebatch plot response-noise --kind levels --by model --zoom 0.6 1 -o levels.pdf"
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @click.option(
     "--kind", type=click.Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
 )
@@ -46,8 +47,18 @@ UNITS = ("split", "assembly")
     show_default=True,
     help="What intervals are over.",
 )
-@click.option("--against", metavar="MOMENT", help="Draw another state behind it: a version, a time or a tag.")
-@click.option("--assembly", metavar="ID", help="Whose trajectories or network.  [default: the newest]")
+@click.option(
+    "--against",
+    metavar="MOMENT",
+    shell_complete=completing.moments,
+    help="Draw another state behind it: a version, a time or a tag.",
+)
+@click.option(
+    "--assembly",
+    metavar="ID",
+    shell_complete=completing.assemblies,
+    help="Whose trajectories or network.  [default: the newest]",
+)
 @click.option(
     "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
 )
@@ -110,7 +121,7 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
 
 
 @click.command(epilog="Example: lakebatch report response-noise -o report.html")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @click.option(
     "--metric",
     type=click.Choice(METRICS),

@@ -12,9 +12,21 @@ from typing import Any, NoReturn
 import click
 
 import lakebatch
-from lakebatch.cli import authoring, curating, doctoring, figures, importing, reading, running, upkeep
-from lakebatch.cli.options import program
-from lakebatch.cli.saying import say, show_traceback
+from lakebatch.cli import (
+    authoring,
+    completing,
+    curating,
+    doctoring,
+    figures,
+    importing,
+    reading,
+    running,
+    upkeep,
+    watching,
+)
+from lakebatch.cli.next_steps import next_steps
+from lakebatch.cli.options import open_lake, program
+from lakebatch.cli.saying import CurrentError, say, show_traceback
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -50,6 +62,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: lakebatch run response-noise",
+    invoke_without_command=True,
 )
 @click.option(
     "--lake",
@@ -59,28 +72,34 @@ class Commands(click.Group):
     help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
 )
 @click.option("-v", "--verbose", count=True, help="Say what is done; twice for more.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a run but what goes wrong.")
 @click.version_option(lakebatch.__version__, prog_name="lakebatch")
 @click.pass_context
-def main(context: click.Context, lake: str | None, verbose: int) -> None:
-    """Run batch experiments as ACID commits into Delta tables, and read every past state of them."""
+def main(context: click.Context, lake: str | None, verbose: int, quiet: bool) -> None:
+    """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
+
+    Without a command: what can be done next with the lake.
+    """
     context.obj = lake
-    handler = logging.StreamHandler(sys.stderr)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = CurrentError(level)
     handler.setFormatter(
         RedactingFormatter("%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s")
     )
-    logging.basicConfig(
-        handlers=[handler], level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    )
+    logging.basicConfig(handlers=[handler], level=level)
     if verbose < 2:
         for noisy in ("botocore", "boto3", "urllib3", "numba"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
     warnings.showwarning = _show_warning
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
+    if context.invoked_subcommand is None:
+        click.echo(next_steps(open_lake(context), program(context)))
 
 
 for command in (
     *running.COMMANDS,
+    *watching.COMMANDS,
     *reading.COMMANDS,
     *figures.COMMANDS,
     *curating.COMMANDS,
@@ -88,6 +107,7 @@ for command in (
     *doctoring.COMMANDS,
     *authoring.COMMANDS,
     *importing.COMMANDS,
+    *completing.COMMANDS,
 ):
     main.add_command(command)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.redact import redact
 from lakebatch.visible import visible
 
@@ -27,7 +28,9 @@ MOST_ROWS = 200
 
 def version_options(function: Function) -> Function:
     """Add ``--version``, ``--as-of`` and ``--tag``."""
-    function = click.option("--tag", metavar="TAG", help="State under a tag, see: lakebatch tag")(function)
+    function = click.option(
+        "--tag", metavar="TAG", shell_complete=completing.tags, help="State under a tag, see: lakebatch tag"
+    )(function)
     function = click.option(
         "--as-of",
         metavar="TIME",
@@ -82,9 +85,13 @@ def output_option(function: Function) -> Function:
 
 def preset_option(function: Function) -> Function:
     """Add ``--preset``."""
-    return click.option("--preset", default="guide", show_default=True, help="Set of values to start from.")(
-        function
-    )
+    return click.option(
+        "--preset",
+        default="guide",
+        show_default=True,
+        shell_complete=completing.presets,
+        help="Set of values to start from.",
+    )(function)
 
 
 def config_option(function: Function) -> Function:

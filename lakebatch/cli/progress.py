@@ -1,97 +1,146 @@
-"""How a run goes, on standard error: a live bar on a terminal, one line per part elsewhere."""
+"""How a run goes, on standard error: a live display on a terminal, one line per part elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
+from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import click
+from rich.console import Console, Group
+from rich.live import Live as Display
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from lakebatch.assembly import Assembly
 from lakebatch.cli.saying import harmless, say
 from lakebatch.counters import Counters
+from lakebatch.pace import duration
 from lakebatch.progress import Progress, Work
 from lakebatch.worker import Outcome
 
 REFRESH_SECONDS = 0.25
 
 
-def terminal_progress() -> Progress:
-    """Return what suits standard error."""
+class Quiet(Progress):
+    """Says only what it is told to."""
+
+    def say(self, line: str) -> None:
+        """Say something."""
+        say(line)
+
+
+def terminal_progress() -> Quiet:
+    """Return what suits standard error, and what was asked for."""
+    if click.get_current_context().find_root().params.get("quiet"):
+        return Quiet()
     return Live() if sys.stderr.isatty() else Lines()
 
 
-class Lines(Progress):
+class Lines(Quiet):
     """One line per part."""
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Say what begins."""
         self._planned = assembly.parts_planned
         self._done = done
-        self._say(_headline(assembly, done, work))
+        self.say(_headline(assembly, done, work))
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
-        """Say which part is in the table, how long it took and how long the rest may take."""
+        """Say which part is in the table, and how long it took."""
         self._done += 1
-        self._say(
+        self.say(
             f"{self._done}/{self._planned} {outcome.part.key}: {rows} rows committed, {outcome.seconds:.1f} s"
         )
 
     def part_failed(self, outcome: Outcome) -> None:
         """Say which part failed and why."""
-        self._say(f"failed {outcome.part.key}: {outcome.error}")
+        self.say(f"failed {outcome.part.key}: {outcome.error}")
 
-    def _say(self, line: str) -> None:
-        say(line)
+
+@dataclass
+class Pulse:
+    """What one process has done of an assembly since it began, and how fast."""
+
+    work: Work
+    began: float = field(default_factory=time.monotonic)
+    amount: int = 0
+    failures: int = 0
+    version: int | None = None
+    committed_at: float | None = None
+
+    def describe(self, at: float) -> str:
+        """Return rate, time left, last commit and failures in one line.
+
+        >>> Pulse(Work(100, "fits"), began=0.0, amount=20, version=7, committed_at=8.0).describe(10.0)
+        '2.0 fits/s, 40 s left, version 7 committed 2 s ago, 0 failed'
+        """
+        seconds = max(at - self.began, 1e-9)
+        rate = self.amount / seconds
+        left = duration((self.work.amount - self.amount) / rate) if rate else "?"
+        commit = "nothing committed yet"
+        if self.committed_at is not None:
+            commit = f"version {self.version} committed {duration(at - self.committed_at)} ago"
+        return f"{rate:.1f} {self.work.unit}/s, {left} left, {commit}, {self.failures} failed"
 
 
 class Live(Lines):
-    """A bar of parts and one of rows with the time left, above which parts are listed as they come."""
+    """Bars of parts and of work, with rate, time left, last commit and failures; parts are listed above as they come."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
             console=self._console,
-            transient=True,
+            expand=True,
         )
+        self._display = Display(console=self._console, transient=True, auto_refresh=False)
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
-        """Show the bars."""
+        """Show the display."""
         super().started(assembly, done, work, counters)
+        self._pulse = Pulse(work)
         self._parts = self._bars.add_task("parts", total=assembly.parts_planned, completed=done)
         self._rows = self._bars.add_task(work.unit, total=work.amount)
-        self._bars.start()
+        self._display.start()
         self._watcher = threading.Thread(target=self._watch, args=(counters,), daemon=True)
         self._watcher.start()
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
         """List the part and move the bar."""
         super().part_committed(outcome, rows)
+        self._pulse.version, self._pulse.committed_at = outcome.version, time.monotonic()
         self._bars.advance(self._parts)
 
+    def part_failed(self, outcome: Outcome) -> None:
+        """List the part and count it."""
+        super().part_failed(outcome)
+        self._pulse.failures += 1
+
     def ended(self) -> None:
-        """Take the bars away."""
+        """Take the display away."""
         self._stop.set()
         if self._watcher is not None:
             self._watcher.join()
-            self._bars.stop()
+            self._display.stop()
 
-    def _say(self, line: str) -> None:
-        self._console.print(harmless(line), markup=False, highlight=False, soft_wrap=True)
+    def say(self, line: str) -> None:
+        """Say something above the display."""
+        self._console.print(Text(harmless(line)), highlight=False)
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):
-            self._bars.update(self._rows, completed=counters.total())
+            self._pulse.amount = counters.total()
+            self._bars.update(self._rows, completed=self._pulse.amount)
+            line = Text(self._pulse.describe(time.monotonic()), no_wrap=True, overflow="ellipsis")
+            self._display.update(Group(self._bars.get_renderable(), line), refresh=True)
 
 
 def _headline(assembly: Assembly, done: int, work: Work) -> str:

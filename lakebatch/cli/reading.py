@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import (
     check_output,
     config_option,
@@ -23,6 +24,7 @@ from lakebatch.cli.options import (
     show,
     version_options,
 )
+from lakebatch.cli.saying import harmless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,29 +33,18 @@ if TYPE_CHECKING:
     from lakebatch.moment import Moment
     from lakebatch.stored import StoredExperiment
 
-STATUS_COLUMNS = (
-    "assembly_id",
-    "status",
-    "parts_done",
-    "parts_planned",
-    "rows",
-    "started_at",
-    "changed_at",
-    "error",
-)
-
 
 @click.command(epilog="Example: lakebatch status response-noise")
-@click.argument("name", required=False)
-@click.argument("assembly", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("assembly", required=False, shell_complete=completing.assemblies)
 @format_option
 @click.pass_context
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
-    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY."""
-    import polars as pl
+    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY.
 
-    from lakebatch.damage import reported
-    from lakebatch.summary import COLUMNS
+    How far each is, how long ago it last wrote to the lake (age), and how long a running one may still take (eta).
+    """
+    from lakebatch.cli.states import state_table, states
 
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
@@ -66,13 +57,11 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if assembly:
         show(_details(stored[0], assembly), form)
         return
-    columns = {column: COLUMNS[column] for column in STATUS_COLUMNS}
-    frames = [pl.DataFrame(schema={"experiment": pl.String(), **columns})]
-    for each in stored:
-        with reported(each.name, refuse=len(stored) == 1):
-            frames.append(each.assemblies().select(pl.lit(each.name).alias("experiment"), *STATUS_COLUMNS))
-    table = pl.concat(frames)
-    show(_brief(table) if form == "table" else table, form)
+    found = states(lake, name)
+    if form != "table":
+        show(found, form)
+        return
+    click.echo(harmless(state_table(found)))
 
 
 @click.command("list", epilog="Example: lakebatch list")
@@ -92,7 +81,7 @@ def list_(context: click.Context, form: str) -> None:
 
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @version_options
 @include_options
 @click.option(
@@ -129,8 +118,8 @@ def reassemble(
 @click.command(
     epilog="Example: lakebatch dataset response-noise 20261123_142230_run001 --level 0.1 --features dynamic -o x.csv"
 )
-@click.argument("name")
-@click.argument("assembly")
+@click.argument("name", shell_complete=completing.stored)
+@click.argument("assembly", shell_complete=completing.assemblies)
 @click.option("--level", type=float, required=True, metavar="L", help="Level of the perturbation.")
 @click.option("--features", required=True, metavar="SET", help="Name of the feature set, e.g. dynamic.")
 @output_option
@@ -153,7 +142,7 @@ def dataset(
 
 
 @click.command(epilog="Example: lakebatch history response-noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.stored)
 @format_option
 @click.pass_context
 def history(context: click.Context, name: str, form: str) -> None:
@@ -165,7 +154,13 @@ def history(context: click.Context, name: str, form: str) -> None:
     epilog='Example: lakebatch sql "SELECT level, avg(r2) FROM response_noise.results GROUP BY level"'
 )
 @click.argument("text", metavar="[SQL]", required=False)
-@click.option("--query", "query_name", metavar="NAME", help="A named query, see: lakebatch queries")
+@click.option(
+    "--query",
+    "query_name",
+    metavar="NAME",
+    shell_complete=completing.queries,
+    help="A named query, see: lakebatch queries",
+)
 @click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="A file with one query.")
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
@@ -251,7 +246,7 @@ def queries_(form: str) -> None:
 
 
 @click.command(epilog="Example: lakebatch config response-noise --preset original")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runnable)
 @preset_option
 @config_option
 @settings_option
@@ -271,14 +266,6 @@ def config(name: str, preset: str, config_file: Path | None, settings: tuple[str
 
 
 COMMANDS = (status, list_, reassemble, dataset, history, sql, queries_, config)
-
-
-def _brief(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with progress in one column and without what a terminal has no room for."""
-    import polars as pl
-
-    parts = pl.format("{}/{}", "parts_done", "parts_planned").alias("parts")
-    return table.select("experiment", "assembly_id", "status", parts, "rows", "started_at", "error")
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import (
     config_option,
     jobs_option,
@@ -21,6 +22,7 @@ from lakebatch.cli.saying import say
 if TYPE_CHECKING:
     from lakebatch.assembly import Assembly
     from lakebatch.lake import Lake
+    from lakebatch.progress import Progress
 
 FAILED_PARTS = 3
 
@@ -35,7 +37,7 @@ class Levels(click.Command):
 @click.command(
     cls=Levels, epilog="Example: lakebatch run response-noise --preset smoke --levels 0 0.1 --jobs 2"
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runnable)
 @preset_option
 @config_option
 @settings_option
@@ -57,26 +59,29 @@ def run(
 ) -> None:
     """Run a new assembly of experiment NAME and append its rows to the lake."""
     from lakebatch import runner
-    from lakebatch.cli.progress import terminal_progress
+    from lakebatch.cli.attending import attended
 
     lake = open_lake(context)
-    assembly = runner.run(
-        lake,
-        name,
-        preset=preset,
-        config=config_file,
-        settings=settings,
-        overrides={"levels": list(levels)} if levels else None,
-        seed=seed,
-        jobs=jobs,
-        progress=terminal_progress(),
-    )
-    _conclude(lake, name, assembly)
+
+    def work(progress: Progress) -> Assembly:
+        return runner.run(
+            lake,
+            name,
+            preset=preset,
+            config=config_file,
+            settings=settings,
+            overrides={"levels": list(levels)} if levels else None,
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
+        )
+
+    _conclude(lake, name, attended(name, lambda: lake[name].folder, work))
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
-@click.argument("name", required=False)
-@click.argument("assembly", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("assembly", required=False, shell_complete=completing.assemblies)
 @jobs_option
 @click.pass_context
 def resume(context: click.Context, name: str | None, assembly: str | None, jobs: int | None) -> None:
@@ -85,11 +90,15 @@ def resume(context: click.Context, name: str | None, assembly: str | None, jobs:
     Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake.
     """
     from lakebatch import runner
-    from lakebatch.cli.progress import terminal_progress
+    from lakebatch.cli.attending import attended
 
     lake = open_lake(context)
-    name = name or runner.newest_resumable(lake)
-    _conclude(lake, name, runner.resume(lake, name, assembly, jobs=jobs, progress=terminal_progress()))
+    chosen = name or runner.newest_resumable(lake)
+
+    def work(progress: Progress) -> Assembly:
+        return runner.resume(lake, chosen, assembly, jobs=jobs, progress=progress)
+
+    _conclude(lake, chosen, attended(chosen, lambda: lake[chosen].folder, work))
 
 
 COMMANDS = (run, resume)
@@ -103,6 +112,8 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
             f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}"
         )
         sys.exit(FAILED_PARTS)
+    if click.get_current_context().find_root().params["quiet"]:
+        return
     stored, command = lake[name], program(click.get_current_context())
     where = stored.results.uri.removeprefix(f"{Path.cwd()}/")
     click.echo(

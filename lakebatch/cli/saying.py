@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from types import TracebackType
 
-import click
-
 from lakebatch.redact import redact
 from lakebatch.visible import visible
+
+
+class CurrentError(logging.Handler):
+    """Logs to whatever standard error is at that moment, so that a live display can keep below it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            _write(self.format(record))
+        except Exception:  # noqa: BLE001
+            self.handleError(record)
 
 
 def harmless(text: str) -> str:
@@ -19,7 +29,13 @@ def harmless(text: str) -> str:
 
 def say(text: str) -> None:
     """Say something on standard error."""
-    click.echo(harmless(text), err=True)
+    _write(harmless(text))
+
+
+def _write(text: str) -> None:
+    """Write a line to whatever standard error is: click would go past a live display that stands in for it."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, open_lake, program, show
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do it; without, only say 
 
 
 @click.command(epilog="Example: lakebatch optimize response-noise --yes")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
 @yes_option
 @format_option
 @click.pass_context
@@ -30,7 +31,7 @@ def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> 
 
 
 @click.command(epilog="Example: lakebatch vacuum response-noise --keep-days 30 --yes")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
 @click.option(
     "--keep-days",
     type=int,
@@ -57,7 +58,7 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
 
 
 @click.command(epilog="Example: lakebatch du --by table")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.stored)
 @click.option(
     "--by",
     type=click.Choice(["experiment", "table", "assembly"]),

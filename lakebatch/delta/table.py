@@ -102,6 +102,11 @@ class Table:
         """Return the newest version of the table."""
         return int(self._refresh().version())
 
+    @property
+    def known_version(self) -> int | None:
+        """The version that this process knows of, without looking for a newer one."""
+        return None if self._handle is None else int(self._handle.version())
+
     def append_once(
         self, transaction: str, data_after: Callable[[int], Data | None], metadata: Mapping[str, str]
     ) -> bool:

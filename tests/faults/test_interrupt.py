@@ -30,6 +30,11 @@ def _assembly(folder: Path) -> dict[str, object]:
     return assembly
 
 
+def _committed(folder: Path) -> set[str]:
+    parts = lakebatch.open_lake(folder / "lake")["toy"].completeness().filter(present=True)
+    return set(parts["part"])
+
+
 def _states_shown(folder: Path) -> list[str]:
     shown = run(folder, "--lake", "lake", "status", "toy", "--format", "csv")
     return pl.read_csv(shown.out.encode())["status"].to_list()
@@ -44,6 +49,9 @@ def test_signal_to_the_parent_ends_the_run_so_that_it_can_be_resumed(
     command.process.send_signal(number)
     assert command.wait() == INTERRUPTED
     command.wait_for_workers()
+    if number == signal.SIGINT:
+        assert "Ctrl-C again stops at once" in command.err
+        assert set((folder / "computed").read_text().split()) == _committed(folder)
 
     last = command.err.splitlines()[-1]
     assembly = _assembly(folder)
@@ -66,10 +74,13 @@ def test_signal_to_the_parent_ends_the_run_so_that_it_can_be_resumed(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 2.0])
 def test_signal_to_the_whole_group_is_told_once(folder: Path, number: signal.Signals, seconds: float) -> None:
-    """Ctrl-C on a terminal, and the end of a cluster job, reach the workers too, also while they start."""
+    """Ctrl-C on a terminal, twice, and the end of a cluster job, reach the workers too, also while they start."""
     command = _start_endless(folder)
     time.sleep(seconds)
     os.killpg(command.process.pid, number)
+    if number == signal.SIGINT:
+        wait_until(lambda: "Ctrl-C again" in command.err)
+        os.killpg(command.process.pid, number)
     assert command.wait() == INTERRUPTED
     command.wait_for_workers()
     assert command.err.count("Interrupted") == 1
@@ -78,9 +89,12 @@ def test_signal_to_the_whole_group_is_told_once(folder: Path, number: signal.Sig
 
 
 @pytest.mark.parametrize("seconds", [0.0, 2.0], ids=["workers starting", "workers computing"])
-def test_interrupt_within_a_long_part_does_not_wait_for_it(folder: Path, seconds: float) -> None:
+def test_second_interrupt_within_a_long_part_does_not_wait_for_it(folder: Path, seconds: float) -> None:
     command = _start_endless(folder)
     time.sleep(seconds)
+    command.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "Ctrl-C again" in command.err)
+    assert command.process.poll() is None
     command.process.send_signal(signal.SIGINT)
     assert command.wait() == INTERRUPTED
     command.wait_for_workers()

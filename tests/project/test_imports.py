@@ -14,7 +14,7 @@ EXPERIMENTS = ROOT / "experiments"
 LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
     {"redact", "render"},
-    {"errors"},
+    {"errors", "notify"},
     {"local", "statistics"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"parts", "assembly", "tags"},
     {"config", "gaps", "tables"},
     {"snapshot"},
-    {"named_queries", "datasets", "worker", "summary", "replicates", "pinning", "upkeep"},
+    {"named_queries", "datasets", "worker", "summary", "pace", "replicates", "pinning", "upkeep"},
     {"diff"},
     {"executor", "progress", "stored", "lake_snapshot", "material"},
     {"plots"},

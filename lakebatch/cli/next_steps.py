@@ -1,0 +1,107 @@
+"""What to do next, given the state of the lake: what `lakebatch` alone says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import lakebatch
+from lakebatch.cli.saying import harmless
+
+if TYPE_CHECKING:
+    from lakebatch.assembly import Assembly
+    from lakebatch.lake import Lake
+    from lakebatch.stored import StoredExperiment
+
+Step = tuple[str, str]
+"""The rest of a command, and what it is for."""
+
+FIRST: tuple[Step, ...] = (
+    ("run response-noise --preset smoke", "a whole run in seconds, to see how it goes"),
+    ("run response-noise", "the real thing, a minute on two cores"),
+    ("init study", "a folder to work in, with examples and a notebook"),
+    ("list", "the experiments there are"),
+)
+MOST_UNFINISHED = 5
+WIDE = 1000
+
+
+def next_steps(lake: Lake, program: str) -> str:
+    """Return what can be done next with a lake, as commands."""
+    found = {each: _assemblies(each) for each in lake.experiments()}
+    steps = list(_steps(found)) if any(found.values()) else list(FIRST)
+    return harmless(
+        "\n".join(
+            [
+                f"lakebatch {lakebatch.__version__}, lake {lake.storage.uri}: {_state(found)}",
+                "",
+                "What you can do next:",
+                *_lines(steps, program),
+                "",
+                f"All commands: {program} --help    One of them: {program} run --help",
+            ]
+        )
+    )
+
+
+def _lines(steps: list[Step], program: str) -> list[str]:
+    """Return the steps side by side with what they are for, or below it where the terminal is narrow."""
+    width = max(len(command) for command, _ in steps)
+    wide = [f"  {program} {command:<{width}}   {why}" for command, why in steps]
+    if max(map(len, wide)) <= shutil.get_terminal_size((WIDE, 0)).columns:
+        return wide
+    return [line for command, why in steps for line in (f"  {why}:", f"    {program} {command}")]
+
+
+def _assemblies(stored: StoredExperiment) -> list[Assembly]:
+    """Return the assemblies of an experiment; none, with a warning, where that cannot be read."""
+    from lakebatch.assembly import latest
+    from lakebatch.damage import reported
+
+    found: list[Assembly] = []
+    with reported(stored.name):
+        found += latest(stored.log.events())
+    return found
+
+
+def _state(found: dict[StoredExperiment, list[Assembly]]) -> str:
+    states = [each.state for assemblies in found.values() for each in assemblies]
+    if not states:
+        return "empty"
+    names = {"started": "running"}
+    counts = [f"{states.count(state)} {names.get(state, state)}" for state in dict.fromkeys(sorted(states))]
+    return ", ".join(counts)
+
+
+def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
+    states = {each.state for assemblies in found.values() for each in assemblies}
+    if "started" in states:
+        yield "watch", "see how far the running ones are"
+    yield from list(_unfinished(found))[-MOST_UNFINISHED:]
+    whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]
+    if whole:
+        yield from _readings(whole[-1])
+    yield "status", "every assembly, and how far it is"
+
+
+def _unfinished(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
+    from lakebatch.assembly import is_resumable
+
+    for stored, assemblies in found.items():
+        for each in filter(is_resumable, assemblies):
+            why = f"{each.state}: compute the parts that are missing"
+            yield f"resume {stored.name} {each.assembly_id}", why
+
+
+def _has_completed(assemblies: list[Assembly]) -> bool:
+    return any(each.state == "completed" for each in assemblies)
+
+
+def _readings(stored: StoredExperiment) -> Iterator[Step]:
+    name = stored.name
+    yield f"reassemble {name} -o {name}.parquet", "all completed runs as one file"
+    yield f"sql --query summary --param experiment={name}", "a question in SQL"
+    yield f"plot {name} -o {name}.png", "a picture"
+    yield f"report {name}", "tables, pictures and statistics on one page"
+    yield f"run {name}", "one more independent replicate"

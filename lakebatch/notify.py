@@ -1,0 +1,85 @@
+"""Tells ntfy and a webhook how a run goes; whatever goes wrong there is logged and never harms the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from lakebatch.redact import redact
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 5.0
+"""How long a server may take to answer, and how long the end of a run waits for what is still on its way."""
+PUBLIC_NTFY = "https://ntfy.sh"
+WEBHOOK = "LAKEBATCH_WEBHOOK"
+
+
+@dataclass(frozen=True)
+class News:
+    """What is told: a title, a text, and the same for programs."""
+
+    title: str
+    text: str
+    fields: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
+class Notifier:
+    """Sends news to the places that the environment names, each in a thread of its own."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._threads: list[threading.Thread] = []
+
+    def tell(self, news: News) -> None:
+        """Send news to every place there is, without waiting."""
+        try:
+            requests = list(_requests(news, self._environment))
+        except ValueError as error:  # an address that is none
+            logger.warning("Cannot send a notification: %s. Correct NTFY_URL or %s.", error, WEBHOOK)
+            return
+        for request in requests:
+            thread = threading.Thread(target=_send, args=(request,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def finish(self) -> None:
+        """Wait a moment for what is still on its way."""
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS + 1)
+
+
+def _requests(news: News, environment: Mapping[str, str]) -> list[urllib.request.Request]:
+    found = []
+    if topic := environment.get("NTFY_TOPIC"):
+        body = {"topic": topic, "title": redact(news.title), "message": redact(news.text)}
+        token = environment.get("NTFY_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        found.append(_request(environment.get("NTFY_URL") or PUBLIC_NTFY, body, headers))
+    if webhook := environment.get(WEBHOOK):
+        text = {"title": redact(news.title), "text": redact(news.text)}
+        found.append(_request(webhook, text | dict(news.fields), {}))
+    return found
+
+
+def _request(url: str, body: Mapping[str, object], headers: Mapping[str, str]) -> urllib.request.Request:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{redact(url)!r} is not an address that begins with http:// or https://")
+    data = json.dumps(body).encode()
+    return urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method="POST")
+
+
+def _send(request: urllib.request.Request) -> None:
+    """Send a request; where that fails only the server is named, since the rest of an address can be a secret."""
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+            logger.info("Notified %s", request.host)
+    except Exception as error:  # noqa: BLE001
+        logger.warning("Could not notify %s: %s. The run goes on.", request.host, type(error).__name__)
+        logger.debug("The notification failed: %s", error)

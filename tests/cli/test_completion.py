@@ -1,0 +1,65 @@
+"""Completion, as the shells ask for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+
+
+def environment(**more):
+    path = f"{LAKEBATCH.parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, **more}
+
+
+def offered(words, folder):
+    """Return what bash completes at the end of some words, through the function that the script defines."""
+    listed = " ".join(f"'{word}'" for word in words)
+    script = (
+        'eval "$(lakebatch completion bash)"; '
+        f"COMP_WORDS=({listed}); COMP_CWORD={len(words) - 1}; _lakebatch_completion lakebatch; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout.split()
+
+
+def test_bash_completes_names_of_every_kind(copied_lake, tmp_path):
+    toy = copied_lake["toy"]
+    toy.tag("paper")
+    known = toy.assemblies()["assembly_id"].to_list()
+    assert offered(["lakebatch", "reass"], tmp_path) == ["reassemble"]
+    assert offered(["lakebatch", "status", ""], tmp_path) == ["toy", "other-toy"]
+    assert offered(["lakebatch", "run", "respon"], tmp_path) == ["response-noise"]
+    assert sorted(offered(["lakebatch", "resume", "toy", "2"], tmp_path)) == known
+    assert offered(["lakebatch", "reassemble", "toy", "--tag", "p"], tmp_path) == ["paper"]
+    assert offered(["lakebatch", "sql", "--query", "summ"], tmp_path) == ["summary"]
+    assert offered(["lakebatch", "run", "response-noise", "--preset", "sm"], tmp_path) == ["smoke"]
+    assert offered(["lakebatch", "--lake", "elsewhere", "status", ""], tmp_path) == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_are_told_the_state_of_each_assembly(copied_lake, tmp_path, shell):
+    script = subprocess.run(
+        [LAKEBATCH, "completion", shell], capture_output=True, text=True, check=True
+    ).stdout
+    assert f"_LAKEBATCH_COMPLETE={shell}_complete" in script
+    asked = {"COMP_WORDS": "lakebatch resume toy ", "COMP_CWORD": "3" if shell == "zsh" else ""}
+    done = subprocess.run(
+        [LAKEBATCH], cwd=tmp_path, capture_output=True, text=True,
+        env=environment(_LAKEBATCH_COMPLETE=f"{shell}_complete", **asked),
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert copied_lake["toy"].assemblies()["assembly_id"][0] in done.stdout
+    assert "failed" in done.stdout
+
+
+def test_lake_that_cannot_be_read_completes_nothing_and_says_nothing(tmp_path):
+    (tmp_path / "lakebatch.toml").write_text("lake = [")
+    assert offered(["lakebatch", "status", ""], tmp_path) == []

@@ -1,0 +1,84 @@
+"""The example that each command's help ends with, run on a lake as a stranger would."""
+
+import contextlib
+import re
+import shlex
+import shutil
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import lakebatch
+from lakebatch.cli.main import main
+
+ASSEMBLY = re.compile(r"\d{8}_\d{6}_run\d{3}")
+PRESET = [
+    "--preset",
+    "smoke",
+    "--set",
+    "cohort.n_samples=12",
+    "--set",
+    "evaluation.models=['linear_regression']",
+]
+SHORTER = {
+    "run": PRESET,
+    "check": [*PRESET, "--set", "levels=[0, 0.1]"],
+    "verify": ["--jobs", "1"],
+    "resume": ["--jobs", "1"],
+}
+"""What makes an example quick enough for a test; everything else is run to the letter."""
+
+
+@pytest.fixture(scope="session")
+def studied(tmp_path_factory):
+    """Return a folder with a lake that holds eight versions of response-noise, and a folder of the older layout."""
+    folder = tmp_path_factory.mktemp("studied")
+    with contextlib.chdir(folder):
+        for _ in range(2):
+            settings = PRESET[3::2]
+            lakebatch.run(
+                lakebatch.open_lake("lake"), "response-noise", preset="smoke", settings=settings, jobs=1
+            )
+        lakebatch.open_lake("lake")["response-noise"].tag("before")
+    older = folder / "results" / "03_v1_batch-response-noise"
+    older.mkdir(parents=True)
+    (older / "assembly_list.csv").write_text("assembly_id,timestamp,status\n")
+    return folder
+
+
+def example(name):
+    """Return the words of the example in the help of a command."""
+    found = main.commands[name].epilog
+    assert found, name
+    return shlex.split(found.removeprefix("Example: "))
+
+
+def prepared(name, words, lake):
+    """Return the words with an assembly that there is; one that was discarded where it is to be restored."""
+    known = lake["response-noise"].assemblies()["assembly_id"][0]
+    if name == "restore":
+        lake["response-noise"].discard(known, "to be restored")
+    if name in ("diff", "reassemble") and "paper-v1" in words:
+        lake["response-noise"].tag("paper-v1")
+    return [ASSEMBLY.sub(known, word) for word in words]
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_example_in_the_help_works(name, studied, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(studied, folder)
+    monkeypatch.chdir(folder)
+    words = prepared(name, example(name), lakebatch.open_lake("lake"))
+    assert words[:2] == ["lakebatch", name]
+    done = CliRunner().invoke(main, [*words[1:], *SHORTER.get(name, [])])
+    assert done.exit_code == 0, done.output
+    if "-o" in words:
+        assert (folder / words[words.index("-o") + 1]).stat().st_size
+
+
+def test_every_help_ends_with_its_example():
+    for name in main.commands:
+        with click.Context(main) as context:
+            assert main.get_command(context, name).epilog.startswith(f"Example: lakebatch {name}")
+    assert CliRunner().invoke(main, ["run", "--help"]).output.rstrip().endswith("--jobs 2")

@@ -1,0 +1,77 @@
+"""A new folder to work in, and the notebook in it."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbclient import NotebookClient
+
+import lakebatch
+from lakebatch import named_queries, registry
+from lakebatch.cli.main import main
+from lakebatch.config import resolve
+
+NOTEBOOK = "first-steps.ipynb"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Return a folder that `lakebatch init` has made, as the working directory."""
+    folder = tmp_path / "study"
+    monkeypatch.delenv("LAKEBATCH_LAKE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["init", "study"])
+    assert done.exit_code == 0, done.output
+    assert "cd study" in done.output
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_folder_holds_an_experiment_a_query_and_a_config_that_can_be_used(study):
+    source = registry.get("batch-effect")
+    assert registry.load(source).number == "10"
+    assert named_queries.get("loss").help
+    noise = registry.get("response-noise")
+    assert resolve(noise, registry.load(noise), file=Path("small.toml")).model.cohort.n_samples == 40
+    assert lakebatch.open_lake().storage.uri == str(study / "lake")
+
+
+def test_folder_is_made_without_touching_what_is_there(study):
+    (study / "small.toml").write_text("mine")
+    (study / NOTEBOOK).unlink()
+    done = CliRunner().invoke(main, ["init"])
+    assert done.exit_code == 0
+    assert (study / "small.toml").read_text() == "mine"
+    assert [line.split()[1] for line in done.output.splitlines() if line.startswith("wrote")] == [NOTEBOOK]
+
+
+def test_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "queries").write_text("not a folder")
+    done = CliRunner().invoke(main, ["init"])
+    assert done.exit_code == 1
+    assert "Choose another folder" in done.output
+
+
+def test_source_tree_of_lakebatch_is_no_folder_to_work_in(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    done = CliRunner().invoke(main, ["init"])
+    assert done.exit_code == 2
+    assert "lakebatch init FOLDER" in done.output
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_notebook_runs_in_a_new_folder(study):
+    notebook = nbformat.read(study / NOTEBOOK, as_version=4)
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(study)}})
+    client.execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [
+        each
+        for each in shown
+        if "image/svg+xml" in each.get("data", {}) or "image/png" in each.get("data", {})
+    ]
+    assert not [each for each in shown if each.output_type == "stream" and each.name == "stderr"]
+    assert lakebatch.open_lake()["response-noise"].assemblies()["status"].to_list() == ["completed"] * 2

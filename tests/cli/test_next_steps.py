@@ -1,0 +1,103 @@
+"""What `lakebatch` alone says, mistyped names, and how keys of a config are explained."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import lakebatch
+from lakebatch import config as configs
+from lakebatch import registry
+from lakebatch.cli.main import main
+from lakebatch.errors import AssemblyError
+
+LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+BUILT_IN = ("expression-noise", "parameter-distortion", "response-noise")
+
+
+def output(*arguments, code=0):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_empty_lake_leads_to_a_first_run(tmp_path):
+    said = output("--lake", str(tmp_path / "lake"))
+    assert ": empty" in said
+    assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
+
+
+def test_failed_assembly_leads_to_its_resume_and_completed_ones_to_reading(copied_lake):
+    failed = copied_lake["toy"].assemblies().filter(status="failed")["assembly_id"][0]
+    said = output()
+    assert "3 completed, 1 failed" in said
+    assert f"lakebatch resume toy {failed}" in said
+    for step in ("reassemble other-toy -o", "sql --query summary", "plot", "report", "status", "--help"):
+        assert f"lakebatch {step}" in said
+    assert "watch" not in said
+
+
+def test_narrow_terminal_gets_no_broken_command(copied_lake, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "\n    lakebatch status\n" in output()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "\n  lakebatch status  " in output()
+
+
+def test_damaged_experiment_does_not_hide_the_others(copied_lake):
+    for file in Path(copied_lake["toy"].log.table.uri).glob("_delta_log/*.json"):
+        file.write_text("{")
+    done = subprocess.run([LAKEBATCH], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "toy is left out" in done.stderr
+    assert "reassemble other-toy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["runn"], "run"),
+        (["run", "respons-noise"], "response-noise"),
+        (["run", "response-noise", "--presett", "smoke"], "--preset"),
+        (["run", "response-noise", "--preset", "smok"], "smoke"),
+        (["run", "response-noise", "--set", "cohort.n_sample=3"], "n_samples"),
+        (["status", "othertoy"], "other-toy"),
+        (["history", "toyy"], "toy"),
+        (["sql", "--query", "sumary"], "summary"),
+        (["reassemble", "toy", "--tag", "papr"], "paper"),
+        (["plot", "toy", "--kind", "levls", "-o", "x.png"], "levels"),
+    ],
+)
+def test_mistyped_name_gets_the_nearest_one(copied_lake, arguments, meant):
+    copied_lake["toy"].tag("paper")
+    assert f"'{meant}'" in output(*arguments, code=2).rpartition("Error:")[2]
+
+
+def test_mistyped_assembly_gets_the_nearest_one(copied_lake):
+    known = copied_lake["toy"].assemblies()["assembly_id"][0]
+    wrong = known.replace("run001", "run010")
+    assert f"Did you mean '{known}'?" in output("status", "toy", wrong, code=2)
+    with pytest.raises(AssemblyError, match="lakebatch status"):
+        copied_lake["toy"].log.get(known[:-1])
+
+
+def test_experiment_that_was_never_run_leads_to_its_run(copied_lake):
+    assert "Run it with: lakebatch run response-noise" in output("status", "response-noise", code=2)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_key_of_a_config_has_a_meaning_and_every_number_a_unit(name):
+    source = registry.get(name)
+    rows = list(configs.describe(configs.resolve(source, registry.load(source))))
+    assert len(rows) > 20
+    assert not [row["key"] for row in rows if not row["meaning"]]
+    numbers = [row for row in rows if row["value"].strip("[")[0].isdigit()]
+    assert len(numbers) > 10
+    assert not [row["key"] for row in numbers if not row["unit"]]
+
+
+def test_lake_that_was_run_once_knows_it(lake, toy):
+    lakebatch.run(lake, toy, jobs=1)
+    assert "1 completed" in output("--lake", lake.storage.uri)

@@ -1,0 +1,97 @@
+"""Notifications: what servers get, and that servers which hang, refuse or are not there change nothing."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+TOKEN = "tk_AgQdq7mVBoFD37zQVN29"
+
+
+@pytest.fixture
+def server():
+    """Return a server and what it is sent."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            got.append((self.path, self.headers.get("Authorization"), body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serving.server_port}", got
+    serving.shutdown()
+    serving.server_close()
+
+
+def run(folder, *arguments, **environment):
+    return subprocess.run(
+        [LAKEBATCH, "--lake", "lake", *arguments, "run", "toy", "--jobs", "1"],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_start_and_end_are_told_to_ntfy_and_a_webhook(toy, tmp_path, server):
+    url, got = server
+    told = {"NTFY_URL": url, "NTFY_TOPIC": "runs", "NTFY_TOKEN": TOKEN, "LAKEBATCH_WEBHOOK": f"{url}/hook"}
+    done = run(tmp_path, "-vv", **told)
+    assert done.returncode == 0, done.stderr
+    assert TOKEN not in done.stderr
+    ntfy = [body for path, authorization, body in got if authorization == f"Bearer {TOKEN}"]
+    hook = [body for path, _, body in got if path == "/hook"]
+    assert [body["topic"] for body in ntfy] == ["runs", "runs"]
+    assert [body["event"] for body in hook] == ["started", "completed"]
+    assert "3 of 3 parts, 9 rows" in hook[1]["text"]
+    assert hook[1]["experiment"] == "toy"
+
+
+def test_failure_is_told_with_its_reason(toy, tmp_path, server):
+    url, got = server
+    file = tmp_path / "experiments" / "toy.py"
+    failing = file.read_text().replace(
+        'setting((), help="Levels that raise', 'setting((0.1,), help="Levels that raise'
+    )
+    file.write_text(failing)
+    done = run(tmp_path, LAKEBATCH_WEBHOOK=url)
+    assert done.returncode == 3, done.stderr
+    assert "Log: " in done.stderr
+    assert [body["event"] for _, _, body in got] == ["started", "failed"]
+    assert "level 0.1 is bad" in got[1][2]["text"]
+
+
+def test_servers_that_hang_or_are_not_there_do_not_harm_the_run(toy, tmp_path):
+    with closing(socket.create_server(("127.0.0.1", 0))) as hanging:
+        began = time.monotonic()
+        port = hanging.getsockname()[1]
+        done = run(
+            tmp_path,
+            LAKEBATCH_WEBHOOK=f"http://127.0.0.1:{port}/secret-path",
+            NTFY_URL="http://127.0.0.1:9",
+            NTFY_TOPIC="x",
+        )
+        assert time.monotonic() - began < 60
+    assert done.returncode == 0, done.stderr
+    assert "is completed" in done.stdout
+    assert "Could not notify 127.0.0.1:9" in done.stderr
+    assert "secret-path" not in done.stderr
+
+
+def test_address_that_is_none_does_not_harm_the_run(toy, tmp_path):
+    done = run(tmp_path, LAKEBATCH_WEBHOOK="file:///etc/passwd")
+    assert done.returncode == 0, done.stderr
+    assert "Correct NTFY_URL or LAKEBATCH_WEBHOOK" in done.stderr
