@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -270,7 +271,9 @@ def command(toy, wait_until):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_run_is_interrupted_and_resumes_to_the_same_rows(lake, toy, run, command, wait_until, number):
-    if number == signal.SIGINT:  # Ctrl-C reaches the workers too
+    if number == signal.SIGINT:  # Ctrl-C reaches the workers too, and stops at once the second time
+        os.killpg(command.pid, number)
+        time.sleep(1)
         os.killpg(command.pid, number)
     else:
         command.send_signal(number)
