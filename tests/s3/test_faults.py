@@ -181,7 +181,7 @@ def _check_one_run(uri: str, expected: pl.DataFrame, computed: Path | None = Non
     rows = stored.reassemble(on_gap="refuse")
     assert rows.height == LEVELS * REPEATS, uri
     assert comparable(rows).equals(expected), uri
-    writes = [commit for commit in stored.results.commits() if commit.operation == "WRITE"]
+    writes = [commit for commit in stored.results.commits() if "lakebatch.part" in commit.metadata]
     assert len(writes) == LEVELS, uri
     if computed is not None:
         assert len(computed.read_text().split()) == LEVELS, uri

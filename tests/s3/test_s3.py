@@ -197,7 +197,7 @@ def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     done("tag", "toy", "paper-v1")
     _run(folder, "--seed", "6")
     done("discard", "toy", first, "--reason", "wrong dose")
-    assert _csv(folder, "reassemble", "toy", "--tag", "paper-v1").height == ROWS
+    assert _csv("reassemble", "toy", "--tag", "paper-v1").height == ROWS
     assert stored.reassemble(tag="paper-v1").equals(rows)
     assert first not in set(stored.reassemble(on_gap="refuse")["assembly_id"])
     changes = stored.diff("paper-v1", "now").assemblies
@@ -213,7 +213,7 @@ def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     text = (
         "SELECT (SELECT count(*) FROM toy.results) AS now, (SELECT count(*) FROM before.toy.results) AS past"
     )
-    assert _csv(folder, "sql", text, "--also", "before=paper-v1").row(0) == (2 * ROWS, ROWS)
+    assert _csv("sql", text, "--also", "before=paper-v1").row(0) == (2 * ROWS, ROWS)
     file = folder / "rows.parquet"
     done("reassemble", "toy", "-o", str(file))
     assert pl.read_parquet(file).equals(stored.reassemble())
