@@ -13,7 +13,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 GREY = "#595959"
-PALE = "#D9D9D9"
 
 METRIC_NAMES = {
     "pearson_r": "Pearson r",

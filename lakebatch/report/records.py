@@ -15,8 +15,6 @@ from lakebatch.report.content import Code, Section, SectionPart
 from lakebatch.report.tables import Table, table
 from lakebatch.visible import one_line
 
-TOOK = pl.col("changed_at") - pl.col("started_at")
-
 
 def run_section(material: Material, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
