@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,7 @@ class AssemblyRun:
         self.jobs = jobs
         self.progress = progress
         self.failures: dict[str, str] = {}
+        self._is_new = subject.assembly.event == 0
         self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
         self._marker = self._writers[subject.experiment.tables[-1]]
 
@@ -58,7 +60,7 @@ class AssemblyRun:
         RunInterrupted
             If it was stopped on request.
         """
-        done = self._marker.committed()
+        done = set() if self._is_new else self._marker.committed()
         pending = [part for part in self.subject.parts if part.key not in done]
         try:
             with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
@@ -136,7 +138,7 @@ class AssemblyRun:
             raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
 
     def _interrupted(self) -> RunInterrupted:
-        ended = self._record("started")
+        ended = self._record("started", self._reached())
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
             f"Continue with: lakebatch resume {self.subject.stored.name} {ended.assembly_id}"
@@ -145,27 +147,32 @@ class AssemblyRun:
     def _let_go(self) -> None:
         """Say, if the lake still hears it, that this process no longer works on the assembly."""
         try:
-            self._record("started")
+            self._record("started", self._reached())
         except LakebatchError as error:
             logger.warning("Could not record the interruption: %s", error)
 
     def _conclude(self) -> Assembly:
-        done = self._marker.committed()
-        missing = [part.key for part in self.subject.parts if part.key not in done]
-        if not missing:
-            upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
-            # another event may have recorded the version of the last rows, also one of an earlier process
-            self.subject.stored.claim_version(self.subject.assembly.assembly_id)
-        return self._record("failed" if missing else "completed")
+        reached = self._reached()
+        if reached["parts_done"] < len(self.subject.parts):
+            return self._record("failed", reached)
+        upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
+        # another event may have recorded the version of the last rows, also one of an earlier process
+        self.subject.stored.claim_version(self.subject.assembly.assembly_id)
+        return self._record("completed", reached | {"results_version": self._marker.table.version()})
 
-    def _record(self, status: Literal["started", "completed", "failed"]) -> Assembly:
+    def _record(
+        self, status: Literal["started", "completed", "failed"], reached: Mapping[str, Any]
+    ) -> Assembly:
         """Record how far the assembly is, with the version of the table that says so."""
         return self.subject.stored.log.record(
             self.subject.assembly,
             status,
-            **damage.steadily(self._marker.table, self._progress),
+            **reached,
             error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,
         )
+
+    def _reached(self) -> dict[str, Any]:
+        return damage.steadily(self._marker.table, self._progress)
 
     def _progress(self, table: TableVersion) -> dict[str, Any]:
         assembly_id = self.subject.assembly.assembly_id
@@ -182,7 +189,8 @@ def _writer(subject: Subject, table: str) -> PartWriter:
         "lakebatch.config_hash": subject.assembly.config_hash,
         "lakebatch.code_version": subject.assembly.code_version,
     }
-    return PartWriter(subject.stored.table(table), subject.assembly.assembly_id, metadata)
+    assembly = subject.assembly
+    return PartWriter(subject.stored.table(table), assembly.assembly_id, metadata, is_new=assembly.event == 0)
 
 
 def _height(rows: Rows) -> int:

@@ -23,13 +23,18 @@ Rows: TypeAlias = pl.DataFrame | Path
 
 
 class PartWriter:
-    """Appends the parts of one assembly to one table, each exactly once."""
+    """Appends the parts of one assembly to one table, each exactly once.
 
-    def __init__(self, table: Table, assembly_id: str, metadata: Mapping[str, str]) -> None:
+    Of an assembly that has just begun, ``is_new``, it need not be looked up which parts are there.
+    """
+
+    def __init__(
+        self, table: Table, assembly_id: str, metadata: Mapping[str, str], *, is_new: bool = False
+    ) -> None:
         self.table = table
         self.assembly_id = assembly_id
         self.metadata = metadata
-        self._known_at = -1
+        self._known_at = 0 if is_new else -1
         self._known: set[str] = set()
 
     def append(self, part: str, rows: Rows, at: datetime) -> bool:

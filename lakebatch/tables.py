@@ -34,6 +34,7 @@ class ExperimentTables:
         self.name = check_name(match["name"])
         self.number = match["number"]
         self.experiment_version = match["version"]
+        self._tables: dict[str, Table] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
@@ -60,8 +61,10 @@ class ExperimentTables:
             self.results.mark({"lakebatch.assembly_id": assembly_id})
 
     def table(self, name: str) -> Table:
-        """Return one of the experiment's tables by name."""
-        return Table(self.storage, self.folder, load_schema(name))
+        """Return one of the experiment's tables by name, always the same one: it keeps what it has read of its log."""
+        if name not in self._tables:
+            self._tables[name] = Table(self.storage, self.folder, load_schema(name))
+        return self._tables[name]
 
     def exists(self) -> bool:
         """Whether anything was ever started here, or has left rows."""

@@ -135,10 +135,12 @@ class Table:
         failure: Exception | None = None
         for attempt in range(ATTEMPTS + 1):
             handle = self._refresh()
-            last = int(handle.transaction_version(transaction) or 0)
+            version, last = handle.version(), int(handle.transaction_version(transaction) or 0)
             data = data_after(last)
             if data is None:
                 return failure is not None
+            if handle.version() != version:  # then the engine would not notice who committed in between
+                raise AssertionError(f"the handle of {self.uri} was moved while it was looked what to append")
             if failure is not None and is_permanent(failure):
                 raise self._refusal(failure) from failure
             if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
@@ -205,7 +207,7 @@ class Table:
 
     def _mergeable(self, target_bytes: int, assembly_id: str | None) -> bool:
         """Whether a partition has several small files."""
-        files = self.at().data_files(None if assembly_id is None else [assembly_id])
+        files = self.now().data_files(None if assembly_id is None else [assembly_id])
         partitions = [file.assembly_id for file in files if file.size < target_bytes]
         return len(partitions) > len(set(partitions))
 
@@ -295,6 +297,10 @@ class Table:
         self._refuse_foreign(pinned)
         diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
         return TableVersion(pinned, self.schema, self._options)
+
+    def now(self) -> TableVersion:
+        """Return the newest state by the handle kept for appends: quick, and good only until the next call of this table."""
+        return TableVersion(self._refresh(), self.schema, self._options)
 
     def _open(self) -> Handle:
         if self._handle is None:
