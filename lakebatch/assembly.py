@@ -16,9 +16,9 @@ import polars as pl
 from lakebatch import damage, process
 from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
+from lakebatch.hints import hint
 from lakebatch.ids import assembly_id as new_assembly_id
-from lakebatch.ids import canonical_json, check_assembly_id, content_hash, replicate_seed
-from lakebatch.registry import hint
+from lakebatch.ids import canonical_json, check_assembly_id, content_hash
 from lakebatch.schema import conform
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
@@ -56,6 +56,8 @@ class Plan:
 
     def seed(self, run_number: int) -> int:
         """Return the seed of the assembly with this running number."""
+        from lakebatch.seeds import replicate_seed  # needs numpy, and whoever only reads does without
+
         return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
 
 
@@ -121,7 +123,7 @@ class AssemblyLog:
         plan: Plan,
         results_version: int,
         *,
-        unless: Callable[[list[Assembly]], Assembly | None] = lambda _: None,
+        unless: Callable[[list[Assembly]], Assembly | None] | None = None,
     ) -> Assembly:
         """Begin an assembly: take the next running number, by a commit that only one can win.
 
@@ -135,7 +137,7 @@ class AssemblyLog:
             if mine:
                 attempts.append(mine[0])
                 return None
-            if found := unless(latest(self.events())):
+            if unless and (found := unless(latest(self.events()))):
                 attempts.append(found)
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))

@@ -54,9 +54,9 @@ def rows(
 
 
 def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
-    """Return what is read of a table as it is now; again if its files were merged and removed meanwhile."""
-    for _ in range(REOPENED):
-        pinned = table.at()
+    """Return what is read, at once, of a table as it is now; again if its files were merged and removed meanwhile."""
+    for attempt in range(REOPENED):
+        pinned = table.at() if attempt else table.newest()
         try:
             return read(pinned)
         except DamageError:

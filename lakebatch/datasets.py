@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from lakebatch import registry
-from lakebatch.config import from_record
 from lakebatch.errors import AssemblyError
-from lakebatch.registry import AnyExperiment
 from lakebatch.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from lakebatch.registry import AnyExperiment
 
 
 def load(
@@ -43,6 +44,8 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
     AssemblyError
         If the code at hand is another version of the experiment.
     """
+    from lakebatch.config import from_record  # needs pydantic, and whoever only reads rows does without
+
     assembly = snapshot.assembly(assembly_id)
     experiment = registry.load(registry.get(snapshot.name))
     if f"{experiment.number}_{experiment.version}_{experiment.name}" != snapshot.folder:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lakebatch.errors import StorageError
 from lakebatch.local import StoredFile
 from lakebatch.storage import Storage
@@ -109,6 +106,9 @@ class Log:
                 yield self._fault(f"{version:020d}.json", "is missing", RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
+        import pyarrow as pa  # slow to import, and most logs are never looked at
+        import pyarrow.parquet as pq
+
         for file in self._versions(CHECKPOINT).values():
             try:
                 pq.read_table(io.BytesIO(self._storage.read(f"{self._folder}/{file.path}")))

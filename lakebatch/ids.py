@@ -1,4 +1,4 @@
-"""Assembly ids, canonical JSON, hashes and the seeds that derive from them."""
+"""Assembly ids, names, canonical JSON and hashes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import Any
-
-import numpy as np
 
 from lakebatch.errors import AssemblyError, ConfigError
 
@@ -61,19 +59,3 @@ def canonical_json(value: Any) -> str:
 def content_hash(text: str) -> str:
     """Return the SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def replicate_seed(base_seed: int, run_number: int) -> int:
-    """Return the seed of one replicate: independent for every running number, within a signed 64-bit column."""
-    state = np.random.SeedSequence([base_seed, run_number]).generate_state(1, np.uint64)
-    return int(state[0]) & LARGEST_SEED
-
-
-def stream_generator(seed: int, stream: str) -> np.random.Generator:
-    """Return the generator of a named random stream.
-
-    It depends on the seed and the name alone, never on what was drawn before or elsewhere.
-    """
-    digest = hashlib.sha256(stream.encode()).digest()
-    words = np.frombuffer(digest, dtype=np.dtype("<u4")).tolist()
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))

@@ -13,6 +13,7 @@ from lakebatch import notebook, registry, upkeep
 from lakebatch.assembly import Status
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
+from lakebatch.hints import hint
 from lakebatch.lake_snapshot import LakeSnapshot, pin_all
 from lakebatch.moment import Moment, moment
 from lakebatch.snapshot import COMPLETED
@@ -141,7 +142,7 @@ class Lake:
         known = [each.name for each in stored]
         advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
         return UnknownNameError(
-            f"There is nothing of {name!r} in {self.storage.uri}. {registry.hint(name, known)}"
+            f"There is nothing of {name!r} in {self.storage.uri}. {hint(name, known)}"
             f"There: {', '.join(known) or 'none yet'}.{advice}"
         )
 

@@ -13,9 +13,9 @@ from lakebatch import damage, named_queries, notebook
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, report_gaps
+from lakebatch.hints import nearest
 from lakebatch.moment import Moment
 from lakebatch.pinning import knows, pin
-from lakebatch.registry import nearest
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.tables import ExperimentTables
 

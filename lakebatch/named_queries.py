@@ -10,10 +10,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from lakebatch.config import parse_setting
+from lakebatch.config_text import parse_setting
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.hints import nearest
 from lakebatch.ids import check_name
-from lakebatch.registry import nearest
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"

@@ -8,7 +8,8 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.registry import AnyExperiment, Source, nearest
+from lakebatch.hints import nearest
+from lakebatch.registry import AnyExperiment, Source
 
 DEFAULT_PRESET = "guide"
 """The defaults; it exists for every experiment."""

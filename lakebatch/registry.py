@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.experiment import ConfigModel, Experiment
+from lakebatch.hints import nearest
 from lakebatch.ids import NUMBER, VERSION, check_name
+
+if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
+    from lakebatch.experiment import Experiment
 
 GROUP = "lakebatch.experiments"
 BUILT_IN = "lakebatch.experiments"
 FOLDER = "experiments"
 
-AnyExperiment = Experiment[Any, Any]
+AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def load(source: Source) -> AnyExperiment:
     ConfigError
         If the file does not define exactly one experiment, or one under another name.
     """
+    from lakebatch.experiment import Experiment
+
     module = _module(source)
     classes = [
         value
@@ -86,26 +89,6 @@ def load(source: Source) -> AnyExperiment:
 def source_file(experiment: AnyExperiment) -> Path:
     """Return the file that defines an experiment."""
     return Path(inspect.getfile(type(experiment)))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that leads from a mistyped name to the right ones.
-
-    >>> nearest("respons-noise", ["expression-noise", "response-noise"])
-    "Did you mean 'response-noise'? Known: expression-noise, response-noise."
-    """
-    names = sorted(known)
-    return f"{hint(name, names)}Known: {', '.join(names) or 'none'}."
-
-
-def hint(name: str, known: Sequence[str], likeness: float = 0.7) -> str:
-    """Return a question that offers the known name nearest to a mistyped one; nothing if none is near.
-
-    >>> hint("respons-noise", ["expression-noise", "response-noise"])
-    "Did you mean 'response-noise'? "
-    """
-    close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
-    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def _built_in() -> list[Source]:
@@ -163,6 +146,8 @@ def _module(source: Source) -> ModuleType:
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:
+    from lakebatch.experiment import ConfigModel
+
     missing = [name for name in ("name", "number", "version", "config_model") if not hasattr(kind, name)]
     if missing:
         raise ConfigError(

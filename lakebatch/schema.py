@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
 
 from lakebatch.errors import SchemaError
 
-TYPES: dict[str, pa.DataType] = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "integer": pa.int32(),
-    "double": pa.float64(),
-    "float": pa.float32(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "list<string>": pa.list_(pa.string()),
-    "list<double>": pa.list_(pa.float64()),
-    "list<float>": pa.list_(pa.float32()),
+if TYPE_CHECKING:
+    import pyarrow as pa  # at run time only where a table is written: most commands do without
+
+TYPES: dict[str, pl.DataType] = {
+    "string": pl.String(),
+    "long": pl.Int64(),
+    "integer": pl.Int32(),
+    "double": pl.Float64(),
+    "float": pl.Float32(),
+    "boolean": pl.Boolean(),
+    "timestamp": pl.Datetime("us", "UTC"),
+    "list<string>": pl.List(pl.String()),
+    "list<double>": pl.List(pl.Float64()),
+    "list<float>": pl.List(pl.Float32()),
 }
 
 SQL_TYPES = {
@@ -63,7 +65,21 @@ class Column:
     @property
     def arrow(self) -> pa.Field:
         """The column as an Arrow field."""
-        return pa.field(self.name, TYPES[self.type], self.nullable)
+        import pyarrow as pa
+
+        types = {
+            "string": pa.string(),
+            "long": pa.int64(),
+            "integer": pa.int32(),
+            "double": pa.float64(),
+            "float": pa.float32(),
+            "boolean": pa.bool_(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+        }
+        inner = self.type.removeprefix("list<").removesuffix(">")
+        return pa.field(
+            self.name, types[inner] if inner == self.type else pa.list_(types[inner]), self.nullable
+        )
 
     @property
     def sql(self) -> str:
@@ -99,17 +115,17 @@ class TableSchema:
         """The columns that the first schema version did not have."""
         return [column for column in self.columns if column.since > 1]
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The columns as an Arrow schema."""
+        import pyarrow as pa
+
         return pa.schema([column.arrow for column in self.columns])
 
-    @property
+    @cached_property
     def polars(self) -> dict[str, pl.DataType]:
         """The columns as polars types, by name."""
-        empty = pl.from_arrow(self.arrow.empty_table())
-        assert isinstance(empty, pl.DataFrame)
-        return dict(empty.schema)
+        return {column.name: TYPES[column.type] for column in self.columns}
 
     @property
     def source(self) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 from lakebatch import damage
 from lakebatch.delta import Table
 from lakebatch.errors import NameClashError, UnknownNameError
-from lakebatch.registry import nearest
+from lakebatch.hints import nearest
 from lakebatch.schema import conform
 
 TRANSACTION = "lakebatch.tags"

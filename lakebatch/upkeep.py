@@ -110,7 +110,7 @@ def tidy(results: Table, events: Table, assembly_id: str) -> None:
     """
     try:
         results.compact(TARGET_BYTES, METADATA, assembly_id=assembly_id)
-        if events.now().file_table.height >= MOST_EVENT_FILES:
+        if events.newest().file_table.height >= MOST_EVENT_FILES:
             events.compact(TARGET_BYTES, METADATA)
     except LakebatchError as error:
         logger.info("files of %s were not merged: %s", assembly_id, error)

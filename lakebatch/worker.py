@@ -21,10 +21,10 @@ from lakebatch import registry
 from lakebatch.config import from_record
 from lakebatch.counters import Counters
 from lakebatch.experiment import Part
-from lakebatch.ids import stream_generator
 from lakebatch.parts import Rows
 from lakebatch.redact import RedactingStream, redact
 from lakebatch.registry import AnyExperiment, Source
+from lakebatch.seeds import stream_generator
 from lakebatch.spool import Spool
 from lakebatch.visible import one_line, visible
 

@@ -6,23 +6,24 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import deltalake
 import polars as pl
-import pyarrow as pa
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
 from lakebatch import diagnosis
 from lakebatch.errors import StorageError
-from lakebatch.fingerprint import fingerprint
 from lakebatch.s3 import explain, may_pass, refusal
 from lakebatch.storage import Storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Data: TypeAlias = pl.DataFrame | pa.RecordBatchReader
+Data: TypeAlias = "pl.DataFrame | pa.RecordBatchReader"
 
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0
@@ -85,4 +86,6 @@ def storage_error(storage: Storage, table: str, action: str, error: Exception) -
 
 def with_fingerprint(metadata: Mapping[str, str], data: Data) -> dict[str, str]:
     """Return a commit's metadata with the fingerprint of a frame; whoever hands over a stream brings its own."""
+    from lakebatch.fingerprint import fingerprint  # needs numpy, and reading does not
+
     return dict(metadata) | ({FINGERPRINT: fingerprint([data])} if isinstance(data, pl.DataFrame) else {})

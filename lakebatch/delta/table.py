@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import deltalake
-import pyarrow as pa
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
@@ -73,6 +72,7 @@ class Table:
         self._options = dict(storage.options)
         self._handle: Handle | None = None
         self._is_known = False
+        self._is_appending = False
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -114,8 +114,8 @@ class Table:
 
         Before every attempt the newest state is loaded and ``data_after(n)`` asked for what to write,
         where n is the transaction's version in that state (0 before the first); it looks whether the
-        data is there already and returns None if so. Whoever committed to the same transaction after
-        that state was loaded makes the attempt fail, and the next one looks again.
+        data is there already, in `newest` or any later state, and returns None if so. Whoever committed
+        to the same transaction after that state was loaded makes the attempt fail, and the next one looks again.
 
         Returns
         -------
@@ -135,12 +135,14 @@ class Table:
         failure: Exception | None = None
         for attempt in range(ATTEMPTS + 1):
             handle = self._refresh()
-            version, last = handle.version(), int(handle.transaction_version(transaction) or 0)
-            data = data_after(last)
+            last = int(handle.transaction_version(transaction) or 0)
+            self._is_appending = True
+            try:
+                data = data_after(last)
+            finally:
+                self._is_appending = False
             if data is None:
                 return failure is not None
-            if handle.version() != version:  # then the engine would not notice who committed in between
-                raise AssertionError(f"the handle of {self.uri} was moved while it was looked what to append")
             if failure is not None and is_permanent(failure):
                 raise self._refusal(failure) from failure
             if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
@@ -207,7 +209,7 @@ class Table:
 
     def _mergeable(self, target_bytes: int, assembly_id: str | None) -> bool:
         """Whether a partition has several small files."""
-        files = self.now().data_files(None if assembly_id is None else [assembly_id])
+        files = self.newest().data_files(None if assembly_id is None else [assembly_id])
         partitions = [file.assembly_id for file in files if file.size < target_bytes]
         return len(partitions) > len(set(partitions))
 
@@ -288,19 +290,25 @@ class Table:
     def at(self, version: int | None = None) -> TableVersion:
         """Return the table as it was at a version; now, without one.
 
-        The handle kept for appends is left as it is: one that moved on while an append looks what is there
-        would not notice whoever committed in between.
+        It stays as it is, whatever is called or committed later.
         """
         action = "read" if version is None else f"read version {version} of"
-        pinned = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
-        self._check_known(pinned)
-        self._refuse_foreign(pinned)
-        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
-        return TableVersion(pinned, self.schema, self._options)
+        handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
+        self._check_known(handle)
+        return self._pinned(handle, in_the_past=version is not None)
 
-    def now(self) -> TableVersion:
-        """Return the newest state by the handle kept for appends: quick, and good only until the next call of this table."""
-        return TableVersion(self._refresh(), self.schema, self._options)
+    def _pinned(self, handle: Handle, *, in_the_past: bool) -> TableVersion:
+        self._refuse_foreign(handle)
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=in_the_past)
+        return TableVersion(handle, self.schema, self._options)
+
+    def newest(self) -> TableVersion:
+        """Return the newest state, to be read at once: it moves on with the next call of this table.
+
+        That is quick, because only what was committed since is read. While `append_once` looks what is there it
+        is the state that the append starts from.
+        """
+        return self._pinned(self._refresh(), in_the_past=False)
 
     def _open(self) -> Handle:
         if self._handle is None:
@@ -338,8 +346,13 @@ class Table:
             check_known(self.uri, handle.metadata().configuration, self.schema)
 
     def _refresh(self) -> Handle:
+        """Return the handle kept for appends, brought up to date.
+
+        Not while an append looks what is there: if it moved on, the engine would not notice who committed meanwhile.
+        """
         handle = self._open()
-        self._ask("read", handle.update_incremental)
+        if not self._is_appending:
+            self._ask("read", handle.update_incremental)
         return handle
 
     def _create(self) -> None:
@@ -370,6 +383,8 @@ class Table:
         )
 
     def _check_schema(self) -> None:
+        import pyarrow as pa
+
         faults = difference(pa.schema(self._open().schema().to_arrow()), self.schema)
         if faults:
             raise SchemaError(
@@ -456,6 +471,8 @@ class Table:
 
 
 def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
+    import pyarrow as pa
+
     typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
     return [
         deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)

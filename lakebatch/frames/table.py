@@ -43,7 +43,7 @@ class FrameTable:
         rows = storable(frame)
 
         def data_after(last: int) -> pl.DataFrame | None:
-            present = self.table.at().scan()
+            present = self.table.newest().scan()
             if last and _holds(present, assembly_id, part, rows, self.name):
                 return None
             return _stamped(rows.rename(place(rows, present.collect_schema())), assembly_id, part, at)

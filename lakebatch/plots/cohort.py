@@ -11,9 +11,9 @@ from lakebatch.assembly import EVERY_STATUS
 from lakebatch.datasets import recall
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import Diagram, Edge, TimeAxis
-from lakebatch.ids import stream_generator
 from lakebatch.plots.chart import Arrow, Box, Chart, Line, Panel, Rule, Thread
 from lakebatch.plots.options import Options
+from lakebatch.seeds import stream_generator
 from lakebatch.snapshot import Snapshot
 from lakebatch.worker import PREPARATION
 

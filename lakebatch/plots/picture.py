@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
+from lakebatch.hints import nearest
 from lakebatch.material import Material, read
 from lakebatch.plots import cohort, dataset, effects, interactive, levels, static
 from lakebatch.plots.chart import Chart, overlay
 from lakebatch.plots.options import Options
-from lakebatch.registry import nearest
 from lakebatch.snapshot import COMPLETED, Snapshot
 
 OfResults: TypeAlias = Callable[[Material, Options], Chart]

@@ -11,7 +11,7 @@ from lakebatch.scaffold import new_experiment
 
 SMALL = (
     "cohort.n_samples=12",
-    'evaluation.models=["linear_regression", "random_forest"]',
+    'evaluation.models=["linear_regression", {name = "tree", path = "sklearn.tree.ExtraTreeRegressor"}]',
     'evaluation.feature_sets=["initial", "initial+last"]',
 )
 COIN = """

@@ -18,7 +18,7 @@ HIGH = {"response-noise": 0.5, "expression-noise": 1.0, "parameter-distortion": 
 SETTINGS = (
     "cohort.n_samples=25",
     "evaluation.n_reps=2",
-    'evaluation.models=["linear_regression", "random_forest"]',
+    'evaluation.models=["linear_regression", {name = "tree", path = "sklearn.tree.ExtraTreeRegressor"}]',
 )
 TIMES = ("fit_seconds", "recorded_at", "assembly_id", "part")
 

@@ -13,7 +13,7 @@ from lakebatch.experiments.parameter_distortion import ParameterDistortion
 from lakebatch.experiments.prediction.config import EvaluationConfig
 from lakebatch.experiments.response_noise import ResponseNoise
 from lakebatch.experiments.virtual_cohort.config import CohortConfig
-from lakebatch.ids import stream_generator
+from lakebatch.seeds import stream_generator
 
 NAMES = ("expression-noise", "parameter-distortion", "response-noise")
 SMALL = ("cohort.n_samples=40", "evaluation.n_reps=2", 'evaluation.models=["linear_regression"]')

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakebatch import assembly as life
-from lakebatch import ids, process
+from lakebatch import ids, process, seeds
 from lakebatch.assembly import choose_resumable, latest
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.storage import Storage
@@ -65,13 +65,13 @@ def test_start_records_everything_that_is_planned(log, plan):
     assert started.config == '{"levels":[0.0,0.1]}'
     assert started.settings == {"levels": [0.0, 0.1]}
     assert started.config_hash == ids.content_hash(started.config)
-    assert started.seed == ids.replicate_seed(42, 1)
+    assert started.seed == seeds.replicate_seed(42, 1)
     assert (started.host, started.pid, started.error) == (process.host(), os.getpid(), None)
 
 
 def test_seed_is_that_of_the_run_number_unless_it_is_pinned(log, plan):
-    seeds = [log.start(plan(), 0).seed for _ in range(2)]
-    assert seeds == [ids.replicate_seed(42, 1), ids.replicate_seed(42, 2)]
+    drawn = [log.start(plan(), 0).seed for _ in range(2)]
+    assert drawn == [seeds.replicate_seed(42, 1), seeds.replicate_seed(42, 2)]
     assert log.start(plan(pinned_seed=5), 0).seed == 5
 
 

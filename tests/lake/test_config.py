@@ -14,10 +14,9 @@ from lakebatch.config import (
     describe,
     from_record,
     merge,
-    parse_setting,
-    read_file,
     resolve,
 )
+from lakebatch.config_text import parse_setting, read_file
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.experiment import ConfigModel, setting
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakebatch import ids
+from lakebatch import ids, seeds
 from lakebatch.errors import AssemblyError, ConfigError
 
 AT = datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC)
@@ -122,28 +122,28 @@ def test_content_hash_is_the_sha256_of_the_text():
     ],
 )
 def test_replicate_seed_is_the_one_of_earlier_releases(base_seed, run_number, expected):
-    assert ids.replicate_seed(base_seed, run_number) == expected
+    assert seeds.replicate_seed(base_seed, run_number) == expected
 
 
 @given(st.integers(0, ids.LARGEST_SEED), st.integers(1, 20_000))
 def test_replicate_seed_fits_a_signed_column(base_seed, run_number):
-    assert 0 <= ids.replicate_seed(base_seed, run_number) <= ids.LARGEST_SEED
+    assert 0 <= seeds.replicate_seed(base_seed, run_number) <= ids.LARGEST_SEED
 
 
 @given(st.integers(0, ids.LARGEST_SEED), st.sets(st.integers(1, 20_000), min_size=2, max_size=50))
 def test_replicate_seeds_are_distinct(base_seed, run_numbers):
-    assert len({ids.replicate_seed(base_seed, number) for number in run_numbers}) == len(run_numbers)
+    assert len({seeds.replicate_seed(base_seed, number) for number in run_numbers}) == len(run_numbers)
 
 
 def test_stream_generator_draws_what_it_drew_in_earlier_releases():
-    draws = ids.stream_generator(42, "part:level=0.1").integers(0, 2**63, 3)
+    draws = seeds.stream_generator(42, "part:level=0.1").integers(0, 2**63, 3)
     assert draws.tolist() == [5171935094899025534, 3842897993133961581, 1047076994886071702]
-    assert ids.stream_generator(42, "prepare").integers(0, 2**63) == 3065556866374891728
+    assert seeds.stream_generator(42, "prepare").integers(0, 2**63) == 3065556866374891728
 
 
 @given(st.integers(0, ids.LARGEST_SEED), st.sets(st.text(), min_size=2, max_size=6))
 def test_streams_of_one_seed_are_independent_of_each_other(seed, names):
-    first = {ids.stream_generator(seed, name).integers(0, 2**63) for name in names}
+    first = {seeds.stream_generator(seed, name).integers(0, 2**63) for name in names}
     assert len(first) == len(names)
     for name in names:  # whatever was drawn from another stream before
-        assert ids.stream_generator(seed, name).integers(0, 2**63) in first
+        assert seeds.stream_generator(seed, name).integers(0, 2**63) in first

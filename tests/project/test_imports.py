@@ -13,13 +13,13 @@ EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
-    {"redact", "render"},
+    {"redact", "render", "hints"},
     {"errors", "notify"},
     {"local", "statistics"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
-    {"registry", "evolution", "moment", "deltalog"},
-    {"diagnosis"},
+    {"registry", "evolution", "moment", "deltalog", "seeds"},
+    {"diagnosis", "config_text"},
     {"presets", "scaffold", "delta"},
     {"damage", "reading"},
     {"parts", "assembly", "tags"},
