@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -63,9 +65,17 @@ def completer(find: Callable[[click.Context], Found], patience: float | None = P
         thread = threading.Thread(target=look, daemon=True)
         thread.start()
         thread.join(patience)
+        if thread.is_alive():
+            atexit.register(_leave)
         return list(found)
 
     return complete
+
+
+def _leave() -> None:
+    """End the process although the lake is still waited for: an engine whose thread is cut off aborts, and says so."""
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _be_silent() -> None:

@@ -18,7 +18,7 @@ COMPUTED = "TOY_COMPUTED"
 """The environment variable that names the file in which the experiment notes what it has computed."""
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 400.0
-WORKERS_END_SECONDS = 15.0
+WORKERS_END_SECONDS = 60.0
 """How long workers, and the process that tidies up after them, may outlive their parent."""
 
 APPEND = """

@@ -145,7 +145,7 @@ def test_commit_whose_outcome_is_unknown_is_there_once(s3_lake) -> None:
 def test_token_that_expires_during_a_run_ends_it_with_one_line_and_it_is_resumed(
     s3_lake, expected, proxy
 ) -> None:
-    proxy.cues = [Cue("GET|PUT", "/91_v1_toy/", Refusal(400, "ExpiredToken"), all_after=200)]
+    proxy.cues = [Cue("GET|PUT", "/91_v1_toy/", Refusal(400, "ExpiredToken"), all_after=70)]
     arguments = ("run", "toy", *QUICK)
     expired = run(s3_lake.folder, *arguments, environment={"S3_ENDPOINT": proxy.url})
     assert expired.wait() == 1
