@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
+
+from lakebatch.cli.common import common
 
 if TYPE_CHECKING:
     from lakebatch.lake import Lake
@@ -76,7 +77,7 @@ def _be_silent() -> None:
 def _lake(context: click.Context) -> Lake:
     from lakebatch.lake import open_lake
 
-    return open_lake(context.find_root().params.get("lake") or os.environ.get("LAKEBATCH_LAKE"))
+    return open_lake(common(context).lake)
 
 
 def _name(context: click.Context) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import warnings
@@ -14,6 +13,7 @@ import click
 import lakebatch
 from lakebatch.cli import (
     authoring,
+    common,
     completing,
     curating,
     doctoring,
@@ -26,7 +26,7 @@ from lakebatch.cli import (
 )
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.options import open_lake, program
-from lakebatch.cli.saying import CurrentError, say, show_traceback
+from lakebatch.cli.saying import say, show_traceback
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -35,7 +35,6 @@ from lakebatch.errors import (
     RunInterrupted,
     UnknownNameError,
 )
-from lakebatch.redact import RedactingFormatter
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
@@ -54,42 +53,29 @@ class Commands(click.Group):
         except LakebatchError as error:
             _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
 
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        command.params += common.options(on_group=False)
+        super().add_command(command, name)
+
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
 
 
 @click.group(
     cls=Commands,
+    params=common.options(on_group=True),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: lakebatch run response-noise",
     invoke_without_command=True,
 )
-@click.option(
-    "--lake",
-    metavar="URI",
-    envvar="LAKEBATCH_LAKE",
-    show_envvar=True,
-    help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
-)
-@click.option("-v", "--verbose", count=True, help="Say what is done; twice for more.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a run but what goes wrong.")
 @click.version_option(lakebatch.__version__, prog_name="lakebatch")
 @click.pass_context
-def main(context: click.Context, lake: str | None, verbose: int, quiet: bool) -> None:
+def main(context: click.Context) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
 
     Without a command: what can be done next with the lake.
     """
-    context.obj = lake
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    handler = CurrentError(level)
-    handler.setFormatter(
-        RedactingFormatter("%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s")
-    )
-    logging.basicConfig(handlers=[handler], level=level)
-    if verbose < 2:
-        for noisy in ("botocore", "boto3", "urllib3", "numba"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+    common.start_logging(context)
     warnings.showwarning = _show_warning
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)

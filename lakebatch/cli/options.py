@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.common import common
 from lakebatch.redact import redact
 from lakebatch.visible import visible
 
@@ -127,14 +128,13 @@ def open_lake(context: click.Context) -> Lake:
     """Return the lake that the group's option names."""
     from lakebatch.lake import open_lake as open_
 
-    return open_(context.obj)
+    return open_(common(context).lake)
 
 
 def program(context: click.Context) -> str:
     """Return how this program has to be called so that it opens the same lake."""
-    source = context.find_root().get_parameter_source("lake")
-    given = source is click.core.ParameterSource.COMMANDLINE
-    return f"lakebatch --lake {shlex.quote(str(context.obj))}" if given else "lakebatch"
+    given = common(context)
+    return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"
 
 
 def check_output(output: Path | None) -> None:

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from lakebatch.assembly import Assembly
+from lakebatch.cli.common import common
 from lakebatch.cli.saying import harmless, say
 from lakebatch.counters import Counters
 from lakebatch.pace import duration
@@ -34,7 +35,7 @@ class Quiet(Progress):
 
 def terminal_progress() -> Quiet:
     """Return what suits standard error, and what was asked for."""
-    if click.get_current_context().find_root().params.get("quiet"):
+    if common(click.get_current_context()).quiet:
         return Quiet()
     return Live() if sys.stderr.isatty() else Lines()
 
@@ -76,14 +77,20 @@ class Pulse:
 
         >>> Pulse(Work(100, "fits"), began=0.0, amount=20, version=7, committed_at=8.0).describe(10.0)
         '2.0 fits/s, 40 s left, version 7 committed 2 s ago, 0 failed'
+        >>> Pulse(Work(100, "fits"), began=0.0).describe(10.0)
+        'preparing what all parts share, nothing committed yet, 0 failed'
         """
-        seconds = max(at - self.began, 1e-9)
-        rate = self.amount / seconds
-        left = duration((self.work.amount - self.amount) / rate) if rate else "?"
         commit = "nothing committed yet"
         if self.committed_at is not None:
             commit = f"version {self.version} committed {duration(at - self.committed_at)} ago"
-        return f"{rate:.1f} {self.work.unit}/s, {left} left, {commit}, {self.failures} failed"
+        return f"{self._speed(at)}, {commit}, {self.failures} failed"
+
+    def _speed(self, at: float) -> str:
+        if not self.amount:
+            return "preparing what all parts share"
+        rate = self.amount / max(at - self.began, 1e-9)
+        left = duration((self.work.amount - self.amount) / rate)
+        return f"{rate:.1f} {self.work.unit}/s, {left} left"
 
 
 class Live(Lines):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.common import common
 from lakebatch.cli.options import (
     config_option,
     jobs_option,
@@ -112,7 +113,7 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
             f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}"
         )
         sys.exit(FAILED_PARTS)
-    if click.get_current_context().find_root().params["quiet"]:
+    if common(click.get_current_context()).quiet:
         return
     stored, command = lake[name], program(click.get_current_context())
     where = stored.results.uri.removeprefix(f"{Path.cwd()}/")
