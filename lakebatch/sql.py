@@ -134,9 +134,21 @@ def _answer(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mappin
         relation = connection.sql(text, params=dict(parameters) or None)
         frame = pl.from_arrow(_interruptibly(connection, relation.to_arrow_table))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
-        raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}") from error
+        known = _schemas(connection) if isinstance(error, duckdb.CatalogException) else ""
+        raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}{known}") from error
     assert isinstance(frame, pl.DataFrame)
     return _with_integers(frame)
+
+
+def _schemas(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return a sentence with the schemas that can be named in a query; nothing where even that cannot be asked."""
+    try:
+        rows = connection.execute(
+            "SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+        )
+        return f" Known schemas: {', '.join(name for (name,) in rows.fetchall()) or 'none'}."
+    except duckdb.Error:
+        return ""
 
 
 def _interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:

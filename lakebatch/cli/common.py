@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lakebatch.cli.saying import CurrentError
 from lakebatch.redact import RedactingFormatter
@@ -43,6 +44,7 @@ def options(*, on_group: bool) -> list[click.Option]:
         show_envvar=on_group,
         expose_value=False,
         callback=_note_lake,
+        shell_complete=_folders,
         help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
     )
     verbose = click.Option(
@@ -77,6 +79,10 @@ def _log_as_asked(given: Common) -> None:
     )
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING if given.verbose < 2 else logging.NOTSET)
+
+
+def _folders(context: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def _note_lake(context: click.Context, option: click.Parameter, value: str | None) -> None:

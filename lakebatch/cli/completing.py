@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from lakebatch.cli.common import common
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     from lakebatch.lake import Lake
@@ -37,7 +38,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[
     help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
     + "\n".join(f"Add the line  {line}" for line in HOW.values()),
 )
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print what makes a shell complete."""

@@ -27,6 +27,7 @@ from lakebatch.cli import (
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.options import open_lake, program
 from lakebatch.cli.saying import say, show_traceback
+from lakebatch.cli.usage import with_example
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -50,6 +51,8 @@ class Commands(click.Group):
             _end(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
         except KeyboardInterrupt:
             _end("Interrupted.", INTERRUPTED)
+        except click.UsageError as error:
+            raise with_example(error) from error
         except LakebatchError as error:
             _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
 

@@ -12,6 +12,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.common import common
+from lakebatch.cli.usage import Choice
 from lakebatch.redact import redact
 from lakebatch.visible import visible
 
@@ -47,7 +48,7 @@ def format_option(function: Function) -> Function:
     return click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=Choice(FORMATS),
         default="table",
         show_default=True,
         help="How to print.",
@@ -58,14 +59,14 @@ def include_options(function: Function) -> Function:
     """Add ``--include`` and ``--on-gap``."""
     function = click.option(
         "--on-gap",
-        type=click.Choice(["warn", "refuse", "ignore"]),
+        type=Choice(["warn", "refuse", "ignore"]),
         default="warn",
         show_default=True,
         help="What to do when an assembly, a planned part or the baseline is missing.",
     )(function)
     return click.option(
         "--include",
-        type=click.Choice(STATUSES),
+        type=Choice(STATUSES),
         multiple=True,
         default=["completed"],
         show_default=True,

@@ -25,6 +25,7 @@ from lakebatch.cli.options import (
     version_options,
 )
 from lakebatch.cli.saying import harmless
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,7 +87,7 @@ def list_(context: click.Context, form: str) -> None:
 @include_options
 @click.option(
     "--table",
-    type=click.Choice(["results", "samples", "trajectories"]),
+    type=Choice(["results", "samples", "trajectories"]),
     default="results",
     show_default=True,
     help="Rows of which table.",

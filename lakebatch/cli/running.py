@@ -120,9 +120,10 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
         "Look at it with:\n"
+        f"  {command} plot {name} -o {name}.png\n"
+        f"  {command} report {name}\n"
         f"  {command} reassemble {name} -o {name}.parquet\n"
-        f"  {command} sql --query summary --param experiment={name}\n"
-        f'  {command} sql "SELECT level, avg(pearson_r) FROM {stored.schema_name()}.results GROUP BY level ORDER BY level"'
+        f"  {command} sql --query summary --param experiment={name}"
     )
     for gap in assembly.known_gaps:
         say(f"Warning: {gap}")

@@ -8,6 +8,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, open_lake, program, show
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     from lakebatch.stored import StoredExperiment
@@ -61,7 +62,7 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
 @click.argument("name", required=False, shell_complete=completing.stored)
 @click.option(
     "--by",
-    type=click.Choice(["experiment", "table", "assembly"]),
+    type=Choice(["experiment", "table", "assembly"]),
     default="table",
     show_default=True,
     help="What sizes are summed by.",

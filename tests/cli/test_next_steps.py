@@ -29,6 +29,38 @@ def test_empty_lake_leads_to_a_first_run(tmp_path):
     assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
 
 
+def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "lakebatch init study" in output()
+    output("init", ".")
+    said = output()
+    assert "lakebatch run batch-effect --preset smoke" in said
+    assert "init study" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["run"],
+            "Missing argument 'NAME'. See what there is with: lakebatch list\nExample: lakebatch run resp",
+        ),
+        (
+            ["discard", "toy", "x"],
+            "Missing option '--reason'.\nExample: lakebatch discard response-noise 2026",
+        ),
+        (
+            ["plot", "toy", "--kind", "levls"],
+            "'levls' is unknown. Did you mean 'levels'? Expected one of: lev",
+        ),
+        (["status", "other"], "Did you mean 'other-toy'? There: "),
+        (["sql", "--on-gap", "ignore", "SELECT 1 FROM toi.results"], "Known schemas: lake, other_toy, toy."),
+    ],
+)
+def test_wrong_use_is_told_what_is_right(copied_lake, arguments, said):
+    assert said in output(*arguments, code=2)
+
+
 def test_failed_assembly_leads_to_its_resume_and_completed_ones_to_reading(copied_lake):
     failed = copied_lake["toy"].assemblies().filter(status="failed")["assembly_id"][0]
     said = output()
