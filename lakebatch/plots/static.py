@@ -23,6 +23,7 @@ ROW_MM = 4.6
 MARGIN = 1.2
 """Room around the boxes of a diagram, in its own units."""
 MOST_COLUMNS = 3
+MOST_TICKS = 10
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
@@ -96,11 +97,16 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def _place(mark: Mark, panel: Panel) -> float:
-    """Return how far a mark stands beside the middle, in places; lines of one name share a place, boxes stand together."""
+    """Return how far a mark stands beside the middle, in places.
+
+    Lines of one name share a place, boxes of one name stand together, and two states of a point above each other.
+    """
     if isinstance(mark, Line):
         slots = sorted({each.slot for each in panel.series})
         return slots.index(mark.slot) - (len(slots) - 1) / 2
-    series = sorted(panel.series, key=lambda each: each.slot) if isinstance(mark, Boxes) else panel.series
+    if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
+        return -1.0 if mark.ghost else 1.0
+    series = sorted(panel.series, key=lambda each: each.slot)
     return series.index(mark) - (len(series) - 1) / 2 if isinstance(mark, Boxes | Dots) else 0.0
 
 
@@ -136,7 +142,7 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
 
 def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
     """Put a tick at each level, and a number where there is room for one."""
-    room = (max(ticks) - min(ticks)) / 8
+    room = (max(ticks) - min(ticks)) / MOST_TICKS
     labelled: list[float] = []
     for tick in ticks:
         if not labelled or tick - labelled[-1] >= room:
@@ -198,10 +204,12 @@ def _hollow(chart: Chart) -> Any:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    if any(isinstance(mark, Boxes) for panel in chart.panels for mark in panel.series):
+    kinds = {type(mark) for panel in chart.panels for mark in panel.series}
+    if Boxes in kinds:
         return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
+    line = "--" if Line in kinds else "none"
     return Line2D(
-        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle="--"
+        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
     )
 
 

@@ -145,6 +145,14 @@ def test_boxes_of_two_states_stand_in_pairs(study):
     assert edges[::2] == edges[1::2]
 
 
+def test_points_of_two_states_keep_to_their_row(study):
+    version = int(study["study"].history().filter(status="completed")["version"][0])
+    (axes,) = study["study"].plot("robustness", against=str(version)).figure().axes
+    heights = [float(y) for line in axes.containers for y in line.lines[0].get_ydata()]
+    assert len(heights) > 4
+    assert all(0 < abs(y - round(y)) < 0.2 for y in heights)
+
+
 def test_metric_on_both_sides_of_zero_has_a_line_there(study):
     def panel(*values):
         return Panel((Line("a", 0, (0.0, 0.5), values),))
