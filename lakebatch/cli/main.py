@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
+from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -38,6 +40,17 @@ from lakebatch.errors import (
 )
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
+WHOLE = 1000
+"""So long that no first sentence of a command's help is cut."""
+SECTIONS: dict[str, Sequence[click.Command]] = {
+    "Run and look on": (*running.COMMANDS, *watching.COMMANDS),
+    "Read": reading.COMMANDS,
+    "Draw and report": figures.COMMANDS,
+    "Look after a dataset": curating.COMMANDS,
+    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS),
+    "Write your own": authoring.COMMANDS,
+    "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
+}
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 
@@ -63,6 +76,11 @@ class Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(each.name or "", each.get_short_help_str(WHOLE)) for each in commands])
+
 
 @click.group(
     cls=Commands,
@@ -86,18 +104,7 @@ def main(context: click.Context) -> None:
         click.echo(next_steps(open_lake(context), program(context)))
 
 
-for command in (
-    *running.COMMANDS,
-    *watching.COMMANDS,
-    *reading.COMMANDS,
-    *figures.COMMANDS,
-    *curating.COMMANDS,
-    *upkeep.COMMANDS,
-    *doctoring.COMMANDS,
-    *authoring.COMMANDS,
-    *importing.COMMANDS,
-    *completing.COMMANDS,
-):
+for command in chain.from_iterable(SECTIONS.values()):
     main.add_command(command)
 
 

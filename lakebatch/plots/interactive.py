@@ -119,7 +119,7 @@ def _line(figure: Figure, mark: Line, panel: Panel, place: dict[str, int], legen
     mode = "lines" if mark.band else "lines+markers"
     look = _look(mark)
     look["line"]["shape"] = "hv" if mark.step else "linear"
-    errors = {} if mark.band else {"error_y": _errors(mark.y, mark.low, mark.high)}
+    errors = {} if mark.band or mark.ghost else {"error_y": _errors(mark.y, mark.low, mark.high)}
     figure.add_scatter(x=mark.x, y=mark.y, mode=mode, **look, **errors, **legend, **place)
     if mark.band and mark.low:
         edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", **place}

@@ -207,7 +207,7 @@ def _hollow(chart: Chart) -> Any:
     kinds = {type(mark) for panel in chart.panels for mark in panel.series}
     if Boxes in kinds:
         return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
-    line = "--" if Line in kinds else "none"
+    line: Any = "--" if Line in kinds else "none"
     return Line2D(
         [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
     )

@@ -1,11 +1,13 @@
 """What `lakebatch` alone says, mistyped names, and how keys of a config are explained."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from test_prompt import Terminal
 
 import lakebatch
 from lakebatch import config as configs
@@ -76,6 +78,24 @@ def test_narrow_terminal_gets_no_broken_command(copied_lake, monkeypatch):
     assert "\n    lakebatch status\n" in output()
     monkeypatch.setenv("COLUMNS", "200")
     assert "\n  lakebatch status  " in output()
+
+
+@pytest.mark.parametrize("width", [60, 400])
+def test_config_is_explained_within_the_width_of_the_terminal(tmp_path, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal(tmp_path, "config", "response-noise")
+    try:
+        terminal.wait_for(r"(?s)\A(?=.*clipped at 0)")
+        assert terminal.process.wait(30) == 0
+        lines = terminal.seen.splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= width
+        narrow = [
+            line.strip() for line in lines if line.startswith("drug.start = 500.0 a.u. of time   (default)")
+        ]
+        assert len(narrow) == (width == 60)
+    finally:
+        terminal.process.kill()
+        os.close(terminal.master)
 
 
 def test_damaged_experiment_does_not_hide_the_others(copied_lake):

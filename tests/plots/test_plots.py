@@ -111,7 +111,12 @@ def test_two_snapshots_are_overlaid(study):
     assert old[0].y == tuple(
         statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
     )
-    assert f"Dashed and hollow: version {version}" in picture.chart.description()
+    assert f"Dashed and hollow: version {version}, without its intervals" in picture.chart.description()
+    shown = {line.line.dash: line.error_y.visible for line in picture.interactive().data}
+    assert shown == {"dash": None, "solid": None}
+    assert {
+        line.error_y.array is None for line in picture.interactive().data if line.line.dash == "dash"
+    } == {True}
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
