@@ -157,3 +157,10 @@ def test_every_key_of_a_config_has_a_meaning_and_every_number_a_unit(name):
 def test_lake_that_was_run_once_knows_it(lake, toy):
     lakebatch.run(lake, toy, jobs=1)
     assert "1 completed" in output("--lake", lake.storage.uri)
+
+
+def test_upkeep_says_when_there_is_nothing_to_do_and_else_how_to_do_it(copied_lake):
+    assert "There is nothing to vacuum." in output("vacuum", "toy")
+    assert "do it with: lakebatch optimize toy --yes" in output("optimize", "toy")
+    output("optimize", "toy", "--yes")
+    assert "There is nothing to optimize." in output("optimize", "toy")
