@@ -15,6 +15,8 @@ from lakebatch.plots.options import Options
 from lakebatch.plots.style import metric_name
 from lakebatch.statistics import intervals
 
+CORRELATIONS = (-1.05, 1.05)
+CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
 WORDS = {"feature_set": "feature set", "model": "model"}
 
 
@@ -26,7 +28,8 @@ def levels(material: Material, options: Options) -> Chart:
     return Chart(
         title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
         caption=interval_caption("Mean", table, options),
-        panels=with_zero([replace(panel, y_range=options.zoom)]),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        panels=with_zero([replace(panel, y_range=options.zoom or possible(table, options.metric))]),
     )
 
 
@@ -41,7 +44,7 @@ def grid(material: Material, options: Options) -> Chart:
                 material, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
             ),
             title=name,
-            y_range=options.zoom,
+            y_range=options.zoom or possible(table, options.metric),
         )
         for name in names(rows, of)
     ]
@@ -49,6 +52,7 @@ def grid(material: Material, options: Options) -> Chart:
         title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
         f"{material.experiment}",
         caption=interval_caption("Mean", table, options),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
         panels=with_zero(panels),
     )
 
@@ -124,6 +128,12 @@ def level_panel(material: Material, metric: str, rows: pl.DataFrame, marks: tupl
         y_label=metric_name(metric),
         x_ticks=tuple(sorted(set(rows["level"]))),
     )
+
+
+def possible(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
+    """Return the axis of a correlation where intervals, of a few splits, go on beyond what it can be."""
+    ends = table.select(pl.min_horizontal(pl.col("low").min(), -pl.col("high").max())).item()
+    return CORRELATIONS if metric == "pearson_r" and ends is not None and ends < CORRELATIONS[0] else None
 
 
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:

@@ -19,7 +19,7 @@ from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, Incomp
 from lakebatch.material import read
 from lakebatch.plots import levels, static
 from lakebatch.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
-from lakebatch.plots.levels import with_zero
+from lakebatch.plots.levels import possible, with_zero
 from lakebatch.plots.options import Options
 from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
@@ -171,6 +171,17 @@ def test_metric_on_both_sides_of_zero_has_a_line_there(study):
     material = replace(read_rows, rows=read_rows.rows.with_columns(pl.col("pearson_r") - 0.4))
     for draw in (levels.levels, levels.grid, levels.boxes):
         assert all(rule in each.marks for each in draw(material, Options()).panels)
+
+
+def test_axis_of_a_correlation_ends_where_correlations_do():
+    def axis(metric, low, high):
+        return possible(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
+
+    assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
+    assert axis("pearson_r", -0.5, 0.9) is None
+    assert axis("r2", -3.5, 0.9) is None
+    empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
+    assert possible(empty, "pearson_r") is None
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
