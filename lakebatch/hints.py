@@ -21,6 +21,9 @@ def hint(name: str, known: Sequence[str], likeness: float = 0.7) -> str:
 
     >>> hint("respons-noise", ["expression-noise", "response-noise"])
     "Did you mean 'response-noise'? "
+    >>> hint("respons", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? "
     """
     close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
+    close = close or [each for each in known if len(name) > 1 and each.startswith(name)]
     return f"Did you mean {close[0]!r}? " if close else ""

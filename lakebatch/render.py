@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import polars as pl
+from polars import selectors
 
 from lakebatch.visible import visible
 
@@ -101,7 +102,8 @@ def _cell(value: Any) -> str:
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists as JSON text, since CSV has no lists."""
+    """Return the frame with lists as JSON text and lengths of time as ISO text, since CSV has neither."""
+    frame = frame.with_columns(selectors.duration().dt.to_string("iso"))
     lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(
         pl.Series(

@@ -132,11 +132,43 @@ def _answer(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mappin
     try:
         check_reading(connection, text)
         relation = connection.sql(text, params=dict(parameters) or None)
+        lengths = _lengths_of_time(relation)
+        if lengths:
+            relation = relation.project(_in_microseconds(lengths))
         frame = pl.from_arrow(_interruptibly(connection, relation.to_arrow_table))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
-        raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}") from error
+        known = _schemas(connection) if isinstance(error, duckdb.CatalogException) else ""
+        raise QueryError(f"DuckDB cannot answer this: {' '.join(str(error).split())}{known}") from error
     assert isinstance(frame, pl.DataFrame)
-    return _with_integers(frame)
+    return _with_integers(frame).with_columns(pl.col(lengths).cast(pl.Duration("us")))
+
+
+def _lengths_of_time(relation: duckdb.DuckDBPyRelation) -> list[str]:
+    """Return the columns that are intervals; refuse those that have them inside, at which polars breaks down."""
+    kinds = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+    for name, kind in kinds.items():
+        if "INTERVAL" in kind and kind != "INTERVAL":
+            raise QueryError(
+                f"DuckDB cannot answer this: column {name!r} has an interval inside ({kind}). Cast it to VARCHAR."
+            )
+    return [name for name, kind in kinds.items() if kind == "INTERVAL"]
+
+
+def _in_microseconds(names: Sequence[str]) -> str:
+    """Return what selects every column, those that are lengths of time as numbers, which polars can take over."""
+    numbers = ", ".join(f"epoch_us({identifier(name)}) AS {identifier(name)}" for name in names)
+    return f"* REPLACE ({numbers})"
+
+
+def _schemas(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return a sentence with the schemas that can be named in a query; nothing where even that cannot be asked."""
+    try:
+        rows = connection.execute(
+            "SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+        )
+        return f" Known schemas: {', '.join(name for (name,) in rows.fetchall()) or 'none'}."
+    except duckdb.Error:
+        return ""
 
 
 def _interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:

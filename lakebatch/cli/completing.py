@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from lakebatch.cli.common import common
+from lakebatch.cli.usage import Choice
+
 if TYPE_CHECKING:
     from lakebatch.lake import Lake
 
@@ -38,7 +41,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[
     help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
     + "\n".join(f"Add the line  {line}" for line in HOW.values()),
 )
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print what makes a shell complete."""
@@ -86,7 +89,7 @@ def _be_silent() -> None:
 def _lake(context: click.Context) -> Lake:
     from lakebatch.lake import open_lake
 
-    return open_lake(context.find_root().params.get("lake") or os.environ.get("LAKEBATCH_LAKE"))
+    return open_lake(common(context).lake)
 
 
 def _name(context: click.Context) -> str | None:

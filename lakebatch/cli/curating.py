@@ -9,6 +9,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, jobs_option, open_lake, show, version_options
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,7 +116,7 @@ def replicates(
 @click.argument("after", default="now", shell_complete=completing.moments)
 @click.option(
     "--metric",
-    type=click.Choice(METRICS),
+    type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
     help="Whose shifts are shown.",

@@ -9,6 +9,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import include_options, open_lake, version_options
+from lakebatch.cli.usage import Choice
 
 KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
@@ -23,18 +24,18 @@ UNITS = ("split", "assembly")
 )
 @click.argument("name", shell_complete=completing.stored)
 @click.option(
-    "--kind", type=click.Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
+    "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
 )
 @click.option(
     "--metric",
-    type=click.Choice(METRICS),
+    type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
     help="What is drawn.",
 )
 @click.option(
     "--by",
-    type=click.Choice(["feature_set", "model"]),
+    type=Choice(["feature_set", "model"]),
     default="feature_set",
     show_default=True,
     help="What colours show.",
@@ -42,7 +43,7 @@ UNITS = ("split", "assembly")
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric's axis.")
 @click.option(
     "--unit",
-    type=click.Choice(UNITS),
+    type=Choice(UNITS),
     default="split",
     show_default=True,
     help="What intervals are over.",
@@ -68,8 +69,8 @@ UNITS = ("split", "assembly")
 @version_options
 @include_options
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE",
-    help="FILE.png, .svg or .pdf for print, .html interactive; a folder for --kind all.",
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="FILE.png, .svg or .pdf for print, .html interactive; a folder for --kind all.  [default: NAME-KIND.png]",
 )  # fmt: skip
 @click.pass_context
 def plot(
@@ -81,7 +82,7 @@ def plot(
     width: float | None,
     include: tuple[Any, ...],
     on_gap: Any,
-    output: Path,
+    output: Path | None,
     **given: Any,
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
@@ -96,24 +97,30 @@ def plot(
     if against is not None:
         reading["against"] = stored.at(parse(against))
     if kind == ALL:
-        _plot_all(snapshot, output, width, reading)
+        _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
         return
-    plots.check_file(output)
+    file = plots.check_file(output or Path(f"{name}-{kind}.png"))
     drawn = plots.picture(snapshot, kind, **reading)
-    drawn.save(output, width)
-    click.echo(f"{output}: {drawn.chart.description()}", err=True)
+    drawn.save(file, width)
+    click.echo(f"{file}: {drawn.chart.description()}", err=True)
 
 
 def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
     """Write every kind that can be drawn as a PNG into a folder; say why where one cannot."""
     from lakebatch import plots
-    from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError
+    from lakebatch.errors import (
+        AssemblyError,
+        ConfigError,
+        ExperimentError,
+        IncompleteError,
+        UnknownNameError,
+    )
 
     folder.mkdir(parents=True, exist_ok=True)
     for kind in plots.KINDS:
         try:
             file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
-        except (IncompleteError, AssemblyError, ConfigError, ExperimentError) as error:
+        except (IncompleteError, AssemblyError, ConfigError, ExperimentError, UnknownNameError) as error:
             click.echo(f"no {kind}: {error}", err=True)
         else:
             click.echo(file)
@@ -124,14 +131,14 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
 @click.argument("name", shell_complete=completing.stored)
 @click.option(
     "--metric",
-    type=click.Choice(METRICS),
+    type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
     help="What is reported.",
 )
 @click.option(
     "--unit",
-    type=click.Choice(UNITS),
+    type=Choice(UNITS),
     default="split",
     show_default=True,
     help="What intervals and tests are over.",

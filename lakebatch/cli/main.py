@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
+from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ import click
 import lakebatch
 from lakebatch.cli import (
     authoring,
+    common,
     completing,
     curating,
     doctoring,
@@ -26,7 +28,8 @@ from lakebatch.cli import (
 )
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.options import open_lake, program
-from lakebatch.cli.saying import CurrentError, say, show_traceback
+from lakebatch.cli.saying import say, show_traceback
+from lakebatch.cli.usage import with_example
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -35,9 +38,19 @@ from lakebatch.errors import (
     RunInterrupted,
     UnknownNameError,
 )
-from lakebatch.redact import RedactingFormatter
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
+WHOLE = 1000
+"""So long that no first sentence of a command's help is cut."""
+SECTIONS: dict[str, Sequence[click.Command]] = {
+    "Run and look on": (*running.COMMANDS, *watching.COMMANDS),
+    "Read": reading.COMMANDS,
+    "Draw and report": figures.COMMANDS,
+    "Look after a dataset": curating.COMMANDS,
+    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS),
+    "Write your own": authoring.COMMANDS,
+    "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
+}
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 
@@ -51,45 +64,39 @@ class Commands(click.Group):
             _end(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
         except KeyboardInterrupt:
             _end("Interrupted.", INTERRUPTED)
+        except click.UsageError as error:
+            raise with_example(error) from error
         except LakebatchError as error:
             _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
+
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        command.params += common.options(on_group=False)
+        super().add_command(command, name)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(each.name or "", each.get_short_help_str(WHOLE)) for each in commands])
+
 
 @click.group(
     cls=Commands,
+    params=common.options(on_group=True),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: lakebatch run response-noise",
     invoke_without_command=True,
 )
-@click.option(
-    "--lake",
-    metavar="URI",
-    envvar="LAKEBATCH_LAKE",
-    show_envvar=True,
-    help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
-)
-@click.option("-v", "--verbose", count=True, help="Say what is done; twice for more.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a run but what goes wrong.")
 @click.version_option(lakebatch.__version__, prog_name="lakebatch")
 @click.pass_context
-def main(context: click.Context, lake: str | None, verbose: int, quiet: bool) -> None:
+def main(context: click.Context) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
 
     Without a command: what can be done next with the lake.
     """
-    context.obj = lake
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    handler = CurrentError(level)
-    handler.setFormatter(
-        RedactingFormatter("%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s")
-    )
-    logging.basicConfig(handlers=[handler], level=level)
-    if verbose < 2:
-        for noisy in ("botocore", "boto3", "urllib3", "numba"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+    common.start_logging(context)
     warnings.showwarning = _show_warning
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
@@ -97,18 +104,7 @@ def main(context: click.Context, lake: str | None, verbose: int, quiet: bool) ->
         click.echo(next_steps(open_lake(context), program(context)))
 
 
-for command in (
-    *running.COMMANDS,
-    *watching.COMMANDS,
-    *reading.COMMANDS,
-    *figures.COMMANDS,
-    *curating.COMMANDS,
-    *upkeep.COMMANDS,
-    *doctoring.COMMANDS,
-    *authoring.COMMANDS,
-    *importing.COMMANDS,
-    *completing.COMMANDS,
-):
+for command in chain.from_iterable(SECTIONS.values()):
     main.add_command(command)
 
 

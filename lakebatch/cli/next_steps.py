@@ -24,13 +24,14 @@ FIRST: tuple[Step, ...] = (
     ("list", "the experiments there are"),
 )
 MOST_UNFINISHED = 5
+MOST_OWN = 3
 WIDE = 1000
 
 
 def next_steps(lake: Lake, program: str) -> str:
     """Return what can be done next with a lake, as commands."""
     found = {each: _assemblies(each) for each in lake.experiments()}
-    steps = list(_steps(found)) if any(found.values()) else list(FIRST)
+    steps = list(_steps(found)) if any(found.values()) else list(_first())
     return harmless(
         "\n".join(
             [
@@ -43,6 +44,18 @@ def next_steps(lake: Lake, program: str) -> str:
             ]
         )
     )
+
+
+def _first() -> Iterator[Step]:
+    """Return what to begin with; in a folder that was made to work in, with the experiments that are there."""
+    from lakebatch import registry
+
+    own = [source for source in registry.find().values() if source.file is not None]
+    for step in FIRST:
+        if not (own and step[0].startswith("init")):
+            yield step
+    for source in own[:MOST_OWN]:
+        yield f"run {source.name} --preset smoke", f"your own experiment, {source.origin}"
 
 
 def _lines(steps: list[Step], program: str) -> list[str]:

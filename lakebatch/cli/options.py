@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.common import common
+from lakebatch.cli.usage import Choice
 from lakebatch.redact import redact
 from lakebatch.visible import visible
 
@@ -46,7 +48,7 @@ def format_option(function: Function) -> Function:
     return click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=Choice(FORMATS),
         default="table",
         show_default=True,
         help="How to print.",
@@ -57,14 +59,14 @@ def include_options(function: Function) -> Function:
     """Add ``--include`` and ``--on-gap``."""
     function = click.option(
         "--on-gap",
-        type=click.Choice(["warn", "refuse", "ignore"]),
+        type=Choice(["warn", "refuse", "ignore"]),
         default="warn",
         show_default=True,
         help="What to do when an assembly, a planned part or the baseline is missing.",
     )(function)
     return click.option(
         "--include",
-        type=click.Choice(STATUSES),
+        type=Choice(STATUSES),
         multiple=True,
         default=["completed"],
         show_default=True,
@@ -127,14 +129,13 @@ def open_lake(context: click.Context) -> Lake:
     """Return the lake that the group's option names."""
     from lakebatch.lake import open_lake as open_
 
-    return open_(context.obj)
+    return open_(common(context).lake)
 
 
 def program(context: click.Context) -> str:
     """Return how this program has to be called so that it opens the same lake."""
-    source = context.find_root().get_parameter_source("lake")
-    given = source is click.core.ParameterSource.COMMANDLINE
-    return f"lakebatch --lake {shlex.quote(str(context.obj))}" if given else "lakebatch"
+    given = common(context)
+    return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"
 
 
 def check_output(output: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 from rich.console import Console, Group
@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from lakebatch.assembly import Assembly
+from lakebatch.cli.common import common
 from lakebatch.cli.saying import harmless, say
 from lakebatch.counters import Counters
 from lakebatch.pace import duration
@@ -22,6 +23,8 @@ from lakebatch.progress import Progress, Work
 from lakebatch.worker import Outcome
 
 REFRESH_SECONDS = 0.25
+SETTLED_SECONDS = 2.0
+"""How long work is watched before its speed is told; it is counted in lumps."""
 
 
 class Quiet(Progress):
@@ -34,7 +37,7 @@ class Quiet(Progress):
 
 def terminal_progress() -> Quiet:
     """Return what suits standard error, and what was asked for."""
-    if click.get_current_context().find_root().params.get("quiet"):
+    if common(click.get_current_context()).quiet:
         return Quiet()
     return Live() if sys.stderr.isatty() else Lines()
 
@@ -62,28 +65,50 @@ class Lines(Quiet):
 
 @dataclass
 class Pulse:
-    """What one process has done of an assembly since it began, and how fast."""
+    """What one process has done of an assembly since it began, and how fast.
+
+    Speed counts from when the first work was done: what comes before, such as compiling and simulating a cohort,
+    comes once.
+    """
 
     work: Work
-    began: float = field(default_factory=time.monotonic)
     amount: int = 0
     failures: int = 0
     version: int | None = None
     committed_at: float | None = None
+    _first: tuple[float, int] | None = None
+
+    def note(self, amount: int, at: float) -> None:
+        """Take down how much is done by now."""
+        self.amount = amount
+        if amount and self._first is None:
+            self._first = (at, amount)
 
     def describe(self, at: float) -> str:
         """Return rate, time left, last commit and failures in one line.
 
-        >>> Pulse(Work(100, "fits"), began=0.0, amount=20, version=7, committed_at=8.0).describe(10.0)
+        >>> pulse = Pulse(Work(110, "fits"))
+        >>> pulse.describe(60.0)
+        'preparing and computing the first parts, nothing committed yet, 0 failed'
+        >>> pulse.version, pulse.committed_at = 7, 98.0
+        >>> pulse.note(10, 90.0)
+        >>> pulse.note(30, 100.0)
+        >>> pulse.describe(100.0)
         '2.0 fits/s, 40 s left, version 7 committed 2 s ago, 0 failed'
         """
-        seconds = max(at - self.began, 1e-9)
-        rate = self.amount / seconds
-        left = duration((self.work.amount - self.amount) / rate) if rate else "?"
         commit = "nothing committed yet"
         if self.committed_at is not None:
             commit = f"version {self.version} committed {duration(at - self.committed_at)} ago"
-        return f"{rate:.1f} {self.work.unit}/s, {left} left, {commit}, {self.failures} failed"
+        return f"{self._speed(at)}, {commit}, {self.failures} failed"
+
+    def _speed(self, at: float) -> str:
+        if self._first is None:
+            return "preparing and computing the first parts"
+        seconds, done = at - self._first[0], self.amount - self._first[1]
+        if seconds < SETTLED_SECONDS or not done:
+            return f"? {self.work.unit}/s, ? left"
+        rate = done / seconds
+        return f"{rate:.1f} {self.work.unit}/s, {duration((self.work.amount - self.amount) / rate)} left"
 
 
 class Live(Lines):
@@ -137,7 +162,7 @@ class Live(Lines):
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):
-            self._pulse.amount = counters.total()
+            self._pulse.note(counters.total(), time.monotonic())
             self._bars.update(self._rows, completed=self._pulse.amount)
             line = Text(self._pulse.describe(time.monotonic()), no_wrap=True, overflow="ellipsis")
             self._display.update(Group(self._bars.get_renderable(), line), refresh=True)

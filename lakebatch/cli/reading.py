@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.explaining import explain
 from lakebatch.cli.options import (
     check_output,
     config_option,
@@ -25,6 +26,7 @@ from lakebatch.cli.options import (
     version_options,
 )
 from lakebatch.cli.saying import harmless
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,7 +88,7 @@ def list_(context: click.Context, form: str) -> None:
 @include_options
 @click.option(
     "--table",
-    type=click.Choice(["results", "samples", "trajectories"]),
+    type=Choice(["results", "samples", "trajectories"]),
     default="results",
     show_default=True,
     help="Rows of which table.",
@@ -262,10 +264,16 @@ def config(name: str, preset: str, config_file: Path | None, settings: tuple[str
     resolved = configs.resolve(
         source, registry.load(source), preset=preset, file=config_file, settings=settings
     )
-    show(pl.DataFrame(list(configs.describe(resolved))), form)
+    explain(pl.DataFrame(list(configs.describe(resolved))), form, _key, "meaning")
 
 
 COMMANDS = (status, list_, reassemble, dataset, history, sql, queries_, config)
+
+
+def _key(row: dict[str, Any]) -> str:
+    """Return a key of a config, its value, unit and origin in one line."""
+    unit = f" {row['unit']}" if row["unit"] not in (None, "", "1") else ""
+    return f"{row['key']} = {row['value']}{unit}   ({row['origin']})"
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.common import common
 from lakebatch.cli.options import (
     config_option,
     jobs_option,
@@ -112,16 +113,17 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
             f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}"
         )
         sys.exit(FAILED_PARTS)
-    if click.get_current_context().find_root().params["quiet"]:
+    if common(click.get_current_context()).quiet:
         return
     stored, command = lake[name], program(click.get_current_context())
     where = stored.results.uri.removeprefix(f"{Path.cwd()}/")
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
         "Look at it with:\n"
+        f"  {command} plot {name} -o {name}.png\n"
+        f"  {command} report {name}\n"
         f"  {command} reassemble {name} -o {name}.parquet\n"
-        f"  {command} sql --query summary --param experiment={name}\n"
-        f'  {command} sql "SELECT level, avg(pearson_r) FROM {stored.schema_name()}.results GROUP BY level ORDER BY level"'
+        f"  {command} sql --query summary --param experiment={name}"
     )
     for gap in assembly.known_gaps:
         say(f"Warning: {gap}")

@@ -8,6 +8,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, open_lake, program, show
+from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     from lakebatch.stored import StoredExperiment
@@ -27,7 +28,7 @@ def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> 
     done = upkeep.optimize(_experiments(context, name), dry_run=not yes)
     show(done, form)
     saved = int((done["files"] - done["files_after"]).sum())
-    _conclude(context, yes, f"{saved} files fewer", "optimize", name)
+    _conclude(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)
 
 
 @click.command(epilog="Example: lakebatch vacuum response-noise --keep-days 30 --yes")
@@ -53,7 +54,8 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
 
     done = upkeep.vacuum(_experiments(context, name), keep_days=keep_days, dry_run=not yes)
     show(done, form)
-    gain = f"{done['files'].sum()} files, {_size(int(done['bytes'].sum()))} freed"
+    files = done["files"].sum()
+    gain = f"{files} files, {_size(int(done['bytes'].sum()))} freed" if files else ""
     _conclude(context, yes, gain, "vacuum", name, "" if keep_days == 7 else f"--keep-days {keep_days}")
 
 
@@ -61,7 +63,7 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
 @click.argument("name", required=False, shell_complete=completing.stored)
 @click.option(
     "--by",
-    type=click.Choice(["experiment", "table", "assembly"]),
+    type=Choice(["experiment", "table", "assembly"]),
     default="table",
     show_default=True,
     help="What sizes are summed by.",
@@ -93,7 +95,9 @@ def _experiments(context: click.Context, name: str | None) -> list[StoredExperim
 def _conclude(
     context: click.Context, done: bool, gain: str, verb: str, name: str | None, options: str = ""
 ) -> None:
-    if done:
+    if not gain:
+        click.echo(f"There is nothing to {verb}.", err=True)
+    elif done:
         click.echo(f"{gain}.", err=True)
     else:
         command = " ".join(filter(None, [program(context), verb, name, options, "--yes"]))

@@ -174,7 +174,7 @@ def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     titles = {panel.title: panel for panel in other.panels}
     panels = [_over(panel, titles[panel.title]) if panel.title in titles else panel for panel in chart.panels]
     lines = any(isinstance(mark, Line) for panel in panels for mark in panel.marks)
-    note = f"Dashed and hollow: {name}{', without its intervals' if lines else ''}."
+    note = f"Dashed and hollow: {name}, without its intervals." if lines else f"Hollow: {name}."
     return replace(chart, panels=tuple(panels), against=name, notes=(*chart.notes, note))
 
 

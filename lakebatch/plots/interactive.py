@@ -58,7 +58,11 @@ def draw(chart: Chart) -> Figure:
 
 def page(chart: Chart) -> str:
     """Return a chart as a web page that needs no other file and no network."""
-    return str(draw(chart).to_html(include_plotlyjs=True, full_html=True, div_id="picture"))
+    text = str(draw(chart).to_html(include_plotlyjs=True, full_html=True, div_id="picture"))
+    head, caption = html.escape(chart.title), html.escape(" ".join([chart.caption, *chart.notes]))
+    text = text.replace("<html>", '<html lang="en">', 1).replace("<head>", f"<head><title>{head}</title>", 1)
+    before, end, after = text.rpartition("</body>")
+    return f'{before}<p style="font-family: sans-serif; margin: 1em 5em">{caption}</p>{end}{after}'
 
 
 def bundle(chart: Chart) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def _line(figure: Figure, mark: Line, panel: Panel, place: dict[str, int], legen
     mode = "lines" if mark.band else "lines+markers"
     look = _look(mark)
     look["line"]["shape"] = "hv" if mark.step else "linear"
-    errors = {} if mark.band else {"error_y": _errors(mark.y, mark.low, mark.high)}
+    errors = {} if mark.band or mark.ghost else {"error_y": _errors(mark.y, mark.low, mark.high)}
     figure.add_scatter(x=mark.x, y=mark.y, mode=mode, **look, **errors, **legend, **place)
     if mark.band and mark.low:
         edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", **place}

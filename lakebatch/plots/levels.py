@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import polars as pl
 
 from lakebatch.errors import IncompleteError
 from lakebatch.material import Material
-from lakebatch.plots.chart import Boxes, Chart, Line, Panel
+from lakebatch.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.plots.options import Options
 from lakebatch.plots.style import metric_name
 from lakebatch.statistics import intervals
 
+CORRELATIONS = (-1.05, 1.05)
+CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
 WORDS = {"feature_set": "feature set", "model": "model"}
 
 
@@ -25,7 +28,8 @@ def levels(material: Material, options: Options) -> Chart:
     return Chart(
         title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
         caption=interval_caption("Mean", table, options),
-        panels=(replace(panel, y_range=options.zoom),),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        panels=with_zero([replace(panel, y_range=options.zoom or possible(table, options.metric))]),
     )
 
 
@@ -40,7 +44,7 @@ def grid(material: Material, options: Options) -> Chart:
                 material, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
             ),
             title=name,
-            y_range=options.zoom,
+            y_range=options.zoom or possible(table, options.metric),
         )
         for name in names(rows, of)
     ]
@@ -48,7 +52,8 @@ def grid(material: Material, options: Options) -> Chart:
         title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
         f"{material.experiment}",
         caption=interval_caption("Mean", table, options),
-        panels=tuple(panels),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        panels=with_zero(panels),
     )
 
 
@@ -71,7 +76,7 @@ def boxes(material: Material, options: Options) -> Chart:
         title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
         caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
         "the interquartile range, fits beyond.",
-        panels=(panel,),
+        panels=with_zero([panel]),
     )
 
 
@@ -125,6 +130,22 @@ def level_panel(material: Material, metric: str, rows: pl.DataFrame, marks: tupl
     )
 
 
+def possible(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
+    """Return the axis of a correlation where intervals, of a few splits, go on beyond what it can be."""
+    ends = table.select(pl.min_horizontal(pl.col("low").min(), -pl.col("high").max())).item()
+    return CORRELATIONS if metric == "pearson_r" and ends is not None and ends < CORRELATIONS[0] else None
+
+
+def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
+    """Return panels of one metric with a line at 0 where it lies on both sides of 0."""
+    values = [
+        value for panel in panels for mark in panel.series for value in _drawn(mark) if value is not None
+    ]
+    if not min(values, default=0.0) < 0.0 < max(values, default=0.0):
+        return tuple(panels)
+    return tuple(replace(panel, marks=(Rule(0.0, "y"), *panel.marks)) for panel in panels)
+
+
 def level_label(material: Material) -> str:
     """Return the label of an axis of levels."""
     return f"level of {material.experiment}"
@@ -146,6 +167,12 @@ def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
 def capital(text: str) -> str:
     """Return a text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def _drawn(mark: Series) -> Iterable[float | None]:
+    if isinstance(mark, Boxes):
+        return chain.from_iterable(mark.values)
+    return chain(mark.y, mark.low, mark.high) if isinstance(mark, Line) else ()
 
 
 def _values(rows: pl.DataFrame, options: Options, name: str, level: float) -> tuple[float, ...]:

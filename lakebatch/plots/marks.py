@@ -15,6 +15,8 @@ Axes: TypeAlias = Any
 
 DODGE = 0.1
 """How far apart intervals at one level are drawn, as a part of the smallest step between levels."""
+MOST_DODGE = 0.025
+"""The same, at most, as a part of the range of all levels: about the width of a marker."""
 
 
 def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
@@ -67,7 +69,6 @@ def _boxes(axes: Axes, mark: Boxes, panel: Panel, place: float) -> None:
         boxprops={
             "facecolor": "white" if mark.ghost else shade + "66",
             "edgecolor": shade,
-            "linestyle": "--" if mark.ghost else "-",
             "linewidth": 0.7,
         },
         medianprops={"color": shade, "linewidth": 1.4},
@@ -154,7 +155,8 @@ def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
     """Return positions moved a little aside, so that intervals do not hide each other."""
     ticks = sorted(set(panel.x_ticks or x))
     steps = [after - before for before, after in pairwise(ticks)]
-    return [value + place * DODGE * min(steps, default=0.0) for value in x]
+    shift = min(DODGE * min(steps, default=0.0), MOST_DODGE * sum(steps))
+    return [value + place * shift for value in x]
 
 
 def _errors(y: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]) -> Any:

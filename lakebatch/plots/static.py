@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import MissingDependencyError
@@ -22,6 +23,7 @@ ROW_MM = 4.6
 MARGIN = 1.2
 """Room around the boxes of a diagram, in its own units."""
 MOST_COLUMNS = 3
+MOST_TICKS = 10
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
@@ -95,11 +97,16 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def _place(mark: Mark, panel: Panel) -> float:
-    """Return how far a mark stands beside the middle, in places; lines of one name share a place."""
+    """Return how far a mark stands beside the middle, in places.
+
+    Lines of one name share a place, boxes of one name stand together, and two states of a point above each other.
+    """
     if isinstance(mark, Line):
         slots = sorted({each.slot for each in panel.series})
         return slots.index(mark.slot) - (len(slots) - 1) / 2
-    series = panel.series
+    if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
+        return -1.0 if mark.ghost else 1.0
+    series = sorted(panel.series, key=lambda each: each.slot)
     return series.index(mark) - (len(series) - 1) / 2 if isinstance(mark, Boxes | Dots) else 0.0
 
 
@@ -118,6 +125,8 @@ def _label(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(len(panel.y_names) - 0.4, -0.6)
     if panel.x_ticks:
         _set_ticks(axes, panel.x_ticks)
+    if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):
+        _set_dates(axes)
     if panel.whole:
         axes.yaxis.get_major_locator().set_params(integer=True)
     if panel.x_range:
@@ -133,13 +142,24 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
 
 def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
     """Put a tick at each level, and a number where there is room for one."""
-    room = (max(ticks) - min(ticks)) / 8
+    room = (max(ticks) - min(ticks)) / MOST_TICKS
     labelled: list[float] = []
     for tick in ticks:
         if not labelled or tick - labelled[-1] >= room:
             labelled.append(tick)
     axes.set_xticks(labelled, [f"{tick:g}" for tick in labelled])
     axes.set_xticks([tick for tick in ticks if tick not in labelled], minor=True)
+
+
+def _set_dates(axes: Axes) -> None:
+    """Put few enough times along the x axis that none touches the next."""
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(minticks=3, maxticks=7)
+    locator.intervald[dates.MINUTELY] = [1, 2, 5, 10, 15, 30]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
 
 
 def _finish(figure: Figure, grid: Any, chart: Chart, columns: int, width: float) -> None:
@@ -175,14 +195,22 @@ def _handles(chart: Chart) -> list[Any]:
         for name, mark in sorted(marks.items(), key=lambda item: item[1].slot)
     ]  # fmt: skip
     if chart.against:
-        hollow: dict[str, Any] = {
-            "color": style.GREY,
-            "markerfacecolor": "white",
-            "marker": "o",
-            "linestyle": "--",
-        }
-        handles.append(Line2D([], [], label=chart.against, **hollow))
+        handles.append(_hollow(chart))
     return handles
+
+
+def _hollow(chart: Chart) -> Any:
+    """Return what stands in the legend for the state that is drawn behind."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    kinds = {type(mark) for panel in chart.panels for mark in panel.series}
+    if Boxes in kinds:
+        return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
+    line: Any = "--" if Line in kinds else "none"
+    return Line2D(
+        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
+    )
 
 
 def _legend_columns(handles: Sequence[Any], width: float) -> int:

@@ -40,6 +40,7 @@ RC: Any = {
     "grid.linewidth": 0.5,
     "legend.fontsize": 7,
     "legend.frameon": False,
+    "legend.handlelength": 3.0,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "pdf.fonttype": 42,

@@ -42,6 +42,7 @@ def test_bash_completes_names_of_every_kind(copied_lake, tmp_path):
     assert offered(["lakebatch", "sql", "--query", "summ"], tmp_path) == ["summary"]
     assert offered(["lakebatch", "run", "response-noise", "--preset", "sm"], tmp_path) == ["smoke"]
     assert offered(["lakebatch", "--lake", "elsewhere", "status", ""], tmp_path) == []
+    assert offered(["lakebatch", "status", "--lake", "elsewhere", ""], tmp_path) == []
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -1,11 +1,13 @@
 """What `lakebatch` alone says, mistyped names, and how keys of a config are explained."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from test_prompt import Terminal
 
 import lakebatch
 from lakebatch import config as configs
@@ -29,6 +31,38 @@ def test_empty_lake_leads_to_a_first_run(tmp_path):
     assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
 
 
+def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "lakebatch init study" in output()
+    output("init", ".")
+    said = output()
+    assert "lakebatch run batch-effect --preset smoke" in said
+    assert "init study" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["run"],
+            "Missing argument 'NAME'. See what there is with: lakebatch list\nExample: lakebatch run resp",
+        ),
+        (
+            ["discard", "toy", "x"],
+            "Missing option '--reason'.\nExample: lakebatch discard response-noise 2026",
+        ),
+        (
+            ["plot", "toy", "--kind", "levls"],
+            "'levls' is unknown. Did you mean 'levels'? Expected one of: lev",
+        ),
+        (["status", "other"], "Did you mean 'other-toy'? There: "),
+        (["sql", "--on-gap", "ignore", "SELECT 1 FROM toi.results"], "Known schemas: lake, other_toy, toy."),
+    ],
+)
+def test_wrong_use_is_told_what_is_right(copied_lake, arguments, said):
+    assert said in output(*arguments, code=2)
+
+
 def test_failed_assembly_leads_to_its_resume_and_completed_ones_to_reading(copied_lake):
     failed = copied_lake["toy"].assemblies().filter(status="failed")["assembly_id"][0]
     said = output()
@@ -44,6 +78,24 @@ def test_narrow_terminal_gets_no_broken_command(copied_lake, monkeypatch):
     assert "\n    lakebatch status\n" in output()
     monkeypatch.setenv("COLUMNS", "200")
     assert "\n  lakebatch status  " in output()
+
+
+@pytest.mark.parametrize("width", [60, 400])
+def test_config_is_explained_within_the_width_of_the_terminal(tmp_path, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal(tmp_path, "config", "response-noise")
+    try:
+        terminal.wait_for(r"(?s)\A(?=.*clipped at 0)")
+        assert terminal.process.wait(30) == 0
+        lines = terminal.seen.splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= width
+        narrow = [
+            line.strip() for line in lines if line.startswith("drug.start = 500.0 a.u. of time   (default)")
+        ]
+        assert len(narrow) == (width == 60)
+    finally:
+        terminal.process.kill()
+        os.close(terminal.master)
 
 
 def test_damaged_experiment_does_not_hide_the_others(copied_lake):
@@ -105,3 +157,10 @@ def test_every_key_of_a_config_has_a_meaning_and_every_number_a_unit(name):
 def test_lake_that_was_run_once_knows_it(lake, toy):
     lakebatch.run(lake, toy, jobs=1)
     assert "1 completed" in output("--lake", lake.storage.uri)
+
+
+def test_upkeep_says_when_there_is_nothing_to_do_and_else_how_to_do_it(copied_lake):
+    assert "There is nothing to vacuum." in output("vacuum", "toy")
+    assert "do it with: lakebatch optimize toy --yes" in output("optimize", "toy")
+    output("optimize", "toy", "--yes")
+    assert "There is nothing to optimize." in output("optimize", "toy")

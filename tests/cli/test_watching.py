@@ -71,18 +71,31 @@ def test_watch_on_a_pipe_prints_once_per_change(lake, toy, tmp_path):
 
 
 def test_quiet_run_says_nothing_and_verbose_one_what_took_how_long(toy, tmp_path):
-    def run(option):
-        command = [LAKEBATCH, option, "--lake", "lake", "run", "toy", "--jobs", "1"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    def run(*words):
+        done = subprocess.run([LAKEBATCH, *words], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done
 
-    quiet, verbose = run("-q"), run("-v")
+    quiet = run("run", "toy", "--jobs", "1", "--quiet", "--lake", "lake")
+    verbose = run("-v", "--lake", "nowhere", "run", "toy", "--jobs", "1", "--lake", "lake")
     assert (quiet.stdout, quiet.stderr) == ("", "")
+    assert not (tmp_path / "nowhere").exists()
+    assert "lakebatch --lake lake reassemble toy" in verbose.stdout
     assert "computed in" in verbose.stderr
     file = Path(verbose.stderr.partition("log file of ")[2].split()[1])
     assert "part level=0.1: computed in" in file.read_text()
     assert file.parent.name == "90_v1_toy"
+
+
+def test_options_of_the_group_stand_before_or_after_every_command(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAKEBATCH_LAKE", "from-the-environment")
+    for words in (["--lake", "typed", "status"], ["status", "--lake", "typed"]):
+        done = CliRunner().invoke(main, [*words, "-q", "-v"])
+        assert done.exit_code == 0, done.output
+        assert "typed yet" in done.output
+    assert "from-the-environment yet" in CliRunner().invoke(main, ["status"]).output
+    for command in main.commands.values():
+        assert {"--lake", "--verbose", "--quiet"} <= {name for each in command.params for name in each.opts}
 
 
 def test_log_file_that_cannot_be_written_does_not_harm_the_run(toy, tmp_path):

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,6 +13,7 @@ import pytest
 import lakebatch
 from lakebatch.errors import ConfigError, IncompleteError, QueryError
 from lakebatch.gaps import IncompleteWarning
+from lakebatch.render import render
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_statements_that_describe_are_answered(filled, text):
         ("FROM toy.nothing", "nothing does not exist"),
         ("SELECT colour FROM toy.results", "colour"),
         ("SELECT 1 AS x, 2 AS x", "column appears more than once"),
-        ("SELECT INTERVAL 1 DAY", "interval"),
+        ("SELECT [INTERVAL 1 DAY]", "interval"),
     ],
 )
 def test_query_that_cannot_be_answered_is_one_line(filled, text, fault):
@@ -180,6 +181,12 @@ def test_times_are_in_utc(filled):
     assert rows(filled, "SELECT TIMESTAMPTZ '2026-11-20 12:00' = TIMESTAMPTZ '2026-11-20T12:00Z'") == [
         (True,)
     ]
+
+
+def test_lengths_of_time_are_answered(filled):
+    answer = filled.sql("SELECT INTERVAL '1 day 1.5 seconds' AS \"a b\", 7 AS x, NULL::INTERVAL AS c")
+    assert answer.rows() == [(timedelta(days=1, seconds=1.5), 7, None)]
+    assert render(answer, "csv") == "a b,x,c\nP1DT1.5S,7,"
 
 
 def test_connection_is_the_users_own_and_can_be_asked_again(filled):

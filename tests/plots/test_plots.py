@@ -3,6 +3,9 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -13,7 +16,11 @@ from lakebatch import plots, statistics
 from lakebatch.cli import figures
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError, UnknownNameError
-from lakebatch.plots.chart import Arrow, Box, Dots, Line, Rule, Thread
+from lakebatch.material import read
+from lakebatch.plots import levels, static
+from lakebatch.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
+from lakebatch.plots.levels import possible, with_zero
+from lakebatch.plots.options import Options
 from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
@@ -104,7 +111,12 @@ def test_two_snapshots_are_overlaid(study):
     assert old[0].y == tuple(
         statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
     )
-    assert f"Dashed and hollow: version {version}" in picture.chart.description()
+    assert f"Dashed and hollow: version {version}, without its intervals" in picture.chart.description()
+    shown = {line.line.dash: line.error_y.visible for line in picture.interactive().data}
+    assert shown == {"dash": None, "solid": None}
+    assert {
+        line.error_y.array is None for line in picture.interactive().data if line.line.dash == "dash"
+    } == {True}
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
@@ -124,6 +136,64 @@ def test_ranking_of_an_older_state_comes_into_the_rows_of_the_newer(study):
     ghost = next(mark for mark in panel.series if mark.ghost and mark.name == "initial")
     alone = next(mark for mark in old.series if isinstance(mark, Dots) and mark.name == "initial")
     assert dict(zip(panel.y_names, ghost.x, strict=True)) == dict(zip(old.y_names, alone.x, strict=True))
+
+
+def test_boxes_of_two_states_stand_in_pairs(study):
+    version = int(study["study"].history().filter(status="completed")["version"][0])
+    (axes,) = study["study"].plot("boxes", against=str(version)).figure().axes
+    shown = sorted(axes.patches, key=lambda box: box.get_path().vertices[:, 0].min())
+    faces = [box.get_facecolor() for box in shown]
+    assert len(faces) > 4
+    assert all(face == (1, 1, 1, 1) for face in faces[::2])
+    assert not any(face == (1, 1, 1, 1) for face in faces[1::2])
+    edges = [box.get_edgecolor() for box in shown]
+    assert edges[::2] == edges[1::2]
+
+
+def test_points_of_two_states_keep_to_their_row(study):
+    version = int(study["study"].history().filter(status="completed")["version"][0])
+    (axes,) = study["study"].plot("robustness", against=str(version)).figure().axes
+    heights = [float(y) for line in axes.containers for y in line.lines[0].get_ydata()]
+    assert len(heights) > 4
+    assert all(0 < abs(y - round(y)) < 0.2 for y in heights)
+
+
+def test_metric_on_both_sides_of_zero_has_a_line_there(study):
+    def panel(*values):
+        return Panel((Line("a", 0, (0.0, 0.5), values),))
+
+    rule = Rule(0.0, "y")
+    both = with_zero([panel(0.5, -0.1), panel(0.5, None)])
+    assert [rule in each.marks for each in both] == [True, True]
+    assert rule in with_zero([Panel((Boxes("a", 0, ((-0.1,), (0.5,))),))])[0].marks
+    assert rule not in with_zero([panel(0.5, 0.1)])[0].marks
+    read_rows = read(study["study"].snapshot(), on_gap="ignore")
+    material = replace(read_rows, rows=read_rows.rows.with_columns(pl.col("pearson_r") - 0.4))
+    for draw in (levels.levels, levels.grid, levels.boxes):
+        assert all(rule in each.marks for each in draw(material, Options()).panels)
+
+
+def test_axis_of_a_correlation_ends_where_correlations_do():
+    def axis(metric, low, high):
+        return possible(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
+
+    assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
+    assert axis("pearson_r", -0.5, 0.9) is None
+    assert axis("r2", -3.5, 0.9) is None
+    empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
+    assert possible(empty, "pearson_r") is None
+
+
+@pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
+def test_times_along_an_axis_do_not_touch(hours):
+    start = datetime(2026, 11, 25, 12, 47, 18, tzinfo=UTC)
+    line = Line("", 0, (start, start + timedelta(hours=hours)), (0.0, 1.0), step=True)
+    figure = static.draw(Chart("Growth", "", (Panel((line,), x_label="time (UTC)"),) * 2, share=False))
+    figure.canvas.draw()
+    for axes in figure.axes:
+        ends = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(ends) > 1
+        assert all(one.x1 < other.x0 for one, other in pairwise(ends))
 
 
 def test_trajectories_show_the_stored_cohort_and_the_onset(noise):
@@ -193,6 +263,8 @@ def test_print_files_have_the_width_of_a_column_and_text_as_text(study, tmp_path
 def test_interactive_page_needs_no_network(study, tmp_path):
     page = study["study"].plot("levels").save(tmp_path / "levels.html").read_text()
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+    assert "<title>Pearson r by level and feature set" in page
+    assert "with 95 % t interval over" in page.rpartition("<p ")[2]
 
 
 def test_notebook_gets_a_picture_it_can_show(study):
@@ -214,8 +286,6 @@ def test_colours_and_markers_tell_many_series_apart():
 
 
 def test_names_are_shown_as_they_are(study):
-    from dataclasses import replace
-
     from lakebatch.plots.picture import Picture
 
     picture = study["study"].plot("levels")
@@ -250,7 +320,7 @@ def test_unknown_kind_and_file_are_named(study, tmp_path):
         study["study"].plot("levels").save(tmp_path / "a.jpg")
 
 
-def test_command_draws_one_and_all(study, tmp_path):
+def test_command_draws_one_and_all(study, tmp_path, monkeypatch):
     done = run("--lake", study.storage.uri, "plot", "study", "--by", "model", "--zoom", 0, 1, "--on-gap", "ignore",
                "-o", tmp_path / "levels.png")  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -258,10 +328,16 @@ def test_command_draws_one_and_all(study, tmp_path):
     assert (tmp_path / "levels.png").read_bytes() == study["study"].plot(
         "levels", by="model", zoom=(0, 1)
     ).to_bytes(".png")
+    monkeypatch.chdir(tmp_path)
+    assert (
+        run("--lake", study.storage.uri, "plot", "study", "--kind", "boxes", "--on-gap", "ignore").exit_code
+        == 0
+    )
+    assert (tmp_path / "study-boxes.png").stat().st_size
     done = run("--lake", study.storage.uri, "plot", "study", "--kind", "all", "-o", tmp_path / "all")
     assert done.exit_code == 0, done.output
     assert sorted(file.stem for file in (tmp_path / "all").iterdir()) == sorted(OF_RESULTS)
-    assert "no network: study has no diagram" in done.stderr
+    assert "no network: Unknown experiment 'study'" in done.stderr
 
 
 def test_missing_library_is_named_with_what_to_install(study, tmp_path):
