@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
-from loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
 from lakebatch import worker
@@ -57,8 +57,8 @@ def execute(
 
 
 def default_jobs() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use, within a container's share; LOKY_MAX_CPU_COUNT allows fewer."""
+    return int(cpu_count())
 
 
 def _here(job: Job, parts: Sequence[Numbered], stop: Callable[[], bool]) -> Iterator[Outcome]:

@@ -16,6 +16,14 @@ STUDY = Path(__file__).parent / "study_experiment.py"
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _one_worker_unless_asked() -> Iterator[None]:
+    """Have runs that do not say otherwise use this process alone: the tests themselves fill the processors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the log files of runs out of this user's own folders."""
     with pytest.MonkeyPatch.context() as patch:

@@ -75,15 +75,15 @@ def test_seed_is_that_of_the_run_number_unless_it_is_pinned(log, plan):
     assert log.start(plan(pinned_seed=5), 0).seed == 5
 
 
-def test_eight_processes_that_start_five_each_take_forty_numbers(tmp_path, log, run_together):
+def test_four_processes_that_start_five_each_take_twenty_numbers(tmp_path, log, run_together):
     script = "for _ in range(5):\n    print(log.start(plan, 0).run_number)\n"
-    outputs = run_together(START.format(lake=str(tmp_path / "lake")), [script] * 8)
+    outputs = run_together(START.format(lake=str(tmp_path / "lake")), [script] * 4)
     taken = [int(line) for output in outputs for line in output.split()]
-    assert sorted(taken) == list(range(1, 41))
+    assert sorted(taken) == list(range(1, 21))
     events = log.events()
-    assert events["run_number"].to_list() == list(range(1, 41))
-    assert events["assembly_id"].n_unique() == 40
-    assert events["seed"].n_unique() == 40
+    assert events["run_number"].to_list() == list(range(1, 21))
+    assert events["assembly_id"].n_unique() == 20
+    assert events["seed"].n_unique() == 20
 
 
 def test_events_of_an_assembly_are_counted_whoever_records_them(log, plan, open_table):

@@ -315,3 +315,10 @@ def test_whole_dataset_of_many_runs_is_consistent(lake, run):
     assert rows.filter(
         pl.col("part") != pl.format("level={}", pl.col("level").map_elements("{:g}".format, pl.String))
     ).is_empty()
+
+
+def test_default_is_every_processor_that_may_be_used(monkeypatch):
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    assert 1 <= executor.default_jobs() <= len(os.sched_getaffinity(0))
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert executor.default_jobs() == 1

@@ -47,7 +47,7 @@ def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
 def test_wheel_alone_runs_the_main_job_from_any_folder(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"
-    run(binaries / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    run(binaries / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, cwd=tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     run(binaries / "lakebatch", "run", "response-noise", "--preset", "smoke", cwd=elsewhere)

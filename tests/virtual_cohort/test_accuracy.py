@@ -115,7 +115,7 @@ def change(_, active, model, values, initial, doses):
 
 
 def test_default_tolerance_keeps_every_value_of_many_patients_to_1e_5(model, patients):
-    parameters, initial = patients(model, 2_000)
+    parameters, initial = patients(model, 800)
     tight = SimulationConfig(relative_tolerance=1e-11, absolute_tolerance=1e-13)
     exact = simulate(model, parameters, initial, tight)
     values = simulate(model, parameters, initial, CONFIG)
