@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -114,9 +115,30 @@ def _interrupts_held() -> Iterator[None]:
     resource_tracker.ensure_running()  # it would be started with the first worker, and let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _handlers_held():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handlers_held() -> Iterator[None]:
+    """Hold back what this thread does at Ctrl-C and SIGTERM, which another thread can have received, until afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread acts on signals
+        return
+    heard: list[int] = []
+    both = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: handler for each, handler in both.items() if callable(handler)}
+    for each in handlers:
+        signal.signal(each, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for number in heard:
+            signal.raise_signal(number)
 
 
 def _outcome(future: Future[Outcome], part: Part) -> Outcome:

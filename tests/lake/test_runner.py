@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -322,3 +323,20 @@ def test_default_is_every_processor_that_may_be_used(monkeypatch):
     assert 1 <= executor.default_jobs() <= len(os.sched_getaffinity(0))
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert executor.default_jobs() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_a_worker_is_started_is_held_back_and_not_lost(number):
+    """Also one that another thread received, which no mask of this one holds back."""
+    heard = []
+    before = signal.signal(number, lambda *_: heard.append(number))
+    try:
+        with executor._interrupts_held():
+            thread = threading.Thread(target=os.kill, args=(os.getpid(), number))
+            thread.start()
+            thread.join()
+            time.sleep(0.05)
+            assert heard == []
+        assert heard == [number]
+    finally:
+        signal.signal(number, before)
