@@ -42,8 +42,8 @@ PART = "lakebatch.part"
 FINGERPRINT = "lakebatch.fingerprint"
 """In a commit's metadata: the fingerprint of the rows it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
-HOT_PATH = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
-"""Listing the log for clean-up on every commit costs more with every commit."""
+HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Listing the log for clean-up on every commit costs more with every commit; checkpoints have their own rule."""
 
 
 def patiently(call: Callable[[], Answer]) -> Answer:

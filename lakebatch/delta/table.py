@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
-from lakebatch.delta import claim
+from lakebatch.delta import checkpoints, claim, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     ENGINE_ERRORS,
@@ -26,6 +27,7 @@ from lakebatch.delta.engine import (
     with_fingerprint,
 )
 from lakebatch.delta.version import Handle, TableVersion
+from lakebatch.deltalog import FOLDER
 from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, check_known, missing, stored_version
 from lakebatch.s3 import may_pass
@@ -69,8 +71,10 @@ class Table:
         self.storage = storage
         self.path = f"{folder}/{schema.table}"
         self.uri = storage.join(self.path)
+        self._folder = None if storage.is_s3 else Path(self.uri)
         self._options = dict(storage.options)
         self._handle: Handle | None = None
+        self._opened_at = 0
         self._is_known = False
         self._is_appending = False
 
@@ -134,33 +138,38 @@ class Table:
         """
         failure: Exception | None = None
         for attempt in range(ATTEMPTS + 1):
-            handle = self._refresh()
-            last = int(handle.transaction_version(transaction) or 0)
-            self._is_appending = True
-            try:
-                data = data_after(last)
-            finally:
-                self._is_appending = False
-            if data is None:
-                return failure is not None
-            if failure is not None and is_permanent(failure):
-                raise self._refusal(failure) from failure
-            if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
-                break
-            try:
-                self._commit(handle, data, deltalake.Transaction(transaction, last + 1), metadata)
-            except ENGINE_ERRORS as error:
-                failure = error
-                self._handle = None
-                logger.info("append to %s, attempt %d: %s", self.uri, attempt + 1, error)
-                if not is_permanent(error):
-                    pause(attempt)
-            else:
-                return True
+            with turns.taken(self._folder):
+                handle = self._refresh()
+                last = int(handle.transaction_version(transaction) or 0)
+                data = self._looked(data_after, last)
+                if data is None:
+                    return failure is not None
+                if failure is not None and is_permanent(failure):
+                    raise self._refusal(failure) from failure
+                if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
+                    break
+                try:
+                    self._commit(handle, data, deltalake.Transaction(transaction, last + 1), metadata)
+                except ENGINE_ERRORS as error:
+                    failure = error
+                    self._handle = None
+                    logger.info("append to %s, attempt %d: %s", self.uri, attempt + 1, error)
+                else:
+                    return True
+            if not is_permanent(failure):
+                pause(attempt)
         raise CommitError(
             f"Could not append to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
             "Nothing was written; try again with: lakebatch resume"
         ) from failure
+
+    def _looked(self, data_after: Callable[[int], Data | None], last: int) -> Data | None:
+        """Ask what is to be written while the state that the append starts from stays as it is."""
+        self._is_appending = True
+        try:
+            return data_after(last)
+        finally:
+            self._is_appending = False
 
     def mark(self, metadata: Mapping[str, str]) -> int:
         """Commit no rows, so that what is recorded next has a version of its own, and return that version.
@@ -236,7 +245,9 @@ class Table:
     def _compact(
         self, target_bytes: int, metadata: Mapping[str, str], assembly_id: str | None
     ) -> dict[str, Any]:
-        return self._refresh().optimize.compact(
+        handle = self._refresh()
+        before = int(handle.version())
+        metrics = handle.optimize.compact(
             partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
             target_size=target_bytes,
             writer_properties=WRITER_PROPERTIES,
@@ -245,6 +256,8 @@ class Table:
             ),
             post_commithook_properties=HOT_PATH,
         )
+        checkpoints.write_if_due(handle, before)
+        return dict(metrics)
 
     def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
         """Remove files that no kept version needs, and return their paths within the table.
@@ -266,6 +279,7 @@ class Table:
     def _vacuum(self, keep_versions: Sequence[int], hours: int, dry_run: bool, *, full: bool) -> list[str]:
         """Remove the files that commits took out of the table and, if ``full``, those that no commit names."""
         handle = self._refresh()
+        before = int(handle.version())
         try:
             removed = handle.vacuum(
                 retention_hours=hours,
@@ -279,6 +293,7 @@ class Table:
         except ENGINE_ERRORS as error:
             self._handle = None
             raise self._error("vacuum", error) from error
+        checkpoints.write_if_due(handle, before)
         return list(removed)
 
     def commits(self) -> list[Commit]:
@@ -315,6 +330,7 @@ class Table:
             handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
             self._check_known(handle)
             self._handle, self._is_known = handle, True
+            self._opened_at = int(handle.version())
         return self._handle
 
     def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
@@ -351,9 +367,19 @@ class Table:
         Not while an append looks what is there: if it moved on, the engine would not notice who committed meanwhile.
         """
         handle = self._open()
-        if not self._is_appending:
+        if self._is_appending:
+            return handle
+        if not self._has_next(int(handle.version())):
             self._ask("read", handle.update_incremental)
-        return handle
+        if self._has_next(int(handle.version())) or checkpoints.is_due_between(
+            self._opened_at, int(handle.version())
+        ):
+            self._handle = None
+        return self._open()
+
+    def _has_next(self, version: int) -> bool:
+        """Whether there is a later version on this disk; the engine would read all commits once more to get there."""
+        return self._folder is not None and Path(self._folder, FOLDER, f"{version + 1:020d}.json").exists()
 
     def _create(self) -> None:
         for attempt in range(ATTEMPTS):
@@ -444,6 +470,7 @@ class Table:
         metadata: Mapping[str, str],
         transactions: list[deltalake.Transaction],
     ) -> None:
+        before = int(handle.version())
         deltalake.write_deltalake(
             handle,
             data,
@@ -460,6 +487,7 @@ class Table:
             ),
             post_commithook_properties=HOT_PATH,
         )
+        checkpoints.write_if_due(handle, before)
 
     def _refusal(self, error: Exception) -> Exception:
         if "Invalid data found" in str(error) or isinstance(error, SchemaMismatchError):

@@ -144,7 +144,7 @@ def start_python(script: str, *arguments: str, folder: Path | None = None) -> su
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,
-        env={**os.environ, COMPUTED: str((folder or Path()) / "computed")},
+        env={**os.environ, **({COMPUTED: str(folder / "computed")} if folder else {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

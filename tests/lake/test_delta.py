@@ -1,5 +1,6 @@
 """One table: created once, appended to exactly once, read at any version."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from lakebatch.delta import Table
 from lakebatch.delta import table as delta
+from lakebatch.delta.checkpoints import is_due_between
 from lakebatch.deltalog import PLACEHOLDER
 from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.schema import load_schema
@@ -82,18 +84,39 @@ def test_failure_after_the_commit_does_not_write_twice(results, frame, fault):
     assert len(calls) == 1
 
 
-def test_failed_checkpoint_after_the_commit_does_not_write_twice(results, frame, caplog):
-    """A folder that is in the way of the checkpoint's pointer makes every second commit raise when it is done."""
-    deltalake.DeltaTable(results.uri).alter.set_table_properties({"delta.checkpointInterval": "2"})
+def test_log_is_read_from_a_checkpoint_of_the_last_commits(results, open_table, frame):
+    for part in range(45):
+        assert once(results, frame(f"{part}"), part=f"{part}")
+    log = Path(results.uri, "_delta_log")
+    assert json.loads((log / "_last_checkpoint").read_bytes())["version"] == 40
+    assert len(list(log.glob("*.checkpoint.parquet"))) == 2
+    for lost in range(40):
+        (
+            log / f"{lost:020d}.json"
+        ).unlink()  # nobody needs them any more, neither who has the table open nor who opens it
+    assert once(results, frame("45"), part="45")
+    assert not once(open_table(), frame("7"), part="7")
+    assert parts_of(open_table()) == sorted(map(str, range(46)))
+
+
+def test_checkpoints_of_a_growing_table_are_written_ever_less_often():
+    due = [version for version in range(1, 20_001) if is_due_between(version - 1, version)]
+    assert due[:4] == [20, 40, 60, 80]
+    assert sum(due) < 25 * 20_000  # what they take together, of what names 20,000 files
+    assert is_due_between(19, 45)
+    assert not is_due_between(20, 39)
+
+
+def test_checkpoint_that_cannot_be_written_is_told_and_loses_nothing(results, frame, caplog):
+    """A folder is in the way of the checkpoint's pointer."""
     blocker = Path(results.uri, "_delta_log", "_last_checkpoint")
-    shutil.rmtree(blocker) if blocker.is_dir() else blocker.unlink(missing_ok=True)
-    blocker.mkdir()
-    (blocker / "file").touch()
-    caplog.set_level("INFO", "lakebatch.delta")
-    for part in "abcd":
+    (blocker / "folder").mkdir(parents=True)
+    parts = [f"{index:02d}" for index in range(25)]
+    for part in parts:
         assert once(results, frame(part), part=part)
-    assert parts_of(results) == list("abcd")
-    assert caplog.text.count("attempt 1") >= 2
+    assert parts_of(results) == parts
+    assert caplog.text.count("has no checkpoint at version 20") == 1
+    assert "attempt" not in caplog.text
 
 
 def checkpointed(results, frame):
