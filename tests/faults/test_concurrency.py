@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pytest
 from harness import PARTS, REPEATS, SEED, comparable
 from processes import APPEND, Command, let_go_on, run, start_python
 
@@ -15,6 +16,8 @@ from lakebatch.storage import locate
 
 WRITERS = 16
 APPENDS = 20
+WITHOUT_TURNS = "from lakebatch.delta import turns\nturns.LONGEST_WAIT = 0.0\n" + APPEND
+"""As by processes on several machines, which cannot wait for one another."""
 
 ELSEWHERE = """
 import sys
@@ -29,19 +32,26 @@ main()
 """The command line as on another machine, whose name is the first argument."""
 
 
-def test_append_by_many_processes_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    ids = [f"20261123_142230_run{number:03d}" for number in range(WRITERS)]
-    writers = [start_python(APPEND, str(tmp_path / "lake"), each, str(APPENDS)) for each in ids]
-    assert let_go_on(writers) == [(0, "")] * WRITERS
+@pytest.mark.parametrize(
+    ("script", "writers", "appends"),
+    [(APPEND, WRITERS, APPENDS), (WITHOUT_TURNS, 4, 10)],
+    ids=["in turns", "without turns"],
+)
+def test_append_by_many_processes_loses_and_doubles_nothing(
+    tmp_path: Path, script: str, writers: int, appends: int
+) -> None:
+    ids = [f"20261123_142230_run{number:03d}" for number in range(writers)]
+    processes = [start_python(script, str(tmp_path / "lake"), each, str(appends)) for each in ids]
+    assert let_go_on(processes) == [(0, "")] * writers
 
     rows = pl.read_delta(str(tmp_path / "lake" / "91_v1_toy" / "results"))
     expected = {
-        (each, f"part={index}", repeat) for each in ids for index in range(APPENDS) for repeat in (0, 1)
+        (each, f"part={index}", repeat) for each in ids for index in range(appends) for repeat in (0, 1)
     }
     assert rows.height == len(expected)
     assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
     table = Table(locate(tmp_path / "lake"), "91_v1_toy", load_schema("results"))
-    assert sum(commit.operation == "WRITE" for commit in table.commits()) == WRITERS * APPENDS
+    assert sum(commit.operation == "WRITE" for commit in table.commits()) == writers * appends
 
 
 def test_append_of_the_same_parts_by_many_processes_writes_each_once(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""Writers of one machine wait for one another, and never for long."""
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from lakebatch.delta import turns
+
+
+@contextmanager
+def somebody_else(folder):
+    """Lock the folder as another process does; fails if it is locked."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
+
+
+def test_turn_is_for_one_at_a_time_and_ends(tmp_path):
+    with turns.taken(tmp_path):
+        with pytest.raises(BlockingIOError), somebody_else(tmp_path):
+            pass
+        with turns.taken(tmp_path / "other"), turns.taken(None):
+            pass
+    with somebody_else(tmp_path):
+        pass
+
+
+def test_turn_ends_with_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), turns.taken(tmp_path):
+        raise ZeroDivisionError
+    with somebody_else(tmp_path):
+        pass
+
+
+def test_turn_that_does_not_come_is_not_waited_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.2)
+    with somebody_else(tmp_path):
+        began = time.monotonic()
+        with turns.taken(tmp_path):
+            assert time.monotonic() - began >= 0.2
