@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 import lakebatch
+from lakebatch import delta
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, LakebatchError
 from lakebatch.tables import DATA, ExperimentTables
@@ -109,9 +110,9 @@ def tidy(results: Table, events: Table, assembly_id: str) -> None:
     Whatever goes wrong is no concern of the run: the rows are where they were, and `optimize` does it later.
     """
     try:
-        results.compact(TARGET_BYTES, METADATA, assembly_id=assembly_id)
+        delta.compact(results, TARGET_BYTES, METADATA, assembly_id=assembly_id)
         if events.newest().file_table.height >= MOST_EVENT_FILES:
-            events.compact(TARGET_BYTES, METADATA)
+            delta.compact(events, TARGET_BYTES, METADATA)
     except LakebatchError as error:
         logger.info("files of %s were not merged: %s", assembly_id, error)
 
@@ -133,7 +134,7 @@ def _optimized(table: Table, dry_run: bool) -> dict[str, int]:
     )
     after = files.height - saved
     if not dry_run and merged.height:
-        table.compact(TARGET_BYTES, METADATA)
+        delta.compact(table, TARGET_BYTES, METADATA)
         after = table.at().file_table.height
     return {"files": files.height, "files_after": after, "merged_bytes": int(merged["bytes"].sum())}
 
@@ -143,7 +144,7 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
     tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
     keep = [version for version in tagged if version is not None]
     sizes = _sizes(experiment, name)
-    named = table.vacuum(keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
+    named = delta.vacuum(table, keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
     removed = [sizes[path] for path in named if path in sizes]  # those of earlier times are named again
     return {"files": len(removed), "bytes": sum(removed)}
 

@@ -26,6 +26,8 @@ Answer = TypeVar("Answer")
 Data: TypeAlias = "pl.DataFrame | pa.RecordBatchReader"
 
 ATTEMPTS = 30
+COMMIT_RETRIES = 200
+"""Retries inside one commit; the library's default of 15 loses appends when many write at once."""
 LONGEST_PAUSE = 5.0
 PATIENCE_SECONDS = 300.0
 """How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""

@@ -6,15 +6,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
-from lakebatch.delta import checkpoints, claim, turns
+from lakebatch.delta import checkpoints, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
+    COMMIT_RETRIES,
     ENGINE_ERRORS,
     HOT_PATH,
     WRITER_PROPERTIES,
@@ -34,12 +35,11 @@ from lakebatch.s3 import may_pass
 from lakebatch.schema import Column, TableSchema, difference
 from lakebatch.storage import Storage
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 logger = logging.getLogger(__name__)
 
-COMMIT_RETRIES = 200
-"""Retries inside one commit; the library's default of 15 loses appends when many write at once."""
-UNCOMMITTED_HOURS = 24
-"""How long a file that no commit names is left: its writer may be about to commit it."""
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -179,7 +179,7 @@ class Table:
         for attempt in range(ATTEMPTS):
             handle = self._refresh()
             try:
-                self._write(handle, self.schema.arrow.empty_table(), metadata, [])
+                self._write(handle, self._nothing(), metadata, [])
                 return int(handle.version())
             except ENGINE_ERRORS as error:
                 self._handle = None
@@ -187,40 +187,6 @@ class Table:
                     raise self._error("write", error) from error
                 pause(attempt)
         raise AssertionError("unreachable")
-
-    def compact(
-        self, target_bytes: int, metadata: Mapping[str, str], *, assembly_id: str | None = None
-    ) -> dict[str, int]:
-        """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
-
-        Parameters
-        ----------
-        assembly_id : str, optional
-            Merge the files of this assembly alone.
-
-        Returns
-        -------
-        dict
-            ``files_before`` and ``files_after``, of those that were merged.
-        """
-        if not self._mergeable(target_bytes, assembly_id):
-            return {"files_before": 0, "files_after": 0}
-        with claim.held(self):
-            try:
-                metrics = self._compact(target_bytes, metadata, assembly_id)
-            except ENGINE_ERRORS as error:
-                self._handle = None
-                raise self._error("compact", error) from error
-        return {
-            "files_before": int(metrics["numFilesRemoved"]),
-            "files_after": int(metrics["numFilesAdded"]),
-        }
-
-    def _mergeable(self, target_bytes: int, assembly_id: str | None) -> bool:
-        """Whether a partition has several small files."""
-        files = self.newest().data_files(None if assembly_id is None else [assembly_id])
-        partitions = [file.assembly_id for file in files if file.size < target_bytes]
-        return len(partitions) > len(set(partitions))
 
     def transaction(self, name: str) -> int:
         """Return the version that a transaction has now, 0 before its first."""
@@ -232,9 +198,7 @@ class Table:
         if int(handle.transaction_version(name) or 0) >= version:
             return False
         try:
-            self._write(
-                handle, self.schema.arrow.empty_table(), metadata, [deltalake.Transaction(name, version)]
-            )
+            self._write(handle, self._nothing(), metadata, [deltalake.Transaction(name, version)])
         except ENGINE_ERRORS as error:
             self._handle = None
             if is_permanent(error):
@@ -242,59 +206,23 @@ class Table:
             return False
         return True
 
-    def _compact(
-        self, target_bytes: int, metadata: Mapping[str, str], assembly_id: str | None
-    ) -> dict[str, Any]:
-        handle = self._refresh()
-        before = int(handle.version())
-        metrics = handle.optimize.compact(
-            partition_filters=None if assembly_id is None else [("assembly_id", "=", assembly_id)],
-            target_size=target_bytes,
-            writer_properties=WRITER_PROPERTIES,
-            commit_properties=deltalake.CommitProperties(
-                custom_metadata=dict(metadata), max_commit_retries=COMMIT_RETRIES
-            ),
-            post_commithook_properties=HOT_PATH,
-        )
-        checkpoints.write_if_due(handle, before)
-        return dict(metrics)
+    def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
+        """Return what the engine answers when it is to change the newest state in a commit of its own.
 
-    def vacuum(self, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
-        """Remove files that no kept version needs, and return their paths within the table.
-
-        Parameters
-        ----------
-        keep_versions : sequence of int
-            Versions that stay readable; the newest always does.
-        keep_hours : int, hours
-            Files that were needed within this time are left; those that no commit ever named, for a day at least.
-        dry_run : bool
-            Only say which files they are.
+        Raises
+        ------
+        StorageError
+            If it could not; ``action`` says what, as in "compact".
         """
-        removed = set(self._vacuum(keep_versions, max(keep_hours, UNCOMMITTED_HOURS), dry_run, full=True))
-        if keep_hours < UNCOMMITTED_HOURS:
-            removed |= set(self._vacuum(keep_versions, keep_hours, dry_run, full=False))
-        return sorted(removed)
-
-    def _vacuum(self, keep_versions: Sequence[int], hours: int, dry_run: bool, *, full: bool) -> list[str]:
-        """Remove the files that commits took out of the table and, if ``full``, those that no commit names."""
         handle = self._refresh()
         before = int(handle.version())
         try:
-            removed = handle.vacuum(
-                retention_hours=hours,
-                dry_run=dry_run,
-                enforce_retention_duration=False,
-                full=full,
-                keep_versions=sorted({*keep_versions, int(handle.version())}),
-                commit_properties=deltalake.CommitProperties(max_commit_retries=COMMIT_RETRIES),
-                post_commithook_properties=HOT_PATH,
-            )
+            answer = call(handle)
         except ENGINE_ERRORS as error:
             self._handle = None
-            raise self._error("vacuum", error) from error
+            raise self._error(action, error) from error
         checkpoints.write_if_due(handle, before)
-        return list(removed)
+        return answer
 
     def commits(self) -> list[Commit]:
         """Return the log, oldest commit first."""
@@ -453,6 +381,11 @@ class Table:
         if absent:
             handle.alter.add_constraint(absent)
         return bool(absent)
+
+    def _nothing(self) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self.schema.arrow, [])
 
     def _commit(
         self,

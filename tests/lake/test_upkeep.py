@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import process, upkeep
+from lakebatch import delta, process, upkeep
 from lakebatch.assembly import EVERY_STATUS, Plan, now
 from lakebatch.delta import Table, claim
 from lakebatch.errors import CommitError, ConfigError
@@ -100,7 +100,7 @@ def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
         grown.results,
         grown.log.table,
     ):  # as by a process that had read the tags before there was this one
-        assert table.vacuum(keep_versions=[], keep_hours=0, dry_run=False)
+        assert delta.vacuum(table, keep_versions=[], keep_hours=0, dry_run=False)
     assert pinned.reassemble(on_gap="ignore").equals(expected)
     assert pinned.reassemble(EVERY_STATUS, on_gap="ignore").equals(every)
     assert lake_then.sql(query, on_gap="ignore")["rows"].to_list() == [expected.height]
@@ -142,10 +142,10 @@ def test_files_that_two_processes_merge_at_once_are_merged_once(grown, monkeypat
     with claim.held(one):
         monkeypatch.setattr(claim, "ATTEMPTS", 1)
         with pytest.raises(CommitError, match=f"are being merged by process {os.getpid()} on "):
-            other.compact(upkeep.TARGET_BYTES, {})
+            delta.compact(other, upkeep.TARGET_BYTES, {})
     monkeypatch.undo()
     with ThreadPoolExecutor() as pool:
-        merged = list(pool.map(lambda table: table.compact(upkeep.TARGET_BYTES, {}), (one, other)))
+        merged = list(pool.map(lambda table: delta.compact(table, upkeep.TARGET_BYTES, {}), (one, other)))
     assert sorted(each["files_before"] for each in merged) == [0, 2]
     assert pl.read_delta(grown.results.uri).height == rows
 
