@@ -22,7 +22,7 @@ PRESET = [
     "evaluation.models=['linear_regression']",
 ]
 SHORTER = {
-    "run": PRESET,
+    "run": [*PRESET, "--jobs", "1"],
     "check": [*PRESET, "--set", "levels=[0]", "--set", "evaluation.feature_sets=['initial']"],
     "verify": ["--jobs", "1"],
     "resume": ["--jobs", "1"],

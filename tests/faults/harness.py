@@ -68,7 +68,10 @@ class State:
 
 
 class Trial:
-    """One lake and one assembly in it, which is killed and resumed until it has completed."""
+    """One lake and one assembly in it, which is killed and resumed until it has completed.
+
+    Its attempts have two workers and none by turns.
+    """
 
     def __init__(self, folder: Path, expected: pl.DataFrame) -> None:
         self.folder = make_working_directory(folder)
@@ -120,7 +123,7 @@ class Trial:
         scratch = {"TMPDIR": str(self.folder / "scratch")}  # a killed run cannot tidy up
         return Command(
             self.folder,
-            *("--lake", str(self.lake), *verb, "--jobs", "2"),
+            *("--lake", str(self.lake), *verb, "--jobs", str(1 + self.attempts % 2)),
             environment=scratch,
             label=f"attempt{self.attempts}",
         )

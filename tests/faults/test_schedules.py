@@ -211,7 +211,7 @@ def test_any_schedule_keeps_rows_and_past() -> None:
     run_state_machine_as_test(
         Schedule,
         settings=settings(
-            max_examples=10,
+            max_examples=8,
             stateful_step_count=15,
             deadline=None,
             derandomize=True,

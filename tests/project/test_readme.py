@@ -48,9 +48,13 @@ def test_readme_tour_runs(tmp_path, monkeypatch):
         line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")
     ]
     assert len(commands) > 5
-    for place, command in enumerate(commands):
-        is_plain = place and command.startswith("lakebatch ") and "&&" not in command
-        in_this_process(command) if is_plain else in_shell(command)
+    in_shell(commands[0])
+    for command in commands[1:]:
+        for step in command.split(" && "):
+            in_this_process(step) if step.startswith("lakebatch ") else in_shell(step)
+            if step.startswith("cd "):
+                monkeypatch.chdir(step.removeprefix("cd "))
+        monkeypatch.chdir(tmp_path)
     for script in blocks("python"):
         exec(compile(script, "README.md", "exec"), {})
 

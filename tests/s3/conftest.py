@@ -120,6 +120,7 @@ def s3_lake(s3_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings = {**s3_server.settings, "SAVE_RESULT_PATH": lake.prefix, "NO_PROXY": "127.0.0.1"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv(processes.COMPUTED, str(folder / "computed"))
     monkeypatch.chdir(folder)
     yield lake
     processes.kill_all()

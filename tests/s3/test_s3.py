@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
@@ -34,14 +34,20 @@ def _csv(*arguments: str) -> pl.DataFrame:
     return pl.read_csv(done.stdout.encode())
 
 
-def _run(folder: Path, *arguments: str) -> None:
-    command = run(folder, "run", "toy", *QUICK, *arguments, label="run")
-    assert command.wait() == 0, command.err
+def _done(*arguments: str) -> Result:
+    """Carry out a command in this process and this working directory, to its end."""
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    return done
+
+
+def _run(*arguments: str) -> None:
+    _done("run", "toy", *QUICK, *arguments)
 
 
 def test_runs_on_s3_are_shown_by_every_command(s3_lake) -> None:
-    _run(s3_lake.folder)
-    _run(s3_lake.folder)
+    _run()
+    _run()
     status = _csv("status")
     assert status["status"].to_list() == ["completed", "completed"]
     listed = _csv("list").filter(experiment="toy")
@@ -53,11 +59,11 @@ def test_runs_on_s3_are_shown_by_every_command(s3_lake) -> None:
 
 
 def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
-    _run(s3_lake.folder)
+    _run()
     first = lakebatch.open_lake()["toy"]
     then = first.reassemble()
     version = first.snapshot().version
-    _run(s3_lake.folder)
+    _run()
 
     file = s3_lake.folder / "then.parquet"
     command = run(s3_lake.folder, "reassemble", "toy", "--version", str(version), "-o", str(file))
@@ -71,7 +77,7 @@ def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
 
 
 def test_tables_on_s3_are_plain_delta_tables(s3_lake) -> None:
-    _run(s3_lake.folder)
+    _run()
     options = s3_options(s3_lake.server.settings)
     rows = pl.scan_delta(f"{s3_lake.uri}/91_v1_toy/results", storage_options=options).collect()
     assert rows.height == rows.select("part", "repeat").n_unique() == ROWS
@@ -135,7 +141,7 @@ def test_keys_of_a_profile_reach_every_engine(s3_lake, monkeypatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     for name in keys:
         monkeypatch.delenv(name)
-    _run(s3_lake.folder)
+    _run()
     assert _csv("sql", "SELECT count(*) AS n FROM toy.results")["n"].to_list() == [ROWS]
 
 
@@ -185,29 +191,23 @@ def _comparable(stored: lakebatch.StoredExperiment) -> pl.DataFrame:
 def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     """Tags, diff, decisions, completeness, verification and upkeep, by the command line and from Python."""
     folder = s3_lake.folder
-    _run(folder, "--seed", "5")
+    _run("--seed", "5")
     stored = lakebatch.open_lake()["toy"]
     first, rows = stored.assemblies()["assembly_id"][0], stored.reassemble()
-
-    def done(*arguments: str) -> Command:
-        command = run(folder, *arguments, label="command")
-        assert command.wait() == 0, command.err
-        return command
-
-    done("tag", "toy", "paper-v1")
-    _run(folder, "--seed", "6")
-    done("discard", "toy", first, "--reason", "wrong dose")
+    _done("tag", "toy", "paper-v1")
+    _run("--seed", "6")
+    _done("discard", "toy", first, "--reason", "wrong dose")
     assert _csv("reassemble", "toy", "--tag", "paper-v1").height == ROWS
     assert stored.reassemble(tag="paper-v1").equals(rows)
     assert first not in set(stored.reassemble(on_gap="refuse")["assembly_id"])
     changes = stored.diff("paper-v1", "now").assemblies
     assert sorted(changes["change"]) == ["added", "changed"]
-    assert "wrong dose" in done("history", "toy").out
-    done("restore", "toy", first, "--reason", "dose was right")
-    assert "all the same" in done("verify", "toy", first, "--jobs", "1").err
-    assert "0 of 16 planned parts are missing" in done("completeness", "toy").err
-    done("optimize", "toy", "--yes")
-    done("vacuum", "toy", "--keep-days", "0", "--yes")
+    assert "wrong dose" in _done("history", "toy").stdout
+    _done("restore", "toy", first, "--reason", "dose was right")
+    assert "all the same" in _done("verify", "toy", first, "--jobs", "1").stderr
+    assert "0 of 16 planned parts are missing" in _done("completeness", "toy").stderr
+    _done("optimize", "toy", "--yes")
+    _done("vacuum", "toy", "--keep-days", "0", "--yes")
     assert stored.reassemble(tag="paper-v1").equals(rows)
     assert stored.usage().filter(table="results")["rows"].sum() == 2 * ROWS
     text = (
@@ -215,5 +215,5 @@ def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     )
     assert _csv("sql", text, "--also", "before=paper-v1").row(0) == (2 * ROWS, ROWS)
     file = folder / "rows.parquet"
-    done("reassemble", "toy", "-o", str(file))
+    _done("reassemble", "toy", "-o", str(file))
     assert pl.read_parquet(file).equals(stored.reassemble())
