@@ -19,11 +19,11 @@ from lakebatch.storage import locate
 from lakebatch.stored import StoredExperiment
 
 FOLDER = "91_v1_toy"
-ASSEMBLIES = 10
+ASSEMBLIES = 6
 PARTS = tuple(f"level={level}" for level in range(4))
-FAILED, DISCARDED = 4, 6
+FAILED, DISCARDED = 2, 4
 """Which of the assemblies lacks a part, and which is taken out of the dataset."""
-TAGGED = (3, 8)
+TAGGED = (1, 4)
 """After which assemblies a tag is set."""
 OPTIMIZE = ("optimize", "--yes")
 VACUUM = ("vacuum", "--keep-days", "0", "--yes")

@@ -19,9 +19,9 @@ CONFIG = SimulationConfig()
 
 @pytest.mark.parametrize("method", ["DOP853", "LSODA"])
 def test_simulate_agrees_with_independent_solver(model, patients, method):
-    parameters, initial = patients(model, 3)
+    parameters, initial = patients(model, 2)
     trajectories = simulate(model, parameters, initial, CONFIG)
-    for patient in range(3):
+    for patient in range(2):
         expected = reference_trajectory(model, parameters[patient], initial[patient], method)
         assert error_in_tolerances(trajectories[patient], expected) < 10
 
