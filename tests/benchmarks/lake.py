@@ -2,7 +2,8 @@
 
 Run it with ``python tests/benchmarks/lake.py [--rounds N] [--small N] [--large N] [NAME ...]``. Each row is the ratio of two
 medians over rounds that alternate between the two; the target stands beside it. The large lake takes the
-longest to write, about 100 ms an assembly.
+longest to write, about 100 ms an assembly. What is compared with has to be there: ``pip install mlflow signac
+duckdb-extension-delta``; rows for which it is not are left out, and said so.
 """
 
 # ruff: noqa: T201, S301 - what is unpickled here was pickled here
@@ -30,6 +31,25 @@ from lakebatch.parts import PartWriter
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 Call = Callable[[], object]
+"""Something to time; where it returns seconds, those that it timed itself."""
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from lakes import ROWS, results_of, stored_in
+from lakebatch.parts import PartWriter
+lake, assembly_id, appends = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+results, frame = stored_in(lake).results, results_of(ROWS, 1)
+writer = PartWriter(results, assembly_id, {})
+writer.append("first", frame, datetime.now(UTC))
+print("ready", flush=True)
+sys.stdin.readline()
+for index in range(appends):
+    writer.append(f"part={index}", frame, datetime.now(UTC))
+print("done", flush=True)
+"""
+"""Appends parts, after a first one and a line on standard input."""
+METRICS = "SELECT assembly_id, avg(mse), avg(r2), avg(pearson_r) FROM benchmark.results GROUP BY assembly_id"
 
 
 @dataclass(frozen=True)
@@ -82,9 +102,9 @@ def measure(ours: Call, theirs: Call, rounds: int) -> tuple[float, float]:
     for number in range(rounds + 1):
         for call, seconds in zip((ours, theirs), taken, strict=True):
             began = time.perf_counter()
-            call()
+            timed = call()
             if number:
-                seconds.append(time.perf_counter() - began)
+                seconds.append(timed if isinstance(timed, float) else time.perf_counter() - began)
     return median(taken[0]), median(taken[1])
 
 
@@ -201,6 +221,92 @@ def appender(stored: object, frame: pl.DataFrame) -> Call:
     return append
 
 
+def at_once(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield the comparison of many writers to one table with one."""
+    lakes = (folder / f"at-once-{number}" for number in range(1_000))
+    yield Comparison(
+        "320 appends to one table, 16 writers",
+        "one writer",
+        lambda: appended(next(lakes), 16, 20),
+        lambda: appended(next(lakes), 1, 320),
+        1,
+    )
+
+
+def appended(lake: Path, writers: int, appends: int) -> float:
+    """Return how long so many processes take to append so often each, from when all are ready."""
+    stored_in(lake)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, lake, f"20261123_142230_run{number:03d}", str(appends)],
+            cwd=Path(__file__).parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(writers)
+    ]
+    lines = [process.stdout for process in started]
+    assert [line.readline() for line in lines] == ["ready\n"] * writers
+    began = time.perf_counter()
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [line.readline() for line in lines] == ["done\n"] * writers
+    seconds = time.perf_counter() - began
+    for process in started:
+        process.communicate()
+    rows = stored_in(lake).results.at().scan().select(pl.len()).collect().item()
+    assert rows == ROWS * writers * (appends + 1), rows
+    return seconds
+
+
+def tracking(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield comparisons of the metrics of all runs as a table with what experiment trackers take for it."""
+    count = arguments.small
+    fill(stored_in(folder / "small"), count)
+    lake = lakebatch.open_lake(folder / "small")
+    for name, tracked in (
+        ("MLflow's search_runs on SQLite", mlflow_runs),
+        ("signac's to_dataframe", signac_jobs),
+    ):
+        try:
+            theirs = tracked(folder, count)
+        except ImportError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        assert len(theirs()) == lake.sql(METRICS).height == count
+        yield Comparison(f"metrics of {count:,} runs", name, lambda: lake.sql(METRICS), theirs, 1)
+
+
+def mlflow_runs(folder: Path, count: int) -> Callable[[], list[object]]:
+    """Return a call that reads as many runs, three metrics each, from MLflow's SQLite store."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    client = mlflow.MlflowClient()
+    experiment = client.create_experiment("benchmark")
+    for number in range(count):
+        run_id = client.create_run(experiment).info.run_id
+        metrics = [Metric(name, number / count, 0, 0) for name in ("mse", "r2", "pearson_r")]
+        client.log_batch(run_id, metrics)
+        client.set_terminated(run_id)
+    return lambda: mlflow.search_runs([experiment], max_results=count)
+
+
+def signac_jobs(folder: Path, count: int) -> Callable[[], list[object]]:
+    """Return a call that reads as many jobs, three metrics each, from a signac project."""
+    import signac
+
+    (folder / "signac").mkdir()
+    project = signac.init_project(folder / "signac")
+    for number in range(count):
+        job = project.open_job({"seed": number}).init()
+        job.doc.update(mse=number / count, r2=number / count, pearson_r=number / count)
+    return project.to_dataframe
+
+
 def starting(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
     """Yield how long commands take to start."""
     stored = stored_in(folder / "one")
@@ -222,7 +328,14 @@ def run(*command: str | Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-GROUPS = {"starting": starting, "reading": reading, "writing": writing, "large": large}
+GROUPS = {
+    "starting": starting,
+    "reading": reading,
+    "tracking": tracking,
+    "writing": writing,
+    "at-once": at_once,
+    "large": large,
+}
 
 if __name__ == "__main__":
     main()
