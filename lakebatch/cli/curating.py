@@ -107,7 +107,10 @@ def replicates(
     context: click.Context, name: str, version: int | None, as_of: str | None, tag: str | None, form: str
 ) -> None:
     """Show which assemblies of experiment NAME share their config, and whether those of one seed agree."""
-    show(open_lake(context)[name].replicates(version=version, as_of=as_of, tag=tag), form)
+    found = open_lake(context)[name].replicates(version=version, as_of=as_of, tag=tag)
+    show(found, form)
+    if found.is_empty():
+        click.echo("No two assemblies share a config.", err=True)
 
 
 @click.command(epilog="Example: lakebatch diff response-noise paper-v1 now")
@@ -131,6 +134,8 @@ def diff(context: click.Context, name: str, before: str, after: str, metric: str
         click.echo("{" + ", ".join(f'"{key}": {frame.write_json()}' for key, frame in sections.items()) + "}")
         return
     click.echo(f"From {found.before} to {found.after}", err=form != "table")
+    if form == "table":  # to be looked at, where what did not change is in the way
+        sections["metrics"] = sections["metrics"].remove(shift=0.0)
     for title, frame in sections.items():
         click.echo(f"\n{title}: {'nothing' if frame.is_empty() else ''}".rstrip(), err=form != "table")
         if not frame.is_empty():

@@ -82,6 +82,11 @@ def du(context: click.Context, name: str | None, by: str, form: str) -> None:
     table = found if keys is None else found.group_by(keys, maintain_order=True).agg(sums)
     show(table, form)
     click.echo(f"{_size(int(found['bytes'].sum()))} in {found['files'].sum()} files", err=True)
+    if "assembly_id" in table.columns and table["assembly_id"].null_count():
+        click.echo(
+            "Rows without an assembly: logs, files that only past states need, and tables of no single assembly.",
+            err=True,
+        )
 
 
 COMMANDS = (optimize, vacuum, du)

@@ -16,7 +16,7 @@ LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOY = Path(__file__).with_name("slow_experiment.py")
 COMPUTED = "TOY_COMPUTED"
 """The environment variable that names the file in which the experiment notes what it has computed."""
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 400.0
 WORKERS_END_SECONDS = 60.0
 """How long workers, and the process that tidies up after them, may outlive their parent."""

@@ -4,8 +4,10 @@ import random
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError
 
 
@@ -129,3 +131,25 @@ def _do_something(stored, run, action):
         stored.discard(random.choice(by_state["completed"]), "for a test")
     elif action == "restore" and by_state["discarded"]:
         stored.restore(random.choice(by_state["discarded"]), "for a test")
+
+
+def shown(lake, *command):
+    """Return what a command says, data and all else."""
+    done = CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *command])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_nothing_to_show_is_said_in_words(lake, toy, run):
+    run()
+    run("levels=[0, 0.5]")
+    assert "No two assemblies share a config." in shown(lake, "replicates", toy)
+    same = ("diff", toy, "now", "now", "--metric", "mse")
+    assert shown(lake, *same).endswith("\nmetrics: nothing\n")
+    assert '"shift":0.0' in shown(lake, *same, "--format", "json")
+
+
+def test_files_of_no_assembly_are_explained(lake, toy, run):
+    run()
+    assert "Rows without an assembly: logs" in shown(lake, "du", "--by", "assembly")
+    assert "Rows without" not in shown(lake, "du", "--by", "table")
