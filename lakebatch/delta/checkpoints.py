@@ -35,11 +35,12 @@ def is_due_between(before: int, after: int) -> bool:
     return bisect_right(_due, after) > bisect_right(_due, before)
 
 
-def write_if_due(table: deltalake.DeltaTable, before: int) -> None:
-    """Write a checkpoint if one became due by a commit that is made; without it the log is read from an earlier one."""
-    if not is_due_between(before, int(table.version())):
+def write_if_due(table: deltalake.DeltaTable) -> None:
+    """Write a checkpoint if a commit that is made is one that gets it; without it the log is read from an earlier one."""
+    version = int(table.version())
+    if not is_due_between(version - 1, version):
         return
     try:
         table.create_checkpoint()
     except ENGINE_ERRORS as error:
-        logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, table.version(), error)
+        logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, version, error)

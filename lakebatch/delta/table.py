@@ -221,7 +221,8 @@ class Table:
         except ENGINE_ERRORS as error:
             self._handle = None
             raise self._error(action, error) from error
-        checkpoints.write_if_due(handle, before)
+        if int(handle.version()) > before:
+            checkpoints.write_if_due(handle)
         return answer
 
     def commits(self) -> list[Commit]:
@@ -403,7 +404,6 @@ class Table:
         metadata: Mapping[str, str],
         transactions: list[deltalake.Transaction],
     ) -> None:
-        before = int(handle.version())
         deltalake.write_deltalake(
             handle,
             data,
@@ -420,7 +420,7 @@ class Table:
             ),
             post_commithook_properties=HOT_PATH,
         )
-        checkpoints.write_if_due(handle, before)
+        checkpoints.write_if_due(handle)
 
     def _refusal(self, error: Exception) -> Exception:
         if "Invalid data found" in str(error) or isinstance(error, SchemaMismatchError):
