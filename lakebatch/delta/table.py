@@ -149,7 +149,7 @@ class Table:
                 if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
                     break
                 try:
-                    self._commit(handle, data, deltalake.Transaction(transaction, last + 1), metadata)
+                    self._write(handle, data, metadata, [deltalake.Transaction(transaction, last + 1)])
                 except ENGINE_ERRORS as error:
                     failure = error
                     self._handle = None
@@ -298,16 +298,15 @@ class Table:
         handle = self._open()
         if self._is_appending:
             return handle
-        if not self._has_next(int(handle.version())):
+        is_behind = self._has_next(int(handle.version()))
+        if not is_behind:
             self._ask("read", handle.update_incremental)
-        if self._has_next(int(handle.version())) or checkpoints.is_due_between(
-            self._opened_at, int(handle.version())
-        ):
-            self._handle = None
+        if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
+            self._handle = None  # opened afresh it reads from the last checkpoint on, and not all that it has read before
         return self._open()
 
     def _has_next(self, version: int) -> bool:
-        """Whether there is a later version on this disk; the engine would read all commits once more to get there."""
+        """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
         return self._folder is not None and Path(self._folder, FOLDER, f"{version + 1:020d}.json").exists()
 
     def _create(self) -> None:
@@ -387,15 +386,6 @@ class Table:
         import pyarrow as pa
 
         return pa.RecordBatchReader.from_batches(self.schema.arrow, [])
-
-    def _commit(
-        self,
-        handle: Handle,
-        data: Data,
-        transaction: deltalake.Transaction,
-        metadata: Mapping[str, str],
-    ) -> None:
-        self._write(handle, data, metadata, [transaction])
 
     def _write(
         self,

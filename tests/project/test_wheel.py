@@ -1,4 +1,4 @@
-"""The wheel, installed alone in a fresh environment, runs the main job from any folder."""
+"""The wheel holds all that is needed, and works from any folder without the checkout."""
 
 import subprocess
 import sys

@@ -29,9 +29,7 @@ QUICK = ("--jobs", "1", "--set", "pause=0")
 
 def _csv(*arguments: str) -> pl.DataFrame:
     """Return what a command that reads prints, carried out in this process and this working directory."""
-    done = CliRunner().invoke(main, [*arguments, "--format", "csv"])
-    assert done.exit_code == 0, done.stderr
-    return pl.read_csv(done.stdout.encode())
+    return pl.read_csv(_done(*arguments, "--format", "csv").stdout.encode())
 
 
 def _done(*arguments: str) -> Result:
