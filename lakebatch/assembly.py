@@ -36,6 +36,8 @@ ALIKE = 0.9
 """How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
+SHARDS, ENDED = "shards", "ended"
+"""Keys of the environment of an assembly that several processes share out, see `lakebatch.shards`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ class Plan:
         from lakebatch.seeds import replicate_seed  # needs numpy, and whoever only reads does without
 
         return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that works on an assembly, unless it has ended without a word."""
+
+    host: str
+    pid: int
+    token: str | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is one of this machine."""
+        return self.host == process.host()
+
+    def is_at_work(self) -> bool:
+        """Whether it is known, or on another machine has to be assumed, to be at work."""
+        return not self.is_here or process.is_alive(self.pid, self.token)
 
 
 @dataclass(frozen=True)
@@ -98,13 +118,38 @@ class Assembly:
         pieces = re.split(f"(?:^|; )({starts}): ", self.error or "")[1:] if starts else []
         return dict(zip(pieces[::2], pieces[1::2], strict=True))
 
+    @cached_property
+    def shards(self) -> dict[str, Any]:
+        """Who works on which share, where several processes share the parts; else empty."""
+        return dict(json.loads(self.environment).get(SHARDS, {}))
+
+    @property
+    def array(self) -> str | None:
+        """The name of the array job that shares the parts, if one does."""
+        return self.shards.get("array")
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The processes that have begun and not said that they ended."""
+        if self.status != "started":
+            return []
+        if self.shards:
+            members = self.shards["members"].values()
+            return [
+                Worker(each["host"], each["pid"], each["process_started"])
+                for each in members
+                if each[ENDED] is None
+            ]
+        started = json.loads(self.environment).get("process_started")
+        return [] if self.pid is None else [Worker(self.host, self.pid, started)]
+
     def is_worked_on(self) -> bool:
         """Whether a process is known, or on another machine has to be assumed, to work on the assembly."""
-        if self.status != "started" or self.pid is None:
-            return False
-        if self.host != process.host():
-            return True
-        return process.is_alive(self.pid, json.loads(self.environment).get("process_started"))
+        return any(each.is_at_work() for each in self.workers)
+
+    def worker_here(self) -> Worker | None:
+        """Return a process of this machine that works on the assembly, if there is one."""
+        return next((each for each in self.workers if each.is_here and each.is_at_work()), None)
 
     @property
     def state(self) -> str:
@@ -166,17 +211,42 @@ class AssemblyLog:
         Assembly
             The assembly as it stands afterwards.
         """
+
+        def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+            return (status, changes) if latest.status in after else None
+
+        return self.follow(assembly, event, keeps=assembly)
+
+    def follow(
+        self,
+        assembly: Assembly,
+        event: Callable[[Assembly], tuple[Status, Mapping[str, Any]] | None],
+        *,
+        keeps: Assembly | None = None,
+    ) -> Assembly:
+        """Append the event that ``event`` makes of the assembly as it stands: a status and what changes with it.
+
+        What does not change is as in ``keeps``, else as it stands. Nothing is appended where it makes none.
+
+        Returns
+        -------
+        Assembly
+            The assembly as it stands afterwards.
+        """
         recorded: list[Assembly] = []
+        metadata = {"lakebatch.assembly_id": assembly.assembly_id}
 
         def event_after(last: int) -> pl.DataFrame | None:
             latest = self.get(assembly.assembly_id)
-            if latest.status not in after or latest in recorded:  # any of them: S3 may act late
+            made = None if latest in recorded else event(latest)  # any of them: S3 may act late
+            if made is None:
                 recorded.append(latest)
                 return None
-            recorded.append(_next_event(assembly, status, last + 1, changes))
+            status, changes = made
+            metadata["lakebatch.event"] = status
+            recorded.append(_next_event(keeps or latest, status, last + 1, changes))
             return self._frame(recorded[-1])
 
-        metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
         self.table.append_once(assembly.assembly_id, event_after, metadata)
         return recorded[-1]
 
@@ -254,6 +324,11 @@ def choose_resumable(assemblies: list[Assembly]) -> Assembly:
 def is_resumable(assembly: Assembly) -> bool:
     """Whether the assembly was interrupted or failed, and an experiment can go on with it."""
     return assembly.state in ("interrupted", "failed") and MADE_BY not in assembly.settings
+
+
+def join_failures(failures: Mapping[str, str]) -> str | None:
+    """Return why parts failed as one text, which `Assembly.failures` takes apart again; None if none did."""
+    return "; ".join(f"{part}: {why}" for part, why in failures.items()) or None
 
 
 def now() -> datetime:

@@ -12,15 +12,17 @@ from typing import Any, Literal
 
 import polars as pl
 
-from lakebatch import damage, executor, upkeep
-from lakebatch.assembly import Assembly, now
+from lakebatch import damage, shards, upkeep
+from lakebatch.assembly import Assembly, join_failures, now
 from lakebatch.counters import Counters
 from lakebatch.delta import TableVersion
 from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
+from lakebatch.executor import Executor
 from lakebatch.experiment import ConfigModel, Part
 from lakebatch.parts import PartWriter, Rows, committed_parts
 from lakebatch.progress import Progress, Work
 from lakebatch.registry import AnyExperiment, Source
+from lakebatch.shards import End, Shard
 from lakebatch.spool import count_rows
 from lakebatch.tables import ExperimentTables
 from lakebatch.worker import Job, Outcome
@@ -38,14 +40,20 @@ class Subject:
     config: ConfigModel
     parts: tuple[Part, ...]
     assembly: Assembly
+    shard: Shard | None = None
+
+    @property
+    def share(self) -> list[Part]:
+        """The parts that fall to this process: all of them, unless it is one of several."""
+        return list(self.parts) if self.shard is None else self.shard.share(self.parts)
 
 
 class AssemblyRun:
-    """One process's work on one assembly: it is the only writer."""
+    """One process's work on one assembly: it is the only writer of its share."""
 
-    def __init__(self, subject: Subject, jobs: int, progress: Progress) -> None:
+    def __init__(self, subject: Subject, executor: Executor, progress: Progress) -> None:
         self.subject = subject
-        self.jobs = jobs
+        self.executor = executor
         self.progress = progress
         self.failures: dict[str, str] = {}
         self._is_new = subject.assembly.event == 0
@@ -61,10 +69,10 @@ class AssemblyRun:
             If it was stopped on request.
         """
         done = set() if self._is_new else self._marker.committed()
-        pending = [part for part in self.subject.parts if part.key not in done]
+        pending = [part for part in self.subject.share if part.key not in done]
         try:
             with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
-                self._compute(pending, Path(folder), len(done))
+                self._compute(pending, Path(folder), len(self.subject.share) - len(pending))
         except KeyboardInterrupt as interrupt:
             raise self._interrupted() from interrupt
         except Exception:
@@ -82,8 +90,8 @@ class AssemblyRun:
             scratch,
         )
         amount = sum(subject.experiment.work(part, subject.config) for part in pending)
+        work = Work(amount, subject.experiment.unit, parts=done + len(pending))
         with Counters.create(scratch, len(pending)) as counters:
-            work = Work(amount, subject.experiment.unit)
             try:
                 self.progress.started(subject.assembly, done, work, counters)
                 taken = self._take_each(job, pending)
@@ -94,9 +102,9 @@ class AssemblyRun:
 
     def _take_each(self, job: Job, pending: list[Part]) -> int:
         """Compute parts until none is left, or until it is asked to stop, and return how many have ended."""
-        logger.info("computing %d parts in %d processes", len(pending), self.jobs)
+        logger.info("computing %d parts in %s", len(pending), self.executor.describe())
         taken = 0
-        for outcome in executor.execute(job, pending, self.jobs, self.progress.wants_to_stop):
+        for outcome in self.executor.execute(job, pending, self.progress.wants_to_stop):
             self._take(outcome)
             taken += 1
         return taken
@@ -138,23 +146,40 @@ class AssemblyRun:
             raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
 
     def _interrupted(self) -> RunInterrupted:
-        ended = self._record("started", self._reached())
+        ended = self._leave("interrupted")
+        shard = f" --shard {self.subject.shard}" if self.subject.shard else ""
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
-            f"Continue with: lakebatch resume {self.subject.stored.name} {ended.assembly_id}"
+            f"Continue with: lakebatch resume {self.subject.stored.name} {ended.assembly_id}{shard}"
         )
 
     def _let_go(self) -> None:
         """Say, if the lake still hears it, that this process no longer works on the assembly."""
         try:
-            self._record("started", self._reached())
+            self._leave("interrupted")
         except LakebatchError as error:
             logger.warning("Could not record the interruption: %s", error)
 
+    def _leave(self, end: End) -> Assembly:
+        """Record how far the assembly is, and that this process no longer works on it."""
+        subject, reached = self.subject, self._reached()
+        if subject.shard is None:
+            return self._record("started", reached)
+        log = subject.stored.log
+        return shards.leave(log, subject.assembly, subject.shard, end, reached, self.failures)
+
     def _conclude(self) -> Assembly:
+        """Record how the assembly ended, if it has: of several processes, whoever finds that it has does so."""
+        if self.subject.shard is not None:
+            left = self._leave("done")
+            if not shards.is_ended(left, self.subject.shard):
+                return left
+            self.subject = replace(self.subject, assembly=left)
+            self.failures = left.failures
         reached = self._reached()
         if reached["parts_done"] < len(self.subject.parts):
             return self._record("failed", reached)
+        self.failures = {}
         upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
         # another event may have recorded the version of the last rows, also one of an earlier process
         self.subject.stored.claim_version(self.subject.assembly.assembly_id)
@@ -164,12 +189,8 @@ class AssemblyRun:
         self, status: Literal["started", "completed", "failed"], reached: Mapping[str, Any]
     ) -> Assembly:
         """Record how far the assembly is, with the version of the table that says so."""
-        return self.subject.stored.log.record(
-            self.subject.assembly,
-            status,
-            **reached,
-            error="; ".join(f"{part}: {why}" for part, why in self.failures.items()) or None,
-        )
+        error = join_failures(self.failures)
+        return self.subject.stored.log.record(self.subject.assembly, status, **reached, error=error)
 
     def _reached(self) -> dict[str, Any]:
         return damage.steadily(self._marker.table, self._progress)

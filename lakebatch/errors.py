@@ -15,6 +15,7 @@
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a whole one was asked for
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be answered
+    ├── ClusterError (RuntimeError)      a cluster that cannot be reached, or cannot compute as this machine would
     ├── MissingDependencyError (ImportError)   an optional package that is not installed
     └── ExperimentError (RuntimeError)   an experiment that broke its contract or could not compute
         └── SimulationError (ArithmeticError)  an integration that failed, or a value that is not finite
@@ -78,6 +79,10 @@ class LegacyError(LakebatchError, ValueError):
 
 class QueryError(LakebatchError, ValueError):
     """SQL that cannot be answered."""
+
+
+class ClusterError(LakebatchError, RuntimeError):
+    """A cluster that cannot be reached, or cannot compute as this machine would."""
 
 
 class MissingDependencyError(LakebatchError, ImportError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -14,6 +14,8 @@ from lakebatch.errors import ExperimentError
 
 Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
 """What a part yields: frames by table name, at once or piece by piece."""
+Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
+"""Calls a function with each of some values, all over a cluster, and returns what it returned in their order."""
 
 
 class ConfigModel(BaseModel):
@@ -153,6 +155,22 @@ class Experiment(Generic[Config, Prepared]):
     def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
         """Return what all parts share; computed once in each worker process, the same in each."""
         return None  # type: ignore[return-value]
+
+    def prepare_spread(self, config: Config, rng: np.random.Generator, spread: Spread) -> Prepared:
+        """Return what `prepare` does, where the work can be spread over a cluster.
+
+        A cluster computes it once and sends it to each worker; so it must be possible to pickle it, like what
+        is spread.
+        """
+        return self.prepare(config, rng)
+
+    def pieces(self, part: Part, config: Config) -> Sequence[Part]:
+        """Return what a part can be cut into, so that a cluster has enough to hand out.
+
+        What `run` yields for the pieces, one after the other, is what it yields for the part. Each piece has the
+        part's random stream.
+        """
+        return (part,)
 
     def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
         """Return the rows of one part as frames by table name, or yield them piece by piece.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lakebatch import shards
 from lakebatch.assembly import Assembly
 from lakebatch.errors import DamageError, IncompleteError
 
@@ -56,13 +57,22 @@ def lacks(
     if not included:
         why = f": {assembly.error}" if assembly.error else ""
         return [f"left out, {state} with {len(there)} of {assembly.parts_planned} parts done{why}"]
-    missing = [f"{state}, no rows of part {part}" for part in assembly.parts if part not in there]
+    missing = [
+        f"{state}, no rows of part {part}{_shard_of(assembly, part)}"
+        for part in assembly.parts
+        if part not in there
+    ]
     return [*missing, *_count_fault(assembly, rows), *assembly.known_gaps]
 
 
 def why_missing(assembly: Assembly, state: str, part: str) -> str:
     """Return why a part has no rows: the error that was recorded of it, else the assembly's state."""
-    return assembly.failures.get(part, f"{state}, never computed")
+    return assembly.failures.get(part, f"{state}, never computed{_shard_of(assembly, part)}")
+
+
+def _shard_of(assembly: Assembly, part: str) -> str:
+    why = shards.why_missing(assembly, part)
+    return f" ({why})" if why else ""
 
 
 def _count_fault(assembly: Assembly, rows: int) -> list[str]:

@@ -11,14 +11,18 @@ from lakebatch.worker import Outcome
 
 @dataclass(frozen=True)
 class Work:
-    """How much is to be done, and what it is counted in."""
+    """How much is to be done, what it is counted in, and how many parts it comes in, those done before included."""
 
     amount: int
     unit: str
+    parts: int
 
 
 class Progress:
     """Listens to a run; a subclass overrides what it wants to know."""
+
+    def announce(self, text: str) -> None:
+        """Hear something that is worth saying before anything is computed."""
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Hear that an assembly begins, or goes on, with so many parts done and so much work ahead."""

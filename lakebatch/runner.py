@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebatch import damage, executor, process, provenance, registry
+from lakebatch import damage, provenance, registry, shards
 from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
+from lakebatch.executor import Executor, Local
 from lakebatch.experiment import ConfigModel, Part
 from lakebatch.ids import LARGEST_SEED, canonical_json
 from lakebatch.lake import Lake
@@ -20,6 +21,7 @@ from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
 from lakebatch.redact import replacements
 from lakebatch.registry import AnyExperiment, Source
+from lakebatch.shards import Shard
 from lakebatch.stored import StoredExperiment
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
     jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
     """Run a new assembly of an experiment and return it as it ended: completed, or failed in some parts.
@@ -47,6 +51,11 @@ def run(
         The assembly's seed; without it every assembly is an independent replicate.
     jobs : int, optional
         Worker processes; all processors by default. The rows do not depend on it.
+    executor : Executor, optional
+        Where parts are computed, instead of in ``jobs`` worker processes, see `lakebatch.executor`.
+    shard : Shard, optional
+        The share of the parts that this process computes, see `lakebatch.shards`. The processes of one array
+        work on one assembly, which the first of them starts and the last completes.
 
     Raises
     ------
@@ -60,7 +69,16 @@ def run(
     model = resolve(
         source, experiment, preset=preset, file=config, settings=settings, overrides=overrides
     ).model
-    return _begin(lake, source, experiment, model, seed=seed, jobs=jobs, progress=progress)
+    return _begin(
+        lake,
+        source,
+        experiment,
+        model,
+        seed=seed,
+        executor=executor or Local.of(jobs),
+        shard=shard,
+        progress=progress,
+    )
 
 
 def repeat(
@@ -87,7 +105,9 @@ def repeat(
         )
     model = from_record(experiment.config_model, assembly.settings)
     _check_plan(assembly, _parts(experiment, model))
-    return _begin(lake, source, experiment, model, seed=assembly.seed, jobs=jobs, progress=progress)
+    return _begin(
+        lake, source, experiment, model, seed=assembly.seed, executor=Local.of(jobs), progress=progress
+    )
 
 
 def _begin(
@@ -97,18 +117,24 @@ def _begin(
     model: ConfigModel,
     *,
     seed: int | None,
-    jobs: int | None,
+    executor: Executor,
+    shard: Shard | None = None,
     progress: Progress | None,
 ) -> Assembly:
     """Check everything, start a new assembly and carry it out."""
     parts = _parts(experiment, model)
-    workers = _check_jobs(jobs)
     plan = _plan(experiment, model, parts, _check_seed(seed))
+    executor.check(source, experiment)
     stored = _ensure(lake, experiment)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(parts))
-    assembly = stored.log.start(plan, stored.table(experiment.tables[-1]).version())
-    subject = Subject(stored, source, experiment, model, parts, assembly)
-    return AssemblyRun(subject, workers, progress or Progress()).carry_out()
+    version = stored.table(experiment.tables[-1]).version()
+    assembly = (
+        stored.log.start(plan, version) if shard is None else shards.begin(stored.log, plan, version, shard)
+    )
+    if assembly.status == "completed":  # by the other shards, which have also done what this one left
+        return assembly
+    subject = Subject(stored, source, experiment, model, parts, assembly, shard)
+    return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
 def resume(
@@ -117,11 +143,14 @@ def resume(
     assembly_id: str | None = None,
     *,
     jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
     """Continue an assembly that was interrupted or failed: only the parts that are missing.
 
-    Without an id, the newest such assembly. A completed one is returned as it is.
+    Without an id, the newest such assembly. A completed one is returned as it is. The other parameters are
+    those of `run`.
 
     Raises
     ------
@@ -132,16 +161,20 @@ def resume(
     assembly = stored.log.get(assembly_id) if assembly_id else choose_resumable(stored.snapshot().assemblies)
     if assembly.status == "completed":
         return assembly
-    _check_resumable(assembly)
+    _check_resumable(assembly, shard)
     source = registry.get(stored.name)
     experiment = registry.load(source)
     model = from_record(experiment.config_model, assembly.settings)
     parts = _parts(experiment, model)
     _check_plan(assembly, parts)
-    workers = _check_jobs(jobs)
+    executor = executor or Local.of(jobs)
+    executor.check(source, experiment)
     _ensure(lake, experiment)
-    subject = Subject(stored, source, experiment, model, parts, _reopen(stored, assembly, experiment))
-    return AssemblyRun(subject, workers, progress or Progress()).carry_out()
+    reopened = _reopen(stored, assembly, experiment, shard)
+    if reopened.status == "completed":
+        return reopened
+    subject = Subject(stored, source, experiment, model, parts, reopened, shard)
+    return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
 def newest_resumable(lake: Lake) -> str:
@@ -197,7 +230,9 @@ def _ensure(lake: Lake, experiment: AnyExperiment) -> StoredExperiment:
     return stored
 
 
-def _reopen(stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment) -> Assembly:
+def _reopen(
+    stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment, shard: Shard | None
+) -> Assembly:
     source = registry.source_file(experiment)
     version = provenance.code_version(source)
     if version != assembly.code_version:
@@ -207,23 +242,27 @@ def _reopen(stored: StoredExperiment, assembly: Assembly, experiment: AnyExperim
             assembly.code_version,
             assembly.assembly_id,
         )
+    environment = provenance.environment(source, experiment.version)
+    if shard is not None:
+        return shards.join(stored.log, assembly, shard, code_version=version, environment=environment)
     return stored.log.record(
         assembly,
         "started",
         pid=os.getpid(),
         code_version=version,
-        environment=canonical_json(provenance.environment(source, experiment.version)),
+        environment=canonical_json(environment),
     )
 
 
-def _check_resumable(assembly: Assembly) -> None:
+def _check_resumable(assembly: Assembly, shard: Shard | None) -> None:
     if assembly.status == "discarded":
         raise AssemblyError(
             f"{assembly.assembly_id} is discarded. Take it back first with: lakebatch restore"
         )
-    if assembly.is_worked_on() and assembly.host == process.host():
+    shares = shard is not None and assembly.array == shard.array
+    if not shares and (worker := assembly.worker_here()):
         raise AssemblyError(
-            f"{assembly.assembly_id} is being computed by process {assembly.pid} on this machine. Wait for it, or stop it."
+            f"{assembly.assembly_id} is being computed by process {worker.pid} on this machine. Wait for it, or stop it."
         )
 
 
@@ -244,14 +283,6 @@ def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:
                 f"The {what} holds the value of a secret setting, and would be recorded: {text}. "
                 "Take it out; an experiment can read it from the environment."
             )
-
-
-def _check_jobs(jobs: int | None) -> int:
-    if jobs is None:
-        return executor.default_jobs()
-    if jobs < 1:
-        raise ConfigError(f"jobs is {jobs}. Expected 1 or more worker processes.")
-    return jobs
 
 
 def _check_seed(seed: int | None) -> int | None:

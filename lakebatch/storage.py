@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.local import LocalFolder, StoredFile
+from lakebatch.project import PROJECT_FILE, read_project
 from lakebatch.s3 import Bucket, stored_keys
 
 SETTINGS = {
@@ -27,7 +27,6 @@ BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
 ENGINE_PATIENCE = {"retry_timeout": "30s"}
 """How long the engine itself repeats one request; its default of three minutes would not hear Ctrl-C for as long."""
 DEFAULT_LAKE = "lake"
-PROJECT_FILE = "lakebatch.toml"
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
 """What an engine below would misread in a path: '=' as a partition, '%' as an escape, '*' as a pattern."""
 
@@ -160,16 +159,10 @@ def _check_path(uri: str) -> str:
 
 
 def _project_lake() -> str:
-    file = Path(PROJECT_FILE)
-    if not file.is_file():
-        return ""
-    try:
-        lake = tomllib.loads(file.read_text(encoding="utf-8")).get("lake", "")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read {file.absolute()}: {error}. Expected TOML.") from error
+    lake = read_project().get("lake", "")
     if not isinstance(lake, str):
         raise ConfigError(
-            f"'lake' in {file.absolute()} is {lake!r}. Expected a folder or s3://bucket/prefix."
+            f"'lake' in {Path(PROJECT_FILE).absolute()} is {lake!r}. Expected a folder or s3://bucket/prefix."
         )
     return lake
 

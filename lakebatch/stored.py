@@ -255,9 +255,9 @@ class StoredExperiment(ExperimentTables):
             If a process works on it, or it is discarded already.
         """
         assembly = self.log.get(assembly_id)
-        if assembly.is_worked_on() and assembly.host == process.host():
+        if worker := assembly.worker_here():
             raise AssemblyError(
-                f"{assembly_id} is being computed by process {assembly.pid} on this machine. Stop it first."
+                f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
             )
         return self._decide(assembly, "discarded", reason, after=("started", "completed", "failed"))
 

@@ -114,7 +114,7 @@ def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
                 counters.add(index, frame.height)
 
         if not isinstance(frames, Mapping):
-            return _spooled(frames, job.scratch / f"part{index}", count)
+            return spool(frames, job.scratch / f"part{index}", count)
         for table, frame in frames.items():
             count(table, frame)
         return dict(frames)
@@ -130,10 +130,10 @@ def _prepare(job: Job) -> _Prepared:
     return _prepared[job.assembly_id]
 
 
-def _spooled(
+def spool(
     pieces: Iterable[Mapping[str, pl.DataFrame]], folder: Path, count: Callable[[str, pl.DataFrame], None]
 ) -> dict[str, Rows]:
-    """Write the pieces of a part to one file per table as they come."""
+    """Write the pieces of a part to one file per table as they come, and tell of each frame."""
     folder.mkdir(exist_ok=True)
     spools: dict[str, Spool] = {}
     with ExitStack() as files:

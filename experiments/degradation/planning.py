@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from lakebatch.experiment import Part
@@ -44,6 +45,25 @@ def plan_parts(config: DegradationConfig) -> list[Part]:
     return [
         _part(*cut, is_first=index == 0, opens_level=index < len(config.levels))
         for index, cut in enumerate(cuts)
+    ]
+
+
+def cut(part: Part) -> list[Part]:
+    """Return one piece for each repeat of each feature set; the first one stores what the part stores."""
+    pieces = [(name, repeat) for name in part.values["feature_sets"] for repeat in part.values["repeats"]]
+    return [
+        replace(
+            part,
+            key=f"{part.key}/{name}/repeat={repeat}",
+            values={
+                **part.values,
+                "feature_sets": (name,),
+                "repeats": range(repeat, repeat + 1),
+                "stores_cohort": part.values["stores_cohort"] and index == 0,
+                "stores_level": part.values["stores_level"] and index == 0,
+            },
+        )
+        for index, (name, repeat) in enumerate(pieces)
     ]
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from lakebatch.errors import ExperimentError
-from lakebatch.experiment import Diagram, Experiment, Part, TimeAxis
+from lakebatch.experiment import Diagram, Experiment, Part, Spread, TimeAxis
 
 from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
-from .planning import fits, plan_parts
+from .planning import cut, fits, plan_parts
 from .records import Measured, cohort_tables, level_tables, restore, truth
 
 
@@ -34,6 +34,17 @@ class Prepared:
 
     cohort: Cohort
     split_seeds: tuple[int, ...]
+    _last: dict[float, Measured] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "_last": {}}
+
+    def measured(self, level: float, measure: Callable[[], Measured]) -> Measured:
+        """Return what is known of the cohort at a level, measured once for pieces of it that follow one another."""
+        if level not in self._last:
+            self._last.clear()
+            self._last[level] = measure()
+        return self._last[level]
 
 
 Config = TypeVar("Config", bound=DegradationConfig)
@@ -60,12 +71,23 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
     def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
         """Return the cohort with its clean simulation, and the seeds of the splits."""
+        return self._prepare(config, rng)
+
+    def _prepare(self, config: Config, rng: np.random.Generator, spread: Spread | None = None) -> Prepared:
         from ..prediction.evaluation import draw_split_seeds
 
         cohort_rng, split_rng = rng.spawn(2)
         return Prepared(
-            generate_cohort(config, cohort_rng), draw_split_seeds(config.evaluation.n_reps, split_rng)
+            generate_cohort(config, cohort_rng, spread), draw_split_seeds(config.evaluation.n_reps, split_rng)
         )
+
+    def prepare_spread(self, config: Config, rng: np.random.Generator, spread: Spread) -> Prepared:
+        """Return what `prepare` does, with blocks of patients simulated all over a cluster."""
+        return self._prepare(config, rng, spread)
+
+    def pieces(self, part: Part, config: Config) -> list[Part]:
+        """Return one piece for each repeat of each feature set."""
+        return cut(part)
 
     def run(
         self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator
@@ -74,7 +96,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
         from ..prediction.evaluation import evaluate  # slow to import, and only a worker needs it
 
         level, repeats = part.values["level"], part.values["repeats"]
-        measured = self.measure(level, prepared.cohort, config, rng)
+        measured = prepared.measured(level, lambda: self.measure(level, prepared.cohort, config, rng))
         yield from self._stored(part, prepared.cohort, measured, config)
         for features in feature_sets(part.values["feature_sets"], measured, config):
             for repeat in repeats:

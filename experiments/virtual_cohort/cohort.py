@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from lakebatch.errors import ExperimentError
-from lakebatch.experiment import Diagram
+from lakebatch.errors import ExperimentError, SimulationError
+from lakebatch.experiment import Diagram, Spread
 
 from .config import CohortModelConfig
 from .initial_conditions import base_concentration, input_names
@@ -66,7 +67,13 @@ class Cohort:
         )
 
 
-def generate_cohort(config: CohortModelConfig, rng: np.random.Generator) -> Cohort:
+PATIENTS_PER_BLOCK = 500
+"""How many patients are simulated in one go where the work is spread over a cluster."""
+
+
+def generate_cohort(
+    config: CohortModelConfig, rng: np.random.Generator, spread: Spread | None = None
+) -> Cohort:
     """Return a cohort: model, parameters, initial concentrations and their clean simulation.
 
     Parameters
@@ -76,6 +83,8 @@ def generate_cohort(config: CohortModelConfig, rng: np.random.Generator) -> Coho
     rng : numpy.random.Generator
         Network, parameters and initial concentrations come from three children of it, so that a
         change of one leaves the others as they were.
+    spread : callable, optional
+        Has blocks of patients simulated all over a cluster, see `lakebatch.experiment.Spread`.
 
     Raises
     ------
@@ -97,8 +106,26 @@ def generate_cohort(config: CohortModelConfig, rng: np.random.Generator) -> Coho
     ranges, n_samples = config.parameter_generation, config.cohort.n_samples
     parameters = simulator.draw_parameters(ranges, n_samples, parameter_rng)
     inputs = simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
-    courses = simulator.simulate(parameters, inputs)
+    courses = _simulate(simulator, parameters, inputs, spread)
     return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]))
+
+
+def _simulate(
+    simulator: Simulator, parameters: np.ndarray, inputs: np.ndarray, spread: Spread | None
+) -> TimeCourses:
+    """Return the time courses of all patients, which do not depend on how they are cut into blocks."""
+    cuts = range(PATIENTS_PER_BLOCK, len(parameters), PATIENTS_PER_BLOCK)
+    if spread is None or not cuts:
+        return simulator.simulate(parameters, inputs)
+    blocks = list(zip(np.split(parameters, cuts), np.split(inputs, cuts), strict=True))
+    try:
+        return TimeCourses.joined(spread(partial(_simulate_block, simulator), blocks))
+    except SimulationError:
+        return simulator.simulate(parameters, inputs)  # which names the patient by its number in the cohort
+
+
+def _simulate_block(simulator: Simulator, block: tuple[np.ndarray, np.ndarray]) -> TimeCourses:
+    return simulator.simulate(*block)
 
 
 def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simulator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,22 +28,29 @@ class SbmlSimulator:
         The compiled model that all patients share.
     span : SimulationConfig
         Span, grid and tolerances.
+    config : SbmlConfig
+        What the model was built from; it holds the range of factors on initial concentrations, and the parameter
+        that changes at an onset.
     input_names : tuple of str
         Species whose initial concentrations vary.
-    input_range : tuple of float, unit 1
-        Lowest and highest factor on an initial concentration.
     parameter_names : tuple of str
         Global parameters that vary.
-    stimulus : StimulusConfig, optional
-        The parameter that changes at an onset.
     """
 
     model: SbmlModel
     span: SimulationConfig
+    config: SbmlConfig
     input_names: tuple[str, ...]
-    input_range: tuple[float, float]
     parameter_names: tuple[str, ...]
-    stimulus: StimulusConfig | None
+
+    def __reduce__(self) -> tuple[Callable[..., SbmlSimulator], tuple[SbmlConfig, SimulationConfig]]:
+        """Have another process compile the model anew: what is compiled cannot be sent."""
+        return build_sbml_simulator, (self.config, self.span)
+
+    @property
+    def stimulus(self) -> StimulusConfig | None:
+        """The parameter that changes at an onset, if one does."""
+        return self.config.stimulus
 
     @property
     def form_names(self) -> tuple[str, ...]:
@@ -74,7 +81,7 @@ class SbmlSimulator:
             Columns as in ``input_names``.
         """
         nominal = np.array([self.model.initial_concentrations[name] for name in self.input_names])
-        return nominal * draw_latin_hypercube(self.input_range, nominal.size, n_samples, rng)
+        return nominal * draw_latin_hypercube(self.config.input_range, nominal.size, n_samples, rng)
 
     def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
         """Return the time courses of patients.
@@ -176,7 +183,7 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     _require("stimulus.parameter", stimulus, model.parameters, "a constant parameter of the model")
     _prepare(model, span)
     names = _input_names(config, model), _parameter_names(config, model, stimulus)
-    return SbmlSimulator(model, span, names[0], config.input_range, names[1], config.stimulus)
+    return SbmlSimulator(model, span, config, *names)
 
 
 def _prepare(model: SbmlModel, span: SimulationConfig) -> None:

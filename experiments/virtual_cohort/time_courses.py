@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,13 @@ class TimeCourses:
         # single precision can round a value up past its total
         counterparts = np.maximum(self.totals[:, :, np.newaxis] - kept, 0.0)
         return np.concatenate([counterparts, kept], axis=1)
+
+    @classmethod
+    def joined(cls, blocks: Sequence[TimeCourses]) -> TimeCourses:
+        """Return the time courses of all patients of some blocks, one after the other."""
+        first, totals = blocks[0], [each.totals for each in blocks if each.totals is not None]
+        values = np.concatenate([each.values for each in blocks])
+        return cls(first.names, values, first.counterparts, np.concatenate(totals) if totals else None)
 
     def last(self, name: str) -> np.ndarray:
         """Return a kept form at the last time point; float array, shape (n_samples,), a.u."""

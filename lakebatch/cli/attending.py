@@ -31,15 +31,17 @@ class Attendant(Progress):
         self.log = LogFile()
         self.notifier = Notifier()
 
+    def announce(self, text: str) -> None:
+        """Pass it on."""
+        self._display.announce(text)
+
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Open the log file and tell that it begins."""
         self._assembly = assembly
         self.log.open(self._folder(), assembly.assembly_id)
         self._display.started(assembly, done, work, counters)
         self._brake.computing = True
-        self.tell(
-            "started", f"{done} of {assembly.parts_planned} parts done, {work.amount} {work.unit} to do"
-        )
+        self.tell("started", f"{done} of {work.parts} parts done, {work.amount} {work.unit} to do")
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
         """Pass it on."""

@@ -45,9 +45,13 @@ def terminal_progress() -> Quiet:
 class Lines(Quiet):
     """One line per part."""
 
+    def announce(self, text: str) -> None:
+        """Say it."""
+        self.say(text)
+
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Say what begins."""
-        self._planned = assembly.parts_planned
+        self._planned = work.parts
         self._done = done
         self.say(_headline(assembly, done, work))
 
@@ -87,7 +91,7 @@ class Pulse:
     def describe(self, at: float) -> str:
         """Return rate, time left, last commit and failures in one line.
 
-        >>> pulse = Pulse(Work(110, "fits"))
+        >>> pulse = Pulse(Work(110, "fits", parts=6))
         >>> pulse.describe(60.0)
         'preparing and computing the first parts, nothing committed yet, 0 failed'
         >>> pulse.version, pulse.committed_at = 7, 98.0
@@ -132,7 +136,7 @@ class Live(Lines):
         """Show the display."""
         super().started(assembly, done, work, counters)
         self._pulse = Pulse(work)
-        self._parts = self._bars.add_task("parts", total=assembly.parts_planned, completed=done)
+        self._parts = self._bars.add_task("parts", total=work.parts, completed=done)
         self._rows = self._bars.add_task(work.unit, total=work.amount)
         self._display.start()
         self._watcher = threading.Thread(target=self._watch, args=(counters,), daemon=True)
@@ -171,5 +175,7 @@ class Live(Lines):
 def _headline(assembly: Assembly, done: int, work: Work) -> str:
     already = f", {done} of them done before" if done else ""
     ahead = f"{work.amount} {work.unit} to do, seed {assembly.seed}"
-    parts = "1 part" if assembly.parts_planned == 1 else f"{assembly.parts_planned} parts"
+    parts = "1 part" if work.parts == 1 else f"{work.parts} parts"
+    if work.parts < assembly.parts_planned:
+        parts = f"this shard's {parts} of {assembly.parts_planned}"
     return f"{assembly.assembly_id}: {parts}{already}, {ahead}"

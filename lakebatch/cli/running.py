@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,18 +13,19 @@ from lakebatch.cli import completing
 from lakebatch.cli.common import common
 from lakebatch.cli.options import (
     config_option,
-    jobs_option,
     open_lake,
     preset_option,
     program,
     settings_option,
 )
 from lakebatch.cli.saying import say
+from lakebatch.cli.spreading import Where, where_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly import Assembly
     from lakebatch.lake import Lake
     from lakebatch.progress import Progress
+    from lakebatch.shards import Shard
 
 FAILED_PARTS = 3
 
@@ -46,76 +48,102 @@ class Levels(click.Command):
 @click.option(
     "--seed", type=int, metavar="N", help="The assembly's seed.  [default: a new replicate each time]"
 )
-@jobs_option
+@where_options
+@click.option(
+    "--print-slurm", is_flag=True, help="Print a batch script that runs it as an array job; run nothing."
+)
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     name: str,
     preset: str,
     config_file: Path | None,
     settings: tuple[str, ...],
     levels: tuple[float, ...],
     seed: int | None,
-    jobs: int | None,
+    print_slurm: bool,
+    **where: Any,
 ) -> None:
-    """Run a new assembly of experiment NAME and append its rows to the lake."""
+    """Run a new assembly of experiment NAME and append its rows to the lake.
+
+    With --shard the tasks of an array job share one assembly: the first starts it, the last completes it.
+    """
     from lakebatch import runner
     from lakebatch.cli.attending import attended
 
-    lake = open_lake(context)
+    chosen = Where(**where)
+    what: dict[str, Any] = {
+        "preset": preset,
+        "config": config_file,
+        "settings": settings,
+        "overrides": {"levels": list(levels)} if levels else None,
+    }
+    if print_slurm:
+        click.echo(_batch_script(context, name, what, seed, chosen))
+        return
+    lake, shard = open_lake(context), chosen.shard
 
     def work(progress: Progress) -> Assembly:
-        return runner.run(
-            lake,
-            name,
-            preset=preset,
-            config=config_file,
-            settings=settings,
-            overrides={"levels": list(levels)} if levels else None,
-            seed=seed,
-            jobs=jobs,
-            progress=progress,
-        )
+        with chosen.executor() as executor:
+            return runner.run(
+                lake, name, **what, seed=seed, executor=executor, shard=shard, progress=progress
+            )
 
-    _conclude(lake, name, attended(name, lambda: lake[name].folder, work))
+    _conclude(lake, name, attended(name, lambda: lake[name].folder, work), shard)
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
 @click.argument("name", required=False, shell_complete=completing.stored)
 @click.argument("assembly", required=False, shell_complete=completing.assemblies)
-@jobs_option
+@where_options
 @click.pass_context
-def resume(context: click.Context, name: str | None, assembly: str | None, jobs: int | None) -> None:
+def resume(context: click.Context, /, name: str | None, assembly: str | None, **where: Any) -> None:
     """Continue what was interrupted or failed: only the parts that are missing.
 
-    Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake.
+    Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake. With --shard
+    the tasks of an array job share what is missing of an ASSEMBLY.
     """
     from lakebatch import runner
     from lakebatch.cli.attending import attended
 
+    at, shard = Where(**where), Where(**where).shard
+    if shard is not None and assembly is None:
+        raise click.UsageError("--shard needs to know which assembly is shared. Give NAME and ASSEMBLY.")
     lake = open_lake(context)
     chosen = name or runner.newest_resumable(lake)
 
     def work(progress: Progress) -> Assembly:
-        return runner.resume(lake, chosen, assembly, jobs=jobs, progress=progress)
+        with at.executor() as executor:
+            return runner.resume(lake, chosen, assembly, executor=executor, shard=shard, progress=progress)
 
-    _conclude(lake, chosen, attended(chosen, lambda: lake[chosen].folder, work))
+    _conclude(lake, chosen, attended(chosen, lambda: lake[chosen].folder, work), shard)
 
 
 COMMANDS = (run, resume)
 
 
-def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
+def _conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
     """Say how it ended and where to look next."""
-    if assembly.status == "failed":
+    command = program(click.get_current_context())
+    failed = (
+        assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
+    )
+    if assembly.status == "failed" or failed:
         say(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
-            f"Try the rest again with: {program(click.get_current_context())} resume {name} {assembly.assembly_id}"
+            f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
         )
         sys.exit(FAILED_PARTS)
     if common(click.get_current_context()).quiet:
         return
-    stored, command = lake[name], program(click.get_current_context())
+    if assembly.status != "completed":
+        click.echo(
+            f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
+            "are there. The shard that finishes last completes it."
+        )
+        return
+    stored = lake[name]
     where = stored.results.uri.removeprefix(f"{Path.cwd()}/")
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
@@ -127,6 +155,29 @@ def _conclude(lake: Lake, name: str, assembly: Assembly) -> None:
     )
     for gap in assembly.known_gaps:
         say(f"Warning: {gap}")
+
+
+def _batch_script(
+    context: click.Context, name: str, what: Mapping[str, Any], seed: int | None, where: Where
+) -> str:
+    """Return the script of an array job that runs this, after checking that it could."""
+    from lakebatch import registry, storage
+    from lakebatch.cli.batch_script import batch_script
+    from lakebatch.config import resolve
+
+    source = registry.get(name)
+    experiment = registry.load(source)
+    config = {"file" if key == "config" else key: value for key, value in what.items()}
+    parts = experiment.parts(resolve(source, experiment, **config).model)
+    arguments = [name, "--preset", what["preset"]]
+    arguments += ["--config", str(what["config"].absolute())] if what["config"] else []
+    for setting in what["settings"]:
+        arguments += ["--set", setting]
+    if what["overrides"]:
+        arguments += ["--levels", *map(str, what["overrides"]["levels"])]
+    arguments += ["--seed", str(seed)] if seed is not None else []
+    tasks = int(where.shard_text.rpartition("/")[2]) if where.shard_text else None
+    return batch_script(name, arguments, storage.locate(common(context).lake), len(parts), tasks)
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import executor
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, StorageError, UnknownNameError
+from lakebatch.executor import DIED, local
 from lakebatch.progress import Progress
 
 VARYING = ("assembly_id", "recorded_at")
@@ -117,7 +117,7 @@ def test_completed_run_is_resumed_as_it_is(lake, toy, run):
 def test_worker_that_is_killed_fails_its_part_only(lake, run):
     assembly = run("die=[0.1]", jobs=2)
     assert assembly.status == "failed"
-    assert assembly.error == f"level=0.1: {executor.DIED}"
+    assert assembly.error == f"level=0.1: {DIED}"
     assert sorted(written_parts(lake, assembly)) == ["level=0", "level=0.2"]
 
 
@@ -320,9 +320,9 @@ def test_whole_dataset_of_many_runs_is_consistent(lake, run):
 
 def test_default_is_every_processor_that_may_be_used(monkeypatch):
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
-    assert 1 <= executor.default_jobs() <= len(os.sched_getaffinity(0))
+    assert 1 <= local.default_jobs() <= len(os.sched_getaffinity(0))
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
-    assert executor.default_jobs() == 1
+    assert local.default_jobs() == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -331,7 +331,7 @@ def test_signal_while_a_worker_is_started_is_held_back_and_not_lost(number):
     heard = []
     before = signal.signal(number, lambda *_: heard.append(number))
     try:
-        with executor._interrupts_held():
+        with local.interrupts_held():
             thread = threading.Thread(target=os.kill, args=(os.getpid(), number))
             thread.start()
             thread.join()

@@ -1,4 +1,4 @@
-"""Where parts run: in this process, or in worker processes of this machine."""
+"""Parts in this process, or in worker processes of this machine."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
 from lakebatch import worker
+from lakebatch.errors import ConfigError
+from lakebatch.executor.base import DIED, LISTEN_SECONDS, never
 from lakebatch.experiment import Part
+from lakebatch.registry import AnyExperiment, Source
 from lakebatch.worker import Job, Outcome
 
 Numbered = tuple[int, Part]
@@ -25,36 +29,50 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"),
     "1",
 )
-LISTEN_SECONDS = 0.5
-"""Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""
-DIED = (
-    "WorkerDied: the process that computed the part was killed, often for want of memory. Try fewer --jobs."
-)
 
 
-def never() -> bool:
-    """Return that nobody wants to stop."""
-    return False
-
-
-def execute(
-    job: Job, parts: Sequence[Part], jobs: int, stop: Callable[[], bool] = never
-) -> Iterator[Outcome]:
-    """Yield the outcome of each part as soon as it is there, in any order.
+@dataclass(frozen=True)
+class Local:
+    """So many worker processes of this machine; a single one is this process itself.
 
     A part whose worker process dies is tried once more on its own; if it dies again, the part has
-    failed and the others go on. Once ``stop`` says so no more parts are begun, and those that were end.
+    failed and the others go on.
     """
-    numbered = list(enumerate(parts))
-    if jobs == 1:
-        yield from _here(job, numbered, stop)
-        return
-    lost = yield from _pooled(job, numbered, jobs, stop)
-    while lost and not stop():
-        suspects, untouched = lost
-        for suspect in suspects:
-            yield from _alone(job, suspect)
-        lost = yield from _pooled(job, untouched, jobs, stop)
+
+    jobs: int
+
+    @classmethod
+    def of(cls, jobs: int | None) -> Local:
+        """Return an executor with so many processes; one for each processor that may be used, without a number.
+
+        Raises
+        ------
+        ConfigError
+            If that is less than one.
+        """
+        if jobs is not None and jobs < 1:
+            raise ConfigError(f"jobs is {jobs}. Expected 1 or more worker processes.")
+        return cls(jobs or default_jobs())
+
+    def describe(self) -> str:
+        """Return how many processes there are."""
+        return "this process" if self.jobs == 1 else f"{self.jobs} processes"
+
+    def check(self, source: Source, experiment: AnyExperiment) -> None:
+        """Refuse nothing: worker processes have what this one has."""
+
+    def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool] = never) -> Iterator[Outcome]:
+        """Yield the outcome of each part, see `Executor`."""
+        numbered = list(enumerate(parts))
+        if self.jobs == 1:
+            yield from _here(job, numbered, stop)
+            return
+        lost = yield from _pooled(job, numbered, self.jobs, stop)
+        while lost and not stop():
+            suspects, untouched = lost
+            for suspect in suspects:
+                yield from _alone(job, suspect)
+            lost = yield from _pooled(job, untouched, self.jobs, stop)
 
 
 def default_jobs() -> int:
@@ -93,7 +111,7 @@ def _pooled(
             # no more are handed out than there are workers, so that what runs is what a death can have lost
             while waiting and len(running) < jobs and not stop():
                 index, part = numbered = waiting.popleft()
-                with _interrupts_held():
+                with interrupts_held():
                     future = pool.submit(worker.compute, job, part, index)
                 running[future] = numbered
             stop()  # which raises when it has waited long enough
@@ -110,7 +128,7 @@ def _pooled(
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Hold Ctrl-C back from this thread and from the workers that it starts, who inherit that; it is not lost."""
     resource_tracker.ensure_running()  # it would be started with the first worker, and let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
