@@ -113,11 +113,7 @@ def begin(log: AssemblyLog, plan: Plan, results_version: int, shard: Shard) -> A
     begun = log.start(
         replace(plan, environment={**plan.environment, SHARDS: first}), results_version, unless=of_this_array
     )
-    own = (
-        begun.event == 0
-        and _members(begun).get(str(shard.index)) == first[SHARDS]["members"][str(shard.index)]
-    )
-    if own:
+    if begun.event == 0 and _members(begun).get(str(shard.index)) == mine:
         return begun
     if begun.config != canonical_json(plan.config) or begun.parts != plan.parts:
         raise AssemblyError(

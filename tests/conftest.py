@@ -11,7 +11,7 @@ import pytest
 
 import lakebatch
 
-LONGEST_FIRST = ("project", "s3", "faults", "cli", "contract")
+LONGEST_FIRST = ("project", "s3", "cluster", "faults", "cli", "contract")
 """Folders whose files take the longest: begun first, no processor waits for them in the end."""
 TOY = Path(__file__).parent / "lake" / "toy_experiment.py"
 STUDY = Path(__file__).parent / "study_experiment.py"

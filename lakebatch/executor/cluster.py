@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 2
 """Pieces that are handed out at a time, for each worker: one to compute and one that waits there."""
-FEWEST_AHEAD = 16
+FEWEST_AHEAD = 8
 """As many at least, so that a cluster that grows with its work sees that there is some."""
 ANSWER_SECONDS = 60.0
 """How long a worker may take to say what it has installed."""
@@ -90,7 +90,6 @@ class Cluster:
             while not self._workers():
                 with suppress(TimeoutError):
                     self._client.wait_for_workers(1, timeout=LISTEN_SECONDS)
-                self._require_connection()
         self._check_workers(source, experiment)
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
@@ -105,7 +104,6 @@ class Cluster:
                         _count(counters, piece, computed, experiment.tables[-1])
                         if outcome := desk.sort(piece, computed):
                             yield outcome
-                    self._require_connection()
                     self._check_workers(job.source, experiment)
             finally:
                 desk.clear()
@@ -117,11 +115,14 @@ class Cluster:
     def _workers(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the scheduler said of its workers a moment ago, by their addresses."""
         if time.monotonic() > self._asked_at + FRESH_SECONDS:
+            self._require_connection()
             try:
-                self._known = dict(self._client.scheduler_info(n_workers=-1)["workers"])
+                now = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             except OSError as error:
                 raise ClusterError(LOST.format(self._address)) from error
-            self._asked_at = time.monotonic()
+            if gone := sorted(self._known.keys() - now.keys()):
+                logger.warning("Gone: %s. What it had not handed over is computed elsewhere.", _named(gone))
+            self._known, self._asked_at = now, time.monotonic()
         return self._known
 
     def _require_connection(self) -> None:
@@ -188,7 +189,7 @@ class Cluster:
         try:
             yield
         finally:
-            with suppress(Exception):  # where the connection is lost, there is nothing to take back
+            if self._client.status == "running":
                 self._client.unregister_worker_plugin(name)
 
 
@@ -259,7 +260,9 @@ class _Desk:
         with suppress(Empty):
             future = self._done.get(timeout=LISTEN_SECONDS)
             while True:
-                if piece := self._running.pop(future, None):
+                if future.status in ("pending", "lost"):  # its worker died, and it is computed again
+                    future.add_done_callback(self._done.put)
+                elif piece := self._running.pop(future, None):
                     yield piece, _computed(future)
                     future.release()
                 future = self._done.get_nowait()
@@ -280,7 +283,7 @@ class _Desk:
 
     def clear(self) -> None:
         """Have the cluster forget what is still out."""
-        with suppress(Exception):  # where the connection is lost, it has
+        if self._client.status == "running":  # else the cluster has forgotten everything
             self._client.cancel([*self._running, self._prepared])
         self._running.clear()
 
@@ -327,7 +330,7 @@ def _computed(future: Future) -> Computed:
         result = future.result()
         assert isinstance(result, Computed)
         return result
-    if future.status in ("cancelled", "lost"):
+    if future.cancelled():
         raise ClusterError(LOST.format("of the cluster"))
     error = future.exception()
     killed = isinstance(error, KilledWorker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -62,6 +63,7 @@ def _connected(settings: Settings, jobs: int | None) -> Iterator[Client]:
     """Yield a client of the cluster that is there, or of one that is started and ends afterwards."""
     from distributed import Client
 
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told in our own words
     if settings.scheduler:
         try:
             client = Client(settings.scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -99,8 +101,8 @@ def _queue(settings: Settings) -> Any:
             cores=settings.cores,
             processes=settings.cores,
             memory=settings.memory,
-            **{name: value for name, value in given.items() if value is not None},
-            **settings.options,
+            scheduler_options={"dashboard_address": ":0"},
+            **({name: value for name, value in given.items() if value is not None} | settings.options),
         )
         if settings.adaptive:
             cluster.adapt(minimum_jobs=settings.adaptive[0], maximum_jobs=settings.adaptive[1])

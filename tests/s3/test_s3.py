@@ -22,6 +22,8 @@ REPEATS = 3
 ROWS = PARTS * REPEATS
 WRITERS = 8
 APPENDS = 20
+SHARDS = 8
+SHARDS_ON_MOTO = 3
 APPENDS_TO_MOTO = 4
 """It is one slow process: 8 x 20 take it several minutes."""
 QUICK = ("--jobs", "1", "--set", "pause=0")
@@ -215,3 +217,23 @@ def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     file = folder / "rows.parquet"
     _done("reassemble", "toy", "-o", str(file))
     assert pl.read_parquet(file).equals(stored.reassemble())
+
+
+def test_shards_on_s3_at_once_share_one_assembly(s3_lake) -> None:
+    """One of them is killed, and started again as a batch system does."""
+    many = SHARDS if s3_lake.server.checks_rights else SHARDS_ON_MOTO
+
+    def shard(index: int, label: str) -> Command:
+        share = ("--shard", f"{index}/{many}", "--array", "a")
+        return Command(s3_lake.folder, "run", "toy", "--jobs", "1", "--seed", "7", *share, label=label)
+
+    tasks = [shard(index, f"shard{index}") for index in range(1, many + 1)]
+    tasks[-1].wait_for_lines(1)
+    tasks[-1].kill()
+    assert [each.wait() for each in tasks[:-1]] == [0] * (many - 1), [each.err for each in tasks]
+    last = shard(many, "again")
+    assert last.wait() == 0, last.err
+    stored = lakebatch.open_lake()["toy"]
+    assert stored.assemblies()["status"].to_list() == ["completed"]
+    rows = stored.reassemble(on_gap="refuse")
+    assert rows.height == rows.select("part", "repeat").n_unique() == ROWS

@@ -1,0 +1,94 @@
+"""A Dask cluster of real processes on this machine: a scheduler, and workers with a nanny each, which starts them anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distributed import Client
+from processes import COMPUTED, wait_until
+
+WORKERS = 2
+PREFIX = "DASK_DISTRIBUTED__SCHEDULER__"
+
+
+@dataclass(frozen=True)
+class RunningCluster:
+    """A cluster, the client that looks at it, and the folder that its processes work in."""
+
+    address: str
+    client: Client
+    folder: Path
+    scheduler: subprocess.Popen[bytes]
+
+    @property
+    def computed(self) -> Path:
+        """The file in which the slow experiment notes what it has computed."""
+        return self.folder / "computed"
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers that answer."""
+        return list(self.client.run(os.getpid).values())
+
+    def kill_worker(self) -> None:
+        """Kill a worker as the system does when memory runs out."""
+        os.kill(self.workers()[0], signal.SIGKILL)
+
+
+@contextmanager
+def running_cluster(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningCluster]:
+    """Start a cluster and end it; settings are those of Dask's scheduler."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "scheduler.json"
+    environment = {
+        **os.environ,
+        **{f"{PREFIX}{name}": value for name, value in settings.items()},
+        COMPUTED: str(folder / "computed"),
+    }
+    begun = [_start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")]
+    try:
+        wait_until(file.exists)
+        begun += [
+            _start(
+                "worker", folder, environment, "--nthreads", "1", "--nworkers", str(WORKERS), "--no-dashboard"
+            )
+        ]
+        address = json.loads(file.read_text())["address"]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(WORKERS, timeout=60)
+            yield RunningCluster(address, client, folder, begun[0])
+    finally:
+        for process in reversed(begun):
+            with_its_group = os.getpgid(process.pid) if process.poll() is None else None
+            if with_its_group is not None:
+                os.killpg(with_its_group, signal.SIGKILL)
+            process.wait()
+
+
+def _start(
+    what: str, folder: Path, environment: Mapping[str, str], *arguments: str
+) -> subprocess.Popen[bytes]:
+    with (folder / f"{what}.log").open("wb") as log:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                f"distributed.cli.dask_{what}",
+                "--scheduler-file",
+                "scheduler.json",
+                *arguments,
+            ],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )

@@ -1,0 +1,261 @@
+"""Runs on a real Dask cluster give the rows of local ones, whatever happens to workers and scheduler."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from clusters import running_cluster
+from processes import Command, wait_until
+
+import lakebatch
+from lakebatch import registry
+from lakebatch.assembly import Assembly
+from lakebatch.cli import main
+from lakebatch.config import resolve
+from lakebatch.errors import ClusterError, ConfigError, RunInterrupted
+from lakebatch.executor import cluster as cluster_module
+from lakebatch.executor import remote, settings
+from lakebatch.executor.cluster import Cluster
+from lakebatch.progress import Progress
+from lakebatch.schema import load_schema
+from lakebatch.seeds import stream_generator
+from lakebatch.worker import Outcome
+
+BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
+SMALL = (
+    "cohort.n_samples=520",  # more than a block
+    "evaluation.n_reps=2",
+    'evaluation.models=["linear_regression", {name = "tree", path = "sklearn.tree.ExtraTreeRegressor"}]',
+    'evaluation.feature_sets=["initial", "dynamic"]',
+)
+PARTS = 8
+
+
+class AfterFirstPart(Progress):
+    """Does something once when the first part is in the table."""
+
+    def __init__(self, act) -> None:
+        self._act = act
+        self.parts = 0
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        self.parts += 1
+        if self.parts == 1:
+            self._act()
+
+
+def rows_of(lake: lakebatch.Lake, name: str, assembly: Assembly, table: str) -> pl.DataFrame:
+    """Return an assembly's rows of a table without what may differ, in a settled order."""
+    volatile = [column.name for column in load_schema(table).columns if column.volatile]
+    rows = lake[name].scan(table=table, include=["completed", "started", "failed"])
+    frame = rows.filter(assembly_id=assembly.assembly_id).drop(volatile).collect()
+    return frame.sort([column for column, dtype in frame.schema.items() if not dtype.is_nested()])
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_cluster_with_worker_kills_gives_the_local_rows(lake, name, running, cluster) -> None:
+    given = {"preset": "smoke", "settings": SMALL, "seed": 5}
+    here = lakebatch.run(lake, name, jobs=1, **given)
+    killer = AfterFirstPart(running.kill_worker)
+    there = lakebatch.run(lake, name, executor=cluster, progress=killer, **given)
+
+    assert killer.parts == there.parts_planned
+    assert (there.status, there.rows) == ("completed", here.rows)
+    for table in ("results", "samples", "trajectories"):
+        assert rows_of(lake, name, there, table).equals(rows_of(lake, name, here, table)), table
+
+
+def test_cohort_is_the_same_in_blocks() -> None:
+    source = registry.get("response-noise")
+    experiment = registry.load(source)
+    config = resolve(source, experiment, preset="smoke", settings=SMALL).model
+    calls: list[int] = []
+
+    def spread(function, values):
+        calls.append(len(values))
+        return [function(each) for each in values]
+
+    whole = experiment.prepare(config, stream_generator(5, "prepare"))
+    cut = experiment.prepare_spread(config, stream_generator(5, "prepare"), spread)
+    assert calls == [2]
+    assert whole.cohort.time_courses.values.tobytes() == cut.cohort.time_courses.values.tobytes()
+    assert whole.cohort.target.tobytes() == cut.cohort.target.tobytes()
+
+
+def test_piece_that_takes_its_workers_down_fails_its_part_alone(lake, toy, cluster) -> None:
+    ended = lakebatch.run(lake, toy, executor=cluster, settings=["die=[0.1]"])
+    assert ended.status == "failed"
+    assert ended.failures.keys() == {"level=0.1"}
+    assert "took one worker after another down with it" in ended.failures["level=0.1"]
+    assert ended.parts_done == 2
+
+
+def test_part_that_raises_is_recorded_with_its_reason(lake, toy, cluster) -> None:
+    traces = []
+
+    class Listener(Progress):
+        def part_failed(self, outcome: Outcome) -> None:
+            traces.append(outcome.trace)
+
+    ended = lakebatch.run(lake, toy, executor=cluster, settings=["fail=[0.1]"], progress=Listener())
+    assert ended.failures == {"level=0.1": "ValueError: level 0.1 is bad"}
+    assert "_misbehave(level, config)" in traces[0]
+    Path("mended").touch()
+    (Path(cluster._client.run(os.getcwd).popitem()[1]) / "mended").touch()
+    resumed = lakebatch.resume(lake, toy, executor=cluster)
+    assert (resumed.status, resumed.rows) == ("completed", 9)
+
+
+def test_preparation_that_fails_fails_every_part(lake, toy, cluster) -> None:
+    file = Path("experiments/toy.py")
+    file.write_text(file.read_text().replace("return float(rng.normal())", "raise ValueError('no cohort')"))
+    ended = lakebatch.run(lake, toy, executor=cluster)
+    assert set(ended.failures.values()) == {"ValueError: no cohort"}
+    assert len(ended.failures) == 3
+
+
+def test_interrupted_run_is_resumed_on_the_cluster(lake, toy, cluster, running) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(RunInterrupted, match=r"Interrupted with 1 of 3 parts done"):
+        lakebatch.run(lake, toy, executor=cluster, progress=AfterFirstPart(interrupt))
+    wait_until(lambda: not running.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+    counter = AfterFirstPart(lambda: None)
+    resumed = lakebatch.resume(lake, toy, executor=cluster, progress=counter)
+    assert (resumed.status, resumed.rows, counter.parts) == ("completed", 9, 2)
+
+
+def test_wish_to_stop_lets_what_was_begun_end(lake, slow, cluster) -> None:
+    class Stop(AfterFirstPart):
+        def wants_to_stop(self) -> bool:
+            return self.parts > 0
+
+    many = ["levels=[" + ", ".join(str(level) for level in range(40)) + "]", "pause=0.05"]
+    with pytest.raises(RunInterrupted):
+        lakebatch.run(lake, "toy", executor=cluster, settings=many, progress=(stop := Stop(lambda: None)))
+    assert 1 <= stop.parts < 40
+    assert lake["toy"].assemblies()["parts_done"].to_list() == [stop.parts]
+
+
+def test_command_on_a_cluster_survives_the_death_of_a_worker(lake, slow, running) -> None:
+    running.client.wait_for_workers(2, timeout=60)
+    arguments = ("--lake", str(lake.storage.uri), "run", "toy", "--seed", "7", "--scheduler", running.address)
+    command = Command(slow, *arguments)
+    command.wait_for_lines(3)
+    running.kill_worker()
+    assert command.wait() == 0, command.err
+    local = lakebatch.run(lake, "toy", jobs=1, seed=7, settings=["pause=0"])
+    first, second = lake["toy"].log.get(local.assembly_id), lake["toy"].snapshot().assemblies[0]
+    assert second.status == "completed"
+    columns = ["level", "repeat", "mse", "r2"]
+    frames = [rows_of(lake, "toy", each, "results").select(columns) for each in (first, second)]
+    assert frames[0].equals(frames[1])
+
+
+def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None:
+    with running_cluster(tmp_path / "lost", {}) as lost:
+        arguments = ("--lake", str(lake.storage.uri), "run", "toy", "--seed", "7", "--set", "pause=0.3")
+        command = Command(slow, *arguments, "--scheduler", lost.address)
+        command.wait_for_lines(3)
+        lost.scheduler.kill()
+        assert command.wait() == 1, command.err
+    told = [line for line in command.err.splitlines() if "committed, " not in line]
+    assert "The connection to the scheduler" in told[-1]
+    assert "go on, when there is a cluster again, with: lakebatch resume" in told[-1]
+    (state,) = lake["toy"].assemblies()["status"]
+    assert state == "interrupted"
+    resumed = lakebatch.resume(lake, "toy", jobs=1)
+    rows = rows_of(lake, "toy", resumed, "results")
+    assert resumed.status == "completed"
+    assert rows.height == rows.select("part", "repeat").n_unique() == PARTS * 3
+
+
+def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_path) -> None:
+    with running_cluster(tmp_path / "hanging", {"WORKER_TTL": "5s"}) as hanging:
+        victim = hanging.workers()[0]
+        stop = AfterFirstPart(lambda: os.kill(victim, signal.SIGSTOP))
+        ended = lakebatch.run(lake, "toy", executor=Cluster(hanging.client), progress=stop)
+    assert (ended.status, ended.rows) == ("completed", PARTS * 3)
+
+
+def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkeypatch, caplog) -> None:
+    source = registry.get(toy)
+    experiment = registry.load(source)
+    here = remote.environment(source, experiment.version)
+    changed = {**here, "packages": {**here["packages"], "numpy": "1.0"}, "python": "3.9.1"}
+    monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: changed)
+    running.client.wait_for_workers(2, timeout=60)
+    Cluster(running.client).check(source, experiment)
+    assert "numpy is " in caplog.text
+    assert "not 1.0, on tcp://" in caplog.text
+    assert "Python is " in caplog.text
+    other = {**here, "source_hash": "0"}
+    monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: other)
+    with pytest.raises(ClusterError, match=r"A worker has source hash .* Install the same code"):
+        lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(running.client))
+    assert not Path("lake").exists()
+
+
+def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, running, monkeypatch) -> None:
+    """It needs something that is only here."""
+    file = Path("experiments/toy.py")
+    file.write_text(file.read_text().replace("import os\n", "import os\nos.environ['ONLY_HERE']\n"))
+    monkeypatch.setenv("ONLY_HERE", "1")
+    source = registry.get(toy)
+    experiment = registry.load(source)
+    running.client.wait_for_workers(2, timeout=60)
+    with pytest.raises(
+        ClusterError, match=r"The worker tcp://.* cannot load toy: KeyError: 'ONLY_HERE'.*the same path"
+    ):
+        Cluster(running.client).check(source, experiment)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--scheduler", "tcp://127.0.0.1:1"), 1, "There is no scheduler at tcp://127.0.0.1:1"),
+        (("--scheduler", "nowhere"), 1, "There is no scheduler at nowhere"),
+        (("--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"), 2, "--jobs is the number of processes on this"),
+        (("--executor", "spark"), 2, "'spark'"),
+    ],
+)
+def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, arguments, code, message) -> None:
+    monkeypatch.setattr("lakebatch.executor.opening.CONNECT_SECONDS", 1)
+    done = CliRunner().invoke(main, ["run", "toy", *arguments])
+    assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
+    assert not Path("lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            'kind = "spark"',
+            "Config key 'executor.kind' is 'spark' (from lakebatch.toml). Expected 'local' or 'dask'.",
+        ),
+        ("core = 4", "Unknown config key 'executor.core' (from lakebatch.toml). Did you mean 'cores'?"),
+        ("adaptive = [4, 2]", "adaptive is [4, 2], expected [fewest, most] jobs, e.g. [0, 16]"),
+        ('scheduler = "tcp://a:1"\nsystem = "slurm"', "both scheduler and system are set, expected one"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(slow, table, message) -> None:
+    Path("lakebatch.toml").write_text(f"[executor]\n{table}\n")
+    with pytest.raises(ConfigError) as raised:
+        settings.read({})
+    assert message in str(raised.value)
+
+
+def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
+    """The jobs are processes here; what submits them is what submits them to SLURM, PBS or LSF."""
+    Path("lakebatch.toml").write_text(
+        '[executor]\nkind = "dask"\nsystem = "local"\ncores = 1\nmemory = "1GB"\nscale = 2\n'
+    )
+    command = Command(slow, "--lake", str(lake.storage.uri), "run", "toy", "--set", "pause=0")
+    assert command.wait() == 0, command.err
+    assert lake["toy"].assemblies()["rows"].to_list() == [PARTS * 3]
