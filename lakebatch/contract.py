@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -14,12 +15,14 @@ from lakebatch import registry
 from lakebatch.assembly import Assembly
 from lakebatch.config import from_record, resolve
 from lakebatch.errors import ExperimentError, RunInterrupted
+from lakebatch.experiment import Part
 from lakebatch.lake import Lake, open_lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
 from lakebatch.runner import resume, run
 from lakebatch.schema import load_schema
-from lakebatch.worker import Outcome
+from lakebatch.seeds import stream_generator
+from lakebatch.worker import PREPARATION, Outcome
 
 SEED = 20_261_123
 
@@ -113,12 +116,42 @@ def check_resumable(trial: Trial) -> None:
             _expect_equal(lake, whole, resumed, "a resumed run")
 
 
+def check_pieces(trial: Trial) -> None:
+    """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
+    source = registry.get(trial.name)
+    experiment = registry.load(source)
+    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
+    whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
+    spread = experiment.prepare_spread(
+        config,
+        stream_generator(SEED, PREPARATION),
+        lambda function, values: [function(each) for each in values],
+    )
+
+    def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
+        rows = experiment.run(part, prepared, config, stream_generator(SEED, f"part:{part.stream}"))
+        found: dict[str, list[pl.DataFrame]] = {}
+        for piece in [rows] if isinstance(rows, Mapping) else rows:
+            for table, frame in piece.items():
+                found.setdefault(table, []).append(frame.drop(_volatile(table), strict=False))
+        return {table: pl.concat(each) for table, each in found.items()}
+
+    parts = experiment.parts(config)
+    for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
+        cut = [frames(piece, spread) for piece in experiment.pieces(part, config)]
+        for table, expected in frames(part, whole).items():
+            pieces = [each[table] for each in cut if table in each]
+            same = bool(pieces) and pl.concat(pieces).equals(expected)
+            _expect(same, f"the pieces of {part.key} have other {table} than the part")
+
+
 CHECKS: tuple[Callable[[Trial], None], ...] = (
     check_plan,
     check_rows,
     check_repeatable,
     check_independent,
     check_resumable,
+    check_pieces,
 )
 """Every check; each raises `ExperimentError` with what is wrong."""
 
@@ -169,7 +202,11 @@ def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None
 def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
     """Return an assembly's rows of a table without what may differ, in a settled order."""
     (stored,) = lake
-    volatile = [column.name for column in load_schema(table).columns if column.volatile]
     rows = stored.table(table).at().scan().filter(pl.col("assembly_id") == assembly.assembly_id)
-    frame = rows.drop(volatile).collect()
+    frame = rows.drop(_volatile(table)).collect()
     return frame.sort([name for name, dtype in frame.schema.items() if not dtype.is_nested()])
+
+
+def _volatile(table: str) -> list[str]:
+    """Return the columns that may differ between two computations of the same rows."""
+    return [column.name for column in load_schema(table).columns if column.volatile]

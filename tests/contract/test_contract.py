@@ -122,3 +122,10 @@ def test_new_experiment_refuses_a_name_that_is_taken(tmp_path, monkeypatch):
     with pytest.raises(NameClashError, match="'response-noise' already: built in"):
         new_experiment("response-noise", tmp_path)
     assert file.read_text() == text
+
+
+def test_pieces_with_other_rows_are_found(coin):
+    twice = "calls = 0\n\n    def pieces(self, part, config):\n        return [part, part]"
+    trial = coin("value = float(rng.random())", **{"calls = 0": twice})
+    with pytest.raises(ExperimentError, match="The pieces of level=0 have other results than the part"):
+        contract.check_pieces(trial)
