@@ -33,10 +33,9 @@ from lakebatch.worker import Job, Outcome
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2
-"""Pieces that are handed out at a time, for each worker: one to compute and one that waits there."""
-FEWEST_AHEAD = 8
-"""As many at least, so that a cluster that grows with its work sees that there is some."""
+SHORT_SECONDS = 0.5
+"""Pieces that take less on average are handed out two at a time to each worker, so that none waits for the next; longer
+ones one at a time, so that none waits behind another in the end while a worker has nothing to do."""
 ANSWER_SECONDS = 60.0
 """How long a worker may take to say what it has installed."""
 FRESH_SECONDS = 1.0
@@ -62,11 +61,16 @@ class Cluster:
         Connected to the cluster's scheduler; whoever opened it closes it.
     announce : callable
         Is told what is worth knowing before anything is computed.
+    at_least : int
+        How many pieces are handed out at least, so that a cluster that grows with its work sees that there is some.
     """
 
-    def __init__(self, client: Client, announce: Callable[[str], None] = logger.info) -> None:
+    def __init__(
+        self, client: Client, announce: Callable[[str], None] = logger.info, at_least: int = 1
+    ) -> None:
         self._client = client
         self._announce = announce
+        self._at_least = at_least
         self._checked: set[str] = set()
         self._known: Mapping[str, Mapping[str, Any]] = {}
         self._asked_at = -FRESH_SECONDS
@@ -99,7 +103,7 @@ class Cluster:
             desk = _Desk(self._client, job, _cut(experiment, job, parts))
             try:
                 while desk.has_work(stop()):
-                    desk.hand_out(max(AHEAD * len(self._workers()), FEWEST_AHEAD))
+                    desk.hand_out(len(self._workers()), self._at_least)
                     for piece, computed in desk.take_in():
                         _count(counters, piece, computed, experiment.tables[-1])
                         if outcome := desk.sort(piece, computed):
@@ -222,6 +226,7 @@ class _Desk:
         self._waiting = deque(_in_order(parts))
         self._running: dict[Future, _Piece] = {}
         self._done: SimpleQueue[Future] = SimpleQueue()
+        self._taken, self._seconds = 0, 0.0
         self._run = f"{job.assembly_id}-{uuid.uuid4().hex[:8]}"
         self._prepared = client.submit(
             remote.prepare, self._sent, key=f"prepare-{self._run}", pure=False, priority=10
@@ -238,8 +243,10 @@ class _Desk:
             self._waiting = deque(each for each in self._waiting if self._parts[each.part].has_begun)
         return bool(self._running or self._waiting)
 
-    def hand_out(self, most: int) -> None:
-        """Hand out pieces until so many are out."""
+    def hand_out(self, workers: int, at_least: int) -> None:
+        """Hand out pieces until each worker has enough to do."""
+        short = self._taken and self._seconds / self._taken < SHORT_SECONDS
+        most = max(workers * 2 if short else workers, at_least)
         while self._waiting and len(self._running) < most:
             piece = self._waiting.popleft()
             of = self._parts[piece.part]
@@ -269,6 +276,7 @@ class _Desk:
 
     def sort(self, piece: _Piece, computed: Computed) -> Outcome | None:
         """Put a piece to the others of its part; return the part's outcome with the last one, or the first that failed."""
+        self._taken, self._seconds = self._taken + 1, self._seconds + computed.seconds
         of = self._parts[piece.part]
         if of.has_failed:
             return None

@@ -1,9 +1,10 @@
 """Compare reading, writing and starting with what people use today, side by side, as ratios.
 
-Run it with ``python tests/benchmarks/lake.py [--rounds N] [--small N] [--large N] [NAME ...]``. Each row is the ratio of two
-medians over rounds that alternate between the two; the target stands beside it. The large lake takes the
-longest to write, about 100 ms an assembly. What is compared with has to be there: ``pip install mlflow signac
-duckdb-extension-delta``; rows for which it is not are left out, and said so.
+Run it with ``python tests/benchmarks/lake.py [--rounds N] [--small N] [--large N] [--folder FOLDER] [NAME ...]``.
+Each row is the ratio of two medians over rounds that alternate between the two; the target stands beside it. The
+large lake takes the longest to write, about 100 ms an assembly; in a FOLDER it is kept for the next time. What is
+compared with has to be there: ``pip install mlflow signac duckdb-extension-delta``; rows for which it is not are left out,
+and said so.
 """
 
 # ruff: noqa: T201, S301 - what is unpickled here was pickled here
@@ -72,11 +73,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--small", type=int, default=1_000)
     parser.add_argument("--large", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, help="where lakes are kept")
     arguments = parser.parse_args()
     print(f"{'what':<44}{'against':<44}{'ours':>10}{'theirs':>10}{'ratio':>8}  target")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(arguments.folder or temporary)
         for name in arguments.groups or GROUPS:
-            for each in GROUPS[name](Path(folder), arguments):
+            for each in GROUPS[name](folder, arguments):
                 report(each, arguments.rounds)
 
 
@@ -115,7 +118,7 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     fill(stored, count)
     everything = stored.reassemble(on_gap="refuse")
     pickles = folder / "pickles"
-    pickles.mkdir()
+    pickles.mkdir(exist_ok=True)
     for number in range(count):
         (pickles / f"{number}.pkl").write_bytes(pickle.dumps(results_of(ROWS, number).to_pandas()))
     everything.write_parquet(folder / "single.parquet")

@@ -21,7 +21,7 @@ ROWS = 250
 """Rows of one assembly: five levels, five models, ten repeats."""
 
 
-def stored_in(lake: Path) -> StoredExperiment:
+def stored_in(lake: Path | str) -> StoredExperiment:
     """Return the experiment of a lake, created where it is missing."""
     stored = StoredExperiment(lakebatch.open_lake(lake).storage, FOLDER)
     for name in ("results", "assemblies"):
