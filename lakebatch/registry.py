@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.hints import nearest
 from lakebatch.ids import NUMBER, VERSION, check_name
+from lakebatch.provenance import source_hash
 
 if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
     from lakebatch.experiment import Experiment
@@ -24,6 +26,8 @@ BUILT_IN = "lakebatch.experiments"
 FOLDER = "experiments"
 
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
+_loaded: dict[str, str] = {}
+"""What the source of each experiment's module was, as a hash, when this process loaded it."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,23 @@ def _name(file: Path) -> str:
     return check_name(file.stem.replace("_", "-"), f"experiment file name ({file})")
 
 
+def is_stale(source: Source) -> bool:
+    """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
+    module = _module(source)
+    return _loaded[source.module] != source_hash(Path(str(module.__file__)))
+
+
 def _module(source: Source) -> ModuleType:
     if source.file is None:
-        return importlib.import_module(source.module)
-    loaded = sys.modules.get(source.module)
-    if loaded is not None and loaded.__file__ == str(source.file):
+        module = importlib.import_module(source.module)
+        if source.module not in _loaded:
+            _loaded[source.module] = source_hash(Path(str(module.__file__)))
+        return module
+    loaded, found = sys.modules.get(source.module), source_hash(source.file)
+    if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
         return loaded
+    _forget(source.file.parent)
+    _loaded[source.module] = found
     spec = importlib.util.spec_from_file_location(source.module, source.file)
     if spec is None or spec.loader is None:
         raise ConfigError(f"Cannot load {source.file}. Expected a Python file.")
@@ -143,6 +158,14 @@ def _module(source: Source) -> ModuleType:
         del sys.modules[source.module]
         raise
     return module
+
+
+def _forget(folder: Path) -> None:
+    """Have what was loaded from a folder of experiments loaded anew, as a notebook expects after a change."""
+    beneath = f"{folder}{os.sep}"
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(beneath):
+            del sys.modules[name]
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:

@@ -17,9 +17,9 @@ TEMPLATES = {
     "lakebatch.toml": "lakebatch.toml",
     "small.toml": "small.toml",
     "queries/loss.sql": "loss.sql",
-    "first-steps.ipynb": "first-steps.ipynb",
 }
-"""The files of a new folder, and what they are written from."""
+"""Files of a new folder, and the templates that they are written from."""
+NOTEBOOK = "first-steps.ipynb"
 
 
 def new_experiment(name: str, directory: Path) -> Path:
@@ -48,6 +48,8 @@ def new_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         Those that were written, and those that were there before and stay as they are.
     """
     files = {folder / name: _template(template) for name, template in TEMPLATES.items()}
+    notebook = resources.files(registry.BUILT_IN).joinpath(NOTEBOOK)
+    files[folder / NOTEBOOK] = notebook.read_text(encoding="utf-8")
     files[folder / registry.FOLDER / _file_name(EXAMPLE)] = _experiment(EXAMPLE, f"{FIRST_NUMBER:02d}")
     written = [file for file, text in files.items() if _write(file, text)]
     return written, [file for file in files if file not in written]

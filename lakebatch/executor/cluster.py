@@ -180,7 +180,9 @@ class Cluster:
                 found[address] = answer.result(timeout=ANSWER_SECONDS)
             except Exception as error:  # noqa: BLE001
                 if address in self._workers():
-                    found[address] = f"{type(error).__name__}: {error}"
+                    found[address] = (
+                        str(error) if isinstance(error, ClusterError) else f"{type(error).__name__}: {error}"
+                    )
             finally:
                 answer.release()
         return found

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from lakebatch import provenance, registry
 from lakebatch.config import from_record
+from lakebatch.errors import ClusterError
 from lakebatch.experiment import Part
 from lakebatch.redact import RedactingStream
 from lakebatch.registry import Source
@@ -65,8 +66,16 @@ class Loader(WorkerPlugin):
 
 
 def environment(source: Source, version: str) -> dict[str, Any]:
-    """Return what results depend on in this process, as `lakebatch.provenance` does, and the experiment's file."""
+    """Return what results depend on in this process, as `lakebatch.provenance` does.
+
+    Raises
+    ------
+    ClusterError
+        If this process has loaded code that has changed since.
+    """
     experiment = registry.load(source)
+    if registry.is_stale(source):
+        raise ClusterError("its code has changed since the worker loaded it; start the workers anew")
     return provenance.environment(registry.source_file(experiment), version)
 
 

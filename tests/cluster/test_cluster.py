@@ -259,3 +259,11 @@ def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
     command = Command(slow, "--lake", str(lake.storage.uri), "run", "toy", "--set", "pause=0")
     assert command.wait() == 0, command.err
     assert lake["toy"].assemblies()["rows"].to_list() == [PARTS * 3]
+
+
+def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) -> None:
+    source = registry.get(toy)
+    assert remote.environment(source, "v1")["source_hash"]
+    monkeypatch.setattr(registry, "is_stale", lambda _: True)
+    with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; start the workers anew"):
+        remote.environment(source, "v1")

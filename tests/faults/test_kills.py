@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness import KINDS, PHASES, kill_and_resume
 
-KILLS = 25
+KILLS = 15
 
 
 def test_kill_at_any_moment_loses_doubles_and_repeats_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Experiments found by name, wherever they come from."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,30 @@ def test_mistyped_name_is_named_with_the_right_ones(folder):
         UnknownNameError, match=r"Unknown experiment 'response-nois'. Did you mean 'response-noise'\? Known: "
     ):
         registry.get("response-nois")
+
+
+def test_experiment_that_has_changed_is_loaded_anew_with_what_stands_beside_it(toy, monkeypatch):
+    """As a notebook expects, and a worker that outlives a run."""
+    helper = Path("experiments/helpers/numbers_of_toy.py")
+    helper.parent.mkdir()
+    helper.write_text("NUMBER = 3\n")
+    file = Path("experiments/toy.py")
+    monkeypatch.syspath_prepend(helper.parent.absolute())
+    text = file.read_text().replace("N_REPEATS = 3", "N_REPEATS = NUMBER")
+    file.write_text(text.replace("import os\n", "import os\nfrom numbers_of_toy import NUMBER\n"))
+    found = registry.get(toy)
+    first = registry.load(found)
+    assert type(registry.load(found)) is type(first)
+    assert not registry.is_stale(found)
+    helper.write_text("NUMBER = 4  # more\n")
+    second = registry.load(found)
+    assert type(second) is not type(first)
+    assert sys.modules[type(second).__module__].N_REPEATS == 4
+
+
+def test_built_in_code_that_has_changed_is_known_to_be_stale(monkeypatch):
+    found = registry.get("response-noise")
+    registry.load(found)
+    assert not registry.is_stale(found)
+    monkeypatch.setitem(registry._loaded, found.module, "0")
+    assert registry.is_stale(found)
