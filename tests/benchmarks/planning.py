@@ -16,8 +16,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from lake import one_assembly
@@ -110,22 +112,35 @@ def append_seconds(lake: Path) -> float:
 
 
 def count_requests(sizes: list[int] | tuple[int, ...]) -> None:
-    """Print how many requests each operation sends to S3."""
-    bucket = os.environ["S3_BUCKET_NAME"]
+    """Print how many requests each operation sends to S3; another process sends them, this one counts."""
     with FaultProxy(os.environ["S3_ENDPOINT"]) as proxy:
         os.environ["S3_ENDPOINT"] = proxy.url
         for size in sizes:
-            uri = f"s3://{bucket}/planning-{uuid.uuid4().hex}"
-            fill(stored_in(uri), size)
-            print(f"{size:,} assemblies of one part and {ROWS} rows")
-            for name, call in operations_on_s3(uri).items():
-                before = len(proxy.passages)
-                call()
-                methods = Counter(passage.method for passage in proxy.passages[before:])
-                print(
-                    f"  {name:<24}"
-                    + ", ".join(f"{count} {method}" for method, count in sorted(methods.items()))
-                )
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+                print(f"{size:,} assemblies of one part and {ROWS} rows")
+                for name in other.submit(prepare_on_s3, size).result():
+                    before = len(proxy.passages)
+                    other.submit(operate_on_s3, name).result()
+                    methods = Counter(passage.method for passage in proxy.passages[before:])
+                    counted = ", ".join(f"{count} {method}" for method, count in sorted(methods.items()))
+                    print(f"  {name:<24}{counted}")
+
+
+on_s3: dict[str, Callable[[], object]] = {}
+"""What the process that sends requests can do."""
+
+
+def prepare_on_s3(size: int) -> list[str]:
+    """Write a lake and return what can be done with it."""
+    uri = f"s3://{os.environ['S3_BUCKET_NAME']}/planning-{uuid.uuid4().hex}"
+    fill(stored_in(uri), size)
+    on_s3.update(operations_on_s3(uri))
+    return list(on_s3)
+
+
+def operate_on_s3(name: str) -> None:
+    """Do one thing."""
+    on_s3[name]()
 
 
 def operations_on_s3(uri: str) -> dict[str, Callable[[], object]]:
