@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from lakebatch.cli.saying import CurrentError
+from lakebatch.cli.saying import CurrentError, say
 from lakebatch.redact import RedactingFormatter
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -59,7 +59,7 @@ def options(*, on_group: bool) -> list[click.Option]:
         is_flag=True,
         expose_value=False,
         callback=_note_quiet,
-        help="Say nothing of a run but what goes wrong.",
+        help="Say nothing of a run, a picture or an import but what goes wrong.",
     )
     return [lake, verbose, quiet]
 
@@ -101,3 +101,9 @@ def _note_verbose(context: click.Context, _: Any, value: int) -> None:
 
 def _note_quiet(context: click.Context, _: Any, value: bool) -> None:
     common(context).quiet |= value
+
+
+def inform(text: str) -> None:
+    """Say on standard error what is not wrong, unless asked to be quiet."""
+    if not common(click.get_current_context()).quiet:
+        say(text)

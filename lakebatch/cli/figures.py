@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lakebatch.cli import completing
+from lakebatch.cli.common import inform
 from lakebatch.cli.options import include_options, open_lake, version_options
 from lakebatch.cli.usage import Choice
 
@@ -102,7 +103,7 @@ def plot(
     file = plots.check_file(output or Path(f"{name}-{kind}.png"))
     drawn = plots.picture(snapshot, kind, **reading)
     drawn.save(file, width)
-    click.echo(f"{file}: {drawn.chart.description()}", err=True)
+    inform(f"{file}: {drawn.chart.description()}")
 
 
 def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lakebatch.cli.common import inform
 from lakebatch.cli.options import format_option, open_lake, show
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def import_legacy(
         advice = " Do it with --yes." if planned.batches else ""
         click.echo(f"{_amount(planned, 'would be')}.{advice}", err=True)
         return
-    done = importer.carry_out(planned, lambda line: click.echo(line, err=True))
-    click.echo(f"{_amount(done, 'are')}.", err=True)
+    done = importer.carry_out(planned, inform)
+    inform(f"{_amount(done, 'are')}.")
     if done.left_behind:
         click.echo(f"{done.left_behind} could not be imported, see above.", err=True)
         sys.exit(FAILED_PARTS)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lakebatch.cli.common import common
+from lakebatch.cli.common import inform
 from lakebatch.cli.options import jobs_option
-from lakebatch.cli.saying import say
 from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ class Where:
 
         given = {"kind": "dask" if self.scheduler else self.kind, "scheduler": self.scheduler}
         chosen = settings.read({name: value for name, value in given.items() if value is not None})
-        quiet = common(click.get_current_context()).quiet
-        with opened(chosen, self.jobs, (lambda text: None) if quiet else say) as executor:
+        with opened(chosen, self.jobs, inform) as executor:
             yield executor
 
 

@@ -10,22 +10,18 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client
 
-from lakebatch import provenance, registry, worker
-from lakebatch.config import from_record
+from lakebatch import provenance, registry
 from lakebatch.counters import Counters
 from lakebatch.errors import ClusterError
 from lakebatch.executor import remote
 from lakebatch.executor.base import LISTEN_SECONDS
+from lakebatch.executor.desk import LOST, Desk, Piece, cut
 from lakebatch.executor.remote import Computed
 from lakebatch.experiment import Part
 from lakebatch.registry import AnyExperiment, Source
@@ -33,21 +29,10 @@ from lakebatch.worker import Job, Outcome
 
 logger = logging.getLogger(__name__)
 
-SHORT_SECONDS = 0.5
-"""Pieces that take less on average are handed out two at a time to each worker, so that none waits for the next; longer
-ones one at a time, so that none waits behind another in the end while a worker has nothing to do."""
 ANSWER_SECONDS = 60.0
 """How long a worker may take to say what it has installed."""
 FRESH_SECONDS = 1.0
 """How long it is known which workers there are."""
-LOST = (
-    "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
-    "go on, when there is a cluster again, with: lakebatch resume"
-)
-KILLED = (
-    "WorkerDied: the piece {} took one worker after another down with it, often for want of memory. "
-    "Give the workers more."
-)
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 """Without which rows would be those of other code than was recorded."""
 
@@ -100,7 +85,7 @@ class Cluster:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
         with self._loaded(job.source), Counters.open(job.scratch) as counters:
-            desk = _Desk(self._client, job, _cut(experiment, job, parts))
+            desk = Desk(self._client, job, cut(experiment, job, parts))
             try:
                 while desk.has_work(stop()):
                     desk.hand_out(len(self._workers()), self._at_least)
@@ -199,161 +184,9 @@ class Cluster:
                 self._client.unregister_worker_plugin(name)
 
 
-@dataclass
-class _Part:
-    """A part, its pieces, and what has come back of them."""
-
-    part: Part
-    pieces: Sequence[Part]
-    computed: dict[int, Computed] = field(default_factory=dict)
-    has_begun: bool = False
-    has_failed: bool = False
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """One piece, by the number of its part and its own."""
-
-    part: int
-    number: int
-
-
-class _Desk:
-    """Hands pieces out to a cluster, and puts what comes back together."""
-
-    def __init__(self, client: Client, job: Job, parts: Sequence[_Part]) -> None:
-        self._client = client
-        self._job = job
-        self._parts = parts
-        self._waiting = deque(_in_order(parts))
-        self._running: dict[Future, _Piece] = {}
-        self._done: SimpleQueue[Future] = SimpleQueue()
-        self._taken, self._seconds = 0, 0.0
-        self._run = f"{job.assembly_id}-{uuid.uuid4().hex[:8]}"
-        self._prepared = client.submit(
-            remote.prepare, self._sent, key=f"prepare-{self._run}", pure=False, priority=10
-        )
-
-    @property
-    def _sent(self) -> Job:
-        """The job without the folder of this machine."""
-        return replace(self._job, scratch=Path())
-
-    def has_work(self, stopping: bool) -> bool:
-        """Whether a piece is still out, or to be handed out."""
-        if stopping:
-            self._waiting = deque(each for each in self._waiting if self._parts[each.part].has_begun)
-        return bool(self._running or self._waiting)
-
-    def hand_out(self, workers: int, at_least: int) -> None:
-        """Hand out pieces until each worker has enough to do."""
-        short = self._taken and self._seconds / self._taken < SHORT_SECONDS
-        most = max(workers * 2 if short else workers, at_least)
-        while self._waiting and len(self._running) < most:
-            piece = self._waiting.popleft()
-            of = self._parts[piece.part]
-            of.has_begun = True
-            future = self._client.submit(
-                remote.compute,
-                self._sent,
-                of.pieces[piece.number],
-                self._prepared,
-                key=f"{of.pieces[piece.number].key}-{piece.number}-{self._run}",
-                pure=False,
-            )
-            self._running[future] = piece
-            future.add_done_callback(self._done.put)
-
-    def take_in(self) -> Iterator[tuple[_Piece, Computed]]:
-        """Yield what has come back, after waiting for it a little."""
-        with suppress(Empty):
-            future = self._done.get(timeout=LISTEN_SECONDS)
-            while True:
-                if future.status in ("pending", "lost"):  # its worker died, and it is computed again
-                    future.add_done_callback(self._done.put)
-                elif piece := self._running.pop(future, None):
-                    yield piece, _computed(future)
-                    future.release()
-                future = self._done.get_nowait()
-
-    def sort(self, piece: _Piece, computed: Computed) -> Outcome | None:
-        """Put a piece to the others of its part; return the part's outcome with the last one, or the first that failed."""
-        self._taken, self._seconds = self._taken + 1, self._seconds + computed.seconds
-        of = self._parts[piece.part]
-        if of.has_failed:
-            return None
-        of.computed[piece.number] = computed
-        if computed.error is not None:
-            of.has_failed = True
-            self._drop(piece.part)
-            return Outcome(of.part, error=computed.error, trace=computed.trace, seconds=_seconds(of))
-        if len(of.computed) < len(of.pieces):
-            return None
-        return self._put_together(piece.part)
-
-    def clear(self) -> None:
-        """Have the cluster forget what is still out."""
-        if self._client.status == "running":  # else the cluster has forgotten everything
-            self._client.cancel([*self._running, self._prepared])
-        self._running.clear()
-
-    def _put_together(self, number: int) -> Outcome:
-        of = self._parts[number]
-        frames = (
-            {table: frame}
-            for index in range(len(of.pieces))
-            for table, each in of.computed[index].frames.items()
-            for frame in each
-        )
-        seconds = _seconds(of)
-        try:
-            tables = worker.spool(frames, self._job.scratch / f"part{number}", lambda table, frame: None)
-        except Exception as error:  # noqa: BLE001
-            return Outcome(of.part, error=f"{type(error).__name__}: {error}", seconds=seconds)
-        of.computed.clear()
-        return Outcome(of.part, tables, seconds=seconds)
-
-    def _drop(self, number: int) -> None:
-        """Forget the other pieces of a part that has failed."""
-        self._waiting = deque(each for each in self._waiting if each.part != number)
-        out = [future for future, each in self._running.items() if each.part == number]
-        for future in out:
-            del self._running[future]
-        self._client.cancel(out)
-
-
-def _cut(experiment: AnyExperiment, job: Job, parts: Sequence[Part]) -> list[_Part]:
-    config = from_record(experiment.config_model, job.config)
-    return [_Part(part, tuple(experiment.pieces(part, config))) for part in parts]
-
-
-def _in_order(parts: Sequence[_Part]) -> list[_Piece]:
-    """Return all pieces, those of one random stream together: they often share what is computed first."""
-    streams = list(dict.fromkeys(each.part.stream for each in parts))
-    numbered = sorted(enumerate(parts), key=lambda each: streams.index(each[1].part.stream))
-    return [_Piece(index, number) for index, each in numbered for number in range(len(each.pieces))]
-
-
-def _computed(future: Future) -> Computed:
-    """Return what came back, or the failure of a piece that took one worker after the other down with it."""
-    if future.status == "finished":
-        result = future.result()
-        assert isinstance(result, Computed)
-        return result
-    if future.cancelled():
-        raise ClusterError(LOST.format("of the cluster"))
-    error = future.exception()
-    killed = isinstance(error, KilledWorker)
-    return Computed(error=KILLED.format(future.key) if killed else f"{type(error).__name__}: {error}")
-
-
-def _count(counters: Counters, piece: _Piece, computed: Computed, table: str) -> None:
+def _count(counters: Counters, piece: Piece, computed: Computed, table: str) -> None:
     """Count the rows of a piece towards its part."""
     counters.add(piece.part, sum(frame.height for frame in computed.frames.get(table, [])))
-
-
-def _seconds(of: _Part) -> float:
-    return sum(each.seconds for each in of.computed.values())
 
 
 def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:

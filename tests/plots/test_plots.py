@@ -352,3 +352,10 @@ def test_missing_library_is_named_with_what_to_install(study, tmp_path):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.count("pip install 'lakebatch[plots]'") == 2, done.stderr
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_quiet_command_writes_its_picture_and_says_nothing(study, tmp_path):
+    file = tmp_path / "levels.png"
+    done = CliRunner().invoke(main, ["-q", "plot", "study", "--on-gap", "ignore", "-o", str(file)])
+    assert (done.exit_code, done.output) == (0, "")
+    assert file.stat().st_size > 10_000
