@@ -55,20 +55,24 @@ class Piece:
 
 
 class Desk:
-    """Hands pieces out to a cluster, and puts what comes back together."""
+    """Hands pieces out to a cluster, and puts what comes back together.
+
+    A piece whose workers died one after the other may have been there when another one killed them: it is computed once
+    more, after everything else and alone.
+    """
 
     def __init__(self, client: Client, job: Job, parts: Sequence[CutPart]) -> None:
         self._client = client
         self._job = job
         self._parts = parts
         self._waiting = deque(_in_order(parts))
+        self._suspects: deque[Piece] = deque()
+        self._tried: set[Piece] = set()
         self._running: dict[Future, Piece] = {}
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._taken, self._seconds = 0, 0.0
         self._run = f"{job.assembly_id}-{uuid.uuid4().hex[:8]}"
-        self._prepared = client.submit(
-            remote.prepare, self._sent, key=f"prepare-{self._run}", pure=False, priority=10
-        )
+        self._prepared = self._prepare()
 
     @property
     def _sent(self) -> Job:
@@ -79,26 +83,36 @@ class Desk:
         """Whether a piece is still out, or to be handed out."""
         if stopping:
             self._waiting = deque(each for each in self._waiting if self._parts[each.part].has_begun)
-        return bool(self._running or self._waiting)
+        return bool(self._running or self._waiting or self._suspects)
 
     def hand_out(self, workers: int, at_least: int) -> None:
         """Hand out pieces until each worker has enough to do."""
         short = self._taken and self._seconds / self._taken < SHORT_SECONDS
         most = max(workers * 2 if short else workers, at_least)
         while self._waiting and len(self._running) < most:
-            piece = self._waiting.popleft()
-            of = self._parts[piece.part]
-            of.has_begun = True
-            future = self._client.submit(
-                remote.compute,
-                self._sent,
-                of.pieces[piece.number],
-                self._prepared,
-                key=f"{of.pieces[piece.number].key}-{piece.number}-{self._run}",
-                pure=False,
-            )
-            self._running[future] = piece
-            future.add_done_callback(self._done.put)
+            self._hand_out(self._waiting.popleft())
+        if self._suspects and not self._running:
+            if self._prepared.status == "error":
+                self._prepared = self._prepare()
+            self._hand_out(self._suspects.popleft())
+
+    def _prepare(self) -> Future:
+        key = f"prepare-{self._run}-{len(self._tried)}"
+        return self._client.submit(remote.prepare, self._sent, key=key, pure=False, priority=10)
+
+    def _hand_out(self, piece: Piece) -> None:
+        of = self._parts[piece.part]
+        of.has_begun = True
+        future = self._client.submit(
+            remote.compute,
+            self._sent,
+            of.pieces[piece.number],
+            self._prepared,
+            key=f"{of.pieces[piece.number].key}-{piece.number}-{self._run}-{piece in self._tried:d}",
+            pure=False,
+        )
+        self._running[future] = piece
+        future.add_done_callback(self._done.put)
 
     def take_in(self) -> Iterator[tuple[Piece, Computed]]:
         """Yield what has come back, after waiting for it a little."""
@@ -117,6 +131,10 @@ class Desk:
         self._taken, self._seconds = self._taken + 1, self._seconds + computed.seconds
         of = self._parts[piece.part]
         if of.has_failed:
+            return None
+        if computed.killed and piece not in self._tried:
+            self._tried.add(piece)
+            self._suspects.append(piece)
             return None
         of.computed[piece.number] = computed
         if computed.error is not None:
@@ -152,6 +170,7 @@ class Desk:
     def _drop(self, number: int) -> None:
         """Forget the other pieces of a part that has failed."""
         self._waiting = deque(each for each in self._waiting if each.part != number)
+        self._suspects = deque(each for each in self._suspects if each.part != number)
         out = [future for future, each in self._running.items() if each.part == number]
         for future in out:
             del self._running[future]
@@ -179,8 +198,9 @@ def _computed(future: Future) -> Computed:
     if future.cancelled():
         raise ClusterError(LOST.format("of the cluster"))
     error = future.exception()
-    killed = isinstance(error, KilledWorker)
-    return Computed(error=KILLED.format(future.key) if killed else f"{type(error).__name__}: {error}")
+    if isinstance(error, KilledWorker):
+        return Computed(error=KILLED.format(future.key), killed=True)
+    return Computed(error=f"{type(error).__name__}: {error}")
 
 
 def _seconds(of: CutPart) -> float:

@@ -43,12 +43,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Computed:
-    """The frames of one piece by table name, or why there are none."""
+    """The frames of one piece by table name, or why there are none; ``killed`` if its workers died."""
 
     frames: Mapping[str, Sequence[pl.DataFrame]] = field(default_factory=dict)
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
+    killed: bool = False
 
 
 class Loader(WorkerPlugin):
