@@ -23,13 +23,13 @@ SCRIPT = """\
 
 # Each task computes its share of the parts of one assembly, on which all of them agree by the number of the array.
 # Whichever task finishes last completes it. What is missing afterwards, if a task was lost, is named by
-#   {program} status {name}
+#   {program} completeness {name}
 # and computed by submitting this script again with "resume {name} ASSEMBLY" for what stands between "lakebatch ..." and
 # "--shard" in the last line.
 {environment}export PATH={path}:$PATH
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 cd {folder} || exit 1
-srun {command} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --jobs "$SLURM_CPUS_PER_TASK"
+srun {command} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --executor local --jobs "$SLURM_CPUS_PER_TASK"
 """
 KEYS = """\
 # The lake is on S3. Keys stay out of this file: set S3_ACCESS_KEY and S3_SECRET_KEY in the shell that submits it.

@@ -74,11 +74,7 @@ class Cluster:
         """
         if self._client.dashboard_link:
             self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
-        if not self._workers():
-            self._announce(f"Waiting for a worker of the Dask cluster at {self._address}; Ctrl-C stops.")
-            while not self._workers():
-                with suppress(TimeoutError):
-                    self._client.wait_for_workers(1, timeout=LISTEN_SECONDS)
+        self._wait_for_a_worker()
         self._check_workers(source, experiment)
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
@@ -96,6 +92,17 @@ class Cluster:
                     self._check_workers(job.source, experiment)
             finally:
                 desk.clear()
+
+    def _wait_for_a_worker(self) -> None:
+        """Wait as long as it takes; where workers are started when there is work, there has to be some."""
+        if self._workers():
+            return
+        self._announce(f"Waiting for a worker of the Dask cluster at {self._address}; Ctrl-C stops.")
+        work = self._client.submit(time.time, pure=False)
+        while not self._workers():
+            with suppress(TimeoutError):
+                self._client.wait_for_workers(1, timeout=LISTEN_SECONDS)
+        work.release()
 
     @property
     def _address(self) -> str:
