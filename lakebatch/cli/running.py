@@ -107,7 +107,8 @@ def resume(context: click.Context, /, name: str | None, assembly: str | None, **
     from lakebatch import runner
     from lakebatch.cli.attending import attended
 
-    at, shard = Where(**where), Where(**where).shard
+    at = Where(**where)
+    shard = at.shard
     if shard is not None and assembly is None:
         raise click.UsageError("--shard needs to know which assembly is shared. Give NAME and ASSEMBLY.")
     lake = open_lake(context)
@@ -167,17 +168,22 @@ def _batch_script(
 
     source = registry.get(name)
     experiment = registry.load(source)
-    config = {"file" if key == "config" else key: value for key, value in what.items()}
-    parts = experiment.parts(resolve(source, experiment, **config).model)
+    layers = {"preset": what["preset"], "settings": what["settings"], "overrides": what["overrides"]}
+    parts = experiment.parts(resolve(source, experiment, file=what["config"], **layers).model)
+    lake = storage.locate(common(context).lake)
+    return batch_script(name, _arguments(name, what, seed), lake, len(parts), where.tasks)
+
+
+def _arguments(name: str, what: Mapping[str, Any], seed: int | None) -> list[str]:
+    """Return what has to follow ``lakebatch run`` so that it runs this, from any folder."""
     arguments = [name, "--preset", what["preset"]]
-    arguments += ["--config", str(what["config"].absolute())] if what["config"] else []
+    if what["config"]:
+        arguments += ["--config", str(what["config"].absolute())]
     for setting in what["settings"]:
         arguments += ["--set", setting]
     if what["overrides"]:
         arguments += ["--levels", *map(str, what["overrides"]["levels"])]
-    arguments += ["--seed", str(seed)] if seed is not None else []
-    tasks = int(where.shard_text.rpartition("/")[2]) if where.shard_text else None
-    return batch_script(name, arguments, storage.locate(common(context).lake), len(parts), tasks)
+    return arguments if seed is None else [*arguments, "--seed", str(seed)]
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

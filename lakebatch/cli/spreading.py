@@ -41,6 +41,13 @@ class Where:
             return None
         return shards.parse(self.shard_text, self.array)
 
+    @property
+    def tasks(self) -> int | None:
+        """How many shards are asked for, if any are; which of them, and of which array, does not matter yet."""
+        from lakebatch import shards
+
+        return shards.parse(self.shard_text, "any").of if self.shard_text else None
+
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """Yield the executor that is asked for, here or in the project's file."""

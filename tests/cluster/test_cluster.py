@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -267,3 +269,12 @@ def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) ->
     monkeypatch.setattr(registry, "is_stale", lambda _: True)
     with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; start the workers anew"):
         remote.environment(source, "v1")
+
+
+def test_missing_dask_is_named_with_what_to_install(slow) -> None:
+    code = "import sys; sys.modules['distributed'] = None; from lakebatch.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", "toy", "--executor", "dask"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("Install it with: pip install 'lakebatch[dask]'")

@@ -10,14 +10,25 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import shards
+from lakebatch import registry, shards
 from lakebatch.errors import AssemblyError, ConfigError, RunInterrupted
 from lakebatch.gaps import IncompleteWarning
 from lakebatch.progress import Progress
+from lakebatch.schema import load_schema
 from lakebatch.shards import Shard
 from lakebatch.worker import Outcome
 
 ALL = 3
+SMALL = (
+    "cohort.n_samples=12",
+    'evaluation.models=["linear_regression", "support_vector"]',
+    'evaluation.feature_sets=["initial", "dynamic"]',
+)
+KEYS = {
+    "results": ["level", "feature_set", "model", "repeat"],
+    "samples": ["level", "sample"],
+    "trajectories": ["level", "sample", "species"],
+}
 
 
 @pytest.fixture
@@ -207,3 +218,22 @@ def test_shard_that_cannot_be_used_is_named(text, array, environment, message):
 def test_array_is_named_after_the_batch_systems_number(environment, array):
     assert shards.parse("1/2", None, environment).array == array
     assert shards.parse("1/2", "own", environment).array == "own"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in registry.find().items() if each.origin == "built in"]
+)
+def test_shards_of_a_built_in_experiment_give_the_rows_of_one_process(lake, name):
+    given = {"preset": "smoke", "settings": SMALL, "seed": 5, "jobs": 1}
+    whole = lakebatch.run(lake, name, **given)
+    first = lakebatch.run(lake, name, shard=Shard(2, 2, "a"), **given)
+    last = lakebatch.run(lake, name, shard=Shard(1, 2, "a"), **given)
+    assert (first.status, last.status, last.rows) == ("started", "completed", whole.rows)
+    for table in ("results", "samples", "trajectories"):
+        volatile = [column.name for column in load_schema(table).columns if column.volatile]
+        rows = lake[name].reassemble(table=table, on_gap="refuse")
+        one, other = (
+            rows.filter(assembly_id=each.assembly_id).drop(volatile).sort(KEYS[table])
+            for each in (whole, last)
+        )
+        assert one.equals(other), table
