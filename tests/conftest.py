@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import processes
 import pytest
 
 import lakebatch
@@ -47,6 +48,16 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     shutil.copy(TOY, folder / "toy.py")
     monkeypatch.chdir(tmp_path)
     return "toy"
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a working directory with the slow experiment ``toy``."""
+    folder = processes.make_working_directory(tmp_path / "work")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv(processes.COMPUTED, str(folder / "computed"))
+    yield folder
+    processes.kill_all()
 
 
 @pytest.fixture

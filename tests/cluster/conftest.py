@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import processes
 import pytest
 from clusters import RunningCluster, running_cluster
 
@@ -25,13 +23,3 @@ def cluster(running: RunningCluster) -> Cluster:
     running.client.wait_for_workers(2, timeout=60)
     running.computed.unlink(missing_ok=True)
     return Cluster(running.client)
-
-
-@pytest.fixture
-def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a working directory with the slow experiment ``toy``."""
-    folder = processes.make_working_directory(tmp_path / "work")
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv(processes.COMPUTED, str(folder / "computed"))
-    yield folder
-    processes.kill_all()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import processes
-import pytest
 from click.testing import CliRunner
 from processes import Command
 
@@ -18,16 +16,6 @@ from lakebatch.cli import main
 SHARDS = 4
 PARTS = 8
 REPEATS = 3
-
-
-@pytest.fixture
-def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a working directory with the slow experiment ``toy``."""
-    folder = processes.make_working_directory(tmp_path / "work")
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv(processes.COMPUTED, str(folder / "computed"))
-    yield folder
-    processes.kill_all()
 
 
 def task(folder: Path, index: int, *arguments: str, label: str = "task") -> Command:
