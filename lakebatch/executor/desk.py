@@ -178,6 +178,7 @@ class Desk:
 
 
 def cut(experiment: AnyExperiment, job: Job, parts: Sequence[Part]) -> list[CutPart]:
+    """Return parts as their experiment cuts them."""
     config = from_record(experiment.config_model, job.config)
     return [CutPart(part, tuple(experiment.pieces(part, config))) for part in parts]
 
