@@ -29,6 +29,7 @@ NOTHING_TO_RESUME = (
     "Nothing to resume: no assembly is interrupted or failed. One that another machine left unfinished can be "
     "resumed by its id; see: lakebatch status"
 )
+DISCARDED = "{} is discarded. Take it back first with: lakebatch restore"
 RUN_NUMBER = "lakebatch.run_number"
 MADE_BY = "made_by"
 """Key of the config of an assembly that no experiment computed; it says what wrote it instead."""

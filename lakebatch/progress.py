@@ -21,9 +21,6 @@ class Work:
 class Progress:
     """Listens to a run; a subclass overrides what it wants to know."""
 
-    def announce(self, text: str) -> None:
-        """Hear something that is worth saying before anything is computed."""
-
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Hear that an assembly begins, or goes on, with so many parts done and so much work ahead."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch import damage, provenance, registry, shards
-from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
+from lakebatch.assembly import DISCARDED, NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
@@ -256,9 +256,7 @@ def _reopen(
 
 def _check_resumable(assembly: Assembly, shard: Shard | None) -> None:
     if assembly.status == "discarded":
-        raise AssemblyError(
-            f"{assembly.assembly_id} is discarded. Take it back first with: lakebatch restore"
-        )
+        raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     shares = shard is not None and assembly.array == shard.array
     if not shares and (worker := assembly.worker_here()):
         raise AssemblyError(

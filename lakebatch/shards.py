@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lakebatch import process
-from lakebatch.assembly import ENDED, SHARDS, UNDECIDED, Assembly, AssemblyLog, Plan, Status, join_failures
+from lakebatch.assembly import (
+    DISCARDED,
+    ENDED,
+    SHARDS,
+    UNDECIDED,
+    Assembly,
+    AssemblyLog,
+    Plan,
+    Status,
+    join_failures,
+)
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.ids import canonical_json
 
@@ -119,6 +129,11 @@ def begin(log: AssemblyLog, plan: Plan, results_version: int, shard: Shard) -> A
         raise AssemblyError(
             f"The array {shard.array} began {begun.assembly_id} with another config. Give all its tasks the same one."
         )
+    if plan.pinned_seed not in (None, begun.seed):
+        raise AssemblyError(
+            f"The array {shard.array} began {begun.assembly_id} with the seed {begun.seed}, not {plan.pinned_seed}. "
+            "Give all its tasks the same one."
+        )
     return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment)
 
 
@@ -130,10 +145,12 @@ def join(
     Raises
     ------
     AssemblyError
-        If the array has another number of shards.
+        If the array has another number of shards, or the assembly is discarded.
     """
 
     def joined(latest: Assembly) -> Event | None:
+        if latest.status == "discarded":
+            raise AssemblyError(DISCARDED.format(latest.assembly_id))
         if latest.status not in UNDECIDED:
             return None
         known = latest.shards if latest.array == shard.array else {}

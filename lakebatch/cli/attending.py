@@ -31,10 +31,6 @@ class Attendant(Progress):
         self.log = LogFile()
         self.notifier = Notifier()
 
-    def announce(self, text: str) -> None:
-        """Pass it on."""
-        self._display.announce(text)
-
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Open the log file and tell that it begins."""
         self._assembly = assembly

@@ -45,10 +45,6 @@ def terminal_progress() -> Quiet:
 class Lines(Quiet):
     """One line per part."""
 
-    def announce(self, text: str) -> None:
-        """Say it."""
-        self.say(text)
-
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Say what begins."""
         self._planned = work.parts

@@ -181,6 +181,17 @@ def test_shards_of_one_array_must_have_one_config_and_one_number(shard):
         AssemblyError, match=r"The array a has 3 shards, not 4\. Give all its tasks the same number"
     ):
         shard(2, of=4)
+    with pytest.raises(AssemblyError, match=r"with the seed 7, not 8\. Give all its tasks the same one"):
+        shard(2, seed=8)
+    assert shard(2, seed=None).seed == 7
+
+
+def test_shard_of_an_assembly_that_was_discarded_is_refused(lake, toy, shard):
+    left = shard(1)
+    lake[toy].discard(left.assembly_id, "a wrong idea")
+    with pytest.raises(AssemblyError, match=r"is discarded\. Take it back first with: lakebatch restore"):
+        shard(2)
+    assert computed() == ["level=0"]
 
 
 def test_record_says_who_computed_which_share(lake, shard):
