@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 
 import lakebatch
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+"""Tests start hundreds of processes, each of which would compile all of lakebatch once more."""
 LONGEST_FIRST = ("project", "s3", "cluster", "faults", "cli", "contract")
 """Folders whose files take the longest: begun first, no processor waits for them in the end."""
 TOY = Path(__file__).parent / "lake" / "toy_experiment.py"
