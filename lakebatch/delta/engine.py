@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import deltalake
@@ -61,6 +62,17 @@ def patiently(call: Callable[[], Answer]) -> Answer:
             logger.info("attempt %d: %s", attempt + 1, error)
         pause(attempt)
         attempt += 1
+
+
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Raise Ctrl-C as what it is: the engine calls back into Python, and takes one that comes then for a bad input."""
+    try:
+        yield
+    except ValueError as error:
+        if KeyboardInterrupt.__name__ in str(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def pause(attempt: int) -> None:

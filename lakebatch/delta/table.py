@@ -21,6 +21,7 @@ from lakebatch.delta.engine import (
     WRITER_PROPERTIES,
     Answer,
     Data,
+    interrupts_kept,
     is_permanent,
     patiently,
     pause,
@@ -394,22 +395,23 @@ class Table:
         metadata: Mapping[str, str],
         transactions: list[deltalake.Transaction],
     ) -> None:
-        deltalake.write_deltalake(
-            handle,
-            data,
-            mode="append",
-            # newer code added columns while this had the table open: they are NULL in what is written here
-            schema_mode="merge"
-            if self.schema.grows or len(handle.names) > len(self.schema.columns)
-            else None,
-            writer_properties=WRITER_PROPERTIES,
-            commit_properties=deltalake.CommitProperties(
-                custom_metadata=with_fingerprint(metadata, data),
-                max_commit_retries=COMMIT_RETRIES,
-                app_transactions=transactions,
-            ),
-            post_commithook_properties=HOT_PATH,
-        )
+        with interrupts_kept():
+            deltalake.write_deltalake(
+                handle,
+                data,
+                mode="append",
+                # newer code added columns while this had the table open: they are NULL in what is written here
+                schema_mode="merge"
+                if self.schema.grows or len(handle.names) > len(self.schema.columns)
+                else None,
+                writer_properties=WRITER_PROPERTIES,
+                commit_properties=deltalake.CommitProperties(
+                    custom_metadata=with_fingerprint(metadata, data),
+                    max_commit_retries=COMMIT_RETRIES,
+                    app_transactions=transactions,
+                ),
+                post_commithook_properties=HOT_PATH,
+            )
         checkpoints.write_if_due(handle)
 
     def _refusal(self, error: Exception) -> Exception:

@@ -453,3 +453,20 @@ def test_write_that_the_system_forbids_is_tried_once(results, frame, fault, erro
     with pytest.raises(StorageError, match=f"Cannot write .*{error.args[-1]}"):
         once(results, frame())
     assert len(calls) == 1
+
+
+def test_interrupt_that_the_engine_takes_for_a_fault_of_its_input_is_raised_as_one(
+    results, frame, monkeypatch
+):
+    """A signal was heard while the engine made text of a commit's metadata."""
+    message = "CommitProperties.custom_metadata value must be JSON-serializable: KeyboardInterrupt: "
+
+    def write(*_, **__):
+        raise ValueError(message)
+
+    monkeypatch.setattr("deltalake.write_deltalake", write)
+    with pytest.raises(KeyboardInterrupt):
+        results.append_once("a", lambda last: frame(), {})
+    message = "something else"
+    with pytest.raises(ValueError, match=message):
+        results.append_once("a", lambda last: frame(), {})
