@@ -145,7 +145,8 @@ def _module(source: Source) -> ModuleType:
     loaded, found = sys.modules.get(source.module), source_hash(source.file)
     if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
         return loaded
-    _forget(source.file.parent)
+    if loaded is not None:
+        _forget(source.file.parent)
     _loaded[source.module] = found
     spec = importlib.util.spec_from_file_location(source.module, source.file)
     if spec is None or spec.loader is None:

@@ -181,3 +181,12 @@ def test_built_in_code_that_has_changed_is_known_to_be_stale(monkeypatch):
     assert not registry.is_stale(found)
     monkeypatch.setitem(registry._loaded, found.module, "0")
     assert registry.is_stale(found)
+
+
+def test_loading_one_experiment_leaves_another_of_the_folder_loaded(toy):
+    file = Path("experiments/toy.py")
+    Path("experiments/other.py").write_text(file.read_text().replace('name = "toy"', 'name = "other"'))
+    first = registry.load(registry.get(toy))
+    registry.load(registry.get("other"))
+    assert registry.source_file(first) == file.absolute()
+    assert type(registry.load(registry.get(toy))) is type(first)
