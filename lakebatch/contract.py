@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from lakebatch.progress import Progress
 from lakebatch.runner import resume, run
 from lakebatch.schema import load_schema
 from lakebatch.seeds import stream_generator
-from lakebatch.worker import PREPARATION, Outcome
+from lakebatch.worker import PREPARATION, Outcome, gathered, run_part
 
 SEED = 20_261_123
 
@@ -129,12 +129,8 @@ def check_pieces(trial: Trial) -> None:
     )
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
-        rows = experiment.run(part, prepared, config, stream_generator(SEED, f"part:{part.stream}"))
-        found: dict[str, list[pl.DataFrame]] = {}
-        for piece in [rows] if isinstance(rows, Mapping) else rows:
-            for table, frame in piece.items():
-                found.setdefault(table, []).append(frame.drop(_volatile(table), strict=False))
-        return {table: pl.concat(each) for table, each in found.items()}
+        found = gathered(run_part(experiment, part, prepared, config, SEED))
+        return {table: pl.concat(each).drop(_volatile(table), strict=False) for table, each in found.items()}
 
     parts = experiment.parts(config)
     for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from lakebatch import registry
 from lakebatch.config import from_record
 from lakebatch.counters import Counters
-from lakebatch.experiment import Part
+from lakebatch.experiment import Frames, Part
 from lakebatch.parts import Rows
 from lakebatch.redact import RedactingStream, redact
 from lakebatch.registry import AnyExperiment, Source
@@ -105,8 +105,7 @@ def forget() -> None:
 
 def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
     prepared = _prepare(job)
-    rng = stream_generator(job.seed, f"part:{part.stream}")
-    frames = prepared.experiment.run(part, prepared.shared, prepared.config, rng)
+    frames = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
     with Counters.open(job.scratch) as counters:
 
         def count(table: str, frame: pl.DataFrame) -> None:
@@ -128,6 +127,20 @@ def _prepare(job: Job) -> _Prepared:
         shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
         _prepared[job.assembly_id] = _Prepared(experiment, config, shared)
     return _prepared[job.assembly_id]
+
+
+def run_part(experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int) -> Frames:
+    """Have an experiment compute a part, or a piece of one, with the random numbers that are its own."""
+    return experiment.run(part, shared, config, stream_generator(seed, f"part:{part.stream}"))
+
+
+def gathered(frames: Frames) -> dict[str, list[pl.DataFrame]]:
+    """Return what a part yields, the frames of each table in order."""
+    found: dict[str, list[pl.DataFrame]] = {}
+    for piece in [frames] if isinstance(frames, Mapping) else frames:
+        for table, frame in piece.items():
+            found.setdefault(table, []).append(frame)
+    return found
 
 
 def spool(

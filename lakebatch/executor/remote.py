@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ from lakebatch.experiment import Part
 from lakebatch.redact import RedactingStream
 from lakebatch.registry import Source
 from lakebatch.seeds import stream_generator
-from lakebatch.worker import PREPARATION, Job
+from lakebatch.worker import PREPARATION, Job, gathered, run_part
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_KEPT = 128 << 20, 32 << 20
@@ -102,8 +102,7 @@ def compute(job: Job, piece: Part, prepared: Prepared) -> Computed:
         try:
             experiment = registry.load(job.source)
             config = from_record(experiment.config_model, job.config)
-            rng = stream_generator(job.seed, f"part:{piece.stream}")
-            frames = _gathered(experiment.run(piece, prepared.shared, config, rng))
+            frames = gathered(run_part(experiment, piece, prepared.shared, config, job.seed))
         except Exception as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
             return Computed(error=_reason(error), trace=traceback.format_exc(), seconds=seconds)
@@ -125,27 +124,14 @@ def _apply(function: Callable[[Any], Any], value: Any) -> Any:
         return function(value)
 
 
-def _gathered(
-    frames: Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]],
-) -> dict[str, list[pl.DataFrame]]:
-    """Return the frames of each table, in order."""
-    pieces = [frames] if isinstance(frames, Mapping) else frames
-    found: dict[str, list[pl.DataFrame]] = {}
-    for piece in pieces:
-        for table, frame in piece.items():
-            found.setdefault(table, []).append(frame)
-    return found
-
-
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def _keep_memory() -> None:
     """Have freed memory kept for the next step of a fit; Dask has workers hand it back, which takes a fifth of the time."""
-    with suppress(
-        AttributeError, OSError
-    ):  # where the C library is another than GNU's, Dask changes nothing either
+    # where the C library is another than GNU's, Dask changes nothing either
+    with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
         library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
