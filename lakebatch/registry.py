@@ -7,8 +7,10 @@ import importlib.util
 import inspect
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -148,17 +150,26 @@ def _module(source: Source) -> ModuleType:
     if loaded is not None:
         _forget(source.file.parent)
     _loaded[source.module] = found
-    spec = importlib.util.spec_from_file_location(source.module, source.file)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"Cannot load {source.file}. Expected a Python file.")
+    loader = _AsItIs(source.module, str(source.file))
+    spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[source.module] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[source.module]
         raise
     return module
+
+
+class _AsItIs(SourceFileLoader):
+    """Loads a file as it is now: compiled code that Python keeps of one passes for that of a later one of equal size and second."""
+
+    def path_stats(
+        self, path: str
+    ) -> Mapping[str, Any]:  # without which no compiled code is looked for or kept
+        raise OSError
 
 
 def _forget(folder: Path) -> None:
@@ -167,6 +178,7 @@ def _forget(folder: Path) -> None:
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(beneath):
             del sys.modules[name]
+            Path(importlib.util.cache_from_source(str(module.__file__))).unlink(missing_ok=True)
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:

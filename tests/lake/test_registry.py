@@ -1,5 +1,6 @@
 """Experiments found by name, wherever they come from."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -169,10 +170,22 @@ def test_experiment_that_has_changed_is_loaded_anew_with_what_stands_beside_it(t
     first = registry.load(found)
     assert type(registry.load(found)) is type(first)
     assert not registry.is_stale(found)
-    helper.write_text("NUMBER = 4  # more\n")
+    times = (helper.stat().st_atime, helper.stat().st_mtime)
+    helper.write_text("NUMBER = 4\n")  # of the same size and the same second, as Python sees it
+    os.utime(helper, times)
     second = registry.load(found)
     assert type(second) is not type(first)
     assert sys.modules[type(second).__module__].N_REPEATS == 4
+
+
+def test_experiment_is_what_its_file_says_whatever_was_compiled_of_an_earlier_one(toy):
+    file = Path("experiments/toy.py")
+    times = (file.stat().st_atime, file.stat().st_mtime)
+    assert registry.load(registry.get(toy)).version == "v1"
+    del sys.modules["_experiments_toy"]  # as in another process
+    file.write_text(file.read_text().replace('version = "v1"', 'version = "v2"'))
+    os.utime(file, times)
+    assert registry.load(registry.get(toy)).version == "v2"
 
 
 def test_built_in_code_that_has_changed_is_known_to_be_stale(monkeypatch):
