@@ -17,8 +17,8 @@ from lakebatch import damage, process
 from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
 from lakebatch.hints import hint
+from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
-from lakebatch.ids import canonical_json, check_assembly_id, content_hash
 from lakebatch.schema import conform
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
@@ -37,6 +37,7 @@ ALIKE = 0.9
 """How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
+WHOLE_ID = f"^{ASSEMBLY_ID.pattern}$"
 SHARDS, ENDED = "shards", "ended"
 """Keys of the environment of an assembly that several processes share out, see `lakebatch.shards`."""
 
@@ -297,8 +298,20 @@ class AssemblyLog:
 
 def latest(events: pl.DataFrame) -> list[Assembly]:
     """Return each assembly as its last event describes it, in the order of their running numbers."""
+    return from_rows(last_events(events))
+
+
+def last_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the last event of each assembly, in the order of their running numbers."""
     last = events.sort("run_number", "event").unique("assembly_id", keep="last", maintain_order=True)
-    return [from_row(row) for row in last.iter_rows(named=True)]
+    for assembly_id in last.filter(~pl.col("assembly_id").str.contains(WHOLE_ID))["assembly_id"]:
+        check_assembly_id(assembly_id)
+    return last
+
+
+def from_rows(rows: pl.DataFrame) -> list[Assembly]:
+    """Return the assemblies that rows of the table describe."""
+    return [from_row(row) for row in rows.iter_rows(named=True)]
 
 
 def from_row(row: Mapping[str, Any]) -> Assembly:

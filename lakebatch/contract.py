@@ -198,7 +198,7 @@ def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None
 def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
     """Return an assembly's rows of a table without what may differ, in a settled order."""
     (stored,) = lake
-    rows = stored.table(table).at().scan().filter(pl.col("assembly_id") == assembly.assembly_id)
+    rows = stored.table(table).at().scan([assembly.assembly_id])
     frame = rows.drop(_volatile(table)).collect()
     return frame.sort([name for name, dtype in frame.schema.items() if not dtype.is_nested()])
 

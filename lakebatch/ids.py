@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebatch.errors import AssemblyError, ConfigError
 
-ASSEMBLY_ID = re.compile(r"\d{8}_\d{6}_run\d{3,}", re.ASCII)
+ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 VERSION = re.compile(r"v\d{1,6}", re.ASCII)

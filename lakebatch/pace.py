@@ -41,8 +41,7 @@ def _commits(snapshot: Snapshot, assembly_ids: list[str]) -> dict[str, list[date
     if results is None or not assembly_ids:
         return found
     with reported(snapshot.name):
-        rows = results.scan().filter(pl.col("assembly_id").is_in(assembly_ids))
-        parts = rows.group_by("assembly_id", "part").agg(pl.col("recorded_at").max())
+        parts = results.scan(assembly_ids).group_by("assembly_id", "part").agg(pl.col("recorded_at").max())
         for assembly_id, _, at in snapshot.computed(parts, assembly_ids).iter_rows():
             found.setdefault(assembly_id, []).append(at)
     return found

@@ -73,7 +73,7 @@ def _size(rows: Rows) -> int:
 
 def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
-    parts = table.scan().filter(pl.col("assembly_id") == assembly_id).select("part").unique()
+    parts = table.scan([assembly_id]).select("part").unique()
     return set(damage.rows(table, parts, [assembly_id])["part"])
 
 

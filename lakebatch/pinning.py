@@ -118,8 +118,8 @@ def _pinned(
 
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
     """Return which parts of some assemblies a table has."""
-    rows = table.scan().filter(pl.col("assembly_id").is_in(list(ids)))
-    return set(damage.rows(table, rows.select("assembly_id", "part").unique(), ids).iter_rows())
+    pairs = table.scan(ids).select("assembly_id", "part").unique()
+    return set(damage.rows(table, pairs, ids).iter_rows())
 
 
 def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:

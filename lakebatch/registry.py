@@ -164,7 +164,7 @@ def _module(source: Source) -> ModuleType:
 
 
 class _AsItIs(SourceFileLoader):
-    """Loads a file as it is now: compiled code that Python keeps of one passes for that of a later one of equal size and second."""
+    """Loads a file as it is now: what Python keeps compiled passes for that of a later one of equal size and second."""
 
     def path_stats(
         self, path: str

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -53,20 +53,49 @@ def _table(frame: pl.DataFrame, most: int | None) -> str:
 
 def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
     """Return the cells as a table as wide as the terminal; short texts, such as ids, are never broken."""
+    from rich.cells import cell_len
+
+    if not cells:
+        return ""
+    titled = {name: [_cell(name), *column] for name, column in cells.items()}
+    widths = {name: max(map(cell_len, column)) for name, column in titled.items()}
+    right = {name for name in cells if schema[name].is_numeric()}
+    width = _width(widths.values())
+    if sum(widths.values()) + GUTTER * (len(widths) - 1) <= width:
+        return _aligned(titled, widths, right)
+    return _folded(titled, widths, right, width)
+
+
+def _aligned(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str]) -> str:
+    """Return the cells, a title first in each column, as lines in which none has to be broken."""
+    columns = [_padded(column, widths[name], name in right) for name, column in cells.items()]
+    head, *lines = ((" " * GUTTER).join(row).rstrip() for row in zip(*columns, strict=True))
+    return "\n".join([head, "─" * (sum(widths.values()) + GUTTER * (len(widths) - 1)), *lines])
+
+
+def _padded(column: list[str], width: int, to_the_right: bool) -> list[str]:
+    from rich.cells import cell_len
+
+    blanks = (" " * (width - cell_len(cell)) for cell in column)
+    pairs = zip(blanks, column, strict=True)
+    return [blank + cell if to_the_right else cell + blank for blank, cell in pairs]
+
+
+def _folded(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str], width: int) -> str:
+    """Return the cells, a title first in each column, as a table whose long texts are broken over lines."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    widths = {name: max(map(len, [name, *column])) for name, column in cells.items()}
-    for name, width in widths.items():
-        side: Literal["left", "right"] = "right" if schema[name].is_numeric() else "left"
-        table.add_column(Text(_cell(name)), justify=side, overflow="fold", min_width=min(width, SHORT))
-    for row in zip(*cells.values(), strict=True):
+    for name, (title, *_) in cells.items():
+        side: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(Text(title), justify=side, overflow="fold", min_width=min(widths[name], SHORT))
+    for row in zip(*(column[1:] for column in cells.values()), strict=True):
         table.add_row(*map(Text, row))
     text = io.StringIO()
-    Console(file=text, width=_width(widths.values())).print(table)
+    Console(file=text, width=width).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -28,6 +28,13 @@ COMPLETENESS = {
     "why": pl.String(),
 }
 """The columns of `Snapshot.completeness`."""
+COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
+WHOLE = (
+    pl.col("status").is_in(COMPLETED)
+    & (pl.col("rows") == pl.col("counted").fill_null(0))
+    & (pl.col("known_gaps").list.len() == 0)
+)
+"""Which last events are of assemblies that lack nothing, with the rows that are there counted."""
 
 
 class Snapshot:
@@ -92,9 +99,19 @@ class Snapshot:
         return self.folder.split("_", 2)[2]
 
     @cached_property
+    def last_events(self) -> pl.DataFrame:
+        """The last event of each assembly, in the order of their running numbers."""
+        return assembly.last_events(self.events)
+
+    @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly as it stood, in the order of their running numbers."""
-        return assembly.latest(self.events)
+        return assembly.from_rows(self.last_events)
+
+    @cached_property
+    def not_completed(self) -> list[Assembly]:
+        """Those of the assemblies that are not completed."""
+        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)))
 
     def assembly(self, assembly_id: str) -> Assembly:
         """Return one assembly as it stood.
@@ -104,9 +121,8 @@ class Snapshot:
         UnknownNameError
             If there was no such assembly.
         """
-        for each in self.assemblies:
-            if each.assembly_id == assembly_id:
-                return each
+        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id)):
+            return each
         raise UnknownNameError(
             f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
         )
@@ -126,7 +142,7 @@ class Snapshot:
 
     def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
         """Return the ids of the assemblies with one of these statuses."""
-        return [each.assembly_id for each in self.assemblies if each.status in include]
+        return self.last_events.filter(pl.col("status").is_in(list(include)))["assembly_id"].to_list()
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if nothing was ever written to it."""
@@ -165,23 +181,18 @@ class Snapshot:
         """
 
         def checked() -> pl.LazyFrame:
-            pinned = self._existing(table)
-            damage.check(pinned, self.ids(include))
-            return pinned.scan()
+            pinned, ids = self._existing(table), self.ids(include)
+            damage.check(pinned, ids)
+            return pinned.scan(ids)
 
-        return self.steadily(checked).filter(self.visible(include))
+        return self._as_committed(self.steadily(checked), self.ids(set(include) - set(COMPLETED)))
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly, whatever its status, lazily."""
         pinned = self._existing(table)
         damage.check(pinned, [assembly_id])
-        rows = pinned.scan().filter(pl.col("assembly_id") == assembly_id)
-        each = self.assembly(assembly_id)
-        return (
-            rows
-            if each.status in COMPLETED
-            else rows.filter(pl.col("part").is_in(self.committed(assembly_id)))
-        )
+        unfinished = [] if self.assembly(assembly_id).status in COMPLETED else [assembly_id]
+        return self._as_committed(pinned.scan([assembly_id]), unfinished)
 
     def _existing(self, table: str) -> TableVersion:
         pinned = self.table(table)
@@ -189,12 +200,12 @@ class Snapshot:
             raise UnknownNameError(f"There is no table {table!r} in {self.folder}: nothing was stored in it.")
         return pinned
 
-    def visible(self, include: Collection[Status] = COMPLETED) -> pl.Expr:
-        """Return which rows of a data table belong to this snapshot."""
-        rows = pl.col("assembly_id").is_in(self.ids(set(include) & set(COMPLETED)))
-        for each in self.ids(set(include) - set(COMPLETED)):
-            rows |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
-        return rows
+    def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
+        """Return rows without the parts of unfinished assemblies that are later than the snapshot."""
+        visible = ~pl.col("assembly_id").is_in(unfinished)
+        for each in unfinished:
+            visible |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
+        return rows.filter(visible) if unfinished else rows
 
     def reassemble(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
@@ -237,10 +248,16 @@ class Snapshot:
         pinned = self.table(table)
         return {} if pinned is None else pinned.rows_by_assembly()
 
+    @property
+    def counted(self) -> pl.DataFrame:
+        """The rows that the results have of each assembly, as ``assembly_id`` and ``rows``."""
+        rows = self.rows_by_assembly()
+        return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
+
     @cached_property
     def _committed(self) -> dict[str, list[str] | DamageError]:
         """What had been committed of each assembly that was not completed, or why that cannot be read."""
-        unfinished = [each for each in self.assemblies if each.status not in COMPLETED]
+        unfinished = self.not_completed
         try:
             pairs = set(self._find_parts([each.assembly_id for each in unfinished])) if unfinished else set()
         except DamageError:
@@ -268,10 +285,11 @@ class Snapshot:
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the dataset of these assemblies lacks: whole assemblies, planned parts, baselines."""
-        rows = self.rows_by_assembly()
+        rows, counted = self.rows_by_assembly(), self.counted.rename({"rows": "counted"})
+        events = self.last_events.join(counted, on="assembly_id", how="left", maintain_order="left")
         return [
             Gap(each.assembly_id, what)
-            for each in self.assemblies
+            for each in assembly.from_rows(events.filter(~WHOLE))
             for what in lacks(
                 each,
                 self.state(each),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from datetime import datetime
 
 import polars as pl
 
@@ -32,12 +31,16 @@ COLUMNS: dict[str, pl.DataType] = {
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly, in the order of their running numbers."""
     first = snapshot.events.filter(pl.col("event") == 0)
-    started = dict(first.select("assembly_id", "at").iter_rows())
-    rows = snapshot.rows_by_assembly()
-    return pl.DataFrame(
-        [_row(each, snapshot, rows.get(each.assembly_id, 0), started) for each in snapshot.assemblies],
-        schema=COLUMNS,
+    last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows")
+    rows = (
+        last.join(
+            first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
+        )
+        .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
+        .with_columns(pl.col("rows").fill_null(0))
     )
+    known = _not_completed(snapshot)
+    return rows.update(known, on="assembly_id", include_nulls=True).select(*COLUMNS).cast(pl.Schema(COLUMNS))
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
@@ -49,21 +52,17 @@ def brief(snapshot: Snapshot) -> pl.DataFrame:
     return summarize(snapshot).select(*BRIEF)
 
 
-def _row(each: Assembly, snapshot: Snapshot, rows: int, started: dict[str, datetime]) -> dict[str, object]:
-    known = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}
-    return known | {
-        "status": snapshot.state(each),
-        "parts_done": _parts_done(each, snapshot),
-        "rows": rows,
-        "started_at": started.get(each.assembly_id),
-        "changed_at": each.at,
-    }
+def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
+    """Return state and parts of each assembly that is not completed; NULL parts, with a warning, if they cannot be read."""
+    rows = [
+        (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
+        for each in snapshot.not_completed
+    ]
+    columns = {name: COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
+    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
-    """Return how many parts have rows; None, with a warning, if that cannot be read."""
-    if each.status == "completed":
-        return each.parts_done
     try:
         return len(snapshot.parts_done(each))
     except DamageError as error:

@@ -84,7 +84,7 @@ def _computed(stored: StoredExperiment, name: str, completed: Sequence[Assembly]
         completed = []
     ids = [each.assembly_id for each in completed]
     order = ["assembly_id", "level", "part", "feature_set", "model", "repeat"]
-    rows = stored.results.at().scan().filter(pl.col("assembly_id").is_in(ids)).sort(order).collect()
+    rows = stored.results.at().scan(ids).sort(order).collect()
     return to_pandas(rows.rename(OLDER_NAMES | {"level": LEVELS.get(stored.name, "Level")}))
 
 

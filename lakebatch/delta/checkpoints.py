@@ -2,7 +2,7 @@
 
 The engine reads every commit since the checkpoint with which a table was opened, at each write; and a checkpoint
 names every file there is or was. One every so many commits would make them grow with the square of the
-commits, so the distance grows along: all checkpoints together take about 20 times what the last one does.
+commits, so the distance grows along: all checkpoints together take about 100 times what the last one does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 SHORTEST = 20
 """Commits from one checkpoint to the next, in a small table."""
-SHARE = 20
+SHARE = 100
 """In a larger one they are a part of its commits: one in so many."""
 
 _due = [0]

@@ -47,7 +47,10 @@ PROPERTIES = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": FOR_EVER,
     "delta.deletedFileRetentionDuration": FOR_EVER,
+    "delta.dataSkippingNumIndexedCols": "0",
 }
+"""Least and greatest values of columns would be nine tenths of a checkpoint, which whoever opens the table reads; files are
+told apart by assembly, and each has them inside."""
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
 
@@ -100,6 +103,7 @@ class Table:
         self._open()
         self._check_schema()
         self._alter("set the schema version of", self._raise_version)
+        self._alter("set the properties of", self._add_missing_properties)
         self._alter("add columns to", self._add_missing_columns)
         self._alter("set the constraints of", self._add_missing_constraints)
 
@@ -365,6 +369,13 @@ class Table:
             {SCHEMA_VERSION: str(self.schema.version)}, raise_if_not_exists=False
         )
         return True
+
+    def _add_missing_properties(self, handle: Handle) -> bool:
+        present = handle.metadata().configuration
+        absent = {name: value for name, value in PROPERTIES.items() if name not in present}
+        if absent:
+            handle.alter.set_table_properties(absent)
+        return bool(absent)
 
     def _add_missing_columns(self, handle: Handle) -> bool:
         columns = missing(handle.names, self.schema)

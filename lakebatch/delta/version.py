@@ -16,6 +16,9 @@ from lakebatch.errors import SchemaError
 from lakebatch.evolution import filled, ordered
 from lakebatch.schema import TableSchema
 
+PLAIN = {"timestampNtz"}
+"""Features of a table that its files alone can be read with: a type of a column."""
+
 
 @dataclass(frozen=True)
 class DataFile:
@@ -62,32 +65,67 @@ class TableVersion:
         """Whether its files are on this machine."""
         return "://" not in self.uri
 
-    def scan(self) -> pl.LazyFrame:
+    def scan(self, assembly_ids: Collection[str] | None = None) -> pl.LazyFrame:
         """Return the rows as a lazy frame; filters and columns are pushed down to the files.
 
         Columns that were added after this version of the table are NULL.
+
+        Parameters
+        ----------
+        assembly_ids : collection of str, optional
+            Whose rows; where the table is partitioned by assembly, no file of another one is looked at.
         """
-        return filled(pl.scan_delta(self._handle), self._handle.names, self.schema)
+        by_engine = bool(self._needs_more_than_files)
+        rows = pl.scan_delta(self._handle) if by_engine else self._rows_of(self.files(assembly_ids))
+        if assembly_ids is not None:
+            rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
+        return filled(rows, self._handle.names, self.schema)
+
+    def _rows_of(self, files: list[str]) -> pl.LazyFrame:
+        """Return the rows of some files, read as polars reads those of a Delta table; it would look at every one first."""
+        columns, partitions = pl.Schema(self._handle.schema()), self._handle.metadata().partition_columns
+        if not files:
+            return pl.LazyFrame(schema=columns)
+        rows = pl.scan_parquet(
+            files,
+            schema=columns,
+            hive_schema={name: columns[name] for name in partitions} or None,
+            hive_partitioning=bool(partitions),
+            missing_columns="insert",
+            extra_columns="ignore",
+            glob=False,
+            storage_options=self._options or None,
+        )
+        return rows.select(columns.names())
 
     def columns(self) -> list[str]:
         """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
         return ordered(self._handle.names, self.schema)
 
-    def files(self, assembly_ids: Collection[str]) -> list[str]:
-        """Return the URIs of the Parquet files that hold the rows of some assemblies.
+    def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
+        """Return the URIs of the Parquet files that hold the rows of all or of some assemblies.
 
         Raises
         ------
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
-        protocol = self._handle.protocol()
-        if protocol.min_reader_version != 1:
+        if self._needs_more_than_files:
             raise SchemaError(
-                f"{self._handle.table_uri} needs reader version {protocol.min_reader_version}, which its files alone "
-                "cannot answer. Read it with polars instead."
+                f"{self.uri} needs {self._needs_more_than_files} to be read, which its files alone cannot answer. "
+                "Read it with polars instead."
             )
-        return [f"{self.uri}/{each.path}" for each in self.data_files(assembly_ids)]
+        return (
+            self._chosen(assembly_ids).select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
+        )
+
+    @cached_property
+    def _needs_more_than_files(self) -> str:
+        """What the table uses with which its files alone are not its content; empty if nothing."""
+        protocol = self._handle.protocol()
+        if protocol.min_reader_version == 2:
+            return "column mapping"
+        return ", ".join(sorted(set(protocol.reader_features or ()) - PLAIN))
 
     @cached_property
     def file_table(self) -> pl.DataFrame:
@@ -105,11 +143,14 @@ class TableVersion:
 
     def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
         """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
-        files = self.file_table
-        if assembly_ids is not None:
-            of_these = pl.col("assembly_id").is_in(list(assembly_ids)) | pl.col("assembly_id").is_null()
-            files = files.filter(of_these)
-        return [DataFile(*row) for row in files.iter_rows()]
+        return [DataFile(*row) for row in self._chosen(assembly_ids).iter_rows()]
+
+    def _chosen(self, assembly_ids: Collection[str] | None) -> pl.DataFrame:
+        """Return the files of all or of some assemblies."""
+        if assembly_ids is None:
+            return self.file_table
+        of_these = pl.col("assembly_id").is_in(list(assembly_ids)) | pl.col("assembly_id").is_null()
+        return self.file_table.filter(of_these)
 
     def read_file(self, file: DataFile) -> pl.DataFrame:
         """Return the rows of one file alone, with the columns of `scan`."""
@@ -126,6 +167,10 @@ class TableVersion:
 
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
+        return self._rows_by_assembly
+
+    @cached_property
+    def _rows_by_assembly(self) -> dict[str, int]:
         counts = self.file_table.group_by("assembly_id").agg(pl.col("rows").sum())
         return dict(counts.iter_rows())
 

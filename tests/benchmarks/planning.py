@@ -22,8 +22,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from lake import one_assembly
 from lakes import NAME, ROWS, fill, results_of, stored_in, write_one
+from reading import one_assembly
 
 import lakebatch
 from lakebatch.assembly import Plan

@@ -415,8 +415,55 @@ def test_table_with_deletion_vectors_gives_no_files(results, frame, names):
     """With them the files alone hold rows that were deleted."""
     once(results, frame())
     deltalake.DeltaTable(results.uri).alter.set_table_properties({"delta.enableDeletionVectors": "true"})
-    with pytest.raises(SchemaError, match="needs reader version 3"):
+    with pytest.raises(SchemaError, match=r"needs deletionVectors.* Read it with polars instead"):
         results.at().files([names.assembly_id])
+    assert results.at().scan([names.assembly_id]).collect().height == frame().height
+    assert results.at().scan(["20261123_142230_run002"]).collect().is_empty()
+
+
+def test_rows_of_some_assemblies_are_read_from_their_files_alone(results, frame, names):
+    once(results, frame())
+    other = frame("q").with_columns(assembly_id=pl.lit("20261123_142230_run002"))
+    once(results, other, part="q", transaction="b")
+    pinned, everything = results.at(), results.at().scan().collect()
+    (file,) = pinned.files([names.assembly_id])
+    Path(file).unlink()
+    assert pinned.scan(["20261123_142230_run002"]).collect().equals(everything.filter(part="q"))
+    assert pinned.scan(["20261123_142230_run003"]).collect().schema == everything.schema
+
+
+def test_log_counts_rows_and_keeps_no_least_and_greatest_values(results, frame):
+    """They would be nine tenths of each checkpoint; numbers of rows are what gaps are found by."""
+    once(results, frame())
+    (counted,) = _statistics(results)
+    assert counted.pop("numRecords") == frame().height
+    assert not any(counted.values())
+
+
+def test_older_table_keeps_none_from_its_next_commit_on(results, frame, monkeypatch):
+    shutil.rmtree(results.uri)
+    kept = {name: value for name, value in delta.PROPERTIES.items() if "dataSkipping" not in name}
+    monkeypatch.setattr(delta, "PROPERTIES", kept)
+    older = Table(results.storage, results.path.rpartition("/")[0], results.schema)
+    older.ensure()
+    once(older, frame())
+    monkeypatch.undo()
+    newer = Table(results.storage, results.path.rpartition("/")[0], results.schema)
+    newer.ensure()
+    once(newer, frame("q"), part="q", transaction="b")
+    first, second = _statistics(newer)
+    assert first["maxValues"]
+    assert second["numRecords"] == frame().height
+    assert not second["maxValues"]
+    assert newer.at().rows_by_assembly() == {frame()["assembly_id"][0]: 2 * frame().height}
+    assert parts_of(newer) == sorted(["p", "q"] * frame().height)
+
+
+def _statistics(table):
+    """Return the statistics of each file that was added, oldest first."""
+    log = sorted(Path(table.uri, "_delta_log").glob("*.json"))
+    actions = [json.loads(line) for entry in log for line in entry.read_text().splitlines()]
+    return [json.loads(each["add"]["stats"]) for each in actions if "add" in each]
 
 
 def test_rows_by_assembly_of_an_empty_table_are_none(results):

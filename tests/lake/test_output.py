@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from lakebatch import output
+from lakebatch import render as rendering
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.render import render
 
@@ -108,6 +109,14 @@ def test_table_is_for_people():
 def test_table_in_another_time_zone_is_shown_in_utc():
     frame = FRAME.select(pl.col("at").dt.convert_time_zone("Asia/Tokyo"))
     assert "2026-11-23 14:22:30" in render(frame, "table")
+
+
+@pytest.mark.parametrize("columns", [{}, {"a": []}, {"über": ["ä", None, "東京"], "n": [1.5, None, -2]}])
+def test_table_with_room_for_all_is_drawn_as_one_whose_long_texts_are_broken(columns, monkeypatch):
+    frame = pl.DataFrame(columns, strict=False)
+    drawn = render(frame, "table")
+    monkeypatch.setattr(rendering, "_aligned", lambda *cells: rendering._folded(*cells, rendering.WIDE))
+    assert drawn == render(frame, "table")
 
 
 def test_table_says_how_many_rows_it_leaves_out():

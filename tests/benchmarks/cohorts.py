@@ -1,0 +1,94 @@
+"""Cohorts: simulation, features, and a large one in a lake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import older_way
+import pandas as pd
+from comparison import Comparison, Limit
+from processes import LAKEBATCH, peak_bytes, run
+from runs import EXPERIMENT, cohort_of
+from simulation import MODEL, SPAN, RoadRunner, patients
+from threadpoolctl import threadpool_limits
+
+from lakebatch.experiments.prediction.features import dynamic_features
+from lakebatch.experiments.virtual_cohort import simulate
+
+MANY = 100_000
+GIB = 2**30
+SIMULATE = """
+import sys
+import numpy as np
+from lakebatch.experiments.response_noise import ResponseNoiseConfig
+from lakebatch.experiments.virtual_cohort.cohort import generate_cohort
+config = ResponseNoiseConfig.model_validate({"cohort": {"n_samples": int(sys.argv[1])}})
+generate_cohort(config, np.random.default_rng(1))
+"""
+GENERATE = [
+    "evaluation.n_reps=1",
+    'evaluation.models=["linear_regression"]',
+    'evaluation.feature_sets=["initial"]',
+]
+"""As little beside the cohort as a run can have."""
+
+
+def cohorts(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
+    """Yield comparisons of simulation and features with what people use, and of storing a cohort with simulating it."""
+    parameters, initial = patients(384)
+    runner = RoadRunner(parameters, initial)
+    yield Comparison(
+        "simulation of 384 patients on one core",
+        "libRoadRunner's CVODE at its best",
+        lambda: simulate(MODEL, parameters, initial, SPAN),
+        lambda: runner.run(1e-6, 1e-12),
+        1 / 5,
+    )
+    yield Comparison(
+        f"simulation, a patient of {MANY:,}",
+        "a patient of 1,000",
+        lambda: per_patient(MANY),
+        lambda: per_patient(1_000),
+        1.1,
+    )
+    _, cohort = cohort_of(200)
+    trajectories, names = cohort.time_courses.trajectories(), cohort.simulator.form_names
+    frames = [pd.DataFrame(each.T, columns=names) for each in trajectories]
+    yield Comparison(
+        "dynamic features of 200 patients",
+        "pandas, one Series a value",
+        lambda: dynamic_features(trajectories),
+        lambda: [older_way.dynamic_features(each) for each in frames],
+        1 / 1_000,
+    )
+    lakes = (folder / f"cohort-{number}" for number in range(1_000))
+    yield Comparison(
+        f"{MANY:,} patients simulated and in the lake",
+        "simulated alone",
+        lambda: run(*generate(next(lakes))),
+        lambda: run(sys.executable, "-c", SIMULATE, MANY),
+        1.2,
+    )
+    yield Limit("memory for that", lambda: peak_bytes(*generate(next(lakes)))[0] / GIB, 4, "GiB")
+
+
+def generate(lake: Path) -> list[object]:
+    """Return the command that stores a large cohort."""
+    options = [word for each in (f"cohort.n_samples={MANY}", *GENERATE) for word in ("--set", each)]
+    return [LAKEBATCH, "--lake", lake, "run", EXPERIMENT, "--levels", 0, *options]
+
+
+def per_patient(count: int) -> float:
+    """Return the seconds that a patient takes, in a cohort of so many."""
+    parameters, initial = patients(count)
+    with threadpool_limits(limits=1):
+        began = time.perf_counter()
+        simulated = simulate(MODEL, parameters, initial, SPAN)
+        seconds = time.perf_counter() - began
+    assert np.isfinite(simulated[:, :, -1]).all()
+    return seconds / count

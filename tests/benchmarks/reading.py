@@ -1,0 +1,158 @@
+"""Reading a lake: re-assembly, SQL and metrics, of a thousand assemblies and of ten thousand."""
+
+# ruff: noqa: T201, S301 - what is unpickled here was pickled here
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+from comparison import Comparison, Limit
+from delta_extension import with_delta_extension
+from lakes import NAME, ROWS, fill, results_of, stored_in
+from processes import LAKEBATCH, peak_bytes, run
+
+import lakebatch
+from lakebatch.stored import StoredExperiment
+
+ONE_BY_ONE, AT_ONCE = 1_000, 50
+"""Up to how many assemblies are written as runs do; larger lakes get so many in one commit: minutes, not an hour."""
+BYTES_A_ROW = 100
+METRICS = f"SELECT assembly_id, avg(mse), avg(r2), avg(pearson_r) FROM {NAME}.results GROUP BY assembly_id"
+BY_LEVEL = "SELECT level, avg(r2) FROM {} GROUP BY level ORDER BY level"
+READ_ALL = f"""
+import sys, lakebatch
+stored = lakebatch.open_lake(sys.argv[1])[{NAME!r}]
+if sys.argv[2:]:
+    print(stored.reassemble(on_gap="refuse").estimated_size())
+else:
+    stored.snapshot().scan().head(0).collect()
+"""
+
+
+def filled(folder: Path, count: int) -> StoredExperiment:
+    """Return a lake of so many assemblies, which is kept in the folder."""
+    stored = stored_in(folder / f"lake-{count}")
+    fill(stored, count, at_once=AT_ONCE if count > ONE_BY_ONE else 1)
+    return stored
+
+
+def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield comparisons of re-assembly and SQL with files of rows."""
+    count = arguments.small
+    stored = filled(folder, count)
+    pickles, single = folder / "pickles", folder / "single.parquet"
+    pickles.mkdir(exist_ok=True)
+    for number in range(count):
+        (pickles / f"{number}.pkl").write_bytes(pickle.dumps(results_of(ROWS, number).to_pandas()))
+    stored.reassemble(on_gap="refuse").write_parquet(single)
+    what = f"re-assembly, {count:,} x {ROWS} rows"
+    yield Comparison(what, "pickle + concat", stored.reassemble, lambda: concatenated(pickles), 1 / 3)
+    yield Comparison(what, "one Parquet file", stored.reassemble, lambda: pl.read_parquet(single), 5)
+    lake = lakebatch.open_lake(folder / f"lake-{count}")
+    with with_delta_extension(BY_LEVEL.format(f"delta_scan('{stored.results.uri}')")) as theirs:
+        if theirs:
+            ours = BY_LEVEL.format(f"{NAME}.results")
+            what = f"aggregate in SQL, {count:,} assemblies"
+            yield Comparison(what, "DuckDB's delta extension", lambda: lake.sql(ours), theirs, 1)
+
+
+def concatenated(folder: Path) -> object:
+    """Return the rows as scripts of today put them together."""
+    import pandas as pd
+
+    return pd.concat([pickle.loads(file.read_bytes()) for file in sorted(folder.iterdir())])
+
+
+def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
+    """Yield comparisons of a large lake with a small one, and with a very small one."""
+    few, some, many = (filled(folder, count) for count in (100, arguments.small, arguments.large))
+    size = f"{arguments.large:,}"
+    ratio = 12 * arguments.large / (10 * arguments.small)
+    yield Comparison(
+        f"re-assembly of {size}", f"of {arguments.small:,}", many.reassemble, some.reassemble, ratio
+    )
+    rows = ROWS * arguments.large
+    yield Limit(
+        f"memory to re-assemble {size}, beside the rows", lambda: overhead(many, rows), BYTES_A_ROW, "B a row"
+    )
+    for what, call in ONE.items():
+        yield Comparison(
+            f"{what} out of {size}", "out of 100", lambda c=call: c(many), lambda c=call: c(few), 3
+        )
+    status = [
+        [LAKEBATCH, "--lake", folder / f"lake-{count}", "status", NAME] for count in (arguments.large, 100)
+    ]
+    yield Comparison(f"status of {size}", "of 100", lambda: run(*status[0]), lambda: run(*status[1]), 3)
+
+
+def overhead(stored: StoredExperiment, rows: int) -> float:
+    """Return how many bytes a row a process takes to re-assemble, beside the frame itself and what it takes anyway."""
+    lake = str(Path(stored.results.uri).parents[1])
+    bare, _ = peak_bytes(sys.executable, "-c", READ_ALL, lake)
+    most, size = peak_bytes(sys.executable, "-c", READ_ALL, lake, "all")
+    return (most - bare - int(size)) / rows
+
+
+def one_assembly(stored: StoredExperiment) -> pl.DataFrame:
+    """Return the rows of the assembly in the middle."""
+    pinned = stored.snapshot()
+    ids = pinned.ids()
+    return pinned.scan_one(ids[len(ids) // 2]).collect()
+
+
+def past_version(stored: StoredExperiment) -> pl.DataFrame:
+    """Return the rows of an early version."""
+    return stored.reassemble(version=60, on_gap="ignore")
+
+
+ONE = {"one assembly": one_assembly, "a past version": past_version}
+
+
+def tracking(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield comparisons of the metrics of all runs as a table with what experiment trackers take for it."""
+    count = arguments.small
+    filled(folder, count)
+    lake = lakebatch.open_lake(folder / f"lake-{count}")
+    for name, tracked in (
+        ("MLflow's search_runs on SQLite", mlflow_runs),
+        ("signac's to_dataframe", signac_jobs),
+    ):
+        try:
+            theirs = tracked(folder, count)
+        except ImportError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        assert len(theirs()) == lake.sql(METRICS).height == count
+        yield Comparison(f"metrics of {count:,} runs", name, lambda: lake.sql(METRICS), theirs, 1)
+
+
+def mlflow_runs(folder: Path, count: int) -> Callable[[], list[object]]:
+    """Return a call that reads as many runs, three metrics each, from MLflow's SQLite store."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    client = mlflow.MlflowClient()
+    experiment = client.create_experiment(f"benchmark {len(client.search_experiments())}")
+    for number in range(count):
+        run_id = client.create_run(experiment).info.run_id
+        metrics = [Metric(name, number / count, 0, 0) for name in ("mse", "r2", "pearson_r")]
+        client.log_batch(run_id, metrics)
+        client.set_terminated(run_id)
+    return lambda: mlflow.search_runs([experiment], max_results=count)
+
+
+def signac_jobs(folder: Path, count: int) -> Callable[[], list[object]]:
+    """Return a call that reads as many jobs, three metrics each, from a signac project."""
+    import signac
+
+    (folder / "signac").mkdir(exist_ok=True)
+    project = signac.init_project(folder / "signac")
+    for number in range(count):
+        job = project.open_job({"seed": number}).init()
+        job.doc.update(mse=number / count, r2=number / count, pearson_r=number / count)
+    return project.to_dataframe

@@ -1,0 +1,137 @@
+"""Whole runs, against their fits alone and against the study as scripts of today do it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import older_way
+from comparison import Comparison, Limit
+from processes import LAKEBATCH, run
+
+import lakebatch
+from lakebatch import upkeep
+from lakebatch.delta import Table
+from lakebatch.experiments.response_noise import ResponseNoiseConfig
+from lakebatch.experiments.virtual_cohort.cohort import Cohort, generate_cohort
+
+EXPERIMENT = "response-noise"
+CORES = 2
+SOME = 20
+"""Of so many patients the older way's simulation and features are measured, where all of them would take half an hour."""
+FEW = ("cohort.n_samples=100", "evaluation.n_reps=2")
+PRESETS = {
+    "original": {"evaluation": {"outcome_features": True, "standardise_target": False}},
+    "guide": {"evaluation": {}},
+}
+
+
+def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield comparisons of runs of 100 patients and 2 repeats with the older way."""
+    for preset, at_most in (("original", 1 / 4), ("guide", 1 / 12)):
+        yield Comparison(
+            f"a whole run, 100 patients, 2 repeats, `--preset {preset}`",
+            "the older way, with what `original` asks for",
+            lambda p=preset: run_seconds(folder / f"whole-{p}", p, FEW),
+            lambda: older_seconds(folder, 100, 2),
+            at_most,
+            once=True,
+        )
+
+
+def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
+    """Yield comparisons of the published study, of 1,000 patients and 10 repeats, with its fits and the older way."""
+    lake, what = folder / "full", "a whole run, 1,000 patients, 10 repeats, `--preset original`"
+    seconds = run_seconds(lake, "original")
+    fits = fit_seconds(lake) / CORES
+    yield Comparison(what, "the sum of its fits / cores", lambda: seconds, lambda: fits, 1.1, once=True)
+    yield Limit("of that, all that is not a fit", lambda: 100 * (1 - fits / seconds), 5, "%")
+    yield Comparison(
+        what,
+        f"the older way: those fits, and {SOME} patients times {1_000 // SOME}",
+        lambda: seconds,
+        lambda: fits + 1_000 / SOME * simulated_and_summarised(SOME),
+        1 / 1.7,
+        once=True,
+    )
+
+
+def lake_share(folder: Path, arguments: argparse.Namespace) -> Iterator[Limit]:
+    """Yield the part of the default run that is spent in the lake: commits, merging files, reading what is there."""
+    yield Limit("the lake's share of a default run", lambda: 100 * share_of_lake(folder / "share"), 1, "%")
+
+
+def run_seconds(lake: Path, preset: str, settings: Sequence[str] = ()) -> float:
+    """Return how long a run takes, in a process of its own, from its start to its end."""
+    options = [word for each in settings for word in ("--set", each)]
+    began = time.perf_counter()
+    run(LAKEBATCH, "--lake", lake, "run", EXPERIMENT, "--preset", preset, "--jobs", CORES, *options)
+    return time.perf_counter() - began
+
+
+def fit_seconds(lake: Path) -> float:
+    """Return how long the fits of a lake took, one thread each."""
+    return float(lakebatch.open_lake(lake)[EXPERIMENT].reassemble(on_gap="refuse")["fit_seconds"].sum())
+
+
+def cohort_of(
+    patients: int, preset: str = "original", repeats: int = 2
+) -> tuple[ResponseNoiseConfig, Cohort]:
+    """Return a config and its cohort."""
+    evaluation = PRESETS[preset]["evaluation"] | {"n_reps": repeats}
+    config = ResponseNoiseConfig.model_validate({"cohort": {"n_samples": patients}, "evaluation": evaluation})
+    return config, generate_cohort(config, np.random.default_rng(1))
+
+
+def older_seconds(folder: Path, patients: int, repeats: int) -> float:
+    """Return how long the older way takes."""
+    config, cohort = cohort_of(patients, repeats=repeats)
+    began = time.perf_counter()
+    rows = older_way.study(config, cohort, folder)
+    seconds = time.perf_counter() - began
+    assert len(rows) == len(config.levels) * 5 * 5 * repeats
+    return seconds
+
+
+def simulated_and_summarised(patients: int) -> float:
+    """Return how long the older way takes to simulate some patients and to make features of them."""
+    config, cohort = cohort_of(patients)
+    began = time.perf_counter()
+    older_way.feature_sets(older_way.time_courses(cohort), cohort, config)
+    return time.perf_counter() - began
+
+
+def share_of_lake(lake: Path) -> float:
+    """Return which part of a run's time its only writer spends in the tables."""
+    with clocked() as spent:
+        began = time.perf_counter()
+        lakebatch.run(lake, EXPERIMENT, jobs=CORES)
+        return sum(spent) / (time.perf_counter() - began)
+
+
+@contextmanager
+def clocked() -> Iterator[list[float]]:
+    """Give the seconds of every call that writes to a table or merges its files."""
+    spent: list[float] = []
+
+    def timed(call):
+        def with_clock(*arguments, **options):
+            began = time.perf_counter()
+            try:
+                return call(*arguments, **options)
+            finally:
+                spent.append(time.perf_counter() - began)
+
+        return with_clock
+
+    with (
+        patch.object(Table, "append_once", timed(Table.append_once)),
+        patch.object(Table, "ensure", timed(Table.ensure)),
+        patch.object(upkeep, "tidy", timed(upkeep.tidy)),
+    ):
+        yield spent
