@@ -111,6 +111,13 @@ def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: B
             table.read_file(file)
         except READ_FAULTS as reason:
             return _error(table, file, _reason(table, file, reason))
+    for bundle in table.sources(assembly_ids).bundles:
+        try:
+            collect(table.scan_bundle(bundle))
+        except READ_FAULTS as reason:
+            return DamageError(
+                f"{bundle} cannot be read ({_line(reason)}). Remove it: it only repeats rows, to be read quickly."
+            )
     return StorageError(f"Cannot read {table.uri}: {_line(error)}. Look closer with: lakebatch doctor --deep")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +55,28 @@ class LocalFolder:
             return file.read_bytes()
         except OSError as error:
             raise StorageError(f"Cannot read {file}: {error.strerror}. Expected a readable file.") from error
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, whole or not at all."""
+        file = self.path / path
+        staged = file.with_name(f".{uuid.uuid4().hex}")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            staged.write_bytes(content)
+            staged.replace(file)
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write {file}: {error.strerror}. Expected a writable folder."
+            ) from error
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            (self.path / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"Cannot remove {self.path / path}: {error.strerror}.") from error
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each file, or what was wrong with it, in the order asked for."""

@@ -21,6 +21,22 @@ def in_order(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.sort([name for name in ORDER if name in known], maintain_order=True)
 
 
+def put_in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows in the same order; those that are in it already, as from bundles, at no cost."""
+    keys = [name for name in ORDER if name in rows.columns]
+    return rows if _is_in_order(rows, keys) else rows.sort(keys, maintain_order=True)
+
+
+def _is_in_order(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether no row comes before the one that it follows; NULL is the least of all."""
+    in_order = pl.lit(True)
+    for name in reversed(keys):
+        this, following = pl.col(name), pl.col(name).shift(-1)
+        is_less = (this.is_null() & following.is_not_null()) | (this < following).fill_null(False)
+        in_order = is_less | (this.eq_missing(following) & in_order)
+    return bool(rows.select(in_order.head(pl.len() - 1).all()).item()) if rows.height > 1 else True
+
+
 def in_pieces(rows: pl.LazyFrame, counts: Mapping[str, int], ids: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Yield the same rows in the same order, as frames of some assemblies or of some levels of a large one."""
     for piece in _batches(sorted(ids), counts):

@@ -101,6 +101,16 @@ class Bucket:
             )
         )
 
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object."""
+        one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
+        self._call("write to", lambda client: client.put_object(**one, Body=content))
+
+    def remove(self, path: str) -> None:
+        """Remove an object, if it is there."""
+        one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
+        self._call("delete from", lambda client: client.delete_object(**one))
+
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each object, or what was wrong with it, in the order asked for."""
         with ThreadPoolExecutor(READERS) as readers:

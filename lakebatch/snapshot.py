@@ -10,11 +10,11 @@ import polars as pl
 
 from lakebatch import assembly, damage, notebook
 from lakebatch.assembly import Assembly, Status
-from lakebatch.delta import TableVersion, collect
+from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
 from lakebatch.moment import Moment
-from lakebatch.reading import in_order, in_pieces
+from lakebatch.reading import in_order, in_pieces, put_in_order
 
 Result = TypeVar("Result")
 
@@ -166,13 +166,21 @@ class Snapshot:
                     raise
         return read()
 
-    def scan(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> pl.LazyFrame:
+    def scan(
+        self,
+        include: Collection[Status] = COMPLETED,
+        *,
+        table: str = RESULTS,
+        arranged: Arrange = lambda rows: rows,
+    ) -> pl.LazyFrame:
         """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
 
         Parameters
         ----------
         table : str
             ``results``, ``samples`` or ``trajectories``.
+        arranged : callable
+            Puts the rows of single files into an order, see `TableVersion.scan`.
 
         Raises
         ------
@@ -183,7 +191,7 @@ class Snapshot:
         def checked() -> pl.LazyFrame:
             pinned, ids = self._existing(table), self.ids(include)
             damage.check(pinned, ids)
-            return pinned.scan(ids)
+            return pinned.scan(ids, arranged=arranged)
 
         return self._as_committed(self.steadily(checked), self.ids(set(include) - set(COMPLETED)))
 
@@ -221,9 +229,10 @@ class Snapshot:
         """
         report_gaps(self.gaps(include), on_gap)
         ids = self.ids(include)
-        return self.steadily(
-            lambda: self.computed(in_order(self.scan(include, table=table)), ids, table=table)
+        rows = self.steadily(
+            lambda: self.computed(self.scan(include, table=table, arranged=in_order), ids, table=table)
         )
+        return put_in_order(rows)
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"

@@ -13,6 +13,7 @@ import polars as pl
 
 from lakebatch import damage
 from lakebatch.assembly import Status
+from lakebatch.delta.bundles import Sources
 from lakebatch.errors import QueryError
 from lakebatch.gaps import OnGap
 from lakebatch.guard import check_reading
@@ -262,12 +263,12 @@ def _create_data(
     chosen = snapshot.scan(include, table=name)
     table = snapshot.table(name)
     assert table is not None
-    files = table.files(ids) if table.is_local else []
-    if not files:
+    found = table.sources(ids) if table.is_local else Sources([], [])
+    if not found.all:
         _create_table(connection, f"{schema}.{name}", damage.rows(table, chosen, ids))
         return []
-    connection.execute(view(schema, snapshot, name, files, include))
-    return files
+    connection.execute(view(schema, snapshot, name, found, include))
+    return found.all
 
 
 def _create_union_views(connection: duckdb.DuckDBPyConnection, catalog: str, snapshot: LakeSnapshot) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from lakebatch.assembly import Status
+from lakebatch.delta.bundles import Sources
 from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import TableSchema
 from lakebatch.snapshot import COMPLETED, Snapshot
@@ -20,16 +21,14 @@ LOAD httpfs;
 CREATE SECRET (TYPE s3, PROVIDER credential_chain);"""
 
 
-def view(
-    schema: str, snapshot: Snapshot, name: str, files: Sequence[str], include: Collection[Status]
-) -> str:
-    """Return the statement that makes the files of one data table a view."""
+def view(schema: str, snapshot: Snapshot, name: str, found: Sources, include: Collection[Status]) -> str:
+    """Return the statement that makes what the rows of one data table are read from a view."""
     table = snapshot.table(name)
     assert table is not None
     columns = ", ".join(identifier(column) for column in table.columns())
     return (
-        f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(files, table.schema)}"
-        f"{_where(snapshot, include)}"
+        f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(found, table.schema)}"
+        f"{_where(snapshot, include, has_others=found.has_others)}"
     )
 
 
@@ -76,7 +75,7 @@ def _setup(snapshot: LakeSnapshot, include: Collection[Status]) -> Iterator[str]
             pinned = each.table(table)
             files = pinned.files(each.ids(include)) if pinned is not None else []
             if files:
-                yield view(schema, each, table, files, include)
+                yield view(schema, each, table, Sources([], files), include)
 
 
 def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
@@ -100,25 +99,33 @@ def _is_local(snapshot: Snapshot) -> bool:
     return table is None or table.is_local
 
 
-def _read(files: Sequence[str], schema: TableSchema) -> str:
-    """Return what reads the files; where columns were added later, files that lack them have NULL there."""
-    source = (
-        f"read_parquet({listed(files)}, union_by_name = {bool(schema.late)}, "
-        "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR})"
-    )
-    if not schema.late:
-        return source
-    nulls = ", ".join(f"CAST(NULL AS {column.sql}) AS {identifier(column.name)}" for column in schema.late)
-    return f"(FROM {source} UNION ALL BY NAME SELECT {nulls} WHERE false)"
+def _read(found: Sources, schema: TableSchema) -> str:
+    """Return what reads bundles and files; where columns were added later, those that lack them have NULL there."""
+    by_name = f"union_by_name = {bool(schema.late)}"
+    partition = "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR}"
+    sources = []
+    if found.bundles:
+        sources.append(f"FROM read_parquet({listed(found.bundles)}, {by_name}, hive_partitioning = false)")
+    if found.files:
+        sources.append(f"FROM read_parquet({listed(found.files)}, {by_name}, {partition})")
+    if schema.late:
+        nulls = ", ".join(
+            f"CAST(NULL AS {column.sql}) AS {identifier(column.name)}" for column in schema.late
+        )
+        sources.append(f"SELECT {nulls} WHERE false")
+    return f"({' UNION ALL BY NAME '.join(sources)})"
 
 
-def _where(snapshot: Snapshot, include: Collection[Status]) -> str:
-    """Return the condition that leaves of assemblies that are not completed only what they had at the moment."""
+def _where(snapshot: Snapshot, include: Collection[Status], *, has_others: bool) -> str:
+    """Return the condition that leaves no other assembly, and of an unfinished one what it had at the moment."""
+    conditions = []
+    if has_others:
+        conditions.append(f"assembly_id IN ({', '.join(map(quoted, snapshot.ids(include)))})")
     unfinished = snapshot.ids(set(include) - set(COMPLETED))
-    if not unfinished:
-        return ""
-    seen = [
-        f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"
-        for each in unfinished
-    ]
-    return f" WHERE NOT list_contains({listed(unfinished)}, assembly_id) OR {' OR '.join(seen)}"
+    if unfinished:
+        seen = [
+            f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"
+            for each in unfinished
+        ]
+        conditions.append(f"(NOT list_contains({listed(unfinished)}, assembly_id) OR {' OR '.join(seen)})")
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""

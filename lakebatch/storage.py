@@ -81,6 +81,14 @@ class Storage:
         """Return the content of a file in the lake."""
         return self._place.read(path)
 
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file in the lake, whole or not at all."""
+        self._place.write(path, content)
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the lake, if it is there."""
+        self._place.remove(path)
+
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each file, or what was wrong with it, in the order asked for."""
         return self._place.read_each(paths)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import polars as pl
 
 import lakebatch
-from lakebatch import delta
+from lakebatch import bundling, delta
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, LakebatchError
 from lakebatch.tables import DATA, ExperimentTables
@@ -49,7 +50,7 @@ USAGE: dict[str, pl.DataType] = {
 
 
 def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -> pl.DataFrame:
-    """Merge the small files of each table, one commit a table; no row and no past state changes.
+    """Merge the small files of each table, one commit a table, and make bundles; no row and no past state changes.
 
     Returns
     -------
@@ -62,6 +63,9 @@ def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -
         for each in experiments
         for name, table in _tables(each)
     ]
+    for each in () if dry_run else experiments:
+        if each.exists():
+            bundling.bundle(each.results, each.log.table)
     return pl.DataFrame(rows, schema=OPTIMIZED)
 
 
@@ -98,14 +102,14 @@ def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
     """Return what takes space: files, rows and bytes per experiment, table and assembly.
 
     An empty ``assembly_id`` stands for what belongs to no single one: tables that are not partitioned,
-    logs, and files that the newest state does not need.
+    logs, bundles, and files that the newest state does not need.
     """
     frames = [_usage(each, name, table) for each in experiments for name, table in _tables(each)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=USAGE)
 
 
 def tidy(results: Table, events: Table, assembly_id: str) -> None:
-    """Merge the files of an assembly whose parts are all there, one for each part, and the events once they are many.
+    """Merge the files of an assembly whose parts are all there, and the events once they are many; make bundles.
 
     Whatever goes wrong is no concern of the run: the rows are where they were, and `optimize` does it later.
     """
@@ -113,6 +117,7 @@ def tidy(results: Table, events: Table, assembly_id: str) -> None:
         delta.compact(results, TARGET_BYTES, METADATA, assembly_id=assembly_id)
         if events.newest().file_table.height >= MOST_EVENT_FILES:
             delta.compact(events, TARGET_BYTES, METADATA)
+        bundling.bundle(results, events)
     except LakebatchError as error:
         logger.info("files of %s were not merged: %s", assembly_id, error)
 
@@ -146,6 +151,10 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
     sizes = _sizes(experiment, name)
     named = delta.vacuum(table, keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
     removed = [sizes[path] for path in named if path in sizes]  # those of earlier times are named again
+    for file in bundling.useless(table, timedelta(days=max(keep_days, 1))):
+        removed.append(file.size)
+        if not dry_run:
+            table.storage.remove(f"{table.bundle_folder}/{file.path}")
     return {"files": len(removed), "bytes": sum(removed)}
 
 
@@ -162,6 +171,7 @@ def _usage(experiment: ExperimentTables, name: str, table: Table) -> pl.DataFram
     )
     needed = set(files["path"])
     rest = [size for path, size in sizes.items() if path not in needed]
+    rest += [file.size for file in table.storage.files(table.bundle_folder)]
     other = pl.DataFrame(
         {"assembly_id": [None], "files": [len(rest)], "rows": [0], "bytes": [sum(rest)]},
         schema={key: USAGE[key] for key in ("assembly_id", "files", "rows", "bytes")},

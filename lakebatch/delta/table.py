@@ -12,7 +12,7 @@ import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import diagnosis
-from lakebatch.delta import checkpoints, turns
+from lakebatch.delta import bundles, checkpoints, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     COMMIT_RETRIES,
@@ -84,6 +84,12 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
+
+    @property
+    def bundle_folder(self) -> str:
+        """The folder in the lake for bundles of this table, see `lakebatch.delta.bundles`."""
+        folder, _, name = self.path.rpartition("/")
+        return f"{folder}/{bundles.FOLDER}/{name}"
 
     def exists(self) -> bool:
         """Whether the table has been created."""
@@ -249,7 +255,9 @@ class Table:
     def _pinned(self, handle: Handle, *, in_the_past: bool) -> TableVersion:
         self._refuse_foreign(handle)
         diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=in_the_past)
-        return TableVersion(handle, self.schema, self._options)
+        return TableVersion(
+            handle, self.schema, self._options, lambda: self.storage.files(self.bundle_folder)
+        )
 
     def newest(self) -> TableVersion:
         """Return the newest state, to be read at once: it moves on with the next call of this table.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import deltalake
 import polars as pl
 
+from lakebatch.delta import bundles
+from lakebatch.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.delta.engine import patiently
 from lakebatch.errors import SchemaError
 from lakebatch.evolution import filled, ordered
+from lakebatch.local import StoredFile
 from lakebatch.schema import TableSchema
 
+Arrange: TypeAlias = "Callable[[pl.LazyFrame], pl.LazyFrame]"
 PLAIN = {"timestampNtz"}
 """Features of a table that its files alone can be read with: a type of a column."""
 
@@ -53,9 +57,16 @@ class Handle(deltalake.DeltaTable):
 class TableVersion:
     """A Delta table as it was at one version, whatever is appended later."""
 
-    def __init__(self, handle: Handle, schema: TableSchema, options: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        schema: TableSchema,
+        options: Mapping[str, str],
+        list_bundles: Callable[[], Iterable[StoredFile]] = tuple,
+    ) -> None:
         self._handle = handle
         self._options = dict(options)
+        self._list_bundles = list_bundles
         self.schema = schema
         self.number = int(handle.version())
         self.uri = handle.root
@@ -65,7 +76,9 @@ class TableVersion:
         """Whether its files are on this machine."""
         return "://" not in self.uri
 
-    def scan(self, assembly_ids: Collection[str] | None = None) -> pl.LazyFrame:
+    def scan(
+        self, assembly_ids: Collection[str] | None = None, *, arranged: Arrange = lambda rows: rows
+    ) -> pl.LazyFrame:
         """Return the rows as a lazy frame; filters and columns are pushed down to the files.
 
         Columns that were added after this version of the table are NULL.
@@ -73,23 +86,41 @@ class TableVersion:
         Parameters
         ----------
         assembly_ids : collection of str, optional
-            Whose rows; where the table is partitioned by assembly, no file of another one is looked at.
+            Whose rows; where the table is partitioned by assembly, hardly a file of another one is looked at.
+        arranged : callable
+            Puts the rows of files into an order; in bundles they have that of `lakebatch.reading.ORDER`.
         """
-        by_engine = bool(self._needs_more_than_files)
-        rows = pl.scan_delta(self._handle) if by_engine else self._rows_of(self.files(assembly_ids))
-        if assembly_ids is not None:
+        if self._needs_more_than_files:
+            rows, has_others = arranged(pl.scan_delta(self._handle)), True
+        else:
+            found = self.sources(assembly_ids)
+            rows, has_others = self._rows_of(found, arranged), found.has_others or not self._partitions
+        if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return filled(rows, self._handle.names, self.schema)
 
-    def _rows_of(self, files: list[str]) -> pl.LazyFrame:
-        """Return the rows of some files, read as polars reads those of a Delta table; it would look at every one first."""
-        columns, partitions = pl.Schema(self._handle.schema()), self._handle.metadata().partition_columns
-        if not files:
-            return pl.LazyFrame(schema=columns)
+    def _rows_of(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
+        """Return the rows as polars reads those of a Delta table, which would look at every file of the table first."""
+        columns = pl.Schema(self._handle.schema())
+        partitions = {name: columns[name] for name in self._partitions}
+        rows = []
+        if found.bundles:
+            rows.append(self._scan_parquet(found.bundles, columns, {}))
+        if found.files:
+            rows.append(arranged(self._scan_parquet(found.files, columns, partitions)))
+        return pl.concat(rows) if rows else pl.LazyFrame(schema=columns)
+
+    def scan_bundle(self, uri: str) -> pl.LazyFrame:
+        """Return the rows of one bundle alone."""
+        return self._scan_parquet([uri], pl.Schema(self._handle.schema()), {})
+
+    def _scan_parquet(
+        self, uris: list[str], columns: pl.Schema, partitions: Mapping[str, pl.DataType]
+    ) -> pl.LazyFrame:
         rows = pl.scan_parquet(
-            files,
+            uris,
             schema=columns,
-            hive_schema={name: columns[name] for name in partitions} or None,
+            hive_schema=partitions or None,
             hive_partitioning=bool(partitions),
             missing_columns="insert",
             extra_columns="ignore",
@@ -97,6 +128,40 @@ class TableVersion:
             storage_options=self._options or None,
         )
         return rows.select(columns.names())
+
+    @cached_property
+    def _partitions(self) -> list[str]:
+        return list(self._handle.metadata().partition_columns)
+
+    def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
+        """Return the URIs of what the rows of all or some assemblies are read from: bundles, and files not in them.
+
+        Raises
+        ------
+        SchemaError
+            If the table uses a feature with which the files alone are not its content.
+        """
+        self._refuse_more_than_files()
+        if self.file_table.height < bundles.FEWEST or not self.known_bundles:
+            return Sources([], self.files(assembly_ids))
+        found = self.sorted_files.sources(self.known_bundles, assembly_ids)
+        in_bundles = [f"{self.bundle_folder}/{name}" for name in found.bundles]
+        return Sources(in_bundles, [f"{self.uri}/{path}" for path in found.files], found.has_others)
+
+    @cached_property
+    def known_bundles(self) -> list[Bundle]:
+        """The bundles that there are, also those that are of no use to this version."""
+        return bundles.found(self._list_bundles()) if "assembly_id" in self._partitions else []
+
+    @property
+    def bundle_folder(self) -> str:
+        """Where they are."""
+        return f"{self.uri.rpartition('/')[0]}/{bundles.FOLDER}/{self.schema.table}"
+
+    @cached_property
+    def sorted_files(self) -> SortedFiles:
+        """The files of a table that is partitioned by assembly, in the order of the assemblies."""
+        return SortedFiles(self.file_table)
 
     def columns(self) -> list[str]:
         """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
@@ -110,14 +175,17 @@ class TableVersion:
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
+        self._refuse_more_than_files()
+        return (
+            self._chosen(assembly_ids).select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
+        )
+
+    def _refuse_more_than_files(self) -> None:
         if self._needs_more_than_files:
             raise SchemaError(
                 f"{self.uri} needs {self._needs_more_than_files} to be read, which its files alone cannot answer. "
                 "Read it with polars instead."
             )
-        return (
-            self._chosen(assembly_ids).select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
-        )
 
     @cached_property
     def _needs_more_than_files(self) -> str:

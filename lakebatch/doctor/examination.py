@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lakebatch.doctor import assemblies, files, place, values
+from lakebatch.doctor import assemblies, bundles, files, place, values
 from lakebatch.doctor.finding import Finding
 from lakebatch.doctor.table import ExaminedTable
 from lakebatch.errors import DamageWarning, LakebatchError
@@ -60,6 +60,8 @@ def _experiment(stored: StoredExperiment, deep: bool) -> Iterator[Finding]:
         yield from files.check_orphans(table, running=running, damaged=damaged)
         if deep:
             yield from _guarded("values", table.path, values.check_values(table, stored.name))
+    if deep and "results" in tables:
+        yield from _guarded("bundles", stored.folder, bundles.check_bundles(stored))
 
 
 def _pinned(stored: StoredExperiment, found: list[Finding]) -> Snapshot | None:

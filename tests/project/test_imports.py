@@ -24,7 +24,7 @@ LAYERS = (
     {"damage", "reading"},
     {"parts", "assembly", "tags"},
     {"shards"},
-    {"config", "gaps", "tables"},
+    {"bundling", "config", "gaps", "tables"},
     {"snapshot"},
     {"named_queries", "datasets", "worker", "summary", "pace", "replicates", "pinning", "upkeep"},
     {"diff"},
