@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,12 +60,11 @@ def cohort_tables(cohort: Cohort) -> Tables:
             "level": pl.Series([None] * len(cohort.target), dtype=pl.Float64),
             "sample": np.arange(len(cohort.target)),
             "target": cohort.target,
-            "initial_names": [cohort.simulator.input_names] * len(cohort.target),
+            "initial_names": _repeated(cohort.simulator.input_names, len(cohort.target)),
             "initial": _lists(cohort.initial_concentrations),
-            "parameter_names": [cohort.simulator.parameter_names] * len(cohort.target),
+            "parameter_names": _repeated(cohort.simulator.parameter_names, len(cohort.target)),
             "parameters": _lists(cohort.parameters),
-        },
-        schema_overrides={"initial_names": pl.List(pl.String), "parameter_names": pl.List(pl.String)},
+        }
     )
     return {"samples": samples, "trajectories": _trajectories(cohort.time_courses, None)}
 
@@ -143,12 +142,11 @@ def _trajectories(courses: TimeCourses, level: float | None) -> pl.DataFrame:
         {
             "level": pl.Series([level] * rows, dtype=pl.Float64),
             "sample": np.repeat(np.arange(n_samples), n_names),
-            "species": list(courses.names) * n_samples,
-            "counterpart": list(courses.counterparts or [None] * n_names) * n_samples,
+            "species": _cycled(courses.names, n_samples),
+            "counterpart": _cycled(courses.counterparts or [None] * n_names, n_samples),
             "values": _lists(courses.values.reshape(rows, n_times)),
             "total": totals,
-        },
-        schema_overrides={"counterpart": pl.String},
+        }
     )
 
 
@@ -160,6 +158,16 @@ def _time_courses(rows: pl.DataFrame) -> TimeCourses:
     counterparts = () if totals is None else tuple(first["counterpart"])
     values = _matrix(rows["values"])
     return TimeCourses(tuple(first["species"]), values.reshape(*shape, values.shape[1]), counterparts, totals)
+
+
+def _repeated(names: Sequence[str], times: int) -> pl.Series:
+    """Return a column with the same list in each row."""
+    return pl.Series([list(names)], dtype=pl.List(pl.String)).new_from_index(0, times)
+
+
+def _cycled(names: Sequence[str | None], times: int) -> pl.Series:
+    """Return a column of texts that begin again so often."""
+    return pl.Series(names, dtype=pl.String).gather(np.tile(np.arange(len(names)), times))
 
 
 def _column(values: np.ndarray) -> pl.Series:

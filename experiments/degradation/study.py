@@ -175,7 +175,7 @@ def feature_sets(names: Sequence[str], measured: Measured, config: DegradationCo
         names,
         initial=measured.initial,
         initial_names=measured.input_names,
-        trajectories=measured.time_courses.trajectories(),
+        trajectories=measured.time_courses.trajectories,
         form_names=forms,
         selected_forms=select_forms(forms, config.outcome_forms, outcome_features=outcome_features),
         initial_clean=measured.initial_clean,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,7 @@ def build_feature_sets(
     *,
     initial: FloatArray,
     initial_names: Sequence[str],
-    trajectories: FloatArray,
+    trajectories: FloatArray | Callable[[], FloatArray],
     form_names: Sequence[str],
     selected_forms: Sequence[str],
     initial_clean: FloatArray | None = None,
@@ -104,8 +104,8 @@ def build_feature_sets(
         From `FEATURE_SETS`, and ``initial_clean`` where that is given.
     initial : float array, shape (n_samples, n_inputs), a.u.
         Initial concentrations of the species `initial_names`.
-    trajectories : float array, shape (n_samples, n_forms, n_times), a.u.
-        Of the forms `form_names`.
+    trajectories : float array, shape (n_samples, n_forms, n_times), a.u., or callable
+        Of the forms `form_names`; a callable that returns them is called only if a set needs them.
     selected_forms : sequence of str
         The forms that ``last`` and ``dynamic`` are made of, in this order (see `select_forms`).
     initial_clean : float array, shape (n_samples, n_inputs), a.u., optional
@@ -135,6 +135,10 @@ def build_feature_sets(
     """
     known = FEATURE_SETS if initial_clean is None else (*FEATURE_SETS, INITIAL_CLEAN)
     _require_known("feature set", names, known)
+    needed = {part: None for name in names for part in name.split("+")}
+    if callable(trajectories):
+        is_needed = needed.keys() & {"last", "dynamic"}
+        trajectories = trajectories() if is_needed else np.empty((len(initial), len(form_names), 0))
     forms = _form_indices(trajectories, form_names, selected_forms)
     initial_columns = tuple(f"initial:{species}" for species in initial_names)
     makers = {
@@ -145,7 +149,6 @@ def build_feature_sets(
         ),
         INITIAL_CLEAN: lambda: FeatureSet(INITIAL_CLEAN, initial_columns, initial_clean),
     }
-    needed = {part: None for name in names for part in name.split("+")}
     parts = {part: makers[part]() for part in needed}
     return [_side_by_side(name, [parts[part] for part in name.split("+")]) for name in names]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from .config import DrugConfig, SimulationConfig
 from .network import NetworkModel
 from .parameters import kinetic_parameters
 from .tables import build_tables
+
+PATIENTS_AT_ONCE = 1_000
+"""So many patients' trajectories, 16 MB in the default network, are there in double precision before they are kept."""
 
 
 @dataclass(frozen=True)
@@ -96,26 +99,64 @@ def simulate_with_cost(
     model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
 ) -> tuple[np.ndarray, SimulationCost]:
     """Simulate every patient; return the trajectories of `simulate` and what they took."""
+    checked = _checked(model, parameters, initial_concentrations)
+    trajectories = np.empty((len(checked[0]), len(model.form_names), config.n_points))
+    return trajectories, _integrate(model, *checked, config, lambda these: trajectories[these])
+
+
+def simulate_active(
+    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
+) -> np.ndarray:
+    """Simulate every patient and keep the active forms in single precision; double precision for some at a time only.
+
+    Returns
+    -------
+    float32 array, shape (n_samples, n_species, n_times), a.u.
+        The second half of the forms of `simulate`, which has the parameters and errors.
+    """
+    checked = _checked(model, parameters, initial_concentrations)
+    active = np.empty((len(checked[0]), len(model.species), config.n_points), dtype=np.float32)
+    block = np.empty((min(PATIENTS_AT_ONCE, len(active)), len(model.form_names), config.n_points))
+
+    def keep(these: slice, trajectories: np.ndarray) -> None:
+        active[these] = trajectories[:, len(model.species) :]
+
+    _integrate(model, *checked, config, lambda these: block[: these.stop - these.start], keep)
+    return active
+
+
+def _integrate(
+    model: NetworkModel,
+    parameters: np.ndarray,
+    initial: np.ndarray,
+    config: SimulationConfig,
+    room_for: Callable[[slice], np.ndarray],
+    keep: Callable[[slice, np.ndarray], None] = lambda these, trajectories: None,
+) -> SimulationCost:
+    """Simulate block by block of patients, in the room that there is for the trajectories of each, and keep them."""
     from . import kernel  # numba is slow to import, and only a simulation needs it
 
-    parameters, initial = _checked(model, parameters, initial_concentrations)
-    tables, times = build_tables(model), time_points(config)
-    trajectories = np.empty((len(initial), len(model.form_names), times.size))
+    tables, times, segments = build_tables(model), time_points(config), _segments(model.drugs, config)
+    workspace = kernel.make_workspace(len(model.species), tables.constant_columns.size, tables.n_entries)
     report = (np.zeros(len(initial), np.int64), np.zeros(len(initial), np.int64), np.zeros(len(initial)))
-    kernel.integrate(
-        (parameters, initial, *_segments(model.drugs, config), times),
-        (tables.constant_columns, tables.rate_columns, tables.drug_edges),
-        (tables.edges, tables.first_edge, tables.factor_program, tables.solve_program),
-        (config.relative_tolerance, config.absolute_tolerance),
-        config.max_steps,
-        kernel.make_workspace(len(model.species), tables.constant_columns.size, tables.n_entries),
-        report,
-        trajectories,
-    )
+    for first in range(0, len(initial), PATIENTS_AT_ONCE):
+        these = slice(first, min(first + PATIENTS_AT_ONCE, len(initial)))
+        trajectories = room_for(these)
+        kernel.integrate(
+            (parameters[these], initial[these], *segments, times),
+            (tables.constant_columns, tables.rate_columns, tables.drug_edges),
+            (tables.edges, tables.first_edge, tables.factor_program, tables.solve_program),
+            (config.relative_tolerance, config.absolute_tolerance),
+            config.max_steps,
+            workspace,
+            tuple(each[these] for each in report),
+            trajectories,
+        )
+        keep(these, trajectories)
     n_steps, outcomes, reached = report
     if np.any(outcomes != kernel.DONE):
         _raise_failure(outcomes, outcomes == kernel.STEP_LIMIT, reached, config)
-    return trajectories, SimulationCost(n_steps, n_steps * kernel.EVALUATIONS_PER_STEP)
+    return SimulationCost(n_steps, n_steps * kernel.EVALUATIONS_PER_STEP)
 
 
 def _segments(drugs: Sequence[DrugConfig], config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from .config import ParameterConfig, SimulationConfig
 from .initial_conditions import complete_concentrations, draw_initial_concentrations
 from .network import NetworkModel, active_form
 from .parameters import draw_parameters, parameter_names
-from .simulation import simulate, time_points
+from .simulation import simulate_active, time_points
 from .time_courses import TimeCourses
 
 
@@ -112,7 +112,6 @@ class NetworkSimulator:
         totals = complete_concentrations(
             self.model, initial_concentrations, self.input_names, self.base_concentration
         )
-        trajectories = simulate(self.model, parameters, totals, self.config)
+        active = simulate_active(self.model, parameters, totals, self.config)
         species = self.model.species
-        active = trajectories[:, len(species) :].astype(np.float32)
         return TimeCourses(tuple(active_form(name) for name in species), active, species, totals)

@@ -110,7 +110,7 @@ def share_of_lake(lake: Path) -> float:
     """Return which part of a run's time its only writer spends in the tables."""
     with clocked() as spent:
         began = time.perf_counter()
-        lakebatch.run(lake, EXPERIMENT, jobs=CORES)
+        lakebatch.run(lakebatch.open_lake(lake), EXPERIMENT, jobs=CORES)
         return sum(spent) / (time.perf_counter() - began)
 
 

@@ -14,6 +14,7 @@ from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
 from lakebatch.cli import main
+from lakebatch.delta import bundles
 from lakebatch.storage import s3_options
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
@@ -74,6 +75,27 @@ def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
     assert stored.reassemble().height == 2 * ROWS
     counted = lakebatch.open_lake().sql("SELECT count(*) AS n FROM toy.results", version=version)
     assert counted["n"].to_list() == [ROWS]
+
+
+def test_bundle_on_s3_is_read_in_place_of_its_files(s3_lake, monkeypatch) -> None:
+    monkeypatch.setattr(bundles, "FEWEST", 2)
+    for _ in range(3):
+        _run()
+    stored = lakebatch.open_lake()["toy"]
+    found = stored.results.at().sources()
+    assert (len(found.bundles), len(found.files)) == (1, 1)
+    rows, counted = (
+        stored.reassemble(),
+        "SELECT assembly_id, count(*) FROM toy.results GROUP BY ALL ORDER BY ALL",
+    )
+    assert rows.height == 3 * ROWS
+    answer = lakebatch.open_lake().sql(counted)
+    for file in stored.storage.files(stored.results.bundle_folder):
+        stored.storage.remove(f"{stored.results.bundle_folder}/{file.path}")
+    again = lakebatch.open_lake()["toy"]
+    assert again.results.at().sources().bundles == []
+    assert again.reassemble().equals(rows)
+    assert lakebatch.open_lake().sql(counted).equals(answer)
 
 
 def test_tables_on_s3_are_plain_delta_tables(s3_lake) -> None:
