@@ -170,6 +170,15 @@ def first_fault(storage: Storage, table: str) -> Fault | None:
     return next((each for each in faults if not each.is_harmless), None)
 
 
+def exists(table: Path) -> bool:
+    """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log."""
+    try:
+        with os.scandir(table / FOLDER) as files:
+            return any(ENTRY.fullmatch(each.name) or CHECKPOINT.fullmatch(each.name) for each in files)
+    except OSError:
+        return False
+
+
 def empty_entries(storage: Storage, table: str, since: int | None = None) -> list[Path]:
     """Return the empty entries of a log on disk, which engines pass over in silence.
 

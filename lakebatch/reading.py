@@ -30,11 +30,15 @@ def put_in_order(rows: pl.DataFrame) -> pl.DataFrame:
 def _is_in_order(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
     """Whether no row comes before the one that it follows; NULL is the least of all."""
     in_order = pl.lit(True)
+    before, after = rows.head(-1), rows.tail(-1).rename(lambda name: f"next {name}")
     for name in reversed(keys):
-        this, following = pl.col(name), pl.col(name).shift(-1)
-        is_less = (this.is_null() & following.is_not_null()) | (this < following).fill_null(False)
-        in_order = is_less | (this.eq_missing(following) & in_order)
-    return bool(rows.select(in_order.head(pl.len() - 1).all()).item()) if rows.height > 1 else True
+        this, following = pl.col(name), pl.col(f"next {name}")
+        if rows[name].null_count():
+            is_less = (this.is_null() & following.is_not_null()) | (this < following).fill_null(False)
+            in_order = is_less | (this.eq_missing(following) & in_order)
+        else:
+            in_order = (this < following) | ((this == following) & in_order)
+    return bool(pl.concat([before, after], how="horizontal").select(in_order.all()).item())
 
 
 def in_pieces(rows: pl.LazyFrame, counts: Mapping[str, int], ids: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -229,10 +229,13 @@ class Snapshot:
         """
         report_gaps(self.gaps(include), on_gap)
         ids = self.ids(include)
-        rows = self.steadily(
-            lambda: self.computed(self.scan(include, table=table, arranged=in_order), ids, table=table)
-        )
-        return put_in_order(rows)
+
+        def read() -> pl.DataFrame:
+            rows = self.scan(include, table=table, arranged=in_order)
+            with damage.named(self._existing(table), ids):
+                return collect(rows)
+
+        return put_in_order(self.steadily(read))
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"

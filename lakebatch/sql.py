@@ -265,7 +265,7 @@ def _create_data(
     assert table is not None
     found = table.sources(ids) if table.is_local else Sources([], [])
     if not found.all:
-        _create_table(connection, f"{schema}.{name}", damage.rows(table, chosen, ids))
+        _create_table(connection, f"{schema}.{name}", snapshot.computed(chosen, ids, table=name))
         return []
     connection.execute(view(schema, snapshot, name, found, include))
     return found.all

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
-from lakebatch import diagnosis
+from lakebatch import deltalog, diagnosis
 from lakebatch.delta import bundles, checkpoints, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
@@ -95,6 +95,8 @@ class Table:
         """Whether the table has been created."""
         if self._handle is not None:
             return True
+        if self._folder is not None:
+            return deltalog.exists(self._folder)
         is_table = deltalake.DeltaTable.is_deltatable
         return self._ask("open", lambda: bool(is_table(self.uri, self._options)))
 

@@ -22,6 +22,7 @@ from lakebatch.experiments.virtual_cohort.cohort import Cohort, generate_cohort
 
 EXPERIMENT = "response-noise"
 CORES = 2
+REPEATS = 10
 SOME = 20
 """Of so many patients the older way's simulation and features are measured, where all of them would take half an hour."""
 FEW = ("cohort.n_samples=100", "evaluation.n_reps=2")
@@ -45,17 +46,31 @@ def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
 
 
 def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
-    """Yield comparisons of the published study, of 1,000 patients and 10 repeats, with its fits and the older way."""
-    lake, what = folder / "full", "a whole run, 1,000 patients, 10 repeats, `--preset original`"
-    seconds = run_seconds(lake, "original")
-    fits = fit_seconds(lake) / CORES
-    yield Comparison(what, "the sum of its fits / cores", lambda: seconds, lambda: fits, 1.1, once=True)
+    """Yield comparisons of the published study, 1,000 patients and 10 repeats, with its fits and the older way.
+
+    Where not all repeats are measured, the fits of one are taken for those of each of the others.
+    """
+    repeats = arguments.repeats
+    seconds = run_seconds(folder / "full", "original", [f"evaluation.n_reps={repeats}"])
+    fits = fit_seconds(folder / "full") / CORES
+    older = 1_000 / SOME * simulated_and_summarised(SOME)
+    measured = "" if repeats == REPEATS else f" ({repeats} measured)"
+    what = f"a whole run, 1,000 patients, {REPEATS} repeats{measured}, `--preset original`"
+    all_fits = REPEATS / repeats * fits
+    yield Comparison(
+        what,
+        "the sum of its fits / cores",
+        lambda: seconds - fits + all_fits,
+        lambda: all_fits,
+        1.1,
+        once=True,
+    )
     yield Limit("of that, all that is not a fit", lambda: 100 * (1 - fits / seconds), 5, "%")
     yield Comparison(
         what,
         f"the older way: those fits, and {SOME} patients times {1_000 // SOME}",
-        lambda: seconds,
-        lambda: fits + 1_000 / SOME * simulated_and_summarised(SOME),
+        lambda: seconds - fits + all_fits,
+        lambda: all_fits + older,
         1 / 1.7,
         once=True,
     )
