@@ -83,7 +83,10 @@ def _time(seconds: float) -> str:
 def _ratio(value: float) -> str:
     """Return a ratio for a person to read.
 
-    >>> _ratio(1.5), _ratio(0.31), _ratio(1 / 60)
-    ('1.5', '0.31', '1/60')
+    >>> _ratio(1.5), _ratio(0.31), _ratio(1 / 7.52), _ratio(1 / 1_000)
+    ('1.5', '0.31', '1/7.5', '1/1,000')
     """
-    return f"{value:.3g}" if value > 0.1 else f"1/{1 / value:.3g}"
+    if value > 0.3:
+        return f"{value:.3g}"
+    times = 1 / value
+    return f"1/{times:.2g}" if times < 10 else f"1/{times:,.0f}"
