@@ -50,7 +50,7 @@ STANDARD_MODELS = {
         Model("support_vector", "sklearn.svm.SVR", {"max_iter": 10_000}, True, True),
         Model(
             "neural_network",
-            "sklearn.neural_network.MLPRegressor",
+            "lakebatch.experiments.prediction.neural_network.QuickMLPRegressor",
             {"hidden_layer_sizes": (20,), "max_iter": 10_000},
             True,
             True,
