@@ -151,7 +151,7 @@ class Table:
         """
         failure: Exception | None = None
         for attempt in range(ATTEMPTS + 1):
-            with turns.taken(self._folder):
+            with turns.taken(self._folder or turns.stand_in(self.uri)):
                 handle = self._refresh()
                 last = int(handle.transaction_version(transaction) or 0)
                 data = self._looked(data_after, last)

@@ -1,14 +1,17 @@
 """Has the writers of one machine commit to a table one after the other.
 
 Nothing depends on it: whoever commits is refused by the engine if somebody else came before. But being refused costs as
-much as committing, and with many writers most attempts would be. So whoever is about to commit to a table on a disk locks
-the table's folder; where that is not possible (S3, some network file systems), or takes too long, it goes on without.
+much as committing, and with many writers most attempts would be. So whoever is about to commit to a table locks the
+table's folder, or a file of this machine that stands for a table on S3; where that is not possible (some network file
+systems), or takes too long, it goes on without.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,15 +19,26 @@ from pathlib import Path
 
 LONGEST_WAIT = 2.0
 """Seconds; a turn takes a few hundredths, but whoever has it can be writing a part larger than memory, or be stopped."""
-POLL_SECONDS = 0.002
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.008
+"""Seconds between two looks whether it is one's turn: ever longer, because many who look often leave no time to commit."""
+
+
+def stand_in(uri: str) -> Path:
+    """Return the file that stands for a table on S3, the same for all processes of a user on this machine."""
+    folder = Path(tempfile.gettempdir(), f"lakebatch-turns-{os.getuid()}")
+    file = folder / hashlib.sha256(uri.encode()).hexdigest()[:16]
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file.touch(mode=0o600)
+    return file
 
 
 @contextmanager
-def taken(folder: Path | None) -> Iterator[None]:
-    """Take a turn to commit to the table in a folder; None for one that is not on a disk."""
+def taken(place: Path) -> Iterator[None]:
+    """Take a turn to commit to the table in a folder, or to the one that a file stands for."""
     lock = None
     with suppress(OSError):
-        lock = None if folder is None else os.open(folder, os.O_RDONLY)
+        lock = os.open(place, os.O_RDONLY)
     try:
         if lock is not None:
             _wait(lock)
@@ -35,12 +49,13 @@ def taken(folder: Path | None) -> Iterator[None]:
 
 
 def _wait(lock: int) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline, pause = time.monotonic() + LONGEST_WAIT, SHORTEST_PAUSE
     while time.monotonic() < deadline:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
         except OSError:
             return
         else:

@@ -19,6 +19,7 @@ from scipy.stats import pearsonr
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -130,6 +131,8 @@ def fitted(
         values.to_numpy(), target, test_size=0.2, random_state=seed
     )
     regressor = build_regressor(model, seed)
+    if model.name == "neural_network":
+        regressor = MLPRegressor(**regressor.get_params())
     if model.standardise_target and standardise_target:
         regressor = TransformedTargetRegressor(regressor, transformer=StandardScaler())
     steps = make_pipeline(StandardScaler() if model.standardise_features else None, regressor)

@@ -35,9 +35,6 @@ from fault_proxy import FaultProxy
 
 SIZES = (100, 1_000, 10_000)
 S3_SIZES = (10, 50)
-LARGEST_ONE_BY_ONE, AT_ONCE = 1_000, 50
-"""Larger lakes are written so many assemblies in a commit, which takes minutes instead of an hour; their logs have fewer
-entries than those of lakes whose assemblies were run one by one."""
 OPERATIONS: dict[str, Callable[[StoredExperiment], object]] = {
     "re-assembly": lambda stored: stored.reassemble(on_gap="refuse"),
     "one assembly": one_assembly,
@@ -67,8 +64,8 @@ def measure(folder: Path, sizes: list[int] | tuple[int, ...]) -> None:
     names += [f"{name} s" for name in (*OPERATIONS, "append")]
     print("".join(f"{name:>15}" for name in names))
     for size in sizes:
-        lake = folder / f"planning-{size}"
-        fill(stored_in(lake), size, at_once=AT_ONCE if size > LARGEST_ONE_BY_ONE else 1)
+        lake = folder / f"lake-{size}"
+        fill(stored_in(lake), size)
         values = [size, *disk(lake), *read_seconds(lake), append_seconds(lake)]
         print("".join(f"{value:>15,}" if isinstance(value, int) else f"{value:>15,.3f}" for value in values))
 

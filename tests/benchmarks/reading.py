@@ -18,8 +18,6 @@ from processes import LAKEBATCH, peak_bytes, run
 import lakebatch
 from lakebatch.stored import StoredExperiment
 
-ONE_BY_ONE, AT_ONCE = 1_000, 50
-"""Up to how many assemblies are written as runs do; larger lakes get so many in one commit: minutes, not an hour."""
 BYTES_A_ROW = 100
 METRICS = f"SELECT assembly_id, avg(mse), avg(r2), avg(pearson_r) FROM {NAME}.results GROUP BY assembly_id"
 BY_LEVEL = "SELECT level, avg(r2) FROM {} GROUP BY level ORDER BY level"
@@ -36,7 +34,7 @@ else:
 def filled(folder: Path, count: int) -> StoredExperiment:
     """Return a lake of so many assemblies, which is kept in the folder."""
     stored = stored_in(folder / f"lake-{count}")
-    fill(stored, count, at_once=AT_ONCE if count > ONE_BY_ONE else 1)
+    fill(stored, count)
     return stored
 
 

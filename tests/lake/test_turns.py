@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -25,9 +26,27 @@ def test_turn_is_for_one_at_a_time_and_ends(tmp_path):
     with turns.taken(tmp_path):
         with pytest.raises(BlockingIOError), somebody_else(tmp_path):
             pass
-        with turns.taken(tmp_path / "other"), turns.taken(None):
+        with turns.taken(tmp_path / "other"), turns.taken(turns.stand_in("s3://bucket/other")):
             pass
     with somebody_else(tmp_path):
+        pass
+
+
+def test_table_on_s3_has_a_turn_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one, same, other = (turns.stand_in(uri) for uri in ("s3://lake/a", "s3://lake/a", "s3://lake/b"))
+    assert one == same
+    with turns.taken(one):
+        with pytest.raises(BlockingIOError), somebody_else(same):
+            pass
+        with somebody_else(other):
+            pass
+
+
+def test_turn_that_nobody_can_take_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with turns.taken(turns.stand_in("s3://lake/a")):
         pass
 
 
