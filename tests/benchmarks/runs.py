@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,16 +27,12 @@ REPEATS = 10
 SOME = 20
 """Of so many patients the older way's simulation and features are measured, where all of them would take half an hour."""
 FEW = ("cohort.n_samples=100", "evaluation.n_reps=2")
-OLDER_MODELS = json.dumps(
-    [
-        *(name for name in STANDARD_MODELS if name != "neural_network"),
-        {
-            "name": "neural_network_of_scikit_learn",
-            "path": "sklearn.neural_network.MLPRegressor",
-            "arguments": {"hidden_layer_sizes": [20], "max_iter": 10_000},
-            "standardise_features": True,
-        },
-    ]
+OLDER_NETWORK = (
+    '{name = "neural_network_of_scikit_learn", path = "sklearn.neural_network.MLPRegressor", '
+    "standardise_features = true, arguments = {hidden_layer_sizes = [20], max_iter = 10000}}"
+)
+OLDER_MODELS = (
+    f"[{', '.join(repr(name) for name in STANDARD_MODELS if name != 'neural_network')}, {OLDER_NETWORK}]"
 )
 PRESETS = {
     "original": {"evaluation": {"outcome_features": True, "standardise_target": False}},
