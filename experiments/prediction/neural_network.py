@@ -154,7 +154,7 @@ def _views(flat: FloatArray, like: list[FloatArray]) -> list[FloatArray]:
     return [flat[end - array.size : end].reshape(array.shape) for end, array in zip(ends, like, strict=True)]
 
 
-def _shuffled(count: int, random_state: np.random.RandomState) -> NDArray[np.intp]:
+def _shuffled(count: int, random_state: Any) -> NDArray[np.intp]:
     """Return indices in the order that `sklearn.utils.shuffle` would give."""
     indices = np.arange(count)
     random_state.shuffle(indices)

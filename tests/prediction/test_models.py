@@ -7,11 +7,11 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.neural_network import MLPRegressor
 from sklearn.svm import SVR
 
 from lakebatch.errors import ConfigError
 from lakebatch.experiments.prediction.models import STANDARD_MODELS, Model, build_regressor
+from lakebatch.experiments.prediction.neural_network import QuickMLPRegressor
 
 
 class AnyKeyword(RegressorMixin, BaseEstimator):
@@ -30,7 +30,7 @@ class AnyKeyword(RegressorMixin, BaseEstimator):
         ("support_vector", SVR(max_iter=10_000), True),
         (
             "neural_network",
-            MLPRegressor(hidden_layer_sizes=(20,), max_iter=10_000, random_state=17),
+            QuickMLPRegressor(hidden_layer_sizes=(20,), max_iter=10_000, random_state=17),
             True,
         ),
     ],
