@@ -202,15 +202,15 @@ def _statistics(values: FloatArray) -> FloatArray:
     """Return the ten numbers of each trajectory, shape (..., 10)."""
     n_times = values.shape[-1]
     start, end = values[..., 0], values[..., -1]
-    stable = stability_index(values)
+    stable, ordered = stability_index(values), np.sort(values, axis=-1)
     columns = {
         "auc": area_under_curve(values),
-        "median": np.median(values, axis=-1),
+        "median": (ordered[..., (n_times - 1) // 2] + ordered[..., n_times // 2]) / 2,
         "tfc": total_fold_change(start, end),
         "tmax": values.argmax(axis=-1) / n_times,
-        "max": values.max(axis=-1),
+        "max": ordered[..., -1],
         "tmin": values.argmin(axis=-1) / n_times,
-        "min": values.min(axis=-1),
+        "min": ordered[..., 0],
         "ttsv": (stable + 1) / n_times,
         "tsv": np.take_along_axis(values, stable[..., None], axis=-1)[..., 0],
         "init": start,
