@@ -139,12 +139,21 @@ def run(folder: Path, *arguments: str, **keywords: object) -> Command:
     return command
 
 
-def start_python(script: str, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
-    """Start a Python process that says when it is ready and then waits for a line."""
+def start_python(
+    script: str, *arguments: str, folder: Path | None = None, alone: Path | None = None
+) -> subprocess.Popen[str]:
+    """Start a Python process that says when it is ready and then waits for a line.
+
+    With a folder to be ``alone`` in, it takes no turns with the others when it writes to S3, as if on another machine.
+    """
+    environment = {COMPUTED: str(folder / "computed")} if folder else {}
+    if alone:
+        alone.mkdir(parents=True)
+        environment["TMPDIR"] = str(alone)
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,
-        env={**os.environ, **({COMPUTED: str(folder / "computed")} if folder else {})},
+        env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

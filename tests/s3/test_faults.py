@@ -106,9 +106,12 @@ def test_append_behind_faults_by_several_processes_loses_and_doubles_nothing(
     proxy.rate = HIGH_RATE
     monkeypatch.setenv("S3_ENDPOINT", proxy.url)
     ids = [f"20261123_142230_run{number:03d}" for number in range(4)]
-    writers = [start_python(APPEND, s3_lake.uri, each, "5") for each in ids]
+    writers = [
+        start_python(APPEND, s3_lake.uri, each, "5", alone=s3_lake.folder / "alone" / each) for each in ids
+    ]
     assert let_go_on(writers) == [(0, "")] * 4
     assert proxy.injected().total() > 50
+    proxy.rate = 0.0  # whoever reads here has no patience
     rows = _read(s3_lake.uri, "results")
     expected = {(each, f"part={index}", repeat) for each in ids for index in range(5) for repeat in (0, 1)}
     assert rows.height == len(expected)

@@ -142,7 +142,11 @@ def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None
 def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) -> None:
     appends = APPENDS if s3_lake.server.checks_rights else APPENDS_TO_MOTO
     ids = [f"20261123_142230_run{number:03d}" for number in range(WRITERS)]
-    writers = [start_python(APPEND, s3_lake.uri, each, str(appends)) for each in ids]
+    alone = [s3_lake.folder / "alone" / each for each in ids]
+    writers = [
+        start_python(APPEND, s3_lake.uri, each, str(appends), alone=folder)
+        for each, folder in zip(ids, alone, strict=True)
+    ]
     assert let_go_on(writers) == [(0, "")] * WRITERS
     options = s3_options(s3_lake.server.settings)
     rows = pl.read_delta(f"{s3_lake.uri}/91_v1_toy/results", storage_options=options)
