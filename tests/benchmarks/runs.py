@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +35,6 @@ OLDER_NETWORK = (
 OLDER_MODELS = (
     f"[{', '.join(repr(name) for name in STANDARD_MODELS if name != 'neural_network')}, {OLDER_NETWORK}]"
 )
-PRESETS = {
-    "original": {"evaluation": {"outcome_features": True, "standardise_target": False}},
-    "guide": {"evaluation": {}},
-}
 
 
 def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
@@ -60,15 +57,16 @@ def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | L
     Where not all repeats are measured, the fits of one are taken for those of each of the others.
     """
     repeats = arguments.repeats
-    seconds = run_seconds(folder / "full", "original", [f"evaluation.n_reps={repeats}"])
-    fits = fit_seconds(folder / "full") / CORES
+    lake, older_lake = (folder / f"{name}-{uuid.uuid4().hex}" for name in ("full", "full-older"))
+    seconds = run_seconds(lake, "original", [f"evaluation.n_reps={repeats}"])
+    fits = fit_seconds(lake) / CORES
     run_seconds(
-        folder / "full-older",
+        older_lake,
         "original",
         [f"evaluation.n_reps={repeats}", f"evaluation.models={OLDER_MODELS}"],
     )
     older = 1_000 / SOME * simulated_and_summarised(SOME)
-    older += REPEATS / repeats * fit_seconds(folder / "full-older") / CORES
+    older += REPEATS / repeats * fit_seconds(older_lake) / CORES
     measured = "" if repeats == REPEATS else f" ({repeats} measured)"
     what = f"a whole run, 1,000 patients, {REPEATS} repeats{measured}, `--preset original`"
     all_fits = REPEATS / repeats * fits
@@ -109,11 +107,9 @@ def fit_seconds(lake: Path) -> float:
     return float(lakebatch.open_lake(lake)[EXPERIMENT].reassemble(on_gap="refuse")["fit_seconds"].sum())
 
 
-def cohort_of(
-    patients: int, preset: str = "original", repeats: int = 2
-) -> tuple[ResponseNoiseConfig, Cohort]:
-    """Return a config and its cohort."""
-    evaluation = PRESETS[preset]["evaluation"] | {"n_reps": repeats}
+def cohort_of(patients: int, repeats: int = 2) -> tuple[ResponseNoiseConfig, Cohort]:
+    """Return a config of the preset `original` and its cohort."""
+    evaluation = {"outcome_features": True, "standardise_target": False, "n_reps": repeats}
     config = ResponseNoiseConfig.model_validate({"cohort": {"n_samples": patients}, "evaluation": evaluation})
     return config, generate_cohort(config, np.random.default_rng(1))
 

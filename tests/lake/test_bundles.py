@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lakebatch
 from lakebatch import bundling, doctor
 from lakebatch.assembly import EVERY_STATUS
 from lakebatch.delta import bundles
@@ -120,8 +121,6 @@ def test_assembly_that_may_go_on_is_in_no_bundle(stored, run, lake, toy):
     (bundle,) = bundles.found(stored.storage.files(stored.results.bundle_folder))
     assert not bundle.first <= failed <= bundle.last
     Path("mended").touch()
-    import lakebatch
-
     lakebatch.resume(lake, toy, failed, jobs=1)
     assert stored.reassemble().height == 7 * 9
 
