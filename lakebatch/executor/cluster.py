@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from distributed import Client
+from distributed import CancelledError, Client
+from distributed.client import ClosedClientError
 
 from lakebatch import provenance, registry
 from lakebatch.counters import Counters
-from lakebatch.errors import ClusterError
+from lakebatch.errors import ClusterError, LakebatchError
 from lakebatch.executor import remote
 from lakebatch.executor.base import LISTEN_SECONDS
 from lakebatch.executor.desk import LOST, Desk, Piece, cut
@@ -72,15 +73,16 @@ class Cluster:
         ClusterError
             If a worker cannot load the experiment, or has another version of it or of lakebatch.
         """
-        if self._client.dashboard_link:
-            self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
-        self._wait_for_a_worker()
-        self._check_workers(source, experiment)
+        with self._connection():
+            if self._client.dashboard_link:
+                self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
+            self._wait_for_a_worker()
+            self._check_workers(source, experiment)
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
-        with self._loaded(job.source), Counters.open(job.scratch) as counters:
+        with Counters.open(job.scratch) as counters, self._connection(), self._loaded(job.source):
             desk = Desk(self._client, job, cut(experiment, job, parts))
             try:
                 while desk.has_work(stop()):
@@ -92,6 +94,16 @@ class Cluster:
                     self._check_workers(job.source, experiment)
             finally:
                 desk.clear()
+
+    @contextmanager
+    def _connection(self) -> Iterator[None]:
+        """Say in one line that the scheduler was lost, wherever it was being talked to; what fails on workers is a result."""
+        try:
+            yield
+        except LakebatchError:
+            raise
+        except (OSError, ClosedClientError, CancelledError) as error:
+            raise ClusterError(LOST.format(self._address)) from error
 
     def _wait_for_a_worker(self) -> None:
         """Wait as long as it takes; where workers are started when there is work, there has to be some."""
@@ -112,10 +124,7 @@ class Cluster:
         """Return what the scheduler said of its workers a moment ago, by their addresses."""
         if time.monotonic() > self._asked_at + FRESH_SECONDS:
             self._require_connection()
-            try:
-                now = dict(self._client.scheduler_info(n_workers=-1)["workers"])
-            except OSError as error:
-                raise ClusterError(LOST.format(self._address)) from error
+            now = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             if gone := sorted(self._known.keys() - now.keys()):
                 logger.warning("Gone: %s. What it had not handed over is computed elsewhere.", _named(gone))
             self._known, self._asked_at = now, time.monotonic()

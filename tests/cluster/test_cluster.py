@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +22,7 @@ from lakebatch.cli import main
 from lakebatch.config import resolve
 from lakebatch.errors import ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
+from lakebatch.executor import desk as desk_module
 from lakebatch.executor import remote, settings
 from lakebatch.executor.cluster import Cluster
 from lakebatch.progress import Progress
@@ -176,6 +178,22 @@ def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None
     rows = rows_of(lake, "toy", resumed, "results")
     assert resumed.status == "completed"
     assert rows.height == rows.select("part", "repeat").n_unique() == PARTS * 3
+
+
+def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_path, monkeypatch) -> None:
+    """At the worst moment: the client knows that a piece is computed, and asks for it."""
+    with running_cluster(tmp_path / "lost", {}) as lost:
+        fetch = desk_module._computed
+
+        def fetch_too_late(future):
+            lost.scheduler.send_signal(signal.SIGSTOP)
+            threading.Timer(0.5, lost.scheduler.kill).start()
+            return fetch(future)
+
+        monkeypatch.setattr(desk_module, "_computed", fetch_too_late)
+        with pytest.raises(ClusterError, match="The connection to the scheduler .* is lost"):
+            lakebatch.run(lake, "toy", executor=Cluster(lost.client))
+    assert lake["toy"].assemblies()["status"].to_list() == ["interrupted"]
 
 
 def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_path) -> None:
