@@ -97,7 +97,7 @@ class Cluster:
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
-        """Say in one line that the scheduler was lost, wherever it was being talked to; what fails on workers is a result."""
+        """Say in one line that the scheduler is lost, whatever was asked of it; what fails on a worker is a result."""
         try:
             yield
         except LakebatchError:

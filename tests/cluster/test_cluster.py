@@ -191,7 +191,7 @@ def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_p
             return fetch(future)
 
         monkeypatch.setattr(desk_module, "_computed", fetch_too_late)
-        with pytest.raises(ClusterError, match="The connection to the scheduler .* is lost"):
+        with pytest.raises(ClusterError, match=r"The connection to the scheduler .* is lost"):
             lakebatch.run(lake, "toy", executor=Cluster(lost.client))
     assert lake["toy"].assemblies()["status"].to_list() == ["interrupted"]
 
