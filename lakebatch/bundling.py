@@ -13,7 +13,7 @@ from lakebatch.assembly import last_events
 from lakebatch.delta import Table, TableVersion, bundles
 from lakebatch.errors import DamageError
 from lakebatch.local import StoredFile
-from lakebatch.reading import put_in_order
+from lakebatch.reading import in_order
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def bundle(results: Table, events: Table) -> int:
         return 0
     last = last_events(damage.newest_rows(events))
     settled = last.filter(pl.col("status").is_in(SETTLED))["assembly_id"].to_list()
-    due = list(table.sorted_files.due(table.known_bundles, settled))
+    due = list(table.sorted_files.due(table.known_bundles(), settled))
     for where in due:
         _write(results, table, where)
     return len(due)
@@ -51,7 +51,7 @@ def useless(results: Table, older_than: timedelta) -> list[StoredFile]:
 def _write(results: Table, table: TableVersion, where: range) -> None:
     files = table.sorted_files
     ids = sorted({files.assembly_ids[index] for index in where})
-    rows = put_in_order(damage.rows(table, table.scan(ids), ids))
+    rows = damage.rows(table, in_order(table.scan(ids)), ids)
     counted = table.rows_by_assembly()
     expected = sum(counted[each] for each in ids)
     if rows.height != expected:

@@ -103,7 +103,7 @@ class Log:
         newest = max([*there, *self._versions(CHECKPOINT)], default=-1)
         for version in range(newest + 1):
             if version not in there:
-                yield self._fault(f"{version:020d}.json", "is missing", RESTORE)
+                yield self._fault(entry_name(version), "is missing", RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
         import pyarrow as pa  # slow to import, and most logs are never looked at
@@ -168,6 +168,15 @@ def first_fault(storage: Storage, table: str) -> Fault | None:
     except StorageError:
         return None
     return next((each for each in faults if not each.is_harmless), None)
+
+
+def entry_name(version: int) -> str:
+    """Return what the entry of a version is called.
+
+    >>> entry_name(7)
+    '00000000000000000007.json'
+    """
+    return f"{version:020d}.json"
 
 
 def exists(table: Path) -> bool:

@@ -25,11 +25,16 @@ def explain(storage: Storage, table: str, action: str, error: Exception) -> Stor
     return StorageError(f"Cannot {action} {uri}: {detail}. {_advice(detail)}")
 
 
-def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> None:
-    """Warn of every entry of the log that is empty, of all since the last checkpoint or, for a past version, ever."""
-    for file in deltalog.empty_entries(storage, table, 0 if in_the_past else None):
+def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> bool:
+    """Warn of every entry of the log that is empty, and return whether there is none.
+
+    Of those since the last checkpoint or, for a past version, of all.
+    """
+    lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
+    for file in lost:
         what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
-        warnings.warn(what, DamageWarning, stacklevel=4)
+        warnings.warn(what, DamageWarning, stacklevel=3)
+    return not lost
 
 
 def no_table(storage: Storage, table: str) -> StorageError:

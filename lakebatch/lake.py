@@ -11,6 +11,7 @@ import polars as pl
 
 from lakebatch import notebook, registry, upkeep
 from lakebatch.assembly import Status
+from lakebatch.delta import Kept
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.hints import hint
@@ -30,6 +31,7 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self._kept: dict[str, dict[str, Kept]] = {}
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
@@ -133,7 +135,9 @@ class Lake:
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [StoredExperiment(self.storage, folder) for folder in folders]
+        stored = [
+            StoredExperiment(self.storage, folder, self._kept.setdefault(folder, {})) for folder in folders
+        ]
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )

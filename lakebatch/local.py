@@ -128,12 +128,13 @@ class LocalFolder:
 
 
 def _walk(folder: Path) -> Iterator[StoredFile]:
+    below = len(f"{folder}/")
     for place, _, names in os.walk(folder, onerror=_unreadable):
-        for file in (Path(place, name) for name in names):
+        for file in (f"{place}/{name}" for name in names):
             with suppress(FileNotFoundError):  # it was there for a moment only
-                about = file.lstat()
+                about = os.lstat(file)
                 at = datetime.fromtimestamp(about.st_mtime, UTC)
-                yield StoredFile(file.relative_to(folder).as_posix(), about.st_size, at)
+                yield StoredFile(file[below:], about.st_size, at)
 
 
 def _unreadable(error: OSError) -> None:

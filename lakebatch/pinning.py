@@ -39,12 +39,12 @@ def knows(tables: ExperimentTables, moment: Moment) -> bool:
     if moment.tag is not None:
         return any(each.tag == moment.tag for each in tables.tag_log.all())
     if moment.time is not None:
-        return not tables.log.events().filter(pl.col("at") <= moment.time).is_empty()
+        return not tables.log.known().filter(pl.col("at") <= moment.time).is_empty()
     return True
 
 
 def _newest(tables: ExperimentTables) -> Snapshot:
-    events = tables.log.events()
+    events = tables.log.known()
     results = tables.results.at()
     newest = _pinned(tables, NEWEST, events, results.number, results)
     if newest.missing_versions:
@@ -54,7 +54,7 @@ def _newest(tables: ExperimentTables) -> Snapshot:
 
 
 def _at_version(tables: ExperimentTables, version: int) -> Snapshot:
-    events = tables.log.events()
+    events = tables.log.known()
     newest = tables.results.at()
     if not 0 <= version <= newest.number:
         raise ConfigError(
@@ -68,7 +68,7 @@ def _at_version(tables: ExperimentTables, version: int) -> Snapshot:
 
 def _as_of(tables: ExperimentTables, time: datetime) -> Snapshot:
     """Return the state at a time, by the times and versions that the events recorded."""
-    events = tables.log.events()
+    events = tables.log.known()
     past = events.filter(pl.col("at") <= time)
     if past.is_empty():
         raise ConfigError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping
 from functools import cached_property
 
 from lakebatch.assembly import AssemblyLog
-from lakebatch.delta import Table
+from lakebatch.delta import Kept, Table
 from lakebatch.errors import ConfigError
 from lakebatch.ids import NAME, NUMBER, VERSION, check_name
 from lakebatch.schema import load_schema
@@ -21,9 +22,15 @@ DATA = ("results", "samples", "trajectories")
 
 
 class ExperimentTables:
-    """The folder of one experiment and the tables in it."""
+    """The folder of one experiment and the tables in it.
 
-    def __init__(self, storage: Storage, folder: str) -> None:
+    Parameters
+    ----------
+    kept : mapping, optional
+        The states of tables that were read of it before, by the tables' names.
+    """
+
+    def __init__(self, storage: Storage, folder: str, kept: MutableMapping[str, Kept] | None = None) -> None:
         match = FOLDER.fullmatch(folder)
         if match is None:
             raise ConfigError(
@@ -35,6 +42,7 @@ class ExperimentTables:
         self.number = match["number"]
         self.experiment_version = match["version"]
         self._tables: dict[str, Table] = {}
+        self._kept: MutableMapping[str, Kept] = {} if kept is None else kept
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
@@ -63,7 +71,8 @@ class ExperimentTables:
     def table(self, name: str) -> Table:
         """Return one of the experiment's tables by name, always the same one: it keeps what it has read of its log."""
         if name not in self._tables:
-            self._tables[name] = Table(self.storage, self.folder, load_schema(name))
+            kept = self._kept.setdefault(name, Kept())
+            self._tables[name] = Table(self.storage, self.folder, load_schema(name), kept)
         return self._tables[name]
 
     def exists(self) -> bool:

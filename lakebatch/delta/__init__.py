@@ -3,6 +3,7 @@
 from lakebatch.delta import bundles
 from lakebatch.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.delta.files import compact, vacuum
+from lakebatch.delta.kept import Kept
 from lakebatch.delta.table import Commit, Table
 from lakebatch.delta.version import Arrange, DataFile, TableVersion, collect
 
@@ -13,6 +14,7 @@ __all__ = [
     "Commit",
     "Data",
     "DataFile",
+    "Kept",
     "Table",
     "TableVersion",
     "bundles",

@@ -28,8 +28,9 @@ from lakebatch.delta.engine import (
     storage_error,
     with_fingerprint,
 )
+from lakebatch.delta.kept import Kept
 from lakebatch.delta.version import Handle, TableVersion
-from lakebatch.deltalog import FOLDER
+from lakebatch.deltalog import FOLDER, entry_name
 from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, check_known, missing, stored_version
 from lakebatch.s3 import may_pass
@@ -68,15 +69,21 @@ class Table:
     """A Delta table in a lake.
 
     The handle is kept between appends, because opening a table costs more with every commit.
+
+    Parameters
+    ----------
+    kept : Kept, optional
+        Where the newest state is kept for whoever reads; it may be that of earlier ones that stood for the same table.
     """
 
-    def __init__(self, storage: Storage, folder: str, schema: TableSchema) -> None:
+    def __init__(self, storage: Storage, folder: str, schema: TableSchema, kept: Kept | None = None) -> None:
         self.schema = schema
         self.storage = storage
         self.path = f"{folder}/{schema.table}"
         self.uri = storage.join(self.path)
         self._folder = None if storage.is_s3 else Path(self.uri)
         self._options = dict(storage.options)
+        self._kept = kept or Kept()
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
@@ -247,16 +254,22 @@ class Table:
     def at(self, version: int | None = None) -> TableVersion:
         """Return the table as it was at a version; now, without one.
 
-        It stays as it is, whatever is called or committed later.
+        It stays as it is, whatever is called or committed later. The same one is returned again until something is.
         """
+        if version is None:
+            return self._kept.newest(self._folder, lambda: self._opened(None))
+        return self._opened(version)[0]
+
+    def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
+        """Open the table at a version, and say whether none of the commits up to it is lost."""
         action = "read" if version is None else f"read version {version} of"
         handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
         self._check_known(handle)
-        return self._pinned(handle, in_the_past=version is not None)
+        state = self._pinned(handle)
+        return state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
 
-    def _pinned(self, handle: Handle, *, in_the_past: bool) -> TableVersion:
+    def _pinned(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=in_the_past)
         return TableVersion(
             handle, self.schema, self._options, lambda: self.storage.files(self.bundle_folder)
         )
@@ -267,7 +280,9 @@ class Table:
         That is quick, because only what was committed since is read. While `append_once` looks what is there it
         is the state that the append starts from.
         """
-        return self._pinned(self._refresh(), in_the_past=False)
+        state = self._pinned(self._refresh())
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+        return state
 
     def _open(self) -> Handle:
         if self._handle is None:
@@ -322,7 +337,7 @@ class Table:
 
     def _has_next(self, version: int) -> bool:
         """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
-        return self._folder is not None and Path(self._folder, FOLDER, f"{version + 1:020d}.json").exists()
+        return self._folder is not None and Path(self._folder, FOLDER, entry_name(version + 1)).exists()
 
     def _create(self) -> None:
         for attempt in range(ATTEMPTS):

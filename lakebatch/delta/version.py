@@ -55,7 +55,13 @@ class Handle(deltalake.DeltaTable):
 
 
 class TableVersion:
-    """A Delta table as it was at one version, whatever is appended later."""
+    """A Delta table as it was at one version, whatever is appended later.
+
+    Attributes
+    ----------
+    known_rows : frame or None
+        All of its rows, for whoever has read them and reads them again.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class TableVersion:
         self._options = dict(options)
         self._list_bundles = list_bundles
         self.schema = schema
+        self.known_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
         self.uri = handle.root
 
@@ -142,15 +149,16 @@ class TableVersion:
             If the table uses a feature with which the files alone are not its content.
         """
         self._refuse_more_than_files()
-        if self.file_table.height < bundles.FEWEST or not self.known_bundles:
-            return Sources([], self.files(assembly_ids))
-        found = self.sorted_files.sources(self.known_bundles, assembly_ids)
+        wanted = self._chosen(assembly_ids)
+        known = self.known_bundles() if wanted.height >= bundles.FEWEST // 2 else []
+        if not known:
+            return Sources([], self._uris(wanted))
+        found = self.sorted_files.sources(known, assembly_ids)
         in_bundles = [f"{self.bundle_folder}/{name}" for name in found.bundles]
         return Sources(in_bundles, [f"{self.uri}/{path}" for path in found.files], found.has_others)
 
-    @cached_property
     def known_bundles(self) -> list[Bundle]:
-        """The bundles that there are, also those that are of no use to this version."""
+        """Return the bundles that there are now, also those that are of no use to this version."""
         return bundles.found(self._list_bundles()) if "assembly_id" in self._partitions else []
 
     @property
@@ -176,9 +184,10 @@ class TableVersion:
             If the table uses a feature with which the files alone are not its content.
         """
         self._refuse_more_than_files()
-        return (
-            self._chosen(assembly_ids).select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
-        )
+        return self._uris(self._chosen(assembly_ids))
+
+    def _uris(self, files: pl.DataFrame) -> list[str]:
+        return files.select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
 
     def _refuse_more_than_files(self) -> None:
         if self._needs_more_than_files:

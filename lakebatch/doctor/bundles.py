@@ -18,7 +18,8 @@ REMOVE = "Remove it: it only repeats rows, to be read quickly."
 def check_bundles(stored: StoredExperiment) -> Iterator[Finding]:
     """Whether every bundle that is read has the rows of its files."""
     table, subject = stored.results.at(), f"{stored.folder}/bundles"
-    matching = list(table.sorted_files.matching(table.known_bundles)) if table.known_bundles else []
+    known = table.known_bundles()
+    matching = list(table.sorted_files.matching(known)) if known else []
     faults = 0
     for bundle, where in matching:
         uri = f"{table.bundle_folder}/{bundle.name}"

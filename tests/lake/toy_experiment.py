@@ -50,7 +50,7 @@ class Toy(Experiment[ToyConfig, float]):
     def run(self, part: Part, prepared: float, config: ToyConfig, rng: np.random.Generator) -> Frames:
         """Return three rows."""
         level = part.values["level"]
-        with Path("computed").open("a") as note:
+        with Path(__file__).parents[1].joinpath("computed").open("a") as note:
             note.write(f"{part.key}\n")
         _misbehave(level, config)
         rows = [_row(level, repeat, prepared, rng) for repeat in range(N_REPEATS)]

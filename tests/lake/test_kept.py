@@ -1,0 +1,190 @@
+"""The newest state is opened once and returned again, for exactly as long as it is the newest."""
+
+import os
+import shutil
+import threading
+import warnings
+
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.delta import Kept, Table
+from lakebatch.deltalog import PLACEHOLDER, entry_name
+from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
+from lakebatch.schema import load_schema
+from lakebatch.storage import Storage
+
+COMMITS = 60
+
+
+@pytest.fixture
+def other(open_table):
+    """The same table as another process has it."""
+    return open_table()
+
+
+def once(table, frame, part):
+    return table.append_once(part, lambda last: None if last else frame(part), {})
+
+
+def entry(table, version):
+    return table._folder / "_delta_log" / entry_name(version)
+
+
+def parts(state):
+    return sorted(state.scan().collect()["part"].to_list())
+
+
+def test_state_is_the_same_until_something_is_committed(results, other, frame):
+    first = results.at()
+    assert results.at() is first
+    once(other, frame, "p")
+    second = results.at()
+    assert (second.number, parts(second)) == (first.number + 1, ["p"])
+    assert results.at() is second
+    assert parts(first) == []
+
+
+def test_every_commit_is_seen_by_the_next_look(results, other, frame):
+    """However soon it is made after the last one: a disk's clock does not tell two that follow one another apart."""
+    for number in range(COMMITS):
+        once(other, frame, f"p{number}")
+        assert results.at().number == other.version()
+
+
+def test_commit_within_one_tick_of_the_clock_is_seen(results, other, frame):
+    """The times of files say nothing here: the folder has that of the moment before the commit."""
+    once(other, frame, "p")
+    state, log = results.at(), results._folder / "_delta_log"
+    before = log.stat()
+    once(other, frame, "q")
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert results.at().number == state.number + 1
+
+
+def test_table_that_was_made_anew_is_read_anew(results, open_table, frame):
+    """Also if it has as many commits as the one before."""
+    once(results, frame, "before")
+    assert parts(results.at()) == ["before"]
+    shutil.rmtree(results._folder)
+    anew = open_table()
+    anew.ensure()
+    once(anew, frame, "after")
+    assert parts(results.at()) == ["after"]
+
+
+def test_entry_that_is_restored_is_read(results, frame):
+    """Of a damaged log nothing is kept: a file can be put right without any that comes or goes."""
+    for part in ("p", "q"):
+        once(results, frame, part)
+    lost = entry(results, results.version() - 1)
+    content = lost.read_bytes()
+    lost.write_bytes(b"")
+    for _ in range(2):
+        with pytest.warns(DamageWarning, match="is empty, so the rows committed there are missing"):
+            assert parts(results.at()) == ["q"]
+    lost.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parts(results.at()) == ["p", "q"]
+
+
+def test_newest_entry_that_is_replaced_or_lost_is_noticed(results, frame):
+    for part in ("p", "q"):
+        once(results, frame, part)
+    assert parts(results.at()) == ["p", "q"]
+    number = results.version()
+    newest = entry(results, number)
+    newest.write_text(PLACEHOLDER)
+    assert parts(results.at()) == ["p"]
+    newest.unlink()
+    assert results.at().number == number - 1
+
+
+def test_older_entry_that_is_lost_is_noticed(results, frame):
+    for part in ("p", "q"):
+        once(results, frame, part)
+    assert parts(results.at()) == ["p", "q"]
+    entry(results, results.version() - 1).unlink()
+    with pytest.raises(DamageError, match="is missing"):
+        results.at()
+
+
+def test_log_that_is_gone_is_an_error(results, frame):
+    once(results, frame, "p")
+    assert parts(results.at()) == ["p"]
+    shutil.rmtree(results._folder / "_delta_log")
+    with pytest.raises(StorageError, match="has lost its log"):
+        results.at()
+
+
+def test_data_file_that_is_lost_afterwards_is_named(stored):
+    stored.reassemble()
+    (file,) = stored.results.at().data_files()[:1]
+    os.unlink(f"{stored.results.at().uri}/{file.path}")
+    with pytest.raises(StorageError, match="is missing"):
+        stored.reassemble()
+
+
+def test_newer_table_is_refused_by_who_has_read_it_as_an_older_one(results, open_table):
+    reader, newer = open_table(), open_table()
+    assert reader.at() is reader.at()
+    newer._refresh().alter.set_table_properties({"lakebatch.schemaVersion": "99"}, raise_if_not_exists=False)
+    with pytest.raises(SchemaError, match="has schema version 99"):
+        reader.at()
+
+
+def test_many_threads_read_while_one_writes(results, other, frame):
+    """Each sees at every look whole commits, and never fewer than at the one before."""
+    faults, ended, begun = [], threading.Event(), results.version()
+
+    def look():
+        seen = 0
+        while not ended.is_set():
+            state = results.at()
+            rows = state.scan().collect().height
+            if rows != state.number - begun or rows < seen:
+                faults.append((seen, rows, state.number))
+            seen = rows
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for number in range(COMMITS // 2):
+        once(other, frame, f"p{number}")
+    ended.set()
+    for each in threads:
+        each.join()
+    assert not faults
+
+
+def test_lake_keeps_what_its_experiments_have_read(stored, lake, run):
+    looked = lakebatch.open_lake(lake.storage.uri)
+    first = looked[stored.name].results.at()
+    assert looked[stored.name].results.at() is first
+    before = looked[stored.name].reassemble()
+    run()
+    after = looked[stored.name].reassemble()
+    assert after.height == 2 * before.height
+    assert after.equals(stored.reassemble())
+    assert looked.sql(f"SELECT count(*) AS n FROM {stored.schema_name()}.results")["n"].item() == after.height
+
+
+def test_events_are_read_once_and_whoever_gets_them_cannot_change_them(stored):
+    first = stored.snapshot().events
+    first.insert_column(0, pl.lit(1).alias("mine"))
+    assert "mine" not in stored.snapshot().events.columns
+    assert stored.snapshot().events.equals(stored.log.events())
+
+
+def test_nothing_is_kept_without_a_folder_to_look_at(results, tmp_path):
+    opened = []
+
+    def state():
+        opened.append(Table(Storage(str(tmp_path / "lake")), "90_v1_toy", load_schema("results")).at())
+        return opened[-1], True
+
+    kept = Kept()
+    assert kept.newest(None, state) is not kept.newest(None, state)
+    assert len(opened) == 2
