@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from lakebatch.errors import ExperimentError
 
+AT_ONCE = 10_000
+"""So many rows are handed on as one frame, since every call of an engine costs more than those of a small one."""
+
 
 class Spool:
     """An Arrow stream file that frames of one table are written to, piece by piece."""
@@ -45,12 +48,24 @@ class Spool:
 
 
 def read(file: Path) -> Iterator[pl.DataFrame]:
-    """Yield the frames of a spooled file, one batch at a time."""
+    """Yield the rows of a spooled file, the many small frames that a part can yield as a few."""
+    few: list[pa.RecordBatch] = []
+    rows = 0
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
         for batch in batches:
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield frame
+            few.append(batch)
+            rows += batch.num_rows
+            if rows >= AT_ONCE:
+                yield _frame(few)
+                few, rows = [], 0
+        if few:
+            yield _frame(few)
+
+
+def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
+    frame = pl.from_arrow(batches)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def count_rows(file: Path) -> int:

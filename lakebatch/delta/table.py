@@ -329,7 +329,7 @@ class Table:
         if self._is_appending:
             return handle
         is_behind = self._has_next(int(handle.version()))
-        if not is_behind:
+        if self._folder is None:
             self._ask("read", handle.update_incremental)
         if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
             self._handle = None  # opened afresh it reads from the last checkpoint on, and not all that it has read before

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.fingerprint import fingerprint
 from lakebatch.parts import PartWriter
-from lakebatch.spool import Spool, count_rows, read
+from lakebatch.spool import AT_ONCE, Spool, count_rows, read
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
 ROWS = pl.DataFrame({"repeat": [0, 1], "r2": [0.25, None]})
@@ -178,3 +178,17 @@ def test_spool_gives_back_what_it_was_given(spool):
     back = list(read(spool(frame, frame)))
     assert pl.concat(back).equals(pl.concat([frame, frame]))
     assert pl.concat(back).schema == frame.schema
+
+
+@pytest.mark.parametrize("heights", [[1] * 250, [0, 3, 0], [4_000] * 8, [30_000, 1, 30_000, 2]])
+def test_spool_hands_on_small_frames_as_a_few_in_their_order(spool, heights):
+    """Each is large enough but the last, and no larger than one frame was besides."""
+    ends = [sum(heights[: index + 1]) for index in range(len(heights))]
+    frames = [
+        pl.DataFrame({"a": range(end - height, end)}, schema={"a": pl.Int64})
+        for end, height in zip(ends, heights, strict=True)
+    ]
+    back = list(read(spool(*frames)))
+    assert pl.concat(back).equals(pl.concat(frames))
+    assert all(each.height >= AT_ONCE for each in back[:-1])
+    assert all(each.height < AT_ONCE + max(heights) for each in back)
