@@ -313,8 +313,9 @@ def latest(events: pl.DataFrame) -> list[Assembly]:
 
 def last_events(events: pl.DataFrame) -> pl.DataFrame:
     """Return the last event of each assembly, in the order of their running numbers."""
-    last = events.sort("run_number", "event").unique("assembly_id", keep="last", maintain_order=True)
-    for assembly_id in last.filter(~pl.col("assembly_id").str.contains(WHOLE_ID))["assembly_id"]:
+    in_order = events.sort("run_number", "event")
+    last = in_order.filter(in_order["assembly_id"].is_last_distinct())
+    for assembly_id in last["assembly_id"].filter(~last["assembly_id"].str.contains(WHOLE_ID)):
         check_assembly_id(assembly_id)
     return last
 

@@ -51,7 +51,7 @@ def read(file: Path) -> Iterator[pl.DataFrame]:
     """Yield the rows of a spooled file, the many small frames that a part can yield as a few."""
     few: list[pa.RecordBatch] = []
     rows = 0
-    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
+    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
         for batch in batches:
             few.append(batch)
             rows += batch.num_rows

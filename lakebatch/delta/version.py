@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import deltalake
@@ -24,8 +23,7 @@ PLAIN = {"timestampNtz"}
 """Features of a table that its files alone can be read with: a type of a column."""
 
 
-@dataclass(frozen=True)
-class DataFile:
+class DataFile(NamedTuple):
     """A Parquet file of a table as its log has it: path below the table, assembly, size in bytes, rows."""
 
     path: str
@@ -220,7 +218,7 @@ class TableVersion:
 
     def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
         """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
-        return [DataFile(*row) for row in self._chosen(assembly_ids).iter_rows()]
+        return list(map(DataFile._make, self._chosen(assembly_ids).iter_rows()))
 
     def _chosen(self, assembly_ids: Collection[str] | None) -> pl.DataFrame:
         """Return the files of all or of some assemblies."""

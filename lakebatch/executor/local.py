@@ -106,22 +106,31 @@ def _pooled(
     pool = ProcessPoolExecutor(
         max(1, min(jobs, len(parts))), initializer=worker.initialize, initargs=(os.getpid(),), env=ONE_THREAD
     )
+
+    def hand_out() -> None:
+        """Hand out no more than there are workers, so that what runs is what a death can have lost."""
+        while waiting and len(running) < jobs and not stop():
+            index, part = waiting[0]
+            with interrupts_held():
+                future = pool.submit(worker.compute, job, part, index)
+            running[future] = waiting.popleft()
+
     try:
         while running or (waiting and not stop()):
-            # no more are handed out than there are workers, so that what runs is what a death can have lost
-            while waiting and len(running) < jobs and not stop():
-                index, part = numbered = waiting.popleft()
-                with interrupts_held():
-                    future = pool.submit(worker.compute, job, part, index)
-                running[future] = numbered
+            hand_out()
             stop()  # which raises when it has waited long enough
             done, _ = wait(running, timeout=LISTEN_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                if isinstance(future.exception(), TerminatedWorkerError):
-                    return list(running.values()), list(waiting)
-                yield _outcome(future, running.pop(future)[1])
+            ended = [future for future in done if not isinstance(future.exception(), TerminatedWorkerError)]
+            outcomes = [_outcome(future, running.pop(future)[1]) for future in ended]
+            try:
+                if len(ended) == len(done):
+                    hand_out()  # before the outcomes are dealt with, so that no worker waits for that
+            finally:
+                yield from outcomes  # whatever came in between, they are not lost
+            if len(ended) < len(done):
+                return list(running.values()), list(waiting)
     except TerminatedWorkerError:  # a worker died idle, and the pool took no more
-        return [], [*running.values(), numbered, *waiting]
+        return [], [*running.values(), *waiting]
     finally:
         pool.shutdown(wait=True, kill_workers=bool(running or waiting))
     return None

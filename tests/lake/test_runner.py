@@ -121,6 +121,16 @@ def test_worker_that_is_killed_fails_its_part_only(lake, run):
     assert sorted(written_parts(lake, assembly)) == ["level=0", "level=0.2"]
 
 
+def test_no_worker_waits_while_a_part_is_committed(lake, toy, wait_until):
+    """With two workers the third part begins when the first has ended, though that is not dealt with yet."""
+
+    class Slow(Progress):
+        def part_committed(self, outcome, rows):
+            wait_until(lambda: len(Path("computed").read_text().split()) == 3)
+
+    assert lakebatch.run(lake, toy, jobs=2, progress=Slow()).status == "completed"
+
+
 def test_part_whose_worker_was_killed_once_is_computed_again(lake, run):
     assembly = run("die_once=[0.1]", jobs=2, seed=7)
     assert Path("died").exists()
