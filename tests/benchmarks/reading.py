@@ -50,12 +50,20 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     what = f"re-assembly, {count:,} x {ROWS} rows"
     yield Comparison(what, "pickle + concat", stored.reassemble, lambda: concatenated(pickles), 1 / 3)
     yield Comparison(what, "one Parquet file", stored.reassemble, lambda: pl.read_parquet(single), 5)
+    anew = f"{what}, opened anew"
+    yield Comparison(
+        anew, "one Parquet file", lambda: opened_anew(stored).reassemble(), lambda: pl.read_parquet(single), 5
+    )
     lake = lakebatch.open_lake(folder / f"lake-{count}")
     with with_delta_extension(BY_LEVEL.format(f"delta_scan('{stored.results.uri}')")) as theirs:
         if theirs:
             ours = BY_LEVEL.format(f"{NAME}.results")
-            what = f"aggregate in SQL, {count:,} assemblies"
-            yield Comparison(what, "DuckDB's delta extension", lambda: lake.sql(ours), theirs, 1)
+            what, extension = f"aggregate in SQL, {count:,} assemblies", "DuckDB's delta extension"
+            yield Comparison(what, extension, lambda: lake.sql(ours), theirs, 1)
+            folder = lake.storage.uri
+            yield Comparison(
+                f"{what}, opened anew", extension, lambda: lakebatch.open_lake(folder).sql(ours), theirs, 1
+            )
 
 
 def concatenated(folder: Path) -> object:
@@ -81,6 +89,13 @@ def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | 
         yield Comparison(
             f"{what} out of {size}", "out of 100", lambda c=call: c(many), lambda c=call: c(few), 3
         )
+        yield Comparison(
+            f"{what} out of {size}, opened anew",
+            "out of 100",
+            lambda c=call: c(opened_anew(many)),
+            lambda c=call: c(opened_anew(few)),
+            3,
+        )
     status = [
         [LAKEBATCH, "--lake", folder / f"lake-{count}", "status", NAME] for count in (arguments.large, 100)
     ]
@@ -93,6 +108,11 @@ def overhead(stored: StoredExperiment, rows: int) -> float:
     bare, _ = peak_bytes(sys.executable, "-c", READ_ALL, lake)
     most, size = peak_bytes(sys.executable, "-c", READ_ALL, lake, "all")
     return (most - bare - int(size)) / rows
+
+
+def opened_anew(stored: StoredExperiment) -> StoredExperiment:
+    """Return the same experiment, of which nothing has been read yet."""
+    return StoredExperiment(stored.storage, stored.folder)
 
 
 def one_assembly(stored: StoredExperiment) -> pl.DataFrame:
