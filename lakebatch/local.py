@@ -11,9 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from lakebatch.errors import StorageError
 
+Stamp: TypeAlias = "tuple[int | str, ...]"
+"""What is another when a file is."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 
@@ -47,6 +50,19 @@ class LocalFolder:
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder of it, by path; none if that is not there."""
         return sorted(_walk(self.path / folder), key=lambda each: each.path)
+
+    def stamp(self, folder: str, name: str, unless: str) -> Stamp | None:
+        """Return what is another when a file is, or any comes or goes in its folder; see `Storage.stamp`.
+
+        The clock of a disk is coarse, so the folder alone does not tell that another file has come.
+        """
+        place = self.path / folder
+        if (place / unless).exists():
+            return None
+        try:
+            return *_identity(place), *_identity(place / name)
+        except OSError:
+            return None
 
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
@@ -125,6 +141,11 @@ class LocalFolder:
                 f"{(needed + RESERVE) // 1000} kB may be needed. Nothing is lost: free some space, "
                 "then go on with: lakebatch resume"
             )
+
+
+def _identity(path: Path) -> Stamp:
+    about = path.stat()
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _walk(folder: Path) -> Iterator[StoredFile]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.local import StoredFile
+from lakebatch.local import Stamp, StoredFile
 
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 4
@@ -91,6 +91,16 @@ class Bucket:
             StoredFile(each["Key"].removeprefix(below), each["Size"], each["LastModified"]) for each in found
         ]
         return sorted(files, key=lambda each: each.path)
+
+    def stamp(self, folder: str, name: str, unless: str) -> Stamp | None:
+        """Return what is another when an object is; see `Storage.stamp`. One request tells that and what comes after it."""
+        below = f"{self.prefix}{folder}/"
+        which = {"Bucket": self.name, "Prefix": below, "StartAfter": f"{below}{name[:-1]}", "MaxKeys": 2}
+        answer = self._call("list", lambda client: client.list_objects_v2(**which))
+        found = {each["Key"].removeprefix(below): each for each in answer.get("Contents", [])}
+        if unless in found or name not in found:
+            return None
+        return found[name]["ETag"], str(found[name]["LastModified"])
 
     def read(self, path: str) -> bytes:
         """Return the content of an object."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.local import LocalFolder, StoredFile
+from lakebatch.local import LocalFolder, Stamp, StoredFile
 from lakebatch.project import PROJECT_FILE, read_project
 from lakebatch.s3 import Bucket, stored_keys
 
@@ -76,6 +76,16 @@ class Storage:
                 f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
             )
         return files
+
+    def stamp(self, folder: str, name: str, *, unless: str) -> Stamp | None:
+        """Return what is another when a file of a folder is, and on a disk also when any file comes or goes there.
+
+        None if it is not there or cannot be looked at, or if the one is there that it must not be.
+        """
+        try:
+            return self._place.stamp(folder, name, unless)
+        except StorageError:
+            return None
 
     def read(self, path: str) -> bytes:
         """Return the content of a file in the lake."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import deltalog, diagnosis
-from lakebatch.delta import bundles, checkpoints, turns
+from lakebatch.delta import bundles, checkpoints, making, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     COMMIT_RETRIES,
@@ -32,9 +32,10 @@ from lakebatch.delta.kept import Kept
 from lakebatch.delta.version import Handle, TableVersion
 from lakebatch.deltalog import FOLDER, entry_name
 from lakebatch.errors import CommitError, SchemaError, StorageError
-from lakebatch.evolution import SCHEMA_VERSION, check_known, missing, stored_version
+from lakebatch.evolution import check_known
+from lakebatch.local import Stamp
 from lakebatch.s3 import may_pass
-from lakebatch.schema import Column, TableSchema, difference
+from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOR_EVER = "interval 36500 days"
-PROPERTIES = {
-    "delta.appendOnly": "true",
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": FOR_EVER,
-    "delta.deletedFileRetentionDuration": FOR_EVER,
-    "delta.dataSkippingNumIndexedCols": "0",
-}
-"""Least and greatest values of columns would be nine tenths of a checkpoint, which whoever opens the table reads; files are
-told apart by assembly, and each has them inside."""
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
 
@@ -110,17 +101,13 @@ class Table:
     def ensure(self) -> None:
         """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
 
-        That adds the columns and constraints that its schema version did not have. The new version is
-        recorded first, so that older code says from then on what it lacks.
+        That adds the columns, constraints and properties that its schema version did not have.
         """
         if not self.exists():
             self._create()
-        self._open()
-        self._check_schema()
-        self._alter("set the schema version of", self._raise_version)
-        self._alter("set the properties of", self._add_missing_properties)
-        self._alter("add columns to", self._add_missing_columns)
-        self._alter("set the constraints of", self._add_missing_constraints)
+        making.check_columns(self._open(), self.schema)
+        for action, change in making.CHANGES.items():
+            self._alter(action, change)
 
     def version(self) -> int:
         """Return the newest version of the table."""
@@ -257,8 +244,13 @@ class Table:
         It stays as it is, whatever is called or committed later. The same one is returned again until something is.
         """
         if version is None:
-            return self._kept.newest(self._folder, lambda: self._opened(None))
+            return self._kept.newest(self._stamp, lambda: self._opened(None))
         return self._opened(version)[0]
+
+    def _stamp(self, version: int) -> Stamp | None:
+        """Return what is another as soon as a version is no more the newest, or its log is not what it was."""
+        log = f"{self.path}/{FOLDER}"
+        return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))
 
     def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
         """Open the table at a version, and say whether none of the commits up to it is lost."""
@@ -342,7 +334,7 @@ class Table:
     def _create(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                self._try_to_create()
+                making.create(self.uri, self.schema, self._options)
             except ENGINE_ERRORS as error:
                 if self.exists():  # another process, or this one whose answer was lost, has created it
                     return
@@ -352,72 +344,17 @@ class Table:
             else:
                 return
 
-    def _try_to_create(self) -> None:
-        deltalake.DeltaTable.create(
-            self.uri,
-            deltalake.Schema(_fields(self.schema.columns)),
-            partition_by=list(self.schema.partition_by),
-            name=self.schema.table,
-            description=self.schema.description,
-            configuration=PROPERTIES | {SCHEMA_VERSION: str(self.schema.version)},
-            storage_options=self._options,
-            raise_if_key_not_exists=False,
-            # a retry would create it once more over what another process has created
-            commit_properties=deltalake.CommitProperties(max_commit_retries=0),
-        )
-
-    def _check_schema(self) -> None:
-        import pyarrow as pa
-
-        faults = difference(pa.schema(self._open().schema().to_arrow()), self.schema)
-        if faults:
-            raise SchemaError(
-                f"{self.uri} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
-            )
-
-    def _alter(self, action: str, change: Callable[[Handle], bool]) -> None:
+    def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
         """Change the table until there is nothing to change; others may be doing the same."""
         for attempt in range(ATTEMPTS):
             try:
-                if not change(self._refresh()):
+                if not change(self._refresh(), self.schema):
                     return
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or is_permanent(error):
                     raise self._error(action, error) from error
                 pause(attempt)
-
-    def _raise_version(self, handle: Handle) -> bool:
-        if stored_version(self.uri, handle.metadata().configuration) >= self.schema.version:
-            return False
-        handle.alter.set_table_properties(
-            {SCHEMA_VERSION: str(self.schema.version)}, raise_if_not_exists=False
-        )
-        return True
-
-    def _add_missing_properties(self, handle: Handle) -> bool:
-        present = handle.metadata().configuration
-        absent = {name: value for name, value in PROPERTIES.items() if name not in present}
-        if absent:
-            handle.alter.set_table_properties(absent)
-        return bool(absent)
-
-    def _add_missing_columns(self, handle: Handle) -> bool:
-        columns = missing(handle.names, self.schema)
-        if columns:
-            handle.alter.add_columns(_fields(columns))
-        return bool(columns)
-
-    def _add_missing_constraints(self, handle: Handle) -> bool:
-        present = handle.metadata().configuration
-        absent = {
-            name: rule
-            for name, rule in self.schema.constraints.items()
-            if f"delta.constraints.{name}" not in present
-        }
-        if absent:
-            handle.alter.add_constraint(absent)
-        return bool(absent)
 
     def _nothing(self) -> pa.RecordBatchReader:
         import pyarrow as pa
@@ -457,13 +394,3 @@ class Table:
                 f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {detail}"
             )
         return self._error("write", error)
-
-
-def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
-    import pyarrow as pa
-
-    typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
-    return [
-        deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
-        for field, column in zip(typed, columns, strict=True)
-    ]

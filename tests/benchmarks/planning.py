@@ -144,8 +144,8 @@ def operate_on_s3(name: str) -> None:
 
 
 def operations_on_s3(uri: str) -> dict[str, Callable[[], object]]:
-    """Return what is counted, each as a new process would do it."""
-    stored = stored_in(uri)
+    """Return what is counted, each as a new process would do it, and re-assembly once more by one that has done it."""
+    stored, notebook = stored_in(uri), lakebatch.open_lake(uri)
     started = stored.log.start(Plan({}, ("p",), 1, None, (), "0.1.0", {}), stored.results.version())
     writer, frame = PartWriter(stored.results, started.assembly_id, {}, is_new=True), results_of(ROWS, 0)
     writer.append("first", frame, datetime.now(UTC))
@@ -155,6 +155,8 @@ def operations_on_s3(uri: str) -> dict[str, Callable[[], object]]:
         "start, part and end": lambda: write_one(stored, frame),
         **{name: partial(_opened, call, uri) for name, call in OPERATIONS.items()},
         "aggregate in SQL": lambda: lakebatch.open_lake(uri).sql(AGGREGATE),
+        "re-assembly": lambda: notebook[NAME].reassemble(on_gap="refuse"),
+        "re-assembly again": lambda: notebook[NAME].reassemble(on_gap="refuse"),
     }
 
 

@@ -11,7 +11,7 @@ import deltalake
 import polars as pl
 import pytest
 
-from lakebatch.delta import Table
+from lakebatch.delta import Table, making
 from lakebatch.delta import table as delta
 from lakebatch.delta.checkpoints import is_due_between
 from lakebatch.deltalog import PLACEHOLDER
@@ -442,8 +442,8 @@ def test_log_counts_rows_and_keeps_no_least_and_greatest_values(results, frame):
 
 def test_older_table_keeps_none_from_its_next_commit_on(results, frame, monkeypatch):
     shutil.rmtree(results.uri)
-    kept = {name: value for name, value in delta.PROPERTIES.items() if "dataSkipping" not in name}
-    monkeypatch.setattr(delta, "PROPERTIES", kept)
+    kept = {name: value for name, value in making.PROPERTIES.items() if "dataSkipping" not in name}
+    monkeypatch.setattr(making, "PROPERTIES", kept)
     older = Table(results.storage, results.path.rpartition("/")[0], results.schema)
     older.ensure()
     once(older, frame())

@@ -9,11 +9,10 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.delta import Kept, Table
+from lakebatch.delta import Kept
 from lakebatch.deltalog import PLACEHOLDER, entry_name
 from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.schema import load_schema
-from lakebatch.storage import Storage
+from lakebatch.local import LocalFolder
 
 COMMITS = 60
 
@@ -178,13 +177,29 @@ def test_events_are_read_once_and_whoever_gets_them_cannot_change_them(stored):
     assert stored.snapshot().events.equals(stored.log.events())
 
 
-def test_nothing_is_kept_without_a_folder_to_look_at(results, tmp_path):
+def test_state_that_a_later_one_follows_at_once_is_not_kept(results, frame):
+    """Committed between opening and looking: the next look opens that."""
+    once(results, frame, "p")
+    late = results.at()
+    stamps = iter([None, (1,), (1,)])
+    kept = Kept()
     opened = []
 
     def state():
-        opened.append(Table(Storage(str(tmp_path / "lake")), "90_v1_toy", load_schema("results")).at())
-        return opened[-1], True
+        opened.append(late)
+        return late, True
 
-    kept = Kept()
-    assert kept.newest(None, state) is not kept.newest(None, state)
+    for _ in range(3):
+        assert kept.newest(lambda number: next(stamps), state) is late
     assert len(opened) == 2
+
+
+def test_place_that_cannot_be_looked_at_keeps_nothing(results, frame, monkeypatch):
+    def unreachable(*_):
+        raise StorageError("S3 says nothing.")
+
+    monkeypatch.setattr(LocalFolder, "stamp", unreachable)
+    once(results, frame, "p")
+    first = results.at()
+    assert parts(first) == ["p"]
+    assert results.at() is not first

@@ -6,7 +6,7 @@ import pytest
 
 from lakebatch import schema
 from lakebatch.delta import Table
-from lakebatch.delta.table import PROPERTIES
+from lakebatch.delta.making import PROPERTIES
 from lakebatch.evolution import SCHEMA_VERSION
 from lakebatch.storage import Storage
 

@@ -15,6 +15,7 @@ from processes import APPEND, Command, let_go_on, run, start_python
 import lakebatch
 from lakebatch.cli import main
 from lakebatch.delta import bundles
+from lakebatch.deltalog import FOLDER, PLACEHOLDER, entry_name
 from lakebatch.storage import s3_options
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
@@ -96,6 +97,22 @@ def test_bundle_on_s3_is_read_in_place_of_its_files(s3_lake, monkeypatch) -> Non
     assert again.results.at().sources().bundles == []
     assert again.reassemble().equals(rows)
     assert lakebatch.open_lake().sql(counted).equals(answer)
+
+
+def test_state_on_s3_is_opened_once_until_something_is_committed(s3_lake) -> None:
+    _run()
+    lake = lakebatch.open_lake()
+    first = lake["toy"].results.at()
+    assert lake["toy"].results.at() is first
+    _run()
+    newest = lake["toy"].results.at()
+    assert newest.number > first.number
+    assert lake["toy"].reassemble().height == 2 * ROWS
+    entry = f"{lake['toy'].results.path}/{FOLDER}/{entry_name(newest.number)}"
+    lake.storage.write(entry, PLACEHOLDER.encode())
+    again = lake["toy"].results.at()
+    assert again is not newest
+    assert again.number == newest.number
 
 
 def test_tables_on_s3_are_plain_delta_tables(s3_lake) -> None:
