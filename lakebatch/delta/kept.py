@@ -18,6 +18,10 @@ class Kept:
     def __init__(self) -> None:
         self._seen: tuple[TableVersion, Stamp] | None = None
 
+    def __reduce__(self) -> tuple[type[Kept], tuple[()]]:
+        """Go to another process with nothing: an engine's table cannot."""
+        return Kept, ()
+
     def newest(
         self, stamp: Callable[[int], Stamp | None], opened: Callable[[], tuple[TableVersion, bool]]
     ) -> TableVersion:

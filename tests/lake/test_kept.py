@@ -1,6 +1,7 @@
 """The newest state is opened once and returned again, for exactly as long as it is the newest."""
 
 import os
+import pickle
 import shutil
 import threading
 import warnings
@@ -168,6 +169,13 @@ def test_lake_keeps_what_its_experiments_have_read(stored, lake, run):
     assert after.height == 2 * before.height
     assert after.equals(stored.reassemble())
     assert looked.sql(f"SELECT count(*) AS n FROM {stored.schema_name()}.results")["n"].item() == after.height
+
+
+def test_lake_that_has_read_goes_to_another_process(stored, lake):
+    looked = lakebatch.open_lake(lake.storage.uri)
+    rows = looked[stored.name].reassemble()
+    there = pickle.loads(pickle.dumps(looked))  # noqa: S301
+    assert there[stored.name].reassemble().equals(rows)
 
 
 def test_events_are_read_once_and_whoever_gets_them_cannot_change_them(stored):

@@ -55,5 +55,7 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
     (entry,) = (key for key in keys(s3_lake, f"{FOLDER}/results/_delta_log") if key.endswith("2.json"))
     client.delete_object(Bucket=bucket, Key=entry)
     with pytest.raises(DamageError, match=f"s3://{bucket}/{entry} is missing. Put it back from a backup"):
-        lakebatch.open_lake()["toy"].reassemble()  # who has read the newest state before does not read the log again
+        lakebatch.open_lake()[
+            "toy"
+        ].reassemble()  # who has read the newest state before does not read the log again
     assert stored.history()["status"].to_list() == ["started", "completed"] * 2
