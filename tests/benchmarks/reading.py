@@ -145,7 +145,7 @@ def tracking(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
         assert len(theirs()) == metrics(lake).height == count
-        yield Comparison(f"metrics of {count:,} runs", name, lambda: metrics(lake), theirs, 1)
+        yield Comparison(f"metrics of {count:,} runs, with polars", name, lambda: metrics(lake), theirs, 1)
 
 
 def metrics(lake: lakebatch.Lake) -> pl.DataFrame:
