@@ -31,7 +31,7 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._kept: dict[str, dict[str, Kept]] = {}
+        self._kept = Kept()
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
@@ -135,9 +135,7 @@ class Lake:
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [
-            StoredExperiment(self.storage, folder, self._kept.setdefault(folder, {})) for folder in folders
-        ]
+        stored = [StoredExperiment(self.storage, folder, self._kept) for folder in folders]
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )

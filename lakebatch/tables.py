@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
 from functools import cached_property
 
 from lakebatch.assembly import AssemblyLog
@@ -26,11 +25,11 @@ class ExperimentTables:
 
     Parameters
     ----------
-    kept : mapping, optional
-        The states of tables that were read of it before, by the tables' names.
+    kept : Kept, optional
+        The states of the lake's tables that were read before.
     """
 
-    def __init__(self, storage: Storage, folder: str, kept: MutableMapping[str, Kept] | None = None) -> None:
+    def __init__(self, storage: Storage, folder: str, kept: Kept | None = None) -> None:
         match = FOLDER.fullmatch(folder)
         if match is None:
             raise ConfigError(
@@ -42,7 +41,7 @@ class ExperimentTables:
         self.number = match["number"]
         self.experiment_version = match["version"]
         self._tables: dict[str, Table] = {}
-        self._kept: MutableMapping[str, Kept] = {} if kept is None else kept
+        self._kept = kept or Kept()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
@@ -71,8 +70,7 @@ class ExperimentTables:
     def table(self, name: str) -> Table:
         """Return one of the experiment's tables by name, always the same one: it keeps what it has read of its log."""
         if name not in self._tables:
-            kept = self._kept.setdefault(name, Kept())
-            self._tables[name] = Table(self.storage, self.folder, load_schema(name), kept)
+            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._kept)
         return self._tables[name]
 
     def exists(self) -> bool:

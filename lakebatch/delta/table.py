@@ -64,7 +64,7 @@ class Table:
     Parameters
     ----------
     kept : Kept, optional
-        Where the newest state is kept for whoever reads; it may be that of earlier ones that stood for the same table.
+        Where the newest state is kept for whoever reads; others that stand for tables of the same lake may share it.
     """
 
     def __init__(self, storage: Storage, folder: str, schema: TableSchema, kept: Kept | None = None) -> None:
@@ -244,7 +244,7 @@ class Table:
         It stays as it is, whatever is called or committed later. The same one is returned again until something is.
         """
         if version is None:
-            return self._kept.newest(self._stamp, lambda: self._opened(None))
+            return self._kept.newest(self.path, self._stamp, lambda: self._opened(None))
         return self._opened(version)[0]
 
     def _stamp(self, version: int) -> Stamp | None:

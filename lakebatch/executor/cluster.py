@@ -22,7 +22,7 @@ from lakebatch.counters import Counters
 from lakebatch.errors import ClusterError, LakebatchError
 from lakebatch.executor import remote
 from lakebatch.executor.base import LISTEN_SECONDS
-from lakebatch.executor.desk import LOST, Desk, Piece, cut
+from lakebatch.executor.desk import Desk, Piece, cut
 from lakebatch.executor.remote import Computed
 from lakebatch.experiment import Part
 from lakebatch.registry import AnyExperiment, Source
@@ -34,6 +34,10 @@ ANSWER_SECONDS = 60.0
 """How long a worker may take to say what it has installed."""
 FRESH_SECONDS = 1.0
 """How long it is known which workers there are."""
+LOST = (
+    "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
+    "go on, when there is a cluster again, with: lakebatch resume"
+)
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 """Without which rows would be those of other code than was recorded."""
 

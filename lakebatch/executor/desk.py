@@ -14,7 +14,6 @@ from distributed import Client, Future, KilledWorker
 
 from lakebatch import worker
 from lakebatch.config import from_record
-from lakebatch.errors import ClusterError
 from lakebatch.executor import remote
 from lakebatch.executor.base import LISTEN_SECONDS
 from lakebatch.executor.remote import Computed
@@ -25,10 +24,6 @@ from lakebatch.worker import Job, Outcome
 SHORT_SECONDS = 0.5
 """Pieces that take less on average are handed out two at a time to each worker, so that none waits for the next; longer
 ones one at a time, so that none waits behind another in the end while a worker has nothing to do."""
-LOST = (
-    "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
-    "go on, when there is a cluster again, with: lakebatch resume"
-)
 KILLED = (
     "WorkerDied: the piece {} took one worker after another down with it, often for want of memory. "
     "Give the workers more."
@@ -191,13 +186,14 @@ def _in_order(parts: Sequence[CutPart]) -> list[Piece]:
 
 
 def _computed(future: Future) -> Computed:
-    """Return what came back, or the failure of a piece that took one worker after the other down with it."""
-    if future.status == "finished":
+    """Return what came back, or the failure of a piece that took one worker after the other down with it.
+
+    One that the scheduler has forgotten raises Dask's `CancelledError`, as it does where it is lost on its way here.
+    """
+    if future.status != "error":
         result = future.result()
         assert isinstance(result, Computed)
         return result
-    if future.cancelled():
-        raise ClusterError(LOST.format("of the cluster"))
     error = future.exception()
     if isinstance(error, KilledWorker):
         return Computed(error=KILLED.format(future.key), killed=True)

@@ -60,9 +60,9 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
             ours = BY_LEVEL.format(f"{NAME}.results")
             what, extension = f"aggregate in SQL, {count:,} assemblies", "DuckDB's delta extension"
             yield Comparison(what, extension, lambda: lake.sql(ours), theirs, 1)
-            folder = lake.storage.uri
+            anew = f"{what}, opened anew"
             yield Comparison(
-                f"{what}, opened anew", extension, lambda: lakebatch.open_lake(folder).sql(ours), theirs, 1
+                anew, extension, lambda: lakebatch.open_lake(lake.storage.uri).sql(ours), theirs, 1
             )
 
 

@@ -198,7 +198,7 @@ def test_state_that_a_later_one_follows_at_once_is_not_kept(results, frame):
         return late, True
 
     for _ in range(3):
-        assert kept.newest(lambda number: next(stamps), state) is late
+        assert kept.newest("results", lambda number: next(stamps), state) is late
     assert len(opened) == 2
 
 
