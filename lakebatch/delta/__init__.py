@@ -1,10 +1,12 @@
 """One Delta table: create it, append to it exactly once, read it at a version. The only import of deltalake."""
 
 from lakebatch.delta import bundles
+from lakebatch.delta.compaction import compact, write_rows
 from lakebatch.delta.engine import FINGERPRINT, PART, Data
-from lakebatch.delta.files import compact, vacuum
 from lakebatch.delta.kept import Kept
+from lakebatch.delta.replacement import NewFile, Replacement, replace
 from lakebatch.delta.table import Commit, Table
+from lakebatch.delta.vacuum import vacuum
 from lakebatch.delta.version import Arrange, DataFile, TableVersion, collect
 
 __all__ = [
@@ -15,10 +17,14 @@ __all__ = [
     "Data",
     "DataFile",
     "Kept",
+    "NewFile",
+    "Replacement",
     "Table",
     "TableVersion",
     "bundles",
     "collect",
     "compact",
+    "replace",
     "vacuum",
+    "write_rows",
 ]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import deltalake
 from deltalake.exceptions import SchemaMismatchError
@@ -45,6 +45,10 @@ logger = logging.getLogger(__name__)
 
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
+
+
+Write: TypeAlias = Callable[[Handle], None]
+"""A call that commits to the table of a handle."""
 
 
 @dataclass(frozen=True)
@@ -121,18 +125,33 @@ class Table:
     def append_once(
         self, transaction: str, data_after: Callable[[int], Data | None], metadata: Mapping[str, str]
     ) -> bool:
-        """Append in one commit, exactly once whatever goes wrong on the way.
+        """Append in one commit, exactly once whatever goes wrong on the way; see `commit_once`.
 
-        Before every attempt the newest state is loaded and ``data_after(n)`` asked for what to write,
-        where n is the transaction's version in that state (0 before the first); it looks whether the
-        data is there already, in `newest` or any later state, and returns None if so. Whoever committed
-        to the same transaction after that state was loaded makes the attempt fail, and the next one looks again.
+        ``data_after(n)`` is asked for what to write, where n is the transaction's version in the newest state (0 before
+        the first); it looks whether the data is there already, in `newest` or any later state, and returns None if so.
+        """
+
+        def write_after(last: int) -> Write | None:
+            data = data_after(last)
+            if data is None:
+                return None
+            following = [deltalake.Transaction(transaction, last + 1)]
+            return lambda handle: self._write(handle, data, metadata, following)
+
+        return self.commit_once(transaction, write_after)
+
+    def commit_once(self, transaction: str, write_after: Callable[[int], Write | None]) -> bool:
+        """Make one commit, exactly once whatever goes wrong on the way.
+
+        Before every attempt the newest state is loaded and ``write_after(n)`` asked for the call that commits, where n
+        is the transaction's version in that state (0 before the first); it looks whether the commit is still due,
+        and returns None if not. What was committed to the same transaction after that state was loaded makes the
+        attempt fail, and the next one looks again.
 
         Returns
         -------
         bool
-            True if this call wrote the data, or found in a later attempt that it had; False if the
-            data was there before.
+            True if this call made the commit, or found in a later attempt that it had; False if it was not due at first.
 
         Raises
         ------
@@ -148,33 +167,33 @@ class Table:
             with turns.taken(self._folder or turns.stand_in(self.uri)):
                 handle = self._refresh()
                 last = int(handle.transaction_version(transaction) or 0)
-                data = self._looked(data_after, last)
-                if data is None:
+                write = self._looked(write_after, last)
+                if write is None:
                     return failure is not None
                 if failure is not None and is_permanent(failure):
                     raise self._refusal(failure) from failure
                 if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
                     break
                 try:
-                    self._write(handle, data, metadata, [deltalake.Transaction(transaction, last + 1)])
+                    write(handle)
                 except ENGINE_ERRORS as error:
                     failure = error
                     self._handle = None
-                    logger.info("append to %s, attempt %d: %s", self.uri, attempt + 1, error)
+                    logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
                 else:
                     return True
             if not is_permanent(failure):
                 pause(attempt)
         raise CommitError(
-            f"Could not append to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
-            "Nothing was written; try again with: lakebatch resume"
+            f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
+            "Nothing was written; try again later."
         ) from failure
 
-    def _looked(self, data_after: Callable[[int], Data | None], last: int) -> Data | None:
-        """Ask what is to be written while the state that the append starts from stays as it is."""
+    def _looked(self, write_after: Callable[[int], Write | None], last: int) -> Write | None:
+        """Ask for the call that commits while the state that the commit starts from stays as it is."""
         self._is_appending = True
         try:
-            return data_after(last)
+            return write_after(last)
         finally:
             self._is_appending = False
 
@@ -194,24 +213,6 @@ class Table:
                     raise self._error("write", error) from error
                 pause(attempt)
         raise AssertionError("unreachable")
-
-    def transaction(self, name: str) -> int:
-        """Return the version that a transaction has now, 0 before its first."""
-        return int(self._refresh().transaction_version(name) or 0)
-
-    def try_transaction(self, name: str, version: int, metadata: Mapping[str, str]) -> bool:
-        """Commit no rows but a transaction; False if another commit of it came before, or that is not known."""
-        handle = self._refresh()
-        if int(handle.transaction_version(name) or 0) >= version:
-            return False
-        try:
-            self._write(handle, self._nothing(), metadata, [deltalake.Transaction(name, version)])
-        except ENGINE_ERRORS as error:
-            self._handle = None
-            if is_permanent(error):
-                raise self._error("write", error) from error
-            return False
-        return True
 
     def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
         """Return what the engine answers when it is to change the newest state in a commit of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import deltalake
@@ -17,6 +17,9 @@ from lakebatch.errors import SchemaError
 from lakebatch.evolution import filled, ordered
 from lakebatch.local import StoredFile
 from lakebatch.schema import TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Arrange: TypeAlias = "Callable[[pl.LazyFrame], pl.LazyFrame]"
 PLAIN = {"timestampNtz"}
@@ -235,6 +238,19 @@ class TableVersion:
         if file.assembly_id is not None:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
         return collect(filled(rows, rows.collect_schema().names(), self.schema))
+
+    def file_schema(self) -> pa.Schema:
+        """Return the columns of the table's data files, which lack those that it is partitioned by."""
+        import pyarrow as pa
+
+        columns = pa.schema(self._handle.schema().to_arrow())
+        return pa.schema(
+            [
+                pa.field(each.name, each.type, each.nullable)
+                for each in columns
+                if each.name not in self._partitions
+            ]
+        )
 
     def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
         """Return the version that each transaction had, 0 before its first; from the log alone."""

@@ -2,18 +2,21 @@
 
 import json
 import os
+import re
 import time
-from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
+import deltalake
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 import lakebatch
-from lakebatch import delta, process, upkeep
+from lakebatch import delta, upkeep
 from lakebatch.assembly import EVERY_STATUS, Plan, now
-from lakebatch.delta import Table, claim
-from lakebatch.errors import CommitError, ConfigError
+from lakebatch.delta import Replacement, Table, compaction, replacement
+from lakebatch.errors import CommitError, ConfigError, DamageError
 from lakebatch.frames.record import record
 from lakebatch.parts import PartWriter
 
@@ -134,28 +137,80 @@ def test_usage_adds_up_to_the_files_on_disk(grown):
     assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 6]
 
 
-def test_files_that_two_processes_merge_at_once_are_merged_once(grown, monkeypatch):
-    """Each has loaded the same state before the other commits; the engine would take both and double every row."""
+def test_files_that_two_processes_merge_at_once_are_merged_once(grown):
+    """Each has written its merged file before the other commits; the engine alone would take both."""
+    one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
+    before = pl.read_delta(grown.results.uri)
+    state = one.at()
+    (merging,) = compaction.bins(state.data_files(), upkeep.TARGET_BYTES)
+    prepared = [
+        Replacement(merging[0].assembly_id, tuple(merging), (compaction.write(table, state, merging),))
+        for table in (one, other)
+    ]
+    assert other.version() == one.version()
+    first, second = (
+        delta.replace(table, [each], {}) for table, each in zip((one, other), prepared, strict=True)
+    )
+    assert (first, second) == ([prepared[0]], [])
+    order = ["assembly_id", "part", "repeat"]
+    assert pl.read_delta(grown.results.uri).sort(order).equals(before.sort(order))
+
+
+def test_merge_that_lost_is_refused_though_its_process_looked_before_the_other_committed(grown):
+    """As of a process that is stopped between its last look and its commit, and goes on after another has merged."""
     one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
     rows = pl.read_delta(grown.results.uri).height
-    assert one.version() == other.version()
-    with claim.held(one):
-        monkeypatch.setattr(claim, "ATTEMPTS", 1)
-        with pytest.raises(CommitError, match=f"are being merged by process {os.getpid()} on "):
-            delta.compact(other, upkeep.TARGET_BYTES, {})
-    monkeypatch.undo()
-    with ThreadPoolExecutor() as pool:
-        merged = list(pool.map(lambda table: delta.compact(table, upkeep.TARGET_BYTES, {}), (one, other)))
-    assert sorted(each["files_before"] for each in merged) == [0, 2]
+
+    def meanwhile(table, *_):
+        monkey.undo()
+        assert delta.compact(other, upkeep.TARGET_BYTES, {})["files_before"] == 2
+        return original(table, *_)
+
+    original = replacement._commit
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(replacement, "_commit", meanwhile)
+        assert delta.compact(one, upkeep.TARGET_BYTES, {}) == {"files_before": 0, "files_after": 0}
     assert pl.read_delta(grown.results.uri).height == rows
 
 
-def test_claim_of_a_process_that_was_killed_is_taken_over(grown, monkeypatch):
-    for pid, host in ((2**22 + 1, process.host()), (1, "elsewhere")):
-        ago = "2026-01-01T00:00:00+00:00"
-        holder = {"token": "", "host": host, "pid": pid, "at": ago, "process_started": None}
-        last = grown.results.transaction(claim.TRANSACTION)
-        assert grown.results.try_transaction(claim.TRANSACTION, last + 1, {claim.CLAIM: json.dumps(holder)})
-        with claim.held(grown.results):
-            assert grown.results.transaction(claim.TRANSACTION) == last + 3
-        assert grown.results.transaction(claim.TRANSACTION) == last + 4
+def test_files_that_an_older_lakebatch_is_merging_are_left_to_it_for_a_day(grown):
+    def claim(at):
+        handle = deltalake.DeltaTable(grown.results.uri)
+        last = handle.transaction_version(replacement.TRANSACTION) or 0
+        holder = {"token": "", "host": "elsewhere", "pid": 17, "at": at.isoformat(), "process_started": None}
+        properties = deltalake.CommitProperties(
+            custom_metadata={replacement.CLAIM: json.dumps(holder)},
+            app_transactions=[deltalake.Transaction(replacement.TRANSACTION, last + 1 + last % 2)],
+        )
+        nothing = pl.read_delta(grown.results.uri).clear().to_arrow().cast(grown.results.schema.arrow)
+        deltalake.write_deltalake(handle, nothing, mode="append", commit_properties=properties)
+
+    claim(now())
+    with pytest.raises(
+        CommitError, match=r"are being merged by process 17 on elsewhere, since .* before 0\.2"
+    ):
+        delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+    claim(now() - timedelta(hours=25))
+    assert delta.compact(grown.results, upkeep.TARGET_BYTES, {})["files_before"] == 2
+    assert deltalake.DeltaTable(grown.results.uri).transaction_version(replacement.TRANSACTION) % 2 == 0
+
+
+def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
+    delta.compact(grown.log.table, upkeep.TARGET_BYTES, {})
+    delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+    for table in (grown.log.table, grown.results):
+        for file in table.at().data_files():
+            types = {field.name: field.type for field in pq.read_schema(Path(table.uri, file.path))}
+            expected = {field.name: field.type for field in table.at().file_schema()}
+            assert types == expected
+
+
+def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
+    state = grown.results.at()
+    (merging,) = compaction.bins(state.data_files(), upkeep.TARGET_BYTES)
+    file = Path(grown.results.uri, merging[0].path)
+    pl.read_parquet(file, hive_partitioning=False).head(1).write_parquet(file)
+    with pytest.raises(
+        DamageError, match=f"{re.escape(merging[0].path)} has 1 rows, its log says 3. Nothing was merged"
+    ):
+        delta.compact(grown.results, upkeep.TARGET_BYTES, {})
