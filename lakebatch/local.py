@@ -78,7 +78,10 @@ class LocalFolder:
         staged = file.with_name(f".{uuid.uuid4().hex}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            staged.write_bytes(content)
+            with staged.open("wb") as sink:
+                sink.write(content)
+                sink.flush()
+                os.fsync(sink.fileno())
             staged.replace(file)
         except OSError as error:
             raise StorageError(

@@ -94,7 +94,9 @@ def _commit(
     at = int(datetime.now(UTC).timestamp() * 1000)
     actions: list[AddAction | RemoveAction] = []
     for each in replacements:
-        partition = {} if each.assembly_id is None else {"assembly_id": each.assembly_id}
+        partition: dict[str, str | None] = (
+            {} if each.assembly_id is None else {"assembly_id": each.assembly_id}
+        )
         actions += [
             AddAction(file.path, file.size, partition, at, False, json.dumps({"numRecords": file.rows}))
             for file in each.added

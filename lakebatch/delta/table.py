@@ -12,7 +12,7 @@ import deltalake
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import deltalog, diagnosis
-from lakebatch.delta import bundles, checkpoints, making, turns
+from lakebatch.delta import bundles, checkpoints, durability, making, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     COMMIT_RETRIES,
@@ -107,11 +107,14 @@ class Table:
 
         That adds the columns, constraints and properties that its schema version did not have.
         """
-        if not self.exists():
+        is_new = not self.exists()
+        if is_new:
             self._create()
         making.check_columns(self._open(), self.schema)
         for action, change in making.CHANGES.items():
             self._alter(action, change)
+        if is_new and self._folder is not None:
+            durability.sync_created(self._folder)
 
     def version(self) -> int:
         """Return the newest version of the table."""
@@ -163,31 +166,47 @@ class Table:
             If every attempt was refused.
         """
         failure: Exception | None = None
+        first: int | None = None
         for attempt in range(ATTEMPTS + 1):
             with turns.taken(self._folder or turns.stand_in(self.uri)):
                 handle = self._refresh()
-                last = int(handle.transaction_version(transaction) or 0)
-                write = self._looked(write_after, last)
-                if write is None:
-                    return failure is not None
-                if failure is not None and is_permanent(failure):
-                    raise self._refusal(failure) from failure
-                if attempt == ATTEMPTS:  # the last time round only looks whether the failed attempt wrote
-                    break
-                try:
-                    write(handle)
-                except ENGINE_ERRORS as error:
-                    failure = error
-                    self._handle = None
-                    logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
-                else:
-                    return True
+                first = int(handle.version()) if first is None else first
+                write = self._looked(write_after, int(handle.transaction_version(transaction) or 0))
+                if write is not None:
+                    self._check_attempt(attempt, failure)
+                    failure = self._attempt(handle, write, attempt)
+            if write is None or failure is None:
+                # of a failed attempt that was committed all the same, the version is not known
+                self._sync(handle, first if write is None else int(handle.version()) - 1)
+                return write is not None or failure is not None
             if not is_permanent(failure):
                 pause(attempt)
-        raise CommitError(
-            f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
-            "Nothing was written; try again later."
-        ) from failure
+        raise AssertionError("unreachable")
+
+    def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
+        """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
+        if failure is not None and is_permanent(failure):
+            raise self._refusal(failure) from failure
+        if attempt == ATTEMPTS:
+            raise CommitError(
+                f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
+                "Nothing was written; try again later."
+            ) from failure
+
+    def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
+        """Commit once, and return the error that does not say whether it was committed."""
+        try:
+            write(handle)
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
+            return error
+        return None
+
+    def _sync(self, handle: Handle, before: int) -> None:
+        """Write the commits after a version through to a local disk."""
+        if self._folder is not None:
+            durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
     def _looked(self, write_after: Callable[[int], Write | None], last: int) -> Write | None:
         """Ask for the call that commits while the state that the commit starts from stays as it is."""
@@ -206,12 +225,15 @@ class Table:
             handle = self._refresh()
             try:
                 self._write(handle, self._nothing(), metadata, [])
-                return int(handle.version())
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or is_permanent(error):
                     raise self._error("write", error) from error
                 pause(attempt)
+            else:
+                version = int(handle.version())
+                self._sync(handle, version - 1)
+                return version
         raise AssertionError("unreachable")
 
     def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:

@@ -206,3 +206,14 @@ def _lives_in(folder: Path, group: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return False
     return int(process_group) == group and state != "Z"
+
+
+def run_traced(folder: Path, command: list[object], calls: str) -> list[str]:
+    """Run a command under strace and return its system calls of some kinds, those of all of its threads, in their order."""
+    trace = folder / "trace"
+    options = ["-f", "-qq", "-y", "-s", "200", "-e", f"trace={calls}", "-o", str(trace)]
+    done = subprocess.run(
+        ["strace", *options, *map(str, command)], cwd=folder, capture_output=True, text=True
+    )
+    require(done.returncode == 0, done.stderr)
+    return trace.read_text().splitlines()
