@@ -19,7 +19,7 @@ from comparison import HEAD
 from reading import large, reading, tracking
 from runs import full, lake_share, whole
 from starting import starting
-from writing import at_once, writing
+from writing import at_once, durable, writing
 
 GROUPS = {
     "starting": starting,
@@ -27,6 +27,7 @@ GROUPS = {
     "reading": reading,
     "tracking": tracking,
     "writing": writing,
+    "durable": durable,
     "at-once": at_once,
     "lake-share": lake_share,
     "large": large,

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from unittest.mock import patch
 
 import polars as pl
 from comparison import Call, Comparison
 from lakes import ROWS, results_of, stored_in, write_one
 
 from lakebatch.assembly import Plan
+from lakebatch.delta import durability
 from lakebatch.parts import PartWriter
 from lakebatch.stored import StoredExperiment
 
@@ -52,6 +54,17 @@ def writing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     for _ in range(50):
         early()
     yield Comparison("append of a part, commit 5,000", "commit 50", late, early, 1.5)
+
+
+def durable(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield the comparison of an append that is synced to the disk and one that is left to the system."""
+    synced, left = (appender(stored_in(folder / name), results_of(ROWS, 1)) for name in ("synced", "left"))
+
+    def unsynced() -> None:
+        with patch.object(durability, "sync"):
+            left()
+
+    yield Comparison("append of a part, synced to the disk", "left to the system", synced, unsynced, 2)
 
 
 def appender(stored: StoredExperiment, frame: pl.DataFrame) -> Call:
