@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 import import_kills
+import namespace_rounds
 import numpy as np
 import polars as pl
 import upkeep_kills
@@ -255,7 +256,7 @@ class Runs:
     series = staticmethod(series)
 
 
-KINDS = {"run": Runs, "upkeep": upkeep_kills, "import": import_kills}
+KINDS = {"run": Runs, "upkeep": upkeep_kills, "import": import_kills, "namespaces": namespace_rounds}
 """What can be killed, by the name that the command line has for it."""
 
 

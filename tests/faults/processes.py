@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,7 +46,10 @@ started: list[Command] = []
 
 
 class Command:
-    """One `lakebatch` command that runs in a folder, with what it wrote to standard output and error."""
+    """One `lakebatch` command that runs in a folder, with its standard output and error.
+
+    It can run ``within`` another command, as in a namespace.
+    """
 
     def __init__(
         self,
@@ -54,13 +57,14 @@ class Command:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         label: str = "command",
+        within: Sequence[str] = (),
     ) -> None:
         self.arguments = arguments
         self._out = folder / f"{label}.out"
         self._err = folder / f"{label}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [LAKEBATCH, *arguments],
+                [*within, LAKEBATCH, *arguments],
                 cwd=folder,
                 env={**os.environ, COMPUTED: str(folder / "computed"), **(environment or {})},
                 stdin=subprocess.DEVNULL,
