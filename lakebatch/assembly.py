@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
@@ -19,15 +19,17 @@ from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
 from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
+from lakebatch.lease import LIFE_SECONDS, Leases
 from lakebatch.schema import conform
+from lakebatch.workers import Worker
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
 EVERY_STATUS: tuple[Status, ...] = get_args(Status)
 UNDECIDED: tuple[Status, ...] = ("started", "failed")
 """The statuses of an assembly that may still be completed."""
 NOTHING_TO_RESUME = (
-    "Nothing to resume: no assembly is interrupted or failed. One that another machine left unfinished can be "
-    "resumed by its id; see: lakebatch status"
+    "Nothing to resume: no assembly is interrupted or failed. One whose process died on another machine counts as "
+    f"interrupted after {LIFE_SECONDS:.0f} s; see: lakebatch status"
 )
 DISCARDED = "{} is discarded. Take it back first with: lakebatch restore"
 RUN_NUMBER = "lakebatch.run_number"
@@ -66,24 +68,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Worker:
-    """A process that works on an assembly, unless it has ended without a word."""
-
-    host: str
-    pid: int
-    token: str | None
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is one of this machine."""
-        return self.host == process.host()
-
-    def is_at_work(self) -> bool:
-        """Whether it is known, or on another machine has to be assumed, to be at work."""
-        return not self.is_here or process.is_alive(self.pid, self.token)
-
-
-@dataclass(frozen=True)
 class Assembly:
     """An assembly as its latest event describes it; the fields are the columns of ``assemblies``."""
 
@@ -107,6 +91,7 @@ class Assembly:
     environment: str
     host: str
     pid: int | None
+    leases: Leases | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -136,22 +121,27 @@ class Assembly:
         if self.status != "started":
             return []
         if self.shards:
-            members = self.shards["members"].values()
-            return [
-                Worker(each["host"], each["pid"], each["process_started"])
-                for each in members
-                if each[ENDED] is None
-            ]
-        started = json.loads(self.environment).get("process_started")
-        return [] if self.pid is None else [Worker(self.host, self.pid, started)]
+            members = [each for each in self.shards["members"].values() if each[ENDED] is None]
+            return [self._worker(each["host"], each["pid"], each) for each in members]
+        if self.pid is None:
+            return []
+        return [self._worker(self.host, self.pid, json.loads(self.environment))]
+
+    def _worker(self, host: str, pid: int, record: Mapping[str, Any]) -> Worker:
+        since = datetime.fromisoformat(record["since"]) if "since" in record else self.at
+        return Worker.of_record(host, pid, since, record, self.leases)
 
     def is_worked_on(self) -> bool:
-        """Whether a process is known, or on another machine has to be assumed, to work on the assembly."""
+        """Whether a process works on the assembly; one elsewhere of which nothing is known is assumed to."""
         return any(each.is_at_work() for each in self.workers)
 
     def worker_here(self) -> Worker | None:
         """Return a process of this machine that works on the assembly, if there is one."""
         return next((each for each in self.workers if each.is_here and each.is_at_work()), None)
+
+    def worker_seen(self) -> Worker | None:
+        """Return a process that is known, and not only assumed, to work on the assembly, if there is one."""
+        return next((each for each in self.workers if each.is_seen_at_work()), None)
 
     @property
     def state(self) -> str:
@@ -159,11 +149,22 @@ class Assembly:
         return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
 
 
+COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")
+
+
 class AssemblyLog:
     """The events of one experiment's assemblies, in the table ``assemblies``."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
+
+    def leases(self) -> Leases:
+        """Return the leases of the experiment, to be looked at once."""
+        return Leases(self.table.storage, self.table.path.rpartition("/")[0])
+
+    def latest(self) -> list[Assembly]:
+        """Return each assembly as it stands now, in the order of their running numbers."""
+        return latest(self.events(), self.leases())
 
     def start(
         self,
@@ -184,7 +185,7 @@ class AssemblyLog:
             if mine:
                 attempts.append(mine[0])
                 return None
-            if unless and (found := unless(latest(self.events()))):
+            if unless and (found := unless(self.latest())):
                 attempts.append(found)
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))
@@ -267,7 +268,7 @@ class AssemblyLog:
             raise UnknownNameError(
                 f"There is no assembly {assembly_id}. {hint(assembly_id, known, ALIKE)}List them with: lakebatch status"
             )
-        return from_row(rows.row(-1, named=True))
+        return from_row(rows.row(-1, named=True), self.leases())
 
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
@@ -306,9 +307,9 @@ class AssemblyLog:
         return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
 
 
-def latest(events: pl.DataFrame) -> list[Assembly]:
+def latest(events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
     """Return each assembly as its last event describes it, in the order of their running numbers."""
-    return from_rows(last_events(events))
+    return from_rows(last_events(events), leases)
 
 
 def last_events(events: pl.DataFrame) -> pl.DataFrame:
@@ -320,16 +321,17 @@ def last_events(events: pl.DataFrame) -> pl.DataFrame:
     return last
 
 
-def from_rows(rows: pl.DataFrame) -> list[Assembly]:
+def from_rows(rows: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
     """Return the assemblies that rows of the table describe."""
-    return [from_row(row) for row in rows.iter_rows(named=True)]
+    return [from_row(row, leases) for row in rows.iter_rows(named=True)]
 
 
-def from_row(row: Mapping[str, Any]) -> Assembly:
-    """Return the assembly that a row of the table describes."""
-    fields = {name: row[name] for name in Assembly.__dataclass_fields__}
+def from_row(row: Mapping[str, Any], leases: Leases | None = None) -> Assembly:
+    """Return the assembly that a row of the table describes; by the leases its processes elsewhere are judged."""
+    fields = {name: row[name] for name in COLUMNS}
     lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
-    return Assembly(**{**fields, **lists, "assembly_id": check_assembly_id(row["assembly_id"])})
+    checked = check_assembly_id(row["assembly_id"])
+    return Assembly(**{**fields, **lists, "assembly_id": checked, "leases": leases})
 
 
 def choose_resumable(assemblies: list[Assembly]) -> Assembly:

@@ -11,12 +11,13 @@ from typing import Any
 import polars as pl
 
 from lakebatch import notebook
-from lakebatch.assembly import Assembly
+from lakebatch.assembly import SHARDS, Assembly
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.moment import NEWEST, parse
 from lakebatch.pinning import pin
 from lakebatch.snapshot import Snapshot
 from lakebatch.tables import ExperimentTables
+from lakebatch.workers import IDENTITY
 
 METRICS = ("mse", "r2", "pearson_r")
 NOTABLE = 0.01
@@ -159,7 +160,7 @@ def _code(side: Side) -> dict[str, set[str]]:
 def software(assembly: Assembly) -> dict[str, Any]:
     """Return the part of an assembly's environment on which its rows can depend."""
     environment = json.loads(assembly.environment)
-    return {name: value for name, value in environment.items() if name not in ("process_started", "cpus")}
+    return {name: value for name, value in environment.items() if name not in (*IDENTITY, SHARDS, "cpus")}
 
 
 def _values(trees: Iterator[dict[str, str]] | Any) -> dict[str, set[str]]:

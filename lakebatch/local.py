@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +20,8 @@ Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
+
+RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,35 @@ class LocalFolder:
         except OSError as error:
             raise StorageError(f"Cannot remove {self.path / path}: {error.strerror}.") from error
 
+    def renew(self, path: str, content: bytes) -> None:
+        """Write a small file in place, never through a link."""
+        file = self.path / path
+        try:
+            file.parent.mkdir(exist_ok=True)
+            with open(os.open(file, RENEWED, 0o666), "wb") as stream:
+                stream.write(content)
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write {file}: {error.strerror}. Expected a writable folder."
+            ) from error
+
+    def ages(self, folder: str) -> dict[str, float]:
+        """Return how many seconds ago each file of a folder was written, by the disk's clock; none without the folder."""
+        place = self.path / folder
+        written: dict[str, float] = {}
+        try:
+            for path in place.iterdir():
+                with suppress(FileNotFoundError):  # it was removed meanwhile
+                    written[path.name] = path.lstat().st_mtime
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageError(
+                f"Cannot read {place}: {error.strerror}. Expected a readable folder."
+            ) from error
+        now = _clock(place) if written else 0.0
+        return {name: now - at for name, at in written.items()}
+
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each file, or what was wrong with it, in the order asked for."""
         for path in paths:
@@ -144,6 +176,15 @@ class LocalFolder:
                 f"{(needed + RESERVE) // 1000} kB may be needed. Nothing is lost: free some space, "
                 "then go on with: lakebatch resume"
             )
+
+
+def _clock(folder: Path) -> float:
+    """Return the time by the clock that a disk stamps files with; by this machine's where one may not write."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            return os.fstat(probe.fileno()).st_mtime
+    except OSError:
+        return time.time()
 
 
 def _identity(path: Path) -> Stamp:

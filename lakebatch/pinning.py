@@ -112,7 +112,14 @@ def _pinned(
             return _pairs_by_log(tables.results.commits(), version, ids)
 
     return Snapshot(
-        tables.folder, moment, events, version, results=newest, open_table=open_table, find_parts=find_parts
+        tables.folder,
+        moment,
+        events,
+        version,
+        results=newest,
+        open_table=open_table,
+        find_parts=find_parts,
+        leases=tables.log.leases(),
     )
 
 

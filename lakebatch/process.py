@@ -1,4 +1,4 @@
-"""Which process works on an assembly, and whether it still does."""
+"""Which process this one is, and whether another one still runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import os
 import platform
 from pathlib import Path
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
 
 def host() -> str:
-    """Return the name of this machine."""
+    """Return the name of this machine: a label to show, since containers and machines can share one."""
     return platform.node() or "unknown"
+
+
+def namespace() -> str:
+    """Return the boot and PID namespace of this process; the host name where the system does not say them.
+
+    A pid and a start token name one process within it. Processes of another one cannot be seen from here.
+    """
+    try:
+        return f"{_boot()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return f"host {host()}"
 
 
 def start_token(pid: int) -> str | None:
@@ -19,17 +32,16 @@ def start_token(pid: int) -> str | None:
     """
     try:
         ticks = _stat(pid)[19]
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{_boot()}:{ticks}"
     except (OSError, IndexError):
         return None
-    return f"{boot}:{ticks}"
 
 
 def is_alive(pid: int, token: str | None) -> bool:
-    """Whether the process that had this pid and start token still runs on this machine."""
+    """Whether the process that had this pid and start token still runs in this PID namespace."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # it runs, as somebody else
@@ -46,6 +58,19 @@ def _has_ended(pid: int) -> bool:
         return False
 
 
+def _boot() -> str:
+    return BOOT.read_text().strip()
+
+
 def _stat(pid: int) -> list[str]:
     """Return what Linux says of a process, from its state on."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Path("/proc", _folder(pid), "stat").read_text().rpartition(")")[2].split()
+
+
+def _folder(pid: int) -> str:
+    """Return where /proc has a process of this namespace; in a container it can show those of the machine instead."""
+    if pid == os.getpid():
+        return "self"
+    if os.readlink("/proc/self") != str(os.getpid()):
+        raise ProcessLookupError(f"/proc shows another PID namespace than that of process {pid}")
+    return str(pid)

@@ -51,6 +51,7 @@ def environment(source: Path, experiment_version: str) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "process_started": process.start_token(os.getpid()),
+        "namespace": process.namespace(),
     }
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch import damage, provenance, registry, shards
-from lakebatch.assembly import DISCARDED, NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
+from lakebatch import changes, damage, lease, provenance, registry, shards
+from lakebatch.assembly import (
+    DISCARDED,
+    NOTHING_TO_RESUME,
+    Assembly,
+    Plan,
+    Status,
+    choose_resumable,
+    is_resumable,
+)
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
@@ -98,11 +107,7 @@ def repeat(
     """
     source = registry.get(stored.name)
     experiment = registry.load(source)
-    if experiment.version != stored.experiment_version:
-        raise AssemblyError(
-            f"{assembly.assembly_id} is of {stored.folder}, this code has version {experiment.version} of it. "
-            "Use the code that wrote it."
-        )
+    _check_version(stored, assembly, experiment)
     model = from_record(experiment.config_model, assembly.settings)
     _check_plan(assembly, _parts(experiment, model))
     return _begin(
@@ -127,14 +132,29 @@ def _begin(
     executor.check(source, experiment)
     stored = _ensure(lake, experiment)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(parts))
+    with lease.held(stored.storage, stored.folder) as held:
+        assembly = _start(stored, experiment, _with_lease(plan, held), shard)
+        if assembly.status == "completed":  # by the other shards, which have also done what this one left
+            return assembly
+        subject = Subject(stored, source, experiment, model, parts, assembly, shard)
+        return AssemblyRun(subject, executor, progress or Progress()).carry_out()
+
+
+def _start(
+    stored: StoredExperiment, experiment: AnyExperiment, plan: Plan, shard: Shard | None
+) -> Assembly:
     version = stored.table(experiment.tables[-1]).version()
-    assembly = (
-        stored.log.start(plan, version) if shard is None else shards.begin(stored.log, plan, version, shard)
-    )
-    if assembly.status == "completed":  # by the other shards, which have also done what this one left
-        return assembly
-    subject = Subject(stored, source, experiment, model, parts, assembly, shard)
-    return AssemblyRun(subject, executor, progress or Progress()).carry_out()
+    if shard is None:
+        return stored.log.start(plan, version)
+
+    def check(begun: Assembly) -> None:
+        _check_unchanged(stored, begun, experiment, plan.environment, allow=False)
+
+    return shards.begin(stored.log, plan, version, shard, check=check)
+
+
+def _with_lease(plan: Plan, held: str | None) -> Plan:
+    return replace(plan, environment={**plan.environment, "lease": held})
 
 
 def resume(
@@ -145,6 +165,7 @@ def resume(
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
+    allow_changed: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
     """Continue an assembly that was interrupted or failed: only the parts that are missing.
@@ -152,29 +173,42 @@ def resume(
     Without an id, the newest such assembly. A completed one is returned as it is. The other parameters are
     those of `run`.
 
+    Parameters
+    ----------
+    allow_changed : bool
+        Go on also where the experiment's source has changed since, so that the assembly has rows of both.
+
     Raises
     ------
     AssemblyError
-        If it is running, discarded, or the experiment would now plan other parts.
+        If it is running or discarded, the experiment's source has changed, or it would now plan other parts.
     """
     stored = lake[name]
-    assembly = stored.log.get(assembly_id) if assembly_id else choose_resumable(stored.snapshot().assemblies)
+    assembly = (
+        choose_resumable(stored.snapshot().assemblies)
+        if assembly_id is None
+        else stored.log.get(assembly_id)
+    )
     if assembly.status == "completed":
         return assembly
     _check_resumable(assembly, shard)
     source = registry.get(stored.name)
     experiment = registry.load(source)
+    _check_version(stored, assembly, experiment)
     model = from_record(experiment.config_model, assembly.settings)
     parts = _parts(experiment, model)
     _check_plan(assembly, parts)
+    environment = _environment(experiment)
+    _check_unchanged(stored, assembly, experiment, environment, allow=allow_changed)
     executor = executor or Local.of(jobs)
     executor.check(source, experiment)
     _ensure(lake, experiment)
-    reopened = _reopen(stored, assembly, experiment, shard)
-    if reopened.status == "completed":
-        return reopened
-    subject = Subject(stored, source, experiment, model, parts, reopened, shard)
-    return AssemblyRun(subject, executor, progress or Progress()).carry_out()
+    with lease.held(stored.storage, stored.folder) as held:
+        reopened = _reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
+        if reopened.status == "completed":
+            return reopened
+        subject = Subject(stored, source, experiment, model, parts, reopened, shard)
+        return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
 def newest_resumable(lake: Lake) -> str:
@@ -205,7 +239,7 @@ def _plan(experiment: AnyExperiment, config: ConfigModel, parts: tuple[Part, ...
         pinned_seed=seed,
         known_gaps=tuple(experiment.known_gaps(config)),
         code_version=provenance.code_version(source),
-        environment=provenance.environment(source, experiment.version),
+        environment=_environment(experiment),
     )
 
 
@@ -231,10 +265,13 @@ def _ensure(lake: Lake, experiment: AnyExperiment) -> StoredExperiment:
 
 
 def _reopen(
-    stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment, shard: Shard | None
+    stored: StoredExperiment,
+    assembly: Assembly,
+    experiment: AnyExperiment,
+    environment: Mapping[str, Any],
+    shard: Shard | None,
 ) -> Assembly:
-    source = registry.source_file(experiment)
-    version = provenance.code_version(source)
+    version = provenance.code_version(registry.source_file(experiment))
     if version != assembly.code_version:
         logger.warning(
             "The code is %s now and was %s when %s started.",
@@ -242,26 +279,57 @@ def _reopen(
             assembly.code_version,
             assembly.assembly_id,
         )
-    environment = provenance.environment(source, experiment.version)
     if shard is not None:
         return shards.join(stored.log, assembly, shard, code_version=version, environment=environment)
-    return stored.log.record(
-        assembly,
-        "started",
-        pid=os.getpid(),
-        code_version=version,
-        environment=canonical_json(environment),
-    )
+    changed = {"pid": os.getpid(), "code_version": version, "environment": canonical_json(environment)}
+
+    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+        if latest.status == "completed":
+            return None
+        _check_resumable(latest, None)  # once more: another process may have taken it up meanwhile
+        return "started", changed
+
+    return stored.log.follow(assembly, event)
 
 
 def _check_resumable(assembly: Assembly, shard: Shard | None) -> None:
     if assembly.status == "discarded":
         raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     shares = shard is not None and assembly.array == shard.array
-    if not shares and (worker := assembly.worker_here()):
+    if not shares and (worker := assembly.worker_seen()):
         raise AssemblyError(
-            f"{assembly.assembly_id} is being computed by process {worker.pid} on this machine. Wait for it, or stop it."
+            f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
         )
+
+
+def _check_version(stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment) -> None:
+    if experiment.version != stored.experiment_version:
+        raise AssemblyError(
+            f"{assembly.assembly_id} is of {stored.folder}, this code has version {experiment.version} of it. "
+            "Use the code that wrote it."
+        )
+
+
+def _check_unchanged(
+    stored: StoredExperiment,
+    assembly: Assembly,
+    experiment: AnyExperiment,
+    environment: Mapping[str, Any],
+    *,
+    allow: bool,
+) -> None:
+    changes.check(
+        stored.log.events(),
+        assembly.assembly_id,
+        environment,
+        name=stored.name,
+        source=registry.source_file(experiment),
+        allow=allow,
+    )
+
+
+def _environment(experiment: AnyExperiment) -> dict[str, Any]:
+    return provenance.environment(registry.source_file(experiment), experiment.version)
 
 
 def _check_plan(assembly: Assembly, parts: tuple[Part, ...]) -> None:

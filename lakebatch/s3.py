@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,6 +122,19 @@ class Bucket:
         """Remove an object, if it is there."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
         self._call("delete from", lambda client: client.delete_object(**one))
+
+    def renew(self, path: str, content: bytes) -> None:
+        """Write a small object."""
+        self.write(path, content)
+
+    def ages(self, folder: str) -> dict[str, float]:
+        """Return how many seconds ago each object below a folder was written, by the clock of S3."""
+        below = f"{self.prefix}{folder}/"
+        return {
+            each["Key"].removeprefix(below): (_answered_at(page) - each["LastModified"]).total_seconds()
+            for page in self._pages(Prefix=below)
+            for each in page.get("Contents", [])
+        }
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each object, or what was wrong with it, in the order asked for."""
@@ -313,6 +328,16 @@ def _may_pass(error: Exception) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or _code(error) in PASSING
     return isinstance(error, ConnectionError | HTTPClientError) or not isinstance(error, BotoCoreError)
+
+
+def _answered_at(answer: Mapping[str, Any]) -> datetime:
+    """Return when S3 answered, by its own clock; by this machine's where an answer does not say."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        at = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _code(error: Any) -> str:

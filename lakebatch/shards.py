@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -24,9 +24,11 @@ from lakebatch.assembly import (
     Plan,
     Status,
     join_failures,
+    now,
 )
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.ids import canonical_json
+from lakebatch.workers import identity
 
 End: TypeAlias = Literal["done", "interrupted"]
 Event: TypeAlias = tuple[Status, dict[str, Any]]
@@ -106,15 +108,27 @@ def _array(environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def begin(log: AssemblyLog, plan: Plan, results_version: int, shard: Shard) -> Assembly:
+def begin(
+    log: AssemblyLog,
+    plan: Plan,
+    results_version: int,
+    shard: Shard,
+    *,
+    check: Callable[[Assembly], None] = lambda begun: None,
+) -> Assembly:
     """Return the assembly of an array, as one that this shard works on: the first shard to come starts it.
+
+    Parameters
+    ----------
+    check : callable
+        Called with the assembly that another shard began; what it raises keeps this one from joining.
 
     Raises
     ------
     AssemblyError
         If the array began with another config, or other shards.
     """
-    mine = _member()
+    mine = _member(plan.environment)
     first: dict[str, Any] = {"array": shard.array, "of": shard.of, "members": {str(shard.index): mine}}
 
     def of_this_array(assemblies: list[Assembly]) -> Assembly | None:
@@ -134,6 +148,7 @@ def begin(log: AssemblyLog, plan: Plan, results_version: int, shard: Shard) -> A
             f"The array {shard.array} began {begun.assembly_id} with the seed {begun.seed}, not {plan.pinned_seed}. "
             "Give all its tasks the same one."
         )
+    check(begun)
     return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment)
 
 
@@ -148,6 +163,8 @@ def join(
         If the array has another number of shards, or the assembly is discarded.
     """
 
+    mine = _member(environment)
+
     def joined(latest: Assembly) -> Event | None:
         if latest.status == "discarded":
             raise AssemblyError(DISCARDED.format(latest.assembly_id))
@@ -158,7 +175,7 @@ def join(
             raise AssemblyError(
                 f"The array {shard.array} has {known['of']} shards, not {shard.of}. Give all its tasks the same number."
             )
-        members = {**known.get("members", {}), str(shard.index): _member()}
+        members = {**known.get("members", {}), str(shard.index): mine}
         record = {"array": shard.array, "of": shard.of, "members": members}
         return "started", {
             "pid": os.getpid(),
@@ -184,7 +201,7 @@ def leave(
         if latest.status not in UNDECIDED or latest.array != shard.array:
             return None
         members = _members(latest)
-        member = {**members.get(str(shard.index), _member()), ENDED: end}
+        member = {**members.get(str(shard.index), _member({})), ENDED: end}
         record = {**latest.shards, "members": {**members, str(shard.index): member}}
         return "started", {
             **reached,
@@ -231,10 +248,11 @@ def _members(assembly: Assembly) -> dict[str, Any]:
     return dict(assembly.shards.get("members", {}))
 
 
-def _member() -> dict[str, Any]:
+def _member(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "host": process.host(),
         "pid": os.getpid(),
-        "process_started": process.start_token(os.getpid()),
+        "since": now().isoformat(),
+        **identity(environment.get("lease")),
         ENDED: None,
     }

@@ -13,6 +13,7 @@ from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
+from lakebatch.lease import Leases
 from lakebatch.moment import Moment
 from lakebatch.reading import in_order, in_pieces, put_in_order
 
@@ -63,6 +64,8 @@ class Snapshot:
         Returns one of the data tables by name as it is now, None if there is none.
     find_parts : callable
         Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
+    leases : Leases, optional
+        By which processes elsewhere are judged.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Snapshot:
         results: TableVersion,
         open_table: Callable[[str], TableVersion | None],
         find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
+        leases: Leases | None = None,
     ) -> None:
         self.folder = folder
         self.moment = moment
@@ -82,6 +86,7 @@ class Snapshot:
         self.version = version
         self._open_table = open_table
         self._find_parts = find_parts
+        self._leases = leases
         self._tables: dict[str, TableVersion | None] = {RESULTS: results}
 
     def __repr__(self) -> str:
@@ -106,12 +111,12 @@ class Snapshot:
     @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly as it stood, in the order of their running numbers."""
-        return assembly.from_rows(self.last_events)
+        return assembly.from_rows(self.last_events, self._leases)
 
     @cached_property
     def not_completed(self) -> list[Assembly]:
         """Those of the assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)))
+        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self._leases)
 
     def assembly(self, assembly_id: str) -> Assembly:
         """Return one assembly as it stood.
@@ -121,7 +126,7 @@ class Snapshot:
         UnknownNameError
             If there was no such assembly.
         """
-        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id)):
+        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self._leases):
             return each
         raise UnknownNameError(
             f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
@@ -301,7 +306,7 @@ class Snapshot:
         events = self.last_events.join(counted, on="assembly_id", how="left", maintain_order="left")
         return [
             Gap(each.assembly_id, what)
-            for each in assembly.from_rows(events.filter(~WHOLE))
+            for each in assembly.from_rows(events.filter(~WHOLE), self._leases)
             for what in lacks(
                 each,
                 self.state(each),

@@ -99,6 +99,14 @@ class Storage:
         """Remove a file of the lake, if it is there."""
         self._place.remove(path)
 
+    def renew(self, path: str, content: bytes) -> None:
+        """Write a small file in place; its time becomes that of the storage's clock."""
+        self._place.renew(path, content)
+
+    def ages(self, folder: str) -> dict[str, float]:
+        """Return how many seconds ago each file of a folder was written, by the storage's clock; none without the folder."""
+        return self._place.ages(folder)
+
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each file, or what was wrong with it, in the order asked for."""
         return self._place.read_each(paths)

@@ -108,10 +108,8 @@ def _stored(context: click.Context) -> Found:
 
 
 def _assemblies(context: click.Context) -> Found:
-    from lakebatch.assembly import latest
-
-    events = _lake(context)[_name(context) or ""].log.events()
-    return [(each.assembly_id, each.state) for each in reversed(latest(events))]
+    stored = _lake(context)[_name(context) or ""]
+    return [(each.assembly_id, each.state) for each in reversed(stored.log.latest())]
 
 
 def _tags(context: click.Context) -> Found:

@@ -69,12 +69,11 @@ def _lines(steps: list[Step], program: str) -> list[str]:
 
 def _assemblies(stored: StoredExperiment) -> list[Assembly]:
     """Return the assemblies of an experiment; none, with a warning, where that cannot be read."""
-    from lakebatch.assembly import latest
     from lakebatch.damage import reported
 
     found: list[Assembly] = []
     with reported(stored.name):
-        found += latest(stored.log.events())
+        found += stored.log.latest()
     return found
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from lakebatch import process
-from lakebatch.assembly import Assembly, latest
+from lakebatch.assembly import Assembly
 from lakebatch.errors import AssemblyError
 from lakebatch.frames.record import ORIGINAL_IDS, original_ids, plan
 from lakebatch.stored import StoredExperiment
@@ -64,8 +62,7 @@ def _rank(assembly: Assembly) -> tuple[bool, int]:
 
 
 def _check_free(assembly: Assembly) -> None:
-    own = assembly.host == process.host() and assembly.pid == os.getpid()
-    if assembly.is_worked_on() and not own:
+    if any(each.is_at_work() and not each.is_this_process for each in assembly.workers):
         raise AssemblyError(
             f"{', '.join(original_ids(assembly))} is being worked on by process {assembly.pid} on {assembly.host}. "
             "Wait for it, or stop it."
@@ -73,6 +70,6 @@ def _check_free(assembly: Assembly) -> None:
 
 
 def _discard_others(stored: StoredExperiment, wanted: str, begun: Assembly) -> None:
-    for each in _all(latest(stored.log.events()), wanted):
+    for each in _all(stored.log.latest(), wanted):
         if each.run_number < begun.run_number and each.status != "completed":
             stored.log.record(each, "discarded", error=f"begun again as {begun.assembly_id}")

@@ -111,4 +111,5 @@ def _environment(script: str | None) -> dict[str, Any]:
         "machine": platform.machine(),
         "script": Path(script).name if script else None,
         "process_started": process.start_token(os.getpid()),
+        "namespace": process.namespace(),
     }

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import polars as pl
 
 from lakebatch import registry
-from lakebatch.assembly import MADE_BY, Assembly, Plan, Status, latest
+from lakebatch.assembly import MADE_BY, Assembly, Plan, Status
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
 from lakebatch.frames.record import ORIGINAL_IDS, Saved, ensure, plan, record, write
 from lakebatch.ids import canonical_json, content_hash
@@ -94,7 +94,7 @@ def look(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     source = open_source(place)
     found = survey(source, unlisted=unlisted)
     _check_any(found)
-    there = latest(stored.log.events()) if stored.exists() else []
+    there = stored.log.latest() if stored.exists() else []
     chosen = batches(found, there)
     findings = sorted(found.findings, key=lambda each: KINDS.index(each.what))
     return Import(stored, source, tuple(chosen), tuple(findings))
@@ -141,11 +141,10 @@ def _begin(stored: StoredExperiment, batch: Batch, planned: Plan) -> Assembly:
     begun = stored.log.start(
         planned, stored.results.version(), unless=lambda assemblies: _serves(assemblies, batch)
     )
-    if begun.is_worked_on() and begun.pid != os.getpid():
-        raise AssemblyError(
-            f"{begun.assembly_id} is being imported by process {begun.pid}. Wait for it, or stop it."
-        )
-    if begun.status == "completed" or (begun.event == 0 and begun.pid == os.getpid()):
+    others = [each for each in begun.workers if each.is_at_work() and not each.is_this_process]
+    if others:
+        raise AssemblyError(f"{begun.assembly_id} is being imported by {others[0]}. Wait for it, or stop it.")
+    if begun.status == "completed" or (begun.event == 0 and any(each.is_this_process for each in begun.workers)):
         return begun
     return _take_over(stored, begun, planned)
 
