@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.local import LocalFolder, Stamp, StoredFile
 from lakebatch.project import PROJECT_FILE, read_project
 from lakebatch.s3 import Bucket, stored_keys
+from lakebatch.uris import normalize
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -27,8 +26,6 @@ BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
 ENGINE_PATIENCE = {"retry_timeout": "30s"}
 """How long the engine itself repeats one request; its default of three minutes would not hear Ctrl-C for as long."""
 DEFAULT_LAKE = "lake"
-UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f]")
-"""What an engine below would misread in a path: '=' as a partition, '%' as an escape, '*' as a pattern."""
 
 
 @dataclass(frozen=True)
@@ -139,19 +136,14 @@ def locate(
     settings of the environment, ``./lake``.
     """
     uri = (
-        (os.fspath(lake) if lake is not None else "")
+        (os.fsdecode(lake) if lake is not None else "")
         or environment.get("LAKEBATCH_LAKE", "")
         or _project_lake()
         or _environment_lake(environment)
         or DEFAULT_LAKE
     )
-    scheme = urlsplit(uri).scheme if "://" in uri else ""
-    if scheme in ("", "file"):
-        path = Path(unquote(urlsplit(uri).path) if scheme else uri).expanduser()
-        return Storage(_check_path(str(path.absolute())))
-    if scheme in ("s3", "s3a"):
-        return Storage(_check_path(_s3_uri(uri)), _engine_options(environment))
-    raise ConfigError(f"Cannot open a lake at {uri!r}. Expected a folder or s3://bucket/prefix.")
+    found = Storage(normalize(uri))
+    return replace(found, options=_engine_options(environment)) if found.is_s3 else found
 
 
 def _engine_options(environment: Mapping[str, str]) -> dict[str, str]:
@@ -176,14 +168,6 @@ def s3_options(environment: Mapping[str, str]) -> dict[str, str]:
     return options
 
 
-def _check_path(uri: str) -> str:
-    if found := UNUSABLE.search(uri):
-        raise ConfigError(
-            f"Cannot open a lake at {uri!r}: {found[0]!r} in its path. Expected a path without any of = % * ? \\ ^ | [ ]."
-        )
-    return uri
-
-
 def _project_lake() -> str:
     lake = read_project().get("lake", "")
     if not isinstance(lake, str):
@@ -197,18 +181,3 @@ def _environment_lake(environment: Mapping[str, str]) -> str:
     bucket = next((environment[name] for name in BUCKET_NAMES if environment.get(name)), "")
     prefix = environment.get("SAVE_RESULT_PATH", "").strip("/")
     return f"s3://{bucket}/{prefix}".rstrip("/") if bucket else ""
-
-
-def _s3_uri(uri: str) -> str:
-    parts = urlsplit(uri)
-    if parts.username or parts.password:
-        raise ConfigError(
-            "A lake's URI must not hold credentials. Set S3_ACCESS_KEY and S3_SECRET_KEY instead."
-        )
-    if parts.query or parts.fragment:
-        raise ConfigError(
-            f"Cannot open a lake at {uri!r}: '?' or '#' in its path. Expected s3://bucket/prefix."
-        )
-    if not parts.netloc:
-        raise ConfigError(f"Cannot open a lake at {uri!r}: no bucket. Expected s3://bucket/prefix.")
-    return f"s3://{parts.netloc}{parts.path}".rstrip("/")

@@ -36,18 +36,16 @@ class DataFile(NamedTuple):
 
 
 class Handle(deltalake.DeltaTable):
-    """A table that names its local files as paths, where the engine gives them percent-encoded."""
+    """A table whose place and files are named as they are, where the engine gives them percent-encoded."""
 
     @property
     def root(self) -> str:
         """Where the table is: a path, or a URI on S3."""
-        uri = self.table_uri.rstrip("/")
-        return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
         """Return where the files are."""
-        uris = super().file_uris(*arguments, **options)
-        return [unquote(uri) for uri in uris] if self.table_uri.startswith("file://") else list(uris)
+        return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
 
     @property
     def names(self) -> list[str]:

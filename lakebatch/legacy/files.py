@@ -6,7 +6,6 @@ import hashlib
 import io
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from lakebatch.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickled import read_pickle
 from lakebatch.storage import Storage, locate
+from lakebatch.uris import absolute, is_uri
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Item:
 
 def open_source(place: str) -> Storage:
     """Return the folder or the prefix on S3 that files are imported from."""
-    return locate(place) if "://" in place else Storage(str(Path(place).expanduser().absolute()))
+    return locate(place) if is_uri(place) else Storage(absolute(place))
 
 
 def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> Item:

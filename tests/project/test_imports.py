@@ -15,7 +15,7 @@ LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
     {"redact", "render", "hints"},
     {"errors", "notify"},
-    {"local", "statistics", "project"},
+    {"local", "statistics", "project", "uris"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
     {"registry", "evolution", "moment", "deltalog", "seeds", "lease"},

@@ -174,6 +174,24 @@ def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) ->
     assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
 
 
+def test_prefix_that_a_uri_escapes_is_one_like_any_other(s3_lake, monkeypatch) -> None:
+    """The engine gives it percent-encoded; whoever takes that for the key reads nothing of what was committed."""
+    monkeypatch.setenv("SAVE_RESULT_PATH", f"{s3_lake.prefix}/Results Müller's {{1}} +&$;\"`<x>")
+    monkeypatch.setattr(bundles, "FEWEST", 2)
+    _run()
+    _run()
+    _done("optimize", "--yes")
+    assert _csv("status")["status"].to_list() == ["completed"] * 2
+    assert _csv("reassemble", "toy").height == 2 * ROWS
+    assert _csv("sql", "SELECT count(*) AS n FROM lake.results")["n"].to_list() == [2 * ROWS]
+    stored = lakebatch.open_lake()["toy"]
+    assert stored.results.at().sources().bundles
+    assert stored.results.at().uri in _done("sql", "--print-setup").stdout.replace("''", "'")
+    _done("vacuum", "--yes")
+    assert "0 problems" in _done("doctor", "--deep").stderr
+    assert stored.scan().collect().height == 2 * ROWS
+
+
 def test_keys_of_a_profile_reach_every_engine(s3_lake, monkeypatch) -> None:
     keys = {name: s3_lake.server.settings[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
     file = s3_lake.folder / "credentials"
