@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from lakebatch.redact import redact
+from lakebatch.redact import redact, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ class Notifier:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
+        self._failed: set[str] = set()
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def tell(self, news: News) -> None:
@@ -45,7 +49,7 @@ class Notifier:
             logger.warning("Cannot send a notification: %s. Correct NTFY_URL or %s.", error, WEBHOOK)
             return
         for request in requests:
-            thread = threading.Thread(target=_send, args=(request,), daemon=True)
+            thread = threading.Thread(target=self._send, args=(request,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -53,6 +57,19 @@ class Notifier:
         """Wait a moment for what is still on its way."""
         for thread in self._threads:
             thread.join(PATIENCE_SECONDS + 1)
+
+    def _send(self, request: urllib.request.Request) -> None:
+        """Send a request; where that fails, each host and reason is named once."""
+        try:
+            with OPENER.open(request, timeout=PATIENCE_SECONDS):
+                logger.info("Notified %s", request.host)
+        except Exception as error:  # noqa: BLE001
+            failure = f"Could not notify {request.host}: {_reason(error)}. The run goes on."
+            with self._lock:
+                level = logging.DEBUG if failure in self._failed else logging.WARNING
+                self._failed.add(failure)
+            logger.log(level, "%s", failure)
+            logger.debug("The notification failed: %s", error)
 
 
 def _requests(news: News, environment: Mapping[str, str]) -> list[urllib.request.Request]:
@@ -64,7 +81,7 @@ def _requests(news: News, environment: Mapping[str, str]) -> list[urllib.request
         found.append(_request(environment.get("NTFY_URL") or PUBLIC_NTFY, body, headers))
     if webhook := environment.get(WEBHOOK):
         text = {"title": redact(news.title), "text": redact(news.text)}
-        found.append(_request(webhook, text | dict(news.fields), {}))
+        found.append(_request(webhook, text | redacted(news.fields), {}))
     return found
 
 
@@ -75,11 +92,18 @@ def _request(url: str, body: Mapping[str, object], headers: Mapping[str, str]) -
     return urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method="POST")
 
 
-def _send(request: urllib.request.Request) -> None:
-    """Send a request; where that fails only the server is named, since the rest of an address can be a secret."""
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
-            logger.info("Notified %s", request.host)
-    except Exception as error:  # noqa: BLE001
-        logger.warning("Could not notify %s: %s. The run goes on.", request.host, type(error).__name__)
-        logger.debug("The notification failed: %s", error)
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the error that it is here: a token would go to a host that nobody named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the address, whose path can be a secret."""
+    if isinstance(error, urllib.error.HTTPError) and 300 <= error.code < 400:
+        return f"it redirects elsewhere ({error.code}), which is not followed; correct NTFY_URL or {WEBHOOK}"
+    return f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__

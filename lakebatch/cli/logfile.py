@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+from io import TextIOWrapper
 from pathlib import Path
 
 from platformdirs import user_state_path
 
 from lakebatch.redact import RedactingFormatter
 
+LOGS = "logs"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 OWN = logging.getLogger("lakebatch")
 
@@ -24,8 +27,8 @@ class LogFile:
         """Begin, or go on with, the file of an assembly; a run goes on without one that cannot be written."""
         file = log_file(folder, assembly_id)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._handler = logging.FileHandler(file, encoding="utf-8")
+            _make_private(file.parent)
+            self._handler = _PrivateFile(file, encoding="utf-8")
         except OSError as error:
             OWN.warning("There is no log file: cannot write %s: %s.", file, error.strerror)
             return
@@ -43,9 +46,31 @@ class LogFile:
             self._handler = None
 
 
+class _PrivateFile(logging.FileHandler):
+    """Appends to a file that this user alone can read."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_open_private)
+
+
 def log_file(folder: str, assembly_id: str) -> Path:
     """Return where the log of an assembly is, below the folder that the system has for such files.
 
     Not in the lake: that can be on S3, and holds nothing but tables.
     """
-    return user_state_path("lakebatch") / "logs" / folder / f"{assembly_id}.log"
+    return user_state_path("lakebatch") / LOGS / folder / f"{assembly_id}.log"
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder of an experiment's logs and those above it that are ours, for this user alone."""
+    folder.parents[1].mkdir(parents=True, exist_ok=True)
+    for each in (folder.parents[1], folder.parents[0], folder):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o700)
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that this user alone can read; never one that a link leads to, or that would block."""
+    opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened

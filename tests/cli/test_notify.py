@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from lakebatch.cli.logfile import LogFile, log_file
+from lakebatch.notify import News, Notifier
+
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29"
 
@@ -95,3 +98,71 @@ def test_address_that_is_none_does_not_harm_the_run(toy, tmp_path):
     done = run(tmp_path, LAKEBATCH_WEBHOOK="file:///etc/passwd")
     assert done.returncode == 0, done.stderr
     assert "Correct NTFY_URL or LAKEBATCH_WEBHOOK" in done.stderr
+
+
+def test_redirect_is_not_followed_and_is_named_once(caplog):
+    got = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(self.headers.get("Authorization"))
+            self.send_response(self.server.code)
+            self.send_header("Location", self.server.to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as serving:
+        serving.to = f"http://localhost:{serving.server_port}/elsewhere"
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{serving.server_port}/secret-path"
+        told = {"NTFY_URL": url, "NTFY_TOPIC": "runs", "NTFY_TOKEN": TOKEN, "LAKEBATCH_WEBHOOK": url}
+        for serving.code in (301, 302, 303, 307, 308):
+            notifier = Notifier(told)
+            caplog.clear()
+            for _ in range(2):
+                notifier.tell(News("title", "text"))
+                notifier.finish()
+            assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+                f"Could not notify 127.0.0.1:{serving.server_port}: it redirects elsewhere ({serving.code}), "
+                "which is not followed; correct NTFY_URL or LAKEBATCH_WEBHOOK. The run goes on."
+            ]
+        serving.shutdown()
+    assert len(got) == 20
+
+
+def test_fields_for_programs_hold_no_secret(server, monkeypatch):
+    url, got = server
+    monkeypatch.setenv("NTFY_TOKEN", TOKEN)
+    notifier = Notifier({"LAKEBATCH_WEBHOOK": url})
+    notifier.tell(News("title", "text", {"error": f"no {TOKEN}"}))
+    notifier.finish()
+    assert got[0][2]["error"] == "no [NTFY_TOKEN withheld]"
+
+
+def test_log_file_is_the_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = log_file("90_v1_toy", "20261123_142230_run001")
+    file.parent.mkdir(parents=True)  # as an older lakebatch left them
+    file.touch(0o644)
+    log = LogFile()
+    log.open("90_v1_toy", "20261123_142230_run001")
+    log.close()
+    ours = [file, *list(file.parents)[:3]]
+    assert [oct(each.stat().st_mode & 0o777) for each in ours] == ["0o600", "0o700", "0o700", "0o700"]
+    assert "log file of" in file.read_text()
+
+
+def test_log_file_follows_no_link(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = log_file("90_v1_toy", "20261123_142230_run001")
+    file.parent.mkdir(parents=True)
+    file.symlink_to(tmp_path / "elsewhere")
+    log = LogFile()
+    log.open("90_v1_toy", "20261123_142230_run001")
+    assert "There is no log file: cannot write" in caplog.text
+    assert not (tmp_path / "elsewhere").exists()
