@@ -20,6 +20,7 @@ from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.lease import LIFE_SECONDS, Leases
+from lakebatch.redact import redacted
 from lakebatch.schema import conform
 from lakebatch.workers import Worker
 
@@ -40,6 +41,8 @@ ALIKE = 0.9
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
 WHOLE_ID = f"^{ASSEMBLY_ID.pattern}$"
+WRITTEN = ("error", "note", "known_gaps")
+# what people and experiments write: it is redacted at once, so that an event equals what the table returns
 SHARDS, ENDED = "shards", "ended"
 """Keys of the environment of an assembly that several processes share out, see `lakebatch.shards`."""
 
@@ -378,13 +381,13 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
         parts_planned=len(plan.parts),
         parts_done=0,
         parts=plan.parts,
-        known_gaps=plan.known_gaps,
+        known_gaps=redacted(plan.known_gaps),
         rows=0,
         results_version=results_version,
         error=None,
         note=None,
         code_version=plan.code_version,
-        environment=canonical_json(plan.environment),
+        environment=canonical_json(redacted(plan.environment)),
         host=process.host(),
         pid=os.getpid(),
     )
@@ -393,4 +396,5 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
 def _next_event(assembly: Assembly, status: Status, event: int, changes: Mapping[str, Any]) -> Assembly:
     fields = {name: getattr(assembly, name) for name in Assembly.__dataclass_fields__}
     fields |= {"error": None, "note": None, "pid": None, "host": process.host()} | dict(changes)
+    fields |= {name: redacted(fields[name]) for name in WRITTEN}
     return Assembly(**(fields | {"status": status, "event": event, "at": now()}))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.redact import holds_secret
 
 ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
@@ -43,6 +44,21 @@ def check_name(value: str, what: str = "experiment name") -> str:
         raise ConfigError(
             f"{value[: LONGEST_NAME + 1]!r} is not a valid {what}. "
             f"Expected lower-case words joined by '-', up to {LONGEST_NAME} characters, e.g. response-noise."
+        )
+    return value
+
+
+def check_public(value: str, what: str) -> str:
+    """Return the value unless it holds a secret: names are recorded as they are, and compared with what is recorded.
+
+    Raises
+    ------
+    ConfigError
+        If it does.
+    """
+    if holds_secret(value):
+        raise ConfigError(
+            f"The {what} {value!r} holds the value of a secret setting, and would be recorded. Choose another one."
         )
     return value
 

@@ -88,7 +88,9 @@ class _Lease:
             self._storage.renew(self._path, self._content)
         except StorageError as error:
             level = logging.DEBUG if self._has_warned else logging.WARNING
-            logger.log(level, "%s Other machines may take this run for interrupted; no row is affected.", error)
+            logger.log(
+                level, "%s Other machines may take this run for interrupted; no row is affected.", error
+            )
             self._has_warned = True
             return False
         return True

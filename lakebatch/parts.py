@@ -14,9 +14,9 @@ from lakebatch import damage
 from lakebatch.delta import FINGERPRINT, PART, Data, Table, TableVersion
 from lakebatch.errors import ExperimentError
 from lakebatch.fingerprint import fingerprint
-from lakebatch.redact import replacements
 from lakebatch.schema import TableSchema, conform
 from lakebatch.spool import read
+from lakebatch.withholding import withheld
 
 Rows: TypeAlias = pl.DataFrame | Path
 """One part's rows of one table: a frame, or an Arrow stream file of frames where they were spooled."""
@@ -41,7 +41,7 @@ class PartWriter:
         """Append the rows of one part in one commit; False if the table has the part already."""
 
         def stamp(frame: pl.DataFrame) -> pl.DataFrame:
-            return _stamp(frame, self.table.schema, self.assembly_id, part, at)
+            return withheld(_stamp(frame, self.table.schema, self.assembly_id, part, at))
 
         def data_after(last: int) -> Data | None:
             if last != self._known_at:  # somebody else, or an attempt of ours, has written since
@@ -91,15 +91,7 @@ def _stamp(
         )
     known = {column.name for column in schema.columns}
     stamped = frame.with_columns(**{name: stamps[name] for name in stamps if name in known})
-    return conform(_without_secrets(stamped), schema)
-
-
-def _without_secrets(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with the secrets of the environment withheld, which a caught error can quote."""
-    secrets = replacements()
-    return (
-        frame.with_columns(pl.col(pl.String).str.replace_many(secrets, leftmost=True)) if secrets else frame
-    )
+    return conform(stamped, schema)
 
 
 def _stream(

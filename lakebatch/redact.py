@@ -1,29 +1,63 @@
-"""Takes secrets out of text that is recorded or shown, however it came to hold them."""
+"""Secrets are taken out of text that is recorded, logged or shown."""
 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from lakebatch.visible import visible
 
-SETTINGS = ("S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "NTFY_TOKEN")
+SETTINGS = (
+    "S3_SECRET_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "NTFY_TOKEN",
+    "LAKEBATCH_WEBHOOK",
+)
 """The environment variables whose values are secret."""
+URLS = (
+    "S3_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "NTFY_URL",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
+"""The environment variables whose URL can hold a password, which is secret."""
 SHORTEST = 6
 """Shorter values are left alone: they would be found in ordinary words."""
+SHORTEST_IN_A_URL = 20
+"""Shorter pieces of the webhook's path and query are left alone: they are words, and no tokens."""
+ESCAPE = re.compile("%[0-9A-F]{2}")
 IN_A_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+
+
+_learned: dict[str, str] = {}
+# secrets that did not come from the environment, by the setting that they stand for
+
+
+def learn(name: str, value: str) -> None:
+    """Withhold a secret that stands elsewhere than in the environment, such as a key of an AWS profile."""
+    _learned[name] = value
 
 
 def redact(text: str) -> str:
     """Return the text with the name of the setting in place of each secret, and without passwords in URLs.
 
-    A secret is also found URL-encoded, escaped as in ``repr`` or JSON, and inside of base64.
+    A secret is also found URL-encoded, escaped as in ``repr`` or JSON, in hexadecimal, and inside of base64.
 
     >>> redact("proxy http://me:password@example.org")
     'proxy http://[withheld]@example.org'
@@ -33,9 +67,29 @@ def redact(text: str) -> str:
     return IN_A_URL.sub("[withheld]", text)
 
 
+def redacted(tree: Any) -> Any:
+    """Return plain data with every text in it redacted, also the keys of mappings.
+
+    >>> redacted({"from": ["http://me:password@example.org", 1]})
+    {'from': ['http://[withheld]@example.org', 1]}
+    """
+    if isinstance(tree, str):
+        return redact(tree)
+    if isinstance(tree, Mapping):
+        return {redacted(key): redacted(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(redacted(each) for each in tree)
+    return tree
+
+
 def replacements() -> dict[str, str]:
-    """Return what stands in place of each form of each secret that the environment holds."""
+    """Return what stands in place of each form of each secret, the longest form first."""
     return {form: f"[{name} withheld]" for form, name in _forms(_secrets(os.environ))}
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a form of a secret is in the text."""
+    return any(form in text for form in replacements())
 
 
 class RedactingFormatter(logging.Formatter):
@@ -62,22 +116,50 @@ class RedactingStream:
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    values = ((name, environment.get(name, "")) for name in SETTINGS)
-    return tuple((name, value) for name, value in values if len(value) >= SHORTEST)
+    named = [*_learned.items(), *((name, environment.get(name, "")) for name in SETTINGS)]
+    named += [(name, _password(environment.get(name, ""))) for name in URLS]
+    return tuple((name, value) for name, value in named if len(value) >= SHORTEST)
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""
 
 
 @lru_cache(maxsize=8)
 def _forms(secrets: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return each form that a secret can have in a text and the name of its setting, the longest first."""
-    found = {form: name for name, value in secrets for form in _spellings(value)}
-    return tuple(sorted(found.items(), key=lambda item: -len(item[0])))
+    """Return each form that a secret can have in a text and the name of its setting, the longest first.
+
+    A form that is part of what stands in place of secrets is left out, so that redacting twice changes nothing.
+    """
+    pieces = [(name, piece) for name, value in secrets for piece in (value, *_tokens(name, value))]
+    found = {form: name for name, piece in pieces for form in _spellings(piece)}
+    marks = " ".join(f"[{name} withheld]" for name, _ in secrets)
+    kept = ((form, name) for form, name in found.items() if form not in marks)
+    return tuple(sorted(kept, key=lambda item: -len(item[0])))
+
+
+def _tokens(name: str, value: str) -> Iterator[str]:
+    """Yield the long pieces of the webhook's path and query, which servers quote without the rest of the URL."""
+    if name != "LAKEBATCH_WEBHOOK":
+        return
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return
+    pieces = (*parts.path.split("/"), *(text for _, text in parse_qsl(parts.query)))
+    yield from (piece for piece in pieces if len(piece) >= SHORTEST_IN_A_URL)
 
 
 def _spellings(value: str) -> Iterator[str]:
-    yield from (value, quote(value), quote(value, safe=""), quote_plus(value))
-    yield value.replace("\\", "\\\\").replace('"', '\\"')
-    yield repr(value)[1:-1]
+    yield value
+    for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
+        yield from (quoted, ESCAPE.sub(lambda match: match[0].lower(), quoted))
+    yield from (value.replace("\\", "\\\\").replace('"', '\\"'), json.dumps(value)[1:-1], repr(value)[1:-1])
     content = value.encode(errors="surrogateescape")
+    yield from (content.hex(), content.hex().upper())
     for before in range(3):  # a text inside of base64 has three looks, depending on how much stands before it
         coded = base64.b64encode(bytes(before) + content).decode().rstrip("=")
         # the characters at its edges also hold bits of its neighbours

@@ -28,7 +28,7 @@ from lakebatch.ids import LARGEST_SEED, canonical_json
 from lakebatch.lake import Lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
-from lakebatch.redact import replacements
+from lakebatch.redact import holds_secret
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.shards import Shard
 from lakebatch.stored import StoredExperiment
@@ -140,9 +140,7 @@ def _begin(
         return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
-def _start(
-    stored: StoredExperiment, experiment: AnyExperiment, plan: Plan, shard: Shard | None
-) -> Assembly:
+def _start(stored: StoredExperiment, experiment: AnyExperiment, plan: Plan, shard: Shard | None) -> Assembly:
     version = stored.table(experiment.tables[-1]).version()
     if shard is None:
         return stored.log.start(plan, version)
@@ -185,9 +183,7 @@ def resume(
     """
     stored = lake[name]
     assembly = (
-        choose_resumable(stored.snapshot().assemblies)
-        if assembly_id is None
-        else stored.log.get(assembly_id)
+        choose_resumable(stored.snapshot().assemblies) if assembly_id is None else stored.log.get(assembly_id)
     )
     if assembly.status == "completed":
         return assembly
@@ -200,6 +196,7 @@ def resume(
     _check_plan(assembly, parts)
     environment = _environment(experiment)
     _check_unchanged(stored, assembly, experiment, environment, allow=allow_changed)
+    _check_secrets("", parts)
     executor = executor or Local.of(jobs)
     executor.check(source, experiment)
     _ensure(lake, experiment)
@@ -344,7 +341,7 @@ def _check_plan(assembly: Assembly, parts: tuple[Part, ...]) -> None:
 def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:
     """Refuse to record a secret of the environment, which would stay in the lake for ever."""
     for what, text in (("config", config), *(("key of a part", part.key) for part in parts)):
-        if any(form in text for form in replacements()):
+        if holds_secret(text):
             raise ConfigError(
                 f"The {what} holds the value of a secret setting, and would be recorded: {text}. "
                 "Take it out; an experiment can read it from the environment."

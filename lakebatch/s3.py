@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.local import Stamp, StoredFile
+from lakebatch.redact import learn
 
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 4
@@ -272,6 +273,8 @@ def stored_keys() -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": keys.secret_key,
         "AWS_SESSION_TOKEN": keys.token,
     }
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        learn(name, named[name] or "")
     return {name: value for name, value in named.items() if value}
 
 

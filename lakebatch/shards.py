@@ -27,7 +27,7 @@ from lakebatch.assembly import (
     now,
 )
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.ids import canonical_json
+from lakebatch.ids import canonical_json, check_public
 from lakebatch.workers import identity
 
 End: TypeAlias = Literal["done", "interrupted"]
@@ -97,7 +97,7 @@ def parse(text: str, array: str | None = None, environment: Mapping[str, str] = 
         )
     if not ARRAY.fullmatch(name):
         raise ConfigError(f"array is {name!r}. Expected letters, digits and any of . _ : - without spaces.")
-    return Shard(index, of, name)
+    return Shard(index, of, check_public(name, "array"))
 
 
 def _array(environment: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ from lakebatch.assembly import Assembly, Status, now
 from lakebatch.diff import Difference
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
 from lakebatch.gaps import OnGap
-from lakebatch.ids import check_assembly_id, check_name
+from lakebatch.ids import check_assembly_id, check_name, check_public
 from lakebatch.moment import Moment, moment, parse
 from lakebatch.pinning import pin
 from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
@@ -223,7 +223,7 @@ class StoredExperiment(ExperimentTables):
             If the name stands for another state already.
         """
         which = moment(version, as_of)
-        check_name(name, "tag")
+        check_public(check_name(name, "tag"), "tag")
         events_version = None if which.is_past else self.log.table.version()  # before that of the rows
         pinned = self.at(which)
         stored = {each: self._table_version(each) for each in ("samples", "trajectories")}

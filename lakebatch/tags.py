@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -12,6 +12,7 @@ from lakebatch import damage
 from lakebatch.delta import Table
 from lakebatch.errors import NameClashError, UnknownNameError
 from lakebatch.hints import nearest
+from lakebatch.redact import redacted
 from lakebatch.schema import conform
 
 TRANSACTION = "lakebatch.tags"
@@ -69,6 +70,7 @@ class TagLog:
                 )
             return self._frame(tag)
 
+        tag = replace(tag, note=redacted(tag.note))
         self.table.ensure()
         self.table.append_once(TRANSACTION, row_after, {"lakebatch.tag": tag.tag})
         return tag

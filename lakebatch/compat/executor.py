@@ -13,6 +13,7 @@ from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.frames.levels import as_level, same_id
 from lakebatch.frames.record import Saved, ensure, original_ids, record, write
 from lakebatch.frames.table import check_frame_name
+from lakebatch.ids import check_public
 
 if TYPE_CHECKING:
     import os
@@ -82,7 +83,7 @@ class BatchExecutor:
         completed stays so: saving the same rows again adds nothing, and other rows are refused.
         """
         ensure(self.stored)
-        wanted = None if config_value is None else same_id(config_value)
+        wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
         self._current = attempts.begin(self.stored, wanted)
         self._names = {}
         self.current_assembly_id = wanted or self._current.assembly_id

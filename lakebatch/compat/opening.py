@@ -6,6 +6,7 @@ import os
 
 from lakebatch import registry
 from lakebatch.errors import ConfigError
+from lakebatch.ids import check_public
 from lakebatch.storage import BUCKET_NAMES, Storage, locate
 from lakebatch.stored import StoredExperiment
 from lakebatch.tables import FOLDER
@@ -41,7 +42,7 @@ def folder_name(notebook: str, number: str, version: str) -> str:
             f"{folder!r} cannot be an experiment's folder. Expected a number, a version such as v1, and a name of "
             "lower-case words joined by '-', e.g. ('batch-response-noise', '03', 'v1')."
         )
-    return folder
+    return check_public(folder, "experiment's folder")
 
 
 def _locate(backend: str | None, lake: str | os.PathLike[str] | None) -> Storage:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import deltalake
+import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import deltalog, diagnosis
@@ -37,6 +38,7 @@ from lakebatch.local import Stamp
 from lakebatch.s3 import may_pass
 from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
+from lakebatch.withholding import withheld
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,12 +134,14 @@ class Table:
 
         ``data_after(n)`` is asked for what to write, where n is the transaction's version in the newest state (0 before
         the first); it looks whether the data is there already, in `newest` or any later state, and returns None if so.
+        Secrets are withheld from a frame; a stream brings its own fingerprint and is without them already.
         """
 
         def write_after(last: int) -> Write | None:
             data = data_after(last)
             if data is None:
                 return None
+            data = withheld(data) if isinstance(data, pl.DataFrame) else data
             following = [deltalake.Transaction(transaction, last + 1)]
             return lambda handle: self._write(handle, data, metadata, following)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from lakebatch.errors import SchemaError
+from lakebatch.withholding import withheld
 
 RESERVED = ("assembly_id", "part", "row", "recorded_at")
 """What every table of frames has of its own."""
@@ -42,7 +43,7 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame in types that Delta has, every value as it was.
 
     Unsigned numbers become the next larger signed ones, categories their text, times with a zone the same
-    instant in UTC, nanoseconds microseconds where none is lost.
+    instant in UTC, nanoseconds microseconds where none is lost. Secrets are withheld.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
             faults.append(f"column {column.name!r} is {column.dtype}: {brief(error)}")
     if faults:
         raise SchemaError(f"Cannot store this frame without loss: {'; '.join(faults)}.")
-    return pl.DataFrame(columns)
+    return withheld(pl.DataFrame(columns))
 
 
 def kind(dtype: pl.DataType) -> str:

@@ -18,6 +18,7 @@ from lakebatch.assembly import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, no
 from lakebatch.frames.results import to_results
 from lakebatch.frames.table import FrameTable
 from lakebatch.parts import PartWriter
+from lakebatch.redact import redacted
 from lakebatch.stored import StoredExperiment
 
 ORIGINAL_IDS = "original_ids"
@@ -34,7 +35,7 @@ def plan(made_by: str, details: Mapping[str, Any], **fields: Any) -> Plan:
         "environment": _environment(script),
     }
     return Plan(
-        config={MADE_BY: made_by, **details},
+        config={MADE_BY: made_by, **redacted(details)},
         base_seed=UNKNOWN_SEED,
         pinned_seed=UNKNOWN_SEED,
         **(defaults | fields),

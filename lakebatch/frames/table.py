@@ -12,6 +12,7 @@ import polars as pl
 from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.frames.columns import RESERVED, place, storable
+from lakebatch.ids import check_public
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
 
@@ -67,7 +68,7 @@ def check_frame_name(name: str) -> str:
             f"{name!r} is not a name to save under. Expected up to 100 letters, digits, '_' or '-', "
             "e.g. response_noise_results."
         )
-    return name
+    return check_public(name, "name to save under")
 
 
 def frame_names(storage: Storage, folder: str) -> list[str]:

@@ -144,7 +144,9 @@ def _begin(stored: StoredExperiment, batch: Batch, planned: Plan) -> Assembly:
     others = [each for each in begun.workers if each.is_at_work() and not each.is_this_process]
     if others:
         raise AssemblyError(f"{begun.assembly_id} is being imported by {others[0]}. Wait for it, or stop it.")
-    if begun.status == "completed" or (begun.event == 0 and any(each.is_this_process for each in begun.workers)):
+    if begun.status == "completed" or (
+        begun.event == 0 and any(each.is_this_process for each in begun.workers)
+    ):
         return begun
     return _take_over(stored, begun, planned)
 

@@ -13,44 +13,18 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from leaks import SECRETS, content, leaks
 
 import lakebatch
 from lakebatch import errors
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
-from lakebatch.redact import SETTINGS, redact
+from lakebatch.redact import SETTINGS, learn, redact
 from lakebatch.render import render
 from lakebatch.visible import one_line, visible
 from lakebatch.worker import Outcome
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
-SECRETS = {
-    "S3_SECRET_KEY": "wJalr/XUtnFEMI+K7MDENG bPx\"Rfi'CYE",
-    "AWS_SECRET_ACCESS_KEY": "another-Secret%20value\\x",
-    "AWS_SESSION_TOKEN": "FwoGZXIvYXdzEBYaD//token==",
-    "NTFY_TOKEN": "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
-}
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
-
-
-def forms(secret):
-    """Return how a secret may be written; of base64 what stands in the middle."""
-    coded = [base64.b64encode(b"x" * n + secret.encode()).decode()[4:-4] for n in range(3)]
-    return {secret, urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], *coded}
-
-
-def leaks(text):
-    return [form for secret in SECRETS.values() for form in forms(secret) if form in text]
-
-
-def content(folder):
-    """Return every byte below a folder as text, with the rows of Parquet files, which are compressed."""
-    texts = []
-    for file in Path(folder).rglob("*"):
-        if file.is_file():
-            texts.append(file.read_bytes().decode(errors="replace"))
-        if file.suffix == ".parquet":
-            texts.append(pl.read_parquet(file).write_json())
-    return "\n".join(texts)
 
 
 def command(*arguments, **environment):
@@ -141,7 +115,8 @@ def test_config_that_holds_a_secret_is_refused_before_it_is_recorded(leaking, se
 def test_secret_is_withheld_in_every_form(secrets, name):
     secret = SECRETS[name]
     coded = [base64.b64encode(b"x" * n + secret.encode()).decode() for n in range(3)]
-    for form in {secret, urllib.parse.quote(secret), json.dumps(secret), repr(secret), *coded}:
+    written = {secret, urllib.parse.quote(secret), json.dumps(secret), repr(secret), secret.encode().hex()}
+    for form in {*written, *coded}:
         text = redact(f"before {form} after")
         assert leaks(text) == []
         assert f"[{name} withheld]" in text
@@ -161,6 +136,31 @@ def test_secret_inside_of_base64_is_withheld_whatever_stands_around_it(before, a
         patch.setenv("NTFY_TOKEN", secret)
         coded = base64.b64encode(before + secret.encode() + after).decode()
         assert "[NTFY_TOKEN withheld]" in redact(f"Basic {coded}")
+
+
+def test_token_in_a_webhook_is_withheld_without_the_rest_of_the_address(monkeypatch):
+    for url in (
+        "https://x.org/services/T00/Zq81kfe72nvbxpq0Lw3s6",
+        "https://x.org/a?b=Zq81kfe72nvbxpq0Lw3s6&c",
+    ):
+        monkeypatch.setenv("LAKEBATCH_WEBHOOK", url)
+        assert (
+            redact("no Zq81kfe72nvbxpq0Lw3s6 at /services") == "no [LAKEBATCH_WEBHOOK withheld] at /services"
+        )
+
+
+def test_password_of_a_proxy_and_key_of_a_profile_are_withheld(monkeypatch):
+    monkeypatch.setattr("lakebatch.redact._learned", {})
+    monkeypatch.setenv("https_proxy", "http://me:hidden-word@proxy:3128")
+    learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
+    assert redact("hidden-word from-a-profile") == "[https_proxy withheld] [AWS_SECRET_ACCESS_KEY withheld]"
+
+
+@pytest.mark.parametrize("secret", ["withheld", "NTFY_TOKEN", "TOKEN withheld]"])
+def test_text_is_the_same_when_it_is_redacted_twice(monkeypatch, secret):
+    monkeypatch.setenv("NTFY_TOKEN", secret)
+    once = redact(f"see {secret} and {secret}")
+    assert redact(once) == once
 
 
 def test_short_and_missing_secrets_change_nothing(monkeypatch):

@@ -14,7 +14,7 @@ EXPERIMENTS = ROOT / "experiments"
 LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
     {"redact", "render", "hints"},
-    {"errors", "notify"},
+    {"errors", "notify", "withholding"},
     {"local", "statistics", "project", "uris"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
