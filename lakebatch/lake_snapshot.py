@@ -172,7 +172,8 @@ def pin_all(experiments: Sequence[ExperimentTables], moment: Moment, *, refuse: 
     Raises
     ------
     ConfigError
-        If a version is meant and there is not just one experiment, whose version it would be.
+        If a version is meant and there is not just one experiment, whose version it would be; or if nothing had
+        been recorded by a time.
     UnknownNameError
         If a tag is meant that no experiment has.
     """
@@ -195,9 +196,12 @@ def pin_all(experiments: Sequence[ExperimentTables], moment: Moment, *, refuse: 
                 raise
             damaged[name] = error
             damage.warn_left_out(name, error)
+    known = {snapshot.folder for snapshot in found.values()}
+    readable = [each for each in experiments if each.name not in damaged]
     if moment.tag is not None:
-        known = {snapshot.folder for snapshot in found.values()}
-        _report_untagged([each for each in experiments if each.name not in damaged], known, moment.tag)
+        _report_untagged(readable, known, moment.tag)
+    if moment.time is not None:
+        _report_not_begun(readable, known, moment)
     return LakeSnapshot(moment, found, damaged)
 
 
@@ -208,3 +212,15 @@ def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[
     without = [each.name for each in experiments if each.folder not in known]
     if without:
         warnings.warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.", stacklevel=3)
+
+
+def _report_not_begun(
+    experiments: Sequence[ExperimentTables], known: Collection[str], moment: Moment
+) -> None:
+    if not known:
+        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch history")
+    later = [each.name for each in experiments if each.folder not in known]
+    if later:
+        warnings.warn(
+            f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.", stacklevel=3
+        )

@@ -15,6 +15,7 @@ from lakebatch.moment import NEWEST, Moment
 from lakebatch.snapshot import Snapshot
 from lakebatch.tables import DATA, ExperimentTables
 from lakebatch.tags import Tag
+from lakebatch.times import describe
 
 
 def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
@@ -72,11 +73,16 @@ def _as_of(tables: ExperimentTables, time: datetime) -> Snapshot:
     past = events.filter(pl.col("at") <= time)
     if past.is_empty():
         raise ConfigError(
-            f"Nothing was recorded by {time:%Y-%m-%d %H:%M:%S %Z}. The first event is of {events['at'].min()!s}."
+            f"Nothing was recorded by {describe(time)}. The first event is of {_first(events)}."
         )
     version = past["results_version"].max()
     assert isinstance(version, int)
     return _pinned(tables, Moment(time=time), past, version, tables.results.at())
+
+
+def _first(events: pl.DataFrame) -> str:
+    first = events["at"].min()
+    return describe(first) if isinstance(first, datetime) else "no time"
 
 
 def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:

@@ -25,7 +25,7 @@ SHORT = 24
 def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str:
     """Return a frame as text, without a line end.
 
-    ``table`` and ``markdown`` are for people: times in UTC without fractions, numbers to six digits. The
+    ``table`` and ``markdown`` are for people: times in UTC (Z) without fractions, numbers to six digits. The
     other forms lose nothing. With ``most``, a table shows that many rows and says how many it leaves out.
 
     >>> print(render(pl.DataFrame({"level": [0.0, 0.1], "model": ["a", None]}), "markdown"))
@@ -124,10 +124,16 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
+        return _time(value)
     if isinstance(value, list):
         return ", ".join(_cell(each) for each in value)
     return visible(str(value).replace("\n", " "))
+
+
+def _time(value: datetime) -> str:
+    """Return a time to the second, as it can be given back: with Z for UTC where it says its zone."""
+    zone = "Z" if value.tzinfo else ""
+    return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{zone}"
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completing
-from lakebatch.cli.options import format_option, jobs_option, open_lake, show, version_options
+from lakebatch.cli.options import AS_OF, format_option, jobs_option, open_lake, show, version_options
 from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ METRICS = ("mse", "r2", "pearson_r")
 @click.argument("tag", required=False, shell_complete=completing.tags)
 @click.option("--note", metavar="TEXT", help="What the tag is for.")
 @click.option("--version", type=int, metavar="N", help="Tag the state at a version instead of the newest.")
-@click.option("--as-of", metavar="TIME", help="Tag the state at a time instead of the newest.")
+@click.option("--as-of", metavar="TIME", help=f"Tag an earlier state instead of the newest. {AS_OF}")
 @format_option
 @click.pass_context
 def tag(

@@ -26,6 +26,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
 STATUSES = ("started", "completed", "failed", "discarded")
 MOST_ROWS = 200
+AS_OF = (
+    "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "
+    "with an offset or Z; as tables show it, in UTC: '2026-11-20 12:00:30Z'."
+)
 
 
 def version_options(function: Function) -> Function:
@@ -36,7 +40,7 @@ def version_options(function: Function) -> Function:
     function = click.option(
         "--as-of",
         metavar="TIME",
-        help="State at a time: '2026-11-20', '2026-11-20 12:00' (local time), or with an offset or Z.",
+        help=AS_OF,
     )(function)
     return click.option(
         "--version", type=int, metavar="N", help="State at a version, see: lakebatch history"

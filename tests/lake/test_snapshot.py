@@ -10,7 +10,6 @@ import lakebatch
 from lakebatch.assembly import Plan
 from lakebatch.errors import ConfigError, IncompleteError, UnknownNameError
 from lakebatch.gaps import MOST_GAPS, Gap, IncompleteWarning, report_gaps
-from lakebatch.moment import to_time
 from lakebatch.parts import PartWriter
 from lakebatch.stored import StoredExperiment
 
@@ -180,26 +179,6 @@ def test_experiment_that_is_not_in_the_lake_is_named_with_those_that_are(stored,
         lake["tou"]
     assert [each.name for each in lake] == ["toy"]
     assert lake["90_v1_toy"].folder == "90_v1_toy"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-11-20T12:00Z", datetime(2026, 11, 20, 12, tzinfo=UTC)),
-        ("2026-11-20T12:00:30.5+02:00", datetime(2026, 11, 20, 10, 0, 30, 500_000, tzinfo=UTC)),
-        (" 2026-11-20 12:00 ", datetime(2026, 11, 20, 12).astimezone()),
-        ("2026-11-20", datetime(2026, 11, 20, 23, 59, 59, 999_999).astimezone()),
-    ],
-)
-def test_time_is_read_as_documented(text, expected):
-    assert to_time(text) == expected
-    assert to_time(text).utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "12:00"])
-def test_text_that_is_no_time_is_an_error(text):
-    with pytest.raises(ConfigError, match=r"is not a time. Expected e.g. 2026-11-20"):
-        to_time(text)
 
 
 def test_past_does_not_judge_whether_what_had_started_was_still_worked_on(stored, run):

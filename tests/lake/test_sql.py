@@ -81,10 +81,21 @@ def test_lake_at_a_version_and_at_a_time_is_what_it_was(filled):
     assert rows(filled, "SELECT count(*) FROM toy.assemblies", as_of=moment) == [(1,)]
 
 
-def test_experiment_that_had_not_begun_is_left_out(filled):
-    assert rows(filled, "SELECT count(*) FROM lake.results", as_of="2020-01-01") == [(0,)]
-    with pytest.raises(QueryError, match="toy"):
-        filled.sql("FROM toy.results", as_of="2020-01-01")
+def test_time_before_anything_was_recorded_is_an_error(filled):
+    for text in ("SELECT count(*) FROM lake.results", "FROM toy.results"):
+        with pytest.raises(ConfigError, match=r"^Nothing was recorded by 2020-01-01 23:59:59 UTC\. See when"):
+            filled.sql(text, as_of="2020-01-01T23:59:59Z")
+
+
+def test_experiment_that_had_not_begun_is_left_out_and_named(filled, tmp_path):
+    moment = datetime.now(UTC)
+    text = Path("experiments/toy.py").read_text().replace('name = "toy"', 'name = "later-toy"')
+    Path("experiments/later_toy.py").write_text(text)
+    lakebatch.run(filled, "later-toy", jobs=1)
+    with pytest.warns(
+        UserWarning, match=r"^Left out, since nothing of them was recorded by 20.* UTC: later-toy\.$"
+    ):
+        assert rows(filled, "SELECT count(*) FROM lake.results", as_of=moment) == [(9,)]
 
 
 def test_empty_lake_has_empty_views(lake):

@@ -15,7 +15,7 @@ LAYERS = (
     {"lakebatch", "counters", "process", "visible", "notebook"},
     {"redact", "render", "hints"},
     {"errors", "notify", "withholding"},
-    {"local", "statistics", "project", "uris"},
+    {"local", "statistics", "project", "uris", "times"},
     {"s3"},
     {"experiment", "guard", "ids", "schema", "storage", "spool", "output", "provenance", "fingerprint"},
     {"registry", "evolution", "moment", "deltalog", "seeds", "lease"},
