@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from lakebatch import foreign
 from lakebatch.config_text import parse_setting
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
-from lakebatch.ids import check_name
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
@@ -44,56 +44,72 @@ class Query:
 
 
 def find() -> dict[str, Query]:
-    """Return every named query.
+    """Return every named query; warn of files in the folder of one's own that are none.
 
     Raises
     ------
     NameClashError
         If two files claim one name.
     """
-    found: dict[str, Query] = {}
-    for file in [*_sql_files(resources.files(BUILT_IN)), *_user_files(Path.cwd())]:
-        query = _read(file)
-        if query.name in found:
-            raise NameClashError(f"Two queries are called {query.name!r}. Rename {FOLDER}/{file.name}.")
-        found[query.name] = query
-    return found
+    queries, left_out = _found()
+    foreign.warn(FOLDER, left_out)
+    return queries
 
 
 def get(name: str) -> Query:
-    """Return a query by name."""
-    known = find()
+    """Return a query by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    ConfigError
+        If the file that the name means cannot be used.
+    """
+    known, left_out = _found()
+    for each in left_out if name not in known else ():
+        if each.is_called(name):
+            raise ConfigError(each.refusal)
+    foreign.warn(FOLDER, left_out)
     if name not in known:
         raise UnknownNameError(f"Unknown query {name!r}. {nearest(name, known)}")
     return known[name]
 
 
-def _user_files(directory: Path) -> list[Traversable]:
-    if (
-        directory / "lakebatch" / "named_queries.py"
-    ).is_file():  # the source tree of lakebatch: built in already
-        return []
-    folder = directory / FOLDER
-    return _sql_files(folder) if folder.is_dir() else []
+def _found() -> tuple[dict[str, Query], list[Foreign]]:
+    """Return the queries by name, and the files of one's own that are none."""
+    left_out: list[Foreign] = []
+    with resources.as_file(resources.files(BUILT_IN)) as folder:
+        found = {each.name: each for each in _read_all(folder, left_out)}
+    for each in _read_all(Path(FOLDER), left_out) if not _is_source_tree() else ():
+        if each.name in found:
+            raise NameClashError(f"Two queries are called {each.name!r}. Rename the one in ./{FOLDER}.")
+        found[each.name] = each
+    return found, left_out
 
 
-def _sql_files(folder: Traversable) -> list[Traversable]:
-    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
-    return sorted(files, key=lambda file: file.name)
+def _is_source_tree() -> bool:
+    """Whether the working directory is the source of lakebatch, whose queries are built in already."""
+    return Path("lakebatch", "named_queries.py").is_file()
 
 
-def _read(file: Traversable) -> Query:
-    text = file.read_text(encoding="utf-8")
-    name = check_name(file.name.removesuffix(".sql").replace("_", "-"), f"query file name ({file.name})")
+def _read_all(folder: Path, left_out: list[Foreign]) -> list[Query]:
+    queries = []
+    for name in foreign.listing(folder, ".sql"):
+        try:
+            queries.append(_read(folder / name))
+        except ForeignFileError as error:
+            left_out.append(Foreign(name, error.why, str(error)))
+    return queries
+
+
+def _read(file: Path) -> Query:
+    name = foreign.name_of(file, "query")
+    text = foreign.text(file)
     first = text.partition("\n")[0]
     parameters = {match["name"]: match["meaning"].strip() for match in PARAMETER.finditer(text)}
-    return Query(
-        name=name,
-        text=text,
-        help=first.removeprefix("--").strip() if first.startswith("--") else "",
-        parameters=parameters,
-        defaults=_defaults(parameters),
-    )
+    about = first.removeprefix("--").strip() if first.startswith("--") else ""
+    return Query(name, text, about, parameters, _defaults(parameters))
 
 
 def _defaults(parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -7,17 +7,20 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch import foreign, outline
+from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
+from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
-from lakebatch.ids import NUMBER, VERSION, check_name
+from lakebatch.ids import NAME, NUMBER, VERSION
 from lakebatch.provenance import source_hash
 
 if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
@@ -42,16 +45,66 @@ class Source:
     file: Path | None = None
 
 
+@dataclass(frozen=True)
+class Own:
+    """What lies in the folder of one's own experiments: those, other modules, and files that cannot be used."""
+
+    experiments: tuple[Source, ...] = ()
+    modules: tuple[Source, ...] = ()
+    left_out: tuple[Foreign, ...] = ()
+
+    def warn(self) -> None:
+        """Warn of what is left out."""
+        others = [Foreign(str(each.file and each.file.name), "no Experiment", "") for each in self.modules]
+        foreign.warn(FOLDER, sorted([*self.left_out, *others], key=lambda each: each.name))
+
+    def other(self, name: str) -> Source | None:
+        """Return the module of a name, in which there may be an experiment after all; refuse a file of that name."""
+        for each in self.left_out:
+            if each.is_called(name):
+                raise ConfigError(each.refusal)
+        return next((each for each in self.modules if each.name == name), None)
+
+
 def find() -> dict[str, Source]:
-    """Return the source of every experiment by name, without loading any.
+    """Return the source of every experiment by name, without loading any; warn of files that are none.
 
     Raises
     ------
     NameClashError
         If two sources claim one name.
     """
+    own = _own()
+    own.warn()
+    return _known(own)
+
+
+def get(name: str) -> Source:
+    """Return the source of an experiment by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    ConfigError
+        If the file that the name means cannot be used.
+    """
+    own = _own()
+    known = _known(own)
+    if name not in known:
+        return own.other(name) or _unknown(name, own, known)
+    own.warn()
+    return known[name]
+
+
+def _unknown(name: str, own: Own, known: Iterable[str]) -> NoReturn:
+    own.warn()
+    raise UnknownNameError(f"Unknown experiment {name!r}. {nearest(name, known)}")
+
+
+def _known(own: Own) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in [*_built_in(), *_in_working_directory(Path.cwd()), *_entry_points()]:
+    for source in [*_built_in(), *own.experiments, *_entry_points()]:
         if source.name in found:
             raise NameClashError(
                 f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
@@ -59,14 +112,6 @@ def find() -> dict[str, Source]:
             )
         found[source.name] = source
     return dict(sorted(found.items()))
-
-
-def get(name: str) -> Source:
-    """Return the source of an experiment by name."""
-    sources = find()
-    if name not in sources:
-        raise UnknownNameError(f"Unknown experiment {name!r}. {nearest(name, sources)}")
-    return sources[name]
 
 
 def load(source: Source) -> AnyExperiment:
@@ -79,7 +124,7 @@ def load(source: Source) -> AnyExperiment:
     """
     from lakebatch.experiment import Experiment
 
-    module = _module(source)
+    module = _loaded_module(source)
     classes = [
         value
         for value in vars(module).values()
@@ -97,45 +142,82 @@ def source_file(experiment: AnyExperiment) -> Path:
     return Path(inspect.getfile(type(experiment)))
 
 
+def numbers() -> set[int]:
+    """Return the numbers that experiments have, of one's own those that stand in their files."""
+    own = [outline.number(each.file.read_bytes()) for each in _own().experiments if each.file]
+    installed = [int(load(each).number) for each in [*_built_in(), *_entry_points()]]
+    return {*installed, *(each for each in own if each is not None)}
+
+
 def _built_in() -> list[Source]:
     package = importlib.util.find_spec(BUILT_IN)
-    folders = list(package.submodule_search_locations or []) if package else []
+    folders = map(Path, package.submodule_search_locations or []) if package else ()
+    files = [folder / name for folder in folders for name in foreign.listing(folder, ".py")]
     return [
-        Source(_name(file), "built in", f"{BUILT_IN}.{file.stem}")
-        for folder in folders
-        for file in _files(Path(folder))
+        Source(file.stem.replace("_", "-"), "built in", f"{BUILT_IN}.{file.stem}")
+        for file in files
+        if NAME.fullmatch(file.stem.replace("_", "-"))
     ]
 
 
-def _in_working_directory(directory: Path) -> list[Source]:
-    folder = directory / FOLDER
-    if (directory / "lakebatch" / "registry.py").is_file():  # the source tree of lakebatch: built in already
-        return []
-    return [
-        Source(_name(file), f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
-        for file in _files(folder)
-    ]
+def _own() -> Own:
+    if Path("lakebatch", "registry.py").is_file():  # the source tree of lakebatch: built in already
+        return Own()
+    experiments: list[Source] = []
+    modules: list[Source] = []
+    left_out: list[Foreign] = []
+    for name in foreign.listing(Path(FOLDER), ".py"):
+        file = Path(FOLDER, name)
+        try:
+            called = foreign.name_of(file, "experiment")
+            looks = _looks_like_an_experiment(foreign.content(file))
+        except ForeignFileError as error:
+            left_out.append(Foreign(name, error.why, str(error)))
+        else:
+            source = Source(called, f"{FOLDER}/{name}", f"_{FOLDER}_{file.stem}", file.resolve())
+            (experiments if looks else modules).append(source)
+    return Own(tuple(experiments), tuple(modules), tuple(left_out))
+
+
+def _looks_like_an_experiment(text: bytes) -> bool:
+    try:
+        return any(map(outline.is_experiment, outline.classes(text)))
+    except SyntaxError:
+        return b"Experiment" in text
 
 
 def _entry_points() -> list[Source]:
-    return [
-        Source(check_name(point.name), f"package {point.dist.name if point.dist else '?'}", point.module)
-        for point in metadata.entry_points(group=GROUP)
-    ]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
-
-
-def _name(file: Path) -> str:
-    return check_name(file.stem.replace("_", "-"), f"experiment file name ({file})")
+    found = []
+    for point in metadata.entry_points(group=GROUP):
+        origin = f"package {point.dist.name if point.dist else '?'}"
+        if NAME.fullmatch(point.name):
+            found.append(Source(point.name, origin, point.module))
+        else:
+            warnings.warn(
+                f"Left out of {origin}: {point.name!r}, which is not the name of an experiment.", stacklevel=1
+            )
+    return found
 
 
 def is_stale(source: Source) -> bool:
     """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
     module = _module(source)
     return _loaded[source.module] != source_hash(Path(str(module.__file__)))
+
+
+def _loaded_module(source: Source) -> ModuleType:
+    """Return the module of an experiment; one without classes, such as a script, is not run to see that it has none."""
+    try:
+        if source.file is not None and not outline.classes(source.file.read_bytes()):
+            raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: none.")
+        return _module(source)
+    except LakebatchError:
+        raise
+    except (ImportError, SyntaxError, OSError) as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f"Cannot load {source.origin}: {what}. Mend it, or install what it needs."
+        ) from error
 
 
 def _module(source: Source) -> ModuleType:

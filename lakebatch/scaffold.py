@@ -85,5 +85,5 @@ def _write(file: Path, text: str) -> bool:
 
 def _free_number() -> str:
     """Return the lowest number that no experiment that can be loaded has."""
-    taken = {int(registry.load(source).number) for source in registry.find().values()}
+    taken = registry.numbers()
     return f"{next(number for number in range(FIRST_NUMBER, 10_000) if number not in taken):02d}"

@@ -91,9 +91,9 @@ def _from_text(text: str) -> datetime:
 def _end(found: re.Match[str]) -> datetime:
     """Return the last instant of the unit that a text names, with its zone where it names one."""
     day = _last_day(found)
-    clock = [found["hour"] or "23", found["minute"] or "59", found["second"] or "59"]
+    hour, minute, second = int(found["hour"] or 23), int(found["minute"] or 59), int(found["second"] or 59)
     micro = int(found["fraction"].ljust(6, "0")[:6]) if found["fraction"] else 999_999
-    return datetime(day.year, day.month, day.day, *map(int, clock), micro, tzinfo=_zone(found))
+    return datetime(day.year, day.month, day.day, hour, minute, second, micro, tzinfo=_zone(found))
 
 
 def _last_day(found: re.Match[str]) -> date:

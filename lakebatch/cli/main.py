@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
@@ -97,7 +97,7 @@ def main(context: click.Context) -> None:
     Without a command: what can be done next with the lake.
     """
     common.start_logging(context)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _once_each()
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
     if context.invoked_subcommand is None:
@@ -113,8 +113,16 @@ def _end(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    say(f"Warning: {message}")
+def _once_each() -> Callable[..., None]:
+    """Return what shows warnings, each of them once for a command."""
+    shown: set[str] = set()
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            say(f"Warning: {message}")
+
+    return show_warning
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lakebatch import registry
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.scaffold import new_experiment
 
 MINIMAL = """
 from lakebatch.experiment import ConfigModel, Experiment
@@ -58,7 +59,7 @@ def test_own_folder_is_searched_beside_the_built_in_one(folder):
 
 
 def test_finding_loads_nothing(folder):
-    (folder / "broken.py").write_text("raise SystemError('loaded')")
+    (folder / "broken.py").write_text("raise SystemError('loaded')\n" + source(name="broken"))
     assert "broken" in registry.find()
     with pytest.raises(SystemError, match="loaded"):
         registry.load(registry.get("broken"))
@@ -144,10 +145,112 @@ def test_file_that_breaks_the_contract_is_refused(folder, text, fault):
         registry.load(registry.get("mine"))
 
 
-def test_file_name_that_cannot_be_a_name_is_refused(folder):
+def test_file_name_that_cannot_be_a_name_is_refused_when_asked_for(folder):
     (folder / "Mine.py").write_text(source())
-    with pytest.raises(ConfigError, match="'Mine' is not a valid experiment file name"):
-        registry.find()
+    for name in ("Mine", "Mine.py"):
+        with pytest.raises(ConfigError, match="'Mine' is not a valid experiment file name"):
+            registry.get(name)
+
+
+def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
+    (folder / "mine.py").write_text(source())
+    for name in ("Train_v2.py", "my model.py", "train.py", "net.py"):
+        (folder / name).write_text("class Net(Base):\n    name = 'x'\n")
+    for name in ("__init__.py", ".hidden.py", "_helper.py", "notes.ipynb"):
+        (folder / name).write_text("raise SystemError")
+    (folder / "package").mkdir()
+    (folder / "folder.py").mkdir()
+    (folder / "link.py").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.py")
+    named = r"Train_v2.py \(its name\), folder.py \(not a file\), link.py \(a link to nothing\) and 4 more"
+    warning = (
+        rf"^Left out of ./experiments: {named}\. A file whose name begins with _ is passed over in silence\.$"
+    )
+    with pytest.warns(UserWarning, match=warning) as warned:
+        found = registry.find()
+    assert "mine" in found
+    assert not {"train", "net", "folder", "link", "pipe"} & found.keys()
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match=warning):
+        assert registry.load(registry.get("response-noise")).name == "response-noise"
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("my model", "'my model' is not a valid experiment file name"),
+        ("folder", "Cannot read experiments/folder.py: it is not a file"),
+        ("link", "Cannot read experiments/link.py: a link to nothing"),
+        ("pipe", "Cannot read experiments/pipe.py: it is not a file"),
+        ("large", r"Cannot read experiments/large.py: it has 5 MB"),
+    ],
+)
+def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(folder, tmp_path, name, fault):
+    (folder / "my model.py").touch()
+    (folder / "folder.py").mkdir()
+    (folder / "link.py").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.py")
+    (folder / "large.py").write_bytes(b"#" * 5_000_000)
+    with pytest.raises(ConfigError, match=f"^{fault}"):
+        registry.get(name)
+
+
+def test_script_is_not_run_to_see_that_it_is_no_experiment(folder):
+    (folder / "train.py").write_text("raise SystemError('run')")
+    with pytest.raises(
+        ConfigError, match=r"experiments/train.py must define one subclass of Experiment. Found: none"
+    ):
+        registry.load(registry.get("train"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import lakebatch.experiments.response_noise as r\nclass Mine(r.ResponseNoise):\n    name, number = 'mine', '91'\n",
+        "import lakebatch.experiment as e\nclass Mine(e.Experiment[e.ConfigModel, None]): pass\n",
+        "if True:\n    class Mine(Base):\n        name: str = 'mine'\n        version: str = 'v1'\n",
+        "\ufeffclass Mine(Experiment): pass\n",
+        "class Mine(Experiment: syntax error\n",
+    ],
+)
+def test_experiment_is_known_by_its_looks(folder, text):
+    (folder / "mine.py").write_text(text)
+    assert "mine" in registry.find()
+
+
+def test_class_derived_from_ones_own_base_is_loaded_when_it_is_asked_for(folder):
+    text = "from lakebatch.experiment import Experiment as Base\n" + source().replace("Experiment)", "Base)")
+    (folder / "mine.py").write_text(
+        text.replace("name, number, version, config_model", "Mine_, number, version, config_model")
+    )
+    with pytest.raises(ConfigError, match=r"lacks name\."):
+        registry.load(registry.get("mine"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("import no_such_package\nclass Mine(Experiment): ...", r"No module named 'no_such_package'"),
+        ("class Mine(Experiment: ...", r"invalid syntax.*line 1"),
+        ("class Mine(Experiment): ...\0", "null bytes"),
+    ],
+)
+def test_file_that_cannot_be_loaded_is_one_line_when_it_is_asked_for(folder, text, fault):
+    (folder / "mine.py").write_text(text)
+    registry.load(registry.get("response-noise"))
+    with pytest.raises(ConfigError, match=rf"^Cannot load experiments/mine.py: .*{fault}"):
+        registry.load(registry.get("mine"))
+
+
+def test_package_whose_name_is_none_is_left_out(folder, installed):
+    installed("Bad_Name", source())
+    with pytest.warns(UserWarning, match=r"^Left out of package brought: 'Bad_Name'"):
+        assert "response-noise" in registry.find()
+
+
+def test_free_number_is_found_beside_files_that_cannot_be_loaded(folder):
+    (folder / "mine.py").write_text("import no_such_package\nclass Mine(Experiment):\n    number = '10'\n")
+    assert 'number = "11"' in new_experiment("fresh", folder.parent).read_text()
 
 
 def test_mistyped_name_is_named_with_the_right_ones(folder):

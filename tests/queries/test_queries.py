@@ -1,5 +1,6 @@
 """Every named query against the same number computed in polars or scipy from the same rows."""
 
+import os
 import re
 from itertools import combinations
 from pathlib import Path
@@ -243,6 +244,47 @@ def test_defaults_are_read_from_the_comments(tmp_path, monkeypatch):
     assert query.defaults == {"a": "x y", "b": 0.5, "c": None}
     assert named_queries.bind(["b=1"], query) == {"a": "x y", "b": 1, "c": None}
     assert query.describe_parameters() == "[a=x y], [b=0.5], [c]"
+
+
+@pytest.fixture
+def own_queries(tmp_path, monkeypatch):
+    """Return the folder of one's own queries, with one that can be used and others that cannot."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "queries"
+    folder.mkdir()
+    (folder / "mine.sql").write_bytes("\ufeff-- Grüße.\r\nSELECT 1\r\n".encode())
+    (folder / "My Query.sql").write_text("SELECT 1")
+    (folder / "Q3_Report.sql").write_text("SELECT 1")
+    (folder / "caf.sql").write_bytes(b"-- caf\xe9\nSELECT 1\n")
+    (folder / "folder.sql").mkdir()
+    (folder / "link.sql").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.sql")
+    return folder
+
+
+def test_foreign_files_are_left_out_with_one_warning(own_queries):
+    named = r"My Query.sql \(its name\), Q3_Report.sql \(its name\), caf.sql \(not UTF-8\) and 3 more"
+    with pytest.warns(UserWarning, match=rf"^Left out of ./queries: {named}\. A file") as warned:
+        found = named_queries.find()
+    assert len(warned) == 1
+    assert (found["mine"].help, found["mine"].text) == ("Grüße.", "-- Grüße.\nSELECT 1\n")
+    assert not {"caf", "folder", "link", "pipe"} & found.keys()
+    assert "summary" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("My Query", "'My Query' is not a valid query file name"),
+        ("caf", "Cannot read queries/caf.sql: byte 6 is not UTF-8. Save it as UTF-8 text"),
+        ("folder", "Cannot read queries/folder.sql: it is not a file"),
+        ("link", "Cannot read queries/link.sql: a link to nothing"),
+        ("pipe", "Cannot read queries/pipe.sql: it is not a file"),
+    ],
+)
+def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(own_queries, name, fault):
+    with pytest.raises(ConfigError, match=f"^{fault}"):
+        named_queries.get(name)
 
 
 def test_command_line_answers_as_python_does(study, ask):

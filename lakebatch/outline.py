@@ -1,0 +1,64 @@
+"""What the source of an experiment says of it, without running any of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+CONTRACT = {"number", "version", "config_model"}
+"""Attributes of an experiment that hardly another class has beside its name."""
+NUMBER = re.compile(rb"""^\s+number\b[^=\n]*=\s*["'](\d{2,6})["']""", re.MULTILINE)
+
+
+def classes(source: bytes) -> list[ast.ClassDef]:
+    """Return the classes of a source that are derived from others.
+
+    Raises
+    ------
+    SyntaxError
+        If it is not Python.
+    """
+    try:
+        tree = ast.parse(source)
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
+        raise SyntaxError(str(error) or type(error).__name__) from error
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases]
+
+
+def is_experiment(node: ast.ClassDef) -> bool:
+    """Whether a class is an experiment by its looks: derived from one, or with what the contract asks for.
+
+    >>> [is_experiment(each) for each in classes(b"class A(Experiment[Config]): ...")]
+    [True]
+    >>> [is_experiment(each) for each in classes(b"class Net(nn.Module): ...")]
+    [False]
+    """
+    own = _attributes(node)
+    derived = any("Experiment" in _last_name(base) for base in node.bases)
+    return derived or ("name" in own and bool(CONTRACT & own))
+
+
+def number(source: bytes) -> int | None:
+    """Return the number that an experiment gives itself, where it stands there as a text.
+
+    >>> number(b"class A(Experiment):\\n    number = '12'")
+    12
+    """
+    found = NUMBER.search(source)
+    return int(found[1]) if found else None
+
+
+def _attributes(node: ast.ClassDef) -> set[str]:
+    targets: list[ast.expr] = []
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            targets += statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets.append(statement.target)
+    return {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+
+
+def _last_name(base: ast.expr) -> str:
+    while isinstance(base, ast.Subscript):
+        base = base.value
+    return base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
