@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lakebatch.errors import StorageError
+
+logger = logging.getLogger(__name__)
 
 Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
@@ -99,6 +102,22 @@ class LocalFolder:
             (self.path / path).unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"Cannot remove {self.path / path}: {error.strerror}.") from error
+
+    def remove_each(self, paths: Iterable[str]) -> None:
+        """Remove files that are there; those in a folder behind a link, which may lie outside of the lake, stay."""
+        linked = set()
+        for path in paths:
+            if link := self._link(path):
+                linked.add(link)
+            else:
+                self.remove(path)
+        for link in sorted(linked):
+            logger.warning("Nothing was removed from %s: it is a link, whose files others may need.", link)
+
+    def _link(self, path: str) -> Path | None:
+        """Return the folder on the way to a file that is a link, if there is one."""
+        folders = [self.path / parent for parent in Path(path).parents]
+        return next((folder for folder in folders[:-1] if folder.is_symlink()), None)
 
     def renew(self, path: str, content: bytes) -> None:
         """Write a small file in place, never through a link."""

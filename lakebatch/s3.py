@@ -23,6 +23,8 @@ CONNECT_SECONDS = 4
 ANSWER_SECONDS = 4
 READERS = 16
 """How many objects are read at once where many are read."""
+REMOVED_AT_ONCE = 1000
+"""The most objects that S3 removes with one request."""
 ATTEMPTS = 6
 PATIENCE_SECONDS = 10.0
 """After which a call that failed is not tried again: three times for a server that never answers."""
@@ -123,6 +125,21 @@ class Bucket:
         """Remove an object, if it is there."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
         self._call("delete from", lambda client: client.delete_object(**one))
+
+    def remove_each(self, paths: Iterable[str]) -> None:
+        """Remove objects, if they are there, many with one request."""
+        keys = [{"Key": f"{self.prefix}{path}"} for path in paths]
+        for first in range(0, len(keys), REMOVED_AT_ONCE):
+            batch = {"Objects": keys[first : first + REMOVED_AT_ONCE], "Quiet": True}
+            self._remove_batch(batch)
+
+    def _remove_batch(self, batch: Mapping[str, Any]) -> None:
+        which = {"Bucket": self.name, "Delete": batch}
+        answer = self._call("delete from", lambda client: client.delete_objects(**which))
+        for error in answer.get("Errors", []):
+            raise StorageError(
+                f"Cannot delete from the lake {self.uri}: S3 says {error['Code']} of {error['Key']}. {advice(error['Code'])}"
+            )
 
     def renew(self, path: str, content: bytes) -> None:
         """Write a small object."""

@@ -96,6 +96,10 @@ class Storage:
         """Remove a file of the lake, if it is there."""
         self._place.remove(path)
 
+    def remove_each(self, paths: Iterable[str]) -> None:
+        """Remove files of the lake that are there; on a disk those behind a link stay, with a warning."""
+        self._place.remove_each(paths)
+
     def renew(self, path: str, content: bytes) -> None:
         """Write a small file in place; its time becomes that of the storage's clock."""
         self._place.renew(path, content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -220,15 +220,17 @@ class Table:
         finally:
             self._is_appending = False
 
-    def mark(self, metadata: Mapping[str, str]) -> int:
-        """Commit no rows, so that what is recorded next has a version of its own, and return that version.
+    def mark(self, metadata: Mapping[str, str], *, advance: Iterable[str] = ()) -> int:
+        """Commit no rows, so that the next record has a version of its own, and return that version.
 
-        A mark that was made twice after an error does no harm.
+        A mark that was made twice after an error does no harm. Transactions that it advances refuse every commit that
+        was prepared before it, and their writers look again.
         """
+        names = sorted(set(advance))
         for attempt in range(ATTEMPTS):
             handle = self._refresh()
             try:
-                self._write(handle, self._nothing(), metadata, [])
+                self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
             except ENGINE_ERRORS as error:
                 self._handle = None
                 if attempt == ATTEMPTS - 1 or is_permanent(error):
@@ -421,3 +423,8 @@ class Table:
                 f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {detail}"
             )
         return self._error("write", error)
+
+
+def _advanced(handle: Handle, name: str) -> deltalake.Transaction:
+    """Return the transaction after the next, so that an even version stays even."""
+    return deltalake.Transaction(name, int(handle.transaction_version(name) or 0) + 2)

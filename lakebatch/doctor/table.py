@@ -9,6 +9,7 @@ from functools import cached_property
 from urllib.parse import unquote
 
 from lakebatch import deltalog
+from lakebatch.delta.vacuum import EVENT
 from lakebatch.deltalog import Entry, Log
 from lakebatch.local import StoredFile
 from lakebatch.storage import Storage
@@ -67,7 +68,7 @@ class ExaminedTable:
     @cached_property
     def vacuumed_at(self) -> int:
         """The newest version at which a vacuum ended; -1 without one."""
-        ends = [each.version for each in self.log.entries if each.info.get("operation") == "VACUUM END"]
+        ends = [each.version for each in self.log.entries if _is_vacuum(each)]
         return max(ends, default=-1)
 
     def is_due(self, reference: Reference) -> bool:
@@ -77,6 +78,11 @@ class ExaminedTable:
     def locate(self, path: str) -> str:
         """Return where a file of the table is."""
         return self.storage.join(self.path, path)
+
+
+def _is_vacuum(entry: Entry) -> bool:
+    """Whether a commit says that files are gone from then on; before 0.2 the engine wrote it."""
+    return entry.info.get("operation") == "VACUUM END" or entry.info.get(EVENT) == "vacuumed"
 
 
 def added(entry: Entry) -> list[Reference]:

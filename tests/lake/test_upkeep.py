@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -214,3 +217,58 @@ def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
         DamageError, match=f"{re.escape(merging[0].path)} has 1 rows, its log says 3. Nothing was merged"
     ):
         delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+
+
+def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(stored):
+    """Stopped between its file and its commit for longer than such a file is left: the commit must not name a lost file."""
+    plan = Plan({}, ("level=0",), 1, None, (), "0", {})
+    begun = stored.log.start(plan, stored.results.version())
+    rows = pl.DataFrame({"level": [0.0], "repeat": [0]})
+    writing = Table(stored.storage, stored.folder, stored.results.schema)
+    original, stops, vacuumed = Table._write, [1], []
+
+    def stopped(table, handle, data, *rest):
+        if stops:
+            stops.pop()
+            file = Path(table.uri, f"assembly_id={begun.assembly_id}", "part-written.parquet")
+            file.parent.mkdir()
+            data.drop("assembly_id").write_parquet(file)
+            long_ago = time.time() - 25 * 3600
+            os.utime(file, (long_ago, long_ago))
+            vacuumed.extend(delta.vacuum(stored.results, keep_versions=[], keep_hours=0, dry_run=False))
+            assert not file.exists()
+        return original(table, handle, data, *rest)
+
+    refused = []
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(Table, "_write", stopped)
+        monkey.setattr("lakebatch.delta.table.pause", refused.append)
+        assert PartWriter(writing, begun.assembly_id, {}).append("level=0", rows, now())
+    assert f"assembly_id={begun.assembly_id}/part-written.parquet" in vacuumed
+    assert refused == [0], "the commit was refused once, and made again from the start"
+    assert stored.results.at().scan([begun.assembly_id]).collect().height == 1
+
+
+def test_vacuum_with_a_clock_set_ahead_leaves_what_was_written_just_now(grown):
+    file = next(Path(grown.results.uri).glob("assembly_id=*")) / "part-young.parquet"
+    file.write_bytes(b"half a file")
+    script = (
+        "import sys, lakebatch; lakebatch.open_lake(sys.argv[1])['toy'].vacuum(keep_days=0, dry_run=False)"
+    )
+    ahead = ["faketime", "-f", "+30d", sys.executable, "-c", script, grown.storage.uri]
+    if shutil.which("faketime") is None:
+        pytest.skip("faketime is not installed")
+    subprocess.run(ahead, check=True)
+    assert file.exists()
+
+
+def test_vacuum_removes_nothing_behind_a_link(grown, tmp_path, caplog):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    victim = outside / "victim.parquet"
+    victim.write_bytes(b"of somebody else")
+    long_ago = time.time() - 60 * 86_400
+    os.utime(victim, (long_ago, long_ago))
+    Path(grown.results.uri, "assembly_id=20260101_000000_run900").symlink_to(outside)
+    grown.vacuum(keep_days=0, dry_run=False)
+    assert victim.exists()
