@@ -13,10 +13,10 @@ from typing import Any, Literal
 import polars as pl
 
 from lakebatch import damage, shards, upkeep
-from lakebatch.assembly import Assembly, join_failures, now
+from lakebatch.assembly import UNDECIDED, Assembly, join_failures, now
 from lakebatch.counters import Counters
 from lakebatch.delta import TableVersion
-from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted, SchemaError
+from lakebatch.errors import AssemblyError, ExperimentError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor import Executor
 from lakebatch.experiment import ConfigModel, Part
 from lakebatch.parts import PartWriter, Rows, committed_parts
@@ -28,6 +28,17 @@ from lakebatch.tables import ExperimentTables
 from lakebatch.worker import Job, Outcome
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 15.0
+"""How often a run looks, beside before each commit, whether its assembly was discarded or completed by somebody else."""
+
+
+class _OvertakenError(Exception):
+    """The assembly was discarded, or completed by another process, as its newest event says."""
+
+    def __init__(self, newest: Assembly) -> None:
+        super().__init__(newest.assembly_id)
+        self.newest = newest
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class AssemblyRun:
         self._is_new = subject.assembly.event == 0
         self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
         self._marker = self._writers[subject.experiment.tables[-1]]
+        self._looked_at = time.monotonic()
 
     def carry_out(self) -> Assembly:
         """Compute and commit every pending part, and return the assembly as it ended.
@@ -67,18 +79,23 @@ class AssemblyRun:
         ------
         RunInterrupted
             If it was stopped on request.
+        AssemblyError
+            If the assembly was discarded meanwhile.
         """
         done = set() if self._is_new else self._marker.committed()
         pending = [part for part in self.subject.share if part.key not in done]
         try:
             with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
                 self._compute(pending, Path(folder), len(self.subject.share) - len(pending))
+            self._look()
+        except _OvertakenError as overtaken:
+            return self._overtaken(overtaken.newest)
         except KeyboardInterrupt as interrupt:
             raise self._interrupted() from interrupt
         except Exception:
             self._let_go()
             raise
-        return self._conclude()
+        return self._kept(self._conclude())
 
     def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
         subject = self.subject
@@ -104,13 +121,31 @@ class AssemblyRun:
         """Compute parts until none is left, or until it is asked to stop, and return how many have ended."""
         logger.info("computing %d parts in %s", len(pending), self.executor.describe())
         taken = 0
-        for outcome in self.executor.execute(job, pending, self.progress.wants_to_stop):
+        for outcome in self.executor.execute(job, pending, self._wants_to_stop):
             self._take(outcome)
             taken += 1
         return taken
 
+    def _wants_to_stop(self) -> bool:
+        """Say whether no more parts are to be begun; raise where none is to be committed any more."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._look()
+        return self.progress.wants_to_stop()
+
+    def _look(self) -> None:
+        """Raise `_OvertakenError` if the assembly needs no more parts; a look that fails decides nothing."""
+        newest = None
+        try:
+            newest = self.subject.stored.log.known_latest(self.subject.assembly.assembly_id)
+        except LakebatchError as error:
+            logger.info("could not look whether %s goes on: %s", self.subject.assembly.assembly_id, error)
+        self._looked_at = time.monotonic()
+        if newest is not None and newest.status not in UNDECIDED:
+            raise _OvertakenError(newest)
+
     def _take(self, outcome: Outcome) -> None:
         """Commit the rows of a part, or note why there are none."""
+        self._look()
         if outcome.error is None:
             outcome = self._commit(outcome)
         if outcome.error is not None:
@@ -145,8 +180,29 @@ class AssemblyRun:
         if not _height(outcome.tables.get(marker, pl.DataFrame())):
             raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
 
+    def _overtaken(self, newest: Assembly) -> Assembly:
+        if newest.status == "completed":
+            level = (
+                logging.WARNING if self.subject.shard is None else logging.INFO
+            )  # shards complete one another
+            logger.log(
+                level, "%s was completed meanwhile by a process on %s.", newest.assembly_id, newest.host
+            )
+        return self._kept(newest)
+
+    def _kept(self, ended: Assembly) -> Assembly:
+        """Return the assembly as it ended; refuse one that was discarded meanwhile."""
+        if ended.status == "discarded":
+            which = f"{self.subject.stored.name} {ended.assembly_id}"
+            why = (ended.note or ended.error or "no reason given").rstrip(".")
+            raise AssemblyError(
+                f"{ended.assembly_id} was discarded meanwhile on {ended.host}: {why}. This run has stopped. "
+                f"Take it back with: lakebatch restore {which} --reason TEXT, then go on with: lakebatch resume {which}"
+            )
+        return ended
+
     def _interrupted(self) -> RunInterrupted:
-        ended = self._leave("interrupted")
+        ended = self._kept(self._leave("interrupted"))
         shard = f" --shard {self.subject.shard}" if self.subject.shard else ""
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import select
 import signal
@@ -18,6 +19,7 @@ from functools import cached_property
 
 from lakebatch import process
 from lakebatch.errors import StorageError
+from lakebatch.local import StoredFile
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ FOLDER = "leases"
 RENEW_SECONDS = 15.0
 LIFE_SECONDS = 90.0
 """How long a process counts as alive after its last renewal: a network file system shows times up to 60 s late."""
+OLD_SECONDS = 24 * 3600.0
+NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 END_SECONDS = 5.0
 """How long the end of a run waits for a renewal that hangs."""
 
@@ -42,6 +46,21 @@ def held(storage: Storage, folder: str) -> Iterator[str | None]:
             yield lease.name
     finally:
         lease.end()
+
+
+def files(storage: Storage, folder: str) -> list[StoredFile]:
+    """Return the leases of an experiment as files, by their names."""
+    return [file for file in storage.files(f"{folder}/{FOLDER}") if NAME.fullmatch(file.path)]
+
+
+def remove_old(storage: Storage, folder: str, *, dry_run: bool) -> list[StoredFile]:
+    """Remove the leases that runs which died have left for more than a day, and return them."""
+    found = files(storage, folder)
+    ages = storage.ages(f"{folder}/{FOLDER}") if found else {}
+    old = [file for file in found if ages.get(file.path, 0.0) > OLD_SECONDS]
+    for file in () if dry_run else old:
+        storage.remove(f"{folder}/{FOLDER}/{file.path}")
+    return old
 
 
 class Leases:

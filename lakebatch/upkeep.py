@@ -10,7 +10,7 @@ from datetime import timedelta
 import polars as pl
 
 import lakebatch
-from lakebatch import bundling, delta
+from lakebatch import bundling, delta, lease
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, LakebatchError
 from lakebatch.tables import DATA, ExperimentTables
@@ -90,11 +90,12 @@ def vacuum(
     """
     if keep_days < 0:
         raise ConfigError(f"keep_days is {keep_days}. Expected 0 or more days.")
-    rows = [
+    rows: list[dict[str, object]] = [
         {"experiment": each.name, "table": name, **_vacuumed(each, table, keep_days, dry_run)}
         for each in experiments
         for name, table in _tables(each)
     ]
+    rows += [row for each in experiments for row in _vacuumed_leases(each, dry_run)]
     return pl.DataFrame(rows, schema=VACUUMED)
 
 
@@ -102,9 +103,10 @@ def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
     """Return what takes space: files, rows and bytes per experiment, table and assembly.
 
     An empty ``assembly_id`` stands for what belongs to no single one: tables that are not partitioned,
-    logs, bundles, and files that the newest state does not need.
+    logs, bundles, leases, and files that the newest state does not need.
     """
     frames = [_usage(each, name, table) for each in experiments for name, table in _tables(each)]
+    frames += [_used_by_leases(each) for each in experiments if lease.files(each.storage, each.folder)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=USAGE)
 
 
@@ -156,6 +158,19 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
         if not dry_run:
             table.storage.remove(f"{table.bundle_folder}/{file.path}")
     return {"files": len(removed), "bytes": sum(removed)}
+
+
+def _vacuumed_leases(experiment: ExperimentTables, dry_run: bool) -> list[dict[str, object]]:
+    old = lease.remove_old(experiment.storage, experiment.folder, dry_run=dry_run)
+    size = sum(file.size for file in old)
+    counted = {"table": lease.FOLDER, "files": len(old), "bytes": size}
+    return [{"experiment": experiment.name, **counted}] if old else []
+
+
+def _used_by_leases(experiment: ExperimentTables) -> pl.DataFrame:
+    sizes = [file.size for file in lease.files(experiment.storage, experiment.folder)]
+    row = (experiment.name, lease.FOLDER, None, len(sizes), 0, sum(sizes))
+    return pl.DataFrame([row], schema=USAGE, orient="row")
 
 
 def _sizes(experiment: ExperimentTables, name: str) -> dict[str, int]:

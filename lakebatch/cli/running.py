@@ -97,8 +97,15 @@ def run(
 @click.argument("name", required=False, shell_complete=completing.stored)
 @click.argument("assembly", required=False, shell_complete=completing.assemblies)
 @where_options
+@click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Go on though the experiment's source has changed since: the assembly then has rows of both.",
+)
 @click.pass_context
-def resume(context: click.Context, /, name: str | None, assembly: str | None, **where: Any) -> None:
+def resume(
+    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **where: Any
+) -> None:
     """Continue what was interrupted or failed: only the parts that are missing.
 
     Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake. With --shard
@@ -107,16 +114,29 @@ def resume(context: click.Context, /, name: str | None, assembly: str | None, **
     from lakebatch import runner
     from lakebatch.cli.attending import attended
 
+    for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
+        if given == "":
+            raise click.UsageError(
+                f"{what} is empty, as from a variable that is not set. Leave it out to choose the newest."
+            )
     at = Where(**where)
     shard = at.shard
     if shard is not None and assembly is None:
         raise click.UsageError("--shard needs to know which assembly is shared. Give NAME and ASSEMBLY.")
     lake = open_lake(context)
-    chosen = name or runner.newest_resumable(lake)
+    chosen = runner.newest_resumable(lake) if name is None else name
 
     def work(progress: Progress) -> Assembly:
         with at.executor() as executor:
-            return runner.resume(lake, chosen, assembly, executor=executor, shard=shard, progress=progress)
+            return runner.resume(
+                lake,
+                chosen,
+                assembly,
+                executor=executor,
+                shard=shard,
+                allow_changed=allow_changed,
+                progress=progress,
+            )
 
     _conclude(lake, chosen, attended(chosen, lambda: lake[chosen].folder, work), shard)
 

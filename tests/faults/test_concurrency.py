@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +25,7 @@ import sys
 from lakebatch import process
 from lakebatch.cli import main
 host = sys.argv.pop(1)
-process.host = lambda: host
+process.host = process.namespace = lambda: host
 print("ready", flush=True)
 sys.stdin.readline()
 main()
@@ -64,7 +65,8 @@ def test_append_of_the_same_parts_by_many_processes_writes_each_once(tmp_path: P
     assert rows.height == rows.select("part", "repeat").n_unique() == PARTS * 2
 
 
-def test_resume_on_two_machines_at_once_has_every_row_once(folder: Path) -> None:
+@pytest.mark.parametrize("leases", [True, False], ids=["with leases", "without leases"])
+def test_resume_on_two_machines_at_once_has_every_row_once(folder: Path, leases: bool) -> None:
     reference = run(folder, "--lake", "reference", "run", "toy", "--jobs", "2", "--seed", str(SEED))
     assert reference.wait() == 0, reference.err
     slow = ("--set", "pause=0.4")  # so that both are at it at the same time
@@ -74,13 +76,23 @@ def test_resume_on_two_machines_at_once_has_every_row_once(folder: Path) -> None
 
     (assembly_id,) = lakebatch.open_lake(folder / "lake")["toy"].assemblies()["assembly_id"]
     resume = ("--lake", "lake", "resume", "toy", assembly_id, "--jobs", "1")
+    place = folder / "lake" / "91_v1_toy" / "leases"
+    for left in place.iterdir():
+        left.unlink()  # as time does
+    if not leases:
+        place.rmdir()
+        place.touch()
     both = [start_python(ELSEWHERE, host, *resume, folder=folder) for host in ("one", "other")]
-    ends = let_go_on(both)
-    assert [code for code, _ in ends] == [0, 0], ends
+    ends = sorted(let_go_on(both))
+    assert [code for code, _ in ends] == [0, int(leases)], ends
     stored = lakebatch.open_lake(folder / "lake")["toy"]
     assert stored.assemblies()["status"].to_list() == ["completed"]
     resumed = stored.log.events().filter(pl.col("status") == "started", pl.col("pid").is_not_null())
-    assert resumed["host"].to_list()[1:] in (["one", "other"], ["other", "one"])
+    if leases:
+        assert re.search(rf"Error: {assembly_id} is being computed by process \d+ on o\w+ since ", ends[1][1])
+    else:
+        assert resumed["host"].to_list()[1:] in (["one", "other"], ["other", "one"])
+        assert "leases" in ends[0][1]
     expected = lakebatch.open_lake(folder / "reference")["toy"].reassemble()
     assert comparable(stored.reassemble(on_gap="refuse")).equals(comparable(expected))
 

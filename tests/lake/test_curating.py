@@ -9,6 +9,12 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.progress import Progress
+
+STOPPED = (
+    r"_run001 was discarded meanwhile on \S+: it is the wrong one\. This run has stopped\. Take it back with: "
+    r"lakebatch restore toy \S+_run001 --reason TEXT, then go on with: lakebatch resume toy \S+_run001$"
+)
 
 
 def test_discarded_assembly_leaves_the_dataset_and_comes_back(stored, run):
@@ -56,18 +62,19 @@ def test_decision_that_makes_no_sense_is_refused(stored):
     assert stored.history().height == 3
 
 
-def test_run_that_is_discarded_while_it_goes_on_stays_discarded(lake, toy, monkeypatch):
-    class Impatient(lakebatch.runner.Progress):
+def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(lake, toy, monkeypatch):
+    class Impatient(Progress):
         def part_committed(self, outcome, rows):
             if lake[toy].assemblies()["status"].to_list() != ["discarded"]:
                 assembly = lake[toy].log.events()["assembly_id"][0]
-                monkeypatch.setattr("lakebatch.process.is_alive", lambda pid, token: False)
-                lake[toy].discard(assembly, "it is the wrong one")
-                monkeypatch.undo()
+                with monkeypatch.context() as patch:
+                    patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+                    lake[toy].discard(assembly, "it is the wrong one.")
 
-    ended = lakebatch.run(lake, toy, jobs=1, progress=Impatient())
-    assert ended.status == "discarded"
-    assert lake[toy].assemblies()["status"].to_list() == ["discarded"]
+    with pytest.raises(AssemblyError, match=STOPPED):
+        lakebatch.run(lake, toy, jobs=1, progress=Impatient())
+    assert lake[toy].assemblies().select("status", "rows").rows() == [("discarded", 3)]
+    assert lake[toy].history()["status"].to_list() == ["started", "discarded"]
 
 
 def test_completeness_names_each_missing_part_and_why(stored, run):

@@ -163,7 +163,7 @@ def test_shard_that_comes_back_after_a_takeover_changes_nothing(lake, toy, shard
     left = shard(1)
     stored = lake[toy]
     begun = shards.join(stored.log, left, late, code_version="0", environment={})
-    monkeypatch.setattr("lakebatch.process.host", lambda: "elsewhere")
+    monkeypatch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
     resumed = lakebatch.resume(lake, toy, left.assembly_id, jobs=1)
     assert (resumed.status, resumed.rows) == ("completed", 9)
     events = stored.log.events().height
