@@ -16,6 +16,7 @@
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be answered
     ├── ClusterError (RuntimeError)      a cluster that cannot be reached, or cannot compute as this machine would
+    ├── ForkError (RuntimeError)         a read in a process that was forked from one that had read
     ├── MissingDependencyError (ImportError)   an optional package that is not installed
     └── ExperimentError (RuntimeError)   an experiment that broke its contract or could not compute
         └── SimulationError (ArithmeticError)  an integration that failed, or a value that is not finite
@@ -83,6 +84,10 @@ class QueryError(LakebatchError, ValueError):
 
 class ClusterError(LakebatchError, RuntimeError):
     """A cluster that cannot be reached, or cannot compute as this machine would."""
+
+
+class ForkError(LakebatchError, RuntimeError):
+    """A read in a process that was forked from one that had read, where it would wait for ever."""
 
 
 class MissingDependencyError(LakebatchError, ImportError):

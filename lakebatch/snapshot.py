@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from lakebatch import assembly, damage, notebook
+from lakebatch import assembly, damage, forks, notebook
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
@@ -82,7 +82,7 @@ class Snapshot:
     ) -> None:
         self.folder = folder
         self.moment = moment
-        self.events = events
+        self._events = events
         self.version = version
         self._open_table = open_table
         self._find_parts = find_parts
@@ -103,10 +103,21 @@ class Snapshot:
         """The experiment's name."""
         return self.folder.split("_", 2)[2]
 
-    @cached_property
+    @property
+    def events(self) -> pl.DataFrame:
+        """The events that had been recorded by then."""
+        forks.check()
+        return self._events
+
+    @property
     def last_events(self) -> pl.DataFrame:
         """The last event of each assembly, in the order of their running numbers."""
-        return assembly.last_events(self.events)
+        forks.check()
+        return self._last_events
+
+    @cached_property
+    def _last_events(self) -> pl.DataFrame:
+        return assembly.last_events(self._events)
 
     @cached_property
     def assemblies(self) -> list[Assembly]:
@@ -151,6 +162,7 @@ class Snapshot:
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if nothing was ever written to it."""
+        forks.check()
         if name not in self._tables:
             self._tables[name] = self._open_table(name)
         return self._tables[name]

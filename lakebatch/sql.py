@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
-from lakebatch import damage
+from lakebatch import damage, forks
 from lakebatch.assembly import Status
 from lakebatch.delta.bundles import Sources
 from lakebatch.errors import QueryError
@@ -202,6 +202,7 @@ def _open(
     snapshot: LakeSnapshot, include: Collection[Status], on_gap: OnGap, also: Mapping[str, LakeSnapshot]
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """Return a connection with views over the snapshots, and the files behind them."""
+    forks.check()
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     files = _create_catalog(connection, "memory", snapshot, include, on_gap)

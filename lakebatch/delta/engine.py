@@ -13,7 +13,7 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
 
-from lakebatch import diagnosis
+from lakebatch import diagnosis, forks
 from lakebatch.errors import StorageError
 from lakebatch.s3 import explain, may_pass, refusal
 from lakebatch.storage import Storage
@@ -51,6 +51,7 @@ HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_e
 
 def patiently(call: Callable[[], Answer]) -> Answer:
     """Return what a call answers; while S3 is not reached or breaks off, it is made again."""
+    forks.check()
     deadline = time.monotonic() + PATIENCE_SECONDS
     attempt = 0
     while True:

@@ -12,7 +12,7 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
-from lakebatch import deltalog, diagnosis
+from lakebatch import deltalog, diagnosis, forks
 from lakebatch.delta import bundles, checkpoints, durability, making, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
@@ -272,6 +272,7 @@ class Table:
 
         It stays as it is, whatever is called or committed later. The same one is returned again until something is.
         """
+        forks.check()
         if version is None:
             return self._kept.newest(self.path, self._stamp, lambda: self._opened(None))
         return self._opened(version)[0]
@@ -306,6 +307,7 @@ class Table:
         return state
 
     def _open(self) -> Handle:
+        forks.check()
         if self._handle is None:
             handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
             self._check_known(handle)
@@ -361,6 +363,7 @@ class Table:
         return self._folder is not None and Path(self._folder, FOLDER, entry_name(version + 1)).exists()
 
     def _create(self) -> None:
+        forks.check()
         for attempt in range(ATTEMPTS):
             try:
                 making.create(self.uri, self.schema, self._options)

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import deltalake
 import polars as pl
 
+from lakebatch import forks
 from lakebatch.delta import bundles
 from lakebatch.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.delta.engine import patiently
@@ -96,6 +97,7 @@ class TableVersion:
         arranged : callable
             Puts the rows of files into an order; in bundles they have that of `lakebatch.reading.ORDER`.
         """
+        forks.check()
         if self._needs_more_than_files:
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:

@@ -15,7 +15,7 @@ LAYERS = (
     {"counters", "lakebatch", "notebook", "outline", "process", "visible"},
     {"hints", "redact", "render"},
     {"errors", "notify", "withholding"},
-    {"local", "project", "statistics", "times", "uris"},
+    {"forks", "local", "project", "statistics", "times", "uris"},
     {"s3"},
     {"experiment", "fingerprint", "guard", "ids", "output", "provenance", "schema", "spool", "storage"},
     {"deltalog", "evolution", "foreign", "lease", "moment", "seeds"},

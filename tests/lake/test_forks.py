@@ -1,0 +1,118 @@
+"""Reading in processes that were forked."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+import lakebatch
+from lakebatch.errors import ForkError, LakebatchError
+
+SECONDS = 20
+READ = {
+    "lake": lambda lake, kept: lakebatch.open_lake(lake.storage.uri)["toy"].reassemble(),
+    "same lake": lambda lake, kept: lake["toy"].reassemble(),
+    "status": lambda lake, kept: lake["toy"].status("20260101_000000_run001"),
+    "assemblies": lambda lake, kept: lake["toy"].assemblies(),
+    "sql": lambda lake, kept: lake.sql("SELECT count(*) FROM toy.results"),
+    "connect": lambda lake, kept: lake.connect(),
+    "snapshot": lambda lake, kept: kept["snapshot"].reassemble(),
+    "summary": lambda lake, kept: kept["snapshot"].completeness(),
+    "overview": lambda lake, kept: kept["all"].sql("SELECT 1"),
+    "rows": lambda lake, kept: kept["version"].scan().collect(),
+    "scan": lambda lake, kept: lake["toy"].scan().collect(),
+    "append": lambda lake, kept: kept["table"].mark({}),
+    "run": lambda lake, kept: lakebatch.run(lake, "toy", jobs=1),
+    "other lake": lambda lake, kept: lakebatch.run(lakebatch.open_lake("other"), "toy", jobs=1),
+    "begin": lambda lake, kept: kept["executor"].generate_assembly_id(0.5),
+    "save": lambda lake, kept: kept["executor"].save_batch_data(pd.DataFrame({"x": [1.5]}), "more"),
+}
+
+
+def in_a_fork(call):
+    """Return what a call says in a forked child: the name and message of its error, or nothing; fail if it hangs."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:  # no way back into pytest from here
+        signal.alarm(SECONDS)
+        said = ""
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001
+            said = f"{type(error).__name__}: {error}"
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    assert not status, "the child hung" if status == signal.SIGALRM else status
+    return said
+
+
+def test_child_that_was_forked_after_reading_is_told_what_to_do(lake, toy, run):
+    run()
+    executor = lakebatch.create_batch_executor("batch-toy", "90", lake=lake.storage.uri)
+    executor.generate_assembly_id(0.25)
+    executor.save_batch_data(pd.DataFrame({"x": [1.5]}), "frame")
+    executor.mark_assembly_completed()
+    executor.generate_assembly_id(0.25)
+    stored = lake["toy"]
+    snapshot = stored.snapshot()
+    snapshot.reassemble()
+    kept = {
+        "snapshot": snapshot, "all": lake.snapshot(), "version": stored.results.at(), "table": stored.results,
+        "executor": executor,
+    }  # fmt: skip
+    for name, read in READ.items():
+        said = in_a_fork(lambda read=read: read(lake, kept))
+        assert said.startswith("ForkError: This process was forked from one that had used polars"), (
+            name,
+            said,
+        )
+        assert (
+            "multiprocessing.get_context('spawn') or 'forkserver', or fork before anything is read." in said
+        )
+    assert stored.reassemble().height == 9
+
+
+def _height(uri):
+    return lakebatch.open_lake(uri)["toy"].reassemble().height
+
+
+def test_pool_of_forked_processes_fails_with_the_same_error(lake, run):
+    run()
+    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(ForkError, match="get_context"):
+        pool.apply_async(_height, (str(lake.storage.uri),)).get(SECONDS)
+    assert issubclass(ForkError, LakebatchError)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", "9"),
+        ("lake.experiments()", "9"),
+        ("pl.DataFrame({'a': [1, 2]}).filter(pl.col('a') > 1)", "ForkError"),
+    ],
+)
+def test_fork_counts_only_once_something_was_computed(lake, run, before, said):
+    run()
+    script = f"""
+import os, signal, lakebatch, lakebatch.errors, polars as pl
+lake = lakebatch.open_lake({str(lake.storage.uri)!r})
+{before}
+if not os.fork():
+    signal.alarm({SECONDS})
+    try:
+        print(lake["toy"].reassemble().height, flush=True)
+    except lakebatch.errors.ForkError as error:
+        print(type(error).__name__, flush=True)
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == (said, 0), done.stderr
