@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -79,6 +79,18 @@ def _count_fault(assembly: Assembly, rows: int) -> list[str]:
     if assembly.status != "completed" or rows == assembly.rows:
         return []
     return [f"completed with {assembly.rows} rows, {rows} are there"]
+
+
+class MixedWarning(UserWarning):
+    """A dataset with an assembly whose rows were computed by different code; the message names it."""
+
+
+def report_mixtures(mixtures: Mapping[str, str], on_gap: OnGap) -> None:
+    """Warn of assemblies that different code computed; who lets that happen has said so, and it is no gap."""
+    if mixtures and on_gap != "ignore":
+        first, what = next(iter(mixtures.items()))
+        more = f" So are {len(mixtures) - 1} more, see: lakebatch doctor" if len(mixtures) > 1 else ""
+        warnings.warn(f"{first} is a mixture: {what}.{more}", MixedWarning, stacklevel=4)
 
 
 def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from lakebatch import damage, named_queries, notebook
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
-from lakebatch.gaps import Gap, OnGap, report_gaps
+from lakebatch.gaps import Gap, OnGap, report_gaps, report_mixtures
 from lakebatch.hints import nearest
 from lakebatch.moment import Moment
 from lakebatch.pinning import knows, pin
@@ -91,6 +91,8 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         if on_gap == "refuse" and self.damaged:
             raise next(iter(self.damaged.values()))
         report_gaps(self.gaps(include), on_gap)
+        for each in self.values():
+            report_mixtures(each.mixtures(include), on_gap)
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the datasets of the experiments lack."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from lakebatch.assembly import Assembly, Status
-from lakebatch.gaps import OnGap, report_gaps
+from lakebatch.gaps import OnGap, report_gaps, report_mixtures
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.summary import summarize
 
@@ -37,6 +37,8 @@ class Material:
         The same, as they stood.
     gaps : frame
         What the rows lack: assembly_id, what.
+    mixtures : mapping
+        Which assemblies different code computed, and in words which.
     """
 
     experiment: str
@@ -46,6 +48,7 @@ class Material:
     assemblies: pl.DataFrame
     records: list[Assembly]
     gaps: pl.DataFrame
+    mixtures: Mapping[str, str]
 
 
 def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> Material:
@@ -57,7 +60,9 @@ def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap:
         If there is a gap and ``on_gap`` is "refuse".
     """
     gaps = snapshot.gaps(include)
+    mixtures = snapshot.mixtures(include)
     report_gaps(gaps, on_gap)
+    report_mixtures(mixtures, on_gap)
     return Material(
         experiment=snapshot.name,
         moment=describe(snapshot),
@@ -66,6 +71,7 @@ def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap:
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=pl.DataFrame([(gap.assembly_id, gap.what) for gap in gaps], schema=GAPS, orient="row"),
+        mixtures=mixtures,
     )
 
 

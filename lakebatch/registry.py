@@ -199,6 +199,11 @@ def _entry_points() -> list[Source]:
     return found
 
 
+def loaded_hash(source: Source) -> str | None:
+    """Return the SHA-256 of an experiment's source as this process has loaded it; None if it has not."""
+    return _loaded.get(source.module)
+
+
 def is_stale(source: Source) -> bool:
     """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
     module = _module(source)

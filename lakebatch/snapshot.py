@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import polars as pl
 
-from lakebatch import assembly, damage, forks, notebook
+from lakebatch import assembly, changes, damage, forks, notebook
 from lakebatch.assembly import Assembly, Status
 from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
-from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, why_missing
+from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, report_mixtures, why_missing
 from lakebatch.lease import Leases
 from lakebatch.moment import Moment
 from lakebatch.reading import in_order, in_pieces, put_in_order
@@ -244,7 +244,7 @@ class Snapshot:
         DamageError
             If a file of one of the assemblies is missing or cannot be read.
         """
-        report_gaps(self.gaps(include), on_gap)
+        self._report(include, on_gap)
         ids = self.ids(include)
 
         def read() -> pl.DataFrame:
@@ -258,7 +258,7 @@ class Snapshot:
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
-        report_gaps(self.gaps(include), on_gap)
+        self._report(include, on_gap)
         rows, ids = self.scan(include, table=table), self.ids(include)
         with damage.named(self._existing(table), ids):
             if ids:
@@ -327,6 +327,16 @@ class Snapshot:
                 included=each.status in include,
             )
         ]
+
+    def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
+        """Return which of these assemblies have rows that different code computed, and in words which."""
+        return changes.mixtures(
+            self.events.filter(pl.col("assembly_id").is_in(self.ids(include))), only=changes.SOURCE
+        )
+
+    def _report(self, include: Collection[Status], on_gap: OnGap) -> None:
+        report_gaps(self.gaps(include), on_gap)
+        report_mixtures(self.mixtures(include), on_gap)
 
     def parts_done(self, each: Assembly) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from lakebatch import registry
 from lakebatch.config import from_record
 from lakebatch.counters import Counters
+from lakebatch.errors import ExperimentError
 from lakebatch.experiment import Frames, Part
 from lakebatch.parts import Rows
 from lakebatch.redact import RedactingStream, redact
@@ -35,13 +36,30 @@ WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs to compute any part of one assembly."""
+    """Everything a worker needs to compute any part of one assembly; the hash is that of the code that began it."""
 
     assembly_id: str
     source: Source
     config: Mapping[str, Any]
     seed: int
     scratch: Path
+    source_hash: str | None = None
+
+    def load(self) -> AnyExperiment:
+        """Return the experiment, as it was when the run began.
+
+        Raises
+        ------
+        ExperimentError
+            If its source has changed since, so that this part would be of other code than the others.
+        """
+        experiment = registry.load(self.source)
+        if self.source_hash not in (None, registry.loaded_hash(self.source)):
+            raise ExperimentError(
+                f"{self.source.origin} or a file in a folder beside it has changed since the run began. "
+                "Put it back and resume, or start a new run."
+            )
+        return experiment
 
 
 @dataclass(frozen=True)
@@ -122,7 +140,7 @@ def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
 def _prepare(job: Job) -> _Prepared:
     if job.assembly_id not in _prepared:
         forget()
-        experiment = registry.load(job.source)
+        experiment = job.load()
         config = from_record(experiment.config_model, job.config)
         shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
         _prepared[job.assembly_id] = _Prepared(experiment, config, shared)

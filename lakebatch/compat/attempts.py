@@ -17,7 +17,7 @@ def find(assemblies: Sequence[Assembly], wanted: str) -> Assembly | None:
     return max(_all(assemblies, wanted), key=_rank, default=None)
 
 
-def begin(stored: StoredExperiment, wanted: str | None) -> Assembly:
+def begin(stored: StoredExperiment, wanted: str | None, lease: str | None) -> Assembly:
     """Begin an assembly and discard earlier attempts at it; one that is completed is returned instead.
 
     Raises
@@ -34,7 +34,7 @@ def begin(stored: StoredExperiment, wanted: str | None) -> Assembly:
         return found
 
     details = {ORIGINAL_IDS: [wanted]} if wanted else {}
-    begun = stored.log.start(plan(MADE_BY, details), stored.results.version(), unless=serves)
+    begun = stored.log.start(plan(MADE_BY, details, lease=lease), stored.results.version(), unless=serves)
     if wanted:
         _discard_others(stored, wanted, begun)
     return begun

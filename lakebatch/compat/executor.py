@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from lakebatch import lease
 from lakebatch.assembly import Assembly, latest
 from lakebatch.compat import attempts, reading
 from lakebatch.compat.opening import open_experiment
@@ -72,6 +74,11 @@ class BatchExecutor:
         self.current_assembly_id: str | None = None
         self._current: Assembly | None = None
         self._names: dict[str, None] = {}
+        self._lease = ExitStack()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Go to another process without the lease, which this one renews."""
+        return {**self.__dict__, "_lease": ExitStack()}
 
     def __repr__(self) -> str:
         return f"BatchExecutor({self.stored.storage.join(self.stored.folder)!r})"
@@ -84,7 +91,9 @@ class BatchExecutor:
         """
         ensure(self.stored)
         wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
-        self._current = attempts.begin(self.stored, wanted)
+        self._lease.close()
+        held = self._lease.enter_context(lease.held(self.stored.storage, self.stored.folder))
+        self._current = attempts.begin(self.stored, wanted, held)
         self._names = {}
         self.current_assembly_id = wanted or self._current.assembly_id
         return self.current_assembly_id
@@ -160,6 +169,7 @@ class BatchExecutor:
         assembly = self._require_current()
         names = tuple(self._names)
         self._current = record(self.stored, assembly, status, parts=names, done=len(names), error=error)
+        self._lease.close()
 
     def _require_current(self) -> Assembly:
         if self._current is None:

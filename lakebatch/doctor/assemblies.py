@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from lakebatch import changes
 from lakebatch.assembly import Assembly
 from lakebatch.delta import PART
 from lakebatch.deltalog import FOLDER
@@ -31,7 +32,23 @@ def check_unfinished(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Fin
             yield _unfinished(stored, what, f"Try them again with: {resume}")
         elif each.state == "started":
             what = f"{each.assembly_id} is running on {each.host} since {each.at:%Y-%m-%d %H:%M:%S} UTC"
-            yield _unfinished(stored, what, f"If that process is gone, continue with: {resume}")
+            yield _unfinished(stored, what, _advice_on_running(each, resume))
+
+
+def _advice_on_running(each: Assembly, resume: str) -> str:
+    worker = each.worker_seen()
+    return (
+        f"Wait for it, or stop it{worker.hint}."
+        if worker
+        else f"If that process is gone, continue with: {resume}"
+    )
+
+
+def check_mixtures(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+    """Which assemblies were computed with several versions of code or packages."""
+    for assembly_id, what in changes.mixtures(pinned.events).items():
+        advice = f"Compute it anew with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
+        yield Finding("mixtures", stored.folder, "note", f"{assembly_id}: {what}", advice)
 
 
 def _unfinished(stored: StoredExperiment, what: str, advice: str) -> Finding:

@@ -105,6 +105,7 @@ def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]
         assemblies.check_unfinished,
         assemblies.check_versions,
         assemblies.check_gaps,
+        assemblies.check_mixtures,
         assemblies.check_unrecorded,
         assemblies.check_clock,
     ):

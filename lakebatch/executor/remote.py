@@ -82,8 +82,8 @@ def environment(source: Source, version: str) -> dict[str, Any]:
 
 def prepare(job: Job) -> Prepared:
     """Compute what all parts share, with the help of other workers where the experiment asks for it."""
-    experiment = registry.load(job.source)
     try:
+        experiment = job.load()
         with _alone, threadpool_limits(limits=1):
             config = from_record(experiment.config_model, job.config)
             return Prepared(
@@ -100,7 +100,7 @@ def compute(job: Job, piece: Part, prepared: Prepared) -> Computed:
     with _alone, threadpool_limits(limits=1):
         began = time.perf_counter()
         try:
-            experiment = registry.load(job.source)
+            experiment = job.load()
             config = from_record(experiment.config_model, job.config)
             frames = gathered(run_part(experiment, piece, prepared.shared, config, job.seed))
         except Exception as error:  # noqa: BLE001

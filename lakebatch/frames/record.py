@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,26 +12,27 @@ from typing import Any
 import polars as pl
 
 import lakebatch
-from lakebatch import process, provenance
+from lakebatch import provenance
 from lakebatch.assembly import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
 from lakebatch.frames.results import to_results
 from lakebatch.frames.table import FrameTable
 from lakebatch.parts import PartWriter
 from lakebatch.redact import redacted
 from lakebatch.stored import StoredExperiment
+from lakebatch.workers import identity
 
 ORIGINAL_IDS = "original_ids"
 """Key of the config for the ids that an assembly has for those who wrote it."""
 
 
-def plan(made_by: str, details: Mapping[str, Any], **fields: Any) -> Plan:
-    """Return the plan of an assembly that is written by somebody else than an experiment."""
+def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **fields: Any) -> Plan:
+    """Return the plan of an assembly that is written by somebody else than an experiment, while it holds a lease."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     defaults: dict[str, Any] = {
         "parts": (),
         "known_gaps": (),
         "code_version": provenance.code_version(Path(script).absolute()) if script else lakebatch.__version__,
-        "environment": _environment(script),
+        "environment": {**_environment(script), **identity(lease)},
     }
     return Plan(
         config={MADE_BY: made_by, **redacted(details)},
@@ -111,6 +111,4 @@ def _environment(script: str | None) -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "script": Path(script).name if script else None,
-        "process_started": process.start_token(os.getpid()),
-        "namespace": process.namespace(),
     }

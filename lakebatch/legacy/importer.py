@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from lakebatch import registry
+from lakebatch import lease, registry
 from lakebatch.assembly import MADE_BY, Assembly, Plan, Status
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
 from lakebatch.frames.record import ORIGINAL_IDS, Saved, ensure, plan, record, write
@@ -112,9 +112,11 @@ def carry_out(
     AssemblyError
         If another process is importing the same.
     """
+    done: list[Assembly] = []
     if planned.batches:
         ensure(planned.stored)
-    done = [_import_batch(planned, batch, progress) for batch in planned.batches]
+        with lease.held(planned.stored.storage, planned.stored.folder) as held:
+            done += [_import_batch(planned, batch, held, progress) for batch in planned.batches]
     return Import(planned.stored, planned.source, planned.batches, planned.findings, tuple(done))
 
 
@@ -123,9 +125,11 @@ def import_legacy(lake: Lake, name: str, place: str, *, unlisted: bool = True) -
     return carry_out(look(lake, name, place, unlisted=unlisted))
 
 
-def _import_batch(planned: Import, batch: Batch, progress: Callable[[str], None]) -> Assembly:
+def _import_batch(
+    planned: Import, batch: Batch, held: str | None, progress: Callable[[str], None]
+) -> Assembly:
     stored = planned.stored
-    assembly = _begin(stored, batch, _plan(planned.source, batch))
+    assembly = _begin(stored, batch, _plan(planned.source, batch, held))
     if assembly.status == "completed":
         return assembly
     for item in batch.items:
@@ -181,7 +185,7 @@ def _take_over(stored: StoredExperiment, begun: Assembly, planned: Plan) -> Asse
     )
 
 
-def _plan(source: Storage, batch: Batch) -> Plan:
+def _plan(source: Storage, batch: Batch, held: str | None) -> Plan:
     details = {
         "source": source.uri,
         ORIGINAL_IDS: list(batch.ids),
@@ -190,6 +194,7 @@ def _plan(source: Storage, batch: Batch) -> Plan:
     return plan(
         IMPORT,
         details,
+        lease=held,
         parts=batch.parts,
         known_gaps=batch.known_gaps,
         assembly_id=batch.assembly_id,

@@ -114,6 +114,7 @@ def fault_section(material: Material) -> Section:
                 {"assembly_id": "assembly", "what": "what is missing"},
             )
         )
+    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in material.mixtures.items()]
     failed = material.assemblies.drop_nulls("error")
     if not failed.is_empty():
         parts.append(

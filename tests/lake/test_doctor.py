@@ -242,6 +242,9 @@ def test_interrupted_and_running_assemblies_are_notes_with_what_to_run(copied_la
     stored.log.record(failed, "started", pid=os.getpid(), environment="{}")
     (text,) = found(copied_lake, "unfinished")
     assert f"is running on {host()} since " in text
+    assert text.endswith("Wait for it, or stop it.")
+    stored.log.record(failed, "started", pid=os.getpid(), host="elsewhere", environment="{}")
+    (text,) = found(copied_lake, "unfinished")
     assert text.endswith(f"If that process is gone, continue with: {resume}")
 
 
