@@ -44,7 +44,9 @@ def check(
         If the experiment's source was another when any process began to work on the assembly.
     """
     found = dict.fromkeys(
-        each for then in _environments(events, assembly_id) for each in _differences(then, versions(now))
+        each
+        for then in _environments(events, assembly_id)
+        for each in _differences(versions(then), versions(now))
     )
     if any(each.startswith(SOURCE) for each in found) and not allow:
         raise AssemblyError(

@@ -118,14 +118,15 @@ class _Lease:
     def renewed(self) -> Iterator[None]:
         """Renew it for a while, in a thread that ends with this process."""
         ear, mouth = os.pipe()
-        thread = threading.Thread(target=self._renew_until_closed, args=(ear,), name="lease", daemon=True)
+        thread = threading.Thread(target=self._renew_until_told, args=(ear,), name="lease", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            os.close(mouth)
             if os.getpid() == self._pid:  # a forked child has no such thread
+                os.write(mouth, b"\n")  # such a child can hold the pipe open, so to close it tells nothing
                 thread.join(END_SECONDS)
+            os.close(mouth)
 
     def end(self) -> None:
         """Remove it; one that may not be removed becomes too old."""
@@ -133,13 +134,13 @@ class _Lease:
             with suppress(StorageError):
                 self._storage.remove(self._path)
 
-    def _renew_until_closed(self, ear: int) -> None:
+    def _renew_until_told(self, ear: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # Ctrl-C is for the main thread
         # a poll waits for a span of time: a wait until a time takes hours where the clock is set apart
-        closing = select.poll()
-        closing.register(ear, select.POLLHUP)
+        end = select.poll()
+        end.register(ear, select.POLLIN)
         try:
-            while not closing.poll(RENEW_SECONDS * 1000):
+            while not end.poll(RENEW_SECONDS * 1000):
                 self.renew()
         finally:
             os.close(ear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from lakebatch.tags import Tag
 if TYPE_CHECKING:
     from lakebatch.plots import Picture
     from lakebatch.report import Report
+
+logger = logging.getLogger(__name__)
 
 DISCARDED: tuple[Status, ...] = ("discarded",)
 
@@ -249,17 +252,22 @@ class StoredExperiment(ExperimentTables):
     def discard(self, assembly_id: str, reason: str) -> Assembly:
         """Take an assembly out of the dataset, for a reason; nothing is removed, and `restore` takes it back.
 
+        A process elsewhere that works on it stops at its next look.
+
         Raises
         ------
         AssemblyError
-            If a process works on it, or it is discarded already.
+            If a process of this machine works on it, or it is discarded already.
         """
         assembly = self.log.get(assembly_id)
         if worker := assembly.worker_here():
             raise AssemblyError(
                 f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
             )
-        return self._decide(assembly, "discarded", reason, after=("started", "completed", "failed"))
+        decided = self._decide(assembly, "discarded", reason, after=("started", "completed", "failed"))
+        if worker := assembly.worker_seen():
+            logger.warning("%s was being computed by %s, which stops soon.", assembly_id, worker)
+        return decided
 
     def restore(self, assembly_id: str, reason: str) -> Assembly:
         """Take back an assembly that was discarded: it gets the status that it had before.
