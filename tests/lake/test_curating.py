@@ -1,6 +1,7 @@
 """What people decide about assemblies, and what that leaves as it was."""
 
 import random
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,8 +9,9 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.errors import AssemblyError, ConfigError, StorageError
 from lakebatch.progress import Progress
+from lakebatch.shards import Shard
 
 STOPPED = (
     r"_run001 was discarded meanwhile on \S+: it is the wrong one\. This run has stopped\. Take it back with: "
@@ -62,19 +64,76 @@ def test_decision_that_makes_no_sense_is_refused(stored):
     assert stored.history().height == 3
 
 
-def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(lake, toy, monkeypatch):
-    class Impatient(Progress):
-        def part_committed(self, outcome, rows):
-            if lake[toy].assemblies()["status"].to_list() != ["discarded"]:
-                assembly = lake[toy].log.events()["assembly_id"][0]
-                with monkeypatch.context() as patch:
-                    patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
-                    lake[toy].discard(assembly, "it is the wrong one.")
+class Impatient(Progress):
+    """Has a process elsewhere decide about the only assembly, once so many parts are in the table."""
 
+    def __init__(self, monkeypatch, decide, parts=1):
+        self.monkeypatch, self.decide, self.parts = monkeypatch, decide, parts
+
+    def part_committed(self, outcome, rows):
+        self.parts -= 1
+        if self.parts == 0:
+            with self.monkeypatch.context() as patch:
+                patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+                self.decide()
+
+
+@pytest.fixture
+def discard(lake, toy):
+    """Return a function that discards the only assembly."""
+    return lambda: lake[toy].discard(lake[toy].log.events()["assembly_id"][0], "it is the wrong one.")
+
+
+@pytest.mark.parametrize("shard", [None, Shard(1, 2, "a")])
+def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(
+    lake, toy, monkeypatch, discard, shard
+):
     with pytest.raises(AssemblyError, match=STOPPED):
-        lakebatch.run(lake, toy, jobs=1, progress=Impatient())
+        lakebatch.run(lake, toy, jobs=1, shard=shard, progress=Impatient(monkeypatch, discard))
     assert lake[toy].assemblies().select("status", "rows").rows() == [("discarded", 3)]
     assert lake[toy].history()["status"].to_list() == ["started", "discarded"]
+
+
+def test_run_that_is_discarded_while_its_workers_compute_does_not_wait_for_them(
+    lake, toy, monkeypatch, discard
+):
+    monkeypatch.setattr("lakebatch.assembly_run.LOOK_SECONDS", 0.0)
+    progress = Impatient(monkeypatch, discard, parts=2)
+    with pytest.raises(AssemblyError, match=STOPPED):
+        lakebatch.run(lake, toy, jobs=2, settings=["wait=[0.2]"], progress=progress)
+    assert lake[toy].assemblies().select("status", "rows").rows() == [("discarded", 6)]
+
+
+def test_run_that_is_interrupted_when_it_was_discarded_says_that(lake, toy, monkeypatch, discard):
+    class Interrupted(Impatient):
+        def part_committed(self, outcome, rows):
+            super().part_committed(outcome, rows)
+            raise KeyboardInterrupt
+
+    with pytest.raises(AssemblyError, match=STOPPED):
+        lakebatch.run(lake, toy, jobs=1, progress=Interrupted(monkeypatch, discard))
+
+
+def test_run_that_was_completed_meanwhile_ends_well_and_says_so(lake, toy, monkeypatch, caplog):
+    """It was stopped for so long that its lease became too old."""
+
+    def take_over():
+        for left in Path("lake", "90_v1_toy", "leases").iterdir():
+            left.unlink()
+        assert lakebatch.resume(lake, toy, jobs=1).status == "completed"
+
+    ended = lakebatch.run(lake, toy, jobs=1, progress=Impatient(monkeypatch, take_over))
+    assert (ended.status, ended.rows) == ("completed", 9)
+    assert f"{ended.assembly_id} was completed meanwhile by a process on" in caplog.text
+    assert Path("computed").read_text().split() == ["level=0", "level=0.1", "level=0.2", "level=0.1"]
+
+
+def test_look_that_fails_decides_nothing(lake, toy, monkeypatch):
+    def fail(*_):
+        raise StorageError("S3 says no.")
+
+    monkeypatch.setattr("lakebatch.assembly.AssemblyLog.known_latest", fail)
+    assert lakebatch.run(lake, toy, jobs=1).status == "completed"
 
 
 def test_completeness_names_each_missing_part_and_why(stored, run):

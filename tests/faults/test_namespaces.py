@@ -1,0 +1,108 @@
+"""Runs in containers: PID namespaces of their own under the host name of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from processes import Command, run
+
+import lakebatch
+
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+SLOW = ("run", "toy", "--jobs", "2", "--seed", "1", "--set", "pause=1.5")
+
+
+def _may_unshare() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*CONTAINER, "true"], capture_output=True).returncode == 0
+
+
+RENEW = """
+import os, time
+from pathlib import Path
+from lakebatch import lease
+from lakebatch.storage import Storage
+
+lease.RENEW_SECONDS = 0.1
+with lease.held(Storage(os.getcwd()), "91_v1_toy") as name:
+    file = Path("91_v1_toy", "leases", name)
+    os.utime(file, (0, 0))
+    while file.stat().st_mtime == 0:
+        time.sleep(0.05)
+assert not file.exists()
+"""
+
+pytestmark = pytest.mark.skipif(not _may_unshare(), reason="one may not make PID namespaces here")
+
+
+def in_container(folder: Path, *arguments: str, before: tuple[str, ...] = (), label: str) -> Command:
+    """Start a command in a container that ends with it."""
+    return Command(folder, *arguments, label=label, within=(*before, *CONTAINER))
+
+
+def lease_of(folder: Path) -> Path:
+    (lease,) = (folder / "lake" / "91_v1_toy" / "leases").iterdir()
+    return lease
+
+
+def state(folder: Path) -> str:
+    (found,) = lakebatch.open_lake(folder / "lake")["toy"].assemblies()["status"]
+    return str(found)
+
+
+def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_is_dead(folder: Path) -> None:
+    running = in_container(folder, *SLOW, label="run")
+    running.wait_for_lines(3)
+    assert running.process.poll() is None, running.err
+    assert state(folder) == "started"
+    refused = run(folder, "resume", label="bare")
+    assert (refused.process.returncode, refused.err.split(":")[:2]) == (1, ["Error", " Nothing to resume"])
+    other = in_container(folder, "resume", label="other")
+    assert other.wait() == 1
+    if faketime := shutil.which("faketime"):
+        skewed = in_container(folder, "status", before=(faketime, "-f", "+25h"), label="skewed")
+        assert skewed.wait() == 0
+        assert "started" in skewed.out
+    running.kill_group()
+    assert state(folder) == "started"  # for a while nobody can know
+
+    long_ago = time.time() - 100
+    os.utime(lease_of(folder), (long_ago, long_ago))
+    assert state(folder) == "interrupted"
+    resumed = run(folder, "resume", "--jobs", "2", label="resume")
+    assert (resumed.process.returncode, state(folder)) == (0, "completed"), resumed.err
+    rows = lakebatch.open_lake(folder / "lake")["toy"].reassemble(on_gap="refuse")
+    assert rows.height == rows.select("part", "repeat").n_unique() == 24
+
+
+def test_run_whose_assembly_is_discarded_in_another_container_stops_and_says_so(folder: Path) -> None:
+    running = in_container(folder, *SLOW, label="run")
+    running.wait_for_lines(3)
+    stored = lakebatch.open_lake(folder / "lake")["toy"]
+    (assembly_id,) = stored.assemblies()["assembly_id"]
+    discarded = run(folder, "discard", "toy", assembly_id, "--reason", "wrong dose", label="discard")
+    assert discarded.process.returncode == 0, discarded.err
+    assert "was being computed by process 1 on " in discarded.err
+    assert running.wait() == 1
+    last = running.err.splitlines()[-1]
+    assert last.startswith(f"Error: {assembly_id} was discarded meanwhile on ")
+    assert last.endswith(f"lakebatch resume toy {assembly_id}")
+    assert running.out == ""
+    assert stored.history()["status"].to_list() == ["started", "discarded"]
+    assert list((folder / "lake" / "91_v1_toy" / "leases").iterdir()) == []
+
+
+def test_lease_is_renewed_whatever_the_clock_of_its_holder_says(tmp_path: Path) -> None:
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        pytest.skip("faketime is not installed")
+    (tmp_path / "91_v1_toy").mkdir()
+    command = [faketime, "-f", "+25h", sys.executable, "-c", RENEW]
+    assert subprocess.run(command, cwd=tmp_path, timeout=60).returncode == 0
