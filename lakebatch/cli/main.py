@@ -23,6 +23,7 @@ from lakebatch.cli import (
     importing,
     reading,
     running,
+    streams,
     upkeep,
     watching,
 )
@@ -56,6 +57,13 @@ USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 class Commands(click.Group):
     """A group that turns what lakebatch raises on purpose into one line and an exit code."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        streams.prepare()
+        try:
+            return super().main(*arguments, **options)
+        except streams.OutputError as error:  # of --help, which is answered before a command is invoked
+            _end(f"Error: {error}", ERROR)
 
     def invoke(self, context: click.Context) -> Any:
         try:

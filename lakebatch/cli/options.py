@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import click
 from lakebatch.cli import completing
 from lakebatch.cli.common import common
 from lakebatch.cli.usage import Choice
+from lakebatch.errors import StorageError
 from lakebatch.redact import redact
 from lakebatch.visible import visible
 
@@ -26,6 +29,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
 STATUSES = ("started", "completed", "failed", "discarded")
 MOST_ROWS = 200
+EXACT = ("csv", "json", "ndjson")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 AS_OF = (
     "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "
     "with an offset or Z; as tables show it, in UTC: '2026-11-20 12:00:30Z'."
@@ -172,4 +177,19 @@ def show(frame: pl.DataFrame, form: Any) -> None:
 
     to_terminal = sys.stdout.isatty()
     text = redact(render(frame, form, most=MOST_ROWS if form == "table" and to_terminal else None))
-    click.echo(visible(text) if to_terminal else text)
+    click.echo(_exact(visible(text) if to_terminal else text, form))
+
+
+def _exact(text: str, form: Any) -> str:
+    """Return a text as standard output can show it: what other programs read keeps each character, or is refused."""
+    try:
+        if form in EXACT and sys.stdout.encoding:
+            text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError as error:
+        if form != "csv":
+            return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+        raise StorageError(
+            f"Cannot print {text[error.start]!a} as csv: standard output is {error.encoding}. "
+            "Set PYTHONIOENCODING=utf-8, or write a file with -o FILE.csv."
+        ) from error
+    return text

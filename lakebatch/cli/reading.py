@@ -325,9 +325,11 @@ def _prompt(
 
 
 def _from_file(file: Path | None) -> str:
+    """Return the text of a file, or of standard input; a mark of the byte order is no part of it."""
     try:
-        return file.read_text(encoding="utf-8") if file else sys.stdin.read()
+        content = file.read_bytes() if file else sys.stdin.buffer.read()
+        return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(
-            f"Cannot read {file}: {error}. Expected a text file with one query."
+            f"Cannot read {file or 'standard input'}: {error}. Expected a text file with one query."
         ) from error
