@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from lakebatch.errors import ConfigError, StorageError
+from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError
 from lakebatch.render import flat
 
 ENDINGS = (".parquet", ".csv", ".arrow")
@@ -38,8 +38,14 @@ def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
     try:
         size = _write(pieces, partial, file.suffix)
         partial.replace(file)
+    except LakebatchError:
+        raise
     except OSError as error:
         raise StorageError(f"Cannot write {file}: {error.strerror or error}.") from error
+    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise SchemaError(
+            f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another form."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return size

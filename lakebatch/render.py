@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import sys
 from collections.abc import Collection, Iterable
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 from polars import selectors
 
+from lakebatch.values import as_json, exact, is_finite
 from lakebatch.visible import visible
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
@@ -26,7 +26,9 @@ def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str
     """Return a frame as text, without a line end.
 
     ``table`` and ``markdown`` are for people: times in UTC (Z) without fractions, numbers to six digits. The
-    other forms lose nothing. With ``most``, a table shows that many rows and says how many it leaves out.
+    other forms lose nothing: durations are ISO 8601, binary is hexadecimal, and NaN and infinity, which JSON
+    lacks, are the texts "NaN", "Infinity" and "-Infinity" there. With ``most``, a table shows that many rows
+    and says how many it leaves out.
 
     >>> print(render(pl.DataFrame({"level": [0.0, 0.1], "model": ["a", None]}), "markdown"))
     | level | model |
@@ -36,11 +38,19 @@ def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str
     """
     if form == "csv":
         return flat(frame).write_csv().removesuffix("\n")
-    if form == "json":
-        return frame.write_json()
-    if form == "ndjson":
-        return frame.write_ndjson().removesuffix("\n")
+    if form in ("json", "ndjson"):
+        return _json(exact(frame), lines=form == "ndjson")
+    frame = exact(frame).with_columns(frame.select(selectors.duration()))
     return _markdown(frame) if form == "markdown" else _table(frame, most)
+
+
+def _json(frame: pl.DataFrame, *, lines: bool) -> str:
+    """Return the rows as JSON, one a line or in one list; quickly where polars loses nothing."""
+    if all(map(is_finite, frame)):
+        return frame.write_ndjson().removesuffix("\n") if lines else frame.write_json()
+    named = frame.with_columns(selectors.temporal().cast(pl.String)).iter_rows(named=True)
+    rows = [as_json(row, separators=(",", ":")) for row in named]
+    return "\n".join(rows) if lines else f"[{','.join(rows)}]"
 
 
 def _table(frame: pl.DataFrame, most: int | None) -> str:
@@ -127,6 +137,8 @@ def _cell(value: Any) -> str:
         return _time(value)
     if isinstance(value, list):
         return ", ".join(_cell(each) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{_cell(key)}: {_cell(each)}" for key, each in value.items())
     return visible(str(value).replace("\n", " "))
 
 
@@ -137,13 +149,14 @@ def _time(value: datetime) -> str:
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists as JSON text and lengths of time as ISO text, since CSV has neither."""
-    frame = frame.with_columns(selectors.duration().dt.to_string("iso"))
+    """Return the frame with lists and structs as JSON text, and durations and binary as text, since CSV has none."""
+    frame = exact(frame)
     lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(
         pl.Series(
             name,
-            [None if value is None else json.dumps(value, default=str) for value in frame[name].to_list()],
+            [None if value is None else as_json(value) for value in frame[name].to_list()],
+            dtype=pl.String,
         )
         for name in lists
     )

@@ -128,10 +128,13 @@ def replicates(
 @click.pass_context
 def diff(context: click.Context, name: str, before: str, after: str, metric: str, form: str) -> None:
     """Show what changed in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
+    from lakebatch.render import render
+
     found = open_lake(context)[name].diff(before, after)
     sections = _sections(found, metric)
     if form == "json":
-        click.echo("{" + ", ".join(f'"{key}": {frame.write_json()}' for key, frame in sections.items()) + "}")
+        texts = {key: render(frame, "json") for key, frame in sections.items()}
+        click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
         return
     click.echo(f"From {found.before} to {found.after}", err=form != "table")
     if form == "table":  # to be looked at, where what did not change is in the way

@@ -60,7 +60,7 @@ def format_option(function: Function) -> Function:
         type=Choice(FORMATS),
         default="table",
         show_default=True,
-        help="How to print.",
+        help="How to print. csv, json and ndjson lose nothing; in JSON, NaN and Infinity are texts.",
     )(function)
 
 

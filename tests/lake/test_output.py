@@ -2,14 +2,16 @@
 
 import io
 import json
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from lakebatch import output
 from lakebatch import render as rendering
-from lakebatch.errors import ConfigError, StorageError
+from lakebatch.errors import ConfigError, SchemaError, StorageError
 from lakebatch.render import render
 
 FRAME = pl.DataFrame(
@@ -96,6 +98,84 @@ def test_text_of_no_rows_is_still_text(form):
     assert text == {"json": "[]", "ndjson": ""}.get(form, text)
     if form in ("csv", "table", "markdown"):
         assert all(name in text for name in FRAME.columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "texts"),
+    [
+        ([1.5, math.inf, -math.inf, math.nan, None], pl.Float64, [1.5, "Infinity", "-Infinity", "NaN", None]),
+        ([[0.5, math.nan], [], None], pl.List(pl.Float64), [[0.5, "NaN"], [], None]),
+        ([{"a": math.inf}, None], pl.Struct({"a": pl.Float32}), [{"a": "Infinity"}, None]),
+        ([timedelta(seconds=1.5), None], pl.Duration("us"), ["PT1.5S", None]),
+        ([[timedelta(days=-1)], []], pl.List(pl.Duration("us")), [["-P1D"], []]),
+        ([b"\xff\x00", None], pl.Binary, ["ff00", None]),
+        ([[b"\xff"], None, [None]], pl.List(pl.Binary), [["ff"], None, [None]]),
+        (
+            [{"a": b"\xff", "b": 1}, None],
+            pl.Struct({"a": pl.Binary, "b": pl.Int8}),
+            [{"a": "ff", "b": 1}, None],
+        ),
+        ([Decimal("12345678901234567890.10"), None], pl.Decimal(38, 2), ["12345678901234567890.10", None]),
+        ([2**64 - 1], pl.UInt64, [2**64 - 1]),
+    ],
+)
+@pytest.mark.parametrize("beside", [1.0, math.inf])
+def test_json_text_loses_nothing_of_any_type(values, dtype, texts, beside):
+    frame = pl.DataFrame({"x": pl.Series(values, dtype=dtype), "beside": beside})
+    found = json.loads(render(frame, "json"), parse_constant=pytest.fail)
+    assert [row["x"] for row in found] == texts
+    assert [json.loads(line) for line in render(frame, "ndjson").splitlines()] == found
+
+
+def test_text_of_times_is_the_same_beside_infinity():
+    frame = pl.DataFrame(
+        {"at": [FRAME["at"][0]], "ns": pl.Series([1], dtype=pl.Datetime("ns", "UTC")), "x": [math.inf]}
+    )
+    (row,) = json.loads(render(frame, "json"))
+    assert datetime.fromisoformat(row["at"]) == FRAME["at"][0]
+    assert row["ns"] == "1970-01-01 00:00:00.000000001+00:00"
+
+
+def test_csv_text_and_file_lose_nothing_of_any_type(tmp_path):
+    frame = pl.DataFrame(
+        {
+            "float": [math.inf, math.nan],
+            "binary": [b"\xff", None],
+            "duration": [timedelta(seconds=1), None],
+            "nested": [[{"a": math.nan, "b": b"\x01"}], None],
+        }
+    )
+    lines = ["float,binary,duration,nested", 'inf,ff,PT1S,"[{""a"": ""NaN"", ""b"": ""01""}]"', "NaN,,,"]
+    assert render(frame, "csv").splitlines() == lines
+    output.write([frame], tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "ndjson", "table", "markdown"])
+@pytest.mark.parametrize(
+    ("number", "dtype", "text"),
+    [
+        (2**31 - 1, pl.Date, "infinity"),
+        (1 - 2**31, pl.Date, "-infinity"),
+        (2**31 - 9, pl.Date, "2147483639 days from 1970-01-01"),
+        (2**63 - 1, pl.Datetime("us", "UTC"), "infinity"),
+        (10**18, pl.Datetime("us", "UTC"), "+33658-09-27 01:46:40.000000+00:00"),
+    ],
+)
+def test_date_that_no_calendar_has_is_text(form, number, dtype, text):
+    column = pl.Series([number, 0, None]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
+    shown = render(pl.DataFrame({"x": column}), form)
+    assert text in shown
+    assert text in render(pl.DataFrame({"x": [column]}), form)
+    assert "1970-01-01" in shown
+
+
+def test_file_form_that_lacks_a_type_is_refused_in_one_line(tmp_path):
+    with pytest.raises(
+        SchemaError, match=r"^Cannot write .*rows.parquet: .*Cast that column, or write another form"
+    ):
+        output.write([pl.DataFrame({"x": pl.Series([1], dtype=pl.Int128)})], tmp_path / "rows.parquet")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_table_is_for_people():

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"counters", "lakebatch", "notebook", "outline", "process", "visible"},
+    {"counters", "lakebatch", "notebook", "outline", "process", "values", "visible"},
     {"hints", "redact", "render"},
     {"errors", "notify", "withholding"},
     {"forks", "local", "project", "statistics", "times", "uris"},
