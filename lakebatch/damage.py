@@ -6,12 +6,21 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
 from lakebatch.delta import DataFile, Table, TableVersion, collect
-from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError
+from lakebatch.errors import (
+    DamageError,
+    DamageWarning,
+    LakebatchError,
+    SchemaError,
+    StorageError,
+    UnreadableWarning,
+)
+from lakebatch.local import ABSENT, check_readable, unreadable
 from lakebatch.s3 import explain
 
 Result = TypeVar("Result")
@@ -102,7 +111,8 @@ def reported(name: str, *, refuse: bool = False) -> Iterator[None]:
 def warn_left_out(name: str, error: LakebatchError) -> None:
     """Warn that something cannot be read and is left out."""
     command = f"lakebatch doctor {name.partition('.')[0].replace('_', '-')}"
-    warnings.warn(f"{name} is left out: {error} (see: {command})", DamageWarning, stacklevel=4)
+    kind = DamageWarning if isinstance(error, DamageError | SchemaError) else UnreadableWarning
+    warnings.warn(f"{name} is left out: {error} (see: {command})", kind, stacklevel=4)
 
 
 def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: BaseException) -> StorageError:
@@ -122,18 +132,24 @@ def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: B
 
 
 def _reason(table: TableVersion, file: DataFile, error: BaseException) -> str:
-    return _fault_on_disk(table, file) or f"cannot be read ({_line(error)})"
+    fault = _fault_on_disk(table, file)
+    if fault is None and table.is_local:
+        check_readable(Path(table.uri, file.path))
+    return fault or f"cannot be read ({_line(error)})"
 
 
 def _fault_on_disk(table: TableVersion, file: DataFile) -> str | None:
     if not table.is_local:
         return None
+    path = f"{table.uri}/{file.path}"
     try:
-        size = os.stat(f"{table.uri}/{file.path}").st_size
-    except FileNotFoundError:
+        size = os.stat(path).st_size
+    except ABSENT:
         return "is missing"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        raise unreadable(error, path, "file") from error
+    if not os.access(path, os.R_OK):
+        check_readable(Path(path))
     return None if size == file.size else f"is damaged: it has {size} bytes, its log says {file.size}"
 
 

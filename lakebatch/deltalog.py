@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch.errors import StorageError
-from lakebatch.local import StoredFile
+from lakebatch.local import ABSENT, StoredFile, is_there, unreadable
 from lakebatch.storage import Storage
 
 FOLDER = "_delta_log"
@@ -26,6 +26,7 @@ RESTORE = (
     "Put it back from a backup. Without one its commit is lost; to read all others, make this line its content: "
     f"{PLACEHOLDER}"
 )
+READABLE = "See that you may read it, and that its disk answers."
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Fault:
     what: str
     advice: str
     is_harmless: bool = False
+    is_damage: bool = True
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.advice}"
@@ -73,6 +75,12 @@ class Log:
     def _fault(self, name: str, what: str, advice: str, *, is_harmless: bool = False) -> Fault:
         return Fault(self._storage.join(self._folder, name), what, advice, is_harmless)
 
+    def _unreadable(self, name: str, error: StorageError) -> Fault:
+        reason = getattr(error.__cause__, "strerror", None) or " ".join(str(error).split()).rstrip(".")
+        return Fault(
+            self._storage.join(self._folder, name), f"cannot be read ({reason})", READABLE, is_damage=False
+        )
+
     def _versions(self, pattern: re.Pattern[str]) -> dict[int, StoredFile]:
         matches = ((pattern.fullmatch(each.path), each) for each in self.files)
         return {int(match[1]): each for match, each in matches if match}
@@ -83,7 +91,10 @@ class Log:
         for (version, file), content in zip(files.items(), contents, strict=True):
             try:
                 entry = Entry(version, tuple(parse(content)))
-            except (ValueError, StorageError) as error:
+            except StorageError as error:
+                self.faults.append(self._unreadable(file.path, error))
+                continue
+            except ValueError as error:
                 what = "is empty" if not file.size else f"is cut off or damaged ({error})"
                 self.faults.append(self._fault(file.path, what, RESTORE))
                 continue
@@ -112,6 +123,8 @@ class Log:
         for file in self._versions(CHECKPOINT).values():
             try:
                 pq.read_table(io.BytesIO(self._storage.read(f"{self._folder}/{file.path}")))
+            except StorageError as error:
+                yield self._unreadable(file.path, error)
             except (pa.ArrowException, OSError) as error:
                 detail = " ".join(str(error).split())
                 yield self._fault(
@@ -126,6 +139,9 @@ class Log:
         advice = "Move it away: it only says where to begin to read."
         try:
             version = int(json.loads(self._storage.read(f"{self._folder}/{POINTER}"))["version"])
+        except StorageError as error:
+            yield self._unreadable(POINTER, error)
+            return
         except (ValueError, KeyError, TypeError):
             yield self._fault(POINTER, "is cut off or damaged", advice, is_harmless=True)
             return
@@ -180,12 +196,23 @@ def entry_name(version: int) -> str:
 
 
 def exists(table: Path) -> bool:
-    """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log."""
+    """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log.
+
+    Raises
+    ------
+    StorageError
+        If that cannot be told.
+    """
+    log = table / FOLDER
     try:
-        with os.scandir(table / FOLDER) as files:
+        with os.scandir(log) as files:
             return any(ENTRY.fullmatch(each.name) or CHECKPOINT.fullmatch(each.name) for each in files)
-    except OSError:
+    except ABSENT:
+        for place in (table.parent, table, log):  # a link to nothing: the disk may be away on which it is
+            is_there(place)
         return False
+    except OSError as error:
+        raise unreadable(error, str(log)) from error
 
 
 def empty_entries(storage: Storage, table: str, since: int | None = None) -> list[Path]:
@@ -202,8 +229,10 @@ def empty_entries(storage: Storage, table: str, since: int | None = None) -> lis
         later = [name for name in os.listdir(folder) if name >= f"{first:020d}"]  # of thousands, a few
         entries = [folder / name for name in sorted(later) if ENTRY.fullmatch(name)]
         return [entry for entry in entries if not entry.stat().st_size]
-    except OSError:
+    except ABSENT:
         return []
+    except OSError as error:
+        raise unreadable(error, str(error.filename)) from error
 
 
 def _checkpointed(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 
 from lakebatch import deltalog
 from lakebatch.errors import DamageError, DamageWarning, StorageError
@@ -21,7 +22,8 @@ def explain(storage: Storage, table: str, action: str, error: Exception) -> Stor
     detail = " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
     asks = action != "write" and NOT_REACHED not in detail
     if asks and (fault := deltalog.first_fault(storage, table)):
-        return DamageError(f"Cannot {action} {uri}: {fault}")
+        kind = DamageError if fault.is_damage else StorageError
+        return kind(f"Cannot {action} {uri}: {fault}")
     return StorageError(f"Cannot {action} {uri}: {detail}. {_advice(detail)}")
 
 
@@ -40,6 +42,8 @@ def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> 
 def no_table(storage: Storage, table: str) -> StorageError:
     """Return the error to raise where a table is looked for and none is found."""
     uri = storage.join(table)
+    if not storage.is_s3:
+        deltalog.exists(Path(uri))  # which raises where that cannot be told
     if left := len(storage.files(table)):
         return DamageError(
             f"{uri} has lost its log: {left} files are in it and nothing says what they are. "

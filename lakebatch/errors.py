@@ -107,3 +107,7 @@ class DamageWarning(UserWarning):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
+
+
+class UnreadableWarning(DamageWarning):
+    """Something in the lake that may be whole and cannot be looked at, and was left out; commands end with exit code 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
+# By these alone nothing is there; by any other error it may be, and cannot be looked at
+ABSENT = (FileNotFoundError, NotADirectoryError)
+NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -44,14 +48,13 @@ class LocalFolder:
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in it, sorted; none if it does not exist yet."""
-        if not self.path.exists():
+        if not is_there(self.path):
             return []
         try:
-            return sorted(entry.name for entry in self.path.iterdir() if entry.is_dir())
+            with os.scandir(self.path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_symlink() or entry.is_dir())
         except OSError as error:
-            raise StorageError(
-                f"Cannot read the lake {self.path}: {error.strerror}. Expected a readable folder."
-            ) from error
+            raise unreadable(error, f"the lake {self.path}") from error
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder of it, by path; none if that is not there."""
@@ -63,7 +66,7 @@ class LocalFolder:
         The clock of a disk is coarse, so the folder alone does not tell that another file has come.
         """
         place = self.path / folder
-        if (place / unless).exists():
+        if is_there(place / unless):
             return None
         try:
             return *_identity(place), *_identity(place / name)
@@ -76,7 +79,7 @@ class LocalFolder:
         try:
             return file.read_bytes()
         except OSError as error:
-            raise StorageError(f"Cannot read {file}: {error.strerror}. Expected a readable file.") from error
+            raise unreadable(error, str(file), "file") from error
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file, whole or not at all."""
@@ -94,7 +97,8 @@ class LocalFolder:
                 f"Cannot write {file}: {error.strerror}. Expected a writable folder."
             ) from error
         finally:
-            staged.unlink(missing_ok=True)
+            with suppress(OSError):
+                staged.unlink()
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
@@ -157,34 +161,76 @@ class LocalFolder:
                 yield error
 
     def creates_only_once(self, name: str) -> bool:
-        """Whether a file is created as commits do it, written under another name and linked to its own, once only."""
+        """Whether a file is created as commits do it, written under another name and linked to its own, once only.
+
+        Raises
+        ------
+        StorageError
+            If none can be, for want of rights, space or hard links.
+        """
+        with self._created(name) as (staged, created):
+            try:
+                created.hardlink_to(staged)
+            except FileExistsError:
+                return True
+        return False
+
+    @contextmanager
+    def _created(self, name: str) -> Iterator[tuple[Path, Path]]:
+        """Create a file as commits do it, and remove it again: yield its first name and its own."""
         staged, created = self.path / f"{name}.staged", self.path / name
         try:
             staged.write_bytes(b"lakebatch")
             created.hardlink_to(staged)
-            created.hardlink_to(staged)
-        except FileExistsError:
-            return True
+            yield staged, created
         except OSError as error:
-            raise StorageError(f"Cannot create {created}: {error.strerror}.") from error
+            raise self._unwritable(error) from error
         finally:
-            created.unlink(missing_ok=True)
-            staged.unlink(missing_ok=True)
-        return False
+            for file in (created, staged):
+                with suppress(OSError):
+                    file.unlink()
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        if error.errno in NO_LINKS and error.filename2:
+            return StorageError(
+                f"Cannot write to the lake {self.path}: its file system makes no hard links ({error.strerror}), and "
+                "without them no commit. Name a folder on another disk with --lake, or s3://bucket/prefix."
+            )
+        return unwritable(error, f"the lake {self.path}")
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder in it, and all those above, unless it is there."""
+        place = self.path / folder
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(error, str(place)) from error
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless files can be created here and the disk is not full."""
+        """Raise `StorageError` unless commits can be made here and the disk is not full."""
+        is_there(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path) as probe:
-                probe.write(b"lakebatch")
-                probe.flush()
         except OSError as error:
-            raise StorageError(
-                f"Cannot write to the lake {self.path}: {error.strerror}. "
-                "Free or unlock the folder, or name another with --lake."
-            ) from error
+            raise self._unwritable(error) from error
+        with self._created(f".lakebatch-probe-{uuid.uuid4().hex}"):
+            pass
         self.check_space(0)
+
+    def check_folders(self, folders: Iterable[str]) -> None:
+        """Raise `StorageError` unless files can be created in those of some folders that are there."""
+        for folder in folders:
+            if is_there(self.path / folder):
+                _probe(self.path / folder)
+
+    def locked(self, folder: str, *, for_writing: bool) -> list[str]:
+        """Return what below a folder one has no right to, sorted: files to read, or folders to write in."""
+        found = []
+        for place, _, names in os.walk(self.path / folder, onerror=_refuse):
+            paths = [place] if for_writing else [f"{place}/{name}" for name in names]
+            wanted = os.W_OK | os.X_OK if for_writing else os.R_OK
+            found += [path for path in paths if not os.access(path, wanted) and os.path.lexists(path)]
+        return sorted(found)
 
     def check_space(self, needed: int) -> None:
         """Raise `StorageError` unless so many bytes are free, and some for what has to be recorded besides."""
@@ -211,18 +257,72 @@ def _identity(path: Path) -> Stamp:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path; a link to nothing is something.
+
+    Raises
+    ------
+    StorageError
+        If that cannot be told, for want of rights or because the disk does not answer; or if it is such a link.
+    """
+    try:
+        path.stat()
+    except ABSENT as error:
+        if path.is_symlink():
+            raise unreadable(error, f"{path}, a link to {os.readlink(path)}") from error
+        return False
+    except OSError as error:
+        raise unreadable(error, str(path)) from error
+    return True
+
+
+def check_readable(file: Path) -> None:
+    """Raise `StorageError` if a file may not be read, or its disk does not give its first byte."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe nobody would open the other end
+        try:
+            os.read(descriptor, 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(error, str(file), "file") from error
+
+
+def unreadable(error: OSError, path: str, expected: str = "folder") -> StorageError:
+    """Return the error to raise where something is, or may be, that cannot be looked at."""
+    return StorageError(f"Cannot read {path}: {error.strerror}. Expected a readable {expected}.")
+
+
+def unwritable(error: OSError, path: str) -> StorageError:
+    """Return the error to raise where nothing can be written."""
+    return StorageError(
+        f"Cannot write to {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
+    )
+
+
+def _probe(folder: Path) -> None:
+    """Raise `StorageError` unless a file can be written in a folder; none is left there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"lakebatch")
+            probe.flush()
+    except OSError as error:
+        raise unwritable(error, str(folder)) from error
+
+
 def _walk(folder: Path) -> Iterator[StoredFile]:
     below = len(f"{folder}/")
-    for place, _, names in os.walk(folder, onerror=_unreadable):
+    for place, _, names in os.walk(folder, onerror=_refuse):
         for file in (f"{place}/{name}" for name in names):
-            with suppress(FileNotFoundError):  # it was there for a moment only
+            try:
                 about = os.lstat(file)
-                at = datetime.fromtimestamp(about.st_mtime, UTC)
-                yield StoredFile(file[below:], about.st_size, at)
+            except ABSENT:  # it was there for a moment only
+                continue
+            except OSError as error:
+                raise unreadable(error, file, "file") from error
+            yield StoredFile(file[below:], about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
 
 
-def _unreadable(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise StorageError(
-            f"Cannot read {error.filename}: {error.strerror}. Expected a readable folder."
-        ) from error
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, ABSENT):
+        raise unreadable(error, str(error.filename)) from error

@@ -199,7 +199,7 @@ def resume(
     _check_secrets("", parts)
     executor = executor or Local.of(jobs)
     executor.check(source, experiment)
-    _ensure(lake, experiment)
+    _ensure(lake, experiment, assembly.assembly_id)
     with lease.held(stored.storage, stored.folder) as held:
         reopened = _reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
         if reopened.status == "completed":
@@ -252,11 +252,13 @@ def _parts(experiment: AnyExperiment, config: ConfigModel) -> tuple[Part, ...]:
     return parts
 
 
-def _ensure(lake: Lake, experiment: AnyExperiment) -> StoredExperiment:
+def _ensure(lake: Lake, experiment: AnyExperiment, assembly_id: str | None = None) -> StoredExperiment:
     """Create the experiment's tables where they are missing, and refuse foreign ones, before any computing."""
-    lake.storage.check_writable()
     stored = StoredExperiment(lake.storage, f"{experiment.number}_{experiment.version}_{experiment.name}")
-    for name in (*experiment.tables, "assemblies"):
+    names = (*experiment.tables, "assemblies")
+    lake.storage.check_writable()
+    stored.check_folders(names, assembly_id)
+    for name in names:
         stored.table(name).ensure()
     return stored
 

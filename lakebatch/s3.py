@@ -172,6 +172,16 @@ class Bucket:
     def check_space(self, needed: int) -> None:
         """Do nothing: a bucket is never full in a way that can be asked for."""
 
+    def locked(self, folder: str, *, for_writing: bool) -> list[str]:
+        """Return nothing: what one may do to an object is seen only by doing it."""
+        return []
+
+    def make_folder(self, folder: str) -> None:
+        """Do nothing: a bucket has no folders."""
+
+    def check_folders(self, folders: Iterable[str]) -> None:
+        """Do nothing: who may write under the prefix may write under all of it, or is refused in one line."""
+
     def check_writable(self) -> None:
         """Raise `StorageError` unless one can list, read and write here, and what is there is not overwritten."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}.lakebatch-write-check-{uuid.uuid4().hex}"}

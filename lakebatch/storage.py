@@ -119,9 +119,21 @@ class Storage:
         """
         return self._place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
 
+    def make_folder(self, folder: str) -> None:
+        """Make a folder in the lake, where there are folders, unless it is there."""
+        self._place.make_folder(folder)
+
     def check_writable(self) -> None:
         """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
         self._place.check_writable()
+
+    def check_folders(self, folders: Iterable[str]) -> None:
+        """Raise `StorageError` unless, on a disk, files can be created in those of some folders that are there."""
+        self._place.check_folders(folders)
+
+    def locked(self, folder: str, *, for_writing: bool) -> list[str]:
+        """Return what below a folder one has no right to, on a disk: files to read, or folders to write in."""
+        return self._place.locked(folder, for_writing=for_writing)
 
     def check_space(self, needed: int) -> None:
         """Raise `StorageError` unless the disk has so many bytes free, and some for what has to be recorded besides.

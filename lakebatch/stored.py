@@ -227,6 +227,7 @@ class StoredExperiment(ExperimentTables):
         """
         which = moment(version, as_of)
         check_public(check_name(name, "tag"), "tag")
+        self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before that of the rows
         pinned = self.at(which)
         stored = {each: self._table_version(each) for each in ("samples", "trajectories")}
@@ -297,6 +298,7 @@ class StoredExperiment(ExperimentTables):
             raise AssemblyError(
                 f"{assembly.assembly_id} is {assembly.status}. Expected one that is {' or '.join(after)}."
             )
+        self.check_folders((RESULTS, "assemblies"))
         metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
         version = self.results.mark(metadata)
         return self.log.record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 
 from lakebatch.assembly import AssemblyLog
@@ -72,6 +73,12 @@ class ExperimentTables:
         if name not in self._tables:
             self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._kept)
         return self._tables[name]
+
+    def check_folders(self, names: Iterable[str], assembly_id: str | None = None) -> None:
+        """Raise `StorageError` unless one can commit to some of the tables, and add to an assembly if one is named."""
+        self.storage.check_folders(
+            folder for name in names for folder in self.table(name).folders(assembly_id)
+        )
 
     def exists(self) -> bool:
         """Whether anything was ever started here, or has left rows."""

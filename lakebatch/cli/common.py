@@ -18,12 +18,13 @@ NOISY = ("botocore", "boto3", "urllib3", "numba")
 
 @dataclass
 class Common:
-    """What was given of them so far."""
+    """What was given of them so far, and whether something that may be whole was left out of what was shown."""
 
     lake: str | None = None
     names_lake: bool = False
     verbose: int = 0
     quiet: bool = False
+    lacks_something: bool = False
     handler: CurrentError = field(default_factory=CurrentError)
 
 

@@ -38,6 +38,7 @@ from lakebatch.errors import (
     QueryError,
     RunInterrupted,
     UnknownNameError,
+    UnreadableWarning,
 )
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
@@ -67,7 +68,10 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            answer = super().invoke(context)
+            if common.common(context).lacks_something:
+                sys.exit(ERROR)
+            return answer
         except RunInterrupted as interrupt:
             _end(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
         except KeyboardInterrupt:
@@ -122,13 +126,16 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _once_each() -> Callable[..., None]:
-    """Return what shows warnings, each of them once for a command."""
+    """Return what shows warnings, each of them once for a command, and notes which of them make it end as an error."""
     shown: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in shown:
             shown.add(str(message))
             say(f"Warning: {message}")
+        context = click.get_current_context(silent=True)
+        if isinstance(message, UnreadableWarning) and context and context.params.get("on_gap") != "ignore":
+            common.common(context).lacks_something = True
 
     return show_warning
 

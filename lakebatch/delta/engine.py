@@ -92,7 +92,7 @@ def is_permanent(error: Exception) -> bool:
 
 def storage_error(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
     """Return the error to raise when the engine could not do something to a table."""
-    if isinstance(error, TableNotFoundError):
+    if isinstance(error, TableNotFoundError) and action != "create":
         return diagnosis.no_table(storage, table)
     if of_s3 := explain(str(error)):
         return StorageError(f"Cannot {action} {storage.join(table)}: {of_s3}")

@@ -34,7 +34,7 @@ from lakebatch.delta.version import Handle, TableVersion
 from lakebatch.deltalog import FOLDER, entry_name
 from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.evolution import check_known
-from lakebatch.local import Stamp
+from lakebatch.local import Stamp, is_there
 from lakebatch.s3 import may_pass
 from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
@@ -94,6 +94,15 @@ class Table:
         """The folder in the lake for bundles of this table, see `lakebatch.delta.bundles`."""
         folder, _, name = self.path.rpartition("/")
         return f"{folder}/{bundles.FOLDER}/{name}"
+
+    def folders(self, assembly_id: str | None = None) -> list[str]:
+        """Return the folders in the lake in which commits write, with that of an assembly if one is named."""
+        is_apart = assembly_id is not None and "assembly_id" in self.schema.partition_by
+        return [
+            self.path,
+            f"{self.path}/{FOLDER}",
+            *([f"{self.path}/assembly_id={assembly_id}"] if is_apart else []),
+        ]
 
     def exists(self) -> bool:
         """Whether the table has been created."""
@@ -360,10 +369,11 @@ class Table:
 
     def _has_next(self, version: int) -> bool:
         """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
-        return self._folder is not None and Path(self._folder, FOLDER, entry_name(version + 1)).exists()
+        return self._folder is not None and is_there(Path(self._folder, FOLDER, entry_name(version + 1)))
 
     def _create(self) -> None:
         forks.check()
+        self.storage.make_folder(self.path)
         for attempt in range(ATTEMPTS):
             try:
                 making.create(self.uri, self.schema, self._options)

@@ -32,9 +32,15 @@ def examine(
         yield Finding("place", storage.uri, "note", "nothing is there", "Start with: lakebatch run")
         return
     yield Finding("place", storage.uri, "ok", f"{len(experiments)} experiments looked at")
-    yield from place.check_writing(storage, read_only=read_only)
+    writing = list(place.check_writing(storage, read_only=read_only))
+    yield from writing
     yield from place.check_versions()
+    is_read_only = (
+        read_only or writing[0].severity != "ok"
+    )  # a place that is locked as a whole is one finding
     for stored in experiments:
+        rights = place.check_rights(storage, stored.folder, read_only=is_read_only)
+        yield from _guarded("rights", stored.folder, rights)
         yield from _guarded("files", stored.folder, _experiment(stored, deep))
 
 

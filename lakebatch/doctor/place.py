@@ -11,6 +11,9 @@ from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
 
 ENGINES = ("deltalake", "polars", "duckdb", "pyarrow", "boto3")
+READING_WORKS = (
+    "Reading works all the same; check a lake that is only read with: lakebatch doctor --read-only"
+)
 BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
 
 
@@ -23,13 +26,26 @@ def check_writing(storage: Storage, *, read_only: bool) -> Iterator[Finding]:
         storage.check_writable()
         once = storage.creates_only_once()
     except StorageError as error:
-        advice = (
-            "Reading works all the same; check a lake that is only read with: lakebatch doctor --read-only"
-        )
-        yield Finding("writing", storage.uri, "problem", str(error), advice)
+        yield Finding("writing", storage.uri, "problem", str(error), READING_WORKS)
         return
     yield Finding("writing", storage.uri, "ok", "files can be created and removed")
     yield _conditional(storage.uri, once)
+
+
+def check_rights(storage: Storage, folder: str, *, read_only: bool) -> Iterator[Finding]:
+    """Whether one may read every file of an experiment and, unless it is only read, write in every folder of it."""
+    unreadable = storage.locked(folder, for_writing=False)
+    unwritable = [] if read_only else storage.locked(folder, for_writing=True)
+    if unreadable:
+        what = f"{len(unreadable)} files may not be read, e.g. {unreadable[0]}"
+        yield Finding("rights", folder, "problem", what, "Ask their owner for the right to read them.")
+    if unwritable:
+        what = f"nothing may be written in {len(unwritable)} folders, e.g. {unwritable[0]}"
+        yield Finding("rights", folder, "problem", what, READING_WORKS)
+    if not (unreadable or unwritable):
+        yield Finding(
+            "rights", folder, "ok", "everything can be read" + ("" if read_only else " and written")
+        )
 
 
 def _conditional(uri: str, once: bool) -> Finding:

@@ -45,6 +45,7 @@ def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **field
 def ensure(stored: StoredExperiment) -> None:
     """Create the tables that every experiment has, where they are missing."""
     stored.storage.check_writable()
+    stored.check_folders(("results", "assemblies"))
     for table in (stored.results, stored.log.table):
         table.ensure()
 
