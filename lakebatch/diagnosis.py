@@ -12,6 +12,22 @@ from lakebatch.storage import Storage
 
 NOISE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
 """What engines add to their messages and nobody can use."""
+CHECK = "Check that the lake is there and that you may use it."
+GO_ON = "then go on with: lakebatch resume"
+# What an operating system says again however often it is asked, and what to do
+REFUSALS = {
+    "No space left": f"Nothing is lost: free some space, {GO_ON}",
+    "Disk quota exceeded": f"Nothing is lost: free some of your quota, {GO_ON}",
+    "File too large": f"Nothing is lost: raise the limit of file sizes (ulimit -f), {GO_ON}",
+    "Too many open files": f"Nothing is lost: raise the limit of open files (ulimit -n), {GO_ON}",
+    "Read-only file system": "It can be read; to write, unlock it or name another lake with --lake.",
+    "Permission denied": CHECK,
+    "Operation not permitted": "See that nothing there is locked, and that its file system makes hard links.",
+    "Operation not supported": "Its file system makes no hard links, say; name a folder on another with --lake.",
+    "File name too long": "Name a folder with a shorter path with --lake.",
+    "Too many levels of symbolic links": CHECK,
+    "Not a directory": CHECK,
+}
 NOT_REACHED = "Generic S3 error"
 """In the error of an engine that S3 did not answer as it should; to look at the log would take as long again."""
 
@@ -56,9 +72,10 @@ def no_table(storage: Storage, table: str) -> StorageError:
     return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
 
 
+def is_refused_by_disk(detail: str) -> bool:
+    """Whether an engine's error says that a disk does not take something, and never will."""
+    return NOT_REACHED not in detail and any(refusal in detail for refusal in REFUSALS)
+
+
 def _advice(detail: str) -> str:
-    if "No space left" in detail:
-        return "Nothing is lost: free some space, then go on with: lakebatch resume"
-    if "Read-only file system" in detail:
-        return "It can be read; to write, unlock it or name another lake with --lake."
-    return "Check that the lake is there and that you may use it."
+    return next((advice for refusal, advice in REFUSALS.items() if refusal in detail), CHECK)

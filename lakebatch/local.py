@@ -26,6 +26,14 @@ RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 # By these alone nothing is there; by any other error it may be, and cannot be looked at
 ABSENT = (FileNotFoundError, NotADirectoryError)
+# What a disk answers that takes no more, and what to do
+NO_SPACE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+}
+# Bytes that are allocated for a moment to see whether a quota lets them be written
+LARGEST_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -233,14 +241,27 @@ class LocalFolder:
         return sorted(found)
 
     def check_space(self, needed: int) -> None:
-        """Raise `StorageError` unless so many bytes are free, and some for what has to be recorded besides."""
-        free = shutil.disk_usage(self.path).free
-        if free < needed + RESERVE:
-            raise StorageError(
-                f"The disk of the lake {self.path} is full: {free // 1000} kB are free, "
-                f"{(needed + RESERVE) // 1000} kB may be needed. Nothing is lost: free some space, "
-                "then go on with: lakebatch resume"
-            )
+        """Raise `StorageError` unless so many bytes can be written, and some for what has to be recorded besides.
+
+        The disk must have them free, and neither a quota nor a limit of this process be in the way.
+        """
+        free, needed = shutil.disk_usage(self.path).free, needed + RESERVE
+        if free < needed:
+            raise self._full(f"The disk of the lake {self.path} is full: {free // 1000} kB are free", needed)
+        try:
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                allocate(file.fileno(), min(needed, LARGEST_TRIAL))
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise unwritable(error, f"the lake {self.path}") from error
+            what = f"Cannot write to the lake {self.path}: {error.strerror}"
+            raise self._full(what, needed, NO_SPACE[error.errno]) from error
+
+    def _full(self, what: str, needed: int, what_to_free: str = "free some space") -> StorageError:
+        return StorageError(
+            f"{what}, {needed // 1000} kB may be needed. Nothing is lost: {what_to_free}, "
+            "then go on with: lakebatch resume"
+        )
 
 
 def _clock(folder: Path) -> float:
@@ -298,6 +319,25 @@ def unwritable(error: OSError, path: str) -> StorageError:
     return StorageError(
         f"Cannot write to {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
     )
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Have the system set so many bytes of a file aside, where its disk can do that without writing them.
+
+    Raises
+    ------
+    OSError
+        If there is no room for them, or a quota or a limit is in the way.
+    """
+    import ctypes  # most processes only read
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "fallocate"):  # as on macOS
+        return
+    if library.fallocate(descriptor, 0, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code in NO_SPACE:
+            raise OSError(code, os.strerror(code))
 
 
 def _probe(folder: Path) -> None:

@@ -32,13 +32,7 @@ COMMIT_RETRIES = 200
 LONGEST_PAUSE = 5.0
 PATIENCE_SECONDS = 300.0
 """How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
-PERMANENT = (
-    "Invalid data found",
-    "Permission denied",
-    "Read-only file system",
-    "No space left",
-    "AccessDenied",
-)
+PERMANENT = ("Invalid data found", "AccessDenied")
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
 """In a commit's metadata: the part whose rows it added."""
@@ -83,10 +77,12 @@ def pause(attempt: int) -> None:
 
 def is_permanent(error: Exception) -> bool:
     """Whether it makes no sense to try again."""
+    text = str(error)
     return (
         isinstance(error, SchemaMismatchError | PermissionError)
-        or any(hint in str(error) for hint in PERMANENT)
-        or refusal(str(error)) is not None
+        or any(hint in text for hint in PERMANENT)
+        or diagnosis.is_refused_by_disk(text)
+        or refusal(text) is not None
     )
 
 

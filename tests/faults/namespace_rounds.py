@@ -134,7 +134,7 @@ class Trial:
             self.folder,
             *("--lake", "lake", *self._arguments(verb, rng)),
             label=f"round{self.rounds}-{index}",
-            within=wrapped,
+            under=wrapped,
         )
 
     def _arguments(self, verb: str, rng: np.random.Generator) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ started: list[Command] = []
 class Command:
     """One `lakebatch` command that runs in a folder, with its standard output and error.
 
-    It can run ``within`` another command, as in a namespace.
+    It can be started ``under`` another program: in a namespace, or one that has system calls fail.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Command:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         label: str = "command",
-        within: Sequence[str] = (),
+        under: Sequence[str] = (),
     ) -> None:
         self.arguments = arguments
         self._out = folder / f"{label}.out"
         self._err = folder / f"{label}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [*within, LAKEBATCH, *arguments],
+                [*under, LAKEBATCH, *arguments],
                 cwd=folder,
                 env={**os.environ, COMPUTED: str(folder / "computed"), **(environment or {})},
                 stdin=subprocess.DEVNULL,
