@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,10 +15,17 @@ from lakebatch import presets
 from lakebatch.assembly import MADE_BY
 from lakebatch.config_text import Tree, insert_texts, parse_setting, read_file
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.experiment import ConfigModel
+from lakebatch.experiment import IMPORTS, ConfigModel
 from lakebatch.hints import nearest
+from lakebatch.ids import LARGEST_SEED
 from lakebatch.presets import DEFAULT_PRESET
-from lakebatch.registry import AnyExperiment, Source
+from lakebatch.project import PROJECT_FILE, read_project
+from lakebatch.registry import BUILT_IN, AnyExperiment, Source
+
+MODELS = "models"
+"""Key of the project's file for the packages that a record may have imported."""
+LONGEST_SHOWN = 200
+# characters of a wrong value that an error quotes
 
 
 @dataclass(frozen=True)
@@ -61,31 +68,43 @@ def resolve(
         expectation and origin.
     """
     layers = [Layer(f"preset {preset}", tree) for tree in presets.read(source, experiment, preset)]
-    if file is not None:
-        layers.append(Layer(str(file), insert_texts(read_file(file), file.parent)))
-    layers += [Layer("--set", insert_texts(parse_setting(text), Path())) for text in settings]
-    if overrides:
-        layers.append(Layer("option", insert_texts(dict(overrides), Path())))
+    given = [(str(file), read_file(file), file.parent)] if file is not None else []
+    given += [("--set", parse_setting(text), Path()) for text in settings]
+    given += [("option", dict(overrides), Path())] if overrides else []
+    keys = list(_file_keys(experiment.config_model))
+    for origin, tree, folder in given:
+        _check_numbers(tree, origin)
+        layers.append(Layer(origin, insert_texts(tree, folder, keys)))
     return check(experiment.config_model, layers)
 
 
-def check(model: type[ConfigModel], layers: Iterable[Layer]) -> Resolved:
-    """Return the checked config that layers of keys make up."""
+def check(
+    model: type[ConfigModel], layers: Iterable[Layer], *, context: Mapping[str, Any] | None = None
+) -> Resolved:
+    """Return the checked config that layers of keys make up; a context is that of a record, see `from_record`."""
     values: Tree = {}
     origins: dict[str, str] = {}
     for layer in layers:
         values = merge(values, layer.values)
         origins |= dict.fromkeys(_leaves(layer.values), layer.origin)
     try:
-        return Resolved(model.model_validate(values), origins)
+        return Resolved(model.model_validate(values, context=context), origins)
     except ValidationError as error:
         raise ConfigError(
             " ".join(_fault(fault, model, values, origins) for fault in error.errors())
         ) from error
 
 
-def from_record(model: type[ConfigModel], record: Mapping[str, Any]) -> ConfigModel:
+def from_record(
+    model: type[ConfigModel], record: Mapping[str, Any], *, imports: Collection[str] | None = None
+) -> ConfigModel:
     """Return the config that an assembly's record holds.
+
+    Parameters
+    ----------
+    imports : collection of str, optional
+        The packages that it may have imported, see `importable`; without them nothing is, which is enough to read,
+        and in a worker, whose parent process has checked the config.
 
     Raises
     ------
@@ -96,7 +115,25 @@ def from_record(model: type[ConfigModel], record: Mapping[str, Any]) -> ConfigMo
         raise AssemblyError(
             f"The assembly comes from {made_by} and not from a run: it can be read, and not be computed or checked again."
         )
-    return check(model, [Layer("the assembly's record", dict(record))]).model
+    layer = Layer("the assembly's record", dict(record))
+    return check(model, [layer], context={IMPORTS: imports}).model
+
+
+def importable(source: Source) -> list[str]:
+    """Return the packages that a record may have imported: scikit-learn, the experiment's own, and those of the user.
+
+    Raises
+    ------
+    ConfigError
+        If ``models`` in ``lakebatch.toml`` is no list of packages.
+    """
+    named = read_project().get(MODELS, [])
+    if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
+        raise ConfigError(
+            f"{MODELS!r} in {Path(PROJECT_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
+        )
+    own = source.module.rpartition(".")[0] or source.module
+    return ["sklearn", BUILT_IN, own, *named]
 
 
 def merge(base: Tree, over: Tree) -> Tree:
@@ -124,6 +161,30 @@ def merge(base: Tree, over: Tree) -> Tree:
 def describe(resolved: Resolved) -> Iterator[dict[str, Any]]:
     """Yield one row per key: its value, unit, origin and meaning."""
     yield from _describe(resolved, resolved.model, "")
+
+
+def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys that take the text of a file; those of the tables in a list have the key of the list."""
+    if not _is_table(annotation):
+        for inner in get_args(annotation):
+            yield from _file_keys(inner, key)
+        return
+    for name, field in annotation.model_fields.items():
+        below = f"{key}.{name}" if key else name
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("file"):
+            yield below
+        yield from _file_keys(field.annotation, below)
+
+
+def _check_numbers(tree: Any, origin: str, key: str = "") -> None:
+    """Refuse integers that no table and no processor can hold."""
+    below = (
+        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    )
+    for name, value in below:
+        _check_numbers(value, origin, f"{key}.{name}" if key else str(name))
+    if isinstance(tree, int) and abs(tree) > LARGEST_SEED:
+        raise ConfigError(f"Config key {key!r} is {tree} (from {origin}). Expected at most {LARGEST_SEED}.")
 
 
 def _describe(resolved: Resolved, model: BaseModel, prefix: str) -> Iterator[dict[str, Any]]:
@@ -170,8 +231,14 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"Config{f' key {key!r}' if key else ''}{origin}: {message.rstrip('.')}."
-    expectation = message.removeprefix("Input should be ")
-    return f"Config key {key!r} is {fault['input']!r}{origin}. Expected {expectation}."
+    expected = message.replace("Input should be ", "Expected ", 1).rstrip(".")
+    return f"Config key {key!r} is {_shown(fault['input'])}{origin}. {expected}."
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written, the beginning of one that is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:

@@ -8,14 +8,18 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
-from lakebatch.errors import ExperimentError
+from lakebatch.errors import ConfigError, ExperimentError
 
 Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
 """What a part yields: frames by table name, at once or piece by piece."""
 Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
 """Calls a function with each of some values, all over a cluster, and returns what it returned in their order."""
+
+
+IMPORTS = "imports"
+"""Key of the validation's context, which a config from a record has: the packages that may be imported, or None."""
 
 
 class ConfigModel(BaseModel):
@@ -24,14 +28,40 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-def setting(default: Any = ..., *, help: str, unit: str | None = None, **constraints: Any) -> Any:
+def setting(
+    default: Any = ..., *, help: str, unit: str | None = None, file: bool = False, **constraints: Any
+) -> Any:
     """Declare one key of a config: its default, what it means, its unit and its bounds.
 
-    Without a default the key is required. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``,
-    ``lt``, ``min_length``, ...).
+    Without a default the key is required. With ``file`` a user may give ``file:PATH`` in place of the text of that
+    file. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ...).
     """
-    extra: Any = {"unit": unit} if unit else None
-    return Field(default, description=help, json_schema_extra=extra, **constraints)
+    extra: Any = ({"unit": unit} if unit else {}) | ({"file": True} if file else {})
+    return Field(default, description=help, json_schema_extra=extra or None, **constraints)
+
+
+def may_import(info: ValidationInfo, path: str) -> bool:
+    """Whether a validator is to import the object at a dotted path that a config names.
+
+    It is where the config is this user's own. Of a config from a record, nothing is imported that a reader does not
+    need; whoever computes needs it, and has it where its package is one of those that may be.
+
+    Raises
+    ------
+    ConfigError
+        If the record names another package.
+    """
+    if info.context is None:
+        return True
+    packages = info.context.get(IMPORTS)
+    if packages is None:
+        return False
+    if not any(path.startswith(f"{package}.") for package in packages):
+        raise ConfigError(
+            f"the assembly's record names {path!r}, and code that a record names is not imported unless you say so. "
+            f"If you trust it, set in lakebatch.toml: models = [{path.partition('.')[0]!r}]"
+        )
+    return True
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
+from lakebatch import parsing
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.hints import nearest
 from lakebatch.registry import AnyExperiment, Source
@@ -38,11 +39,20 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
             return {}, {}
         raise UnknownNameError(f"Unknown preset {name!r}. {nearest(name, names(source, experiment))}")
     try:
-        tree = tomllib.loads(files[name].read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the preset {files[name]}: {error}. Expected TOML.") from error
-    particular = tree.pop(PARTICULAR, {}).get(experiment.name, {})
-    return tree, particular
+        tree = parsing.toml(_text(files[name]))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"Cannot read the preset {files[name]}: {reason}. Expected TOML.") from error
+    particular = tree.pop(PARTICULAR, {})
+    tables = [particular, *particular.values()] if isinstance(particular, dict) else [particular]
+    if not all(isinstance(each, dict) for each in tables):
+        raise ConfigError(f"{PARTICULAR!r} in the preset {files[name]} is no table of tables by experiment.")
+    return tree, particular.get(experiment.name, {})
+
+
+def _text(file: Traversable) -> str:
+    """Return the text of a preset, which can also be inside of a zipped package."""
+    return parsing.read_text(file) if isinstance(file, Path) else parsing.decode(file.read_bytes())
 
 
 def _files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:

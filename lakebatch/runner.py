@@ -20,7 +20,7 @@ from lakebatch.assembly import (
     is_resumable,
 )
 from lakebatch.assembly_run import AssemblyRun, Subject
-from lakebatch.config import from_record, resolve
+from lakebatch.config import from_record, importable, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
 from lakebatch.executor import Executor, Local
 from lakebatch.experiment import ConfigModel, Part
@@ -108,7 +108,7 @@ def repeat(
     source = registry.get(stored.name)
     experiment = registry.load(source)
     _check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.settings)
+    model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
     _check_plan(assembly, _parts(experiment, model))
     return _begin(
         lake, source, experiment, model, seed=assembly.seed, executor=Local.of(jobs), progress=progress
@@ -191,7 +191,7 @@ def resume(
     source = registry.get(stored.name)
     experiment = registry.load(source)
     _check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.settings)
+    model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
     parts = _parts(experiment, model)
     _check_plan(assembly, parts)
     environment = _environment(experiment)

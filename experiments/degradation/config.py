@@ -34,6 +34,7 @@ class DegradationConfig(CohortModelConfig):
         for level in levels:
             if not (math.isfinite(level) and level >= 0):
                 raise ValueError(f"levels has {level:g}; expected numbers from 0 up.")
+        levels = tuple(level + 0.0 for level in levels)  # -0.0 is the baseline too
         _require_unique(levels)
         return levels
 

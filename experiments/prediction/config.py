@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, JsonValue, Tag, field_validator
+from pydantic import Discriminator, JsonValue, Tag, ValidationInfo, field_validator
 
-from lakebatch.experiment import ConfigModel, setting
+from lakebatch.experiment import ConfigModel, may_import, setting
 
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
 from .models import STANDARD_MODELS, Model, build_regressor
@@ -53,7 +53,11 @@ class EvaluationConfig(ConfigModel):
     known_feature_sets: ClassVar[tuple[str, ...]] = FEATURE_SETS
 
     n_reps: int = setting(
-        10, help="Random train/test splits for each level, feature set and model.", unit="1", ge=1
+        10,
+        help="Random train/test splits for each level, feature set and model.",
+        unit="1",
+        ge=1,
+        le=10_000,
     )
     test_size: float = setting(0.2, help="Fraction of the samples in the test split.", unit="1", gt=0, lt=1)
     seed: int = setting(42, help="Seed that the splits' seeds are drawn from.", unit="1", ge=0)
@@ -76,10 +80,12 @@ class EvaluationConfig(ConfigModel):
 
     @field_validator("models")
     @classmethod
-    def _models_can_be_built(cls, models: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
+    def _models_can_be_built(
+        cls, models: tuple[ModelEntry, ...], info: ValidationInfo
+    ) -> tuple[ModelEntry, ...]:
         _require_unique("model", [_name(entry) for entry in models])
         for entry in models:
-            _require_model(entry)
+            _require_model(entry, info)
         return models
 
     @field_validator("feature_sets")
@@ -126,8 +132,11 @@ def _name(entry: str | CustomModelConfig) -> str:
     return entry if isinstance(entry, str) else entry.name
 
 
-def _require_model(entry: str | CustomModelConfig) -> None:
-    """Raise unless an entry is a standard model's name, or a table of which a regressor can be made."""
+def _require_model(entry: str | CustomModelConfig, info: ValidationInfo) -> None:
+    """Raise unless an entry is a standard model's name, or a table of which a regressor can be made.
+
+    Of a config from a record that is only read, no regressor is made: that would import it.
+    """
     standard = ", ".join(STANDARD_MODELS)
     if isinstance(entry, str):
         if entry not in STANDARD_MODELS:
@@ -138,7 +147,7 @@ def _require_model(entry: str | CustomModelConfig) -> None:
         raise ValueError(
             f"the model table {entry.name!r} has a standard model's name, expected another than {standard}"
         )
-    else:
+    elif may_import(info, entry.path):
         build_regressor(Model(**dict(entry)), seed=0)
 
 

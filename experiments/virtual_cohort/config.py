@@ -67,9 +67,11 @@ class NetworkConfig(ConfigModel):
     """The signalling network: its layers, cascades and additional regulations."""
 
     n_layers: int = setting(
-        2, help="Intermediate layers between the receptors and the outcome.", unit="1", ge=0
+        2, help="Intermediate layers between the receptors and the outcome.", unit="1", ge=0, le=100
     )
-    n_cascades: int = setting(3, help="Cascades, each from one receptor down to the outcome.", unit="1", ge=1)
+    n_cascades: int = setting(
+        3, help="Cascades, each from one receptor down to the outcome.", unit="1", ge=1, le=100
+    )
     n_regs: int = setting(
         0, help="Random regulations added between receptors and intermediates.", unit="1", ge=0
     )
@@ -174,7 +176,9 @@ class SimulationConfig(ConfigModel):
 
     start: float = setting(0.0, help="First time point.", unit="a.u. of time")
     stop: float = setting(1000.0, help="Last time point.", unit="a.u. of time")
-    n_points: int = setting(100, help="Time points, evenly spaced, first and last included.", unit="1", ge=2)
+    n_points: int = setting(
+        100, help="Time points, evenly spaced, first and last included.", unit="1", ge=2, le=1_000_000
+    )
     relative_tolerance: float = setting(
         2e-7,
         help="Local error allowed relative to the smaller form of a species; the default keeps every value "
@@ -187,7 +191,7 @@ class SimulationConfig(ConfigModel):
         1e-7, help="Local error allowed beside the relative one.", unit="a.u.", gt=0
     )
     max_steps: int = setting(
-        100_000, help="Steps per patient before the integration is given up.", unit="1", ge=1
+        100_000, help="Steps per patient before the integration is given up.", unit="1", ge=1, le=10**12
     )
 
     @model_validator(mode="after")
@@ -200,7 +204,7 @@ class SimulationConfig(ConfigModel):
 class CohortConfig(ConfigModel):
     """How many patients, and which species vary between them."""
 
-    n_samples: int = setting(100, help="Patients in the cohort.", unit="1", ge=1)
+    n_samples: int = setting(100, help="Patients in the cohort.", unit="1", ge=1, le=10_000_000)
     excluded_layers: tuple[str, ...] = setting(
         (OUTCOME,), help="Layers whose initial concentration is the middle of `ic_range` in every patient."
     )

@@ -32,7 +32,8 @@ class SbmlConfig(ConfigModel):
 
     model: str = setting(
         help="The model: the text of an SBML or Antimony file (on the command line file:PATH), or the "
-        "name of one that comes with lakebatch."
+        "name of one that comes with lakebatch.",
+        file=True,
     )
     outcome: str = setting(help="Species whose concentration at the last time point is the response.")
     inputs: tuple[str, ...] | None = setting(

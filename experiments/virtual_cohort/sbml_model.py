@@ -11,6 +11,12 @@ from xml.etree import ElementTree
 
 from lakebatch.errors import ConfigError, MissingDependencyError
 
+ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
+# the statement that has Antimony read another file, with all that its parser lets stand before the name
+SBML_DOCUMENT_TYPE = "<!DOCTYPE"
+# what can declare entities that stand for other files, or for gigabytes; SBML has none
+EXTERNAL_MODEL = "externalModelDefinition"
+
 
 @dataclass(frozen=True, eq=False)
 class SbmlModel:
@@ -77,21 +83,36 @@ def import_optional(module: str, package: str) -> Any:
 
 def _to_sbml(text: str) -> str:
     """Return an Antimony text as SBML."""
+    if ANTIMONY_IMPORT.search(text):
+        raise _unusable(
+            "it imports another file, and a record must be whole without one; put both into one text"
+        )
     antimony = import_optional("antimony", "antimony")
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(text) == -1:
-        raise _unusable(" ".join(antimony.getLastError().split()))
+        raise _unusable(_antimony_error(antimony))
     return str(antimony.getSBMLString(antimony.getMainModuleName()))
+
+
+def _antimony_error(antimony: Any) -> str:
+    try:
+        return " ".join(antimony.getLastError().split())
+    except UnicodeDecodeError:  # it quotes the first byte of a character
+        return "it has a character that Antimony does not know"
 
 
 def _require_model(sbml: str) -> None:
     """Raise unless a text is XML with an SBML model; libRoadRunner ends the process where it is not."""
+    if SBML_DOCUMENT_TYPE in sbml:
+        raise _unusable("it has a document type, which SBML has not")
     try:
         root = ElementTree.fromstring(sbml.encode())
     except ElementTree.ParseError as error:
         raise _unusable(f"it is not well-formed XML ({error})") from error
     if _tag(root) != "sbml" or "model" not in [_tag(child) for child in root]:
         raise _unusable("it is XML without an SBML model")
+    if any(_tag(element) == EXTERNAL_MODEL for element in root.iter()):
+        raise _unusable("it refers to a model in another file, and a record must be whole without one")
 
 
 def _tag(element: ElementTree.Element) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from lakebatch import registry
+from lakebatch import config, registry
 from lakebatch.config import insert_texts, resolve
 from lakebatch.errors import ConfigError
+from lakebatch.experiment import ConfigModel, setting
 
 NAME = "response-noise"
 TEXT = "A -> B; k * A; k = 0.1\nA = 10; B = 0\n"
@@ -57,7 +60,49 @@ def test_absolute_file_is_found_from_anywhere(model):
 
 def test_files_are_found_at_any_depth_and_other_values_stay(model):
     tree = {"a": [{"b": "file:decay.ant"}, "c"], "d": "a file:decay.ant", "e": 1, "f": None, "g": {}}
-    assert insert_texts(tree, model.parent) == {**tree, "a": [{"b": TEXT}, "c"]}
+    assert insert_texts(tree, model.parent, ["a.b"]) == {**tree, "a": [{"b": TEXT}, "c"]}
+
+
+@pytest.mark.parametrize(
+    "key", ["noise", "sbml.outcome", "sbml.inputs", "sbml.models", "model", "sbml.model.x"]
+)
+def test_file_of_another_key_is_refused_and_not_read(model, key):
+    with pytest.raises(ConfigError, match=r"Only sbml.model takes the text of a file.$") as caught:
+        resolved(settings=[f"{key}=file:{model}"])
+    assert "A -> B" not in str(caught.value)
+
+
+def test_own_experiment_says_which_keys_take_the_text_of_a_file(model):
+    class Table(ConfigModel):
+        """A table."""
+
+        text: str = setting(help="A text.", file=True)
+
+    class Study(ConfigModel):
+        """A config."""
+
+        tables: tuple[Table, ...] | None = setting(None, help="Tables.")
+
+    assert list(config._file_keys(Study)) == ["tables.text"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "large"])
+def test_file_that_does_not_end_is_refused_at_once(model, kind):
+    path = model.parent / kind
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(10**11)
+    reason = "it has more than 4 MB" if kind == "large" else "it is not a regular file"
+    with pytest.raises(ConfigError, match=reason):
+        resolved(settings=[f"sbml.model=file:{path}"])
+    study = path.with_suffix(".toml")
+    path.rename(study)
+    with pytest.raises(ConfigError, match=f"Cannot read the config .*{kind}.toml: {reason}"):
+        resolved(file=study)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +111,13 @@ def test_files_are_found_at_any_depth_and_other_values_stay(model):
         ("absent.ant", "No such file or directory"),
         ("", "Is a directory"),
         ("../models", "Is a directory"),
-        ("binary.ant", "it is not UTF-8 text"),
+        ("binary.ant", "it is not UTF-8 text: byte 0xff in line 1"),
     ],
 )
 def test_file_that_cannot_be_read_is_named_with_its_key(model, path, reason):
     (model.parent / "binary.ant").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError) as caught:
-        insert_texts({"sbml": {"models": ["x", f"file:{path}"]}}, model.parent)
+        insert_texts({"sbml": {"models": ["x", f"file:{path}"]}}, model.parent, ["sbml.models"])
     message = str(caught.value)
     assert message.startswith("Config key 'sbml.models.1' names the file ")
     assert message.endswith(f"cannot be read: {reason}.")

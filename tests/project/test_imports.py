@@ -12,8 +12,8 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 LAYERS = (
-    {"counters", "lakebatch", "notebook", "outline", "process", "values", "visible"},
-    {"hints", "redact", "render"},
+    {"counters", "lakebatch", "notebook", "outline", "parsing", "process", "values", "visible"},
+    {"hints", "redact", "render", "yaml_text"},
     {"errors", "notify", "withholding"},
     {"forks", "local", "project", "statistics", "times", "uris"},
     {"s3"},
@@ -56,6 +56,7 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "pandas": {"compat"},
     "plotly": {"plots"},
+    "yaml": {"yaml_text"},
     "jinja2": {"report"},
     "markupsafe": {"report"},
 }
