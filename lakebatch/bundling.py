@@ -12,7 +12,7 @@ from lakebatch import damage
 from lakebatch.assembly import last_events
 from lakebatch.delta import Table, TableVersion, bundles
 from lakebatch.errors import DamageError
-from lakebatch.local import StoredFile
+from lakebatch.local import STAGED, StoredFile
 from lakebatch.reading import in_order
 
 logger = logging.getLogger(__name__)
@@ -41,11 +41,15 @@ def bundle(results: Table, events: Table) -> int:
 
 
 def useless(results: Table, older_than: timedelta) -> list[StoredFile]:
-    """Return what is in the folder of bundles and was of no use for a while: outdated ones, and writes that did not end."""
+    """Return which bundles were of no use for a while: outdated ones, and writes of them that did not end.
+
+    Files of other names are not ours.
+    """
     files, table = results.storage.files(results.bundle_folder), results.newest()
+    ours = [each for each in files if bundles.NAME.fullmatch(each.path) or STAGED.fullmatch(each.path)]
     used = {each.name for each, _ in table.sorted_files.matching(bundles.found(files))} if files else set()
     before = datetime.now(UTC) - older_than
-    return [file for file in files if file.path not in used and file.at < before]
+    return [file for file in ours if file.path not in used and file.at < before]
 
 
 def _write(results: Table, table: TableVersion, where: range) -> None:

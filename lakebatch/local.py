@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,10 +18,10 @@ from typing import TypeAlias
 
 from lakebatch.errors import StorageError
 
-logger = logging.getLogger(__name__)
-
 Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
+STAGED = re.compile(r"(?:.*/)?\.[0-9a-f]{32}")
+"""What a file is called while it is written."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 # By these alone nothing is there; by any other error it may be, and cannot be looked at
@@ -116,20 +116,9 @@ class LocalFolder:
             raise StorageError(f"Cannot remove {self.path / path}: {error.strerror}.") from error
 
     def remove_each(self, paths: Iterable[str]) -> None:
-        """Remove files that are there; those in a folder behind a link, which may lie outside of the lake, stay."""
-        linked = set()
+        """Remove files that are there."""
         for path in paths:
-            if link := self._link(path):
-                linked.add(link)
-            else:
-                self.remove(path)
-        for link in sorted(linked):
-            logger.warning("Nothing was removed from %s: it is a link, whose files others may need.", link)
-
-    def _link(self, path: str) -> Path | None:
-        """Return the folder on the way to a file that is a link, if there is one."""
-        folders = [self.path / parent for parent in Path(path).parents]
-        return next((folder for folder in folders[:-1] if folder.is_symlink()), None)
+            self.remove(path)
 
     def renew(self, path: str, content: bytes) -> None:
         """Write a small file in place, never through a link."""

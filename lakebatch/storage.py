@@ -97,7 +97,7 @@ class Storage:
         self._place.remove(path)
 
     def remove_each(self, paths: Iterable[str]) -> None:
-        """Remove files of the lake that are there; on a disk those behind a link stay, with a warning."""
+        """Remove files of the lake, those that are there."""
         self._place.remove_each(paths)
 
     def renew(self, path: str, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -12,7 +13,9 @@ import polars as pl
 import lakebatch
 from lakebatch import bundling, delta, lease
 from lakebatch.delta import Table
-from lakebatch.errors import ConfigError, LakebatchError
+from lakebatch.errors import ConfigError, DamageWarning, LakebatchError
+from lakebatch.links import linked
+from lakebatch.storage import Storage
 from lakebatch.tables import DATA, ExperimentTables
 
 logger = logging.getLogger(__name__)
@@ -148,15 +151,18 @@ def _optimized(table: Table, dry_run: bool) -> dict[str, int]:
 
 def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_run: bool) -> dict[str, int]:
     name = table.schema.table
-    tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
-    keep = [version for version in tagged if version is not None]
-    sizes = _sizes(experiment, name)
-    named = delta.vacuum(table, keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
-    removed = [sizes[path] for path in named if path in sizes]  # those of earlier times are named again
-    for file in bundling.useless(table, timedelta(days=max(keep_days, 1))):
-        removed.append(file.size)
-        if not dry_run:
-            table.storage.remove(f"{table.bundle_folder}/{file.path}")
+    removed: list[int] = []
+    if _is_in_the_lake(table.storage, table.path):
+        tagged = [tag.versions().get(name) for tag in experiment.tag_log.all()]
+        keep = [version for version in tagged if version is not None]
+        sizes = _sizes(experiment, name)
+        named = delta.vacuum(table, keep_versions=keep, keep_hours=24 * keep_days, dry_run=dry_run)
+        removed += [sizes[path] for path in named if path in sizes]  # those of earlier times are named again
+    if _is_in_the_lake(table.storage, table.bundle_folder):
+        for file in bundling.useless(table, timedelta(days=max(keep_days, 1))):
+            removed.append(file.size)
+            if not dry_run:
+                table.storage.remove(f"{table.bundle_folder}/{file.path}")
     return {"files": len(removed), "bytes": sum(removed)}
 
 
@@ -171,6 +177,19 @@ def _used_by_leases(experiment: ExperimentTables) -> pl.DataFrame:
     sizes = [file.size for file in lease.files(experiment.storage, experiment.folder)]
     row = (experiment.name, lease.FOLDER, None, len(sizes), 0, sum(sizes))
     return pl.DataFrame([row], schema=USAGE, orient="row")
+
+
+def _is_in_the_lake(storage: Storage, folder: str) -> bool:
+    """Whether all that a folder holds is in the lake itself; warn of a link, which could lead anywhere."""
+    link = linked(storage, folder)
+    if link:
+        warnings.warn(
+            f"{link} is a link, and nothing is removed through one: the files of {storage.join(folder)} stay. "
+            "Put the folder itself in its place to have them looked after.",
+            DamageWarning,
+            stacklevel=2,
+        )
+    return link is None
 
 
 def _sizes(experiment: ExperimentTables, name: str) -> dict[str, int]:

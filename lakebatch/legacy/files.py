@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
-from lakebatch.errors import LegacyError, SchemaError
+from lakebatch.errors import LegacyError, SchemaError, StorageError
 from lakebatch.frames.columns import brief, storable
 from lakebatch.frames.levels import as_level
 from lakebatch.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickled import read_pickle
+from lakebatch.local import StoredFile
+from lakebatch.redact import holds_secret
 from lakebatch.storage import Storage, locate
 from lakebatch.uris import absolute, is_uri
+
+NO_FILE = {
+    errno.ELOOP: "it is a link, which is not followed",
+    errno.ENXIO: "it is a socket or a device, which is not read",
+}
+"""Why something in a folder is left out that is no file, by the error that opening it gives."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +71,11 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
     Raises
     ------
     LegacyError
-        If it holds no frame that can be stored.
+        If it is no regular file, or holds no frame that can be stored.
     """
-    data = source.read(batch_file.file.path)
+    if holds_secret(batch_file.name):
+        raise LegacyError("its name holds the value of a secret setting, and would be recorded. Rename it")
+    data = content(source, batch_file.file)
     frame = decode(data, batch_file.form)
     results = to_results(frame, as_level(batch_file.id))
     levels = results.rows["level"].drop_nulls().unique().sort() if results and "level" in results.rows else ()
@@ -90,10 +104,52 @@ def read_again(source: Storage, item: Item) -> pl.DataFrame:
     LegacyError
         If the file has changed since.
     """
-    data = source.read(item.file)
+    data = content(source, StoredFile(item.file, item.bytes, item.modified))
     if hashlib.sha256(data).hexdigest() != item.sha256:
         raise LegacyError(f"{source.join(item.file)} has changed while it was imported. Import again.")
     return decode(data, item.form)
+
+
+def content(source: Storage, file: StoredFile) -> bytes:
+    """Return the content of a file; a link is not followed, and nothing is waited for.
+
+    Raises
+    ------
+    LegacyError
+        If it is no regular file, or too large for this machine.
+    """
+    _check_size(file.size)
+    try:
+        return source.read(file.path) if source.is_s3 else _read_regular(Path(source.uri, file.path))
+    except MemoryError as error:
+        raise LegacyError("it does not fit into memory") from error
+
+
+def _read_regular(path: Path) -> bytes:
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise LegacyError(NO_FILE[error.errno]) from error
+        raise StorageError(f"Cannot read {path}: {error.strerror}. Expected a readable file.") from error
+    with open(opened, "rb") as file:
+        about = os.fstat(opened)
+        if not stat.S_ISREG(about.st_mode):
+            raise LegacyError("it is a pipe or a device, which is not read")
+        _check_size(about.st_size)
+        return file.read(_largest())
+
+
+def _check_size(size: int) -> None:
+    if size > _largest():
+        raise LegacyError(
+            f"it has {size / 1e9:.1f} GB, more than the {_largest() / 1e9:.1f} GB that are read at once here"
+        )
+
+
+def _largest() -> int:
+    """Return how many bytes a file may have: with its frame beside it, it must fit into memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def decode(data: bytes, form: str) -> pl.DataFrame:
@@ -119,5 +175,19 @@ def _frame(data: bytes, form: str) -> pl.DataFrame:
     if form == "pkl":
         return read_pickle(data)
     if form == "parquet":
+        _check_unpacked(data)
         return pl.read_parquet(io.BytesIO(data))
     return pl.read_csv(io.BytesIO(data), infer_schema_length=None)
+
+
+def _check_unpacked(data: bytes) -> None:
+    """Refuse a Parquet file whose few bytes stand for more rows than memory has room for."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.ParquetFile(io.BytesIO(data)).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise LegacyError(brief(error)) from error
+    groups = (about.row_group(index).total_byte_size for index in range(about.num_row_groups))
+    _check_size(max(8 * about.num_rows * about.num_columns, sum(groups)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from lakebatch.errors import LegacyError
-from lakebatch.legacy.files import Item, inspect
+from lakebatch.legacy.files import Item, content, inspect
 from lakebatch.legacy.names import FORMS, LIST, BatchFile, Listed, is_known_id, parse, read_list
 from lakebatch.local import StoredFile
 from lakebatch.storage import Storage
@@ -83,11 +83,12 @@ def survey(source: Storage, *, unlisted: bool = True) -> Survey:
 
 
 def _read_list(found: Survey, files: Sequence[StoredFile]) -> None:
-    found.has_list = any(file.path == LIST for file in files)
+    lists = [file for file in files if file.path == LIST]
+    found.has_list = bool(lists)
     if not found.has_list:
         return
     try:
-        found.listed = read_list(found.source.read(LIST))
+        found.listed = read_list(content(found.source, lists[0]))
     except LegacyError as error:
         found.say("unreadable file", file=LIST, detail=str(error))
     for each, listed in found.listed.items():

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -262,13 +263,45 @@ def test_vacuum_with_a_clock_set_ahead_leaves_what_was_written_just_now(grown):
     assert file.exists()
 
 
-def test_vacuum_removes_nothing_behind_a_link(grown, tmp_path, caplog):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    victim = outside / "victim.parquet"
-    victim.write_bytes(b"of somebody else")
-    long_ago = time.time() - 60 * 86_400
-    os.utime(victim, (long_ago, long_ago))
-    Path(grown.results.uri, "assembly_id=20260101_000000_run900").symlink_to(outside)
-    grown.vacuum(keep_days=0, dry_run=False)
-    assert victim.exists()
+def _aged(path):
+    old = time.time() - 10 * 86400
+    os.utime(path, (old, old))
+
+
+@pytest.mark.parametrize("where", ["results/link", "results", "bundles/results", "bundles"])
+def test_vacuum_removes_nothing_through_a_link(copied_lake, tmp_path, where):
+    toy = copied_lake["toy"]
+    folder = Path(copied_lake.storage.uri, toy.folder)
+    victim = tmp_path / "victim"
+    place = folder / where
+    if place.exists():
+        place.rename(victim)
+    inside = victim / "results" if where == "bundles" else victim
+    inside.mkdir(parents=True, exist_ok=True)
+    bundle = "20261123_142230_run001-20261123_142230_run002-0123456789abcdef-8.parquet"
+    for name in ("v.parquet", bundle):
+        (inside / name).write_bytes(b"precious")
+        _aged(inside / name)
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(victim)
+    before = sorted(each for each in victim.rglob("*") if each.is_file())
+    for dry_run in (True, False):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            toy.vacuum(keep_days=0, dry_run=dry_run)
+        links = {str(each.message).split(" is a link")[0] for each in said}
+        assert links == {str(place)}
+    assert sorted(each for each in victim.rglob("*") if each.is_file()) == before
+
+
+def test_vacuum_removes_nothing_from_the_bundles_but_bundles(copied_lake):
+    toy = copied_lake["toy"]
+    folder = Path(copied_lake.storage.uri, toy.folder, "bundles", "results")
+    folder.mkdir(parents=True)
+    ours = ["20261123_142230_run001-20261123_142230_run002-0123456789abcdef-8.parquet", "." + 32 * "a"]
+    for name in [*ours, "thesis.tex", "x.parquet", ".hidden"]:
+        (folder / name).write_bytes(b"12345678")
+        _aged(folder / name)
+    assert toy.vacuum(keep_days=0, dry_run=True).filter(table="results")["files"].item() == 2
+    toy.vacuum(keep_days=0, dry_run=False)
+    assert sorted(each.name for each in folder.iterdir()) == [".hidden", "thesis.tex", "x.parquet"]
