@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from lakebatch import damage
+from lakebatch.commit_copy import COPY, copied_columns, encode
 from lakebatch.delta import FINGERPRINT, PART, Data, Table, TableVersion
 from lakebatch.errors import ExperimentError
 from lakebatch.fingerprint import fingerprint
@@ -53,7 +54,7 @@ class PartWriter:
         metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, PART: part}
         if not isinstance(rows, pl.DataFrame):
             # all of it is stamped here first, because a fault found in the engine's own pass would come back as its
-            metadata[FINGERPRINT] = fingerprint(stamp(frame) for frame in read(rows))
+            metadata |= _described(map(stamp, read(rows)), self.table.schema)
         self.table.storage.check_space(_size(rows))
         written = self.table.append_once(self.assembly_id, data_after, metadata)
         if written and part not in self._known:
@@ -92,6 +93,21 @@ def _stamp(
     known = {column.name for column in schema.columns}
     stamped = frame.with_columns(**{name: stamps[name] for name in stamps if name in known})
     return conform(stamped, schema)
+
+
+def _described(frames: Iterable[pl.DataFrame], schema: TableSchema) -> dict[str, str]:
+    """Return the fingerprint of a part's rows and a copy of what cannot be computed again, in one pass."""
+    names = copied_columns(schema)
+    kept: list[pl.DataFrame] = []
+
+    def passing() -> Iterator[pl.DataFrame]:
+        for frame in frames:
+            kept.append(frame.select(names))
+            yield frame
+
+    described = {FINGERPRINT: fingerprint(passing())}
+    copy = encode(pl.concat(kept)) if kept and names else None
+    return described | ({COPY: copy} if copy else {})
 
 
 def _stream(

@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundE
 from lakebatch import diagnosis, forks
 from lakebatch.errors import StorageError
 from lakebatch.s3 import explain, may_pass, refusal
+from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
 
 if TYPE_CHECKING:
@@ -95,8 +96,16 @@ def storage_error(storage: Storage, table: str, action: str, error: Exception) -
     return diagnosis.explain(storage, table, action, error)
 
 
-def with_fingerprint(metadata: Mapping[str, str], data: Data) -> dict[str, str]:
-    """Return a commit's metadata with the fingerprint of a frame; whoever hands over a stream brings its own."""
-    from lakebatch.fingerprint import fingerprint  # needs numpy, and reading does not
+def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchema) -> dict[str, str]:
+    """Return a commit's metadata with the fingerprint of a frame, and a copy of what cannot be computed again.
 
-    return dict(metadata) | ({FINGERPRINT: fingerprint([data])} if isinstance(data, pl.DataFrame) else {})
+    Whoever hands over a stream brings both.
+    """
+    if not isinstance(data, pl.DataFrame):
+        return dict(metadata)
+    from lakebatch.commit_copy import COPY, copied_columns, encode  # these need numpy, and reading does not
+    from lakebatch.fingerprint import fingerprint
+
+    names = copied_columns(schema)
+    copy = encode(data.select(names)) if names else None
+    return {**metadata, FINGERPRINT: fingerprint([data])} | ({COPY: copy} if copy else {})

@@ -421,7 +421,7 @@ class Table:
                 else None,
                 writer_properties=WRITER_PROPERTIES,
                 commit_properties=deltalake.CommitProperties(
-                    custom_metadata=with_fingerprint(metadata, data),
+                    custom_metadata=with_fingerprint(metadata, data, self.schema),
                     max_commit_retries=COMMIT_RETRIES,
                     app_transactions=transactions,
                 ),

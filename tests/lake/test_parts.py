@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakebatch.commit_copy import encode
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.fingerprint import fingerprint
 from lakebatch.parts import PartWriter
@@ -61,6 +62,7 @@ def test_part_is_one_commit_that_names_it(results, writer, names):
         "lakebatch.assembly_id": names.assembly_id,
         "lakebatch.part": "level=0",
         "lakebatch.fingerprint": fingerprint([results.at().scan().collect()]),
+        "lakebatch.copy": encode(results.at().scan().select("fit_seconds", "recorded_at").collect()),
     }
 
 
@@ -104,7 +106,9 @@ def test_four_processes_with_the_same_parts_append_each_once(tmp_path, results, 
     imports = """
 import polars as pl
 from datetime import UTC, datetime
+from lakebatch.commit_copy import encode
 from lakebatch.delta import Table
+from lakebatch.commit_copy import encode
 from lakebatch.parts import PartWriter
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage

@@ -18,7 +18,7 @@ LAYERS = (
     {"forks", "local", "project", "statistics", "times", "uris"},
     {"s3"},
     {"experiment", "fingerprint", "guard", "ids", "output", "provenance", "schema", "spool", "storage"},
-    {"deltalog", "evolution", "foreign", "lease", "links", "moment", "seeds"},
+    {"commit_copy", "deltalog", "evolution", "foreign", "lease", "links", "moment", "seeds"},
     {"config_text", "diagnosis", "registry", "workers"},
     {"delta", "presets", "scaffold"},
     {"damage", "reading"},
