@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import re
@@ -18,7 +19,16 @@ from lakebatch.storage import Storage
 FOLDER = "_delta_log"
 POINTER = "_last_checkpoint"
 ENTRY = re.compile(r"(\d{20})\.json")
+LARGEST_ENTRY = 2**28
+"""Bytes; the entry of a commit of a hundred thousand files has less, and what has more could take all memory."""
+MOST_NAMED = 100
+"""Missing entries in a row that are named one by one."""
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:[\w.-]+\.)?parquet")
+CHECKSUM = re.compile(r"(\d{20})\.crc")
+OF_OTHER_TOOLS = re.compile(
+    r"\..*\.crc|_commits/.*|_sidecars/.*|\d{20}\.checkpoint\..*\.json|\d{20}\.\d{20}\.compacted\.json|_\$folder\$|\.s3-.*"
+)
+"""Files that Spark, Databricks and Hadoop put into a log."""
 LOST = "LOST"
 PLACEHOLDER = json.dumps({"commitInfo": {"operation": LOST}}, separators=(",", ":"))
 """What stands in for an entry whose content is lost, so that the entries after it can be read."""
@@ -31,13 +41,22 @@ READABLE = "See that you may read it, and that its disk answers."
 
 @dataclass(frozen=True)
 class Fault:
-    """One file of a log that is not as it should be."""
+    """One file of a log that is not as it should be.
+
+    Attributes
+    ----------
+    is_derived : bool
+        Whether it only repeats what the entries say, as a checkpoint does.
+    is_damage : bool
+        Whether it is damaged, and not just out of reach.
+    """
 
     file: str
     what: str
     advice: str
     is_harmless: bool = False
     is_damage: bool = True
+    is_derived: bool = False
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.advice}"
@@ -72,8 +91,30 @@ class Log:
         self._read_entries()
         self.faults += [*self._gaps(), *self._checkpoints(), *self._pointer(), *self._leftovers()]
 
-    def _fault(self, name: str, what: str, advice: str, *, is_harmless: bool = False) -> Fault:
-        return Fault(self._storage.join(self._folder, name), what, advice, is_harmless)
+    def _fault(
+        self, name: str, what: str, advice: str, *, is_harmless: bool = False, is_derived: bool = False
+    ) -> Fault:
+        where = self._storage.join(self._folder, name)
+        return Fault(where, what, advice, is_harmless=is_harmless, is_derived=is_derived)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every commit can be read; checkpoints only repeat them."""
+        return all(fault.is_harmless or fault.is_derived for fault in self.faults)
+
+    @property
+    def newest(self) -> int:
+        """The version of the newest entry; -1 without one."""
+        return max((each.version for each in self.entries), default=-1)
+
+    @property
+    def repair(self) -> str:
+        """The command that writes anew what only repeats the entries."""
+        return f"Write it anew with: lakebatch repair {self._experiment}"
+
+    @property
+    def _experiment(self) -> str:
+        return self._folder.partition("/")[0].split("_", 2)[-1]
 
     def _unreadable(self, name: str, error: StorageError) -> Fault:
         reason = getattr(error.__cause__, "strerror", None) or " ".join(str(error).split()).rstrip(".")
@@ -86,7 +127,12 @@ class Log:
         return {int(match[1]): each for match, each in matches if match}
 
     def _read_entries(self) -> None:
-        files = self._versions(ENTRY)
+        files = {}
+        for version, file in self._versions(ENTRY).items():
+            if what := fault_of(file):
+                self.faults.append(self._fault(file.path, what, RESTORE))
+            else:
+                files[version] = file
         contents = self._storage.read_each(f"{self._folder}/{file.path}" for file in files.values())
         for (version, file), content in zip(files.items(), contents, strict=True):
             try:
@@ -110,17 +156,24 @@ class Log:
             yield self._fault(name, f"is cut off: it announces {announced} files and names {found}", RESTORE)
 
     def _gaps(self) -> Iterator[Fault]:
-        there = self._versions(ENTRY)
-        newest = max([*there, *self._versions(CHECKPOINT)], default=-1)
-        for version in range(newest + 1):
-            if version not in there:
+        entries = self._versions(ENTRY)
+        newest = max([*entries, *self._versions(CHECKPOINT)], default=-1)
+        for before, after in itertools.pairwise(sorted({-1, *entries, newest + 1})):
+            missing = range(before + 1, after)
+            for version in missing[:MOST_NAMED]:
                 yield self._fault(entry_name(version), "is missing", RESTORE)
+            if len(missing) > MOST_NAMED:
+                what = f"and {len(missing) - MOST_NAMED} entries before it are missing too"
+                yield self._fault(entry_name(missing[-1]), what, RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
         import pyarrow as pa  # slow to import, and most logs are never looked at
         import pyarrow.parquet as pq
 
         for file in self._versions(CHECKPOINT).values():
+            if what := fault_of(file):
+                yield self._fault(file.path, what, self.repair, is_derived=True)
+                continue
             try:
                 pq.read_table(io.BytesIO(self._storage.read(f"{self._folder}/{file.path}")))
             except StorageError as error:
@@ -130,35 +183,53 @@ class Log:
                 yield self._fault(
                     file.path,
                     f"cannot be read ({detail})",
-                    f"Move it and {POINTER} away: the entries of the log say the same.",
+                    self.repair,
+                    is_derived=True,
                 )
 
     def _pointer(self) -> Iterator[Fault]:
-        if all(each.path != POINTER for each in self.files):
+        pointer = next((each for each in self.files if each.path == POINTER), None)
+        if pointer is None:
             return
-        advice = "Move it away: it only says where to begin to read."
         try:
+            if fault_of(pointer):
+                raise ValueError(pointer.fault)
             version = int(json.loads(self._storage.read(f"{self._folder}/{POINTER}"))["version"])
         except StorageError as error:
             yield self._unreadable(POINTER, error)
             return
-        except (ValueError, KeyError, TypeError):
-            yield self._fault(POINTER, "is cut off or damaged", advice, is_harmless=True)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            yield self._fault(
+                POINTER, "is cut off or damaged", self.repair, is_harmless=True, is_derived=True
+            )
             return
         if version not in self._versions(CHECKPOINT):
-            yield self._fault(POINTER, f"points to version {version}, which has no checkpoint", advice)
+            what = f"points to version {version}, which has no checkpoint"
+            yield self._fault(POINTER, what, self.repair, is_derived=True)
 
     def _leftovers(self) -> Iterator[Fault]:
         for file in self.files:
-            if (
-                file.path != POINTER
-                and not ENTRY.fullmatch(file.path)
-                and not CHECKPOINT.fullmatch(file.path)
-            ):
-                advice = "Nothing reads it; it can be removed when nobody writes."
-                yield self._fault(
-                    file.path, "is left over from a write that did not end", advice, is_harmless=True
+            name = file.path
+            if name == POINTER or any(each.fullmatch(name) for each in (ENTRY, CHECKPOINT, OF_OTHER_TOOLS)):
+                continue
+            checksum = CHECKSUM.fullmatch(name)
+            if checksum is None:
+                what, advice = "is left over from a write that did not end", "Leave it: nothing reads it."
+                yield self._fault(name, what, advice, is_harmless=True)
+            elif int(checksum[1]) > self.newest:
+                what = f"is the checksum of a version that the log does not have; its newest is {self.newest}"
+                advice = (
+                    "Put lost entries of the log back from a backup; if none is lost, move this file to another folder: "
+                    "engines refuse the table because of it."
                 )
+                yield self._fault(name, what, advice)
+
+
+def fault_of(file: StoredFile) -> str | None:
+    """Return why a file of a log cannot be read at all, where that is so."""
+    if file.fault is None and file.size > LARGEST_ENTRY:
+        return f"has {file.size} bytes, which no commit takes"
+    return file.fault
 
 
 def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
@@ -171,7 +242,10 @@ def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
     """
     if isinstance(content, StorageError):
         raise content
-    actions = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
+    try:
+        actions = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not actions or not all(isinstance(each, dict) for each in actions):
         raise ValueError("no action in it")
     return actions

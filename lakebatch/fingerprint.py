@@ -45,6 +45,12 @@ def add(fingerprints: Iterable[str | int]) -> str:
     return f"{sum(numbers) % LARGEST:016x}"
 
 
+def row_words(frame: pl.DataFrame) -> Words:
+    """Return one word per row; a fingerprint is their sum."""
+    pieces = [_rows(piece) for piece in frame.iter_slices(PIECE)]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.uint64)
+
+
 def _sum(words: Words) -> int:
     return int(words.sum(dtype=np.uint64)) if words.size else 0
 

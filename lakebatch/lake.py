@@ -123,11 +123,27 @@ class Lake:
         """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.doctor.examine`."""
         from lakebatch import doctor  # only whoever asks needs it
 
+        chosen = self._chosen(name)
+        return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
+
+    def repair(
+        self, name: str | None = None, *, dry_run: bool = True, jobs: int | None = None
+    ) -> pl.DataFrame:
+        """Heal what is damaged in the lake or one experiment where that can be proven right, see `lakebatch.repair.heal`."""
+        from lakebatch import repair  # as above
+
+        outcomes = (
+            each for one in self._chosen(name) for each in repair.heal(one, dry_run=dry_run, jobs=jobs)
+        )
+        return repair.to_frame(outcomes)
+
+    def _chosen(self, name: str | None) -> list[StoredExperiment]:
+        """Return the experiments of a name, or all without one, also those whose tables cannot be opened."""
         stored = self._folders()
         chosen = [each for each in stored if name in (None, each.name, each.folder)]
         if name and not chosen:
             raise self._unknown(name, stored)
-        return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
+        return chosen
 
     def experiments(self) -> list[StoredExperiment]:
         """Return every experiment in the lake, by number and version."""

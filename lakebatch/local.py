@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -22,6 +23,8 @@ Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
 STAGED = re.compile(r"(?:.*/)?\.[0-9a-f]{32}")
 """What a file is called while it is written."""
+MOST_LINKS = 2
+"""Folders in a path that may be links, such as a table and a partition that were moved; more can be a circle."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 # By these alone nothing is there; by any other error it may be, and cannot be looked at
@@ -41,11 +44,15 @@ RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written."""
+    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written.
+
+    The fault says why it cannot be read, as of a pipe or of a link that leads nowhere.
+    """
 
     path: str
     size: int
     at: datetime
+    fault: str | None = None
 
 
 class LocalFolder:
@@ -85,7 +92,7 @@ class LocalFolder:
         """Return the content of a file."""
         file = self.path / path
         try:
-            return file.read_bytes()
+            return _content(file)
         except OSError as error:
             raise unreadable(error, str(file), "file") from error
 
@@ -262,6 +269,15 @@ def _clock(folder: Path) -> float:
         return time.time()
 
 
+def _content(file: Path) -> bytes:
+    """Return the content of a regular file; a pipe or a device could be read without end."""
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+        about = os.fstat(opened.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "no regular file but a pipe, a socket or a device")
+        return opened.read(about.st_size)
+
+
 def _identity(path: Path) -> Stamp:
     about = path.stat()
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
@@ -340,16 +356,35 @@ def _probe(folder: Path) -> None:
 
 
 def _walk(folder: Path) -> Iterator[StoredFile]:
+    """Yield the files below a folder, also through links, as readers find them."""
     below = len(f"{folder}/")
-    for place, _, names in os.walk(folder, onerror=_refuse):
+    links = {str(folder): 0}
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        above = links.pop(place)
+        counts = {f"{place}/{each}": above + os.path.islink(f"{place}/{each}") for each in folders}
+        folders[:] = [each for each in folders if counts[f"{place}/{each}"] <= MOST_LINKS]
+        links |= {each: count for each, count in counts.items() if count <= MOST_LINKS}
         for file in (f"{place}/{name}" for name in names):
             try:
-                about = os.lstat(file)
+                yield _stored(file, below)
             except ABSENT:  # it was there for a moment only
                 continue
             except OSError as error:
                 raise unreadable(error, file, "file") from error
-            yield StoredFile(file[below:], about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
+
+
+def _stored(file: str, below: int) -> StoredFile:
+    """Return a file, or what a link leads to, with its path from the given character on."""
+    fault = None
+    try:
+        about = os.stat(file)
+    except OSError as error:
+        about = os.lstat(file)
+        fault = f"is a link that cannot be followed ({error.strerror})"
+    else:
+        if not stat.S_ISREG(about.st_mode):
+            fault = "is no regular file but a pipe, a socket or a device"
+    return StoredFile(file[below:], about.st_size, datetime.fromtimestamp(about.st_mtime, UTC), fault)
 
 
 def _refuse(error: OSError) -> None:

@@ -42,7 +42,7 @@ class PartWriter:
         """Append the rows of one part in one commit; False if the table has the part already."""
 
         def stamp(frame: pl.DataFrame) -> pl.DataFrame:
-            return withheld(_stamp(frame, self.table.schema, self.assembly_id, part, at))
+            return withheld(stamped(frame, self.table.schema, self.assembly_id, part, at))
 
         def data_after(last: int) -> Data | None:
             if last != self._known_at:  # somebody else, or an attempt of ours, has written since
@@ -78,9 +78,10 @@ def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     return set(damage.rows(table, parts, [assembly_id])["part"])
 
 
-def _stamp(
+def stamped(
     frame: pl.DataFrame, schema: TableSchema, assembly_id: str, part: str, at: datetime
 ) -> pl.DataFrame:
+    """Return rows that an experiment gave with the columns that are filled in here, as they are appended."""
     stamps = {
         "assembly_id": pl.lit(assembly_id),
         "part": pl.lit(part),
@@ -91,8 +92,8 @@ def _stamp(
             f"run() returned the columns {', '.join(sorted(given))}, which are filled in here. Leave them out."
         )
     known = {column.name for column in schema.columns}
-    stamped = frame.with_columns(**{name: stamps[name] for name in stamps if name in known})
-    return conform(stamped, schema)
+    filled = frame.with_columns(**{name: stamps[name] for name in stamps if name in known})
+    return conform(filled, schema)
 
 
 def _described(frames: Iterable[pl.DataFrame], schema: TableSchema) -> dict[str, str]:

@@ -206,6 +206,12 @@ class StoredExperiment(ExperimentTables):
         """Remove files that nothing needs, see `lakebatch.upkeep.vacuum`."""
         return upkeep.vacuum([self], keep_days=keep_days, dry_run=dry_run)
 
+    def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
+        """Heal what is damaged where that can be proven right, see `lakebatch.repair.heal`."""
+        from lakebatch import repair  # as for pictures
+
+        return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
+
     def usage(self) -> pl.DataFrame:
         """Return what takes space, see `lakebatch.upkeep.usage`."""
         return upkeep.usage([self])
@@ -284,12 +290,18 @@ class StoredExperiment(ExperimentTables):
         before = events["status"].to_list()[-1:] or ["started"]
         return self._decide(self.log.get(assembly_id), before[0], reason, after=DISCARDED)
 
-    def note(self, assembly: Assembly, text: str) -> Assembly:
-        """Record something that was found out about a completed assembly; its status stays."""
-        return self._decide(assembly, assembly.status, text, after=(assembly.status,))
+    def note(self, assembly: Assembly, text: str, **changes: Any) -> Assembly:
+        """Record something that was found out about an assembly, or done to it; its status stays."""
+        return self._decide(assembly, assembly.status, text, after=(assembly.status,), **changes)
 
     def _decide(
-        self, assembly: Assembly, status: Status, reason: str, *, after: Collection[Status]
+        self,
+        assembly: Assembly,
+        status: Status,
+        reason: str,
+        *,
+        after: Collection[Status],
+        **changes: Any,
     ) -> Assembly:
         """Record what was decided or found out, at a version of its own, so that no earlier version changes."""
         if not reason.strip():
@@ -301,9 +313,8 @@ class StoredExperiment(ExperimentTables):
         self.check_folders((RESULTS, "assemblies"))
         metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
         version = self.results.mark(metadata)
-        return self.log.record(
-            assembly, status, after=after, results_version=version, note=reason, error=assembly.error
-        )
+        changes = {"error": assembly.error} | changes
+        return self.log.record(assembly, status, after=after, results_version=version, note=reason, **changes)
 
     def _table_version(self, name: str) -> int | None:
         table = self.table(name)

@@ -1,6 +1,6 @@
 """One Delta table: create it, append to it exactly once, read it at a version. The only import of deltalake."""
 
-from lakebatch.delta import bundles
+from lakebatch.delta import bundles, checkpoints
 from lakebatch.delta.compaction import compact, write_rows
 from lakebatch.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.delta.kept import Kept
@@ -8,6 +8,7 @@ from lakebatch.delta.replacement import NewFile, Replacement, replace
 from lakebatch.delta.table import Commit, Table
 from lakebatch.delta.vacuum import vacuum
 from lakebatch.delta.version import Arrange, DataFile, TableVersion, collect
+from lakebatch.delta.written import forms
 
 __all__ = [
     "FINGERPRINT",
@@ -22,8 +23,10 @@ __all__ = [
     "Table",
     "TableVersion",
     "bundles",
+    "checkpoints",
     "collect",
     "compact",
+    "forms",
     "replace",
     "vacuum",
     "write_rows",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from collections.abc import Mapping
 
 import deltalake
 
@@ -44,3 +45,8 @@ def write_if_due(table: deltalake.DeltaTable) -> None:
         table.create_checkpoint()
     except ENGINE_ERRORS as error:
         logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, version, error)
+
+
+def write_at(uri: str, options: Mapping[str, str], version: int) -> None:
+    """Write the checkpoint of a version, and the pointer to it, from the entries of the log."""
+    deltalake.DeltaTable(uri, version=version, storage_options=dict(options)).create_checkpoint()

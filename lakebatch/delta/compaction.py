@@ -105,7 +105,7 @@ def write_rows(
         for group in _groups(frames):
             rows += group.height
             expected.append(fingerprint([group]))
-            writer.write_table(_arrow(group, schema))
+            writer.write_table(arrow_rows(group, schema))
     _check_written(table, content, assembly_id, add(expected))
     folder = "" if assembly_id is None else f"assembly_id={assembly_id}/"
     path = f"{folder}part-00000-{uuid.uuid4()}-c000.zstd.parquet"
@@ -145,7 +145,7 @@ def _groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(few, how="diagonal")
 
 
-def _arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+def arrow_rows(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     """Return rows with exactly the columns and the plain types of a table's files; absent columns are NULL."""
     import pyarrow as pa
 

@@ -71,12 +71,14 @@ def check_gaps(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
         if each is None:
             continue
         lost = rows.get(each.assembly_id, 0) != each.rows
-        again = (
-            f"Put the damaged files back from a backup; or {_repeat(stored, each)}"
-            if lost
-            else "It was planned so."
+        again = f"See whether they can be healed with: lakebatch repair {stored.name}; else {_repeat(stored, each)}"
+        yield Finding(
+            "gaps",
+            stored.folder,
+            "problem" if lost else "note",
+            str(gap),
+            again if lost else "It was planned so.",
         )
-        yield Finding("gaps", stored.folder, "problem" if lost else "note", str(gap), again)
     if not completed:
         yield Finding("gaps", stored.folder, "ok", "no completed assembly yet")
 
@@ -98,7 +100,7 @@ def check_duplicates(stored: StoredExperiment, table: ExaminedTable) -> Iterator
     for (assembly_id, part), count in parts.items():
         if count > 1:
             what = f"part {part} of {assembly_id} was committed {count} times"
-            advice = f"Leave it out with: lakebatch discard {stored.name} {assembly_id}, and report this as a fault."
+            advice = "It cannot be told which is right. Report this as a fault of lakebatch."
             yield Finding("duplicates", table.path, "problem", what, advice)
     if parts and len(parts) == parts.total():
         yield Finding("duplicates", table.path, "ok", f"{len(parts)} parts, each committed once")
@@ -114,7 +116,7 @@ def check_unrecorded(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Fin
             stored.folder,
             "problem",
             f"{rows} rows of {assembly_id} are there and no event of it; no dataset has them",
-            f"Put the lost files of {stored.log.table.uri} back from a backup.",
+            f"If files of {stored.log.table.uri} are lost, heal them with: lakebatch repair {stored.name}",
         )
 
 

@@ -12,27 +12,33 @@ from lakebatch.doctor.finding import Finding
 from lakebatch.fingerprint import fingerprint
 from lakebatch.stored import StoredExperiment
 
-REMOVE = "Remove it: it only repeats rows, to be read quickly."
+REMOVE = "It only repeats rows, to be read quickly. Remove it with: lakebatch repair {}"
 
 
 def check_bundles(stored: StoredExperiment) -> Iterator[Finding]:
     """Whether every bundle that is read has the rows of its files."""
-    table, subject = stored.results.at(), f"{stored.folder}/bundles"
-    known = table.known_bundles()
-    matching = list(table.sorted_files.matching(known)) if known else []
-    faults = 0
-    for bundle, where in matching:
-        uri = f"{table.bundle_folder}/{bundle.name}"
-        try:
-            is_same = fingerprint([collect(table.scan_bundle(uri))]) == fingerprint(_files(table, where))
-            what = "" if is_same else f"{uri} has other rows than its files"
-        except READ_FAULTS as error:
-            what = f"{uri}, or a file whose rows it repeats, cannot be read ({' '.join(str(error).split())})"
-        if what:
-            faults += 1
-            yield Finding("bundles", subject, "problem", what, REMOVE)
+    subject, faults = f"{stored.folder}/bundles", 0
+    for _, what in damaged_bundles(stored):
+        faults += 1
+        yield Finding("bundles", subject, "problem", what, REMOVE.format(stored.name))
+    table = stored.results.at()
+    matching = list(table.sorted_files.matching(table.known_bundles()))
     if matching and not faults:
         yield Finding("bundles", subject, "ok", f"{len(matching)} bundles have the rows of their files")
+
+
+def damaged_bundles(stored: StoredExperiment) -> Iterator[tuple[str, str]]:
+    """Yield the name of each bundle that is read and cannot be relied on, and what is wrong with it."""
+    table = stored.results.at()
+    known = table.known_bundles()
+    for bundle, where in table.sorted_files.matching(known) if known else ():
+        uri = f"{table.bundle_folder}/{bundle.name}"
+        try:
+            if fingerprint([collect(table.scan_bundle(uri))]) != fingerprint(_files(table, where)):
+                yield bundle.name, f"{uri} has other rows than its files"
+        except READ_FAULTS as error:
+            reason = " ".join(str(error).split())
+            yield bundle.name, f"{uri}, or a file whose rows it repeats, cannot be read ({reason})"
 
 
 def _files(table: TableVersion, where: range) -> Iterator[pl.DataFrame]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lakebatch.doctor import assemblies, bundles, files, place, values
+from lakebatch import damage
+from lakebatch.doctor import assemblies, bundles, files, origin, place, rows, values
 from lakebatch.doctor.finding import Finding
+from lakebatch.doctor.origin import table_id
 from lakebatch.doctor.table import ExaminedTable
+from lakebatch.doctor.tables import examined_tables as _tables
+from lakebatch.doctor.tables import has_unreadable_log, tagged_versions
 from lakebatch.errors import DamageWarning, LakebatchError
-from lakebatch.local import StoredFile
 from lakebatch.schema import table_names
 from lakebatch.snapshot import Snapshot
 from lakebatch.storage import Storage
@@ -35,38 +38,82 @@ def examine(
     writing = list(place.check_writing(storage, read_only=read_only))
     yield from writing
     yield from place.check_versions()
-    is_read_only = (
-        read_only or writing[0].severity != "ok"
-    )  # a place that is locked as a whole is one finding
+    found = {stored.folder: _tables(stored) for stored in experiments}
+    ids = {folder: table_id(list(tables.values())) for folder, tables in found.items()}
+    yield from origin.check_copies({folder: each for folder, each in ids.items() if each is not None})
+    # a place that is locked as a whole is one finding
+    is_read_only = read_only or writing[0].severity != "ok"
     for stored in experiments:
         rights = place.check_rights(storage, stored.folder, read_only=is_read_only)
         yield from _guarded("rights", stored.folder, rights)
-        yield from _guarded("files", stored.folder, _experiment(stored, deep))
+        yield from _guarded("files", stored.folder, _experiment(stored, found[stored.folder], deep))
 
 
-def _experiment(stored: StoredExperiment, deep: bool) -> Iterator[Finding]:
-    tables = _tables(stored)
+def _experiment(stored: StoredExperiment, tables: dict[str, ExaminedTable], deep: bool) -> Iterator[Finding]:
     if not _has_begun(tables):
         advice = "Nothing is lost; go on with: lakebatch run"
         yield Finding("place", stored.folder, "note", "nothing was started here", advice)
         return
     found: list[Finding] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamageWarning)  # the checks of the files name the same
-        for name in tables:
-            found += _guarded("table", f"{stored.folder}/{name}", _table(stored, name))
-        pinned = _pinned(stored, found)
-        found += _assemblies(stored, pinned) if pinned else []
+    pinned = None
+    if any(has_unreadable_log(each) for each in tables.values()):  # which an engine could read without end
+        what = "cannot be looked at before the files of the logs can be read"
+        found.append(Finding("assemblies", stored.folder, "problem", what))
+    else:
+        pinned = _opened(stored, tables, found)
     for table in tables.values():
         found += _guarded("files", table.path, _files(stored, table))
     yield from found
+    yield from _rest(stored, tables, pinned, found)
+    if deep:
+        yield from _deep(stored, tables)
+
+
+def _opened(
+    stored: StoredExperiment, tables: Mapping[str, ExaminedTable], found: list[Finding]
+) -> Snapshot | None:
+    """Look at the tables as an engine opens them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)  # the checks of the files name the same
+        for name in table_names():
+            if name in tables:
+                found += _guarded("table", f"{stored.folder}/{name}", _table(stored, name))
+        pinned = _pinned(stored, found)
+        found += _assemblies(stored, pinned) if pinned else []
+        found += _guarded("tags", f"{stored.folder}/tags", _tags(stored, tables))
+    return pinned
+
+
+def _tags(stored: StoredExperiment, tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
+    """Look at the tags, and remember which files the tagged versions need."""
+    if "tags" not in tables:
+        return
+    yield from rows.check_keys(tables["tags"], damage.newest_rows(stored.table("tags")))
+    for name, table in tables.items():
+        table.keep(tagged_versions(stored, name))
+
+
+def _rest(
+    stored: StoredExperiment,
+    tables: Mapping[str, ExaminedTable],
+    pinned: Snapshot | None,
+    found: Iterable[Finding],
+) -> Iterator[Finding]:
+    """Yield the orphans, which are judged by all that was found before."""
     damaged = any(each.severity == "problem" for each in found)
     running = pinned is not None and any(each.state == "started" for each in pinned.assemblies)
+    known = {each for table in tables.values() for each in table.lineage.assembly_ids}
+    known |= {each.assembly_id for each in pinned.assemblies} if pinned else set()
     for table in tables.values():
-        yield from files.check_orphans(table, running=running, damaged=damaged)
-        if deep:
-            yield from _guarded("values", table.path, values.check_values(table, stored.name))
-    if deep and "results" in tables:
+        yield from files.check_orphans(table, running=running, damaged=damaged, known=known)
+
+
+def _deep(stored: StoredExperiment, tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
+    for table in tables.values():
+        prints = values.Prints(table)
+        yield from _guarded("values", table.path, values.check_values(table, prints))
+        yield from rows.check_values_together(table, prints)
+    if "results" in tables:
         yield from _guarded("bundles", stored.folder, bundles.check_bundles(stored))
 
 
@@ -82,19 +129,6 @@ def _pinned(stored: StoredExperiment, found: list[Finding]) -> Snapshot | None:
         return None
 
 
-def _tables(stored: StoredExperiment) -> dict[str, ExaminedTable]:
-    below: dict[str, list[StoredFile]] = {}
-    for file in stored.storage.files(stored.folder):
-        name, _, path = file.path.partition("/")
-        if path:
-            below.setdefault(name, []).append(StoredFile(path, file.size, file.at))
-    return {
-        name: ExaminedTable(stored.storage, stored.folder, name, below[name])
-        for name in table_names()
-        if name in below
-    }
-
-
 def _has_begun(tables: Mapping[str, ExaminedTable]) -> bool:
     """Whether any table holds data; a run that is killed while it creates its tables leaves only logs."""
     return any(path.endswith(".parquet") for table in tables.values() for path in table.files)
@@ -107,6 +141,7 @@ def _table(stored: StoredExperiment, name: str) -> Iterator[Finding]:
 
 
 def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+    yield from rows.check_keys(ExaminedTable(stored.storage, stored.folder, "assemblies", ()), pinned.events)
     for check in (
         assemblies.check_unfinished,
         assemblies.check_versions,
@@ -120,7 +155,9 @@ def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]
 
 def _files(stored: StoredExperiment, table: ExaminedTable) -> Iterator[Finding]:
     yield from files.check_log(table)
-    yield from files.check_data_files(table, stored.name)
+    yield from files.check_data_files(table)
+    yield from rows.check_rows(table)
+    yield from origin.check_mixture(table)
     yield from files.check_leftovers(table)
     yield from assemblies.check_duplicates(stored, table)
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from lakebatch import deltalog
 from lakebatch.doctor.finding import Finding, Severity
-from lakebatch.doctor.table import ExaminedTable, Reference
+from lakebatch.doctor.reference import Reference
+from lakebatch.doctor.table import ExaminedTable
+from lakebatch.local import StoredFile
 
+MIXED = (
+    "Remove nothing: another lake may have been copied over this one, and these be the rows of a run that its log named. "
+    "Copy each lake into a folder of its own, from where they were before."
+)
+OF_OTHER_TOOLS = re.compile(
+    r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
+)
+"""Files that Spark, Hive and Hadoop put beside data files."""
 YOUNG = timedelta(hours=1)
 """How old a file has to be, while something is running, to count as left over."""
 
@@ -22,43 +33,48 @@ def check_log(table: ExaminedTable) -> Iterator[Finding]:
         yield Finding("log", table.path, "ok", f"{len(table.log.entries)} entries, all there and whole")
 
 
-def check_data_files(table: ExaminedTable, name: str) -> Iterator[Finding]:
+def check_data_files(table: ExaminedTable) -> Iterator[Finding]:
     """Whether every file that a version needs is there with the size that the log has."""
     faults = 0
     for reference in table.references.values():
-        if what := _fault(table, reference):
+        if what := fault_of(table, reference):
             faults += 1
-            yield Finding("data files", table.path, "problem", what, advice(table, reference, name))
+            what = f"{table.locate(reference.path)} {what}"
+            yield Finding("data files", table.path, "problem", what, advice(table, reference))
     if not faults:
         yield Finding(
             "data files", table.path, "ok", f"{len(table.references)} files, all there in their size"
         )
 
 
-def _fault(table: ExaminedTable, reference: Reference) -> str | None:
+def fault_of(table: ExaminedTable, reference: Reference) -> str | None:
+    """Return what is wrong with a data file, as far as its name and size tell."""
     file = table.files.get(reference.path)
-    where = table.locate(reference.path)
     if file is None:
-        return f"{where} is missing" if table.is_due(reference) else None
-    if file.size == reference.size:
-        return None
-    return f"{where} has {file.size} bytes, its log says {reference.size}"
+        return "is missing" if table.is_due(reference) else None
+    if file.fault is not None:
+        return file.fault
+    return None if file.size == reference.size else f"has {file.size} bytes, its log says {reference.size}"
 
 
-def advice(table: ExaminedTable, reference: Reference, name: str) -> str:
+def advice(table: ExaminedTable, reference: Reference) -> str:
     """Return what to do about a file that is not as it was."""
-    restore = "Put it back from a backup"
-    if reference.assembly_id is None:
-        return f"{restore}. Everything else can be read."
     if reference.path in table.removed:
-        return f"{restore}. Only versions before {table.removed[reference.path]} need it."
-    return f"{restore}, or leave the assembly out with: lakebatch discard {name} {reference.assembly_id}"
+        return f"Only versions before {table.removed[reference.path]} need it. {table.repair}"
+    return table.repair
 
 
-def check_orphans(table: ExaminedTable, *, running: bool, damaged: bool) -> Iterator[Finding]:
+def check_orphans(
+    table: ExaminedTable, *, running: bool, damaged: bool, known: Collection[str]
+) -> Iterator[Finding]:
     """Whether there are data files that no version names, as a killed writer leaves them.
 
     Where something is damaged they may be all that is left of a commit.
+
+    Parameters
+    ----------
+    known : collection of str
+        The assemblies that have an event; what wrote rows has recorded one before.
     """
     young = datetime.now(UTC) - YOUNG
     orphans = [
@@ -71,19 +87,35 @@ def check_orphans(table: ExaminedTable, *, running: bool, damaged: bool) -> Iter
         return
     size = sum(each.size for each in orphans)
     what = f"{len(orphans)} files of {size} bytes belong to no version, e.g. {table.locate(orphans[0].path)}"
-    if damaged:
+    foreign = sorted(_partitions(orphans) - set(known))
+    if foreign:
+        yield Finding("orphans", table.path, "problem", f"{what}; there is no event of {foreign[0]}", MIXED)
+    elif damaged:
         keep = "Keep them: they may hold the rows of a lost commit."
         yield Finding("orphans", table.path, "note", what, keep)
     else:
         yield Finding("orphans", table.path, "note", what, "Remove them with: lakebatch vacuum")
 
 
+def _partitions(files: Iterable[StoredFile]) -> set[str]:
+    """Return the assemblies whose folders some files lie in."""
+    folders = (file.path.partition("/")[0].partition("=") for file in files if "/" in file.path)
+    return {value for name, _, value in folders if name == "assembly_id"}
+
+
 def check_leftovers(table: ExaminedTable) -> Iterator[Finding]:
     """Whether a write that did not end has left something that no vacuum finds."""
+    others = 0
     for path in table.files:
-        if not path.startswith(f"{deltalog.FOLDER}/") and not _is_data(path):
-            what = f"{table.locate(path)} is left over from a write that did not end, or was put there"
-            yield Finding("leftovers", table.path, "note", what, "Remove it when nobody writes.")
+        if path.startswith(f"{deltalog.FOLDER}/") or _is_data(path) or path in table.references:
+            continue
+        if OF_OTHER_TOOLS.fullmatch(path):
+            others += 1
+            continue
+        what = f"{table.locate(path)} is left over from a write that did not end, or was put there"
+        yield Finding("leftovers", table.path, "note", what, "Remove it when nobody writes.")
+    if others:
+        yield Finding("leftovers", table.path, "ok", f"{others} files of other tools, which do no harm")
 
 
 def _is_data(path: str) -> bool:

@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 from urllib.parse import unquote
 
 from lakebatch import deltalog
 from lakebatch.delta.vacuum import EVENT
 from lakebatch.deltalog import Entry, Log
+from lakebatch.doctor.lineage import Lineage
+from lakebatch.doctor.reference import Reference, added
+from lakebatch.errors import DamageError
 from lakebatch.local import StoredFile
+from lakebatch.schema import TableSchema, load_schema
 from lakebatch.storage import Storage
 
-
-@dataclass(frozen=True)
-class Reference:
-    """A data file that a commit added: its path below the table, size, rows and assembly, and the commit's version."""
-
-    path: str
-    size: int
-    version: int
-    assembly_id: str | None
+FRAMES = "frames"
+"""The folder of an experiment in which each table holds frames that were imported or saved under one name."""
 
 
 class ExaminedTable:
-    """One table of an experiment: its files by path, its log, and which file is of which commit."""
+    """One table of an experiment: its files by path, its log, and which file is of which commit.
+
+    Attributes
+    ----------
+    kept : set of str
+        The data files that tagged versions need, as far as the tags are known.
+    """
 
     def __init__(self, storage: Storage, folder: str, name: str, files: Sequence[StoredFile]) -> None:
         self.storage = storage
+        self.experiment = folder.split("_", 2)[-1]
         self.name = name
         self.path = f"{folder}/{name}"
         self.files = {each.path: each for each in files}
+        self.kept: set[str] = set()
 
     @cached_property
     def log(self) -> Log:
         """The table's log, read entry by entry."""
         below = f"{deltalog.FOLDER}/"
         files = [
-            StoredFile(path.removeprefix(below), each.size, each.at)
+            replace(each, path=path.removeprefix(below))
             for path, each in self.files.items()
             if path.startswith(below)
         ]
         return Log(self.storage, self.path, files)
+
+    @property
+    def schema(self) -> TableSchema:
+        """What its columns should be; frames bring further ones."""
+        return load_schema(FRAMES if self.name.startswith(f"{FRAMES}/") else self.name)
+
+    @property
+    def repair(self) -> str:
+        """The advice where something can be healed."""
+        return f"See whether it can be healed with: lakebatch repair {self.experiment}"
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Which rows each data file has, as the log tells."""
+        return Lineage(self.log.entries)
 
     @cached_property
     def references(self) -> dict[str, Reference]:
@@ -57,6 +78,23 @@ class ExaminedTable:
             json.loads(each["schemaString"]) for entry in self.log.entries for each in entry.of("metaData")
         ]
         return {field["name"] for schema in schemas for field in schema["fields"]}
+
+    def description(self, version: int) -> dict[str, Any]:
+        """Return the newest description of the table's columns up to a version.
+
+        Raises
+        ------
+        DamageError
+            If the log has none.
+        """
+        found = [
+            each for entry in self.log.entries if entry.version <= version for each in entry.of("metaData")
+        ]
+        if not found:
+            raise DamageError(
+                f"The log of {self.path} does not say which columns it has at version {version}."
+            )
+        return found[-1]
 
     @cached_property
     def removed(self) -> dict[str, int]:
@@ -72,8 +110,19 @@ class ExaminedTable:
         return max(ends, default=-1)
 
     def is_due(self, reference: Reference) -> bool:
-        """Whether a file has to be there: what was removed before a vacuum need not."""
-        return self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
+        """Whether a file has to be there: what was removed before a vacuum need not, unless a tag needs it."""
+        is_kept = reference.path in self.kept
+        return is_kept or self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
+
+    def keep(self, versions: Iterable[int]) -> None:
+        """Remember which data files some versions need, whatever a vacuum removed."""
+        wanted = set(versions)
+        there: set[str] = set()
+        for entry in self.log.entries if wanted else ():
+            there -= {unquote(each["path"]) for each in entry.of("remove")}
+            there |= {each.path for each in added(entry)}
+            if entry.version in wanted:
+                self.kept |= there
 
     def locate(self, path: str) -> str:
         """Return where a file of the table is."""
@@ -83,16 +132,3 @@ class ExaminedTable:
 def _is_vacuum(entry: Entry) -> bool:
     """Whether a commit says that files are gone from then on; before 0.2 the engine wrote it."""
     return entry.info.get("operation") == "VACUUM END" or entry.info.get(EVENT) == "vacuumed"
-
-
-def added(entry: Entry) -> list[Reference]:
-    """Return the data files that a commit added."""
-    return [
-        Reference(
-            unquote(each["path"]),
-            int(each["size"]),
-            entry.version,
-            each["partitionValues"].get("assembly_id"),
-        )
-        for each in entry.of("add")
-    ]

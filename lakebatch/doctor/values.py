@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import unquote
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -12,12 +11,12 @@ import pyarrow.parquet as pq
 
 from lakebatch.delta import FINGERPRINT
 from lakebatch.deltalog import Entry
-from lakebatch.doctor.files import advice
+from lakebatch.doctor.files import advice, fault_of
 from lakebatch.doctor.finding import Finding
-from lakebatch.doctor.table import ExaminedTable, Reference, added
+from lakebatch.doctor.reference import Reference
+from lakebatch.doctor.table import ExaminedTable
 from lakebatch.errors import StorageError
 from lakebatch.fingerprint import add, fingerprint
-from lakebatch.schema import load_schema
 
 UNREADABLE = (
     pa.ArrowException,
@@ -29,24 +28,67 @@ UNREADABLE = (
 BATCH_ROWS = 100_000
 
 
-def check_values(table: ExaminedTable, name: str) -> Iterator[Finding]:
+def check_values(table: ExaminedTable, prints: Prints) -> Iterator[Finding]:
     """Whether every file can be read to its end and holds the rows that were committed."""
-    present = [each for each in table.references.values() if each.path in table.files]
-    prints: dict[str, str] = {}
     faults = 0
-    for reference, content in zip(present, table.storage.read_each(_paths(table, present)), strict=True):
-        try:
-            prints[reference.path] = _fingerprint(content, reference, table)
-        except UNREADABLE as error:
-            faults += 1
-            what = f"{table.locate(reference.path)} cannot be read ({' '.join(str(error).split())})"
-            yield Finding("values", table.path, "problem", what, advice(table, reference, name))
-    for reference in _changed(table, prints):
+    for path, reason in prints.faults.items():
+        faults += 1
+        what = f"{table.locate(path)} cannot be read ({reason})"
+        yield Finding("values", table.path, "problem", what, advice(table, table.references[path]))
+    for reference in prints.changed():
         faults += 1
         what = f"{table.locate(reference.path)} holds other values than were committed"
-        yield Finding("values", table.path, "problem", what, advice(table, reference, name))
+        yield Finding("values", table.path, "problem", what, advice(table, reference))
     if not faults:
-        yield _all_read(table, len(present))
+        yield _all_read(table, len(prints.known))
+
+
+class Prints:
+    """The fingerprints of a table's data files, each read to its end.
+
+    Attributes
+    ----------
+    known : dict
+        The fingerprint of each file that can be read, by path.
+    faults : dict
+        Why a file of the right size cannot be read, by path.
+    """
+
+    def __init__(self, table: ExaminedTable) -> None:
+        self._lineage = table.lineage
+        self.known: dict[str, str] = {}
+        self.faults: dict[str, str] = {}
+        present = [
+            each
+            for each in table.references.values()
+            if each.path in table.files and not fault_of(table, each)
+        ]
+        contents = table.storage.read_each(f"{table.path}/{each.path}" for each in present)
+        for reference, content in zip(present, contents, strict=True):
+            try:
+                self.known[reference.path] = fingerprint_of(content, reference, table)
+            except UNREADABLE as error:
+                self.faults[reference.path] = " ".join(str(error).split())
+
+    def changed(self) -> Iterator[Reference]:
+        """Yield the files of commits whose rows are not those that were committed."""
+        for group in self._lineage.groups:
+            expected = self._lineage.expected(group) or self._of(group.removed)
+            actual = self._of(each.path for each in group.files)
+            if actual and expected and actual != expected:
+                yield from group.files
+
+    def _of(self, paths: Iterable[str]) -> str | None:
+        """Return the fingerprint of several files; None if one of them is not known, or there is none."""
+        found = [self.known.get(path) for path in paths]
+        known = [each for each in found if each is not None]
+        return add(known) if known and len(known) == len(found) else None
+
+    def together(self, assembly_id: str | None) -> str | None:
+        """Return the fingerprint of all rows that an assembly has now; None if it is not known."""
+        return self._of(
+            each.path for each in self._lineage.active.values() if each.assembly_id == assembly_id
+        )
 
 
 def _all_read(table: ExaminedTable, files: int) -> Finding:
@@ -59,16 +101,16 @@ def _all_read(table: ExaminedTable, files: int) -> Finding:
     return Finding("values", table.path, "ok", what)
 
 
-def _paths(table: ExaminedTable, references: Iterable[Reference]) -> Iterator[str]:
-    return (f"{table.path}/{each.path}" for each in references)
-
-
-def _fingerprint(content: bytes | StorageError, reference: Reference, table: ExaminedTable) -> str:
+def fingerprint_of(content: bytes | StorageError, reference: Reference, table: ExaminedTable) -> str:
     """Return the fingerprint of the rows in a file, with the column that its partition stands for."""
     if isinstance(content, StorageError):
         raise content
+    return fingerprint(_stamped(frame, reference, table) for frame in _read_twice(content))
+
+
+def _stamped(frame: pl.DataFrame, reference: Reference, table: ExaminedTable) -> pl.DataFrame:
     known = {} if reference.assembly_id is None else {"assembly_id": pl.lit(reference.assembly_id)}
-    return fingerprint(_checked(frame, table).with_columns(**known) for frame in _read_twice(content))
+    return _checked(frame, table).with_columns(**known)
 
 
 def _read_twice(content: bytes) -> Iterator[pl.DataFrame]:
@@ -91,7 +133,7 @@ def _read_twice(content: bytes) -> Iterator[pl.DataFrame]:
 
 def _checked(frame: pl.DataFrame, table: ExaminedTable) -> pl.DataFrame:
     """Return a frame unless it has columns that its table has not; those hold only NULL, which counts nothing."""
-    types = load_schema(table.name).polars
+    types = table.schema.polars
     for name, dtype in frame.schema.items():
         if table.columns and name not in table.columns:
             raise ValueError(f"it has a column {name!r}, its table has not")
@@ -100,36 +142,5 @@ def _checked(frame: pl.DataFrame, table: ExaminedTable) -> pl.DataFrame:
     return frame
 
 
-def _changed(table: ExaminedTable, prints: Mapping[str, str]) -> Iterator[Reference]:
-    """Yield the files of commits whose rows, the files of one assembly together, are not those recorded.
-
-    A commit that only rearranges rows, as a compaction does, records none: what it adds has to be what it removed.
-    """
-    for entry in table.log.entries:
-        files = added(entry)
-        for assembly_id in {each.assembly_id for each in files}:
-            chosen = [each for each in files if each.assembly_id == assembly_id]
-            actual = _together(prints, (each.path for each in chosen))
-            expected = entry.info.get(FINGERPRINT) or _rearranged(table, entry, assembly_id, prints)
-            if actual and expected and actual != expected:
-                yield from chosen
-
-
 def _is_known(entry: Entry) -> bool:
     return FINGERPRINT in entry.info or bool(entry.of("remove"))
-
-
-def _rearranged(
-    table: ExaminedTable, entry: Entry, assembly_id: str | None, prints: Mapping[str, str]
-) -> str | None:
-    """Return the fingerprint of what a commit removed of an assembly."""
-    paths = [unquote(each["path"]) for each in entry.of("remove")]
-    known = [path for path in paths if path in table.references]
-    return _together(prints, (path for path in known if table.references[path].assembly_id == assembly_id))
-
-
-def _together(prints: Mapping[str, str], paths: Iterable[str]) -> str | None:
-    """Return the fingerprint of several files; None if one of them is not known, or there is none."""
-    found = [prints.get(path) for path in paths]
-    known = [each for each in found if each is not None]
-    return add(known) if known and len(known) == len(found) else None

@@ -33,6 +33,7 @@ LAYERS = (
     {"report"},
     {"doctor", "sql_text"},
     {"frames", "sql"},
+    {"repair"},
     {"compat", "lake"},
     {"assembly_run", "legacy"},
     {"runner"},

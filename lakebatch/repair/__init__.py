@@ -1,0 +1,5 @@
+"""Heals what the doctor finds, where it can be proven right; whatever cannot is left as it is, with the reason."""
+
+from lakebatch.repair.healing import COLUMNS, heal, to_frame
+
+__all__ = ["COLUMNS", "heal", "to_frame"]

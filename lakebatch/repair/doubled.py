@@ -1,0 +1,87 @@
+"""Takes rows out of a table that are there several times, and leaves each as often as it was committed."""
+
+from __future__ import annotations
+
+import polars as pl
+
+import lakebatch
+from lakebatch.delta import FINGERPRINT, Replacement, Table, replace, write_rows
+from lakebatch.doctor.rows import KEYS, brought
+from lakebatch.fingerprint import fingerprint
+from lakebatch.repair.contents import Contents
+from lakebatch.repair.outcome import CannotHealError
+from lakebatch.repair.recovery import once
+
+MEANWHILE = "the table was changed meanwhile; repeat the command"
+
+
+def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
+    """Return the rows that an assembly has now, each as often as it was committed.
+
+    Raises
+    ------
+    CannotHealError
+        If they are not, to the last bit, those that its commits brought.
+    """
+    rows = _active_rows(contents, assembly_id)
+    if assembly_id is None:
+        return _unique(rows, KEYS[contents.table.name])
+    groups = contents.table.lineage.originals(assembly_id)
+    frames = []
+    for group in groups:
+        own = rows.filter(pl.col("part") == group.part)
+        found = once(own, group.rows or 0, group.recorded or "")
+        if group.part is None or found is None:
+            raise CannotHealError(
+                f"the rows of part {group.part} cannot be told apart from those that are too many"
+            )
+        frames.append(found)
+    single = pl.concat(frames, how="diagonal")
+    if set(rows["part"]) != set(single["part"]) or fingerprint([single]) != brought(
+        contents.table, assembly_id
+    ):
+        raise CannotHealError("some of the rows are of no commit of a run")
+    return single
+
+
+def _active_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
+    active = [each for each in contents.table.lineage.active.values() if each.assembly_id == assembly_id]
+    damaged = [each.path for each in active if not contents.is_whole(each.path)]
+    if damaged:
+        raise CannotHealError(f"{contents.table.locate(damaged[0])} has to be healed before")
+    return pl.concat([contents.read(each.path) for each in active], how="diagonal")
+
+
+def _unique(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Return rows of events or tags, of those that are equal in all columns one."""
+    single = rows.unique(maintain_order=True)
+    differing = single.filter(pl.struct(keys).is_duplicated())
+    if differing.height:
+        raise CannotHealError(
+            f"two of {', '.join(keys)} {differing.row(0)[: len(keys)]} differ, so that one is wrong"
+        )
+    return single
+
+
+def leave(table: Table, contents: Contents, assembly_id: str | None, rows: pl.DataFrame) -> None:
+    """Replace the files of an assembly by one with the given rows, in a commit that can be refused.
+
+    Raises
+    ------
+    CannotHealError
+        If the files have been replaced meanwhile; nothing is changed then.
+    """
+    state = table.at()
+    files = state.data_files(None if assembly_id is None else [assembly_id])
+    known = {each.path for each in contents.table.lineage.active.values() if each.assembly_id == assembly_id}
+    if {each.path for each in files} != known:
+        raise CannotHealError(MEANWHILE)
+    metadata = {
+        "lakebatch.event": "repaired",
+        "lakebatch.code_version": lakebatch.__version__,
+        FINGERPRINT: fingerprint([rows]),
+    }
+    metadata |= {} if assembly_id is None else {"lakebatch.assembly_id": assembly_id}
+    new = write_rows(table, state, [rows], assembly_id)
+    if not replace(table, [Replacement(assembly_id, tuple(files), (new,))], metadata):
+        raise CannotHealError(MEANWHILE)
