@@ -22,6 +22,7 @@ from lakebatch.cli import (
     figures,
     importing,
     reading,
+    repairing,
     running,
     streams,
     upkeep,
@@ -49,7 +50,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Read": reading.COMMANDS,
     "Draw and report": figures.COMMANDS,
     "Look after a dataset": curating.COMMANDS,
-    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS),
+    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS, *repairing.COMMANDS),
     "Write your own": authoring.COMMANDS,
     "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
 }

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from lakebatch.assembly import RUN_NUMBER
+from lakebatch.delta.vacuum import EVENT
 from lakebatch.deltalog import LOST
 from lakebatch.doctor.finding import Finding
 from lakebatch.doctor.table import ExaminedTable
@@ -44,7 +45,8 @@ def _transactions(table: ExaminedTable) -> Iterator[str]:
     for entry in table.log.entries:
         for each in entry.of("txn"):
             name, number = str(each["appId"]), int(each["version"])
-            if _is_counted(name) and number != last[name] + 1:
+            expected = last[name] + (2 if entry.info.get(EVENT) == "vacuumed" else 1)  # which advances others
+            if _is_counted(name) and number != expected:
                 yield f"version {entry.version} is commit {number} of {name}, after commit {last[name]}"
                 return
             last[name] = number

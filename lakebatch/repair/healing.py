@@ -112,7 +112,7 @@ class _Healing:
         try:
             events = pl.concat([self.stored.log.events(), *self._regained], how="diagonal")
             known = events.unique(KEYS[EVENTS])
-            return {each.assembly_id: each for each in latest(known)}
+            return {each.assembly_id: each for each in latest(known, self.stored.log.leases())}
         except LakebatchError:
             return {}
 
