@@ -269,6 +269,11 @@ def entry_name(version: int) -> str:
     return f"{version:020d}.json"
 
 
+def checkpoint_name(version: int) -> str:
+    """Return what the checkpoint of a version is called where it is one file."""
+    return f"{version:020d}.checkpoint.parquet"
+
+
 def exists(table: Path) -> bool:
     """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from urllib.parse import unquote
 
 from lakebatch.delta import FINGERPRINT, PART
@@ -112,18 +113,13 @@ class Lineage:
         """Yield the files that a commit added, apart by assembly where it says nothing of all of them together."""
         removes = entry.of("remove")
         is_rearranged = FINGERPRINT in entry.info or not any(each.get("dataChange") for each in removes)
-        paths = [unquote(each["path"]) for each in removes if is_rearranged]
         by_assembly: dict[str | None, list[Reference]] = defaultdict(list)
         for each in new:
             by_assembly[None if FINGERPRINT in entry.info else each.assembly_id].append(each)
         for files in by_assembly.values():
             own = {each.assembly_id for each in files}
-            yield Group(entry, tuple(files), tuple(path for path in paths if self._assembly_of(path) in own))
-
-    def _assembly_of(self, path: str) -> str | None:
-        """Return the assembly whose rows a file has."""
-        group = self.group_of.get(path)
-        return next((each.assembly_id for each in group.files if each.path == path), None) if group else None
+            paths = (unquote(each["path"]) for each in removes if is_rearranged and _assembly(each) in own)
+            yield Group(entry, tuple(files), tuple(paths))
 
     def _balance(self, assembly_id: str | None, version: int) -> None:
         """Note from which version to which an assembly has other rows than were brought."""
@@ -202,6 +198,15 @@ class Lineage:
         counts = Counter(map(id, groups))
         times = {id(each): max(1, counts[id(each)] // len(each.files)) for each in groups}
         return [each for each in dict.fromkeys(groups) for _ in range(times[id(each)])]
+
+
+def _assembly(remove: Mapping[str, Any]) -> str | None:
+    """Return whose rows a removed file has; also where the commit that added it is lost."""
+    values = remove.get("partitionValues")
+    if values is not None:
+        return None if values.get("assembly_id") is None else str(values["assembly_id"])
+    folder = unquote(remove["path"]).partition("/")[0]
+    return folder.removeprefix("assembly_id=") if folder.startswith("assembly_id=") else None
 
 
 def _total(numbers: Iterable[int | None]) -> int | None:

@@ -293,7 +293,7 @@ class _Healing:
     def _record(self) -> Iterator[Outcome]:
         """Record what was healed: with each assembly an event, of tables of no single one a commit."""
         try:
-            for assembly_id, tables in self._done.items():
+            for assembly_id, tables in sorted(self._done.items()):
                 self._record_assembly(assembly_id, tables)
             for name in self._marked:
                 self._table(name).mark({"lakebatch.event": "repaired"})

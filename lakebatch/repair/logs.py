@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakebatch.delta import checkpoints
-from lakebatch.deltalog import CHECKPOINT, FOLDER, POINTER, Fault
+from lakebatch.deltalog import CHECKPOINT, FOLDER, POINTER, Fault, checkpoint_name
 from lakebatch.doctor.table import ExaminedTable
 from lakebatch.repair.outcome import CannotHealError, Outcome, State
 
@@ -40,7 +40,7 @@ def _versions(table: ExaminedTable, derived: list[Fault]) -> list[int]:
         raise CannotHealError("entries of the log are lost, from which it would be written")
     names = {fault.file.rpartition("/")[2] for fault in derived}
     damaged = {match[0]: int(match[1]) for name in names if (match := CHECKPOINT.fullmatch(name))}
-    if any(name != f"{version:020d}.checkpoint.parquet" for name, version in damaged.items()):
+    if any(name != checkpoint_name(version) for name, version in damaged.items()):
         raise CannotHealError("it is one of several files of a checkpoint, as other tools write them")
     there = [int(match[1]) for each in table.log.files if (match := CHECKPOINT.fullmatch(each.path))]
     due = {each for each in damaged.values() if each <= table.log.newest}
@@ -50,7 +50,11 @@ def _versions(table: ExaminedTable, derived: list[Fault]) -> list[int]:
 
 def _write(table: ExaminedTable, derived: list[Fault], versions: list[int]) -> None:
     """Remove what is damaged, and the pointer, without which a log is read from its first entry; then write both."""
-    for name in dict.fromkeys([POINTER, *(fault.file.rpartition("/")[2] for fault in derived)]):
+    damaged = (fault.file.rpartition("/")[2] for fault in derived)
+    anew = (
+        checkpoint_name(version) for version in versions
+    )  # the engine leaves one that is there, and the pointer
+    for name in dict.fromkeys([POINTER, *damaged, *anew]):
         table.storage.remove(f"{table.path}/{FOLDER}/{name}")
     for version in versions:
         checkpoints.write_at(table.storage.join(table.path), table.storage.options, version)

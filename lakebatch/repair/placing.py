@@ -24,6 +24,8 @@ def place(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> Non
     CannotHealError
         If no form of the rows fits into the size that the log says.
     """
+    if rows.height != reference.rows:
+        raise CannotHealError(f"it had {reference.rows} rows, and {rows.height} are what its commits brought")
     content = fitted(table, reference, rows)
     expected = fingerprint([rows])
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +13,11 @@ import deltalake
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.cli.main import main
+from lakebatch.repair import healing
 
 COHORT = Path(__file__).with_name("cohort_experiment.py")
 TABLES = ("assemblies", "results", "samples", "tags", "trajectories")
@@ -104,3 +109,197 @@ def test_third_of_all_data_files_is_restored_to_the_last_bit(cohort, whole, seed
     check_same(cohort, whole / "lake" / FOLDER)
     assert stored.repair().is_empty()
     assert "problem" not in set(lakebatch.open_lake(cohort.parent).doctor(deep=True)["severity"])
+
+
+def doubled(table: Path) -> None:
+    """Merge the same files twice, as two processes with an older lakebatch did."""
+    handles = [deltalake.DeltaTable(str(table)) for _ in range(2)]
+    for handle in handles:
+        handle.optimize.compact()
+
+
+def newest(folder: Path) -> dict[str, pl.DataFrame]:
+    return {name: in_order(pl.read_delta(str(folder / name))) for name in TABLES}
+
+
+def problems(folder: Path, *, deep: bool = False) -> list[str]:
+    rows = lakebatch.open_lake(folder.parent).doctor(deep=deep).filter(severity="problem")
+    return [f"{row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
+
+
+@pytest.mark.parametrize("table", ["results", "samples", "trajectories", "assemblies"])
+def test_rows_doubled_by_a_merge_are_found_and_each_is_left_once(cohort, table):
+    before = newest(cohort)
+    doubled(cohort / table)
+    assert newest(cohort)[table].height > before[table].height
+    assert any(
+        "both replaced the file" in each and each.endswith("lakebatch repair cohort")
+        for each in problems(cohort)
+    )
+    stored = lakebatch.open_lake(cohort.parent)["cohort"]
+    assert set(stored.repair()["state"]) == {"can be healed"}
+    assert newest(cohort)[table].height > before[table].height
+    assert set(stored.repair(dry_run=False)["state"]) == {"healed"}
+    after = newest(cohort)
+    events = after.pop("assemblies").filter(pl.col("note").is_null())
+    assert events.equals(before.pop("assemblies"))
+    assert after.keys() == before.keys()
+    assert all(after[name].equals(before[name]) for name in after)
+    assert problems(cohort, deep=True) == []
+    assert stored.repair().is_empty()
+
+
+def lose(cohort: Path, table: str, run: str) -> list[Path]:
+    files = sorted((cohort / table).glob(f"assembly_id=*{run}/*.parquet"))
+    assert files
+    for file in files:
+        file.unlink()
+    return files
+
+
+def without_copies(cohort: Path) -> None:
+    """Make all commits as those of a lakebatch that kept no copies."""
+    for entry in cohort.glob("*/_delta_log/*.json"):
+        lines = [json.loads(line) for line in entry.read_text().splitlines()]
+        for line in lines:
+            line.get("commitInfo", {}).pop("lakebatch.copy", None)
+        entry.write_text("\n".join(map(json.dumps, lines)))
+
+
+def healed(cohort: Path) -> pl.DataFrame:
+    return lakebatch.open_lake(cohort.parent).repair("cohort", dry_run=False, jobs=1)
+
+
+def test_events_say_what_was_repaired_and_states_stay(cohort):
+    stored = lakebatch.open_lake(cohort.parent)["cohort"]
+    before = stored.assemblies().select("assembly_id", "status", "rows", "parts_done", "error")
+    lose(cohort, "samples", "run001")
+    lose(cohort, "results", "run003")
+    assert set(healed(cohort)["state"]) == {"healed"}
+    assert stored.assemblies().select(before.columns).equals(before)
+    notes = stored.history().filter(pl.col("note").is_not_null())
+    assert notes["note"].to_list() == ["repaired: samples (4 files)", "repaired: results (2 files)"]
+    assert notes["status"].to_list() == ["completed", "failed"]
+
+
+def test_other_code_heals_nothing_and_is_named(cohort):
+    files = lose(cohort, "results", "run002")
+    source = cohort.parents[1] / "experiments" / "cohort.py"
+    source.write_text(source.read_text().replace("FACTOR = 1.0", "FACTOR = 0.5"))
+    found = healed(cohort)
+    assert found["state"].to_list() == ["stays damaged"] * 3
+    assert "computed anew, have not the fingerprint that its commit recorded" in found["how"][0]
+    assert "source_hash was" in found["how"][0]
+    assert not any(file.exists() for file in files)
+    assert lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].null_count() == 8
+
+
+def test_commits_without_a_copy_are_healed_where_nothing_is_lost_with_it(cohort, whole):
+    """As of 0.1.0: times of fits are gone with their file, unless it was merged; all else can be computed."""
+    without_copies(cohort)
+    lose(cohort, "samples", "run002")
+    lose(cohort, "trajectories", "run003")
+    merged = pl.read_delta(str(cohort / "results")).filter(pl.col("assembly_id").str.ends_with("run001"))
+    gone = [
+        file
+        for file in data_files(cohort / "results")
+        if "run001" in str(file) and pl.read_parquet(file).height < merged.height
+    ]
+    for file in gone:
+        file.unlink()
+    assert set(healed(cohort)["state"]) == {"healed"}
+    check_same(cohort, whole / "lake" / FOLDER)
+    lose(cohort, "results", "run004")
+    event = next(
+        file for file in data_files(cohort / "assemblies") if pl.read_parquet(file)["event"].max() == 0
+    )
+    found = healed(cohort)
+    assert found["state"].to_list() == ["stays damaged"] * 3
+    assert (
+        found["how"]
+        .str.contains("of a lakebatch before 0.2, has no copy of fit_seconds, which cannot be computed")
+        .all()
+    )
+    event.unlink()
+    assert "its rows are neither in other files nor in its commit" in healed(cohort)["how"].to_list()
+
+
+def test_assembly_that_is_worked_on_is_left_alone(cohort):
+    files = lose(cohort, "results", "run003")
+    stored = lakebatch.open_lake(cohort.parent)["cohort"]
+    failed = stored.snapshot().assemblies[2]
+    stored.log.record(failed, "started", pid=os.getpid(), environment="{}")
+    found = healed(cohort)
+    assert found["state"].to_list() == ["left alone"] * 2
+    assert not any(file.exists() for file in files)
+
+
+@pytest.mark.parametrize("what", ["checkpoint cut", "checkpoint gone", "pointer cut", "pointer elsewhere"])
+def test_checkpoints_are_written_anew(cohort, what):
+    log = cohort / "results" / "_delta_log"
+    deltalake.DeltaTable(str(cohort / "results")).create_checkpoint()
+    before = newest(cohort)
+    (checkpoint,), pointer = log.glob("*.checkpoint.parquet"), log / "_last_checkpoint"
+    match what:
+        case "checkpoint cut":
+            damage_done.cut(checkpoint, 100)
+        case "checkpoint gone":
+            checkpoint.unlink()
+        case "pointer cut":
+            damage_done.cut(pointer, 5)
+        case _:
+            pointer.write_text(pointer.read_text().replace('"version":', '"version":1'))
+    assert set(healed(cohort)["state"]) == {"healed"}
+    assert "problem" not in set(lakebatch.open_lake(cohort.parent).doctor()["severity"])
+    (again,) = log.glob("*.checkpoint.parquet")
+    assert again == checkpoint
+    assert pl.read_parquet(again).height > 10
+    assert json.loads(pointer.read_text())["version"] == int(checkpoint.name[:20])
+    assert newest(cohort)["results"].equals(before["results"])
+
+
+def test_checkpoint_over_lost_entries_is_left_alone(cohort):
+    deltalake.DeltaTable(str(cohort / "results")).create_checkpoint()
+    log = cohort / "results" / "_delta_log"
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    damage_done.gone(damage_done.entry(cohort / "results", 3))
+    content = damage_done.cut(checkpoint, 100).read_bytes()
+    found = healed(cohort)
+    assert set(found["state"]) == {"stays damaged"}
+    assert "entries of the log are lost, from which it would be written" in found["how"].to_list()
+    assert checkpoint.read_bytes() == content
+
+
+def test_repair_that_is_killed_leaves_the_rest_to_the_next(cohort, whole, monkeypatch):
+    files = [*lose(cohort, "results", "run002"), *lose(cohort, "samples", "run004")]
+    real, placed = healing.place, []
+
+    def dying(table, reference, rows):
+        if len(placed) == 2:
+            raise KeyboardInterrupt
+        placed.append(reference.path)
+        real(table, reference, rows)
+
+    monkeypatch.setattr(healing, "place", dying)
+    with pytest.raises(KeyboardInterrupt):
+        healed(cohort)
+    monkeypatch.setattr(healing, "place", real)
+    assert sum(file.exists() for file in files) == 2
+    assert healed(cohort).height == len(files) - 2
+    check_same(cohort, whole / "lake" / FOLDER)
+
+
+def test_command_says_what_it_would_do_and_by_its_exit_code_what_is_left(cohort, whole):
+    lake = ["--lake", str(cohort.parent), "repair", "cohort"]
+    file = lose(cohort, "trajectories", "run002")[0]
+    asked = CliRunner().invoke(main, lake)
+    assert asked.exit_code == 1
+    assert asked.stdout.count("can be healed") == 3
+    assert asked.stderr.endswith(f"Heal it with: lakebatch --lake {cohort.parent} repair cohort --yes\n")
+    assert not file.exists()
+    done = CliRunner().invoke(main, [*lake, "--yes", "--format", "ndjson"])
+    assert (done.exit_code, done.stderr) == (0, "3 healed\n")
+    assert done.stdout.count('"state":"healed"') == 3
+    check_same(cohort, whole / "lake" / FOLDER)
+    nothing = CliRunner().invoke(main, lake)
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "Nothing is damaged.\n")
