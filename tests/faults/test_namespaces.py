@@ -10,18 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from namespace_rounds import NAMESPACE, is_possible
 from processes import Command, run
 
 import lakebatch
 
-CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 SLOW = ("run", "toy", "--jobs", "2", "--seed", "1", "--set", "pause=1.5")
-
-
-def _may_unshare() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*CONTAINER, "true"], capture_output=True).returncode == 0
 
 
 RENEW = """
@@ -39,12 +33,12 @@ with lease.held(Storage(os.getcwd()), "91_v1_toy") as name:
 assert not file.exists()
 """
 
-pytestmark = pytest.mark.skipif(not _may_unshare(), reason="one may not make PID namespaces here")
+pytestmark = pytest.mark.skipif(not is_possible(), reason="one may not make PID namespaces here")
 
 
 def in_container(folder: Path, *arguments: str, before: tuple[str, ...] = (), label: str) -> Command:
     """Start a command in a container that ends with it."""
-    return Command(folder, *arguments, label=label, within=(*before, *CONTAINER))
+    return Command(folder, *arguments, label=label, within=(*before, *NAMESPACE))
 
 
 def lease_of(folder: Path) -> Path:
