@@ -20,7 +20,7 @@ from lakebatch import registry
 from lakebatch.assembly import Assembly
 from lakebatch.cli import main
 from lakebatch.config import resolve
-from lakebatch.errors import ClusterError, ConfigError, RunInterrupted
+from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
 from lakebatch.executor import desk as desk_module
 from lakebatch.executor import remote, settings
@@ -133,6 +133,34 @@ def test_interrupted_run_is_resumed_on_the_cluster(lake, toy, cluster, running) 
     counter = AfterFirstPart(lambda: None)
     resumed = lakebatch.resume(lake, toy, executor=cluster, progress=counter)
     assert (resumed.status, resumed.rows, counter.parts) == ("completed", 9, 2)
+
+
+def test_run_that_is_discarded_meanwhile_leaves_nothing_on_the_cluster(
+    lake, slow, cluster, running, monkeypatch
+) -> None:
+    def discard() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+            lake["toy"].discard(lake["toy"].log.events()["assembly_id"][0], "wrong dose")
+
+    monkeypatch.setattr("lakebatch.assembly_run.LOOK_SECONDS", 0.0)
+    many = ["levels=[" + ", ".join(str(level) for level in range(40)) + "]", "pause=0.05"]
+    with pytest.raises(AssemblyError, match="was discarded meanwhile"):
+        lakebatch.run(lake, "toy", executor=cluster, settings=many, progress=AfterFirstPart(discard))
+    assert lake["toy"].assemblies().select("status", "rows").rows() == [("discarded", 3)]
+    wait_until(lambda: not running.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+
+
+def test_code_that_changes_under_a_run_is_not_computed_on_the_cluster(lake, toy, cluster) -> None:
+    file = Path("experiments/toy.py")
+
+    def edit() -> None:
+        file.write_text(file.read_text().replace("** 2", "** 4"))
+
+    many = ["levels=[" + ", ".join(str(level) for level in range(12)) + "]"]
+    ended = lakebatch.run(lake, toy, executor=cluster, settings=many, progress=AfterFirstPart(edit))
+    assert ended.status == "failed"
+    assert all("has changed since the run began" in each for each in ended.failures.values())
 
 
 def test_wish_to_stop_lets_what_was_begun_end(lake, slow, cluster) -> None:

@@ -16,6 +16,7 @@ import lakebatch
 from lakebatch.cli import main
 from lakebatch.delta import bundles
 from lakebatch.deltalog import FOLDER, PLACEHOLDER, entry_name
+from lakebatch.lease import LIFE_SECONDS, held
 from lakebatch.storage import s3_options
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
@@ -228,6 +229,19 @@ def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
     for form in (secret, quote(secret, safe=""), *coded):
         assert form not in said
         assert [key for key, content in objects.items() if form in _text(key, content)] == []
+
+
+def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> None:
+    _run()
+    stored = lakebatch.open_lake()["toy"]
+    with held(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
+        patch.delattr("lakebatch.s3.datetime")  # this machine's
+        age = stored.log.leases().age(name)
+        assert age is not None
+        assert 0 <= age < LIFE_SECONDS
+        assert stored.log.leases().age("another") == float("inf")
+    assert stored.log.leases().age(name) == float("inf")
+    assert [key for key in _objects(s3_lake) if "/leases/" in key] == []
 
 
 def _objects(lake) -> dict[str, bytes]:
