@@ -89,7 +89,7 @@ def parse(text: str, array: str | None = None, environment: Mapping[str, str] = 
         raise ConfigError(
             f"shard is {text!r}. Expected I/N with I from 1 to N, e.g. 3/8; number the tasks of an array from 1."
         )
-    name = array or _array(environment)
+    name = _array(environment) if array is None else array
     if name is None:
         raise ConfigError(
             f"The tasks of an array agree on their assembly by a name, and none of {', '.join(ARRAY_VARIABLES)} is set. "

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from namespace_rounds import NAMESPACE, is_possible
-from processes import Command, run
+from processes import Command
 
 import lakebatch
+from lakebatch.errors import AssemblyError
 
-SLOW = ("run", "toy", "--jobs", "2", "--seed", "1", "--set", "pause=1.5")
+SLOW = ("run", "toy", "--jobs", "2", "--seed", "1", "--set", "pause=1")
 
 
 RENEW = """
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="one may not make PID 
 
 def in_container(folder: Path, *arguments: str, before: tuple[str, ...] = (), label: str) -> Command:
     """Start a command in a container that ends with it."""
-    return Command(folder, *arguments, label=label, within=(*before, *NAMESPACE))
+    return Command(folder, *arguments, label=label, under=(*before, *NAMESPACE))
 
 
 def lease_of(folder: Path) -> Path:
@@ -51,39 +52,38 @@ def state(folder: Path) -> str:
     return str(found)
 
 
-def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_is_dead(folder: Path) -> None:
-    running = in_container(folder, *SLOW, label="run")
+def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_is_dead(slow: Path) -> None:
+    running = in_container(slow, *SLOW, label="run")
     running.wait_for_lines(3)
     assert running.process.poll() is None, running.err
-    assert state(folder) == "started"
-    refused = run(folder, "resume", label="bare")
-    assert (refused.process.returncode, refused.err.split(":")[:2]) == (1, ["Error", " Nothing to resume"])
-    other = in_container(folder, "resume", label="other")
-    assert other.wait() == 1
+    assert state(slow) == "started"
+    lake = lakebatch.open_lake("lake")
+    with pytest.raises(AssemblyError, match="Nothing to resume"):
+        lakebatch.resume(lake, "toy", jobs=1)
     if faketime := shutil.which("faketime"):
-        skewed = in_container(folder, "status", before=(faketime, "-f", "+25h"), label="skewed")
+        skewed = in_container(slow, "status", before=(faketime, "-f", "+25h"), label="skewed")
         assert skewed.wait() == 0
         assert "started" in skewed.out
     running.kill_group()
-    assert state(folder) == "started"  # for a while nobody can know
+    assert state(slow) == "started"  # for a while nobody can know
 
     long_ago = time.time() - 100
-    os.utime(lease_of(folder), (long_ago, long_ago))
-    assert state(folder) == "interrupted"
-    resumed = run(folder, "resume", "--jobs", "2", label="resume")
-    assert (resumed.process.returncode, state(folder)) == (0, "completed"), resumed.err
-    rows = lakebatch.open_lake(folder / "lake")["toy"].reassemble(on_gap="refuse")
+    os.utime(lease_of(slow), (long_ago, long_ago))
+    assert state(slow) == "interrupted"
+    assert lakebatch.resume(lake, "toy", jobs=2).status == "completed"
+    rows = lake["toy"].reassemble(on_gap="refuse")
     assert rows.height == rows.select("part", "repeat").n_unique() == 24
 
 
-def test_run_whose_assembly_is_discarded_in_another_container_stops_and_says_so(folder: Path) -> None:
+def test_run_whose_assembly_is_discarded_in_another_container_stops_and_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     running = in_container(folder, *SLOW, label="run")
     running.wait_for_lines(3)
     stored = lakebatch.open_lake(folder / "lake")["toy"]
     (assembly_id,) = stored.assemblies()["assembly_id"]
-    discarded = run(folder, "discard", "toy", assembly_id, "--reason", "wrong dose", label="discard")
-    assert discarded.process.returncode == 0, discarded.err
-    assert "was being computed by process 1 on " in discarded.err
+    stored.discard(assembly_id, "wrong dose")
+    assert "was being computed by process 1 on " in caplog.text
     assert running.wait() == 1
     last = running.err.splitlines()[-1]
     assert last.startswith(f"Error: {assembly_id} was discarded meanwhile on ")

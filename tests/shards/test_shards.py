@@ -211,6 +211,7 @@ def test_record_says_who_computed_which_share(lake, shard):
         ("one", "a", {}, "shard is 'one'"),
         ("1/3", None, {}, "Give each of them the same --array NAME"),
         ("1/3", "a b", {}, "Expected letters, digits"),
+        ("1/3", "", {"SLURM_ARRAY_JOB_ID": "17"}, "array is ''. Expected letters, digits"),
     ],
 )
 def test_shard_that_cannot_be_used_is_named(text, array, environment, message):
