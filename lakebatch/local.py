@@ -23,6 +23,10 @@ Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
 STAGED = re.compile(r"(?:.*/)?\.[0-9a-f]{32}")
 """What a file is called while it is written."""
+DANGLING = "is a link that leads nowhere,"
+"""Begin of the fault of such a file: the disk may be away on which it is."""
+DEEPEST = 4
+"""Folders in each other that a lake's files lie in."""
 MOST_LINKS = 2
 """Folders in a path that may be links, such as a table and a partition that were moved; more can be a circle."""
 RESERVE = 128_000
@@ -361,9 +365,9 @@ def _walk(folder: Path) -> Iterator[StoredFile]:
     links = {str(folder): 0}
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         above = links.pop(place)
-        counts = {f"{place}/{each}": above + os.path.islink(f"{place}/{each}") for each in folders}
-        folders[:] = [each for each in folders if counts[f"{place}/{each}"] <= MOST_LINKS]
-        links |= {each: count for each, count in counts.items() if count <= MOST_LINKS}
+        counts = {each: above + os.path.islink(f"{place}/{each}") for each in folders}
+        folders[:] = [each for each in folders if _leads_on(f"{place}/{each}", below, counts[each])]
+        links |= {f"{place}/{each}": counts[each] for each in folders}
         for file in (f"{place}/{name}" for name in names):
             try:
                 yield _stored(file, below)
@@ -373,6 +377,15 @@ def _walk(folder: Path) -> Iterator[StoredFile]:
                 raise unreadable(error, file, "file") from error
 
 
+def _leads_on(folder: str, below: int, links: int) -> bool:
+    """Whether to list a folder: behind links not in circles, nor all of what is outside of a lake."""
+    if not links:
+        return True
+    above = f"{os.path.realpath(os.path.dirname(folder))}/"
+    leads_back = os.path.islink(folder) and above.startswith(f"{os.path.realpath(folder)}/")
+    return links <= MOST_LINKS and folder.count("/", below) < DEEPEST and not leads_back
+
+
 def _stored(file: str, below: int) -> StoredFile:
     """Return a file, or what a link leads to, with its path from the given character on."""
     fault = None
@@ -380,7 +393,9 @@ def _stored(file: str, below: int) -> StoredFile:
         about = os.stat(file)
     except OSError as error:
         about = os.lstat(file)
-        fault = f"is a link that cannot be followed ({error.strerror})"
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        fault = f"{DANGLING} to {os.readlink(file)}"
     else:
         if not stat.S_ISREG(about.st_mode):
             fault = "is no regular file but a pipe, a socket or a device"

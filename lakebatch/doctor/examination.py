@@ -66,7 +66,9 @@ def _experiment(stored: StoredExperiment, tables: dict[str, ExaminedTable], deep
     yield from found
     yield from _rest(stored, tables, pinned, found)
     if deep:
-        yield from _deep(stored, tables)
+        yield from _deep(tables)
+        if pinned is not None:
+            yield from _guarded("bundles", stored.folder, bundles.check_bundles(stored))
 
 
 def _opened(
@@ -104,17 +106,16 @@ def _rest(
     running = pinned is not None and any(each.state == "started" for each in pinned.assemblies)
     known = {each for table in tables.values() for each in table.lineage.assembly_ids}
     known |= {each.assembly_id for each in pinned.assemblies} if pinned else set()
+    damaged |= any(files.foreign_partitions(table, known) for table in tables.values())
     for table in tables.values():
         yield from files.check_orphans(table, running=running, damaged=damaged, known=known)
 
 
-def _deep(stored: StoredExperiment, tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
+def _deep(tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
     for table in tables.values():
         prints = values.Prints(table)
         yield from _guarded("values", table.path, values.check_values(table, prints))
         yield from rows.check_values_together(table, prints)
-    if "results" in tables:
-        yield from _guarded("bundles", stored.folder, bundles.check_bundles(stored))
 
 
 def _pinned(stored: StoredExperiment, found: list[Finding]) -> Snapshot | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from lakebatch import deltalog
 from lakebatch.doctor.finding import Finding, Severity
 from lakebatch.doctor.reference import Reference
 from lakebatch.doctor.table import ExaminedTable
-from lakebatch.local import StoredFile
 
 MIXED = (
     "Remove nothing: another lake may have been copied over this one, and these be the rows of a run that its log named. "
@@ -20,6 +19,8 @@ OF_OTHER_TOOLS = re.compile(
     r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
 )
 """Files that Spark, Hive and Hadoop put beside data files."""
+MOST_NAMED = 10
+"""Files of one kind that are named one by one."""
 YOUNG = timedelta(hours=1)
 """How old a file has to be, while something is running, to count as left over."""
 
@@ -87,8 +88,7 @@ def check_orphans(
         return
     size = sum(each.size for each in orphans)
     what = f"{len(orphans)} files of {size} bytes belong to no version, e.g. {table.locate(orphans[0].path)}"
-    foreign = sorted(_partitions(orphans) - set(known))
-    if foreign:
+    if foreign := foreign_partitions(table, known):
         yield Finding("orphans", table.path, "problem", f"{what}; there is no event of {foreign[0]}", MIXED)
     elif damaged:
         keep = "Keep them: they may hold the rows of a lost commit."
@@ -97,25 +97,32 @@ def check_orphans(
         yield Finding("orphans", table.path, "note", what, "Remove them with: lakebatch vacuum")
 
 
-def _partitions(files: Iterable[StoredFile]) -> set[str]:
-    """Return the assemblies whose folders some files lie in."""
-    folders = (file.path.partition("/")[0].partition("=") for file in files if "/" in file.path)
-    return {value for name, _, value in folders if name == "assembly_id"}
-
-
 def check_leftovers(table: ExaminedTable) -> Iterator[Finding]:
     """Whether a write that did not end has left something that no vacuum finds."""
-    others = 0
-    for path in table.files:
-        if path.startswith(f"{deltalog.FOLDER}/") or _is_data(path) or path in table.references:
-            continue
-        if OF_OTHER_TOOLS.fullmatch(path):
-            others += 1
-            continue
+    others = [path for path in table.files if not _belongs(table, path)]
+    harmless = [path for path in others if OF_OTHER_TOOLS.fullmatch(path)]
+    left = [path for path in others if not OF_OTHER_TOOLS.fullmatch(path)]
+    for path in left[:MOST_NAMED]:
         what = f"{table.locate(path)} is left over from a write that did not end, or was put there"
         yield Finding("leftovers", table.path, "note", what, "Remove it when nobody writes.")
-    if others:
-        yield Finding("leftovers", table.path, "ok", f"{others} files of other tools, which do no harm")
+    if len(left) > MOST_NAMED:
+        what = f"{len(left) - MOST_NAMED} more files are no data files, e.g. {table.locate(left[MOST_NAMED])}"
+        yield Finding("leftovers", table.path, "note", what, "They do no harm.")
+    if harmless:
+        yield Finding(
+            "leftovers", table.path, "ok", f"{len(harmless)} files of other tools, which do no harm"
+        )
+
+
+def _belongs(table: ExaminedTable, path: str) -> bool:
+    return path.startswith(f"{deltalog.FOLDER}/") or _is_data(path) or path in table.references
+
+
+def foreign_partitions(table: ExaminedTable, known: Collection[str]) -> list[str]:
+    """Return the assemblies whose folders hold files that no version names, and of which there is no event."""
+    orphans = (path for path in table.files if _is_data(path) and path not in table.references)
+    folders = (path.partition("/")[0].partition("=") for path in orphans if "/" in path)
+    return sorted({value for name, _, value in folders if name == "assembly_id"} - set(known))
 
 
 def _is_data(path: str) -> bool:

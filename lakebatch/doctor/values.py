@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakebatch.delta import FINGERPRINT
-from lakebatch.deltalog import Entry
+from lakebatch.deltalog import READABLE, Entry
 from lakebatch.doctor.files import advice, fault_of
 from lakebatch.doctor.finding import Finding
 from lakebatch.doctor.reference import Reference
@@ -35,6 +35,9 @@ def check_values(table: ExaminedTable, prints: Prints) -> Iterator[Finding]:
         faults += 1
         what = f"{table.locate(path)} cannot be read ({reason})"
         yield Finding("values", table.path, "problem", what, advice(table, table.references[path]))
+    for reason in prints.out_of_reach.values():
+        faults += 1
+        yield Finding("values", table.path, "problem", reason, READABLE)
     for reference in prints.changed():
         faults += 1
         what = f"{table.locate(reference.path)} holds other values than were committed"
@@ -51,13 +54,16 @@ class Prints:
     known : dict
         The fingerprint of each file that can be read, by path.
     faults : dict
-        Why a file of the right size cannot be read, by path.
+        Why a file of the right size is none that can be read, by path.
+    out_of_reach : dict
+        Why a file is not given out, for want of rights or because the disk does not answer, by path.
     """
 
     def __init__(self, table: ExaminedTable) -> None:
         self._lineage = table.lineage
         self.known: dict[str, str] = {}
         self.faults: dict[str, str] = {}
+        self.out_of_reach: dict[str, str] = {}
         present = [
             each
             for each in table.references.values()
@@ -65,6 +71,9 @@ class Prints:
         ]
         contents = table.storage.read_each(f"{table.path}/{each.path}" for each in present)
         for reference, content in zip(present, contents, strict=True):
+            if isinstance(content, StorageError):
+                self.out_of_reach[reference.path] = " ".join(str(content).split())
+                continue
             try:
                 self.known[reference.path] = fingerprint_of(content, reference, table)
             except UNREADABLE as error:
@@ -101,10 +110,8 @@ def _all_read(table: ExaminedTable, files: int) -> Finding:
     return Finding("values", table.path, "ok", what)
 
 
-def fingerprint_of(content: bytes | StorageError, reference: Reference, table: ExaminedTable) -> str:
+def fingerprint_of(content: bytes, reference: Reference, table: ExaminedTable) -> str:
     """Return the fingerprint of the rows in a file, with the column that its partition stands for."""
-    if isinstance(content, StorageError):
-        raise content
     return fingerprint(_stamped(frame, reference, table) for frame in _read_twice(content))
 
 

@@ -44,12 +44,20 @@ def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
     return single
 
 
+def damaged_files(contents: Contents, assembly_id: str | None) -> list[str]:
+    """Return the files of an assembly that have to be healed before."""
+    return [path for path in _active(contents, assembly_id) if not contents.is_whole(path)]
+
+
+def _active(contents: Contents, assembly_id: str | None) -> list[str]:
+    active = contents.table.lineage.active.values()
+    return [each.path for each in active if each.assembly_id == assembly_id]
+
+
 def _active_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
-    active = [each for each in contents.table.lineage.active.values() if each.assembly_id == assembly_id]
-    damaged = [each.path for each in active if not contents.is_whole(each.path)]
-    if damaged:
+    if damaged := damaged_files(contents, assembly_id):
         raise CannotHealError(f"{contents.table.locate(damaged[0])} has to be healed before")
-    return pl.concat([contents.read(each.path) for each in active], how="diagonal")
+    return pl.concat([contents.read(path) for path in _active(contents, assembly_id)], how="diagonal")
 
 
 def _unique(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -73,8 +81,7 @@ def leave(table: Table, contents: Contents, assembly_id: str | None, rows: pl.Da
     """
     state = table.at()
     files = state.data_files(None if assembly_id is None else [assembly_id])
-    known = {each.path for each in contents.table.lineage.active.values() if each.assembly_id == assembly_id}
-    if {each.path for each in files} != known:
+    if {each.path for each in files} != set(_active(contents, assembly_id)):
         raise CannotHealError(MEANWHILE)
     metadata = {
         "lakebatch.event": "repaired",
