@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from lakebatch.deltalog import READABLE
 from lakebatch.doctor.files import fault_of
 from lakebatch.doctor.lineage import Group
 from lakebatch.doctor.table import ExaminedTable
 from lakebatch.doctor.values import UNREADABLE, Prints
-from lakebatch.repair.outcome import CannotHealError
+from lakebatch.local import DANGLING
+from lakebatch.repair.outcome import CannotHealError, Outcome
+
+BRING_BACK = "Bring back what it leads to; if that is lost, remove the link and repeat the command."
 
 
 class Contents:
@@ -21,19 +25,30 @@ class Contents:
     ----------
     damaged : dict
         What is wrong with a file that some version needs, by path.
+    out_of_reach : dict
+        Why it cannot be told whether a file is damaged, and what to do, by path.
     """
 
     def __init__(self, table: ExaminedTable) -> None:
         self.table = table
         self._prints = Prints(table)
         self.damaged: dict[str, str] = {}
+        self.out_of_reach = {path: (reason, READABLE) for path, reason in self._prints.out_of_reach.items()}
         for reference in table.references.values():
-            if what := fault_of(table, reference):
+            what = fault_of(table, reference)
+            if what and what.startswith(DANGLING):
+                self.out_of_reach[reference.path] = f"{table.locate(reference.path)} {what}", BRING_BACK
+            elif what:
                 self.damaged[reference.path] = what
         for path, reason in self._prints.faults.items():
             self.damaged[path] = f"cannot be read ({reason})"
         for reference in self._prints.changed():
             self.damaged[reference.path] = "holds other values than were committed"
+
+    def aside(self) -> Iterator[Outcome]:
+        """Yield the files that are left as they are, since they may be whole."""
+        for path, (what, how) in self.out_of_reach.items():
+            yield Outcome("stays damaged", self.table.path, what, how, self.table.locate(path))
 
     def is_whole(self, path: str) -> bool:
         """Whether a file is there with the rows that were committed."""
@@ -55,6 +70,12 @@ class Contents:
         if reference.assembly_id is None:
             return rows
         return rows.with_columns(assembly_id=pl.lit(reference.assembly_id))
+
+    def whole_rows(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows of each file that is whole and that the newest version has."""
+        for path in self.table.lineage.active:
+            if self.is_whole(path):
+                yield self.read(path)
 
     def damaged_groups(self) -> Iterator[tuple[Group, Sequence[str]]]:
         """Yield the commits whose files are damaged, oldest first, with these files."""

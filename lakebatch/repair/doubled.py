@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 import lakebatch
 from lakebatch.delta import FINGERPRINT, Replacement, Table, replace, write_rows
 from lakebatch.doctor.rows import KEYS, brought
+from lakebatch.doctor.table import ExaminedTable
 from lakebatch.fingerprint import fingerprint
 from lakebatch.repair.contents import Contents
-from lakebatch.repair.outcome import CannotHealError
+from lakebatch.repair.history import EVENT
+from lakebatch.repair.outcome import CannotHealError, Outcome, State
 from lakebatch.repair.recovery import once
 
 MEANWHILE = "the table was changed meanwhile; repeat the command"
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """Rows that are there several times: of which table and assembly, and how many too many, in words."""
+
+    contents: Contents
+    assembly_id: str | None
+    what: str
+
+    @property
+    def damaged(self) -> list[str]:
+        """Where the files are that have to be healed before."""
+        paths = (
+            path for path in _active(self.contents, self.assembly_id) if not self.contents.is_whole(path)
+        )
+        return [self.contents.table.locate(path) for path in paths]
+
+    def outcome(self, state: State, how: str) -> Outcome:
+        """Return what became of them."""
+        what = f"{self.assembly_id} has {self.what}" if self.assembly_id else f"There are {self.what}"
+        return Outcome(state, self.contents.table.path, what, how, "", self.assembly_id)
+
+
+def find(table: ExaminedTable) -> list[Doubled]:
+    """Return which rows of a table, as it is now, are there several times."""
+    if not table.log.is_whole:
+        return []
+    due = [each for each in table.lineage.surpluses if each.until is None and each.rows > each.expected]
+    found = [(each.assembly_id, f"{each.rows} rows, its commits brought {each.expected}") for each in due]
+    if not found and table.name not in KEYS:
+        return []
+    contents = Contents(table)
+    if not found and (again := _repeated(contents)):
+        found = [(None, again)]
+    return [Doubled(contents, *each) for each in found]
+
+
+def _repeated(contents: Contents) -> str | None:
+    """Return how many events or tags are there twice, as other tools can append them."""
+    rows = pl.concat([pl.DataFrame(), *contents.whole_rows()], how="diagonal")
+    single = rows.unique()
+    return f"{rows.height} rows, of which {single.height} differ" if single.height < rows.height else None
 
 
 def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
@@ -44,20 +91,17 @@ def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
     return single
 
 
-def damaged_files(contents: Contents, assembly_id: str | None) -> list[str]:
-    """Return the files of an assembly that have to be healed before."""
-    return [path for path in _active(contents, assembly_id) if not contents.is_whole(path)]
-
-
 def _active(contents: Contents, assembly_id: str | None) -> list[str]:
     active = contents.table.lineage.active.values()
     return [each.path for each in active if each.assembly_id == assembly_id]
 
 
 def _active_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
-    if damaged := damaged_files(contents, assembly_id):
+    paths = _active(contents, assembly_id)
+    damaged = [path for path in paths if not contents.is_whole(path)]
+    if damaged:
         raise CannotHealError(f"{contents.table.locate(damaged[0])} has to be healed before")
-    return pl.concat([contents.read(path) for path in _active(contents, assembly_id)], how="diagonal")
+    return pl.concat([contents.read(path) for path in paths], how="diagonal")
 
 
 def _unique(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -83,11 +127,7 @@ def leave(table: Table, contents: Contents, assembly_id: str | None, rows: pl.Da
     files = state.data_files(None if assembly_id is None else [assembly_id])
     if {each.path for each in files} != set(_active(contents, assembly_id)):
         raise CannotHealError(MEANWHILE)
-    metadata = {
-        "lakebatch.event": "repaired",
-        "lakebatch.code_version": lakebatch.__version__,
-        FINGERPRINT: fingerprint([rows]),
-    }
+    metadata = {**EVENT, "lakebatch.code_version": lakebatch.__version__, FINGERPRINT: fingerprint([rows])}
     metadata |= {} if assembly_id is None else {"lakebatch.assembly_id": assembly_id}
     new = write_rows(table, state, [rows], assembly_id)
     if not replace(table, [Replacement(assembly_id, tuple(files), (new,))], metadata):

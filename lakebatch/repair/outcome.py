@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import polars as pl
@@ -13,6 +13,7 @@ from lakebatch.errors import LakebatchError
 State: TypeAlias = Literal["healed", "can be healed", "stays damaged", "left alone"]
 COLUMNS = {name: pl.String() for name in ("state", "subject", "what", "how")}
 """The columns of a frame of outcomes."""
+AT_WORK = "a process works on the assembly; repeat the command when it has ended"
 
 
 class CannotHealError(LakebatchError):
@@ -21,14 +22,27 @@ class CannotHealError(LakebatchError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is damaged and how it was, or can be, healed; or why not."""
+    """What is damaged and how it was, or can be, healed; or why not.
+
+    Attributes
+    ----------
+    subject : str
+        The table or folder.
+    where : str
+        The file, where it is one.
+    assembly_id : str or None
+        Whose rows are concerned, where they are of one assembly.
+    """
 
     state: State
     subject: str
     what: str
     how: str
+    where: str = ""
+    assembly_id: str | None = None
 
 
 def to_frame(outcomes: Iterable[Outcome]) -> pl.DataFrame:
     """Return outcomes as a frame, one row each."""
-    return pl.DataFrame([asdict(each) for each in outcomes], schema=COLUMNS)
+    rows = [(each.state, each.subject, each.what, each.how) for each in outcomes]
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")

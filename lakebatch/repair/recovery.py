@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 import numpy as np
@@ -57,6 +58,8 @@ class Recovery:
         if len(group.files) == 1:
             return {group.files[0].path: rest}
         due = []
+        if aside := [each.path for each in group.files if each.path in self.contents.out_of_reach]:
+            raise CannotHealError(f"{aside[0]}, of the same commit, is out of reach")
         for each in group.files:
             own = self.contents.read(each.path) if self.contents.is_readable(each.path) else None
             without = None if own is None else _without(rest, own)
@@ -85,6 +88,15 @@ class Recovery:
                     self._found[id(group)] = rows
                     break
         return self._found.get(id(group))
+
+    def committed_at(self, part: str) -> datetime | None:
+        """Return when a part was committed, where rows of it are there; all of a part have one time."""
+        for group in self.lineage.originals(self.assembly_id):
+            rows = self.present(group) if group.part == part else None
+            if rows is not None and rows.height:
+                at = rows["recorded_at"][0]
+                return at if isinstance(at, datetime) else None
+        return None
 
     def _expected(self, group: Group) -> str:
         expected = self.lineage.expected(group)
