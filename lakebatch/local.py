@@ -237,7 +237,7 @@ class LocalFolder:
         for place, _, names in os.walk(self.path / folder, onerror=_refuse):
             paths = [place] if for_writing else [f"{place}/{name}" for name in names]
             wanted = os.W_OK | os.X_OK if for_writing else os.R_OK
-            found += [path for path in paths if not os.access(path, wanted) and os.path.lexists(path)]
+            found += [path for path in paths if not os.access(path, wanted) and _is_something(path)]
         return sorted(found)
 
     def check_space(self, needed: int) -> None:
@@ -262,6 +262,11 @@ class LocalFolder:
             f"{what}, {needed // 1000} kB may be needed. Nothing is lost: {what_to_free}, "
             "then go on with: lakebatch resume"
         )
+
+
+def _is_something(path: str) -> bool:
+    """Whether there is something at a path, and no link that leads nowhere, which is not a matter of rights."""
+    return os.path.exists(path) if os.path.islink(path) else os.path.lexists(path)
 
 
 def _clock(folder: Path) -> float:

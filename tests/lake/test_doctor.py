@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -323,3 +324,137 @@ def test_reading_only_creates_no_file(copied_lake, monkeypatch):
     monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: pytest.fail("wrote"))
     frame = copied_lake.doctor(read_only=True)
     assert frame.filter(check="writing")["what"].to_list() == ["not checked, as asked for"]
+
+
+def worth_a_look(lake, *, deep=True) -> list[str]:
+    rows = lake.doctor("toy", deep=deep).filter(pl.col("severity") != "ok", pl.col("check") != "unfinished")
+    return [f"{row['check']}: {row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
+
+
+def test_files_and_folders_that_are_links_are_sound(copied_lake, toy, tmp_path):
+    """As DVC and git-annex keep files, and as a partition or a table is moved to another disk."""
+    (tmp_path / "cache").mkdir()
+    partition = damage_done.data_file(toy / "results", "run001").parent
+    for number, place in enumerate([*sorted(toy.glob("assemblies/*.parquet")), partition, toy / "results"]):
+        place.rename(tmp_path / "cache" / str(number))
+        place.symlink_to(tmp_path / "cache" / str(number))
+    sizes = copied_lake.usage()["bytes"].sum()
+    assert worth_a_look(copied_lake) == []
+    (toy / "results" / "circle").symlink_to(".")
+    (toy / "circle").symlink_to(toy.parent)
+    assert worth_a_look(copied_lake) == []
+    assert copied_lake.usage()["bytes"].sum() == sizes
+    (tmp_path / "cache" / "0").unlink()
+    (text,) = worth_a_look(copied_lake, deep=False)
+    assert "is a link that leads nowhere, to " in text
+    outcome = copied_lake.repair("toy", dry_run=False)
+    assert outcome["state"].to_list() == ["stays damaged"]
+    assert outcome["how"][0].startswith("Bring back what it leads to; if that is lost, remove the link")
+
+
+def test_files_of_other_tools_and_leases_are_sound(copied_lake, toy):
+    log = toy / "results" / "_delta_log"
+    others = [
+        log / "00000000000000000003.crc",
+        log / ".00000000000000000003.json.crc",
+        log / "00000000000000000002.00000000000000000004.compacted.json",
+        log / "_commits" / "00000000000000000003.json",
+        toy / "results" / ".part-00000.parquet.crc",
+        toy / "results" / "_SUCCESS",
+        toy / "leases" / "20261123_142230_run001-0a1b",
+        toy / "bundles" / "results" / ".0123456789abcdef0123456789abcdef",
+    ]
+    for file in others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"{}")
+    assert worth_a_look(copied_lake) == []
+    (log / "00000000000000000099.crc").write_bytes(b"{}")
+    (text,) = found(copied_lake, "log")
+    assert "00000000000000000099.crc is the checksum of a version that the log does not have" in text
+    assert "move this file to another folder" in text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "huge"])
+@pytest.mark.parametrize("place", ["entry", "data", "pointer"])
+def test_file_that_is_none_is_one_finding(copied_lake, toy, kind, place):
+    log = toy / "results" / "_delta_log"
+    file = {
+        "entry": damage_done.entry(toy / "results", 3),
+        "data": damage_done.data_file(toy / "results", "run001"),
+        "pointer": log / "_last_checkpoint",
+    }[place]
+    file.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(file)
+        case "endless":
+            file.symlink_to("/dev/zero")
+        case _:
+            with file.open("wb") as sparse:
+                sparse.truncate(2**40)
+    texts = [text for text in worth_a_look(copied_lake) if str(file) in text]
+    assert len(texts) == 1
+    states = set(copied_lake.repair("toy", dry_run=False, jobs=1)["state"])
+    assert states == ({"healed"} if place == "data" else {"stays damaged"})
+    assert file.is_file() == (place == "data" or kind == "huge")
+
+
+def test_lake_copied_over_another_is_named_and_nothing_is_to_be_removed(copied_lake, toy, tmp_path):
+    other = lakebatch.open_lake(tmp_path / "other")
+    lakebatch.run(other, "toy", jobs=1)
+    for name, lower, upper in (("less", copied_lake, other), ("more", other, copied_lake)):
+        mixed = tmp_path / name
+        for each in (lower, upper):
+            shutil.copytree(each.storage.uri, mixed, dirs_exist_ok=True)
+        texts = worth_a_look(lakebatch.open_lake(mixed), deep=False)
+        assert any(text.startswith("orphans: ") and "there is no event of 20" in text for text in texts), name
+        assert not any("lakebatch vacuum" in text for text in texts)
+
+
+def test_log_mixed_from_two_tables_is_a_problem(copied_lake, toy, tmp_path):
+    other = lakebatch.open_lake(tmp_path / "other")
+    lakebatch.run(other, "toy", jobs=1)
+    shutil.copytree(tmp_path / "other" / "90_v1_toy" / "results", toy / "results", dirs_exist_ok=True)
+    (text,) = found(copied_lake, "origin")
+    assert "the log is mixed from two tables -> Remove nothing: copy each lake" in text
+
+
+def test_copy_of_an_experiment_in_the_lake_is_a_note(copied_lake, toy):
+    shutil.copytree(toy, toy.with_name("90_v1_toy-backup"))
+    (text,) = found(copied_lake, "origin")
+    assert text.startswith(
+        "note: 90_v1_toy-backup is a copy of 90_v1_toy, so that every row of the lake counts twice"
+    )
+
+
+def test_event_that_is_there_twice_is_a_problem_until_it_is_repaired(copied_lake, toy):
+    table = str(toy / "assemblies")
+    deltalake.write_deltalake(table, pl.read_delta(table).filter(event=1)[:1], mode="append")
+    (text,) = found(copied_lake, "duplicates")
+    assert text.startswith("problem: event 1 of 20")
+    assert text.endswith("lakebatch repair toy")
+    assert copied_lake.repair("toy", dry_run=False)["state"].to_list() == ["healed"]
+    assert found(copied_lake, "duplicates") == []
+    changed = pl.read_delta(table).filter(event=1)[:1].with_columns(rows=pl.lit(7, pl.Int64))
+    deltalake.write_deltalake(table, changed, mode="append")
+    (text,) = found(copied_lake, "duplicates")
+    assert "is there twice, with different values" in text
+
+
+def test_rows_that_no_commit_brought_are_a_problem(copied_lake, toy):
+    table = str(toy / "results")
+    deltalake.write_deltalake(table, pl.read_delta(table).sort("assembly_id")[:2], mode="append")
+    (text,) = found(copied_lake, "rows")
+    assert "problem: 11 rows of 20" in text
+    assert "its commits brought 9" in text
+
+
+def test_files_that_only_a_tag_needs_are_missed(copied_lake, toy):
+    copied_lake["toy"].tag("before")
+    copied_lake.optimize()
+    copied_lake.vacuum(keep_days=0, dry_run=False)
+    file = damage_done.gone(
+        next(each for each in toy.glob("results/*/*.parquet") if pl.read_parquet(each).height == 3)
+    )
+    (text,) = found(copied_lake, "data files")
+    assert text.startswith(f"problem: {file} is missing")

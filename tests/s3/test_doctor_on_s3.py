@@ -59,3 +59,16 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
             "toy"
         ].reassemble()  # who has read the newest state before does not read the log again
     assert stored.history()["status"].to_list() == ["started", "completed"] * 2
+
+
+def test_lost_and_damaged_objects_are_put_back(s3_lake, stored):
+    client, bucket = s3_lake.server.client(), s3_lake.server.bucket
+    before = stored.reassemble()
+    lost, cut, *_ = (key for key in keys(s3_lake, FOLDER) if "/part-" in key)
+    client.delete_object(Bucket=bucket, Key=lost)
+    content = client.get_object(Bucket=bucket, Key=cut)["Body"].read()
+    client.put_object(Bucket=bucket, Key=cut, Body=content[:-100])
+    lake = lakebatch.open_lake()
+    assert lake.repair(dry_run=False, jobs=1)["state"].to_list() == ["healed"] * 2
+    assert lake["toy"].reassemble().equals(before)
+    assert "problem" not in set(lake.doctor(deep=True)["severity"])
