@@ -11,34 +11,51 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# A pipe in place of the folder is not waited for
+OPENING = os.O_RDONLY | os.O_NONBLOCK
 LONGEST_WAIT = 2.0
 """Seconds; a turn takes a few hundredths, but whoever has it can be writing a part larger than memory, or be stopped."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.008
 """Seconds between two looks whether it is one's turn: ever longer, because many who look often leave no time to commit."""
 
 
-def stand_in(uri: str) -> Path:
-    """Return the file that stands for a table on S3, the same for all processes of a user on this machine."""
+def stand_in(uri: str) -> Path | None:
+    """Return the file that stands for a table on S3, the same for all processes of a user on this machine.
+
+    None where there is no folder that this user alone can write in: in one of somebody else's, a file could be a link.
+    """
     folder = Path(tempfile.gettempdir(), f"lakebatch-turns-{os.getuid()}")
     file = folder / hashlib.sha256(uri.encode()).hexdigest()[:16]
-    with suppress(OSError):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        file.touch(mode=0o600)
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        if not _is_own(folder):
+            return None
+        os.close(os.open(file, OPENING | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    except OSError:
+        return None
     return file
 
 
+def _is_own(folder: Path) -> bool:
+    about = folder.lstat()
+    is_private = stat.S_ISDIR(about.st_mode) and not about.st_mode & 0o077
+    return is_private and about.st_uid == os.getuid()
+
+
 @contextmanager
-def taken(place: Path) -> Iterator[None]:
-    """Take a turn to commit to the table in a folder, or to the one that a file stands for."""
+def taken(place: Path | None) -> Iterator[None]:
+    """Take a turn to commit to the table in a folder, or to the one that a file stands for; none without a place."""
     lock = None
     with suppress(OSError):
-        lock = os.open(place, os.O_RDONLY)
+        lock = None if place is None else os.open(place, OPENING)
     try:
         if lock is not None:
             _wait(lock)

@@ -50,6 +50,35 @@ def test_turn_that_nobody_can_take_is_no_error(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "wide", "foreign"])
+def test_folder_that_somebody_else_can_write_in_is_not_used(tmp_path, monkeypatch, kind):
+    """Another user of this machine can make it first: a link in it would have a file of this user made elsewhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder, victim = tmp_path / f"lakebatch-turns-{os.getuid()}", tmp_path / "victim"
+    if kind == "link":
+        victim.mkdir()
+        folder.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(folder)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777 if kind == "wide" else 0o700)
+    if kind == "foreign":
+        if os.geteuid():
+            pytest.skip("only root can give a folder to another user")
+        os.chown(folder, 65534, 65534)
+    assert turns.stand_in("s3://lake/a") is None
+    assert not victim.exists() or list(victim.iterdir()) == []
+    with turns.taken(None):
+        pass
+
+
+def test_pipe_in_place_of_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with turns.taken(tmp_path / "pipe"):
+        pass
+
+
 def test_turn_ends_with_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), turns.taken(tmp_path):
         raise ZeroDivisionError
