@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +10,19 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError
+from lakebatch.errors import ConfigError, SchemaError
 from lakebatch.render import flat
+from lakebatch.replacement import check, replacement
 
 ENDINGS = (".parquet", ".csv", ".arrow")
 Write = Callable[[pl.DataFrame], None]
 
 
 def check_name(file: Path) -> None:
-    """Raise `ConfigError` unless the file's name ends in a known way."""
+    """Raise `ConfigError` unless the file's name ends in a known way, `StorageError` if it cannot be written."""
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
+    check(file)
 
 
 def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
@@ -34,21 +35,13 @@ def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
     rows, columns : int
     """
     check_name(file)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        size = _write(pieces, partial, file.suffix)
-        partial.replace(file)
-    except LakebatchError:
-        raise
-    except OSError as error:
-        raise StorageError(f"Cannot write {file}: {error.strerror or error}.") from error
+        with replacement(file) as partial:
+            return _write(pieces, partial, file.suffix)
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(
             f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another form."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return size
 
 
 def _write(pieces: Iterable[pl.DataFrame], file: Path, ending: str) -> tuple[int, int]:

@@ -26,6 +26,7 @@ MOST_EVENT_FILES = 64
 """From so many files on, one for each event, those of the events are merged."""
 KEEP_DAYS = 7
 """Younger files are left alone: a writer that is about to commit them may be slow."""
+MOST_DAYS = 36_500
 TABLES = (*DATA, "assemblies", "tags")
 METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": lakebatch.__version__}
 
@@ -91,8 +92,8 @@ def vacuum(
     frame
         Per table: how many files, and their bytes.
     """
-    if keep_days < 0:
-        raise ConfigError(f"keep_days is {keep_days}. Expected 0 or more days.")
+    if not 0 <= keep_days <= MOST_DAYS:
+        raise ConfigError(f"keep_days is {keep_days}. Expected 0 to {MOST_DAYS} days.")
     rows: list[dict[str, object]] = [
         {"experiment": each.name, "table": name, **_vacuumed(each, table, keep_days, dry_run)}
         for each in experiments

@@ -114,10 +114,14 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
         ConfigError,
         ExperimentError,
         IncompleteError,
+        StorageError,
         UnknownNameError,
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from error
     for kind in plots.KINDS:
         try:
             file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lakebatch.assembly import Status
-from lakebatch.errors import ConfigError, MissingDependencyError, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.hints import nearest
 from lakebatch.material import Material, read
 from lakebatch.plots import cohort, dataset, effects, interactive, levels, static
 from lakebatch.plots.chart import Chart, overlay
 from lakebatch.plots.options import Options
+from lakebatch.replacement import check, replacement
 from lakebatch.snapshot import COMPLETED, Snapshot
 
 OfResults: TypeAlias = Callable[[Material, Options], Chart]
@@ -63,14 +64,8 @@ class Picture:
         """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path."""
         path = check_file(Path(file))
         data = self.to_bytes(path.suffix, width_mm)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with replacement(path) as partial:
             partial.write_bytes(data)
-            partial.replace(path)
-        except OSError as error:
-            raise StorageError(f"Cannot write {path}: {error.strerror or error}.") from error
-        finally:
-            partial.unlink(missing_ok=True)
         return path
 
     def to_bytes(self, ending: str, width_mm: float | None = None) -> bytes:
@@ -140,7 +135,8 @@ def check_kind(kind: str) -> None:
 
 
 def check_file(file: Path) -> Path:
-    """Return a file's path; raise `ConfigError` unless its name ends in a known way."""
+    """Return a file's path; raise unless its name ends in a known way and it can be written."""
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
+    check(file)
     return file

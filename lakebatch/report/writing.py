@@ -20,6 +20,7 @@ from lakebatch.gaps import OnGap
 from lakebatch.material import read
 from lakebatch.plots import Options, Picture
 from lakebatch.plots.picture import draw
+from lakebatch.replacement import check, replacement
 from lakebatch.report import markdown
 from lakebatch.report.composing import compose
 from lakebatch.report.content import Content, Figure
@@ -72,14 +73,12 @@ class Report:
         text = page.with_suffix(".md")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, data in self.pictures.items():
-                _write(folder / f"{name}.svg", data)
-            _write(text, self.markdown(folder.name).encode())
-            _write(page, self.html().encode())
         except OSError as error:
-            raise StorageError(
-                f"Cannot write {error.filename or page}: {error.strerror or error}."
-            ) from error
+            raise StorageError(f"Cannot write {folder}: {error.strerror or error}.") from error
+        for name, data in self.pictures.items():
+            _write(folder / f"{name}.svg", data)
+        _write(text, self.markdown(folder.name).encode())
+        _write(page, self.html().encode())
         return [page, text, folder]
 
 
@@ -112,9 +111,10 @@ def report(
 
 
 def check_file(file: Path) -> Path:
-    """Return a file's path; raise `ConfigError` unless its name ends in ``.html``."""
+    """Return a file's path; raise unless its name ends in ``.html`` and it can be written."""
     if file.suffix != ".html":
         raise ConfigError(f"Cannot write the report to {file}. Expected a name that ends in .html.")
+    check(file)
     return file
 
 
@@ -152,9 +152,5 @@ def _pixels(data: bytes) -> int:
 
 
 def _write(file: Path, data: bytes) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacement(file) as partial:
         partial.write_bytes(data)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)

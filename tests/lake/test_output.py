@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -53,6 +54,38 @@ def test_file_of_an_unknown_ending_is_refused(tmp_path, name):
 def test_file_in_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
     with pytest.raises(StorageError, match=r"^Cannot write .*/none/rows.csv: .*No such file or directory"):
         output.write([FRAME], tmp_path / "none" / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("folder.csv", "there is a folder of that name"),
+        ("pipe.csv", "there is a device, pipe or socket of that name"),
+        ("file/rows.csv", "Not a directory"),
+        ("x" * 300 + ".csv", "File name too long"),
+        ("nul\0.csv", "embedded null byte"),
+    ],
+)
+def test_place_that_no_file_can_be_written_to_is_refused_before_anything_is_read(tmp_path, name, fault):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe.csv")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StorageError, match=f"^Cannot write .*: .*{fault}"):
+        output.write((pytest.fail("read") for _ in range(1)), tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_link_stays_one_and_rights_stay_as_they_are(tmp_path):
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.touch(mode=0o600)
+    link.symlink_to(real)
+    output.write([FRAME], link)
+    assert link.is_symlink()
+    assert (real.read_bytes()[:5], real.stat().st_mode & 0o777) == (b"level", 0o600)
+    longest = tmp_path / ("x" * 251 + ".csv")
+    output.write([FRAME], longest)
+    assert sorted(tmp_path.iterdir()) == sorted([real, link, longest])
 
 
 def test_file_is_replaced_only_when_all_is_written(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ LAYERS = (
     {"counters", "lakebatch", "notebook", "outline", "parsing", "process", "values", "visible"},
     {"hints", "redact", "render", "yaml_text"},
     {"errors", "notify", "withholding"},
-    {"forks", "local", "project", "statistics", "times", "uris"},
+    {"forks", "local", "project", "replacement", "statistics", "times", "uris"},
     {"s3"},
     {"experiment", "fingerprint", "guard", "ids", "output", "provenance", "schema", "spool", "storage"},
     {"commit_copy", "deltalog", "evolution", "foreign", "lease", "links", "moment", "seeds"},
