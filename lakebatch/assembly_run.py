@@ -20,7 +20,7 @@ from lakebatch.delta import TableVersion
 from lakebatch.errors import AssemblyError, ExperimentError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor import Executor
 from lakebatch.experiment import ConfigModel, Part
-from lakebatch.parts import PartWriter, Rows, committed_parts
+from lakebatch.parts import PartWriter, Rows, check_reasons, committed_parts
 from lakebatch.progress import Progress, Work
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.shards import End, Shard
@@ -181,6 +181,8 @@ class AssemblyRun:
         marker = self._marker.table.schema.table
         if not _height(outcome.tables.get(marker, pl.DataFrame())):
             raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
+        for name, rows in outcome.tables.items():
+            check_reasons(rows, self._writers[name].table.schema)
 
     def _overtaken(self, newest: Assembly) -> Assembly:
         if newest.status == "completed":

@@ -13,12 +13,14 @@ import pyarrow as pa
 from lakebatch import damage
 from lakebatch.commit_copy import COPY, copied_columns, encode
 from lakebatch.delta import FINGERPRINT, PART, Data, Table, TableVersion
-from lakebatch.errors import ExperimentError
+from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.fingerprint import fingerprint
 from lakebatch.schema import TableSchema, conform
 from lakebatch.spool import read
 from lakebatch.withholding import withheld
 
+METRICS = ("mse", "r2", "pearson_r", "pearson_p")
+# the columns of results that are NULL only with a reason
 Rows: TypeAlias = pl.DataFrame | Path
 """One part's rows of one table: a frame, or an Arrow stream file of frames where they were spooled."""
 
@@ -65,6 +67,28 @@ class PartWriter:
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
         return damage.steadily(self.table, lambda now: committed_parts(now, self.assembly_id))
+
+
+def check_reasons(rows: Rows, schema: TableSchema) -> None:
+    """Refuse a metric that is NULL where nothing says why; one that an experiment does not have is left out.
+
+    Raises
+    ------
+    SchemaError
+        If there is one.
+    """
+    for frame in [rows] if isinstance(rows, pl.DataFrame) else read(rows):
+        metrics = [name for name in METRICS if name in frame.columns and name in schema.polars]
+        told = frame["error"] if "error" in frame.columns else pl.Series([None], dtype=pl.String)
+        if told.dtype not in (pl.String, pl.Null):  # which is refused when it is written
+            return
+        is_silent = told.cast(pl.String).fill_null("").str.strip_chars() == ""
+        for name in metrics:
+            if count := int((frame[name].is_null() & is_silent).sum()):
+                raise SchemaError(
+                    f"Cannot append to {schema.table!r}: column {name!r} is NULL in {count} rows in which 'error' says "
+                    "nothing. Say there why it could not be computed, or leave the column out."
+                )
 
 
 def _size(rows: Rows) -> int:

@@ -13,7 +13,7 @@ import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import deltalog, diagnosis, forks
-from lakebatch.delta import bundles, checkpoints, durability, making, turns
+from lakebatch.delta import bundles, checkpoints, constraints, durability, making, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     COMMIT_RETRIES,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+BROKEN = "Invalid data found"
+# in the engine's error when rows break a constraint
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
 
@@ -152,7 +154,16 @@ class Table:
                 return None
             data = withheld(data) if isinstance(data, pl.DataFrame) else data
             following = [deltalake.Transaction(transaction, last + 1)]
-            return lambda handle: self._write(handle, data, metadata, following)
+
+            def write(handle: Handle) -> None:
+                try:
+                    self._write(handle, data, metadata, following)
+                except ENGINE_ERRORS as error:
+                    if BROKEN not in str(error) and not isinstance(error, SchemaMismatchError):
+                        raise
+                    raise self._refusal(error, handle, data_after(last)) from error
+
+            return write
 
         return self.commit_once(transaction, write_after)
 
@@ -199,7 +210,7 @@ class Table:
     def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
         """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
         if failure is not None and is_permanent(failure):
-            raise self._refusal(failure) from failure
+            raise self._error("write", failure) from failure
         if attempt == ATTEMPTS:
             raise CommitError(
                 f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
@@ -429,13 +440,14 @@ class Table:
             )
         checkpoints.write_if_due(handle)
 
-    def _refusal(self, error: Exception) -> Exception:
-        if "Invalid data found" in str(error) or isinstance(error, SchemaMismatchError):
-            detail = " ".join(str(error).split())
-            return SchemaError(
-                f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {detail}"
-            )
-        return self._error("write", error)
+    def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
+        """Return the error for rows that break a constraint, which the engine does not name."""
+        self._handle = None
+        broken = None if data is None else constraints.broken(handle.metadata().configuration, data)
+        which = broken or " ".join(str(error).split()).partition(" Preview of ")[0].rstrip(".")
+        return SchemaError(
+            f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {which}."
+        )
 
 
 def _advanced(handle: Handle, name: str) -> deltalake.Transaction:

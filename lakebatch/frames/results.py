@@ -151,8 +151,9 @@ def _without_impossible(rows: pl.DataFrame, has_error: bool) -> pl.DataFrame:
         bad = bad | (column < least) if least is not None else bad
         bad = bad | (column > most) if most is not None else bad
         reasons.append(pl.when(bad).then(pl.format("{} was {}", pl.lit(name), column)))
-        if name in METRICS and not has_error:
-            reasons.append(pl.when(column.is_null()).then(pl.lit(f"{name} was missing")))
+        if name in METRICS:
+            is_silent = pl.col("error").is_null() if has_error else pl.lit(True)
+            reasons.append(pl.when(column.is_null() & is_silent).then(pl.lit(f"{name} was missing")))
         changes.append(pl.when(bad).then(None).otherwise(column).alias(name))
     told = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
     return rows.with_columns(*changes, pl.when(told != "").then(told).otherwise(None).alias("error"))

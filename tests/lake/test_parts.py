@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lakebatch.commit_copy import encode
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.fingerprint import fingerprint
-from lakebatch.parts import PartWriter
+from lakebatch.parts import PartWriter, check_reasons
+from lakebatch.schema import load_schema
 from lakebatch.spool import AT_ONCE, Spool, count_rows, read
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
@@ -145,7 +146,10 @@ def test_spooled_part_and_frame_give_the_same_rows(results, writer, spool):
     [
         (pl.DataFrame({"repeat": [1], "r2": [float("nan")]}), "column 'r2' holds NaN"),
         (pl.DataFrame({"repeat": [1.5], "r2": [0.1]}), "column 'repeat' is Float64"),
-        (pl.DataFrame({"repeat": [1], "r2": [2.0]}), "refuses the rows, a constraint"),
+        (
+            pl.DataFrame({"repeat": [1], "r2": [2.0]}),
+            r"fails: r2_at_most_one \(r2 IS NULL OR r2 <= 1\), with r2 = 2.0\.$",
+        ),
         (pl.DataFrame({"colour": ["red"]}), "column 'colour' is not in"),
     ],
 )
@@ -196,3 +200,18 @@ def test_spool_hands_on_small_frames_as_a_few_in_their_order(spool, heights):
     assert pl.concat(back).equals(pl.concat(frames))
     assert all(each.height >= AT_ONCE for each in back[:-1])
     assert all(each.height < AT_ONCE + max(heights) for each in back)
+
+
+@pytest.mark.parametrize("name", ["mse", "r2", "pearson_r", "pearson_p"])
+@pytest.mark.parametrize(
+    "told", [{}, {"error": [None, "why"]}, {"error": [" ", "why"]}, {"error": [None, None]}]
+)
+@pytest.mark.parametrize("spooled", [False, True])
+def test_metric_that_is_null_needs_a_reason(spool, name, told, spooled):
+    schema = load_schema("results")
+    rows = pl.DataFrame({"level": [0.0, 0.1], "model": ["a", "b"], name: [None, 0.5], **told}, strict=False)
+    with pytest.raises(SchemaError, match=f"column '{name}' is NULL in 1 rows in which 'error' says nothing"):
+        check_reasons(spool(rows) if spooled else rows, schema)
+    check_reasons(rows.with_columns(error=pl.lit("too few samples")), schema)
+    check_reasons(rows.drop(name), schema)
+    check_reasons(rows, load_schema("samples"))

@@ -155,7 +155,14 @@ def test_part_whose_worker_was_killed_once_is_computed_again(lake, run):
         ),
         ("wrong type", "SchemaError: Cannot append to 'results': column 'level' is String"),
         ("not a number", "SchemaError: Cannot append to 'results': column 'r2' holds NaN or an infinity"),
-        ("constraint", "refuses the rows, a constraint of schemas/results.toml fails"),
+        (
+            "no reason",
+            "SchemaError: Cannot append to 'results': column 'r2' is NULL in 1 rows in which 'error' says",
+        ),
+        (
+            "constraint",
+            "a constraint of schemas/results.toml fails: r2_at_most_one (r2 IS NULL OR r2 <= 1), with r2 = 1.5.",
+        ),
         ("other columns", "ExperimentError: run() yielded frames of different columns"),
     ],
 )

@@ -101,6 +101,7 @@ BREACHES: dict[str, Callable[[list[pl.DataFrame]], Frames]] = {
     "unknown column": _spoil(colour=pl.lit("red")),
     "wrong type": _spoil(level=pl.lit("high")),
     "not a number": _spoil(r2=pl.lit(float("nan"))),
+    "no reason": _spoil(r2=pl.lit(None, pl.Float64)),
     "constraint": _spoil(r2=pl.lit(1.5)),
     "other columns": lambda rows: _one_by_one([rows[0], rows[1].drop("mse")]),
 }
