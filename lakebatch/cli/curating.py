@@ -9,6 +9,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import AS_OF, format_option, jobs_option, open_lake, show, version_options
+from lakebatch.cli.saying import say
 from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ def verify(context: click.Context, name: str, assembly: str, jobs: int | None, f
     lake = open_lake(context)
     stored = lake[name]
     for change in verification.changes(stored, stored.log.get(assembly)):
-        click.echo(f"Warning: {change}", err=True)
+        say(f"Warning: {change}")
     verdict = verification.verify(lake, name, assembly, jobs=jobs, progress=terminal_progress())
-    click.echo(f"{assembly} {verdict}", err=True)
+    say(f"{assembly} {verdict}")
     if not verdict.reproduced:
         show(verdict.tables, form)
         sys.exit(DIFFERS)

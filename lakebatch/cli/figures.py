@@ -10,6 +10,7 @@ import click
 from lakebatch.cli import completing
 from lakebatch.cli.common import inform
 from lakebatch.cli.options import include_options, open_lake, version_options
+from lakebatch.cli.saying import harmless, say
 from lakebatch.cli.usage import Choice
 
 KINDS = (
@@ -126,9 +127,9 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
         try:
             file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
         except (IncompleteError, AssemblyError, ConfigError, ExperimentError, UnknownNameError) as error:
-            click.echo(f"no {kind}: {error}", err=True)
+            say(f"no {kind}: {error}")
         else:
-            click.echo(file)
+            click.echo(harmless(str(file)))
         reading = {**reading, "on_gap": "ignore"}  # gaps are named once
 
 
@@ -178,7 +179,7 @@ def report(
     options = plots.Options(metric=metric, unit=unit)
     written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
     for each in written:
-        click.echo(each)
+        click.echo(harmless(str(each)))
 
 
 COMMANDS = (plot, report)

@@ -9,6 +9,7 @@ import click
 
 from lakebatch.cli.common import inform
 from lakebatch.cli.options import format_option, open_lake, show
+from lakebatch.cli.saying import say
 
 if TYPE_CHECKING:
     from lakebatch.legacy.importer import Import
@@ -46,7 +47,7 @@ def import_legacy(
     show(planned.report(), form)
     if not yes:
         advice = " Do it with --yes." if planned.batches else ""
-        click.echo(f"{_amount(planned, 'would be')}.{advice}", err=True)
+        say(f"{_amount(planned, 'would be')}.{advice}")
         return
     done = importer.carry_out(planned, inform)
     inform(f"{_amount(done, 'are')}.")

@@ -14,6 +14,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from lakebatch import named_queries
 from lakebatch.cli.options import show
+from lakebatch.cli.saying import say
 from lakebatch.errors import LakebatchError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Prompt:
             else:
                 show(self._session.answer(statement), self._form)
         except LakebatchError as error:
-            click.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
 
     def _command(self, name: str = "help", *arguments: str) -> None:
         if name == "tables":

@@ -25,7 +25,7 @@ from lakebatch.cli.options import (
     show,
     version_options,
 )
-from lakebatch.cli.saying import harmless
+from lakebatch.cli.saying import harmless, say
 from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
     if not stored:
-        click.echo(
-            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise",
-            err=True,
-        )
+        say(f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise")
         return
     if assembly:
         show(_details(stored[0], assembly), form)

@@ -18,7 +18,7 @@ from lakebatch.cli.options import (
     program,
     settings_option,
 )
-from lakebatch.cli.saying import say
+from lakebatch.cli.saying import harmless, say
 from lakebatch.cli.spreading import Where, where_options
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) ->
         )
         return
     stored = lake[name]
-    where = stored.results.uri.removeprefix(f"{Path.cwd()}/")
+    where = harmless(stored.results.uri.removeprefix(f"{Path.cwd()}/"))
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
         "Look at it with:\n"

@@ -8,6 +8,7 @@ import click
 
 from lakebatch.cli import completing
 from lakebatch.cli.options import format_option, open_lake, program, show
+from lakebatch.cli.saying import say
 from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _conclude(
         click.echo(f"{gain}.", err=True)
     else:
         command = " ".join(filter(None, [program(context), verb, name, options, "--yes"]))
-        click.echo(f"Nothing was done. It would be {gain}; do it with: {command}", err=True)
+        say(f"Nothing was done. It would be {gain}; do it with: {command}")
 
 
 def _size(count: float) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from leaks import SECRETS, content, leaks
 
 import lakebatch
 from lakebatch import errors
+from lakebatch.cli import main
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
 from lakebatch.redact import SETTINGS, learn, redact
 from lakebatch.render import render
@@ -211,6 +213,25 @@ def test_table_and_markdown_spell_out_what_would_steer_a_terminal():
 def test_markdown_of_hostile_text_stays_one_row_of_its_cells():
     lines = render(pl.DataFrame({"a|b": ["c|d\\|e\n| f |"], "g": ["<script>[x](y)"]}), "markdown").split("\n")
     assert lines == ["| a\\|b | g |", "|---|---|", "| c\\|d\\\\\\|e \\| f \\| | \\<script>[x]\\(y) |"]
+
+
+@pytest.mark.parametrize(
+    "sign", ["\u061c", "\u200b", "\u200f", "\u202e", "\u2069", "\ufeff", "\xad", "\U000e0041"]
+)
+def test_sign_that_is_not_seen_is_spelled_out(sign):
+    assert visible(f"a{sign}b") == f"a{sign.encode('unicode_escape').decode()}b"
+    assert visible("a naïve 日本語 Ωμέγα 🧬") == "a naïve 日本語 Ωμέγα 🧬"
+
+
+def test_name_of_a_lake_that_turns_the_writing_is_spelled_out(leaking):
+    lake = "lake\u202etxt"
+    for arguments in (
+        ("status",), (), ("run", "leak", "--jobs", "1"), ("discard", "leak", "20261123_142230_run001", "--reason", "x"),
+        ("optimize",), ("vacuum",), ("doctor",), ("du",), ("import-legacy", "07_v1_x", "."), ("history", "nobody"),
+    ):  # fmt: skip
+        said = CliRunner().invoke(main, ["--lake", lake, *arguments]).output
+        assert "\u202e" not in said, arguments
+        assert "\x1b" not in said, arguments
 
 
 @given(st.text())

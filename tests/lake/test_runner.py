@@ -157,7 +157,7 @@ def test_part_whose_worker_was_killed_once_is_computed_again(lake, run):
         ("not a number", "SchemaError: Cannot append to 'results': column 'r2' holds NaN or an infinity"),
         (
             "no reason",
-            "SchemaError: Cannot append to 'results': column 'r2' is NULL in 1 rows in which 'error' says",
+            "SchemaError: Cannot append to 'results': column 'r2' is NULL in 2 rows in which 'error' says",
         ),
         (
             "constraint",
