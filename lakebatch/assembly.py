@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import polars as pl
 
 from lakebatch import damage, process
-from lakebatch.delta import Table
+from lakebatch.damage import Fault
+from lakebatch.delta import Table, TableVersion
 from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
 from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
@@ -155,6 +156,14 @@ class Assembly:
 COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")
 
 
+class Events(NamedTuple):
+    """The events that can be read, the files that cannot, and the assemblies that these have events of."""
+
+    rows: pl.DataFrame
+    lost: tuple[Fault, ...] = ()
+    uncertain: frozenset[str] = frozenset()
+
+
 class AssemblyLog:
     """The events of one experiment's assemblies, in the table ``assemblies``."""
 
@@ -278,19 +287,29 @@ class AssemblyLog:
         rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
         return rows.sort("run_number", "event")
 
-    def known(self) -> pl.DataFrame:
-        """Return what `events` does, for whoever only reads: again the same as long as the table is the same."""
-        state = self.table.at()
+    def read(self, version: int | None = None) -> Events:
+        """Return the events that can be read, at a version of the table or now, and what cannot; warn of nothing.
+
+        It is for readers: the same rows are returned again as long as the table is the same.
+        """
+        state = self.table.at(version)
         if state.known_rows is None:
             try:
                 state.known_rows = damage.rows(state, state.scan()).sort("run_number", "event")
             except DamageError:
-                return self.events()
-        return state.known_rows.clone()
+                return self._read_damaged(None if version is None else state)
+        return Events(state.known_rows.clone())
+
+    def _read_damaged(self, past: TableVersion | None) -> Events:
+        """Return the events in the newest files, since those of a past version were perhaps merged and removed."""
+        rows, lost = damage.newest_readable(self.table)
+        uncertain = _uncertain(rows, self.table.at()) if lost else frozenset()
+        known = rows if past is None else _recorded_by(past, rows)
+        return Events(known.sort("run_number", "event"), tuple(lost), uncertain)
 
     def known_latest(self, assembly_id: str) -> Assembly | None:
-        """Return an assembly as `known` has it, None if it has it not: quick as long as the table is the same."""
-        rows = self.known().filter(pl.col("assembly_id") == assembly_id)
+        """Return an assembly as `read` has it, None if it has it not: quick as long as the table is the same."""
+        rows = self.read().rows.filter(pl.col("assembly_id") == assembly_id)
         return None if rows.is_empty() else from_row(rows.sort("event").row(-1, named=True), self.leases())
 
     def _events_at(self, version: int) -> pl.DataFrame:
@@ -299,10 +318,7 @@ class AssemblyLog:
         try:
             return damage.rows(past, past.scan())
         except DamageError:
-            rows = damage.newest_rows(self.table)
-        last = past.last_versions([*rows["assembly_id"].unique(), RUN_NUMBER])
-        known = pl.col("event") <= pl.col("assembly_id").replace_strict(last, default=0)
-        return rows.filter(known & (pl.col("run_number") <= last[RUN_NUMBER]))
+            return _recorded_by(past, damage.newest_rows(self.table))
 
     def _has(self, assembly: Assembly) -> bool:
         try:
@@ -313,6 +329,20 @@ class AssemblyLog:
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
         row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
         return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
+
+
+def _recorded_by(past: TableVersion, events: pl.DataFrame) -> pl.DataFrame:
+    """Return those of the newest events that a past version had."""
+    last = past.last_versions([*events["assembly_id"].unique(), RUN_NUMBER])
+    known = pl.col("event") <= pl.col("assembly_id").replace_strict(last, default=0)
+    return events.filter(known & (pl.col("run_number") <= last[RUN_NUMBER]))
+
+
+def _uncertain(events: pl.DataFrame, table: TableVersion) -> frozenset[str]:
+    """Return the assemblies of which the table had more events than could be read, by the numbers in its log."""
+    counts = dict(events.group_by("assembly_id").agg(pl.col("event").n_unique()).iter_rows())
+    last = table.last_versions(counts)
+    return frozenset(each for each, count in counts.items() if count <= last[each])
 
 
 def latest(events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:

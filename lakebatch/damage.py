@@ -1,11 +1,12 @@
-"""Finds the damaged file behind rows that cannot be read, and says how to read the rest without it."""
+"""Files that cannot be read: which they are, whose rows they hold, and how the rest is read without them."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from lakebatch.errors import (
     StorageError,
     UnreadableWarning,
 )
-from lakebatch.local import ABSENT, check_readable, unreadable
+from lakebatch.local import ABSENT, check_readable
 from lakebatch.s3 import explain
 
 Result = TypeVar("Result")
@@ -28,6 +29,47 @@ Result = TypeVar("Result")
 REOPENED = 10
 """How often a read begins again because the files it was about to read have been merged and removed."""
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
+"""How the engines say that a file is not there; what else they say may name another file."""
+MOST_NAMED = 3
+CANNOT = "cannot be opened ("
+# How a fault begins that lies in the rights or the disk and not in the file
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that cannot be read.
+
+    Attributes
+    ----------
+    what : str
+        The file or table and what is wrong with it, in words.
+    name : str
+        The experiment.
+    assembly_id : str or None
+        Whose rows are lost; None where the fault concerns more than one assembly.
+    advice : str
+        What mends it.
+    """
+
+    what: str
+    name: str
+    assembly_id: str | None
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.advice}"
+
+    def error(self) -> DamageError:
+        """Return the error to raise where it keeps something from being read."""
+        error = DamageError(str(self))
+        error.assembly_id = self.assembly_id
+        return error
+
+    @classmethod
+    def of(cls, error: LakebatchError, name: str) -> Fault:
+        """Return what an error says of something that cannot be read at all."""
+        return cls(str(error).rstrip("."), name, None, f"See: lakebatch doctor {name}")
 
 
 def check(table: TableVersion, assembly_ids: Collection[str] | None = None) -> None:
@@ -35,9 +77,38 @@ def check(table: TableVersion, assembly_ids: Collection[str] | None = None) -> N
 
     On S3, where an object is never cut off and asking for each takes long, a missing one is found when it is read.
     """
+    for fault in faults(table, assembly_ids):
+        raise fault.error()
+
+
+def faults(table: TableVersion, assembly_ids: Collection[str] | None = None) -> Iterator[Fault]:
+    """Yield each file of some assemblies that is not on disk with the size that its log has; none of S3."""
     for file in table.data_files(assembly_ids) if table.is_local else ():
         if fault := _fault_on_disk(table, file):
-            raise _error(table, file, fault)
+            yield _fault(table, file, fault)
+
+
+def faults_inside(
+    table: TableVersion,
+    assembly_ids: Collection[str] | None = None,
+    read: Callable[[str], object] | None = None,
+) -> Iterator[Fault]:
+    """Yield each file of some assemblies that cannot be read, found by reading them all.
+
+    Parameters
+    ----------
+    read : callable, optional
+        Reads the file at a path in another engine too.
+    """
+    for file in table.data_files(assembly_ids):
+        try:
+            table.read_file(file)
+            if read is not None:
+                read(f"{table.uri}/{file.path}")
+        except READ_FAULTS as reason:
+            if explain(str(reason)):
+                raise unexplained(table, reason) from reason
+            yield _fault(table, file, _reason(table, file, reason))
 
 
 @contextmanager
@@ -48,8 +119,8 @@ def named(table: TableVersion, assembly_ids: Collection[str] | None = None) -> I
     except LakebatchError:
         raise
     except READ_FAULTS as error:
-        if of_s3 := explain(str(error)):
-            raise StorageError(f"Cannot read {table.uri}: {of_s3}") from error
+        if explain(str(error)):
+            raise unexplained(table, error) from error
         raise _culprit(table, assembly_ids, error) from error
 
 
@@ -76,25 +147,29 @@ def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
 
 def newest_rows(table: Table) -> pl.DataFrame:
     """Return the rows that a table has now, of every file that can be read; warn of each that cannot."""
+    readable, lost = newest_readable(table)
+    for fault in lost:
+        warnings.warn(str(fault), DamageWarning, stacklevel=3)
+    return readable
+
+
+def newest_readable(table: Table) -> tuple[pl.DataFrame, list[Fault]]:
+    """Return the rows that a table has now, of every file that can be read, and the files that cannot."""
     try:
-        return steadily(table, lambda pinned: rows(pinned, pinned.scan()))
+        return steadily(table, lambda pinned: rows(pinned, pinned.scan())), []
     except DamageError:
         return readable_rows(table.at())
 
 
-def readable_rows(table: TableVersion) -> pl.DataFrame:
-    """Return the rows of every file that can be read; warn of each that cannot."""
-    try:
-        return rows(table, table.scan())
-    except DamageError:
-        pass
-    frames = [collect(table.scan().head(0))]
+def readable_rows(table: TableVersion) -> tuple[pl.DataFrame, list[Fault]]:
+    """Return the rows of every file that can be read, and the files that cannot."""
+    frames, lost = [collect(table.scan().head(0))], []
     for file in table.data_files():
         try:
             frames.append(table.read_file(file).select(frames[0].columns))
         except READ_FAULTS as error:
-            warnings.warn(str(_error(table, file, _reason(table, file, error))), DamageWarning, stacklevel=3)
-    return pl.concat(frames)
+            lost.append(_fault(table, file, _reason(table, file, error)))
+    return pl.concat(frames), lost
 
 
 @contextmanager
@@ -115,12 +190,31 @@ def warn_left_out(name: str, error: LakebatchError) -> None:
     warnings.warn(f"{name} is left out: {error} (see: {command})", kind, stacklevel=4)
 
 
+def refused(found: Sequence[Fault]) -> DamageError:
+    """Return the error to raise where faults keep a dataset from being whole and the rest was not asked for."""
+    more = f"; {len(found) - 1} more cannot be read either" if len(found) > 1 else ""
+    return with_way_out(found[0].error(), more)
+
+
+def with_way_out(error: DamageError, more: str = "") -> DamageError:
+    """Return the error with the way to read the rest."""
+    longer = DamageError(f"{str(error).rstrip('.')}{more}. To read the rest, use --on-gap ignore.")
+    longer.assembly_id = error.assembly_id
+    return longer
+
+
+def warn_of(found: Sequence[Fault]) -> None:
+    """Warn in one line of what is left out because it cannot be read."""
+    if not found:
+        return
+    named = "; ".join(each.what for each in found[:MOST_NAMED])
+    more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    warnings.warn(f"Left out: {named}{more}. {found[0].advice}", DamageWarning, stacklevel=4)
+
+
 def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: BaseException) -> StorageError:
-    for file in table.data_files(assembly_ids):
-        try:
-            table.read_file(file)
-        except READ_FAULTS as reason:
-            return _error(table, file, _reason(table, file, reason))
+    for fault in faults_inside(table, assembly_ids):
+        return fault.error()
     for bundle in table.sources(assembly_ids).bundles:
         try:
             collect(table.scan_bundle(bundle))
@@ -128,14 +222,20 @@ def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: B
             return DamageError(
                 f"{bundle} cannot be read ({_line(reason)}). Remove it: it only repeats rows, to be read quickly."
             )
+    return unexplained(table, error)
+
+
+def unexplained(table: TableVersion, error: BaseException) -> StorageError:
+    """Return the error to raise where no single file keeps a table from being read."""
+    if of_s3 := explain(str(error)):
+        return StorageError(f"Cannot read {table.uri}: {of_s3}")
     return StorageError(f"Cannot read {table.uri}: {_line(error)}. Look closer with: lakebatch doctor --deep")
 
 
 def _reason(table: TableVersion, file: DataFile, error: BaseException) -> str:
-    fault = _fault_on_disk(table, file)
-    if fault is None and table.is_local:
-        check_readable(Path(table.uri, file.path))
-    return fault or f"cannot be read ({_line(error)})"
+    if any(hint in str(error) for hint in NOT_THERE):
+        return "is missing"
+    return _fault_on_disk(table, file) or _unreadable(table, file) or f"cannot be read ({_line(error)})"
 
 
 def _fault_on_disk(table: TableVersion, file: DataFile) -> str | None:
@@ -147,20 +247,30 @@ def _fault_on_disk(table: TableVersion, file: DataFile) -> str | None:
     except ABSENT:
         return "is missing"
     except OSError as error:
-        raise unreadable(error, path, "file") from error
+        return f"{CANNOT}{error.strerror})"
     if not os.access(path, os.R_OK):
-        check_readable(Path(path))
+        return _unreadable(table, file)
     return None if size == file.size else f"is damaged: it has {size} bytes, its log says {file.size}"
 
 
-def _error(table: TableVersion, file: DataFile, fault: str) -> DamageError:
+def _unreadable(table: TableVersion, file: DataFile) -> str | None:
+    """Return why a file on disk may be whole and yet does not give its first byte; None if it does."""
+    if not table.is_local:
+        return None
+    try:
+        check_readable(Path(table.uri, file.path))
+    except StorageError as error:
+        return f"{CANNOT}{getattr(error.__cause__, 'strerror', error)})"
+    return None
+
+
+def _fault(table: TableVersion, file: DataFile, fault: str) -> Fault:
     name = table.uri.rsplit("/", 2)[-2].split("_", 2)[-1]
-    if file.assembly_id is None:
-        advice = f"Put it back from a backup, and see what is affected with: lakebatch doctor {name}"
-    else:
-        advice = f"Put it back from a backup, or leave the assembly out with: lakebatch discard {name} {file.assembly_id}"
     of = f" of {file.assembly_id}" if file.assembly_id else ""
-    return DamageError(f"{table.uri}/{file.path}{of} {fault}. {advice}")
+    advice = f"Restore it with: lakebatch repair {name}"
+    if fault.startswith(CANNOT) and table.is_local:
+        advice = "Expected a readable file"
+    return Fault(f"{table.uri}/{file.path}{of} {fault}", name, file.assembly_id, advice)
 
 
 def _line(error: BaseException) -> str:

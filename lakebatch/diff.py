@@ -12,10 +12,12 @@ import polars as pl
 
 from lakebatch import notebook
 from lakebatch.assembly import SHARDS, Assembly
+from lakebatch.gaps import OnGap
 from lakebatch.ids import ASSEMBLY_ID
+from lakebatch.mixture import leaves
 from lakebatch.moment import NEWEST, parse
 from lakebatch.pinning import pin
-from lakebatch.snapshot import Snapshot
+from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.tables import ExperimentTables
 from lakebatch.workers import IDENTITY
 
@@ -47,13 +49,18 @@ class Side:
         """The assemblies whose rows are compared."""
         return [each for each in self.assemblies if each.status == "completed"]
 
-    def per_repeat(self) -> pl.DataFrame:
+    def per_repeat(self, on_gap: OnGap) -> pl.DataFrame:
         """Return the mean of each metric per group and repeat, over its completed assemblies, in long form."""
+
+        def long(rows: pl.LazyFrame) -> pl.LazyFrame:
+            means = rows.group_by(*GROUP, "repeat").agg(pl.col(METRICS).mean())
+            index = [*GROUP, "repeat"]
+            return means.unpivot(METRICS, index=index, variable_name="metric", value_name="value").drop_nulls(
+                "value"
+            )
+
         ids = [each.assembly_id for each in self.completed]
-        rows = self.snapshot.scan().filter(pl.col("assembly_id").is_in(ids))
-        means = rows.group_by(*GROUP, "repeat").agg(pl.col(METRICS).mean())
-        long = means.unpivot(METRICS, index=[*GROUP, "repeat"], variable_name="metric", value_name="value")
-        return self.snapshot.computed(long.drop_nulls("value"), ids)
+        return self.snapshot.collected(COMPLETED, long, on_gap=on_gap, only=ids)
 
 
 @dataclass(frozen=True)
@@ -94,13 +101,20 @@ class Difference:
         )
 
 
-def compare(tables: ExperimentTables, before: int | str, after: int | str = "now") -> Difference:
+def compare(
+    tables: ExperimentTables, before: int | str, after: int | str = "now", on_gap: OnGap = "warn"
+) -> Difference:
     """Return what changed between two versions, times, tags or assemblies.
 
     Parameters
     ----------
     before, after : int or str
         A version, a time, a tag, an assembly id, or ``now``.
+
+    Raises
+    ------
+    DamageError
+        If a file of a compared assembly cannot be read, unless ``on_gap`` is "ignore".
     """
     one, other = _side(tables, before), _side(tables, after)
     return Difference(
@@ -109,7 +123,7 @@ def compare(tables: ExperimentTables, before: int | str, after: int | str = "now
         _assemblies(one, other),
         _differing(_settings(one), _settings(other)),
         _differing(_code(one), _code(other)),
-        _metrics(one.per_repeat(), other.per_repeat()),
+        _metrics(one.per_repeat(on_gap), other.per_repeat(on_gap)),
     )
 
 
@@ -147,13 +161,13 @@ def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] |
 
 def _settings(side: Side) -> dict[str, set[str]]:
     """Return which values each key of the config has in the compared assemblies."""
-    return _values(dict(_leaves(each.settings)) for each in side.assemblies)
+    return _values(dict(leaves(each.settings)) for each in side.assemblies)
 
 
 def _code(side: Side) -> dict[str, set[str]]:
     """Return which versions of code, Python and packages wrote the compared assemblies."""
     return _values(
-        {"code_version": each.code_version, **dict(_leaves(software(each)))} for each in side.assemblies
+        {"code_version": each.code_version, **dict(leaves(software(each)))} for each in side.assemblies
     )
 
 
@@ -169,14 +183,6 @@ def _values(trees: Iterator[dict[str, str]] | Any) -> dict[str, set[str]]:
         for key, value in tree.items():
             found.setdefault(key, set()).add(value)
     return found
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
 def _differing(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> pl.DataFrame:

@@ -15,6 +15,7 @@
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a whole one was asked for
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be answered
+    ├── LimitError (RuntimeError)        a query that needs more time or memory than it may use
     ├── ClusterError (RuntimeError)      a cluster that cannot be reached, or cannot compute as this machine would
     ├── ForkError (RuntimeError)         a read in a process that was forked from one that had read
     ├── MissingDependencyError (ImportError)   an optional package that is not installed
@@ -51,7 +52,15 @@ class StorageError(LakebatchError, OSError):
 
 
 class DamageError(StorageError, OSError):
-    """A file of a table that is missing, cut off or unreadable; the message names it and what to do."""
+    """A file of a table that is missing, cut off or unreadable; the message names it and what to do.
+
+    Attributes
+    ----------
+    assembly_id : str or None
+        The assembly whose rows the file holds, where it is known.
+    """
+
+    assembly_id: str | None = None
 
 
 class SchemaError(LakebatchError, TypeError):
@@ -80,6 +89,10 @@ class LegacyError(LakebatchError, ValueError):
 
 class QueryError(LakebatchError, ValueError):
     """SQL that cannot be answered."""
+
+
+class LimitError(LakebatchError, RuntimeError):
+    """A query that needs more time or memory than it may use."""
 
 
 class ClusterError(LakebatchError, RuntimeError):
@@ -111,3 +124,10 @@ class DamageWarning(UserWarning):
 
 class UnreadableWarning(DamageWarning):
     """Something in the lake that may be whole and cannot be looked at, and was left out; commands end with exit code 1."""
+
+
+class MixtureWarning(UserWarning):
+    """Rows of several configs, sources or versions of an experiment that are read together; the message names them."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import polars as pl
 
 from lakebatch import shards
 from lakebatch.assembly import Assembly
@@ -13,17 +15,24 @@ from lakebatch.errors import DamageError, IncompleteError
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MOST_GAPS = 10
+COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that a dataset lacks, and why."""
+    """Something that a dataset lacks, and why; the id is empty where that concerns more than one assembly."""
 
     assembly_id: str
     what: str
 
     def __str__(self) -> str:
-        return f"{self.assembly_id}: {self.what}"
+        return f"{self.assembly_id}: {self.what}" if self.assembly_id else self.what
+
+
+def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
+    """Return gaps as a frame, one row each."""
+    rows = [(gap.assembly_id or None, gap.what) for gap in gaps]
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
 class IncompleteWarning(UserWarning):
@@ -51,9 +60,7 @@ def lacks(
     try:
         there = done()
     except DamageError as error:
-        if included:
-            raise
-        return [f"left out, {state}, its parts cannot be counted: {error}"]
+        return [f"{'' if included else 'left out, '}{state}, its parts cannot be counted: {error}"]
     if not included:
         why = f": {assembly.error}" if assembly.error else ""
         return [f"left out, {state} with {len(there)} of {assembly.parts_planned} parts done{why}"]
@@ -79,18 +86,6 @@ def _count_fault(assembly: Assembly, rows: int) -> list[str]:
     if assembly.status != "completed" or rows == assembly.rows:
         return []
     return [f"completed with {assembly.rows} rows, {rows} are there"]
-
-
-class MixedWarning(UserWarning):
-    """A dataset with an assembly whose rows were computed by different code; the message names it."""
-
-
-def report_mixtures(mixtures: Mapping[str, str], on_gap: OnGap) -> None:
-    """Warn of assemblies that different code computed; who lets that happen has said so, and it is no gap."""
-    if mixtures and on_gap != "ignore":
-        first, what = next(iter(mixtures.items()))
-        more = f" So are {len(mixtures) - 1} more, see: lakebatch doctor" if len(mixtures) > 1 else ""
-        warnings.warn(f"{first} is a mixture: {what}.{more}", MixedWarning, stacklevel=4)
 
 
 def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:

@@ -1,13 +1,14 @@
-"""What SQL of a stranger may do: read. Told from the statement's syntax tree, before it is run."""
+"""What SQL of a stranger may do: read the views. Told from the statement's syntax tree, before it is run."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebatch.errors import QueryError
+from lakebatch.hints import hint
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,25 +19,44 @@ EXPLAIN = re.compile(
 )
 """What stands before an explained statement; no comment, since it could hide where that begins."""
 READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
-READING_FUNCTIONS = {
+NAMING_FUNCTIONS = {"query_table", "histogram", "histogram_values", "pragma_table_info"}
+"""Table functions that read the view whose name is their first argument."""
+READING_FUNCTIONS = NAMING_FUNCTIONS | {
     "duckdb_columns", "duckdb_constraints", "duckdb_functions", "duckdb_keywords", "duckdb_schemas", "duckdb_tables",
-    "duckdb_types", "duckdb_views", "generate_series", "histogram", "histogram_values", "icu_calendar_names", "json_each",
-    "json_tree", "pg_timezone_names", "pragma_table_info", "pragma_version", "query_table", "range", "repeat",
-    "repeat_row", "summary", "unnest",
+    "duckdb_types", "duckdb_views", "generate_series", "icu_calendar_names", "json_each",
+    "json_tree", "pg_timezone_names", "pragma_version", "range", "repeat", "repeat_row", "summary", "unnest",
 }  # fmt: skip
 """The table functions that reach nothing but the views; others read files, change settings or run other SQL."""
+SOURCES = {"source", "tbl", "table_name"}
+"""Names of that argument, under which it could also stand in another place."""
+REFUSED_FUNCTIONS = {"current_setting", "getenv", "getvariable", "write_log", "currval", "nextval", "setval"}
+"""The functions of values that reach settings, variables or a log."""
+CATALOG = {("information_schema", name) for name in ("columns", "schemata", "tables", "views")}
+"""The views of the engine itself that say what the lake's views are."""
+SHOWN = {"__show_tables_expanded", '"tables"'}
+"""What SHOW lists: the views. It can also list variables and databases."""
+NAME = re.compile(r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)(?:\.(?:"(?:[^"]|"")+"|[^\W\d]\w*))*')
+STEP = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+Path: TypeAlias = tuple[str, ...]
+"""The name of a view in lower case: schema and view, or catalog, schema and view."""
 
 
-def check_reading(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Refuse what is not one statement that reads.
+def check_reading(connection: duckdb.DuckDBPyConnection, text: str, views: Mapping[Path, str]) -> set[Path]:
+    """Refuse what is not one statement that reads views, and return which it reads.
 
-    A SELECT alone does not do: the engine also writes files where one names COPY in its WITH clause, or hands
-    SQL to a function. EXPLAIN ANALYZE carries out what it explains.
+    A SELECT alone does not do: the engine also writes files where one names COPY in its WITH clause, reads them
+    where one stands in the place of a table, or hands SQL to a function. EXPLAIN ANALYZE carries out what it explains.
+
+    Parameters
+    ----------
+    views : mapping
+        The views that can be read, and how each is written.
 
     Raises
     ------
     QueryError
-        If the text is another statement, or holds a part that may do more than read.
+        If the text is another statement, or holds a part that may do more than read the views.
     """
     try:
         text.encode()
@@ -44,18 +64,38 @@ def check_reading(connection: duckdb.DuckDBPyConnection, text: str) -> None:
         raise QueryError(
             f"Cannot read the SQL: {error.reason} at character {error.start}. Expected UTF-8 text."
         ) from None
-    kinds = [statement.type.name for statement in connection.extract_statements(text)]
+    tree = _reading_tree(connection, text)
+    return {path for part, known in _parts(tree) for path in _read_by(part, known, views)}
+
+
+def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
+    """Return the syntax tree of one statement that reads, or of the one that EXPLAIN is of."""
+    kinds = _kinds(connection, text)
+    if kinds == ["MULTI"]:
+        raise QueryError(
+            "Cannot run PIVOT without the values of its columns. Name them, as in: "
+            "PIVOT toy.results ON level IN (0, 0.1) USING avg(r2)"
+        )
     explained = EXPLAIN.match(text) if kinds == ["EXPLAIN"] else None
     tree = _tree(connection, text[explained.end() :] if explained else text)
-    if not (kinds == ["SELECT"] or explained) or len(tree.get("statements", [])) != 1:
-        found = ", ".join(kinds) or "nothing"
-        reason = tree.get("error_message", "") if kinds == ["SELECT"] else ""
-        raise QueryError(
-            f"Cannot run {found}{f' ({reason})' if reason else ''}. Expected one statement that reads: SELECT, DESCRIBE, "
-            "SUMMARIZE, or EXPLAIN of one of these without a comment before it."
-        )
-    for part in _parts(tree):
-        _check_part(part)
+    if (kinds == ["SELECT"] or explained) and len(tree.get("statements", [])) == 1:
+        return tree
+    reason = tree.get("error_message", "") if kinds == ["SELECT"] else ""
+    raise QueryError(
+        f"Cannot run {', '.join(kinds) or 'nothing'}{f' ({reason})' if reason else ''}. Expected one statement that "
+        "reads: SELECT, DESCRIBE, SUMMARIZE, or EXPLAIN of one of these without a comment before it."
+    )
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+    """Return which kinds of statements a text holds; the engine has kinds that its interface does not know."""
+    kinds = []
+    for statement in connection.extract_statements(text):
+        try:
+            kinds.append(statement.type.name)
+        except ValueError:
+            kinds.append(" ".join(statement.query.split()[:2]).upper())
+    return kinds
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
@@ -69,26 +109,97 @@ def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
         ) from error
 
 
-def _parts(tree: Any) -> Iterator[dict[str, Any]]:
-    pending = [tree]
+def _parts(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Yield every part of a tree with the names that WITH gives to tables there."""
+    pending: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while pending:
-        each = pending.pop()
-        if isinstance(each, dict):
-            yield each
-            pending += each.values()
-        elif isinstance(each, list):
-            pending += each
+        each, known = pending.pop()
+        if isinstance(each, list):
+            pending += [(child, known) for child in each]
+        elif isinstance(each, dict):
+            yield each, known
+            pending += _children(each, known)
 
 
-def _check_part(part: dict[str, Any]) -> None:
+def _children(part: dict[str, Any], known: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
+    """Yield what is in a part; a name of WITH is known to the tables after it and to the rest of the query."""
+    for entry in (part.get("cte_map") or {}).get("map", []):
+        yield entry["value"], known
+        known |= {entry["key"].lower()}
+    own = {str(part["cte_name"]).lower()} if part.get("type") == "RECURSIVE_CTE_NODE" else frozenset[str]()
+    for key, child in part.items():
+        if key != "cte_map":
+            yield child, known | own if key == "right" else known
+
+
+def _read_by(part: dict[str, Any], known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
+    """Yield the view that a part reads, if it reads one; refuse what may do more."""
     kind = part.get("type")
     if isinstance(kind, str) and kind.endswith("_NODE") and kind not in READING_NODES:
         name = kind.removesuffix("_NODE").removesuffix("_QUERY")
         raise QueryError(f"Cannot run {name} inside a query. Expected a query that only reads.")
-    if kind == "TABLE_FUNCTION":
-        name = str(part["function"]["function_name"])
-        if name.lower() not in READING_FUNCTIONS:
-            raise QueryError(
-                f"Cannot run the table function {name!r}: a query can read the lake's views and nothing else. "
-                f"Expected one of {', '.join(sorted(READING_FUNCTIONS))}."
-            )
+    if kind == "BASE_TABLE":
+        yield from _view(_path(part), known, views)
+    elif kind == "SHOW_REF" and not part.get("query") and part.get("table_name") not in SHOWN:
+        raise QueryError(f"Cannot show {part.get('table_name')}. Expected SHOW TABLES or DESCRIBE of a view.")
+    elif kind == "TABLE_FUNCTION":
+        yield from _check_table_function(part["function"], known, views)
+    elif part.get("class") == "FUNCTION" and str(part.get("function_name")).lower() in REFUSED_FUNCTIONS:
+        raise QueryError(
+            f"Cannot run the function {part['function_name']!r}: a query can read the lake's views and nothing else."
+        )
+
+
+def _check_table_function(
+    function: dict[str, Any], known: Collection[str], views: Mapping[Path, str]
+) -> Iterator[Path]:
+    name = str(function["function_name"])
+    if name.lower() not in READING_FUNCTIONS:
+        raise QueryError(
+            f"Cannot run the table function {name!r}: a query can read the lake's views and nothing else. "
+            f"Expected one of {', '.join(sorted(READING_FUNCTIONS))}."
+        )
+    if name.lower() in NAMING_FUNCTIONS:
+        for path in _named_by(function):
+            yield from _view(path, known, views)
+
+
+def _named_by(function: dict[str, Any]) -> list[Path]:
+    """Return what the first argument of a table function names: a view, or several in a list."""
+    arguments = function.get("arguments") or [{}]
+    first = arguments[0].get("expression") or {}
+    if any(each.get("name") in SOURCES for each in arguments):
+        first = {}
+    is_list = first.get("class") == "FUNCTION" and first.get("function_name") == "list_value"
+    return [_named(each["expression"]) for each in first["arguments"]] if is_list else [_named(first)]
+
+
+def _named(expression: dict[str, Any]) -> Path:
+    if expression.get("class") == "COLUMN_REF":
+        return tuple(map(str, expression["column_names"]))
+    text = str((expression.get("literal") or {}).get("text", ""))
+    if expression.get("class") != "CONSTANT" or not NAME.fullmatch(text):
+        raise QueryError(
+            "Cannot read a view whose name is not written out. Expected its name, as in FROM toy.results."
+        )
+    return tuple(quoted.replace('""', '"') or plain for quoted, plain in STEP.findall(text))
+
+
+def _path(part: dict[str, Any]) -> Path:
+    names = (part.get("qualified_name") or {}).get("path")
+    return tuple(
+        names or [part[key] for key in ("catalog_name", "schema_name", "table_name") if part.get(key)]
+    )
+
+
+def _view(path: Path, known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
+    """Yield the view of a name, nothing where WITH gave it or it is one of the engine's; refuse any other."""
+    lower = tuple(each.lower() for each in path)
+    if lower in views:
+        yield lower
+    elif not (len(lower) == 1 and lower[0] in known) and lower not in CATALOG:
+        names = sorted({name for each, name in views.items() if len(each) == 2}) or sorted(views.values())
+        asked = ".".join(path)
+        raise QueryError(
+            f"There is no view {asked!r}. {hint(asked, names)}A query can read these and nothing else: {', '.join(names)}."
+        )

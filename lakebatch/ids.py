@@ -17,6 +17,8 @@ NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 VERSION = re.compile(r"v\d{1,6}", re.ASCII)
 LONGEST_NAME = 100
 """With number and version in front it still fits in one step of a path."""
+RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "information-schema"}
+"""Names that mean something else in SQL: of the engine's own catalogs and schemas, and of the views of all experiments."""
 LARGEST_SEED = 2**63 - 1
 
 
@@ -59,6 +61,16 @@ def check_public(value: str, what: str) -> str:
     if holds_secret(value):
         raise ConfigError(
             f"The {what} {value!r} holds the value of a secret setting, and would be recorded. Choose another one."
+        )
+    return value
+
+
+def check_new_name(value: str, what: str = "experiment name") -> str:
+    """Return the value if it can be the name of something new that SQL is to find."""
+    if check_name(value, what) in RESERVED:
+        raise ConfigError(
+            f"{value!r} cannot be an {what}, since it has another meaning in SQL. Choose another name; "
+            f"reserved are {', '.join(sorted(RESERVED))}."
         )
     return value
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch import notebook, registry, upkeep
+from lakebatch import damage, notebook, registry, upkeep
 from lakebatch.assembly import Status
 from lakebatch.delta import Kept
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
@@ -47,6 +47,7 @@ class Lake:
         found = [each for each in self.experiments() if name in (each.name, each.folder)]
         if not found:
             raise self._unknown(name, self.experiments())
+        found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
 
     def snapshot(
@@ -57,7 +58,10 @@ class Lake:
 
     def at(self, moment: Moment) -> LakeSnapshot:
         """Return every experiment at a moment, see `lakebatch.lake_snapshot.pin_all`."""
-        return pin_all(self.experiments(), moment)
+        pinned = pin_all(self.experiments(), moment)
+        for name, error in pinned.damaged.items():
+            damage.warn_left_out(name, error)
+        return pinned
 
     def sql(
         self,
@@ -70,11 +74,21 @@ class Lake:
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         also: Mapping[str, LakeSnapshot] | None = None,
+        timeout: float | None = None,
+        memory_limit: str | None = None,
     ) -> pl.DataFrame:
         """Return what one SQL query answers over the lake's views, see `lakebatch.sql.query`."""
         which = moment(version, as_of, tag)
-        pinned = pin_all(self.experiments(), which, refuse=on_gap == "refuse")
-        return pinned.sql(text, parameters, include=include, on_gap=on_gap, also=also)
+        pinned = pin_all(self.experiments(), which)
+        return pinned.sql(
+            text,
+            parameters,
+            include=include,
+            on_gap=on_gap,
+            also=also,
+            timeout=timeout,
+            memory_limit=memory_limit,
+        )
 
     def query(
         self,
@@ -87,10 +101,20 @@ class Lake:
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         also: Mapping[str, LakeSnapshot] | None = None,
+        timeout: float | None = None,
+        memory_limit: str | None = None,
     ) -> pl.DataFrame:
         """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
-        return pinned.query(name, parameters, include=include, on_gap=on_gap, also=also)
+        pinned = pin_all(self.experiments(), moment(version, as_of, tag))
+        return pinned.query(
+            name,
+            parameters,
+            include=include,
+            on_gap=on_gap,
+            also=also,
+            timeout=timeout,
+            memory_limit=memory_limit,
+        )
 
     def connect(
         self,
@@ -104,7 +128,7 @@ class Lake:
     ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
         which = moment(version, as_of, tag)
-        pinned = pin_all(self.experiments(), which, refuse=on_gap == "refuse")
+        pinned = pin_all(self.experiments(), which)
         return pinned.connect(include=include, on_gap=on_gap, also=also)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:

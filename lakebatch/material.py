@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.assembly import Assembly, Status
-from lakebatch.gaps import OnGap, report_gaps, report_mixtures
+from lakebatch.completeness import damaged
+from lakebatch.gaps import OnGap, to_frame
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
 NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
-GAPS = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,21 @@ def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap:
     ------
     IncompleteError
         If there is a gap and ``on_gap`` is "refuse".
+    DamageError
+        If a file of one of the assemblies cannot be read, unless ``on_gap`` is "ignore".
     """
-    gaps = snapshot.gaps(include)
-    mixtures = snapshot.mixtures(include)
-    report_gaps(gaps, on_gap)
-    report_mixtures(mixtures, on_gap)
+    snapshot.report(include, on_gap)
     return Material(
         experiment=snapshot.name,
         moment=describe(snapshot),
         version=snapshot.version,
-        rows=snapshot.scan(include).select(NEEDED).collect().sort(KEYS, maintain_order=True),
+        rows=snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap).sort(
+            KEYS, maintain_order=True
+        ),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
-        gaps=pl.DataFrame([(gap.assembly_id, gap.what) for gap in gaps], schema=GAPS, orient="row"),
-        mixtures=mixtures,
+        gaps=to_frame([*damaged(snapshot, include), *snapshot.gaps(include)]),
+        mixtures=snapshot.mixtures(include),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Query:
     help: str
     parameters: dict[str, str]
     defaults: dict[str, Any]
+    is_built_in: bool = False
 
     def describe_parameters(self) -> str:
         """Return the parameters as one text, with their defaults; those in brackets can be left out."""
@@ -80,7 +81,7 @@ def _found() -> tuple[dict[str, Query], list[Foreign]]:
     """Return the queries by name, and the files of one's own that are none."""
     left_out: list[Foreign] = []
     with resources.as_file(resources.files(BUILT_IN)) as folder:
-        found = {each.name: each for each in _read_all(folder, left_out)}
+        found = {each.name: replace(each, is_built_in=True) for each in _read_all(folder, left_out)}
     for each in _read_all(Path(FOLDER), left_out) if not _is_source_tree() else ():
         if each.name in found:
             raise NameClashError(f"Two queries are called {each.name!r}. Rename the one in ./{FOLDER}.")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
 from lakebatch import damage
+from lakebatch.assembly import Events
+from lakebatch.damage import MOST_NAMED, Fault
 from lakebatch.delta import Commit, TableVersion
 from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
-from lakebatch.snapshot import Snapshot
+from lakebatch.pinned import PinnedTables
+from lakebatch.snapshot import RESULTS, Snapshot
 from lakebatch.tables import DATA, ExperimentTables
 from lakebatch.tags import Tag
 from lakebatch.times import describe
@@ -40,12 +44,12 @@ def knows(tables: ExperimentTables, moment: Moment) -> bool:
     if moment.tag is not None:
         return any(each.tag == moment.tag for each in tables.tag_log.all())
     if moment.time is not None:
-        return not tables.log.known().filter(pl.col("at") <= moment.time).is_empty()
+        return not tables.log.read().rows.filter(pl.col("at") <= moment.time).is_empty()
     return True
 
 
 def _newest(tables: ExperimentTables) -> Snapshot:
-    events = tables.log.known()
+    events = tables.log.read()
     results = tables.results.at()
     newest = _pinned(tables, NEWEST, events, results.number, results)
     if newest.missing_versions:
@@ -54,8 +58,9 @@ def _newest(tables: ExperimentTables) -> Snapshot:
     return newest
 
 
-def _at_version(tables: ExperimentTables, version: int) -> Snapshot:
-    events = tables.log.known()
+def _at_version(tables: ExperimentTables, version: int, moment: Moment | None = None) -> Snapshot:
+    """Return the state at a version of the results, which may go by another name."""
+    events = tables.log.read()
     newest = tables.results.at()
     if not 0 <= version <= newest.number:
         raise ConfigError(
@@ -63,21 +68,22 @@ def _at_version(tables: ExperimentTables, version: int) -> Snapshot:
         )
     # whoever started at this very version has written nothing into it yet
     begun = (pl.col("results_version") < version) | (pl.col("status") != "started")
-    past = events.filter((pl.col("results_version") <= version) & begun)
-    return _pinned(tables, Moment(version=version), past, version, newest)
+    past = events.rows.filter((pl.col("results_version") <= version) & begun)
+    return _pinned(tables, moment or Moment(version=version), events._replace(rows=past), version, newest)
 
 
-def _as_of(tables: ExperimentTables, time: datetime) -> Snapshot:
+def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = None) -> Snapshot:
     """Return the state at a time, by the times and versions that the events recorded."""
-    events = tables.log.known()
-    past = events.filter(pl.col("at") <= time)
+    events = tables.log.read()
+    past = events.rows.filter(pl.col("at") <= time)
     if past.is_empty():
         raise ConfigError(
-            f"Nothing was recorded by {describe(time)}. The first event is of {_first(events)}."
+            f"Nothing was recorded by {describe(time)}. The first event is of {_first(events.rows)}."
         )
     version = past["results_version"].max()
     assert isinstance(version, int)
-    return _pinned(tables, Moment(time=time), past, version, tables.results.at())
+    known = events._replace(rows=past)
+    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at())
 
 
 def _first(events: pl.DataFrame) -> str:
@@ -86,20 +92,24 @@ def _first(events: pl.DataFrame) -> str:
 
 
 def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
-    if tag.assemblies_version is None:
-        pinned = _at_version(tables, tag.results_version) if tag.as_of is None else _as_of(tables, tag.as_of)
-        return _pinned(tables, Moment(tag=tag.tag), pinned.events, pinned.version, tables.results.at())
-    events = tables.log.events(tag.assemblies_version)
-    return _pinned(tables, Moment(tag=tag.tag), events, tag.results_version, tables.results.at())
+    moment = Moment(tag=tag.tag)
+    if tag.assemblies_version is not None:
+        events = tables.log.read(tag.assemblies_version)
+        return _pinned(tables, moment, events, tag.results_version, tables.results.at())
+    if tag.as_of is not None:
+        return _as_of(tables, tag.as_of, moment)
+    return _at_version(tables, tag.results_version, moment)
 
 
 def _pinned(
-    tables: ExperimentTables, moment: Moment, events: pl.DataFrame, version: int, newest: TableVersion
+    tables: ExperimentTables, moment: Moment, events: Events, version: int, newest: TableVersion
 ) -> Snapshot:
     def open_table(name: str) -> TableVersion | None:
         if name not in DATA:
             raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
         table = tables.table(name)
+        if not table.exists() and tables.storage.files(f"{tables.folder}/{name}"):
+            return tables.table(name).newest()  # which says that its log is lost
         return table.at() if table.exists() else None
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
@@ -117,16 +127,26 @@ def _pinned(
         ):  # vacuum has removed its files, the log still says it
             return _pairs_by_log(tables.results.commits(), version, ids)
 
+    lost = [_named(fault, events, newest) for fault in events.lost]
     return Snapshot(
         tables.folder,
         moment,
-        events,
+        events.rows,
         version,
-        results=newest,
-        open_table=open_table,
+        tables=PinnedTables(tables.folder, open_table, {RESULTS: newest}, lost),
+        uncertain=events.uncertain,
         find_parts=find_parts,
         leases=tables.log.leases(),
+        other_versions=tables.other_versions,
     )
+
+
+def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
+    """Return the fault of a file of events with the assemblies that lost any, as far as tables name them."""
+    known = events.uncertain | (results.rows_by_assembly().keys() - set(events.rows["assembly_id"]))
+    of = ", ".join(sorted(known)[:MOST_NAMED]) or "assemblies that have no rows"
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return replace(fault, what=f"{fault.what}, and with it events of {of}{more}")
 
 
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:

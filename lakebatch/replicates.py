@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from lakebatch.gaps import OnGap
 from lakebatch.schema import load_schema
-from lakebatch.snapshot import Snapshot
+from lakebatch.snapshot import COMPLETED, Snapshot
 
 COLUMNS = {
     "config_hash": pl.String(),
@@ -17,7 +18,7 @@ COLUMNS = {
 }
 
 
-def compare(snapshot: Snapshot) -> pl.DataFrame:
+def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     """Return one row per completed assembly whose config was run more than once.
 
     Columns
@@ -27,7 +28,13 @@ def compare(snapshot: Snapshot) -> pl.DataFrame:
     same_seed
         How many of them have this seed too, and should therefore have the same rows.
     agrees
-        Whether the rows are those of the first with this config and seed, times aside; NULL for one alone.
+        Whether the rows are those of the first with this config and seed, times aside; NULL for one alone,
+        and for one that cannot be read.
+
+    Raises
+    ------
+    DamageError
+        If a file of an assembly whose rows are compared cannot be read, unless ``on_gap`` is "ignore".
     """
     completed = [each for each in snapshot.assemblies if each.status == "completed"]
     listed = pl.DataFrame(
@@ -43,19 +50,23 @@ def compare(snapshot: Snapshot) -> pl.DataFrame:
     )
     repeated = listed.filter(pl.col("replicates") > 1)
     contested = repeated.filter(pl.col("same_seed") > 1)["assembly_id"].to_list()
-    digests = _digests(snapshot, contested)
+    digests = _digests(snapshot, contested, on_gap)
     firsts: dict[tuple[str, int], str] = {}
     agrees: list[bool | None] = []
     for config_hash, seed, assembly_id, _, same in repeated.iter_rows():
-        digest = digests.get(assembly_id, "")
-        agrees.append(None if same == 1 else firsts.setdefault((config_hash, seed), digest) == digest)
+        digest = digests.get(assembly_id)
+        known = same > 1 and digest is not None
+        agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)
     return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*COLUMNS)
 
 
-def _digests(snapshot: Snapshot, ids: list[str]) -> dict[str, str]:
+def _digests(snapshot: Snapshot, ids: list[str], on_gap: OnGap) -> dict[str, str]:
     """Return a digest of the rows of each assembly, whatever their order, times and ids aside."""
     stable = [column.name for column in load_schema("results").columns if not column.volatile]
-    rows = snapshot.scan().filter(pl.col("assembly_id").is_in(ids))
-    hashed = snapshot.computed(rows.select("assembly_id", pl.struct(stable).hash().alias("hash")), ids)
+
+    def hashes(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.select("assembly_id", pl.struct(stable).hash().alias("hash"))
+
+    hashed = snapshot.collected(COMPLETED, hashes, on_gap=on_gap, only=ids)
     sums = hashed.group_by("assembly_id").agg(pl.len(), pl.col("hash").sum().alias("sum"))
     return {key: f"{count}:{total}" for key, count, total in sums.iter_rows()}

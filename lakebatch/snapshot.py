@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
-from typing import TypeVar
 
 import polars as pl
 
-from lakebatch import assembly, changes, damage, forks, notebook
+from lakebatch import assembly, changes, damage, forks, mixture, notebook
 from lakebatch.assembly import Assembly, Status
+from lakebatch.damage import Fault
 from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
-from lakebatch.gaps import Gap, OnGap, lacks, report_gaps, report_mixtures, why_missing
+from lakebatch.gaps import Gap, OnGap, lacks, report_gaps
 from lakebatch.lease import Leases
 from lakebatch.moment import Moment
-from lakebatch.reading import in_order, in_pieces, put_in_order
-
-Result = TypeVar("Result")
+from lakebatch.pinned import PinnedTables
+from lakebatch.reading import PIECE, batches, by_level, count_parts, in_order, put_in_order
 
 COMPLETED: tuple[Status, ...] = ("completed",)
 RESULTS = "results"
-COMPLETENESS = {
-    "assembly_id": pl.String(),
-    "status": pl.String(),
-    "part": pl.String(),
-    "present": pl.Boolean(),
-    "why": pl.String(),
-}
-"""The columns of `Snapshot.completeness`."""
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
 WHOLE = (
     pl.col("status").is_in(COMPLETED)
@@ -58,14 +49,16 @@ class Snapshot:
         The events that had been recorded by then.
     version : int
         The version of the results table at that moment.
-    results : TableVersion
-        The results table as it is now.
-    open_table : callable
-        Returns one of the data tables by name as it is now, None if there is none.
+    tables : PinnedTables
+        The data tables as they are now.
     find_parts : callable
         Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
     leases : Leases, optional
         By which processes elsewhere are judged.
+    uncertain : collection of str
+        The assemblies of which events cannot be read; their rows are left out.
+    other_versions : sequence of str
+        Folders of other versions of the experiment, where it was asked for by its name alone.
     """
 
     def __init__(
@@ -75,19 +68,21 @@ class Snapshot:
         events: pl.DataFrame,
         version: int,
         *,
-        results: TableVersion,
-        open_table: Callable[[str], TableVersion | None],
+        tables: PinnedTables,
         find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
         leases: Leases | None = None,
+        uncertain: Collection[str] = (),
+        other_versions: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.moment = moment
         self._events = events
         self.version = version
-        self._open_table = open_table
+        self.tables = tables
+        self.other_versions = tuple(other_versions)
+        self.uncertain = frozenset(uncertain)
         self._find_parts = find_parts
         self._leases = leases
-        self._tables: dict[str, TableVersion | None] = {RESULTS: results}
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -158,37 +153,39 @@ class Snapshot:
 
     def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
         """Return the ids of the assemblies with one of these statuses."""
-        return self.last_events.filter(pl.col("status").is_in(list(include)))["assembly_id"].to_list()
+        wanted = pl.col("status").is_in(list(include)) & ~pl.col("assembly_id").is_in(list(self.uncertain))
+        return self.last_events.filter(wanted)["assembly_id"].to_list()
+
+    def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
+        """Return which of these assemblies have rows that different code computed, and in words which."""
+        of_these = pl.col("assembly_id").is_in(self.ids(include))
+        return changes.mixtures(self.events.filter(of_these), only=changes.SOURCE)
+
+    def mixed(self, include: Collection[Status] = COMPLETED) -> list[str]:
+        """Return what may not belong together in the rows of these assemblies: configs, code, versions."""
+        chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
+        versions = mixture.of_versions(self.name, self.folder, self.other_versions)
+        codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
+        return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if nothing was ever written to it."""
-        forks.check()
-        if name not in self._tables:
-            self._tables[name] = self._open_table(name)
-        return self._tables[name]
+        return self.tables.get(name)
 
     def renew(self) -> bool:
         """Open the tables again, which changes no row of this snapshot; whether any has newer files."""
-        before = {name: table.number for name, table in self._tables.items() if table is not None}
-        self._tables |= {name: self._open_table(name) for name in before}
-        return any(table and table.number != before.get(name) for name, table in self._tables.items())
+        return self.tables.renew()
 
-    def steadily(self, read: Callable[[], Result]) -> Result:
-        """Return what is read; again if files were merged and removed meanwhile."""
-        for _ in range(damage.REOPENED):
-            try:
-                return read()
-            except DamageError:
-                if not self.renew():
-                    raise
-        return read()
+    def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
+        """Return what cannot be read of the assemblies with one of these statuses, as far as that is known."""
+        return self.tables.faults(table, self.ids(include))
 
     def scan(
         self,
         include: Collection[Status] = COMPLETED,
         *,
         table: str = RESULTS,
-        arranged: Arrange = lambda rows: rows,
+        on_gap: OnGap = "warn",
     ) -> pl.LazyFrame:
         """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
 
@@ -196,34 +193,38 @@ class Snapshot:
         ----------
         table : str
             ``results``, ``samples`` or ``trajectories``.
-        arranged : callable
-            Puts the rows of single files into an order, see `TableVersion.scan`.
+        on_gap : {"warn", "refuse", "ignore"}
+            Whether to leave out the assemblies of which a file is missing or cut off.
 
         Raises
         ------
         DamageError
-            If a file of one of the assemblies is missing or cut off.
+            If a file of one of the assemblies is missing or cut off, unless ``on_gap`` is "ignore".
         """
+        ids, found = self.tables.readable(table, self.ids(include), on_gap)
+        damage.warn_of(found)
+        return self.rows_of(self.tables.existing(table), ids)
 
-        def checked() -> pl.LazyFrame:
-            pinned, ids = self._existing(table), self.ids(include)
-            damage.check(pinned, ids)
-            return pinned.scan(ids, arranged=arranged)
+    def rows_of(
+        self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
+    ) -> pl.LazyFrame:
+        """Return the rows that a table has of some assemblies, lazily, without those later than this snapshot.
 
-        return self._as_committed(self.steadily(checked), self.ids(set(include) - set(COMPLETED)))
+        Parameters
+        ----------
+        arranged : callable
+            Puts the rows of single files into an order, see `TableVersion.scan`.
+        """
+        unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
+        later = self.last_events.filter(unfinished)["assembly_id"].to_list()
+        return self._as_committed(pinned.scan(ids, arranged=arranged), later)
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly, whatever its status, lazily."""
-        pinned = self._existing(table)
+        self.assembly(assembly_id)
+        pinned = self.tables.existing(table)
         damage.check(pinned, [assembly_id])
-        unfinished = [] if self.assembly(assembly_id).status in COMPLETED else [assembly_id]
-        return self._as_committed(pinned.scan([assembly_id]), unfinished)
-
-    def _existing(self, table: str) -> TableVersion:
-        pinned = self.table(table)
-        if pinned is None:
-            raise UnknownNameError(f"There is no table {table!r} in {self.folder}: nothing was stored in it.")
-        return pinned
+        return self.rows_of(pinned, [assembly_id])
 
     def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
         """Return rows without the parts of unfinished assemblies that are later than the snapshot."""
@@ -242,35 +243,77 @@ class Snapshot:
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
         DamageError
-            If a file of one of the assemblies is missing or cannot be read.
+            If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        self._report(include, on_gap)
-        ids = self.ids(include)
+        self.report(include, on_gap)
 
-        def read() -> pl.DataFrame:
-            rows = self.scan(include, table=table, arranged=in_order)
-            with damage.named(self._existing(table), ids):
-                return collect(rows)
+        def read(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
+            return collect(self.rows_of(pinned, ids, in_order))
 
-        return put_in_order(self.steadily(read))
+        return put_in_order(self.tables.read(table, self.ids(include), on_gap, read))
+
+    def report(self, include: Collection[Status], on_gap: OnGap) -> None:
+        """Warn of, refuse or ignore what a dataset of these assemblies lacks; warn of what it puts together."""
+        report_gaps(self.gaps(include), on_gap)
+        mixture.report(self.mixed(include), on_gap)
+
+    def collected(
+        self,
+        include: Collection[Status],
+        chosen: Callable[[pl.LazyFrame], pl.LazyFrame],
+        *,
+        table: str = RESULTS,
+        on_gap: OnGap = "warn",
+        only: Collection[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return what is chosen of the rows of the assemblies with one of these statuses, or of only some of them.
+
+        Raises
+        ------
+        DamageError
+            If a file of one of the assemblies cannot be read, unless ``on_gap`` is "ignore".
+        """
+        ids = [each for each in self.ids(include) if only is None or each in only]
+        return self.tables.read(
+            table, ids, on_gap, lambda pinned, ids: collect(chosen(self.rows_of(pinned, ids)))
+        )
 
     def pieces(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
-        self._report(include, on_gap)
-        rows, ids = self.scan(include, table=table), self.ids(include)
-        with damage.named(self._existing(table), ids):
-            if ids:
-                yield from in_pieces(rows, self.rows_by_assembly(table), ids)
+        self.report(include, on_gap)
+        ids, counts = self.ids(include), self.rows_by_assembly(table)
+        large = [each for each in ids if counts.get(each, 0) > PIECE]
+        if on_gap == "ignore":  # what is found later has left half of an assembly
+            self.tables.look_inside(table, large)
+        ids, found = self.tables.readable(table, ids, on_gap)
+        damage.warn_of(found)
+        for piece in batches(sorted(ids), counts) if ids else [[]]:
+            if piece[:1] in [[each] for each in large]:
+                yield from self._levels(table, piece)
             else:
-                yield collect(in_order(rows))
+                yield self.tables.read(table, piece, on_gap, self._in_order)
+
+    def _in_order(self, pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
+        return collect(in_order(self.rows_of(pinned, ids)))
+
+    def _levels(self, table: str, piece: list[str]) -> Iterator[pl.DataFrame]:
+        """Yield the rows of one large assembly in order, a few parts of one level at a time."""
+
+        def of(chosen: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+            return self.tables.read(
+                table, piece, "refuse", lambda pinned, ids: collect(chosen(self.rows_of(pinned, ids)))
+            )
+
+        for wanted in by_level(of(count_parts)):
+            yield of(lambda rows, wanted=wanted: in_order(rows.filter(wanted)))  # type: ignore[misc]
 
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
     ) -> pl.DataFrame:
         """Return what a lazy frame over one of the tables gives; a file that cannot be read is named."""
-        return damage.rows(self._existing(table), frame, assembly_ids)
+        return damage.rows(self.tables.existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
         """Return how many rows of each assembly the table has now, from its log alone."""
@@ -315,7 +358,8 @@ class Snapshot:
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the dataset of these assemblies lacks: whole assemblies, planned parts, baselines."""
         rows, counted = self.rows_by_assembly(), self.counted.rename({"rows": "counted"})
-        events = self.last_events.join(counted, on="assembly_id", how="left", maintain_order="left")
+        certain = self.last_events.filter(~pl.col("assembly_id").is_in(list(self.uncertain)))
+        events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
         return [
             Gap(each.assembly_id, what)
             for each in assembly.from_rows(events.filter(~WHOLE), self._leases)
@@ -328,37 +372,17 @@ class Snapshot:
             )
         ]
 
-    def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
-        """Return which of these assemblies have rows that different code computed, and in words which."""
-        return changes.mixtures(
-            self.events.filter(pl.col("assembly_id").is_in(self.ids(include))), only=changes.SOURCE
-        )
-
-    def _report(self, include: Collection[Status], on_gap: OnGap) -> None:
-        report_gaps(self.gaps(include), on_gap)
-        report_mixtures(self.mixtures(include), on_gap)
-
     def parts_done(self, each: Assembly) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""
         if each.status not in COMPLETED:
             return self.committed(each.assembly_id)
         return _planned(each, self._find_parts([each.assembly_id]))
 
-    def completeness(self) -> pl.DataFrame:
-        """Return one row per planned part of each assembly: whether it is there and, if not, why."""
-        return pl.DataFrame(
-            [row for each in self.assemblies for row in self._parts_of(each)], schema=COMPLETENESS
-        )
+    def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
+        """Return one row per planned part of each assembly, see `lakebatch.completeness.parts`."""
+        from lakebatch import completeness  # which reads snapshots
 
-    def _parts_of(self, each: Assembly) -> Iterator[dict[str, object]]:
-        """Yield one row per planned part; what a completed assembly has is looked up only if its rows do not add up."""
-        whole = each.status in COMPLETED and self.rows_by_assembly().get(each.assembly_id, 0) == each.rows
-        done = each.parts if whole else self.parts_done(each)
-        state = self.state(each)
-        for part in each.parts:
-            why = None if part in done else why_missing(each, state, part)
-            row = {"assembly_id": each.assembly_id, "status": state, "part": part}
-            yield {**row, "present": part in done, "why": why}
+        return completeness.parts(self, on_gap)
 
 
 def _planned(each: Assembly, pairs: Collection[tuple[str, str]]) -> list[str]:

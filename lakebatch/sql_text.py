@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
+from lakebatch import damage
 from lakebatch.assembly import Status
 from lakebatch.delta.bundles import Sources
+from lakebatch.gaps import OnGap
 from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import TableSchema
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.summary import summarize
 from lakebatch.tables import DATA
 
+PLAIN = re.compile("[a-z_][a-z0-9_]*")
 SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "config_hash")
 S3_SETUP = """\
 -- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
@@ -21,24 +25,32 @@ LOAD httpfs;
 CREATE SECRET (TYPE s3, PROVIDER credential_chain);"""
 
 
-def view(schema: str, snapshot: Snapshot, name: str, found: Sources, include: Collection[Status]) -> str:
-    """Return the statement that makes what the rows of one data table are read from a view."""
+def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collection[str]) -> str:
+    """Return the statement that makes what the rows of some assemblies are read from a view."""
     table = snapshot.table(name)
     assert table is not None
     columns = ", ".join(identifier(column) for column in table.columns())
     return (
         f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(found, table.schema)}"
-        f"{_where(snapshot, include, has_others=found.has_others)}"
+        f"{_where(snapshot, ids, has_others=found.has_others)}"
     )
 
 
-def setup(snapshot: LakeSnapshot, include: Collection[Status] = COMPLETED) -> str:
+def setup(snapshot: LakeSnapshot, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
     """Return the statements that make the data tables of a snapshot views in a plain DuckDB.
 
     They name the files of the snapshot one by one: the views stay as they are, whatever is added to the
     lake later, and need no extension for a lake on disk.
+
+    Raises
+    ------
+    DamageError
+        If something cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
+    SchemaError
+        If a table has a feature with which its files alone are not its content.
     """
-    statements = list(_setup(snapshot, include))
+    snapshot.refuse_damaged(on_gap)
+    statements = list(_setup(snapshot, include, on_gap))
     remote = any(not _is_local(each) for each in snapshot.values())
     return "\n".join([*([S3_SETUP] if remote else []), *(f"{each};" for each in statements)])
 
@@ -50,6 +62,15 @@ def identifier(name: str) -> str:
     "a ""name\"""
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def shown(name: str) -> str:
+    """Return a name as a person writes it in SQL.
+
+    >>> shown("toy"), shown("90_v1_toy")
+    ('toy', '"90_v1_toy"')
+    """
+    return name if PLAIN.fullmatch(name) else identifier(name)
 
 
 def quoted(value: str) -> str:
@@ -66,16 +87,19 @@ def listed(values: Collection[str]) -> str:
     return "[" + ", ".join(quoted(value) for value in values) + "]"
 
 
-def _setup(snapshot: LakeSnapshot, include: Collection[Status]) -> Iterator[str]:
+def _setup(snapshot: LakeSnapshot, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
     for name, each in snapshot.schemas().items():
         schema = identifier(name)
         yield f"CREATE SCHEMA {schema}"
         yield from _assemblies(schema, each)
         for table in DATA:
-            pinned = each.table(table)
-            files = pinned.files(each.ids(include)) if pinned is not None else []
+            if each.table(table) is None:
+                continue
+            ids, found = each.tables.readable(table, each.ids(include), on_gap)
+            damage.warn_of(found)
+            files = each.tables.existing(table).files(ids)
             if files:
-                yield view(schema, each, table, Sources([], files), include)
+                yield view(schema, each, table, Sources([], files), ids)
 
 
 def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
@@ -116,12 +140,12 @@ def _read(found: Sources, schema: TableSchema) -> str:
     return f"({' UNION ALL BY NAME '.join(sources)})"
 
 
-def _where(snapshot: Snapshot, include: Collection[Status], *, has_others: bool) -> str:
+def _where(snapshot: Snapshot, ids: Collection[str], *, has_others: bool) -> str:
     """Return the condition that leaves no other assembly, and of an unfinished one what it had at the moment."""
     conditions = []
     if has_others:
-        conditions.append(f"assembly_id IN ({', '.join(map(quoted, snapshot.ids(include)))})")
-    unfinished = snapshot.ids(set(include) - set(COMPLETED))
+        conditions.append(f"assembly_id IN ({', '.join(map(quoted, ids))})")
+    unfinished = [each.assembly_id for each in snapshot.not_completed if each.assembly_id in set(ids)]
     if unfinished:
         seen = [
             f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"

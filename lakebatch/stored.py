@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 import lakebatch
-from lakebatch import datasets, diff, notebook, process, replicates, upkeep
+from lakebatch import damage, datasets, diff, notebook, process, replicates, upkeep
 from lakebatch.assembly import Assembly, Status, now
 from lakebatch.diff import Difference
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
@@ -40,7 +40,9 @@ class StoredExperiment(ExperimentTables):
     """
 
     def _repr_html_(self) -> str:
-        return notebook.section(f"{self.folder}, now", brief(self.snapshot()))
+        pinned = self.snapshot()
+        damage.warn_of(pinned.tables.lost)
+        return notebook.section(f"{self.folder}, now", brief(pinned))
 
     def schema_name(self, *, unique: bool = True) -> str:
         """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
@@ -64,9 +66,10 @@ class StoredExperiment(ExperimentTables):
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
+        on_gap: OnGap = "warn",
     ) -> pl.LazyFrame:
-        """Return the rows of every completed assembly, lazily: filters and columns reach the files."""
-        return self.snapshot(version=version, as_of=as_of, tag=tag).scan(include, table=table)
+        """Return the rows of every completed assembly, lazily, see `lakebatch.snapshot.Snapshot.scan`."""
+        return self.snapshot(version=version, as_of=as_of, tag=tag).scan(include, table=table, on_gap=on_gap)
 
     def reassemble(
         self,
@@ -87,14 +90,15 @@ class StoredExperiment(ExperimentTables):
         table : str
             ``results``, ``samples`` or ``trajectories``.
         on_gap : {"warn", "refuse", "ignore"}
-            What to do when the dataset lacks an assembly, a planned part or its baseline.
+            What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
+            assemblies that cannot be read.
 
         Raises
         ------
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
         DamageError
-            If a file of one of the assemblies is missing or cannot be read.
+            If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
         pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
         return pinned.reassemble(include, table=table, on_gap=on_gap)
@@ -103,19 +107,34 @@ class StoredExperiment(ExperimentTables):
         self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
     ) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
-        return summarize(self.snapshot(version=version, as_of=as_of, tag=tag))
+        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        damage.warn_of(pinned.tables.lost)
+        return summarize(pinned)
 
     def completeness(
-        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+        self,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+        on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
-        """Return one row per planned part of each assembly: whether it is there and, if not, why."""
-        return self.snapshot(version=version, as_of=as_of, tag=tag).completeness()
+        """Return one row per planned part of each assembly: whether it is there and, if not, why.
+
+        Of an assembly with a damaged file no part is, where ``on_gap`` is "ignore"; else that is a `DamageError`.
+        """
+        return self.snapshot(version=version, as_of=as_of, tag=tag).completeness(on_gap)
 
     def replicates(
-        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+        self,
+        *,
+        version: int | None = None,
+        as_of: str | datetime | None = None,
+        tag: str | None = None,
+        on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
-        return replicates.compare(self.snapshot(version=version, as_of=as_of, tag=tag))
+        return replicates.compare(self.snapshot(version=version, as_of=as_of, tag=tag), on_gap)
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
@@ -194,9 +213,9 @@ class StoredExperiment(ExperimentTables):
         """Return every event, oldest first, with the version of the results table that each saw."""
         return history(self.log.events())
 
-    def diff(self, before: int | str, after: int | str = "now") -> Difference:
+    def diff(self, before: int | str, after: int | str = "now", *, on_gap: OnGap = "warn") -> Difference:
         """Return what changed between two versions, times, tags or assemblies, see `lakebatch.diff.compare`."""
-        return diff.compare(self, before, after)
+        return diff.compare(self, before, after, on_gap)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of each table, see `lakebatch.upkeep.optimize`."""

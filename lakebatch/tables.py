@@ -28,6 +28,11 @@ class ExperimentTables:
     ----------
     kept : Kept, optional
         The states of the lake's tables that were read before.
+
+    Attributes
+    ----------
+    other_versions : tuple of str
+        Folders of other versions of the experiment, where it was asked for by its name alone.
     """
 
     def __init__(self, storage: Storage, folder: str, kept: Kept | None = None) -> None:
@@ -41,6 +46,7 @@ class ExperimentTables:
         self.name = check_name(match["name"])
         self.number = match["number"]
         self.experiment_version = match["version"]
+        self.other_versions: tuple[str, ...] = ()
         self._tables: dict[str, Table] = {}
         self._kept = kept or Kept()
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lakebatch.cli import completing
-from lakebatch.cli.options import AS_OF, format_option, jobs_option, open_lake, show, version_options
+from lakebatch.cli.options import (
+    AS_OF,
+    damage_option,
+    format_option,
+    jobs_option,
+    open_lake,
+    show,
+    version_options,
+)
 from lakebatch.cli.saying import say
 from lakebatch.cli.usage import Choice
 
@@ -79,6 +87,7 @@ def restore(context: click.Context, name: str, assembly: str, reason: str) -> No
 @click.argument("name", shell_complete=completing.stored)
 @click.option("--all", "everything", is_flag=True, help="Also the parts that are there.")
 @version_options
+@damage_option
 @format_option
 @click.pass_context
 def completeness(
@@ -88,12 +97,13 @@ def completeness(
     version: int | None,
     as_of: str | None,
     tag: str | None,
+    on_gap: Any,
     form: str,
 ) -> None:
     """Show which planned parts of experiment NAME are missing, and why."""
     import polars as pl
 
-    parts = open_lake(context)[name].completeness(version=version, as_of=as_of, tag=tag)
+    parts = open_lake(context)[name].completeness(version=version, as_of=as_of, tag=tag, on_gap=on_gap)
     missing = parts.filter(~pl.col("present"))
     show(parts if everything else missing, form)
     click.echo(f"{missing.height} of {parts.height} planned parts are missing.", err=True)
@@ -102,13 +112,20 @@ def completeness(
 @click.command(epilog="Example: lakebatch replicates response-noise")
 @click.argument("name", shell_complete=completing.stored)
 @version_options
+@damage_option
 @format_option
 @click.pass_context
 def replicates(
-    context: click.Context, name: str, version: int | None, as_of: str | None, tag: str | None, form: str
+    context: click.Context,
+    name: str,
+    version: int | None,
+    as_of: str | None,
+    tag: str | None,
+    on_gap: Any,
+    form: str,
 ) -> None:
     """Show which assemblies of experiment NAME share their config, and whether those of one seed agree."""
-    found = open_lake(context)[name].replicates(version=version, as_of=as_of, tag=tag)
+    found = open_lake(context)[name].replicates(version=version, as_of=as_of, tag=tag, on_gap=on_gap)
     show(found, form)
     if found.is_empty():
         click.echo("No two assemblies share a config.", err=True)
@@ -125,13 +142,16 @@ def replicates(
     show_default=True,
     help="Whose shifts are shown.",
 )
+@damage_option
 @format_option
 @click.pass_context
-def diff(context: click.Context, name: str, before: str, after: str, metric: str, form: str) -> None:
+def diff(
+    context: click.Context, name: str, before: str, after: str, metric: str, on_gap: Any, form: str
+) -> None:
     """Show what changed in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
     from lakebatch.render import render
 
-    found = open_lake(context)[name].diff(before, after)
+    found = open_lake(context)[name].diff(before, after, on_gap=on_gap)
     sections = _sections(found, metric)
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}

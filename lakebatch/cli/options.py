@@ -64,15 +64,28 @@ def format_option(function: Function) -> Function:
     )(function)
 
 
-def include_options(function: Function) -> Function:
-    """Add ``--include`` and ``--on-gap``."""
-    function = click.option(
+def damage_option(function: Function) -> Function:
+    """Add ``--on-gap`` to a command that shows by itself what is missing."""
+    return _gap_option(function, "Only ignore leaves out assemblies that have damaged files.")
+
+
+def _gap_option(function: Function, text: str) -> Function:
+    return click.option(
         "--on-gap",
         type=Choice(["warn", "refuse", "ignore"]),
         default="warn",
         show_default=True,
-        help="What to do when an assembly, a planned part or the baseline is missing.",
+        help=text,
     )(function)
+
+
+def include_options(function: Function) -> Function:
+    """Add ``--include`` and ``--on-gap``."""
+    function = _gap_option(
+        function,
+        "What to do when an assembly, a planned part or the baseline is missing. Only ignore leaves out "
+        "assemblies that have damaged files.",
+    )
     return click.option(
         "--include",
         type=Choice(STATUSES),

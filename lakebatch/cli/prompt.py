@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from lakebatch.cli.saying import say
 from lakebatch.errors import LakebatchError
 
 if TYPE_CHECKING:
-    from lakebatch.lake_snapshot import LakeSnapshot
     from lakebatch.sql import Session
 
 HISTORY = Path(".lakebatch_history")
@@ -38,26 +36,27 @@ A statement ends with ';' and can go over several lines.
 class Prompt:
     """Reads statements from a terminal and prints what they answer, until it is told to end."""
 
-    def __init__(self, open_session: Callable[[], Session], snapshot: LakeSnapshot, form: Any) -> None:
+    def __init__(self, open_session: Callable[[], Session], form: Any) -> None:
         self._open_session = open_session
         self._session = open_session()
         self._form = form
         self._ask: PromptSession[str] = PromptSession(
             history=_history(), completer=WordCompleter(_words(self._session), sentence=False, WORD=True)
         )
-        self._snapshot = snapshot
 
     def loop(self) -> None:
         """Go on until Ctrl-D or ``.quit``."""
+        snapshot = self._session.snapshot
         click.echo(
-            f"{', '.join(self._snapshot) or 'An empty lake'}: {self._snapshot.moment}. Type .help for help.",
-            err=True,
+            f"{', '.join(snapshot) or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True
         )
         for statement in self._statements():
             if statement == ".quit":
                 return
-            with suppress(KeyboardInterrupt):
+            try:
                 self._carry_out(statement)
+            except KeyboardInterrupt:
+                click.echo("Interrupted.", err=True)
 
     def _statements(self) -> Iterator[str]:
         lines: list[str] = []
@@ -93,7 +92,7 @@ class Prompt:
         elif name == "query" and arguments:
             query = named_queries.get(arguments[0])
             bound = named_queries.bind(arguments[1:], query)
-            show(self._session.answer(query.text, bound), self._form)
+            show(self._session.query(query.name, bound), self._form)
         elif name == "refresh":
             self._session = self._open_session()
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +173,14 @@ def history(context: click.Context, name: str, form: str) -> None:
 )
 @include_options
 @click.option(
+    "--timeout", type=float, metavar="SECONDS", help="End a query that takes longer.  [default: none]"
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Most memory of a query, e.g. 4GB or 25%.  [default: 50% of the machine or container]",
+)
+@click.option(
     "--print-setup", is_flag=True, help="Print what makes a plain DuckDB shell see the same views instead."
 )
 @output_option
@@ -191,6 +198,8 @@ def sql(
     also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
+    timeout: float | None,
+    memory: str | None,
     print_setup: bool,
     output: Path | None,
     form: str,
@@ -202,6 +211,7 @@ def sql(
     hold those of all experiments.
     """
     from lakebatch import named_queries
+    from lakebatch.cli.asking import answered, prompt
     from lakebatch.lake_snapshot import pin_all
     from lakebatch.moment import moment
 
@@ -209,20 +219,25 @@ def sql(
         raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")
     check_output(output)
     lake = open_lake(context)
-    pinned = pin_all(lake.experiments(), moment(version, as_of, tag), refuse=on_gap == "refuse")
-    others = {name: lake.at(moment) for name, moment in _named_moments(also).items()}
+
+    def pin() -> LakeSnapshot:
+        return pin_all(lake.experiments(), moment(version, as_of, tag))
+
     if print_setup:
-        click.echo(pinned.sql_setup(include))
+        click.echo(pin().sql_setup(include, on_gap))
         return
-    if not (text or query_name or file) and sys.stdin.isatty():
-        _prompt(lambda: lake.snapshot(version=version, as_of=as_of, tag=tag), include, on_gap, others, form)
-        return
+    others = {name: pin_all(lake.experiments(), moment) for name, moment in _named_moments(also).items()}
     options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
+    if not (text or query_name or file) and sys.stdin.isatty():
+        prompt(pin, form, options, timeout, memory)
+        return
+    options |= {"timeout": timeout, "memory_limit": memory}
     if query_name:
         bound = named_queries.bind(parameters, named_queries.get(query_name))
-        answer = pinned.query(query_name, bound, **options)
+        answer = answered(lambda: pin().query(query_name, bound, **options))
     else:
-        answer = pinned.sql(text or _from_file(file), named_queries.bind(parameters), **options)
+        asked, bound = text or _from_file(file), named_queries.bind(parameters)
+        answer = answered(lambda: pin().sql(asked, bound, **options))
     deliver(answer, output, form)
 
 
@@ -306,19 +321,6 @@ def _named_moments(texts: tuple[str, ...]) -> dict[str, Moment]:
         if not (name and equals):
             raise click.UsageError("Cannot read --also. Expected NAME=MOMENT, e.g. --also before=paper-v1.")
     return {name: parse(moment) for name, _, moment in pairs}
-
-
-def _prompt(
-    pin: Callable[[], LakeSnapshot],
-    include: tuple[Any, ...],
-    on_gap: Any,
-    also: dict[str, LakeSnapshot],
-    form: Any,
-) -> None:
-    from lakebatch.cli.prompt import Prompt
-    from lakebatch.sql import Session
-
-    Prompt(lambda: Session(pin(), include=include, on_gap=on_gap, also=also), pin(), form).loop()
 
 
 def _from_file(file: Path | None) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lakebatch import pace, summary
+from lakebatch import damage, pace, summary
 from lakebatch.assembly import now
-from lakebatch.damage import reported
 from lakebatch.render import render
 
 if TYPE_CHECKING:
@@ -32,8 +31,9 @@ def states(lake: Lake, name: str | None = None) -> pl.DataFrame:
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
     for each in stored:
-        with reported(each.name, refuse=len(stored) == 1):
+        with damage.reported(each.name, refuse=len(stored) == 1):
             pinned = each.snapshot()
+            damage.warn_of(pinned.tables.lost)
             known = summary.summarize(pinned).join(
                 pace.paces(pinned), on="assembly_id", maintain_order="left"
             )

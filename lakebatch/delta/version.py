@@ -79,6 +79,11 @@ class TableVersion:
         self.uri = handle.root
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its files alone are its content."""
+        return not self._needs_more_than_files
+
+    @property
     def is_local(self) -> bool:
         """Whether its files are on this machine."""
         return "://" not in self.uri

@@ -11,6 +11,7 @@ from lakebatch.assembly import EVERY_STATUS
 from lakebatch.datasets import recall
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import Diagram, Edge, TimeAxis
+from lakebatch.gaps import OnGap
 from lakebatch.plots.chart import Arrow, Box, Chart, Line, Panel, Rule, Thread
 from lakebatch.plots.options import Options
 from lakebatch.seeds import stream_generator
@@ -26,7 +27,7 @@ BENT = 0.35
 KIND_SLOTS = {"drug": 1, "outcome": 2}
 
 
-def trajectories(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
+def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
     """Return the trajectories of an assembly's cohort, one panel per species, with the onsets.
 
     Parameters
@@ -34,7 +35,7 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
     ids : list of str
         The assemblies to choose from.
     """
-    assembly_id, rows = _find_rows(snapshot, ids, options)
+    assembly_id, rows = _find_rows(snapshot, ids, options, on_gap)
     experiment, config = recall(snapshot, assembly_id)
     axis: TimeAxis = experiment.time_axis(config)
     panels = [
@@ -51,7 +52,7 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
     )
 
 
-def network(snapshot: Snapshot, ids: list[str], options: Options) -> Chart:
+def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
     """Return the network that an assembly simulated, as a diagram."""
     assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
     experiment, config = recall(snapshot, assembly.assembly_id)
@@ -71,14 +72,21 @@ def _newest(snapshot: Snapshot, ids: list[str]) -> str:
     return ids[-1]
 
 
-def _find_rows(snapshot: Snapshot, ids: list[str], options: Options) -> tuple[str, pl.DataFrame]:
+def _find_rows(
+    snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap
+) -> tuple[str, pl.DataFrame]:
     """Return the chosen assembly, or the newest that kept its trajectories, and these."""
     candidates = [options.assembly] if options.assembly else list(reversed(ids))
     level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
     for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
         snapshot.assembly(assembly_id)
-        stored = snapshot.scan(EVERY_STATUS, table=TRAJECTORIES)
-        rows = stored.filter((pl.col("assembly_id") == assembly_id) & level).collect()
+        rows = snapshot.collected(
+            EVERY_STATUS,
+            lambda stored: stored.filter(level),
+            table=TRAJECTORIES,
+            on_gap=on_gap,
+            only=[assembly_id],
+        )
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
     what = options.assembly or f"no completed assembly of {snapshot.name}"

@@ -20,7 +20,7 @@ from lakebatch.replacement import check, replacement
 from lakebatch.snapshot import COMPLETED, Snapshot
 
 OfResults: TypeAlias = Callable[[Material, Options], Chart]
-OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options], Chart]
+OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
 
 RESULT_KINDS: dict[str, OfResults] = {
     "levels": levels.levels,
@@ -110,22 +110,36 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
-    drawn = draw(snapshot, read(snapshot, include=include, on_gap=on_gap), kind, include, chosen)
+    if kind in COHORT_KINDS:
+        if against is not None:
+            raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
+        snapshot.report(include, on_gap)
+        return _draw_cohort(snapshot, kind, include, chosen, on_gap)
+    drawn = Picture(kind, RESULT_KINDS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
     if against is None:
         return drawn
-    if kind in COHORT_KINDS:
-        raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
     other = read(against, include=include, on_gap=on_gap)
     return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
 
 
 def draw(
-    snapshot: Snapshot, material: Material, kind: str, include: Collection[Status], options: Options
+    snapshot: Snapshot,
+    material: Material,
+    kind: str,
+    include: Collection[Status],
+    options: Options,
+    on_gap: OnGap = "warn",
 ) -> Picture:
     """Return a picture of a snapshot whose frames were read before."""
     if kind in COHORT_KINDS:
-        return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options))
+        return _draw_cohort(snapshot, kind, include, options, on_gap)
     return Picture(kind, RESULT_KINDS[kind](material, options))
+
+
+def _draw_cohort(
+    snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
+) -> Picture:
+    return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options, on_gap))
 
 
 def check_kind(kind: str) -> None:

@@ -57,6 +57,10 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
 
 
 def _warnings(material: Material) -> tuple[str, ...]:
-    gaps = [f"The dataset is incomplete. {row[0]}: {one_line(row[1])}." for row in material.gaps.rows()]
+    gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in material.gaps.rows()]
     failed = material.rows["error"].count()
     return (*gaps, *([f"{failed} of {material.rows.height} fits have no metric."] if failed else []))
+
+
+def _gap(assembly_id: str | None, what: str) -> str:
+    return one_line(f"{assembly_id}: {what}" if assembly_id else what).rstrip(".")

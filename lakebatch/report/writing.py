@@ -105,7 +105,7 @@ def report(
     material = read(snapshot, include=include, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
-        return draw(snapshot, material, kind, include, asked)
+        return draw(snapshot, material, kind, include, asked, on_gap)
 
     return Report(compose(material, draw_kind, options or Options()))
 

@@ -23,6 +23,11 @@ def data_file(table: Path, run: str) -> Path:
     return sorted(table.glob(f"assembly_id=*{run}/*.parquet"))[0]
 
 
+def events_file(toy: Path) -> Path:
+    """Return one of the files of events."""
+    return sorted((toy / "assemblies").glob("*.parquet"))[0]
+
+
 def emptied(file: Path) -> Path:
     """Leave nothing in a file, as a power cut does."""
     file.write_bytes(b"")
@@ -129,7 +134,7 @@ DATA: dict[str, Damage] = {
 """Damaged data files of the second run."""
 
 EVENTS: dict[str, Damage] = {
-    "events missing": lambda toy: gone(sorted((toy / "assemblies").glob("*.parquet"))[0]),
-    "events cut off": lambda toy: cut(sorted((toy / "assemblies").glob("*.parquet"))[0], 2000),
+    "events missing": lambda toy: gone(events_file(toy)),
+    "events cut off": lambda toy: cut(events_file(toy), 2000),
 }
 """Damaged files of events."""

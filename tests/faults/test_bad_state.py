@@ -17,8 +17,8 @@ from processes import Command, run
 import lakebatch
 from lakebatch import assembly, deltalog
 from lakebatch.delta import Table
-from lakebatch.errors import DamageError, DamageWarning, QueryError, SchemaError, StorageError
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
+from lakebatch.gaps import IncompleteWarning, OnGap
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
 
@@ -93,11 +93,19 @@ def test_table_that_cannot_be_opened_is_named_and_hides_no_other(copied_lake, to
         assert "\n" not in str(caught.value)
     read_others(copied_lake)
     assert copied_lake["toy"].history().height == 6
-    with pytest.warns(DamageWarning, match=f"toy is left out: .*{where}.*see: lakebatch doctor toy"):
-        rows = copied_lake.sql("SELECT experiment, count(*) FROM lake.results GROUP BY ALL").rows()
-    assert rows == [("other-toy", 9)]
-    with pytest.raises(FAULTS, match=str(where)):
-        copied_lake.sql("SELECT 1", on_gap="refuse")
+    counts = "SELECT experiment, count(*) FROM lake.results GROUP BY ALL"
+    for on_gap in ("warn", "refuse"):
+        with pytest.raises(
+            DamageError, match=f"{where}.*See: lakebatch doctor toy. To read the rest, use --on-gap ignore"
+        ):
+            copied_lake.sql(counts, on_gap=on_gap)
+    with pytest.warns(DamageWarning, match=f"Left out: .*{where}"):
+        assert copied_lake.sql(counts, on_gap="ignore").rows() == [("other-toy", 9)]
+    with pytest.warns(DamageWarning, match=f"Left out: .*{where}"):
+        assert copied_lake.sql("SELECT level FROM toy.results", on_gap="ignore").is_empty()
+    assert copied_lake.sql("SELECT count(*) FROM other_toy.results").item() == 9
+    assert str(where) in copied_lake.sql("SELECT what FROM lake.gaps WHERE experiment = 'toy'").item()
+    assert copied_lake.query("levels", {"experiment": "other-toy"}).height == 3
 
 
 def test_commands_show_the_others_and_one_line_for_what_is_damaged(toy, tmp_path):
@@ -114,31 +122,62 @@ def test_commands_show_the_others_and_one_line_for_what_is_damaged(toy, tmp_path
     assert alone.err.startswith(f"Error: {where} has lost its log")
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.DATA)
-def test_damaged_data_file_is_named_with_its_assembly_and_hides_no_other(copied_lake, toy, name):
+def test_damaged_data_file_leaves_out_its_assembly_alone_and_only_if_asked_to(copied_lake, toy, name):
     stored = copied_lake["toy"]
     first = stored.reassemble(version=4)
     file = damage_done.DATA[name](toy)
     ids = stored.assemblies()["assembly_id"].to_list()
-    with pytest.raises(DamageError, match=f"{file} of {ids[1]} .*lakebatch discard toy {ids[1]}"):
-        stored.reassemble(on_gap="ignore")
+    line = (
+        f"{file} of {ids[1]} .*Restore it with: lakebatch repair toy. To read the rest, use --on-gap ignore"
+    )
+    for read in READERS.values():
+        with pytest.raises(DamageError, match=line) as caught:
+            read(stored, "warn")
+        assert "\n" not in str(caught.value)
+        assert caught.value.assembly_id == ids[1]
     if name != "page garbled":
         with pytest.raises(DamageError, match=str(file)):  # before an engine panics over it
             stored.scan()
+    for reader, read in READERS.items():
+        with pytest.warns(DamageWarning, match=f"^Left out: {file} of {ids[1]}") as warned:
+            assert read(stored, "ignore") == LEFT[reader], reader
+        assert len(warned) == 1
     assert stored.assemblies()["rows"].to_list() == [9, 9, 6]
     assert stored.reassemble(version=4, on_gap="ignore").equals(first)
     assert stored.scan(include=["failed"]).collect().height == 6
     read_others(copied_lake)
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
-def test_sql_leaves_out_the_view_of_a_damaged_file_and_names_it(copied_lake, toy):
-    file = damage_done.DATA["file cut off"](toy)
-    with pytest.warns(DamageWarning, match=f"toy.results is left out: {file} of .*see: lakebatch doctor toy"):
-        answer = copied_lake.sql("SELECT status FROM toy.assemblies ORDER BY ALL")
-    assert answer["status"].to_list() == ["completed", "completed", "failed"]
-    with pytest.warns(DamageWarning), pytest.raises(QueryError, match="results does not exist"):
-        copied_lake.sql("FROM toy.results")
+def in_pieces(stored, on_gap: OnGap) -> int:
+    """Return how many rows there are, read as they are written to a file."""
+    return sum(piece.height for piece in stored.snapshot().pieces(on_gap=on_gap))
+
+
+def by_sql(stored, on_gap: OnGap) -> int:
+    """Return how many rows SQL finds in the view of the experiment and in that of all, in all columns."""
+    lake = lakebatch.Lake(stored.storage)
+    text = "FROM toy.results UNION ALL BY NAME SELECT * EXCLUDE (version) FROM lake.results WHERE experiment = 'toy'"
+    return lake.sql(text, on_gap=on_gap).height
+
+
+def by_a_connection(stored, on_gap: OnGap) -> int:
+    """Return how many rows a DuckDB of the user's own finds."""
+    with lakebatch.Lake(stored.storage).connect(on_gap=on_gap) as connection:
+        return connection.sql("SELECT * FROM toy.results").pl().height
+
+
+READERS = {
+    "reassemble": lambda stored, on_gap: stored.reassemble(on_gap=on_gap).height,
+    "pieces": in_pieces,
+    "sql": by_sql,
+    "plot": lambda stored, on_gap: stored.plot("boxes", metric="mse", on_gap=on_gap).chart.title != "",
+    "diff": lambda stored, on_gap: stored.diff(4, on_gap=on_gap).metrics["shift"].abs().sum(),
+}
+"""Ways to read rows of all assemblies."""
+LEFT = {"reassemble": 9, "pieces": 9, "sql": 18, "plot": True, "diff": 0.0}
+"""What each gives without the second assembly."""
 
 
 def test_damaged_file_of_an_unfinished_assembly_leaves_the_finished_ones_readable(copied_lake, toy):
@@ -154,14 +193,116 @@ def test_damaged_file_of_an_unfinished_assembly_leaves_the_finished_ones_readabl
         lakebatch.resume(copied_lake, "toy", jobs=1)
 
 
+def test_only_views_that_are_read_count_and_none_disappears(copied_lake, toy):
+    files = [damage_done.gone(damage_done.data_file(toy / "results", run)) for run in ("run001", "run002")]
+    names = ["results", "assemblies", "events", "gaps"]
+    texts = [f"SELECT count(*) FROM {schema}.{name}" for schema in ("toy", "lake") for name in names]
+    untouched = [text for text in texts if not text.endswith(("results", "lake.events"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IncompleteWarning)
+        for text in [*untouched, "SELECT count(*) FROM other_toy.results", "SELECT 1", "FROM duckdb_views()"]:
+            assert copied_lake.sql(text).height
+        gaps = copied_lake.sql("SELECT what FROM lake.gaps WHERE what LIKE 'left out of results:%'")[
+            "what"
+        ].to_list()
+        assert [str(file) in gap for file, gap in zip(files, gaps, strict=True)] == [True, True]
+        for text in (
+            "FROM toy.results", "SELECT 1 WHERE EXISTS (FROM lake.results)", "WITH x AS (FROM toy.results) SELECT 1",
+            "SUMMARIZE toy.results", "EXPLAIN ANALYZE FROM toy.results", "FROM query_table('toy.results')",
+        ):  # fmt: skip
+            with pytest.raises(DamageError, match=f"{files[0]}.*; 1 more cannot be read either"):
+                copied_lake.sql(text)
+        with pytest.raises(DamageError, match=str(files[0])):
+            copied_lake.query("levels", {"experiment": "toy"})
+        assert copied_lake.query("levels", {"experiment": "other-toy"}).height == 3
+        with pytest.raises(DamageError, match=str(files[0])):
+            copied_lake.snapshot().sql_setup()
+    with pytest.warns(DamageWarning, match=f"{files[0]} .*; {files[1]} "):
+        empty = copied_lake.sql("FROM toy.results", on_gap="ignore")
+    assert empty.is_empty()
+    assert empty.columns == lakebatch.Lake(copied_lake.storage)["other-toy"].reassemble().columns
+
+
+def test_completeness_has_no_part_of_an_assembly_that_cannot_be_read(copied_lake, toy):
+    file = damage_done.gone(damage_done.data_file(toy / "results", "run002"))
+    stored = copied_lake["toy"]
+    with pytest.raises(DamageError, match=str(file)):
+        stored.completeness()
+    with pytest.warns(DamageWarning, match=f"Left out: {file}"):
+        parts = stored.completeness(on_gap="ignore")
+    assert parts["present"].to_list() == [True] * 3 + [False] * 3 + [True, False, True]
+    assert parts["why"].str.starts_with(str(file)).to_list()[3:6] == [True] * 3
+
+
+def test_replicates_of_which_one_cannot_be_read_are_not_compared(copied_lake, toy):
+    stored = copied_lake["toy"]
+    assembly = stored.assemblies()["assembly_id"][0]
+    seed = stored.assemblies()["seed"][0]
+    lakebatch.run(copied_lake, "toy", jobs=1, seed=seed)
+    assert stored.replicates().filter(seed=seed)["agrees"].to_list() == [True, True]
+    file = damage_done.gone(damage_done.data_file(toy / "results", "run001"))
+    with pytest.raises(DamageError, match=str(file)):
+        stored.replicates()
+    with pytest.warns(DamageWarning, match=f"of {assembly} is missing"):
+        agrees = stored.replicates(on_gap="ignore").filter(seed=seed)["agrees"].to_list()
+    assert agrees == [None, True]
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
+    (toy / "samples").mkdir()
+    (toy / "samples" / "part-0.parquet").write_bytes(b"x")
+    line = f"{toy / 'samples'} has lost its log"
+    with pytest.raises(DamageError, match=line):
+        copied_lake["toy"].reassemble(table="samples", on_gap="ignore")
+    with pytest.raises(DamageError, match=line):
+        copied_lake.sql("FROM toy.samples")
+    with pytest.warns(DamageWarning, match=line):
+        assert copied_lake.sql("FROM toy.samples", on_gap="ignore").is_empty()
+    assert copied_lake.sql("SELECT count(*) FROM toy.results").item() == 18
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
+    file = damage_done.garbled(damage_done.data_file(toy / "results", "run002"))
+    text = "SELECT count(DISTINCT results) FROM toy.results"
+    with lakebatch.sql.Session(copied_lake.snapshot(), on_gap="ignore") as session:
+        with pytest.warns(DamageWarning, match=f"Left out: {file} of .*run002 cannot be read"):
+            assert session.answer(text).item() == 9
+        with pytest.warns(DamageWarning, match=f"Left out: {file}"):
+            assert session.answer("SELECT count(*) FROM toy.results").item() == 9
+        assert (
+            "cannot be read"
+            in session.answer("SELECT what FROM toy.gaps WHERE what LIKE '%results:%'").item()
+        )
+    with pytest.raises(DamageError, match=f"{file} of .*run002 cannot be read"):
+        copied_lake.sql(text)
+
+
 @pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.EVENTS)
-def test_damaged_events_are_named_and_the_others_are_read(copied_lake, toy, name):
+def test_assembly_whose_events_are_damaged_does_not_vanish_in_silence(copied_lake, toy, name):
+    stored = copied_lake["toy"]
+    lost = pl.read_parquet(damage_done.events_file(toy))["assembly_id"].item()
     file = damage_done.EVENTS[name](toy)
-    with pytest.warns(DamageWarning, match=f"{file} .*Put it back from a backup.*lakebatch doctor toy"):
-        assert copied_lake["toy"].history().height == 5
-    with pytest.warns(DamageWarning, match=str(file)):
-        assert copied_lake["toy"].assemblies()["assembly_id"].n_unique() >= 2
+    with pytest.warns(DamageWarning, match=f"{file} .*Restore it with: lakebatch repair toy"):
+        assert stored.history().height == 5
+    with pytest.warns(DamageWarning, match=f"{file} .*events of {lost}"):
+        assert stored.assemblies()["assembly_id"].n_unique() >= 2
+    for read in (
+        stored.reassemble,
+        stored.completeness,
+        stored.scan,
+        lambda **options: copied_lake.sql("FROM toy.results", **options),
+        lambda **options: copied_lake.sql("FROM toy.assemblies", **options),
+    ):
+        with pytest.raises(DamageError, match=f"{file} .*events of {lost}.*--on-gap ignore"):
+            read()
+        with pytest.warns(DamageWarning, match=f"Left out: {file} .*events of {lost}"):
+            read(on_gap="ignore")
+    with pytest.warns(DamageWarning):
+        assert lost not in set(stored.reassemble(on_gap="ignore")["assembly_id"])
+    assert lost in copied_lake.sql("SELECT string_agg(what) FROM toy.gaps").item()
     read_others(copied_lake)
 
 

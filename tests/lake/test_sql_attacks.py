@@ -71,6 +71,13 @@ def refused(attacked, text, message):
         "FROM 'outside.csv'",
         "FROM '{parquet}'",
         "FROM '{unseen}'",
+        "FROM '{seen}'",
+        "SELECT (SELECT count(*) FROM '{seen}') FROM toy.results",
+        "FROM toy.results JOIN '{seen}' USING (assembly_id)",
+        "FROM (PIVOT '{seen}' ON level IN (0) USING count(*))",
+        "UNPIVOT '{seen}' ON r2, mse",
+        "SELECT * FROM toy.results WHERE r2 IN (SELECT r2 FROM '{seen}')",
+        "SELECT list_transform([1], lambda x: (SELECT count(*) FROM '{seen}'))",
         "FROM '{events}'",
         "FROM '{log}'",
         "FROM '{folder}/*.parquet'",
@@ -79,18 +86,59 @@ def refused(attacked, text, message):
         "FROM 'https://127.0.0.1:9/x.parquet'",
         "FROM 's3://bucket/x.parquet'",
         "FROM query_table('{outside}')",
+        "FROM query_table(['toy.results', '{seen}'])",
+        "FROM query_table('{' || 'seen}')",
+        "FROM histogram('{seen}', r2)",
+        "FROM histogram_values('{seen}', r2)",
+        "FROM histogram(col_name := r2, source := '{seen}')",
         "DESCRIBE '{outside}'",
+        "DESCRIBE '{seen}'",
         "SUMMARIZE '{outside}'",
+        "EXPLAIN ANALYZE FROM '{seen}'",
         "FROM outside_frame",
-        "SELECT getenv('HOME')",
-        "SELECT current_setting('s3_secret_access_key')",
-        "SELECT * FROM toy.results AT (VERSION => 0)",
+        "FROM pg_settings",
+        "FROM pg_catalog.pg_settings",
+        "FROM duckdb_settings",
+        "FROM sqlite_master",
+        "FROM system.main.duckdb_settings",
+        # a name that WITH gives is known in its own query alone, and after it
+        "SELECT (WITH pg_settings AS (SELECT 1) SELECT 1), (SELECT count(*) FROM pg_settings)",
+        "WITH a AS (FROM pg_settings), pg_settings AS (SELECT 1) FROM a",
+        "WITH pg_settings AS (FROM pg_settings) FROM pg_settings",
+        "WITH RECURSIVE pg_settings AS (FROM pg_settings UNION ALL SELECT 1) FROM pg_settings",
+        "WITH \"{seen}\" AS (SELECT 1) SELECT 1 UNION ALL SELECT count(*) FROM (SELECT 1), '{unseen}'",
     ],
 )
-def test_query_reaches_no_file_network_or_variable(attacked, text):
+def test_query_reads_no_table_but_the_views(attacked, text):
     outside_frame = pl.DataFrame({"a": [1]})
     assert outside_frame.height
-    refused(attacked, text, "DuckDB cannot answer this")
+    refused(
+        attacked,
+        text.replace("{' || 'seen}", "' || '{seen}"),
+        "^(There is no view .*A query can read these and nothing else: lake.assemblies, .*toy.results"
+        "|Cannot read a view whose name is not written out)",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT getenv('HOME')",
+        "SELECT current_setting('s3_secret_access_key')",
+        "SELECT system.main.current_setting('allowed_paths')",
+        "SELECT CURRENT_SETTING(name) FROM (VALUES ('threads')) AS t(name)",
+        "SELECT getvariable('x')",
+        "SELECT write_log('x')",
+        "SHOW VARIABLES",
+        "SHOW DATABASES",
+    ],
+)
+def test_query_reaches_no_setting_or_variable(attacked, text):
+    refused(attacked, text, "^Cannot (run the function|show)")
+
+
+def test_engine_keeps_a_past_state_of_its_own_to_itself(attacked):
+    refused(attacked, "SELECT * FROM toy.results AT (VERSION => 0)", "^DuckDB cannot answer this")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +216,15 @@ def test_function_that_may_do_more_than_read_the_views_is_refused(attacked, call
         ("PREPARE p AS SELECT 1", "^Cannot run PREPARE"),
         ("TRUNCATE toy.events", "^Cannot run DELETE"),
         ("CHECKPOINT", "^Cannot run CALL"),
+        ("UPDATE EXTENSIONS", "^Cannot run UPDATE EXTENSIONS. Expected one statement"),
+        ("EXPLAIN ANALYZE UPDATE EXTENSIONS", "^(Cannot run|DuckDB cannot answer)"),
+        ("VACUUM", "^Cannot run VACUUM"),
+        ("CALL pragma_version()", "^Cannot run CALL"),
+        ("PRAGMA show_tables", "^Cannot run"),
+        ("SET threads = 1", "^Cannot run SET"),
+        ("RESET threads", "^Cannot run SET"),
+        ("ALTER VIEW toy.results RENAME TO x", "^Cannot run ALTER"),
+        ("PIVOT toy.results ON level USING avg(r2)", "^Cannot run PIVOT without the values.*ON level IN"),
         ("USE toy", "^Cannot run SET"),
         ("COMMIT; SELECT 1", "^Cannot run TRANSACTION, SELECT"),
         ("SELECT 1\0; COMMIT", "^(Cannot run|DuckDB cannot answer)"),

@@ -81,6 +81,7 @@ def test_tag_set_by_two_at_once_is_one(stored, monkeypatch):
     assert stored.tags()["note"].to_list() == ["first"]
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_two_snapshots_stand_side_by_side_in_one_query(stored, run, lake):
     stored.tag("paper-v1")
     run("levels=[0, 0.5]")

@@ -1,0 +1,53 @@
+"""Asks the engine for SQL, at a prompt or once, so that the process can end although the engine does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lakebatch.cli.saying import say
+from lakebatch.errors import LimitError
+
+if TYPE_CHECKING:
+    from lakebatch.lake_snapshot import LakeSnapshot
+
+Answer = TypeVar("Answer")
+
+ERROR, INTERRUPTED = 1, 130
+
+
+def answered(ask: Callable[[], Answer]) -> Answer:
+    """Return an answer; end the process where one was not waited for and the engine is still at work on it."""
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        _leave_if_busy("Interrupted.", INTERRUPTED)
+        raise
+    except LimitError as error:
+        _leave_if_busy(f"Error: {error}", ERROR)
+        raise
+
+
+def prompt(
+    pin: Callable[[], LakeSnapshot],
+    form: Any,
+    options: dict[str, Any],
+    timeout: float | None,
+    memory: str | None,
+) -> None:
+    """Answer one query after the other at a prompt."""
+    from lakebatch import sql
+    from lakebatch.cli.prompt import Prompt
+
+    limits = sql.limits(timeout, memory)
+    Prompt(lambda: sql.Session(pin(), limits=limits, **options), form).loop()
+    if sql.is_busy():
+        sql.leave(0)
+
+
+def _leave_if_busy(message: str, code: int) -> None:
+    from lakebatch import sql
+
+    if sql.is_busy():
+        say(message)
+        sql.leave(code)

@@ -1,0 +1,134 @@
+"""What DuckDB answers, as a frame of polars that holds the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakebatch.errors import QueryError
+from lakebatch.sql_text import identifier
+
+AS_TEXT = {
+    "bignum", "bit", "blob", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant",
+}  # fmt: skip
+"""Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing."""
+COARSE = {"timestamp_s", "timestamp_ms"}
+"""Types whose infinity would become a time near 1970."""
+MONTHS, TEXT = "|months", "|text"
+"""Endings of the names of further columns that an interval is read as."""
+DAY = 86_400_000_000
+"""Microseconds."""
+RANGES = {
+    pa.date32(): (-719_162, 2_932_896),
+    pa.timestamp("us"): (-719_162 * DAY, 2_932_897 * DAY - 1),
+    pa.timestamp("ns"): (-(2**63) + 2, 2**63 - 2),
+    pa.time64("us"): (0, DAY - 1),
+    pa.time64("ns"): (0, 1000 * DAY - 1),
+}
+"""What a date of the years 1 to 9999, or a time of one day, lies between; infinity lies outside."""
+
+
+def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
+    """Return what a query answers; columns of one name are told apart as DuckDB does, ``seed`` and ``seed_1``.
+
+    Raises
+    ------
+    QueryError
+        If a value cannot stand in a frame.
+    """
+    relation = connection.sql(text, params=dict(parameters) or None)
+    names = _distinct(relation.columns)
+    columns = list(zip(names, relation.types, strict=True))
+    chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _chosen(number, name, kind)]
+    table = relation.project(", ".join(chosen)).to_arrow_table()
+    for name in table.column_names:
+        _check_range(name, table[name])
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return _with_integers(_with_durations(frame, [name for name, kind in columns if kind.id == "interval"]))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names of which no two are the same, in their order."""
+    found: list[str] = []
+    for name in names:
+        number, new = 0, name
+        while new in found or (number and new in names):
+            number += 1
+            new = f"{name}_{number}"
+        found.append(new)
+    return found
+
+
+def _chosen(number: int, name: str, kind: Any) -> Iterator[str]:
+    """Yield what selects a column by its number: as it is, as text, or as what an interval is made of."""
+    if kind.id == "interval":
+        yield f"epoch_us(#{number}) AS {identifier(name)}"
+        yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {identifier(name + MONTHS)}"
+        yield f"#{number}::VARCHAR AS {identifier(name + TEXT)}"
+    elif any(each.id in AS_TEXT or _has_other_keys(each) for each in _inside(kind)):
+        yield f"#{number}::VARCHAR AS {identifier(name)}"
+    elif kind.id in COARSE:
+        yield f"#{number}::TIMESTAMP AS {identifier(name)}"
+    else:
+        yield f"#{number} AS {identifier(name)}"
+
+
+def _inside(kind: Any) -> Iterator[Any]:
+    """Yield a type and those that it is made of."""
+    yield kind
+    if kind.id in ("list", "array", "struct", "map"):
+        for name, child in kind.children:
+            if name != "size":
+                yield from _inside(child)
+
+
+def _has_other_keys(kind: Any) -> bool:
+    """Whether a type is a map whose keys are no texts."""
+    return bool(kind.id == "map" and kind.children[0][1].id != "varchar")
+
+
+def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
+    """Refuse dates and times that a frame cannot hold, also inside of other values."""
+    kind = values.type
+    if pa.types.is_struct(kind):
+        for index in range(kind.num_fields):
+            _check_range(name, pc.struct_field(values, [index]))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        _check_range(name, pc.list_flatten(values))
+    elif pa.types.is_map(kind):
+        for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
+            _check_range(name, chunk.items)
+    elif known := RANGES.get(pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind):
+        found = pc.min_max(values.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64()))
+        low, high = found["min"].as_py(), found["max"].as_py()
+        if low is not None and not known[0] <= low <= high <= known[1]:
+            raise QueryError(
+                f"Column {name!r} has a date or time that is infinite or not of the years 1 to 9999. "
+                "Cast it to VARCHAR."
+            )
+
+
+def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Return intervals as durations; as text, such as ``1 month``, where one has months, which have no fixed length."""
+    for name in names:
+        of_months = frame[name + MONTHS].fill_null(0).cast(pl.Boolean).any()
+        column = frame[name + TEXT] if of_months else frame[name].cast(pl.Duration("us"))
+        frame = frame.with_columns(column.alias(name))
+    return frame.drop([name + suffix for name in names for suffix in (MONTHS, TEXT)])
+
+
+def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with sums of integers as integers; DuckDB hands them out as decimals of 38 digits."""
+    sums = [name for name, dtype in frame.schema.items() if dtype == pl.Decimal(38, 0)]
+    fitting = [
+        name
+        for name in sums
+        if frame[name].cast(pl.Int64, strict=False).null_count() == frame[name].null_count()
+    ]
+    return frame.with_columns(pl.col(fitting).cast(pl.Int64))

@@ -1,0 +1,276 @@
+"""Queries over a snapshot of the lake: the views, a connection over them, and what keeps it to them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import polars as pl
+
+from lakebatch import damage, forks, mixture
+from lakebatch.assembly import Status
+from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
+from lakebatch.gaps import OnGap
+from lakebatch.guard import check_reading
+from lakebatch.ids import RESERVED, check_name
+from lakebatch.lake_snapshot import LakeSnapshot
+from lakebatch.snapshot import COMPLETED
+from lakebatch.sql.answers import to_frame
+from lakebatch.sql.supervision import Limits, Supervisor
+from lakebatch.sql.views import MAIN, View, Views, read_through
+from lakebatch.sql_text import identifier, listed, quoted
+
+Result = TypeVar("Result")
+
+OF_THE_QUERY = (
+    duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
+    duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
+    duckdb.NotImplementedException, duckdb.PermissionException, duckdb.InterruptException,
+)  # fmt: skip
+"""Errors that no file can be behind."""
+
+
+def connect(
+    snapshot: LakeSnapshot,
+    *,
+    include: Collection[Status] = COMPLETED,
+    on_gap: OnGap = "warn",
+    also: Mapping[str, LakeSnapshot] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB connection in which every table of some experiments is a view.
+
+    Per experiment there is a schema, such as ``response_noise`` (with the number and version of its
+    folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
+    ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
+    ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
+    the columns ``experiment`` and ``version``. What the rows lack is reported as ``on_gap`` says.
+
+    Parameters
+    ----------
+    also : mapping
+        Other snapshots by a name: with ``{"before": then}``, ``before.response_noise.results`` stands
+        beside ``response_noise.results``.
+
+    Raises
+    ------
+    DamageError
+        If anything cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
+    """
+    snapshot.report(include, on_gap)
+    with ExitStack() as opened:
+        connection = opened.enter_context(duckdb.connect())
+        views = _open(connection, _catalogs(snapshot, also), include)
+        found = list(dict.fromkeys(fault for each in views.by_path.values() for fault in each.faults))
+        if found and on_gap != "ignore":
+            raise damage.refused(found)
+        damage.warn_of(found)
+        mixture.report([text for each in snapshot.values() for text in each.mixed(include)], on_gap)
+        opened.pop_all()
+    return connection
+
+
+def query(
+    snapshot: LakeSnapshot,
+    text: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    include: Collection[Status] = COMPLETED,
+    on_gap: OnGap = "warn",
+    also: Mapping[str, LakeSnapshot] | None = None,
+    limits: Limits | None = None,
+) -> pl.DataFrame:
+    """Return what one SQL query answers over the views of some experiments.
+
+    It can read the views and nothing else: no file, no network, no extension, no setting, no write.
+    Parameters are bound, as ``$name`` in the text.
+
+    Raises
+    ------
+    QueryError
+        If the text is not one reading statement, or DuckDB cannot answer it.
+    LimitError
+        If it takes more time or memory than it may.
+    DamageError
+        If something of the views that it reads is damaged, unless ``on_gap`` is "ignore", which leaves it out.
+    """
+    with Session(snapshot, include=include, on_gap=on_gap, also=also, limits=limits) as session:
+        return session.answer(text, parameters)
+
+
+class Session:
+    """Several queries, one after the other, over one and the same snapshot."""
+
+    def __init__(
+        self,
+        snapshot: LakeSnapshot,
+        *,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.snapshot = snapshot
+        self._catalogs = _catalogs(snapshot, also)
+        self._include = include
+        self._on_gap = on_gap
+        self._limits = limits or Limits()
+        self._opened = ExitStack()
+        snapshot.report(include, on_gap)
+        self._open()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return what one query answers, see `query`."""
+        deadline = time.monotonic() + self._limits.seconds
+        for _ in range(damage.REOPENED):
+            used = self._used(text, deadline)
+            try:
+                frame = self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
+            except duckdb.Error as error:
+                if not self._has_mended(error, used):
+                    raise _explained(error) from error
+            else:
+                self._report(used)
+                return frame
+        raise StorageError("The files of the lake are merged faster than they can be read. Try again.")
+
+    def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
+        """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
+        chosen, text, values = self.snapshot.for_query(name, parameters, self._on_gap)
+        if chosen is self.snapshot:
+            return self.answer(text, values)
+        also = {name: each for name, each in self._catalogs.items() if name != MAIN}
+        options: dict[str, Any] = {"include": self._include, "on_gap": self._on_gap, "limits": self._limits}
+        with Session(chosen, also=also, **options) as session:
+            return session.answer(text, values)
+
+    def _open(self) -> None:
+        """Open a connection that can read the views and nothing else."""
+        self._opened.close()
+        with ExitStack() as opened:
+            scratch = opened.enter_context(
+                tempfile.TemporaryDirectory(prefix="lakebatch-", ignore_cleanup_errors=True)
+            )
+            connection = opened.enter_context(duckdb.connect())
+            memory = self._limits.apply(connection)
+            self._views = _open(connection, self._catalogs, self._include)
+            _lock(connection, self._views.files, scratch)
+            self._connection, self._opened = connection, opened.pop_all()
+        self._supervisor = Supervisor(connection, self._opened, Path(scratch), self._limits, memory)
+        self._is_usable = True
+
+    def _used(self, text: str, deadline: float) -> list[View]:
+        """Return the views that a query reads; refuse what does more, and what is damaged."""
+        if not self._is_usable or self._supervisor.is_left():
+            self._open()
+        try:
+            paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
+        except duckdb.Error as error:
+            raise _explained(error) from error
+        used = self._views.read(paths)
+        found = _faults(used)
+        if found and self._on_gap != "ignore":
+            raise damage.refused(found)
+        return used
+
+    def _report(self, used: Sequence[View]) -> None:
+        """Warn of what a query left out and put together."""
+        damage.warn_of(_faults(used))
+        read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
+        mixture.report([text for each in read for text in each.mixed(self._include)], self._on_gap)
+
+    def _run(self, work: Callable[[], Result], deadline: float) -> Result:
+        """Return what the connection answers in a transaction that cannot write."""
+
+        def reading() -> Result:
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                return work()
+            finally:
+                with suppress(duckdb.Error):
+                    self._connection.execute("ROLLBACK")
+
+        try:
+            return self._supervisor.run(reading, deadline)
+        except (duckdb.FatalException, duckdb.InternalException):
+            self._is_usable = False
+            raise
+
+    def _has_mended(self, error: duckdb.Error, used: Sequence[View]) -> bool:
+        """Look for the files behind an error; whether they were merged with others, or can be left out or named."""
+        if isinstance(error, OF_THE_QUERY) or not _may_be_of_a_file(error):
+            return False
+        renewed = True in [each.renew() for each in self._catalogs.values()]
+        if not renewed and True not in [
+            snapshot.tables.look_inside(name, snapshot.ids(self._include), read_through)
+            for view in used
+            for snapshot, name in view.reads
+        ]:
+            return False
+        self._open()
+        return True
+
+
+def _may_be_of_a_file(error: duckdb.Error) -> bool:
+    """Whether a file may be behind an error; not behind one that the query itself raises."""
+    return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
+
+
+def _explained(error: duckdb.Error) -> QueryError | LimitError:
+    line = " ".join(str(error).split())
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return LimitError(f"The query needs more memory than it may use: {line} Allow more with: --memory")
+    return QueryError(f"DuckDB cannot answer this: {line}")
+
+
+def _faults(used: Sequence[View]) -> list[damage.Fault]:
+    return list(dict.fromkeys(fault for view in used for fault in view.faults))
+
+
+def _catalogs(snapshot: LakeSnapshot, also: Mapping[str, LakeSnapshot] | None) -> dict[str, LakeSnapshot]:
+    """Return the snapshots by the catalogs that their views stand in."""
+    schemas = snapshot.folders()
+    for name in also or {}:
+        check_name(name, "name of a snapshot")
+        if name in RESERVED or name.replace("-", "_") in schemas:
+            raise ConfigError(
+                f"A snapshot cannot be called {name!r}, since that name has another meaning in SQL. "
+                "Choose another, e.g. --also before=paper-v1."
+            )
+    return {MAIN: snapshot, **(also or {})}
+
+
+def _open(
+    connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, LakeSnapshot], include: Collection[Status]
+) -> Views:
+    """Make the views of snapshots in a connection, each snapshot in a catalog of its own."""
+    forks.check()
+    views = Views(connection, include)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, snapshot in catalogs.items():
+            if name != MAIN:
+                connection.execute(f"ATTACH ':memory:' AS {identifier(name)}")
+            views.add(name, snapshot)
+    except duckdb.Error as error:
+        raise _explained(error) from error
+    return views
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
+    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
+    connection.execute(f"SET temp_directory = {quoted(scratch)}")
+    connection.execute(f"SET allowed_paths = {listed(files)}")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")

@@ -1,0 +1,192 @@
+"""Runs the engine's work beside this thread, so that Ctrl-C, time and memory end it whatever it is doing."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from threading import Thread
+from typing import Any, NoReturn, TypeVar
+
+import duckdb
+
+from lakebatch.errors import ConfigError, LimitError
+
+Result = TypeVar("Result")
+
+LISTEN_SECONDS = 0.1
+GRACE_SECONDS = 0.8
+"""How long the engine may take to end after it was told to; inside of one value it does not listen for minutes."""
+MEMORY = "50%"
+"""Of the machine, or of what its container may use."""
+SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>%|[KMGT]i?B)", re.IGNORECASE)
+UNITS = {"%": "%", **{f"{letter}{i}b".lower(): f"{letter}{i}B" for letter in "KMGT" for i in ("", "i")}}
+BINARY = "bKMGTP"
+"""First letters of the units in which the engine says what it may use, each 1024 times the one before."""
+BEYOND = 1.5
+"""How much of the limit all memory may grow by: the engine counts neither its answer nor single long values."""
+STATUS = Path("/proc/self/statm")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a query may use.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it may take.
+    memory : str
+        How much memory, e.g. ``4GB`` or ``50%``.
+    """
+
+    seconds: float = inf
+    memory: str = MEMORY
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0:
+            raise ConfigError(f"A timeout of {self.seconds:g} s is not possible. Expected more than 0.")
+        if not SIZE.fullmatch(self.memory):
+            raise ConfigError(f"{self.memory!r} is no amount of memory. Expected e.g. 4GB, 500MB or 50%.")
+
+    def apply(self, connection: duckdb.DuckDBPyConnection) -> float:
+        """Tell a connection how much memory it may use, and return that in bytes."""
+        match = SIZE.fullmatch(self.memory)
+        assert match is not None
+        connection.execute(f"SET memory_limit = '{match['number']}{UNITS[match['unit'].lower()]}'")
+        ((known,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        number, unit = known.split()
+        return float(number) * float(1024 ** BINARY.index(unit[0]))
+
+
+def limits(seconds: float | None = None, memory: str | None = None) -> Limits:
+    """Return what a query may use, the default in place of what is not given."""
+    return Limits(inf if seconds is None else seconds, memory or MEMORY)
+
+
+@dataclass(frozen=True)
+class _Abandoned:
+    thread: Thread
+    scratch: Path
+
+
+_abandoned: list[_Abandoned] = []
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """Sees to the work of one connection.
+
+    Attributes
+    ----------
+    opened : ExitStack
+        What is closed after the work: the connection, and the folder that it sorts in.
+    bytes : float
+        How much memory the connection may use.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    opened: ExitStack
+    scratch: Path
+    limits: Limits
+    bytes: float
+
+    def run(self, work: Callable[[], Result], deadline: float) -> Result:
+        """Return what the work returns; end it on Ctrl-C, at the deadline and where it takes too much memory.
+
+        Where the engine does not end, its thread is left alone and closes what was opened when it does.
+
+        Raises
+        ------
+        LimitError
+            If it takes too long or too much memory.
+        """
+        future: Future[Result] = Future()
+        thread = Thread(target=_work, args=(future, work), daemon=True)
+        most = _memory() + BEYOND * self.bytes
+        thread.start()
+        try:
+            while not wait([future], LISTEN_SECONDS).done:
+                self._check(deadline, most)
+        except BaseException:
+            if not self._ended(future):
+                self._abandon(thread, future)
+            raise
+        return future.result()
+
+    def is_left(self) -> bool:
+        """Whether the connection is still at work on something that was to end."""
+        return any(each.scratch == self.scratch for each in _abandoned)
+
+    def _check(self, deadline: float, most: float) -> None:
+        if time.monotonic() > deadline:
+            raise LimitError(
+                f"The query took longer than {self.limits.seconds:g} s and was ended. Allow more with: --timeout"
+            )
+        if _memory() > most:
+            raise LimitError(
+                f"The query needs more memory than {self.limits.memory} and was ended. Ask for fewer rows, or allow "
+                "more with: --memory"
+            )
+
+    def _ended(self, future: Future[Any]) -> bool:
+        """Tell the engine to end, again and again since one that comes before the query has begun is lost."""
+        latest = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < latest:
+            self.connection.interrupt()
+            if wait([future], LISTEN_SECONDS).done:
+                return True
+        return False
+
+    def _abandon(self, thread: Thread, future: Future[Any]) -> None:
+        later = self.opened.pop_all()
+        if not _abandoned:
+            atexit.register(_wait)
+        _abandoned.append(_Abandoned(thread, self.scratch))
+        future.add_done_callback(lambda _: later.close())
+
+
+def is_busy() -> bool:
+    """Whether a query that was to end is still at work."""
+    return any(each.thread.is_alive() for each in _abandoned)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process although queries are still at work, which would keep it, or make it crash."""
+    for each in _abandoned:
+        shutil.rmtree(each.scratch, ignore_errors=True)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+def _work(future: Future[Result], work: Callable[[], Result]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        future.set_exception(error)
+
+
+def _wait() -> None:
+    """Wait for the queries that were told to end: a process that ends before its engine crashes."""
+    for each in _abandoned:
+        each.thread.join()
+
+
+def _memory() -> float:
+    """Return how many bytes this process uses, files aside; nothing where the system does not say it."""
+    try:
+        _, resident, of_files, *_ = STATUS.read_text().split()
+    except OSError:
+        return 0.0
+    return (int(resident) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,198 @@
+"""Makes the views of snapshots in a connection, and knows what cannot be read of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+
+from lakebatch.assembly import Status
+from lakebatch.completeness import damaged
+from lakebatch.damage import Fault
+from lakebatch.delta import TableVersion, collect
+from lakebatch.delta.bundles import Sources
+from lakebatch.errors import SchemaError, StorageError
+from lakebatch.gaps import COLUMNS as GAPS
+from lakebatch.gaps import Gap, to_frame
+from lakebatch.guard import Path
+from lakebatch.lake_snapshot import LakeSnapshot
+from lakebatch.schema import load_schema
+from lakebatch.snapshot import RESULTS, Snapshot
+from lakebatch.sql_text import identifier, quoted, shown, view
+from lakebatch.summary import COLUMNS, summarize
+from lakebatch.tables import DATA
+
+MAIN = "memory"
+"""The catalog of a connection that was opened without a file."""
+UNION = "lake"
+OF_ALL = ("results", "assemblies", "gaps")
+"""The views that there are of all experiments together."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view: what of it cannot be read, and the tables of snapshots that it reads."""
+
+    faults: tuple[Fault, ...] = ()
+    reads: tuple[tuple[Snapshot, str], ...] = ()
+
+
+class Views:
+    """The views of some snapshots, each snapshot in a catalog of its own.
+
+    Attributes
+    ----------
+    by_path : dict
+        Each view by its name with and without the catalog.
+    names : dict
+        How each is written in SQL.
+    files : list of str
+        The files behind them.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, include: Collection[Status]) -> None:
+        self._connection = connection
+        self._include = include
+        self.by_path: dict[Path, View] = {}
+        self.names: dict[Path, str] = {}
+        self.files: list[str] = []
+
+    def add(self, catalog: str, snapshot: LakeSnapshot) -> None:
+        """Make the views of a snapshot in a catalog that is there."""
+        for schema, each in snapshot.schemas().items():
+            self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
+            self._add_records(catalog, schema, each)
+            for name in DATA:
+                self._add_data(catalog, schema, each, name)
+        for schema, error in snapshot.damaged_schemas().items():
+            self._add_damaged(catalog, schema, Fault.of(error, schema.replace("_", "-")))
+        self._add_unions(catalog, snapshot)
+
+    def read(self, paths: Iterable[Path]) -> list[View]:
+        """Return the views of some names."""
+        return [self.by_path[path] for path in sorted(paths)]
+
+    def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
+        gaps = [*damaged(snapshot, self._include), *snapshot.gaps(self._include)]
+        lost = View(snapshot.tables.lost)
+        self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
+        self._add_frame(catalog, schema, "events", snapshot.events, lost)
+        self._add_frame(catalog, schema, "gaps", to_frame(gaps), View())
+
+    def _add_data(self, catalog: str, schema: str, snapshot: Snapshot, name: str) -> None:
+        """Make rows a view over the files of a table that can be read; an empty one if none can."""
+        tables = snapshot.tables
+        try:
+            if tables.get(name) is None:
+                return
+            _, found = tables.read_rest(
+                name,
+                snapshot.ids(self._include),
+                lambda table, ids: self._create_data(_name(catalog, schema), snapshot, table, ids),
+                check=read_through,
+            )
+        except (StorageError, SchemaError) as error:
+            empty = pl.DataFrame(schema=load_schema(name).polars)
+            self._add_frame(catalog, schema, name, empty, View((Fault.of(error, snapshot.name),)))
+        else:
+            self._know(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
+
+    def _create_data(self, schema: str, snapshot: Snapshot, table: TableVersion, ids: list[str]) -> None:
+        """Make the rows of some assemblies a view, or a copy where DuckDB cannot read them from the files alone."""
+        name = table.schema.table
+        found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
+        if not found.all:
+            self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
+            return
+        try:
+            self._connection.execute(view(schema, snapshot, name, found, ids))
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
+        self.files += found.all
+
+    def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
+        """Make the views of an experiment that cannot be read at all: empty, but for what is said of it."""
+        self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
+        frames = {name: load_schema(name).polars for name in DATA} | {
+            "assemblies": pl.Schema(COLUMNS),
+            "events": load_schema("assemblies").polars,
+        }
+        for name, columns in frames.items():
+            self._add_frame(catalog, schema, name, pl.DataFrame(schema=columns), View((fault,)))
+        self._add_frame(catalog, schema, "gaps", to_frame([Gap("", str(fault))]), View())
+
+    def _add_unions(self, catalog: str, snapshot: LakeSnapshot) -> None:
+        self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
+        columns = {
+            "results": load_schema(RESULTS).polars,
+            "assemblies": pl.Schema(COLUMNS),
+            "gaps": pl.Schema(GAPS),
+        }
+        folders = snapshot.folders()
+        for name in OF_ALL:
+            members = {
+                schema: folder
+                for schema, folder in folders.items()
+                if (catalog, schema, name) in self.by_path
+            }
+            selects = [
+                f"SELECT {quoted(folder.split('_', 2)[2])} AS experiment, {quoted(folder.split('_')[1])} AS version, * "
+                f"FROM {_name(catalog, schema, name)}"
+                for schema, folder in members.items()
+            ]
+            of_each = [self.by_path[catalog, schema, name] for schema in members]
+            union = View(
+                tuple(fault for each in of_each for fault in each.faults),
+                tuple(read for each in of_each for read in each.reads),
+            )
+            if selects:
+                text = " UNION ALL BY NAME ".join(selects)
+                self._connection.execute(f"CREATE VIEW {_name(catalog, UNION, name)} AS {text}")
+                self._know(catalog, UNION, name, union)
+            else:
+                empty = pl.DataFrame(
+                    schema={"experiment": pl.String(), "version": pl.String(), **columns[name]}
+                )
+                self._add_frame(catalog, UNION, name, empty, union)
+
+    def _add_frame(self, catalog: str, schema: str, name: str, frame: pl.DataFrame, known: View) -> None:
+        self._create_table(_name(catalog, schema, name), frame)
+        self._know(catalog, schema, name, known)
+
+    def _create_table(self, name: str, frame: pl.DataFrame) -> None:
+        self._connection.register("incoming", frame.to_arrow())
+        self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
+        self._connection.unregister("incoming")
+
+    def _know(self, catalog: str, schema: str, name: str, known: View) -> None:
+        paths = [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
+        for path in paths:
+            self.by_path[path] = known
+            self.names[path] = ".".join(map(shown, path))
+
+
+def read_through(file: str) -> None:
+    """Read all rows of a Parquet file, as DuckDB does.
+
+    Raises
+    ------
+    OSError
+        If it cannot.
+    """
+    if "://" in file:  # what is on S3 is read by another engine
+        return
+    with duckdb.connect() as connection:
+        try:
+            relation = connection.sql(
+                "FROM read_parquet($files, hive_partitioning = false)", params={"files": [file]}
+            )
+            for _ in relation.to_arrow_reader():
+                pass
+        except duckdb.Error as error:
+            raise OSError(" ".join(str(error).split())) from error
+
+
+def _name(*steps: str) -> str:
+    return ".".join(map(identifier, steps))
