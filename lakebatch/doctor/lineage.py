@@ -145,15 +145,19 @@ class Lineage:
         found = {each.assembly_id for group in self.groups for each in group.files}
         return {each for each in found if each is not None}
 
+    def groups_of(self, assembly_id: str | None) -> list[Group]:
+        """Return the groups that have rows of an assembly, in the order of the commits."""
+        return self._by_assembly.get(assembly_id, [])
+
     def originals(self, assembly_id: str | None) -> list[Group]:
         """Return the commits that brought rows of an assembly, each once, in their order."""
-        return self._originals.get(assembly_id, [])
+        return [group for group in self.groups_of(assembly_id) if not group.removed]
 
     @cached_property
-    def _originals(self) -> dict[str | None, list[Group]]:
+    def _by_assembly(self) -> dict[str | None, list[Group]]:
         found: dict[str | None, list[Group]] = defaultdict(list)
         for group in self.groups:
-            for assembly_id in {each.assembly_id for each in group.files if not group.removed}:
+            for assembly_id in {each.assembly_id for each in group.files}:
                 found[assembly_id].append(group)
         return found
 

@@ -77,9 +77,14 @@ class Contents:
             if self.is_whole(path):
                 yield self.read(path)
 
-    def damaged_groups(self) -> Iterator[tuple[Group, Sequence[str]]]:
-        """Yield the commits whose files are damaged, oldest first, with these files."""
-        for group in self.table.lineage.groups:
+    @property
+    def damaged_assemblies(self) -> set[str]:
+        """Whose files are damaged, of a table that is partitioned by assembly."""
+        return {str(self.table.references[path].assembly_id) for path in self.damaged}
+
+    def damaged_groups(self, assembly_id: str | None) -> Iterator[tuple[Group, Sequence[str]]]:
+        """Yield the commits whose files of an assembly are damaged, oldest first, with these files."""
+        for group in self.table.lineage.groups_of(assembly_id):
             paths = [each.path for each in group.files if each.path in self.damaged]
             if paths:
                 yield group, paths

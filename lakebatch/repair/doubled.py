@@ -21,11 +21,12 @@ MEANWHILE = "the table was changed meanwhile; repeat the command"
 
 @dataclass(frozen=True)
 class Doubled:
-    """Rows that are there several times: of which table and assembly, and how many too many, in words."""
+    """Rows that are there several times: of which table and assembly, how many there are, and how many there should be."""
 
     contents: Contents
     assembly_id: str | None
-    what: str
+    rows: int
+    due: str
 
     @property
     def damaged(self) -> list[str]:
@@ -37,8 +38,9 @@ class Doubled:
 
     def outcome(self, state: State, how: str) -> Outcome:
         """Return what became of them."""
-        what = f"{self.assembly_id} has {self.what}" if self.assembly_id else f"There are {self.what}"
-        return Outcome(state, self.contents.table.path, what, how, "", self.assembly_id)
+        begin = f"{self.assembly_id} has" if self.assembly_id else "There are"
+        what = f"{begin} {self.rows} rows, {self.due}"
+        return Outcome(state, self.contents.table.path, what, how, "", self.assembly_id, self.rows)
 
 
 def find(table: ExaminedTable) -> list[Doubled]:
@@ -46,20 +48,17 @@ def find(table: ExaminedTable) -> list[Doubled]:
     if not table.log.is_whole:
         return []
     due = [each for each in table.lineage.surpluses if each.until is None and each.rows > each.expected]
-    found = [(each.assembly_id, f"{each.rows} rows, its commits brought {each.expected}") for each in due]
+    found = [(each.assembly_id, each.rows, f"its commits brought {each.expected}") for each in due]
     if not found and table.name not in KEYS:
         return []
     contents = Contents(table)
-    if not found and (again := _repeated(contents)):
-        found = [(None, again)]
+    if not found:
+        rows = pl.concat([pl.DataFrame(), *contents.whole_rows()], how="diagonal")
+        single = rows.unique()  # other tools can append events or tags once more
+        found = (
+            [(None, rows.height, f"of which {single.height} differ")] if single.height < rows.height else []
+        )
     return [Doubled(contents, *each) for each in found]
-
-
-def _repeated(contents: Contents) -> str | None:
-    """Return how many events or tags are there twice, as other tools can append them."""
-    rows = pl.concat([pl.DataFrame(), *contents.whole_rows()], how="diagonal")
-    single = rows.unique()
-    return f"{rows.height} rows, of which {single.height} differ" if single.height < rows.height else None
 
 
 def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:

@@ -67,17 +67,17 @@ class FileRepair:
         """Heal the files of a table that is not partitioned by assembly."""
         yield from contents.aside()
         recovery = Recovery(contents, None)
-        for group, paths in contents.damaged_groups():
+        for group, paths in contents.damaged_groups(None):
             yield from self._healed(Case(recovery, group, paths), None)
 
     def partitioned(
         self, contents: Sequence[Contents], assemblies: Mapping[str, Assembly]
     ) -> Iterator[Outcome]:
         """Heal the files of all other tables, assembly by assembly."""
-        damaged: dict[str, None] = {}
+        damaged: set[str] = set()
         for each in contents:
             yield from each.aside()
-            damaged |= dict.fromkeys(str(group.files[0].assembly_id) for group, _ in each.damaged_groups())
+            damaged |= each.damaged_assemblies
         for assembly_id in sorted(damaged):
             recoveries = [Recovery(each, assembly_id) for each in contents]
             yield from self._assembly(recoveries, assemblies.get(assembly_id))
@@ -149,9 +149,8 @@ class FileRepair:
 
 def _cases(recoveries: Sequence[Recovery]) -> Iterator[Case]:
     for recovery in recoveries:
-        for group, paths in recovery.contents.damaged_groups():
-            if group.files[0].assembly_id == recovery.assembly_id:
-                yield Case(recovery, group, paths)
+        for group, paths in recovery.contents.damaged_groups(recovery.assembly_id):
+            yield Case(recovery, group, paths)
 
 
 def _part(group: Group) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lakebatch.errors import LakebatchError
 from lakebatch.repair.outcome import Outcome
 from lakebatch.stored import StoredExperiment
+from lakebatch.tables import DATA
 
+TABLES = {*DATA, "assemblies", "tags"}
 EVENT = {"lakebatch.event": "repaired"}
 
 
@@ -31,29 +33,31 @@ class History:
 
     def record(self) -> Iterator[Outcome]:
         """Record what was healed, and yield what kept it from being recorded."""
-        healed: dict[str, Counter[str]] = defaultdict(Counter)
-        others: set[str] = set()
+        healed: dict[str | None, list[Outcome]] = defaultdict(list)
         for each in self._outcomes:
-            if each.state == "healed" and each.assembly_id is not None:
-                healed[each.assembly_id][each.subject.partition("/")[2]] += 1
-            elif each.state == "healed" and "/" in each.subject:
-                others.add(each.subject.partition("/")[2])
+            if each.state == "healed":
+                healed[each.assembly_id].append(each)
         try:
-            known = set(self._stored.log.events()["assembly_id"]) if healed else set()
-            for assembly_id, tables in sorted(healed.items()):
-                if assembly_id in known:
-                    self._record(assembly_id, tables)
-                else:
-                    others |= tables.keys()
-            for name in sorted(others & {"assemblies", "tags", "results", "samples", "trajectories"}):
+            known = set(self._stored.log.events()["assembly_id"]) if healed.keys() - {None} else set()
+            for assembly_id in sorted(known & healed.keys()):
+                self._record(assembly_id, healed.pop(assembly_id))
+            for name in sorted({_table(each) for outcomes in healed.values() for each in outcomes} & TABLES):
                 self._stored.table(name).mark(EVENT)
         except LakebatchError as error:
             what = "What was healed could not be recorded"
             yield Outcome("stays damaged", self._stored.folder, what, str(error))
 
-    def _record(self, assembly_id: str, tables: Counter[str]) -> None:
-        """Record an event; it counts the rows that there are now, since doubled ones were counted before."""
-        named = ", ".join(f"{count} of {name}" for name, count in sorted(tables.items()))
-        rows = self._stored.results.at().rows_by_assembly().get(assembly_id, 0)
+    def _record(self, assembly_id: str, outcomes: Sequence[Outcome]) -> None:
+        """Record an event; where it counted rows that were there several times, it counts them anew."""
+        counts = Counter(map(_table, outcomes))
+        named = ", ".join(f"{count} of {name}" for name, count in sorted(counts.items()))
         assembly = self._stored.log.get(assembly_id)
-        self._stored.note(assembly, f"repaired: {named}", rows=rows)
+        changes = {}
+        for each in outcomes:
+            if each.rows == assembly.rows:
+                changes["rows"] = self._stored.table(_table(each)).at().rows_by_assembly()[assembly_id]
+        self._stored.note(assembly, f"repaired: {named}", **changes)
+
+
+def _table(outcome: Outcome) -> str:
+    return outcome.subject.partition("/")[2]

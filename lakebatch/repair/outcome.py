@@ -32,6 +32,8 @@ class Outcome:
         The file, where it is one.
     assembly_id : str or None
         Whose rows are concerned, where they are of one assembly.
+    rows : int or None
+        How many rows of it there were, where some were there several times.
     """
 
     state: State
@@ -40,6 +42,7 @@ class Outcome:
     how: str
     where: str = ""
     assembly_id: str | None = None
+    rows: int | None = None
 
 
 def to_frame(outcomes: Iterable[Outcome]) -> pl.DataFrame:

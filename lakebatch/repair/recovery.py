@@ -132,7 +132,7 @@ class Recovery:
         if self._merged is None:
             whole = [
                 each.path
-                for group in self.lineage.groups
+                for group in self.lineage.groups_of(self.assembly_id)
                 for each in group.files
                 if group.removed
                 and each.assembly_id == self.assembly_id

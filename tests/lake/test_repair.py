@@ -94,7 +94,7 @@ WAYS: tuple[Callable[[Path], object], ...] = (
 )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_third_of_all_data_files_is_restored_to_the_last_bit(cohort, whole, seed):
     rng = np.random.default_rng(seed)
     files = data_files(cohort)
@@ -127,25 +127,27 @@ def problems(folder: Path, *, deep: bool = False) -> list[str]:
     return [f"{row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
 
 
-@pytest.mark.parametrize("table", ["results", "samples", "trajectories", "assemblies"])
-def test_rows_doubled_by_a_merge_are_found_and_each_is_left_once(cohort, table):
+def test_rows_doubled_by_merges_are_found_and_each_is_left_once(cohort):
     before = newest(cohort)
-    doubled(cohort / table)
-    assert newest(cohort)[table].height > before[table].height
-    assert any(
-        "both replaced the file" in each and each.endswith("lakebatch repair cohort")
-        for each in problems(cohort)
-    )
+    tables = ("results", "samples", "assemblies")
+    for table in tables:
+        doubled(cohort / table)
+        assert newest(cohort)[table].height > before[table].height
+    twice = [text for text in problems(cohort) if "both replaced the file" in text]
+    assert len(twice) == 7
+    assert all(text.endswith("lakebatch repair cohort") for text in twice)
     stored = lakebatch.open_lake(cohort.parent)["cohort"]
+    second = next(each for each in stored.snapshot().assemblies if each.run_number == 2)
+    stored.note(second, "as resumed meanwhile", rows=30)
     assert set(stored.repair()["state"]) == {"can be healed"}
-    assert newest(cohort)[table].height > before[table].height
+    assert newest(cohort)["results"].height > before["results"].height
     assert set(stored.repair(dry_run=False)["state"]) == {"healed"}
     after = newest(cohort)
     events = after.pop("assemblies").filter(pl.col("note").is_null())
     assert events.equals(before.pop("assemblies"))
-    assert after.keys() == before.keys()
-    assert all(after[name].equals(before[name]) for name in after)
+    assert all(after[name].equals(before[name]) for name in before)
     assert problems(cohort, deep=True) == []
+    assert stored.assemblies()["rows"].to_list() == [15, 15, 10, 21]
     assert stored.repair().is_empty()
 
 
