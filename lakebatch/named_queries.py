@@ -14,6 +14,7 @@ from lakebatch.config_text import parse_setting
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
+from lakebatch.local import is_there
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
@@ -91,7 +92,7 @@ def _found() -> tuple[dict[str, Query], list[Foreign]]:
 
 def _is_source_tree() -> bool:
     """Whether the working directory is the source of lakebatch, whose queries are built in already."""
-    return Path("lakebatch", "named_queries.py").is_file()
+    return is_there(Path("lakebatch", "named_queries.py"))
 
 
 def _read_all(folder: Path, left_out: list[Foreign]) -> list[Query]:

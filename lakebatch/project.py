@@ -1,4 +1,4 @@
-"""The file ``lakebatch.toml`` of the folder that is worked in."""
+"""The folder that is worked in, and its file ``lakebatch.toml``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,34 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lakebatch.errors import ConfigError
+from lakebatch.errors import ConfigError, StorageError
+from lakebatch.local import is_there, unreadable
 
 PROJECT_FILE = "lakebatch.toml"
+
+
+def working_folder() -> Path:
+    """Return the working directory; if it is gone, a path in which nothing is found."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path()
+
+
+def needed_working_folder() -> Path:
+    """Return the working directory.
+
+    Raises
+    ------
+    StorageError
+        If it is gone.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise StorageError(
+            f"The working directory is gone ({error.strerror}). Go to one that is there."
+        ) from error
 
 
 def read_project() -> dict[str, Any]:
@@ -18,11 +43,15 @@ def read_project() -> dict[str, Any]:
     ------
     ConfigError
         If it is not TOML.
+    StorageError
+        If it cannot be read.
     """
-    file = Path(PROJECT_FILE)
-    if not file.is_file():
+    file = working_folder() / PROJECT_FILE
+    if not is_there(file):
         return {}
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise unreadable(error, str(file), "file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read {file.absolute()}: {error}. Expected TOML.") from error
+        raise ConfigError(f"Cannot read {file}: {error}. Expected TOML.") from error

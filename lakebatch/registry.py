@@ -21,6 +21,7 @@ from lakebatch.errors import ConfigError, LakebatchError, NameClashError, Unknow
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
 from lakebatch.ids import NAME, NUMBER, VERSION
+from lakebatch.local import is_there
 from lakebatch.provenance import source_hash
 
 if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
@@ -161,7 +162,7 @@ def _built_in() -> list[Source]:
 
 
 def _own() -> Own:
-    if Path("lakebatch", "registry.py").is_file():  # the source tree of lakebatch: built in already
+    if is_there(Path("lakebatch", "registry.py")):  # the source tree of lakebatch: built in already
         return Own()
     experiments: list[Source] = []
     modules: list[Source] = []

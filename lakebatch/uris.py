@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from lakebatch.errors import ConfigError
+from lakebatch.errors import ConfigError, StorageError
 
 S3_SCHEMES = ("s3", "s3a")
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -68,7 +68,9 @@ def absolute(path: str) -> str:
     Raises
     ------
     ConfigError
-        If it is that of an unknown user, or begins in a working directory that is gone.
+        If it is that of an unknown user.
+    StorageError
+        If it begins in a working directory that is gone.
     """
     try:
         parts = Path(path).expanduser().absolute().parts
@@ -78,7 +80,9 @@ def absolute(path: str) -> str:
         raise _refused(path, f"{name!r} has no home folder", expected) from error
     except OSError as error:
         what = f"the working directory is gone ({error.strerror})"
-        raise _refused(path, what, "Go to another, or name a folder from / on.") from error
+        raise StorageError(
+            f"Cannot open a lake at {path!r}: {what}. Go to another, or name a folder from / on."
+        ) from error
     last = max((place for place, part in enumerate(parts, 1) if part == ".."), default=0)
     return str(Path(os.path.realpath(Path(*parts[:last])), *parts[last:]) if last else Path(*parts))
 

@@ -10,6 +10,7 @@ import click
 from lakebatch.cli import completing
 from lakebatch.cli.options import preset_option, settings_option
 from lakebatch.cli.saying import harmless
+from lakebatch.project import needed_working_folder
 
 
 @click.command(epilog="Example: lakebatch init study")
@@ -46,9 +47,10 @@ def new(name: str) -> None:
     """Write a commented, working experiment NAME into ./experiments."""
     from lakebatch.scaffold import new_experiment
 
-    file = new_experiment(name, Path.cwd())
+    folder = needed_working_folder()
+    file = new_experiment(name, folder)
     click.echo(
-        f"Wrote {file.relative_to(Path.cwd())}. Try it with:\n"
+        f"Wrote {file.relative_to(folder)}. Try it with:\n"
         f"  lakebatch run {name} --preset smoke\n"
         f"  lakebatch check {name} --preset smoke"
     )

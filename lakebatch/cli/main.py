@@ -81,6 +81,13 @@ class Commands(click.Group):
             raise with_example(error) from error
         except LakebatchError as error:
             _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
+        except OSError as error:
+            if error.filename is None:  # then it is not about a file of the user's
+                raise
+            _end(
+                f"Error: Cannot use {error.filename}: {error.strerror}. See that it is there and yours to use.",
+                ERROR,
+            )
 
     def add_command(self, command: click.Command, name: str | None = None) -> None:
         command.params += common.options(on_group=False)

@@ -20,6 +20,7 @@ from lakebatch.cli.options import (
 )
 from lakebatch.cli.saying import harmless, say
 from lakebatch.cli.spreading import Where, where_options
+from lakebatch.project import working_folder
 
 if TYPE_CHECKING:
     from lakebatch.assembly import Assembly
@@ -165,7 +166,7 @@ def _conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) ->
         )
         return
     stored = lake[name]
-    where = harmless(stored.results.uri.removeprefix(f"{Path.cwd()}/"))
+    where = harmless(stored.results.uri.removeprefix(f"{working_folder()}/"))
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
         "Look at it with:\n"

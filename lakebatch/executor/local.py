@@ -19,6 +19,7 @@ from lakebatch import worker
 from lakebatch.errors import ConfigError
 from lakebatch.executor.base import DIED, LISTEN_SECONDS, never
 from lakebatch.experiment import Part
+from lakebatch.project import needed_working_folder
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.worker import Job, Outcome
 
@@ -59,7 +60,9 @@ class Local:
         return "this process" if self.jobs == 1 else f"{self.jobs} processes"
 
     def check(self, source: Source, experiment: AnyExperiment) -> None:
-        """Refuse nothing: worker processes have what this one has."""
+        """Refuse only a working directory that is gone, in which no worker process starts; they have all this one has."""
+        if self.jobs > 1:
+            needed_working_folder()
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool] = never) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""

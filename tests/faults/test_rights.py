@@ -208,6 +208,29 @@ def test_tables_that_may_not_be_written_are_named_before_anything_is_computed(st
     assert stranger("doctor", "--read-only").code == 0
 
 
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        ("experiments", ("list",)),
+        ("queries", ("queries",)),
+        ("queries", ("sql", "--query", "summary", "--param", "experiment=toy")),
+        ("lakebatch.toml", ("run", "toy")),
+    ],
+)
+def test_file_of_the_project_that_may_not_be_read_is_one_line(stranger, place, arguments):
+    path = stranger.folder / place
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix:
+        path.touch()
+    else:
+        path.mkdir(exist_ok=True)
+    with with_mode(path, 0o600):
+        done = stranger(*arguments)
+    assert (done.trace, done.code in (1, 2), done.err.count("\n")) == ("", True, 1), done
+    assert place in done.err
+    assert "Permission denied" in done.err
+
+
 @pytest.mark.parametrize("place", ["", "90_v1_toy", "90_v1_toy/results", "90_v1_toy/results/_delta_log"])
 def test_link_to_nothing_is_not_taken_for_nothing(copied_lake, place):
     """As where the disk is away on which the rows are."""

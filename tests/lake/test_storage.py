@@ -45,6 +45,11 @@ def test_first_source_that_names_a_lake_wins(project):
     assert locate(None, {}).uri == str(project / "lake")
 
 
+def test_project_file_of_an_editor_that_marks_its_encoding_is_read(project):
+    (project / "lakebatch.toml").write_bytes('\ufefflake = "é"\n'.encode())
+    assert locate(None, {}).uri == str(project / "é")
+
+
 def test_empty_settings_count_as_not_set(project):
     (project / "lakebatch.toml").write_text("other = 1\n")
     empty = dict.fromkeys([*S3, *AWS, "LAKEBATCH_LAKE"], "")
@@ -83,7 +88,7 @@ def test_lake_needs_no_working_directory_where_its_path_begins_at_the_root(tmp_p
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert locate(tmp_path / "lake", {}).uri == str(tmp_path / "lake")
-    with pytest.raises(ConfigError, match=r"Cannot open a lake at 'lake': the working directory is gone"):
+    with pytest.raises(StorageError, match=r"Cannot open a lake at 'lake': the working directory is gone"):
         locate(None, {})
 
 
