@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -21,6 +20,7 @@ from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.lease import LIFE_SECONDS, Leases
+from lakebatch.records import read_environment, read_tree, where
 from lakebatch.redact import redacted
 from lakebatch.schema import conform
 from lakebatch.workers import Worker
@@ -41,7 +41,9 @@ ALIKE = 0.9
 """How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
-WHOLE_ID = f"^{ASSEMBLY_ID.pattern}$"
+IS_ID = pl.col("assembly_id").str.contains(f"^{ASSEMBLY_ID.pattern}$")
+LONGEST_SHOWN = 60
+# characters of a foreign id that an error quotes
 WRITTEN = ("error", "note", "known_gaps")
 # what people and experiments write: it is redacted at once, so that an event equals what the table returns
 SHARDS, ENDED = "shards", "ended"
@@ -100,7 +102,15 @@ class Assembly:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The config, as a tree."""
-        return dict(json.loads(self.config))
+        return read_tree(self.config, self._where("config"))
+
+    @cached_property
+    def surroundings(self) -> dict[str, Any]:
+        """The environment, as a tree."""
+        return read_environment(self.environment, self._where("environment"))
+
+    def _where(self, column: str) -> str:
+        return where(column, self.assembly_id, self.event)
 
     @cached_property
     def failures(self) -> dict[str, str]:
@@ -112,7 +122,7 @@ class Assembly:
     @cached_property
     def shards(self) -> dict[str, Any]:
         """Who works on which share, where several processes share the parts; else empty."""
-        return dict(json.loads(self.environment).get(SHARDS, {}))
+        return dict(self.surroundings.get(SHARDS, {}))
 
     @property
     def array(self) -> str | None:
@@ -129,7 +139,7 @@ class Assembly:
             return [self._worker(each["host"], each["pid"], each) for each in members]
         if self.pid is None:
             return []
-        return [self._worker(self.host, self.pid, json.loads(self.environment))]
+        return [self._worker(self.host, self.pid, self.surroundings)]
 
     def _worker(self, host: str, pid: int, record: Mapping[str, Any]) -> Worker:
         since = datetime.fromisoformat(record["since"]) if "since" in record else self.at
@@ -285,7 +295,7 @@ class AssemblyLog:
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
         rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
-        return rows.sort("run_number", "event")
+        return self._checked(rows).sort("run_number", "event")
 
     def read(self, version: int | None = None) -> Events:
         """Return the events that can be read, at a version of the table or now, and what cannot; warn of nothing.
@@ -295,7 +305,8 @@ class AssemblyLog:
         state = self.table.at(version)
         if state.known_rows is None:
             try:
-                state.known_rows = damage.rows(state, state.scan()).sort("run_number", "event")
+                rows = damage.rows(state, state.scan())
+                state.known_rows = self._checked(rows).sort("run_number", "event")
             except DamageError:
                 return self._read_damaged(None if version is None else state)
         return Events(state.known_rows.clone())
@@ -319,6 +330,25 @@ class AssemblyLog:
             return damage.rows(past, past.scan())
         except DamageError:
             return _recorded_by(past, damage.newest_rows(self.table))
+
+    def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return events unless one has an id of another form: refuse it, and name its file."""
+        foreign = rows.filter(~IS_ID)["assembly_id"]
+        if foreign.is_empty():
+            return rows
+        raise DamageError(
+            f"{self._file_of(foreign[0])} holds an event of {foreign[0][:LONGEST_SHOWN]!r}, expected an id "
+            "YYYYMMDD_HHMMSS_runNNN. Something else than lakebatch wrote it; put the table back from a backup."
+        )
+
+    def _file_of(self, assembly_id: str) -> str:
+        """Return the file that holds an event; the table, where none can be named."""
+        state = self.table.at()
+        for file in state.data_files():
+            with damage.named(state):
+                if assembly_id in state.read_file(file)["assembly_id"]:
+                    return f"{state.uri}/{file.path}"
+        return state.uri
 
     def _has(self, assembly: Assembly) -> bool:
         try:
@@ -353,10 +383,7 @@ def latest(events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]
 def last_events(events: pl.DataFrame) -> pl.DataFrame:
     """Return the last event of each assembly, in the order of their running numbers."""
     in_order = events.sort("run_number", "event")
-    last = in_order.filter(in_order["assembly_id"].is_last_distinct())
-    for assembly_id in last["assembly_id"].filter(~last["assembly_id"].str.contains(WHOLE_ID)):
-        check_assembly_id(assembly_id)
-    return last
+    return in_order.filter(in_order["assembly_id"].is_last_distinct())
 
 
 def from_rows(rows: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import time
@@ -106,7 +105,7 @@ class AssemblyRun:
             subject.assembly.settings,
             subject.assembly.seed,
             scratch,
-            json.loads(subject.assembly.environment).get("source_hash"),
+            subject.assembly.surroundings.get("source_hash"),
         )
         amount = sum(subject.experiment.work(part, subject.config) for part in pending)
         work = Work(amount, subject.experiment.unit, parts=done + len(pending))

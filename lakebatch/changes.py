@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from lakebatch.errors import AssemblyError
+from lakebatch.records import read_environment, where
 
 logger = logging.getLogger(__name__)
 
@@ -108,4 +108,8 @@ def _shown(name: str, value: str) -> str:
 def _environments(events: pl.DataFrame, assembly_id: str) -> list[dict[str, Any]]:
     """Return the environments in which processes began to work on an assembly, oldest first."""
     began = events.filter(BEGAN, assembly_id=assembly_id).sort("event")
-    return [json.loads(each) for each in began["environment"].unique(maintain_order=True)]
+    first = began.unique("environment", keep="first", maintain_order=True)
+    return [
+        read_environment(text, where("environment", assembly_id, event))
+        for text, event in first.select("environment", "event").iter_rows()
+    ]

@@ -173,8 +173,11 @@ def _code(side: Side) -> dict[str, set[str]]:
 
 def software(assembly: Assembly) -> dict[str, Any]:
     """Return the part of an assembly's environment on which its rows can depend."""
-    environment = json.loads(assembly.environment)
-    return {name: value for name, value in environment.items() if name not in (*IDENTITY, SHARDS, "cpus")}
+    return {
+        name: value
+        for name, value in assembly.surroundings.items()
+        if name not in (*IDENTITY, SHARDS, "cpus")
+    }
 
 
 def _values(trees: Iterator[dict[str, str]] | Any) -> dict[str, set[str]]:

@@ -96,7 +96,7 @@ def strict_json(text: str | bytes) -> Any:
     return tree
 
 
-def check_size(tree: Any) -> None:
+def check_size(tree: Any, most_values: int = MOST_VALUES) -> None:
     """Raise `ExcessError` if a tree is nested too deeply, or has too many values.
 
     >>> check_size([[[1.0], 2.0]])
@@ -108,8 +108,8 @@ def check_size(tree: Any) -> None:
         if depth > DEEPEST:
             raise ExcessError(TOO_DEEP)
         below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        if seen + len(waiting) + len(below) > MOST_VALUES:
-            raise ExcessError(f"it has more than {MOST_VALUES} values")
+        if seen + len(waiting) + len(below) > most_values:
+            raise ExcessError(f"it has more than {most_values} values")
         waiting += [(each, depth + 1) for each in below]
 
 

@@ -6,7 +6,6 @@ from the one before it in a commit that only one can win, so none of them overlo
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +205,7 @@ def leave(
         return "started", {
             **reached,
             "error": join_failures(_failures_of_others(latest, shard) | dict(failures)),
-            "environment": canonical_json({**json.loads(latest.environment), SHARDS: record}),
+            "environment": canonical_json({**latest.surroundings, SHARDS: record}),
         }
 
     return log.follow(assembly, left)

@@ -20,7 +20,7 @@ class StudyConfig(ConfigModel):
     n_reps: int = setting(3, help="Splits.")
     seed: int = setting(1, help="Seed of all replicates.", ge=0)
     fail: tuple[float, ...] = setting((), help="Levels that raise.")
-    fault: str = setting("constant prediction", help="What the error of a fit or a part says.")
+    fault: str = setting("constant prediction", help="What the error of a fit or a part says.", file=True)
 
 
 class Study(Experiment[StudyConfig, float]):

@@ -22,6 +22,7 @@ class LogFile:
     def __init__(self) -> None:
         self.file: Path | None = None
         self._handler: logging.Handler | None = None
+        self._level = logging.NOTSET
 
     def open(self, folder: str, assembly_id: str) -> None:
         """Begin, or go on with, the file of an assembly; a run goes on without one that cannot be written."""
@@ -34,6 +35,7 @@ class LogFile:
             return
         self._handler.setFormatter(RedactingFormatter(FORMAT))
         OWN.addHandler(self._handler)
+        self._level = OWN.level
         OWN.setLevel(logging.DEBUG)
         self.file = file
         OWN.info("log file of %s: %s", assembly_id, file)
@@ -42,6 +44,7 @@ class LogFile:
         """End the file."""
         if self._handler is not None:
             OWN.removeHandler(self._handler)
+            OWN.setLevel(self._level)
             self._handler.close()
             self._handler = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 
@@ -169,7 +168,7 @@ def _environments(assemblies: list[Assembly]) -> Table:
     """Return what each assembly ran on; equal ones in one row."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for each in assemblies:
-        known = json.loads(each.environment)
+        known = each.surroundings
         packages = ", ".join(
             f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
         )

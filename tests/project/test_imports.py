@@ -19,7 +19,7 @@ LAYERS = (
     {"project", "s3"},
     {"experiment", "fingerprint", "guard", "ids", "output", "provenance", "schema", "spool", "storage"},
     {"commit_copy", "deltalog", "evolution", "foreign", "lease", "links", "moment", "seeds"},
-    {"config_text", "diagnosis", "registry", "workers"},
+    {"config_text", "diagnosis", "records", "registry", "workers"},
     {"delta", "presets", "scaffold"},
     {"damage", "reading"},
     {"assembly", "changes", "parts", "tags"},
