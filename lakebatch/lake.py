@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +20,7 @@ from lakebatch.snapshot import COMPLETED
 from lakebatch.storage import Storage, locate
 from lakebatch.stored import StoredExperiment
 from lakebatch.tables import FOLDER
+from lakebatch.times import Time
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,7 +51,7 @@ class Lake:
         return found[-1]
 
     def snapshot(
-        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
     ) -> LakeSnapshot:
         """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
         return self.at(moment(version, as_of, tag))
@@ -69,7 +69,7 @@ class Lake:
         parameters: Mapping[str, Any] | None = None,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
@@ -96,7 +96,7 @@ class Lake:
         parameters: Mapping[str, Any] | None = None,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
@@ -120,7 +120,7 @@ class Lake:
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",

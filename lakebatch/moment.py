@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from lakebatch.errors import ConfigError
 from lakebatch.ids import check_name
-from lakebatch.times import describe, is_time, to_time
+from lakebatch.times import Time, describe, is_time, to_time
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Moment:
 NEWEST = Moment()
 
 
-def moment(version: int | None = None, as_of: Any = None, tag: str | None = None) -> Moment:
+def moment(version: int | None = None, as_of: Time | None = None, tag: str | None = None) -> Moment:
     """Return the moment that one of three ways to name it gives; the newest state without any.
 
     A time is what `lakebatch.times.to_time` takes: text, or a date or time of the usual libraries.

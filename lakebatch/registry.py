@@ -219,8 +219,9 @@ def _loaded_module(source: Source) -> ModuleType:
         return _module(source)
     except LakebatchError:
         raise
-    except (ImportError, SyntaxError, OSError) as error:
-        what = " ".join(str(error).split()) or type(error).__name__
+    except (ImportError, SyntaxError, OSError, SystemExit) as error:
+        ends = "it ends the program" if isinstance(error, SystemExit) else ""
+        what = ends or " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
             f"Cannot load {source.origin}: {what}. Mend it, or install what it needs."
         ) from error

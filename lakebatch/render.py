@@ -134,7 +134,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, datetime):
-        return _time(value)
+        return to_second(value)
     if isinstance(value, list):
         return ", ".join(_cell(each) for each in value)
     if isinstance(value, dict):
@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
     return visible(str(value).replace("\n", " "))
 
 
-def _time(value: datetime) -> str:
+def to_second(value: datetime) -> str:
     """Return a time to the second, as it can be given back: with Z for UTC where it says its zone."""
     zone = "Z" if value.tzinfo else ""
     return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{zone}"

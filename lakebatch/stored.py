@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,6 +21,7 @@ from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
 from lakebatch.summary import brief, history, summarize
 from lakebatch.tables import ExperimentTables
 from lakebatch.tags import Tag
+from lakebatch.times import Time
 
 if TYPE_CHECKING:
     from lakebatch.plots import Picture
@@ -35,8 +35,9 @@ DISCARDED: tuple[Status, ...] = ("discarded",)
 class StoredExperiment(ExperimentTables):
     """One experiment's tables in a lake: what was run, how it went, and its rows.
 
-    Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``:
-    ISO 8601 text, local time unless it says otherwise, or a datetime) or a ``tag`` is given.
+    Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``) or a
+    ``tag`` is given. A time is ISO 8601 text, a date, a datetime, or a time of pandas or NumPy; it is local
+    time unless it says otherwise, and means up to the end of the day, minute or second that it names.
     """
 
     def _repr_html_(self) -> str:
@@ -49,7 +50,7 @@ class StoredExperiment(ExperimentTables):
         return (self.name if unique else self.folder).replace("-", "_")
 
     def snapshot(
-        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
     ) -> Snapshot:
         """Return the experiment's rows and statuses, pinned at one moment."""
         return self.at(moment(version, as_of, tag))
@@ -62,7 +63,7 @@ class StoredExperiment(ExperimentTables):
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
@@ -75,7 +76,7 @@ class StoredExperiment(ExperimentTables):
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
@@ -104,7 +105,7 @@ class StoredExperiment(ExperimentTables):
         return pinned.reassemble(include, table=table, on_gap=on_gap)
 
     def assemblies(
-        self, *, version: int | None = None, as_of: str | datetime | None = None, tag: str | None = None
+        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
     ) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
         pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
@@ -115,7 +116,7 @@ class StoredExperiment(ExperimentTables):
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
@@ -129,7 +130,7 @@ class StoredExperiment(ExperimentTables):
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
@@ -153,7 +154,7 @@ class StoredExperiment(ExperimentTables):
         level: float,
         feature_set: str,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
     ) -> tuple[pl.DataFrame, pl.Series]:
         """Return features and target exactly as models were trained on them, see `lakebatch.datasets.load`."""
@@ -165,7 +166,7 @@ class StoredExperiment(ExperimentTables):
         kind: str = "levels",
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         against: str | None = None,
         include: Collection[Status] = COMPLETED,
@@ -193,7 +194,7 @@ class StoredExperiment(ExperimentTables):
         self,
         *,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
         tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
@@ -241,7 +242,7 @@ class StoredExperiment(ExperimentTables):
         *,
         note: str | None = None,
         version: int | None = None,
-        as_of: str | datetime | None = None,
+        as_of: Time | None = None,
     ) -> Tag:
         """Name a state, the newest by default, for ever: vacuum never removes what it needs.
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from lakebatch.errors import ConfigError
 
+Time: TypeAlias = "str | date"
+"""What is taken for a time by those who check types; a datetime is a date."""
 EXAMPLES = "Expected e.g. 2026-11-20, '2026-11-20 12:00' (local time), 2026-11-20T12:00:30Z or now."
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 DATE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def init(folder: Path) -> None:
     """
     from lakebatch.scaffold import EXAMPLE, new_folder
 
-    if (folder / "lakebatch" / "registry.py").is_file():
+    if os.path.isfile(folder / "lakebatch" / "registry.py"):  # also of a name too long to be one
         raise click.UsageError(
             "This is the source of lakebatch. Name a folder of your own: lakebatch init FOLDER"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -61,7 +62,8 @@ class Commands(click.Group):
     """A group that turns what lakebatch raises on purpose into one line and an exit code."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        streams.prepare()
+        if completing.VARIABLE not in os.environ:  # what a shell completes is written as bytes
+            streams.prepare()
         try:
             return super().main(*arguments, **options)
         except streams.OutputError as error:  # of --help, which is answered before a command is invoked

@@ -60,7 +60,7 @@ def _redraw(look: Callable[[], str], every: float) -> None:
 
     with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as display:
         while True:
-            at = time.strftime("%H:%M:%S")
+            at = time.strftime("%H:%M:%SZ", time.gmtime())
             display.update(
                 Text(f"{look()}\n\n{at}, every {every:g} s; Ctrl-C ends this, not the runs"), refresh=True
             )

@@ -42,7 +42,7 @@ def compose(material: Material, draw: Draw, options: Options) -> Content:
 
 def _state(material: Material) -> str:
     changed = material.assemblies["changed_at"].max()
-    return f"State: {material.moment}. Last change recorded: {cell(changed)} UTC."
+    return f"State: {material.moment}. Last change recorded: {cell(changed)}."
 
 
 def _facts(material: Material) -> tuple[tuple[str, str], ...]:

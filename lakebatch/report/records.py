@@ -24,7 +24,7 @@ def run_section(material: Material, configs: Sequence[RunConfig]) -> Section:
         seed=pl.col("seed").cast(pl.String),
     )
     names = {
-        "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started (UTC)",
+        "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
         "seed": "seed", "config_number": "config", "code_version": "code",
     }  # fmt: skip
     return Section("runs", "What was run", (table(runs, "Every assembly, completed or not", names),))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from lakebatch.render import to_second
 from lakebatch.visible import one_line
 
 SMALL_P = 0.001
@@ -63,7 +64,7 @@ def cell(value: Any, column: str = "") -> str:
     if isinstance(value, float):
         return f"{value:g}" if column == "level" else _number(value)
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        return to_second(value)
     return one_line(str(value))
 
 

@@ -114,7 +114,8 @@ def check_file(file: Path) -> Path:
     """Return a file's path; raise unless its name ends in ``.html`` and it can be written."""
     if file.suffix != ".html":
         raise ConfigError(f"Cannot write the report to {file}. Expected a name that ends in .html.")
-    check(file)
+    if file.parent.exists():  # it is made otherwise
+        check(file)
     return file
 
 
