@@ -301,7 +301,7 @@ def _report_not_begun(
     experiments: Sequence[ExperimentTables], known: Collection[str], moment: Moment
 ) -> None:
     if not known:
-        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch history")
+        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
     later = [each.name for each in experiments if each.folder not in known]
     if later:
         warnings.warn(

@@ -233,7 +233,7 @@ def test_class_derived_from_ones_own_base_is_loaded_when_it_is_asked_for(folder)
         ("import no_such_package\nclass Mine(Experiment): ...", r"No module named 'no_such_package'"),
         ("class Mine(Experiment: ...", r"invalid syntax.*line 1"),
         ("class Mine(Experiment): ...\0", "null bytes"),
-        ("class Mine(object): ...\nraise SystemExit(0)", "it ends the program"),
+        ("raise SystemExit(0)\nclass Mine(Experiment): ...", "it ends the program"),
     ],
 )
 def test_file_that_cannot_be_loaded_is_one_line_when_it_is_asked_for(folder, text, fault):
