@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakebatch.stored import StoredExperiment as StoredExperiment
     from lakebatch.verification import verify as verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 HOME = {
     "Lake": "lakebatch.lake",
