@@ -23,7 +23,7 @@ from lakebatch.experiment import Part
 from lakebatch.fingerprint import fingerprint
 from lakebatch.parts import Rows, stamped
 from lakebatch.registry import Source
-from lakebatch.repair.outcome import CannotHealError
+from lakebatch.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.schema import TableSchema
 from lakebatch.stored import StoredExperiment
 from lakebatch.withholding import withheld
@@ -57,22 +57,22 @@ class Computed:
 
         Raises
         ------
-        CannotHealError
+        CannotComputeError
             If the part fails now, or has rows with another fingerprint.
         """
         part = str(group.part)
         outcome = self._outcomes.get(part)
         if outcome is None:
-            raise CannotHealError(f"this code does not plan part {part} of it")
+            raise CannotComputeError(f"this code does not plan part {part} of it")
         if outcome.error is not None:
-            raise CannotHealError(f"part {part} fails when it is computed anew: {outcome.error}")
+            raise CannotComputeError(f"part {part} fails when it is computed anew: {outcome.error}")
         if schema.table not in outcome.tables:
-            raise CannotHealError(
+            raise CannotComputeError(
                 f"part {part} gives no rows of {schema.table} when it is computed anew{self._because}"
             )
         rows = self._completed(_frame(outcome.tables[schema.table]), group, schema)
         if fingerprint([rows]) != group.recorded:
-            raise CannotHealError(
+            raise CannotComputeError(
                 f"the rows of part {part}, computed anew, have not the fingerprint that its commit recorded"
                 f"{self._because}"
             )
@@ -94,7 +94,9 @@ class Computed:
             _check_completable(frame, schema, at)
             return withheld(stamped(frame, schema, self._assembly.assembly_id, part, at or self._assembly.at))
         except (ValueError, SchemaError, pl.exceptions.PolarsError) as error:
-            raise CannotHealError(f"part {part}, computed anew, does not fit its commit: {error}") from error
+            raise CannotComputeError(
+                f"part {part}, computed anew, does not fit its commit: {error}"
+            ) from error
 
 
 def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | None) -> None:
@@ -119,7 +121,7 @@ def computed(
 
     Raises
     ------
-    CannotHealError
+    CannotComputeError
         If this code cannot compute any part of it.
     """
     source, planned = _planned(stored, assembly)
@@ -137,7 +139,7 @@ def check_computable(stored: StoredExperiment, assembly: Assembly, parts: Collec
     """Refuse parts that the code that there is now would not compute; whether it gives the same rows shows only then."""
     _, planned = _planned(stored, assembly)
     if unknown := [part for part in parts if part not in planned]:
-        raise CannotHealError(f"this code does not plan part {unknown[0]} of it")
+        raise CannotComputeError(f"this code does not plan part {unknown[0]} of it")
 
 
 def _planned(stored: StoredExperiment, assembly: Assembly) -> tuple[Source, dict[str, Part]]:
@@ -149,9 +151,9 @@ def _planned(stored: StoredExperiment, assembly: Assembly) -> tuple[Source, dict
         config = from_record(experiment.config_model, assembly.settings)
         planned = {part.key: part for part in experiment.parts(config)}
     except LakebatchError as error:
-        raise CannotHealError(f"it cannot be computed anew: {error}") from error
+        raise CannotComputeError(f"it cannot be computed anew: {error}") from error
     if experiment.version != stored.experiment_version:
-        raise CannotHealError(
+        raise CannotComputeError(
             f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"
         )
     return source, planned

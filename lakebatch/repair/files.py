@@ -43,9 +43,10 @@ class Case:
             what = f"{where} {self.recovery.contents.damaged[path]}"
             yield Outcome(state, self.table.path, what, how, where, assembly_id)
 
-    def left(self, reason: str) -> Iterator[Outcome]:
-        """Yield that the files stay damaged, and what can be done about it."""
-        return self.outcomes("stays damaged", f"{reason.rstrip('.')}. Put it back from a backup.")
+    def left(self, error: LakebatchError) -> Iterator[Outcome]:
+        """Yield that the files stay damaged, why, and what can be done about it."""
+        advice = f" {error.advice}" if isinstance(error, CannotHealError) else ""
+        return self.outcomes("stays damaged", f"{str(error).rstrip('.')}.{advice}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class FileRepair:
             try:
                 parts = [_part(each) for each in case.recovery.lacking(case.group)]
             except CannotHealError as error:
-                yield from case.left(str(error))
+                yield from case.left(error)
                 continue
             if parts:
                 to_compute[case] = parts
@@ -125,7 +126,7 @@ class FileRepair:
                     yield from self._healed(case, anew, _computing(own))
         except CannotHealError as error:
             for case in cases:
-                yield from case.left(str(error))
+                yield from case.left(error)
 
     def _healed(self, case: Case, anew: Computed | None, how: str = FROM_FILES) -> Iterator[Outcome]:
         """Put the files of one commit back, and yield what became of them."""
@@ -142,7 +143,7 @@ class FileRepair:
                 if not self.dry_run:
                     place(case.table, case.table.references[path], rows)
         except LakebatchError as error:
-            yield from case.left(str(error))
+            yield from case.left(error)
         else:
             yield from case.outcomes("can be healed" if self.dry_run else "healed", how)
 

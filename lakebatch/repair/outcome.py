@@ -19,6 +19,14 @@ AT_WORK = "a process works on the assembly; repeat the command when it has ended
 class CannotHealError(LakebatchError):
     """Something damaged cannot be proven right; the message is the reason."""
 
+    advice = "Put it back from a backup."
+
+
+class CannotComputeError(CannotHealError):
+    """A part cannot be computed as it was."""
+
+    advice = "Repeat the command with the code and packages that wrote it, or put it back from a backup."
+
 
 @dataclass(frozen=True)
 class Outcome:

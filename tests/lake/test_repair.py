@@ -196,6 +196,25 @@ def test_other_code_heals_nothing_and_is_named(cohort):
     assert lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].null_count() == 8
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("", "", "Unknown experiment 'cohort'"),
+        ('"v1"', '"v2"', "this code has version v2 of the experiment"),
+        ('f"level={level:g}"', 'f"at={level:g}"', "this code does not plan part level=0"),
+        ("n_samples: int", "patients: int", "Unknown config key 'n_samples'"),
+    ],
+)
+def test_code_that_cannot_compute_an_assembly_is_said_to_before(cohort, old, new, reason):
+    lose(cohort, "results", "run002")
+    source = cohort.parents[1] / "experiments" / "cohort.py"
+    source.write_text(source.read_text().replace(old, new)) if old else source.unlink()
+    found = lakebatch.open_lake(cohort.parent).repair("cohort")
+    assert set(found["state"]) == {"stays damaged"}
+    assert reason in found["how"][0]
+    assert found["how"][0].endswith("with the code and packages that wrote it, or put it back from a backup.")
+
+
 def test_commits_without_a_copy_are_healed_where_nothing_is_lost_with_it(cohort, whole):
     """As of 0.1.0: times of fits are gone with their file, unless it was merged; all else can be computed."""
     without_copies(cohort)
