@@ -15,7 +15,7 @@ import polars as pl
 from lakebatch import damage, process
 from lakebatch.damage import Fault
 from lakebatch.delta import Table, TableVersion
-from lakebatch.errors import AssemblyError, DamageError, UnknownNameError
+from lakebatch.errors import AssemblyError, DamageError, StorageError, UnknownNameError
 from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
@@ -306,9 +306,9 @@ class AssemblyLog:
         if state.known_rows is None:
             try:
                 rows = damage.rows(state, state.scan())
-                state.known_rows = self._checked(rows).sort("run_number", "event")
-            except DamageError:
+            except StorageError:
                 return self._read_damaged(None if version is None else state)
+            state.known_rows = self._checked(rows).sort("run_number", "event")
         return Events(state.known_rows.clone())
 
     def _read_damaged(self, past: TableVersion | None) -> Events:

@@ -32,8 +32,6 @@ READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
 """How the engines say that a file is not there; what else they say may name another file."""
 MOST_NAMED = 3
-CANNOT = "cannot be opened ("
-# How a fault begins that lies in the rights or the disk and not in the file
 
 
 @dataclass(frozen=True)
@@ -50,18 +48,23 @@ class Fault:
         Whose rows are lost; None where the fault concerns more than one assembly.
     advice : str
         What mends it.
+    is_whole : bool
+        Whether the file may be whole, and only cannot be looked at.
     """
 
     what: str
     name: str
     assembly_id: str | None
     advice: str
+    is_whole: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}. {self.advice}"
 
-    def error(self) -> DamageError:
+    def error(self) -> StorageError:
         """Return the error to raise where it keeps something from being read."""
+        if self.is_whole:
+            return StorageError(str(self))
         error = DamageError(str(self))
         error.assembly_id = self.assembly_id
         return error
@@ -69,7 +72,8 @@ class Fault:
     @classmethod
     def of(cls, error: LakebatchError, name: str) -> Fault:
         """Return what an error says of something that cannot be read at all."""
-        return cls(str(error).rstrip("."), name, None, f"See: lakebatch doctor {name}")
+        is_whole = not isinstance(error, DamageError | SchemaError)
+        return cls(str(error).rstrip("."), name, None, f"See: lakebatch doctor {name}", is_whole)
 
 
 def check(table: TableVersion, assembly_ids: Collection[str] | None = None) -> None:
@@ -85,7 +89,7 @@ def faults(table: TableVersion, assembly_ids: Collection[str] | None = None) -> 
     """Yield each file of some assemblies that is not on disk with the size that its log has; none of S3."""
     for file in table.data_files(assembly_ids) if table.is_local else ():
         if fault := _fault_on_disk(table, file):
-            yield _fault(table, file, fault)
+            yield fault
 
 
 def faults_inside(
@@ -108,7 +112,7 @@ def faults_inside(
         except READ_FAULTS as reason:
             if explain(str(reason)):
                 raise unexplained(table, reason) from reason
-            yield _fault(table, file, _reason(table, file, reason))
+            yield _found(table, file, reason)
 
 
 @contextmanager
@@ -146,9 +150,11 @@ def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
 
 
 def newest_rows(table: Table) -> pl.DataFrame:
-    """Return the rows that a table has now, of every file that can be read; warn of each that cannot."""
+    """Return the rows that a table has now, of every file that can be read; warn of each that is damaged."""
     readable, lost = newest_readable(table)
     for fault in lost:
+        if fault.is_whole:
+            raise fault.error()
         warnings.warn(str(fault), DamageWarning, stacklevel=3)
     return readable
 
@@ -157,7 +163,7 @@ def newest_readable(table: Table) -> tuple[pl.DataFrame, list[Fault]]:
     """Return the rows that a table has now, of every file that can be read, and the files that cannot."""
     try:
         return steadily(table, lambda pinned: rows(pinned, pinned.scan())), []
-    except DamageError:
+    except StorageError:
         return readable_rows(table.at())
 
 
@@ -168,7 +174,7 @@ def readable_rows(table: TableVersion) -> tuple[pl.DataFrame, list[Fault]]:
         try:
             frames.append(table.read_file(file).select(frames[0].columns))
         except READ_FAULTS as error:
-            lost.append(_fault(table, file, _reason(table, file, error)))
+            lost.append(_found(table, file, error))
     return pl.concat(frames), lost
 
 
@@ -190,16 +196,17 @@ def warn_left_out(name: str, error: LakebatchError) -> None:
     warnings.warn(f"{name} is left out: {error} (see: {command})", kind, stacklevel=4)
 
 
-def refused(found: Sequence[Fault]) -> DamageError:
+def refused(found: Sequence[Fault]) -> StorageError:
     """Return the error to raise where faults keep a dataset from being whole and the rest was not asked for."""
     more = f"; {len(found) - 1} more cannot be read either" if len(found) > 1 else ""
     return with_way_out(found[0].error(), more)
 
 
-def with_way_out(error: DamageError, more: str = "") -> DamageError:
+def with_way_out(error: StorageError, more: str = "") -> StorageError:
     """Return the error with the way to read the rest."""
-    longer = DamageError(f"{str(error).rstrip('.')}{more}. To read the rest, use --on-gap ignore.")
-    longer.assembly_id = error.assembly_id
+    longer = type(error)(f"{str(error).rstrip('.')}{more}. To read the rest, use --on-gap ignore.")
+    if isinstance(longer, DamageError):
+        longer.assembly_id = getattr(error, "assembly_id", None)
     return longer
 
 
@@ -209,7 +216,8 @@ def warn_of(found: Sequence[Fault]) -> None:
         return
     named = "; ".join(each.what for each in found[:MOST_NAMED])
     more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    warnings.warn(f"Left out: {named}{more}. {found[0].advice}", DamageWarning, stacklevel=4)
+    kind = UnreadableWarning if any(each.is_whole for each in found) else DamageWarning
+    warnings.warn(f"Left out: {named}{more}. {found[0].advice}", kind, stacklevel=4)
 
 
 def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: BaseException) -> StorageError:
@@ -232,45 +240,54 @@ def unexplained(table: TableVersion, error: BaseException) -> StorageError:
     return StorageError(f"Cannot read {table.uri}: {_line(error)}. Look closer with: lakebatch doctor --deep")
 
 
-def _reason(table: TableVersion, file: DataFile, error: BaseException) -> str:
+def _found(table: TableVersion, file: DataFile, error: BaseException) -> Fault:
+    """Return what an engine found when it could not read a file."""
     if any(hint in str(error) for hint in NOT_THERE):
-        return "is missing"
-    return _fault_on_disk(table, file) or _unreadable(table, file) or f"cannot be read ({_line(error)})"
+        return _fault(table, file, "is missing")
+    return _fault_on_disk(table, file) or _fault(table, file, f"cannot be read ({_line(error)})")
 
 
-def _fault_on_disk(table: TableVersion, file: DataFile) -> str | None:
+def _fault_on_disk(table: TableVersion, file: DataFile) -> Fault | None:
     if not table.is_local:
         return None
     path = f"{table.uri}/{file.path}"
     try:
         size = os.stat(path).st_size
+        if not os.access(path, os.R_OK):
+            check_readable(Path(path))
     except ABSENT:
-        return "is missing"
-    except OSError as error:
-        return f"{CANNOT}{error.strerror})"
-    if not os.access(path, os.R_OK):
-        return _unreadable(table, file)
-    return None if size == file.size else f"is damaged: it has {size} bytes, its log says {file.size}"
-
-
-def _unreadable(table: TableVersion, file: DataFile) -> str | None:
-    """Return why a file on disk may be whole and yet does not give its first byte; None if it does."""
-    if not table.is_local:
-        return None
-    try:
-        check_readable(Path(table.uri, file.path))
+        return _fault(table, file, "is missing")
     except StorageError as error:
-        return f"{CANNOT}{getattr(error.__cause__, 'strerror', error)})"
-    return None
+        return _unreadable(table, file, error.__cause__ or error)
+    except OSError as error:
+        return _unreadable(table, file, error)
+    return (
+        None
+        if size == file.size
+        else _fault(table, file, f"is damaged: it has {size} bytes, its log says {file.size}")
+    )
 
 
-def _fault(table: TableVersion, file: DataFile, fault: str) -> Fault:
-    name = table.uri.rsplit("/", 2)[-2].split("_", 2)[-1]
-    of = f" of {file.assembly_id}" if file.assembly_id else ""
-    advice = f"Restore it with: lakebatch repair {name}"
-    if fault.startswith(CANNOT) and table.is_local:
-        advice = "Expected a readable file"
-    return Fault(f"{table.uri}/{file.path}{of} {fault}", name, file.assembly_id, advice)
+def _unreadable(table: TableVersion, file: DataFile, error: BaseException) -> Fault:
+    """Return the fault of a file that may be whole, and that this user or disk does not give."""
+    why = getattr(error, "strerror", None) or _line(error)
+    what = f"Cannot read {_shown(table, file)}: {why}"
+    return Fault(what, _experiment(table), file.assembly_id, "Expected a readable file.", is_whole=True)
+
+
+def _fault(table: TableVersion, file: DataFile, what: str) -> Fault:
+    name = _experiment(table)
+    return Fault(
+        f"{_shown(table, file)} {what}", name, file.assembly_id, f"Restore it with: lakebatch repair {name}"
+    )
+
+
+def _shown(table: TableVersion, file: DataFile) -> str:
+    return f"{table.uri}/{file.path}{f' of {file.assembly_id}' if file.assembly_id else ''}"
+
+
+def _experiment(table: TableVersion) -> str:
+    return table.uri.rsplit("/", 2)[-2].split("_", 2)[-1]
 
 
 def _line(error: BaseException) -> str:

@@ -69,8 +69,8 @@ def check_new_name(value: str, what: str = "experiment name") -> str:
     """Return the value if it can be the name of something new that SQL is to find."""
     if check_name(value, what) in RESERVED:
         raise ConfigError(
-            f"{value!r} cannot be an {what}, since it has another meaning in SQL. Choose another name; "
-            f"reserved are {', '.join(sorted(RESERVED))}."
+            f"{value!r} cannot be an {what}, since it has another meaning in SQL. Expected a name other than "
+            f"{', '.join(sorted(RESERVED))}."
         )
     return value
 

@@ -107,9 +107,18 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         return (self._folders[name] if name in RESERVED else name).replace("-", "_")
 
     def report(self, include: Collection[Status], on_gap: OnGap) -> None:
-        """Warn of, refuse or ignore what the datasets lack; say which experiments have another name in SQL."""
+        """Warn of, refuse or ignore what the datasets lack.
+
+        Of what is damaged, a query counts what it reads; but where gaps are refused, there is to be nothing.
+        """
+        if on_gap == "refuse":
+            self.refuse_damaged(on_gap)
         report_gaps(self.gaps(include), on_gap)
-        for name in RESERVED & self._folders.keys():
+        self.report_names()
+
+    def report_names(self) -> None:
+        """Warn of experiments that have another name in SQL."""
+        for name in sorted(RESERVED & self._folders.keys()):
             warnings.warn(
                 f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.',
                 stacklevel=4,
@@ -198,7 +207,7 @@ class LakeSnapshot(Mapping[str, Snapshot]):
         if values.get("experiment") is None:
             return self, query.text, values
         chosen, others = self._versions(str(values["experiment"]))
-        left_out = [self._folders[each] for each in others]
+        left_out = [self._folders[each] for each in others if values["experiment"] != self._folders[chosen]]
         mixture.report(mixture.of_versions(values["experiment"], self._folders[chosen], left_out), on_gap)
         values["experiment"] = self._folders[chosen].split("_", 2)[2]
         return self._only(chosen) if query.is_built_in else self._without(others), query.text, values

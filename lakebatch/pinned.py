@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from lakebatch import damage, forks
 from lakebatch.damage import Fault
 from lakebatch.delta import TableVersion
-from lakebatch.errors import DamageError, LakebatchError, UnknownNameError
+from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
 
 Result = TypeVar("Result")
@@ -101,8 +101,8 @@ class PinnedTables:
 
         Raises
         ------
-        DamageError
-            If any cannot be read, unless ``on_gap`` is "ignore".
+        StorageError
+            If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
@@ -114,8 +114,8 @@ class PinnedTables:
 
         Raises
         ------
-        DamageError
-            If any cannot be read, unless ``on_gap`` is "ignore".
+        StorageError
+            If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
         if on_gap == "ignore":
             result, found = self.read_rest(name, ids, read)
@@ -126,7 +126,7 @@ class PinnedTables:
             try:
                 with damage.named(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
-            except DamageError as error:
+            except StorageError as error:
                 if not self.renew():
                     raise damage.with_way_out(error) from error
         return read(self.existing(name), list(ids))
@@ -147,9 +147,9 @@ class PinnedTables:
             try:
                 return read(self.existing(name), wanted), found
             except damage.READ_FAULTS as error:
-                if isinstance(error, LakebatchError) and not isinstance(error, DamageError):
-                    raise
                 if not self.renew() and not self.look_inside(name, wanted, check):
+                    if isinstance(error, StorageError):
+                        raise
                     raise damage.unexplained(self.existing(name), error) from error
         found = self.faults(name, ids)
         return read(self.existing(name), without(ids, found)), found

@@ -24,7 +24,7 @@ from lakebatch.config import from_record, importable, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
 from lakebatch.executor import Executor, Local
 from lakebatch.experiment import ConfigModel, Part
-from lakebatch.ids import LARGEST_SEED, canonical_json
+from lakebatch.ids import LARGEST_SEED, canonical_json, check_new_name
 from lakebatch.lake import Lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
@@ -74,6 +74,7 @@ def run(
         If it was stopped; `resume` continues.
     """
     source = registry.get(name)
+    check_new_name(source.name)
     experiment = registry.load(source)
     model = resolve(
         source, experiment, preset=preset, file=config, settings=settings, overrides=overrides

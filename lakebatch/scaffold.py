@@ -8,7 +8,7 @@ from string import Template
 
 from lakebatch import registry
 from lakebatch.errors import NameClashError, StorageError
-from lakebatch.ids import check_name
+from lakebatch.ids import check_new_name
 
 FIRST_NUMBER = 10
 """Numbers below belong to what is built in."""
@@ -30,7 +30,7 @@ def new_experiment(name: str, directory: Path) -> Path:
     NameClashError
         If an experiment has the name already.
     """
-    check_name(name)
+    check_new_name(name)
     if known := registry.find().get(name):
         raise NameClashError(f"There is an experiment {name!r} already: {known.origin}. Choose another name.")
     file = directory / registry.FOLDER / _file_name(name)

@@ -49,6 +49,7 @@ def setup(snapshot: LakeSnapshot, include: Collection[Status] = COMPLETED, on_ga
     SchemaError
         If a table has a feature with which its files alone are not its content.
     """
+    snapshot.report_names()
     snapshot.refuse_damaged(on_gap)
     statements = list(_setup(snapshot, include, on_gap))
     remote = any(not _is_local(each) for each in snapshot.values())

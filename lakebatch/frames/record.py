@@ -16,6 +16,7 @@ from lakebatch import provenance
 from lakebatch.assembly import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
 from lakebatch.frames.results import to_results
 from lakebatch.frames.table import FrameTable
+from lakebatch.ids import check_new_name
 from lakebatch.parts import PartWriter
 from lakebatch.redact import redacted
 from lakebatch.stored import StoredExperiment
@@ -44,6 +45,8 @@ def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **field
 
 def ensure(stored: StoredExperiment) -> None:
     """Create the tables that every experiment has, where they are missing."""
+    if not stored.exists():
+        check_new_name(stored.name)
     stored.storage.check_writable()
     stored.check_folders(("results", "assemblies"))
     for table in (stored.results, stored.log.table):

@@ -70,7 +70,7 @@ class Limits:
 
 def limits(seconds: float | None = None, memory: str | None = None) -> Limits:
     """Return what a query may use, the default in place of what is not given."""
-    return Limits(inf if seconds is None else seconds, memory or MEMORY)
+    return Limits(inf if seconds is None else seconds, MEMORY if memory is None else memory)
 
 
 @dataclass(frozen=True)

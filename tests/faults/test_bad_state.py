@@ -96,7 +96,7 @@ def test_table_that_cannot_be_opened_is_named_and_hides_no_other(copied_lake, to
     counts = "SELECT experiment, count(*) FROM lake.results GROUP BY ALL"
     for on_gap in ("warn", "refuse"):
         with pytest.raises(
-            DamageError, match=f"{where}.*See: lakebatch doctor toy. To read the rest, use --on-gap ignore"
+            StorageError, match=f"{where}.*See: lakebatch doctor toy. To read the rest, use --on-gap ignore"
         ):
             copied_lake.sql(counts, on_gap=on_gap)
     with pytest.warns(DamageWarning, match=f"Left out: .*{where}"):

@@ -178,15 +178,23 @@ def test_data_file_that_may_not_be_read_is_not_called_damaged(stranger):
         for arguments in (("reassemble", "toy"), ("reassemble", "toy", "-o", str(stranger.folder / "x.csv"))):
             done = stranger(*arguments)
             assert (done.trace, done.code) == ("", 1)
-            line = f"Error: Cannot read {file}: Permission denied. Expected a readable file.\n"
-            assert done.err.endswith(line)
+            line = f"Error: Cannot read {file} of {file.parent.name[-22:]}: Permission denied. Expected a readable file."
+            assert done.err.endswith(f"{line} To read the rest, use --on-gap ignore.\n")
+        for arguments in (("reassemble", "toy"), ("sql", "FROM toy.results"), ("completeness", "toy")):
+            assert stranger(*arguments).code == 1
+            rest = stranger(*arguments, "--on-gap", "ignore")
+            assert (rest.trace, rest.code, rest.err.count("Left out: Cannot read")) == ("", 0, 1)
         assert (
             f"1 files may not be read, e.g. {file}"
             in stranger("doctor", "--read-only", "--format", "csv").out
         )
     event = first(stranger.lake / "90_v1_toy" / "assemblies", "*.parquet")
     with with_mode(event, 0o600):
-        assert f"Cannot read {event}: Permission denied" in stranger("history", "toy").err
+        for arguments in (("history", "toy"), ("status", "toy"), ("reassemble", "toy")):
+            done = stranger(*arguments)
+            assert (done.trace, done.code) == ("", 1)
+            assert f"Cannot read {event}: Permission denied" in done.err
+        assert stranger("reassemble", "toy", "--on-gap", "ignore").code == 0
 
 
 def test_tables_that_may_not_be_written_are_named_before_anything_is_computed(stranger):

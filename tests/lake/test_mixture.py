@@ -1,0 +1,175 @@
+"""Names that SQL has other uses for; versions and configs that are put together only with a word."""
+
+import re
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import lakebatch
+from lakebatch.cli.main import main
+from lakebatch.errors import ConfigError, DamageError, MixtureWarning
+from lakebatch.ids import RESERVED
+
+TOY = Path("experiments/toy.py")
+
+
+@pytest.fixture
+def filled(lake, toy):
+    """Return a lake with one complete run."""
+    lakebatch.run(lake, toy, jobs=1)
+    return lake
+
+
+@pytest.fixture
+def two_versions(filled):
+    """Return a lake with a run of version 1 and, of other levels, one of version 2."""
+    TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
+    sys.modules.pop("_experiments_toy", None)
+    lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
+    return filled
+
+
+def edited() -> None:
+    """Change the code of the experiment."""
+    TOY.write_text(f"{TOY.read_text()}\n# changed\n")
+    sys.modules.pop("_experiments_toy", None)
+
+
+def command(lake, *arguments: str):
+    """Return what a command did."""
+    warnings.simplefilter("always")
+    return CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *arguments])
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_name_that_sql_has_another_use_for_is_refused_where_it_is_made(lake, toy, name):
+    text = TOY.read_text().replace('name = "toy"', f'name = "{name}"')
+    file = TOY.with_name(f"{name.replace('-', '_')}.py")
+    file.write_text(text)
+    for make in (
+        lambda: lakebatch.run(lake, name, jobs=1),
+        lambda: lake.sql("SELECT 1", also={name: lake.snapshot()}),
+    ):
+        with pytest.raises(ConfigError, match=f"'{name}'.* another meaning in SQL"):
+            make()
+    file.unlink()
+    done = command(lake, "new", name)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert f"'{name}' cannot be an experiment name" in done.stderr
+    assert not Path(lake.storage.uri).exists()
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_older_lake_with_such_a_name_is_read_under_its_folder(filled, name):
+    shutil.copytree(Path(filled.storage.uri, "90_v1_toy"), Path(filled.storage.uri, f"91_v1_{name}"))
+    schema = f"91_v1_{name}".replace("-", "_")
+    line = f"Experiment '{name}' is called \"{schema}\" in SQL"
+    with pytest.warns(UserWarning, match=line) as warned:
+        assert filled.sql("SELECT count(*) FROM toy.results").item() == 9
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match=line):
+        rows = filled.sql("SELECT experiment, count(*) FROM lake.results GROUP BY ALL ORDER BY ALL").rows()
+    assert rows == sorted([(name, 9), ("toy", 9)])
+    with pytest.warns(UserWarning, match=line):
+        assert filled.sql(f'SELECT count(*) FROM "{schema}".results').item() == 9
+    with pytest.warns(UserWarning, match=line):
+        assert filled.query("levels", {"experiment": name}).height == 3
+    with pytest.warns(UserWarning, match=line):
+        setup = filled.snapshot().sql_setup()
+    with duckdb.connect() as plain:
+        plain.execute(setup)
+        assert plain.sql(f'SELECT count(*) FROM "{schema}".results').fetchall() == [(9,)]
+
+
+def test_snapshot_beside_another_cannot_have_the_name_of_an_experiment(filled):
+    with pytest.raises(ConfigError, match="A snapshot cannot be called 'toy'"):
+        filled.sql("FROM toy.results", also={"toy": filled.snapshot()})
+    done = command(filled, "sql", "--also", "lake=now", "SELECT 1")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_named_query_is_of_the_newest_version_and_says_so(two_versions):
+    with pytest.warns(
+        MixtureWarning, match=r"toy has several versions, this is 90_v2_toy; left out, .*: 90_v1_toy"
+    ):
+        assert two_versions.query("levels", {"experiment": "toy"})["level"].to_list() == [0.0]
+    assert two_versions.query("levels", {"experiment": "90_v1_toy"})["level"].to_list() == [0.0, 0.1, 0.2]
+    assert two_versions.query("levels", {"experiment": "90_v2_toy"})["fits"].to_list() == [3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        two_versions.query("levels", {"experiment": "toy"}, on_gap="ignore")
+
+
+def test_query_of_ones_own_leaves_out_other_versions_alone(two_versions):
+    Path("queries").mkdir()
+    text = "-- Mine.\n-- $experiment: name\nSELECT DISTINCT experiment, version, $experiment FROM lake.results ORDER BY 1"
+    Path("queries/mine.sql").write_text(text)
+    TOY.with_name("other_toy.py").write_text(TOY.read_text().replace('name = "toy"', 'name = "other-toy"'))
+    lakebatch.run(two_versions, "other-toy", jobs=1)
+    with pytest.warns(MixtureWarning, match="several versions"):
+        rows = two_versions.query("mine", {"experiment": "toy"}).rows()
+    assert rows == [("other-toy", "v2", "toy"), ("toy", "v2", "toy")]
+
+
+def test_reassembling_says_which_version_it_gives(two_versions):
+    line = "toy has several versions, this is 90_v2_toy; left out, to be asked for by folder: 90_v1_toy"
+    with pytest.warns(MixtureWarning, match=line):
+        assert two_versions["toy"].reassemble().height == 3
+    assert two_versions["90_v1_toy"].reassemble().height == 9
+    assert two_versions["90_v2_toy"].reassemble().height == 3
+    done = command(two_versions, "reassemble", "toy", "-o", "x.parquet")
+    assert (done.exit_code, done.stderr.count(line)) == (0, 1)
+    assert pl.read_parquet("x.parquet").height == 3
+
+
+def test_configs_that_differ_are_named_once_wherever_rows_are_put_together(filled, toy):
+    first = filled[toy].results.version()
+    lakebatch.run(filled, toy, jobs=1, settings=["levels=[0]", "at_once=true"])
+    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(silence: --on"
+    readers = {
+        "reassemble": filled[toy].reassemble,
+        "pieces": lambda on_gap="warn": list(filled[toy].snapshot().pieces(on_gap=on_gap)),
+        "sql": lambda on_gap="warn": filled.sql("FROM toy.results", on_gap=on_gap),
+        "all": lambda on_gap="warn": filled.sql("FROM lake.results", on_gap=on_gap),
+        "plot": lambda on_gap="warn": filled[toy].plot("levels", metric="mse", on_gap=on_gap),
+        "connect": lambda on_gap="warn": filled.connect(on_gap=on_gap).close(),
+    }
+    for read in readers.values():
+        with pytest.warns(MixtureWarning, match=line) as warned:
+            read()
+        assert len(warned) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for read in readers.values():
+            read(on_gap="ignore")
+        filled.sql("FROM lake.assemblies")  # which has a row for each, with its config
+        filled[toy].reassemble(version=first)  # of which only the first assembly was
+
+
+def test_many_keys_and_long_values_stay_one_line(filled, toy):
+    levels = ", ".join(str(number / 100) for number in range(30))
+    lakebatch.run(filled, toy, jobs=1, settings=[f"levels=[{levels}]"])
+    with pytest.warns(MixtureWarning) as warned:
+        filled[toy].reassemble()
+    assert len(str(warned[0].message)) < 300
+
+
+def test_code_that_changed_between_runs_is_named(filled, toy):
+    edited()
+    lakebatch.run(filled, toy, jobs=1)
+    with pytest.warns(MixtureWarning, match="2 assemblies of toy were computed with 2 states of its code"):
+        assert filled[toy].reassemble().height == 18
+
+
+def test_damage_in_another_version_is_none_of_a_named_query(two_versions):
+    file = Path(two_versions["90_v1_toy"].results.at().files()[0])
+    file.unlink()
+    assert two_versions.query("levels", {"experiment": "90_v2_toy"}).height == 1
+    with pytest.raises(DamageError, match=re.escape(str(file))):
+        two_versions.query("levels", {"experiment": "90_v1_toy"})

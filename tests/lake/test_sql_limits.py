@@ -1,0 +1,142 @@
+"""SQL that takes too long or too much: ended by a limit or Ctrl-C, whatever the engine is doing."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import lakebatch
+from lakebatch.errors import ConfigError, LimitError
+from lakebatch.sql import supervision
+
+ENDLESS = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
+DEAF = "SELECT sum(levenshtein(repeat('a', 20000 + i::INT), repeat('b', 20000))) FROM range({rows}) AS t(i)"
+"""In which the engine does not listen before it is done with all rows, at about a second each."""
+FOLDED = "SELECT sum(length(repeat('x', 600000000))) FROM range(100)"
+"""Worked out before the query runs, and again for each row."""
+BUSY_SECONDS = 3.0
+"""Of processor time, which is more than a command needs to begin."""
+
+
+@pytest.fixture(autouse=True)
+def _wait_for_the_engine():
+    yield
+    for each in supervision._abandoned:
+        each.thread.join(60)
+
+
+@pytest.mark.parametrize("text", [ENDLESS, DEAF.format(rows=4)])
+def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
+    begin = time.monotonic()
+    with lakebatch.sql.Session(lake.snapshot(), limits=lakebatch.sql.limits(0.5)) as session:
+        with pytest.raises(
+            LimitError, match=r"^The query took longer than 0.5 s and was ended. Allow more with: --timeout$"
+        ):
+            session.answer(text)
+        assert time.monotonic() - begin < 3
+        assert session.answer("SELECT 1").item() == 1
+    assert lake.sql("SELECT 2", timeout=60).item() == 2
+
+
+def test_memory_limit_ends_a_query_whose_answer_is_too_large(lake):
+    with pytest.raises(
+        LimitError, match=r"more memory than .*allow more with: --memory|Allow more with: --memory"
+    ):
+        lake.sql("SELECT * FROM range(1000000000000)", memory_limit="100MB")
+    with pytest.raises(LimitError, match="more memory than"):
+        lake.sql(
+            "SELECT i FROM range(50000000) AS t(i) ORDER BY hash(i) LIMIT 40000000", memory_limit="30 mib"
+        )
+    assert lake.sql("SELECT count(*) FROM range(1000000)", memory_limit="1%").item() == 1_000_000
+
+
+@pytest.mark.parametrize("size", ["", "much", "-1GB", "4", "0x1GB", "4GB; SELECT 1", "inf"])
+def test_amount_of_memory_that_is_none_is_refused(lake, size):
+    with pytest.raises(ConfigError, match=r"is no amount of memory. Expected e.g. 4GB, 500MB or 50%"):
+        lake.sql("SELECT 1", memory_limit=size)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_timeout_that_is_none_is_refused(lake, seconds):
+    with pytest.raises(ConfigError, match=r"A timeout of .* s is not possible. Expected more than 0"):
+        lake.sql("SELECT 1", timeout=seconds)
+
+
+@pytest.mark.parametrize("text", [DEAF.format(rows=60), FOLDED])
+def test_ctrl_c_ends_a_query_to_which_the_engine_does_not_listen(tmp_path, text):
+    command = [Path(sys.executable).with_name("lakebatch"), "--lake", "lake", "sql", text]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_until_at_work(process.pid)
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20)[1] == "Interrupted.\n"
+            assert time.monotonic() - begin < 4  # 1 s, on a machine with nothing else to do
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert not list(tmp_path.glob("lakebatch-*"))
+
+
+def test_ctrl_c_in_a_notebook_comes_back_at_once_and_the_session_goes_on(lake):
+    with lakebatch.sql.Session(lake.snapshot()) as session:
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            session.answer(DEAF.format(rows=4))
+        assert time.monotonic() - begin < 3
+        assert session.answer("SELECT 1").item() == 1
+
+
+def test_prompt_survives_ctrl_c_in_any_query(tmp_path):
+    main, other = pty.openpty()
+    command = [Path(sys.executable).with_name("lakebatch"), "--lake", str(tmp_path / "lake"), "sql"]
+    environment = os.environ | {"HOME": str(tmp_path), "TERM": "dumb"}
+    streams = {"stdin": other, "stdout": other, "stderr": other}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, **streams
+    ) as process:
+        try:
+            read_until(main, "lake>")
+            os.write(main, f"{DEAF.format(rows=60)};\n".encode())
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            read_until(main, "Interrupted.")
+            os.write(main, b"SELECT 'still ' || 'here' AS x;\n")
+            read_until(main, "still here")
+            os.write(main, b".quit\n")
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+            os.close(main)
+            os.close(other)
+
+
+def wait_until_at_work(pid: int) -> None:
+    """Wait until a process has computed for longer than it takes to begin."""
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        if sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") > BUSY_SECONDS:
+            return
+        time.sleep(0.05)
+    pytest.fail("the query did not begin")
+
+
+def read_until(descriptor: int, expected: str) -> None:
+    """Read from a terminal until it shows a text."""
+    seen, limit = b"", time.monotonic() + 30
+    while expected.encode() not in seen:
+        assert time.monotonic() < limit, seen
+        if select.select([descriptor], [], [], 0.2)[0]:
+            seen += os.read(descriptor, 4096)
