@@ -44,7 +44,7 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
     content = client.get_object(Bucket=bucket, Key=second)["Body"].read()
     garbled = content[:60] + b"\x55" * 60 + content[120:]
     client.put_object(Bucket=bucket, Key=second, Body=garbled)
-    with pytest.raises(DamageError, match=f"s3://{bucket}/({first}|{second}) of .*lakebatch discard toy"):
+    with pytest.raises(DamageError, match=f"s3://{bucket}/({first}|{second}) of .*lakebatch repair toy"):
         stored.reassemble()
     problems = lakebatch.open_lake().doctor(deep=True).filter(severity="problem").rows(named=True)
     assert [(each["check"], each["what"].split(" (")[0]) for each in problems] == [
