@@ -14,7 +14,6 @@ from lakebatch.delta.replacement import NewFile, Replacement, replace
 from lakebatch.delta.table import Table
 from lakebatch.delta.version import DataFile, TableVersion
 from lakebatch.errors import DamageError
-from lakebatch.fingerprint import add, fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +98,8 @@ def write_rows(
     """Write frames of one partition, with the columns of `TableVersion.scan`, into a new file that no commit names yet."""
     import pyarrow.parquet as pq
 
+    from lakebatch.fingerprint import add, fingerprint  # needs numpy, and reading does not
+
     content, rows, expected = io.BytesIO(), 0, []
     schema = state.file_schema()
     with pq.ParquetWriter(content, schema, compression="zstd") as writer:
@@ -162,6 +163,8 @@ def arrow_rows(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
 def _check_written(table: Table, content: io.BytesIO, assembly_id: str | None, expected: str) -> None:
     """Read a file that was written once more before anything depends on it."""
     import pyarrow.parquet as pq
+
+    from lakebatch.fingerprint import fingerprint  # as above
 
     file = pq.ParquetFile(content)
     frames = (pl.DataFrame(file.read_row_group(index)) for index in range(file.num_row_groups))

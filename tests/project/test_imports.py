@@ -1,6 +1,8 @@
 """Who may import whom, read from the source."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,3 +223,14 @@ def called_functions(tree: ast.Module) -> set[str]:
 
 def called_methods(tree: ast.Module) -> set[str]:
     return {each.attr for each in called(tree) if isinstance(each, ast.Attribute)}
+
+
+def test_status_starts_without_what_only_computing_needs(tmp_path):
+    """Numpy and pydantic would take longer to load than all else that the command does."""
+    script = (
+        "import sys; from lakebatch.cli.main import main; "
+        f"main(['--lake', {str(tmp_path)!r}, 'status'], standalone_mode=False); "
+        "print({'numpy', 'pydantic'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1:] == ["set()"], done.stderr
