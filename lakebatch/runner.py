@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch import changes, damage, lease, provenance, registry, shards
-from lakebatch.assembly import (
-    DISCARDED,
-    NOTHING_TO_RESUME,
-    Assembly,
-    Plan,
-    Status,
-    choose_resumable,
-    is_resumable,
-)
+from lakebatch import damage, lease, provenance, registry, resuming, shards
+from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, importable, resolve
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
@@ -108,9 +99,9 @@ def repeat(
     """
     source = registry.get(stored.name)
     experiment = registry.load(source)
-    _check_version(stored, assembly, experiment)
+    resuming.check_version(stored, assembly, experiment)
     model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
-    _check_plan(assembly, _parts(experiment, model))
+    resuming.check_plan(assembly, _parts(experiment, model))
     return _begin(
         lake, source, experiment, model, seed=assembly.seed, executor=Local.of(jobs), progress=progress
     )
@@ -147,7 +138,7 @@ def _start(stored: StoredExperiment, experiment: AnyExperiment, plan: Plan, shar
         return stored.log.start(plan, version)
 
     def check(begun: Assembly) -> None:
-        _check_unchanged(stored, begun, experiment, plan.environment, allow=False)
+        resuming.check_unchanged(stored, begun, experiment, plan.environment, allow=False)
 
     return shards.begin(stored.log, plan, version, shard, check=check)
 
@@ -188,21 +179,21 @@ def resume(
     )
     if assembly.status == "completed":
         return assembly
-    _check_resumable(assembly, shard)
+    resuming.check_resumable(assembly, shard)
     source = registry.get(stored.name)
     experiment = registry.load(source)
-    _check_version(stored, assembly, experiment)
+    resuming.check_version(stored, assembly, experiment)
     model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
     parts = _parts(experiment, model)
-    _check_plan(assembly, parts)
+    resuming.check_plan(assembly, parts)
     environment = _environment(experiment)
-    _check_unchanged(stored, assembly, experiment, environment, allow=allow_changed)
+    resuming.check_unchanged(stored, assembly, experiment, environment, allow=allow_changed)
     _check_secrets("", parts)
     executor = executor or Local.of(jobs)
     executor.check(source, experiment)
     _ensure(lake, experiment, assembly.assembly_id)
     with lease.held(stored.storage, stored.folder) as held:
-        reopened = _reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
+        reopened = resuming.reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
         if reopened.status == "completed":
             return reopened
         subject = Subject(stored, source, experiment, model, parts, reopened, shard)
@@ -264,81 +255,8 @@ def _ensure(lake: Lake, experiment: AnyExperiment, assembly_id: str | None = Non
     return stored
 
 
-def _reopen(
-    stored: StoredExperiment,
-    assembly: Assembly,
-    experiment: AnyExperiment,
-    environment: Mapping[str, Any],
-    shard: Shard | None,
-) -> Assembly:
-    version = provenance.code_version(registry.source_file(experiment))
-    if version != assembly.code_version:
-        logger.warning(
-            "The code is %s now and was %s when %s started.",
-            version,
-            assembly.code_version,
-            assembly.assembly_id,
-        )
-    if shard is not None:
-        return shards.join(stored.log, assembly, shard, code_version=version, environment=environment)
-    changed = {"pid": os.getpid(), "code_version": version, "environment": canonical_json(environment)}
-
-    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
-        if latest.status == "completed":
-            return None
-        _check_resumable(latest, None)  # once more: another process may have taken it up meanwhile
-        return "started", changed
-
-    return stored.log.follow(assembly, event)
-
-
-def _check_resumable(assembly: Assembly, shard: Shard | None) -> None:
-    if assembly.status == "discarded":
-        raise AssemblyError(DISCARDED.format(assembly.assembly_id))
-    shares = shard is not None and assembly.array == shard.array
-    if not shares and (worker := assembly.worker_seen()):
-        raise AssemblyError(
-            f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
-        )
-
-
-def _check_version(stored: StoredExperiment, assembly: Assembly, experiment: AnyExperiment) -> None:
-    if experiment.version != stored.experiment_version:
-        raise AssemblyError(
-            f"{assembly.assembly_id} is of {stored.folder}, this code has version {experiment.version} of it. "
-            "Use the code that wrote it."
-        )
-
-
-def _check_unchanged(
-    stored: StoredExperiment,
-    assembly: Assembly,
-    experiment: AnyExperiment,
-    environment: Mapping[str, Any],
-    *,
-    allow: bool,
-) -> None:
-    changes.check(
-        stored.log.events(),
-        assembly.assembly_id,
-        environment,
-        name=stored.name,
-        source=registry.source_file(experiment),
-        allow=allow,
-    )
-
-
 def _environment(experiment: AnyExperiment) -> dict[str, Any]:
     return provenance.environment(registry.source_file(experiment), experiment.version)
-
-
-def _check_plan(assembly: Assembly, parts: tuple[Part, ...]) -> None:
-    planned = tuple(part.key for part in parts)
-    if planned != assembly.parts:
-        raise AssemblyError(
-            f"{assembly.assembly_id} was planned by {assembly.code_version} with other parts than this code plans. "
-            "Resume it with that code, or start a new run."
-        )
 
 
 def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:

@@ -49,7 +49,7 @@ LAYERS = (
     {"frames", "sql"},
     {"repair"},
     {"compat", "lake"},
-    {"assembly_run", "legacy"},
+    {"assembly_run", "resuming", "legacy"},
     {"runner"},
     {"verification"},
     {"contract"},
