@@ -12,6 +12,8 @@ from lakebatch.storage import Storage
 
 NOISE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
 """What engines add to their messages and nobody can use."""
+# The engine's word for what other tools have given a table, and it does not write
+FOREIGN = "Unsupported table features"
 CHECK = "Check that the lake is there and that you may use it."
 GO_ON = "then go on with: lakebatch resume"
 # What an operating system says again however often it is asked, and what to do
@@ -78,4 +80,6 @@ def is_refused_by_disk(detail: str) -> bool:
 
 
 def _advice(detail: str) -> str:
+    if any(word in detail for word in (FOREIGN, "error: Unsupported", "Column mapping")):
+        return "Have the tool that added them take them out again: ALTER TABLE ... DROP FEATURE."
     return next((advice for refusal, advice in REFUSALS.items() if refusal in detail), CHECK)

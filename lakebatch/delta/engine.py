@@ -33,7 +33,7 @@ COMMIT_RETRIES = 200
 LONGEST_PAUSE = 5.0
 PATIENCE_SECONDS = 300.0
 """How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
-PERMANENT = ("Invalid data found", "AccessDenied")
+PERMANENT = ("Invalid data found", "AccessDenied", diagnosis.FOREIGN)
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
 """In a commit's metadata: the part whose rows it added."""

@@ -13,7 +13,7 @@ import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
 from lakebatch import deltalog, diagnosis, forks
-from lakebatch.delta import bundles, checkpoints, constraints, durability, making, turns
+from lakebatch.delta import bundles, checkpoints, constraints, durability, features, making, turns
 from lakebatch.delta.engine import (
     ATTEMPTS,
     COMMIT_RETRIES,
@@ -123,6 +123,7 @@ class Table:
         is_new = not self.exists()
         if is_new:
             self._create()
+        features.check_writable(self._open(), self.uri)
         making.check_columns(self._open(), self.schema)
         for action, change in making.CHANGES.items():
             self._alter(action, change)

@@ -11,10 +11,9 @@ import deltalake
 import polars as pl
 
 from lakebatch import forks
-from lakebatch.delta import bundles
+from lakebatch.delta import bundles, features
 from lakebatch.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.delta.engine import patiently
-from lakebatch.errors import SchemaError
 from lakebatch.evolution import filled, ordered
 from lakebatch.local import StoredFile
 from lakebatch.schema import TableSchema
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Arrange: TypeAlias = "Callable[[pl.LazyFrame], pl.LazyFrame]"
-PLAIN = {"timestampNtz"}
-"""Features of a table that its files alone can be read with: a type of a column."""
 
 
 class DataFile(NamedTuple):
@@ -79,11 +76,6 @@ class TableVersion:
         self.uri = handle.root
 
     @property
-    def is_plain(self) -> bool:
-        """Whether its files alone are its content."""
-        return not self._needs_more_than_files
-
-    @property
     def is_local(self) -> bool:
         """Whether its files are on this machine."""
         return "://" not in self.uri
@@ -103,7 +95,8 @@ class TableVersion:
             Puts the rows of files into an order; in bundles they have that of `lakebatch.reading.ORDER`.
         """
         forks.check()
-        if self._needs_more_than_files:
+        if not self.is_plain:
+            self.check_readable()
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:
             found = self.sources(assembly_ids)
@@ -154,7 +147,7 @@ class TableVersion:
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
-        self._refuse_more_than_files()
+        features.check_files(self._handle, self.uri)
         wanted = self._chosen(assembly_ids)
         known = self.known_bundles() if wanted.height >= bundles.FEWEST // 2 else []
         if not known:
@@ -189,26 +182,20 @@ class TableVersion:
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
-        self._refuse_more_than_files()
+        features.check_files(self._handle, self.uri)
         return self._uris(self._chosen(assembly_ids))
 
     def _uris(self, files: pl.DataFrame) -> list[str]:
         return files.select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
 
-    def _refuse_more_than_files(self) -> None:
-        if self._needs_more_than_files:
-            raise SchemaError(
-                f"{self.uri} needs {self._needs_more_than_files} to be read, which its files alone cannot answer. "
-                "Read it with polars instead."
-            )
-
     @cached_property
-    def _needs_more_than_files(self) -> str:
-        """What the table uses with which its files alone are not its content; empty if nothing."""
-        protocol = self._handle.protocol()
-        if protocol.min_reader_version == 2:
-            return "column mapping"
-        return ", ".join(sorted(set(protocol.reader_features or ()) - PLAIN))
+    def is_plain(self) -> bool:
+        """Whether its files alone are its content."""
+        return not features.beyond_files(self._handle)
+
+    def check_readable(self) -> None:
+        """Raise `SchemaError` if another tool has given the table a feature with which it cannot be read."""
+        features.check_readable(self._handle, self.uri)
 
     @cached_property
     def file_table(self) -> pl.DataFrame:

@@ -137,7 +137,7 @@ def _has_begun(tables: Mapping[str, ExaminedTable]) -> bool:
 
 def _table(stored: StoredExperiment, name: str) -> Iterator[Finding]:
     """Whether the table can be opened by this lakebatch."""
-    stored.table(name).at().files([])
+    stored.table(name).at().check_readable()
     yield Finding("table", f"{stored.folder}/{name}", "ok", "can be read by this lakebatch")
 
 

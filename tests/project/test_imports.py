@@ -49,7 +49,7 @@ LAYERS = (
     {"frames", "sql"},
     {"repair"},
     {"compat", "lake"},
-    {"assembly_run", "resuming", "legacy"},
+    {"assembly_run", "legacy", "resuming"},
     {"runner"},
     {"verification"},
     {"contract"},
