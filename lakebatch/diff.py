@@ -18,6 +18,7 @@ from lakebatch.moment import NEWEST, parse
 from lakebatch.pinning import pin
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.tables import ExperimentTables
+from lakebatch.times import Time
 from lakebatch.workers import IDENTITY
 
 METRICS = ("mse", "r2", "pearson_r")
@@ -101,13 +102,13 @@ class Difference:
 
 
 def compare(
-    tables: ExperimentTables, before: int | str, after: int | str = "now", on_gap: OnGap = "warn"
+    tables: ExperimentTables, before: int | Time, after: int | Time = "now", on_gap: OnGap = "warn"
 ) -> Difference:
     """Return what changed between two versions, times, tags or assemblies.
 
     Parameters
     ----------
-    before, after : int or str
+    before, after : int, str or date
         A version, a time, a tag, an assembly id, or ``now``.
 
     Raises
@@ -126,7 +127,7 @@ def compare(
     )
 
 
-def _side(tables: ExperimentTables, which: int | str) -> Side:
+def _side(tables: ExperimentTables, which: int | Time) -> Side:
     text = str(which)
     if ASSEMBLY_ID.fullmatch(text):
         snapshot = pin(tables, NEWEST)

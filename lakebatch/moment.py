@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from lakebatch.errors import ConfigError
 from lakebatch.ids import check_name
@@ -55,15 +55,15 @@ def moment(version: int | None = None, as_of: Time | None = None, tag: str | Non
     return Moment(time=to_time(as_of))
 
 
-def parse(text: str) -> Moment:
-    """Return the moment that a text names: a version, a time, a tag, or `now`.
+def parse(text: str | int | date) -> Moment:
+    """Return the moment that a text, or what is written so, names: a version, a time, a tag, or `now`.
 
     Digits alone are a version: a date has to be written as in 2026-11-20.
 
     >>> parse("12"), parse("paper-v1"), parse("now").is_past
     (Moment(version=12, time=None, tag=None), Moment(version=None, time=None, tag='paper-v1'), False)
     """
-    text = text.strip()
+    text = str(text).strip()
     if text == "now":
         return NEWEST
     if text.isdecimal():

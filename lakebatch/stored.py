@@ -168,7 +168,7 @@ class StoredExperiment(ExperimentTables):
         version: int | None = None,
         as_of: Time | None = None,
         tag: str | None = None,
-        against: str | None = None,
+        against: str | int | Time | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         **options: Any,
@@ -214,7 +214,7 @@ class StoredExperiment(ExperimentTables):
         """Return every event, oldest first, with the version of the results table that each saw."""
         return history(self.log.events())
 
-    def diff(self, before: int | str, after: int | str = "now", *, on_gap: OnGap = "warn") -> Difference:
+    def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
         """Return what changed between two versions, times, tags or assemblies, see `lakebatch.diff.compare`."""
         return diff.compare(self, before, after, on_gap)
 

@@ -42,6 +42,7 @@ from lakebatch.errors import (
     UnknownNameError,
     UnreadableWarning,
 )
+from lakebatch.visible import one_line
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
 WHOLE = 1000
@@ -55,6 +56,8 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Write your own": authoring.COMMANDS,
     "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
 }
+PANIC = "PanicException"
+"""What polars and deltalake, each with a class of its own, raise where they break down: as out of memory or files."""
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 
@@ -88,6 +91,13 @@ class Commands(click.Group):
                 raise
             _end(
                 f"Error: Cannot use {error.filename}: {error.strerror}. See that it is there and yours to use.",
+                ERROR,
+            )
+        except BaseException as error:
+            if type(error).__name__ != PANIC:
+                raise
+            _end(
+                f"Error: An engine broke down: {one_line(str(error)).rstrip('.')}. See: {program(context)} doctor",
                 ERROR,
             )
 

@@ -330,5 +330,6 @@ def _from_file(file: Path | None) -> str:
         return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(
-            f"Cannot read {file or 'standard input'}: {error}. Expected a text file with one query."
+            f"Cannot read {file or 'standard input'}: {getattr(error, 'strerror', None) or error}. "
+            "Expected a text file with one query."
         ) from error

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -107,3 +108,12 @@ def test_query_that_is_no_text_is_wrong_usage(study):
     done = CliRunner().invoke(main, ["sql"], input=b"SELECT '\xe9'")
     assert done.exit_code == 2
     assert "Cannot read standard input: 'utf-8' codec can't decode byte 0xe9 in position 8" in done.stderr
+
+
+def test_engine_that_breaks_down_is_one_line(study, monkeypatch):
+    monkeypatch.setattr(
+        "lakebatch.lake.Lake.experiments", lambda _: pl.Series([2**31 - 1]).cast(pl.Date).to_list()
+    )
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 1
+    assert done.stderr == "Error: An engine broke down: out-of-range date. See: lakebatch doctor\n"

@@ -159,3 +159,5 @@ def test_day_that_ends_while_the_clocks_go_back_ends_once(zone):
 def test_time_of_any_form_is_one_where_a_version_or_tag_may_stand_too(text):
     assert parse(text).time == to_time(text)
     assert parse("20261127").version == 20261127
+    assert parse(date(2026, 11, 27)).time == to_time("2026-11-27")
+    assert parse(datetime(2026, 11, 27, 10, tzinfo=UTC)).time == to_time("2026-11-27 10:00:00Z")
