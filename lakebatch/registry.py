@@ -8,8 +8,8 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -46,17 +46,17 @@ class Source:
     file: Path | None = None
 
 
-@dataclass(frozen=True)
-class Own:
-    """What lies in the folder of one's own experiments: those, other modules, and files that cannot be used."""
+@dataclass
+class Files:
+    """What lies in the folders of experiments: experiments, other modules by their files, and what cannot be used."""
 
-    experiments: tuple[Source, ...] = ()
-    modules: tuple[Source, ...] = ()
-    left_out: tuple[Foreign, ...] = ()
+    experiments: list[Source] = field(default_factory=list)
+    modules: dict[str, Source] = field(default_factory=dict)
+    left_out: list[Foreign] = field(default_factory=list)
 
     def warn(self) -> None:
         """Warn of what is left out."""
-        others = [Foreign(str(each.file and each.file.name), "no Experiment", "") for each in self.modules]
+        others = [Foreign(name, "no Experiment", "") for name in self.modules]
         foreign.warn(FOLDER, sorted([*self.left_out, *others], key=lambda each: each.name))
 
     def other(self, name: str) -> Source | None:
@@ -64,7 +64,7 @@ class Own:
         for each in self.left_out:
             if each.is_called(name):
                 raise ConfigError(each.refusal)
-        return next((each for each in self.modules if each.name == name), None)
+        return next((each for each in self.modules.values() if each.name == name), None)
 
 
 def find() -> dict[str, Source]:
@@ -75,9 +75,9 @@ def find() -> dict[str, Source]:
     NameClashError
         If two sources claim one name.
     """
-    own = _own()
-    own.warn()
-    return _known(own)
+    files = _files()
+    files.warn()
+    return _known(files)
 
 
 def get(name: str) -> Source:
@@ -90,22 +90,22 @@ def get(name: str) -> Source:
     ConfigError
         If the file that the name means cannot be used.
     """
-    own = _own()
-    known = _known(own)
+    files = _files()
+    known = _known(files)
     if name not in known:
-        return own.other(name) or _unknown(name, own, known)
-    own.warn()
+        return files.other(name) or _unknown(name, files, known)
+    files.warn()
     return known[name]
 
 
-def _unknown(name: str, own: Own, known: Iterable[str]) -> NoReturn:
-    own.warn()
+def _unknown(name: str, files: Files, known: Iterable[str]) -> NoReturn:
+    files.warn()
     raise UnknownNameError(f"Unknown experiment {name!r}. {nearest(name, known)}")
 
 
-def _known(own: Own) -> dict[str, Source]:
+def _known(files: Files) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in [*_built_in(), *own.experiments, *_entry_points()]:
+    for source in [*files.experiments, *_entry_points()]:
         if source.name in found:
             raise NameClashError(
                 f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
@@ -145,39 +145,40 @@ def source_file(experiment: AnyExperiment) -> Path:
 
 def numbers() -> set[int]:
     """Return the numbers that experiments have, of one's own those that stand in their files."""
-    own = [outline.number(each.file.read_bytes()) for each in _own().experiments if each.file]
-    installed = [int(load(each).number) for each in [*_built_in(), *_entry_points()]]
+    found = _files().experiments
+    own = [outline.number(each.file.read_bytes()) for each in found if each.file]
+    installed = [int(load(each).number) for each in [*found, *_entry_points()] if each.file is None]
     return {*installed, *(each for each in own if each is not None)}
 
 
-def _built_in() -> list[Source]:
+def _files() -> Files:
+    """Return what lies in the folder of what is built in, and in that of the working directory."""
+    found = Files()
     package = importlib.util.find_spec(BUILT_IN)
-    folders = map(Path, package.submodule_search_locations or []) if package else ()
-    files = [folder / name for folder in folders for name in foreign.listing(folder, ".py")]
-    return [
-        Source(file.stem.replace("_", "-"), "built in", f"{BUILT_IN}.{file.stem}")
-        for file in files
-        if NAME.fullmatch(file.stem.replace("_", "-"))
-    ]
+    for folder in map(Path, package.submodule_search_locations or []) if package else ():
+        _look_into(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
+    if not is_there(Path("lakebatch", "registry.py")):  # the source tree of lakebatch: built in already
+        _look_into(Path(FOLDER), found, _own)
+    return found
 
 
-def _own() -> Own:
-    if is_there(Path("lakebatch", "registry.py")):  # the source tree of lakebatch: built in already
-        return Own()
-    experiments: list[Source] = []
-    modules: list[Source] = []
-    left_out: list[Foreign] = []
-    for name in foreign.listing(Path(FOLDER), ".py"):
-        file = Path(FOLDER, name)
+def _own(file: Path, name: str) -> Source:
+    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
+
+
+def _look_into(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
+    for file_name in foreign.listing(folder, ".py"):
+        file = folder / file_name
         try:
-            called = foreign.name_of(file, "experiment")
+            name = foreign.name_of(file, "experiment")
             looks = _looks_like_an_experiment(foreign.content(file))
         except ForeignFileError as error:
-            left_out.append(Foreign(name, error.why, str(error)))
+            found.left_out.append(Foreign(file_name, error.why, str(error)))
         else:
-            source = Source(called, f"{FOLDER}/{name}", f"_{FOLDER}_{file.stem}", file.resolve())
-            (experiments if looks else modules).append(source)
-    return Own(tuple(experiments), tuple(modules), tuple(left_out))
+            if looks:
+                found.experiments.append(source(file, name))
+            else:
+                found.modules[file_name] = source(file, name)
 
 
 def _looks_like_an_experiment(text: bytes) -> bool:
