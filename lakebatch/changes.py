@@ -50,7 +50,8 @@ def check(
     )
     if any(each.startswith(SOURCE) for each in found) and not allow:
         raise AssemblyError(
-            f"{assembly_id} was begun with other code: {source} or a file in a folder beside it has changed since. "
+            f"{assembly_id} was begun with other code: {source} or a file in a folder beside it has changed since "
+            f"({'; '.join(found)}). "
             "Put that code back, start a new run, or mix the rows of both with: "
             f"lakebatch resume {name} {assembly_id} --allow-changed"
         )

@@ -18,7 +18,8 @@ from lakebatch.shards import Shard
 
 TOY = Path("experiments", "toy.py")
 REFUSED = (
-    r"^\S+_run001 was begun with other code: \S+/experiments/toy\.py or a file in a folder beside it has changed since\. "
+    r"^\S+_run001 was begun with other code: \S+/experiments/toy\.py or a file in a folder beside it has changed since "
+    r"\(source_hash was \w{12}, is \w{12}(; source_hash was \w{12}, is \w{12})?\)\. "
     r"Put that code back, start a new run, or mix the rows of both with: lakebatch resume toy \S+_run001 --allow-changed$"
 )
 
