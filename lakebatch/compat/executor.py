@@ -92,8 +92,10 @@ class BatchExecutor:
         ensure(self.stored)
         wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
         self._lease.close()
-        held = self._lease.enter_context(lease.held(self.stored.storage, self.stored.folder))
-        self._current = attempts.begin(self.stored, wanted, held)
+        with ExitStack() as leases:
+            held = leases.enter_context(lease.held(self.stored.storage, self.stored.folder))
+            self._current = attempts.begin(self.stored, wanted, held)
+            self._lease = leases.pop_all()
         self._names = {}
         self.current_assembly_id = wanted or self._current.assembly_id
         return self.current_assembly_id

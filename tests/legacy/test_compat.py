@@ -1,8 +1,10 @@
 """The older interface, as older scripts call it."""
 
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,6 +116,21 @@ def test_attempt_that_was_not_completed_is_replaced_by_the_next(executor, old_re
     assert executor.load_assembly_list()["assembly_id"].tolist() == ["0.1"]
     with pytest.raises(AssemblyError, match="is discarded"):
         executor.save_batch_data(old_results(0.1), NAME)
+
+
+def test_level_that_a_container_of_this_host_name_works_on_is_taken_when_its_lease_is_too_old(
+    executor, monkeypatch
+):
+    other = create_batch_executor(*ARGUMENTS)
+    with monkeypatch.context() as patch:
+        patch.setattr("lakebatch.process.namespace", lambda: "another")
+        other.generate_assembly_id(0.1)
+    with pytest.raises(AssemblyError, match=f"being worked on by process {os.getpid()}"):
+        executor.generate_assembly_id(0.1)
+    (lease,) = Path(executor.stored.storage.uri, executor.stored.folder, "leases").iterdir()
+    os.utime(lease, (0, 0))
+    assert executor.generate_assembly_id(0.1) == "0.1"
+    other._lease.close()
 
 
 def test_level_that_another_process_works_on_is_not_taken(executor, tmp_path):
