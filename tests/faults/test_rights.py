@@ -112,9 +112,11 @@ def stranger(template_lake) -> Iterator[Stranger]:
     )
     try:
         other = Stranger(folder, process)
-        for arguments in (*READING, *WRITING):
+        for arguments in (*READING, *WRITING, ("queries",)):
             other(*arguments)
+        (folder / "out").mkdir()
         subprocess.run(["chmod", "-R", "u=rwX,go=rX", folder], check=True)
+        (folder / "out").chmod(0o777)
         other.write("")
         yield other
     finally:
@@ -175,7 +177,10 @@ def test_others_are_shown_beside_what_may_not_be_read(stranger):
 def test_data_file_that_may_not_be_read_is_not_called_damaged(stranger):
     file = first(stranger.lake / "90_v1_toy" / "results", "*.parquet")
     with with_mode(file, 0o600):
-        for arguments in (("reassemble", "toy"), ("reassemble", "toy", "-o", str(stranger.folder / "x.csv"))):
+        for arguments in (
+            ("reassemble", "toy"),
+            ("reassemble", "toy", "-o", str(stranger.folder / "out" / "rows.csv")),
+        ):
             done = stranger(*arguments)
             assert (done.trace, done.code) == ("", 1)
             line = f"Error: Cannot read {file} of {file.parent.name[-22:]}: Permission denied. Expected a readable file."
