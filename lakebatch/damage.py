@@ -13,6 +13,7 @@ from typing import TypeVar
 import polars as pl
 
 from lakebatch.delta import DataFile, Table, TableVersion, collect
+from lakebatch.disk import ABSENT, check_readable
 from lakebatch.errors import (
     DamageError,
     DamageWarning,
@@ -21,8 +22,7 @@ from lakebatch.errors import (
     StorageError,
     UnreadableWarning,
 )
-from lakebatch.local import ABSENT, check_readable
-from lakebatch.s3 import explain
+from lakebatch.s3_answers import explain
 
 Result = TypeVar("Result")
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lakebatch.disk import ABSENT, is_there, unreadable
 from lakebatch.errors import StorageError
-from lakebatch.local import ABSENT, StoredFile, is_there, unreadable
+from lakebatch.local import StoredFile
 from lakebatch.storage import Storage
 
 FOLDER = "_delta_log"

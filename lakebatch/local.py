@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from lakebatch.disk import ABSENT, NO_SPACE, allocate, is_there, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
 
 Stamp: TypeAlias = "tuple[int | str, ...]"
@@ -31,14 +32,6 @@ MOST_LINKS = 2
 """Folders in a path that may be links, such as a table and a partition that were moved; more can be a circle."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
-# By these alone nothing is there; by any other error it may be, and cannot be looked at
-ABSENT = (FileNotFoundError, NotADirectoryError)
-# What a disk answers that takes no more, and what to do
-NO_SPACE = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some of your quota",
-    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
-}
 # Bytes that are allocated for a moment to see whether a quota lets them be written
 LARGEST_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -229,7 +222,7 @@ class LocalFolder:
         """Raise `StorageError` unless files can be created in those of some folders that are there."""
         for folder in folders:
             if is_there(self.path / folder):
-                _probe(self.path / folder)
+                probe(self.path / folder)
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:
         """Return what below a folder one has no right to, sorted: files to read, or folders to write in."""
@@ -290,78 +283,6 @@ def _content(file: Path) -> bytes:
 def _identity(path: Path) -> Stamp:
     about = path.stat()
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is something at a path; a link to nothing is something.
-
-    Raises
-    ------
-    StorageError
-        If that cannot be told, for want of rights or because the disk does not answer; or if it is such a link.
-    """
-    try:
-        path.stat()
-    except ABSENT as error:
-        if path.is_symlink():
-            raise unreadable(error, f"{path}, a link to {os.readlink(path)}") from error
-        return False
-    except OSError as error:
-        raise unreadable(error, str(path)) from error
-    return True
-
-
-def check_readable(file: Path) -> None:
-    """Raise `StorageError` if a file may not be read, or its disk does not give its first byte."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe nobody would open the other end
-        try:
-            os.read(descriptor, 1)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise unreadable(error, str(file), "file") from error
-
-
-def unreadable(error: OSError, path: str, expected: str = "folder") -> StorageError:
-    """Return the error to raise where something is, or may be, that cannot be looked at."""
-    return StorageError(f"Cannot read {path}: {error.strerror}. Expected a readable {expected}.")
-
-
-def unwritable(error: OSError, path: str) -> StorageError:
-    """Return the error to raise where nothing can be written."""
-    return StorageError(
-        f"Cannot write to {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
-    )
-
-
-def allocate(descriptor: int, size: int) -> None:
-    """Have the system set so many bytes of a file aside, where its disk can do that without writing them.
-
-    Raises
-    ------
-    OSError
-        If there is no room for them, or a quota or a limit is in the way.
-    """
-    import ctypes  # most processes only read
-
-    library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "fallocate"):  # as on macOS
-        return
-    if library.fallocate(descriptor, 0, ctypes.c_int64(0), ctypes.c_int64(size)):
-        code = ctypes.get_errno()
-        if code in NO_SPACE:
-            raise OSError(code, os.strerror(code))
-
-
-def _probe(folder: Path) -> None:
-    """Raise `StorageError` unless a file can be written in a folder; none is left there."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"lakebatch")
-            probe.flush()
-    except OSError as error:
-        raise unwritable(error, str(folder)) from error
 
 
 def _walk(folder: Path) -> Iterator[StoredFile]:

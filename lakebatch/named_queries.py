@@ -11,10 +11,10 @@ from typing import Any
 
 from lakebatch import foreign
 from lakebatch.config_text import parse_setting
+from lakebatch.disk import is_there
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
-from lakebatch.local import is_there
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"

@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from lakebatch.disk import is_there, unreadable
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.local import is_there, unreadable
 
 PROJECT_FILE = "lakebatch.toml"
 

@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch import foreign, outline
+from lakebatch.disk import is_there
 from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
 from lakebatch.ids import NAME, NUMBER, VERSION
-from lakebatch.local import is_there
 from lakebatch.provenance import source_hash
 
 if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic

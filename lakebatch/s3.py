@@ -1,4 +1,4 @@
-"""lakebatch's own calls to S3, and what S3's refusals ask for. The only import of boto3."""
+"""lakebatch's own calls to S3. The only import of boto3."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.local import Stamp, StoredFile
 from lakebatch.redact import learn
+from lakebatch.s3_answers import EXISTS, OTHER_ADVICE, PASSING, advice
 
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 4
@@ -28,47 +29,8 @@ REMOVED_AT_ONCE = 1000
 ATTEMPTS = 6
 PATIENCE_SECONDS = 10.0
 """After which a call that failed is not tried again: three times for a server that never answers."""
-PASSING = {
-    "InternalError",
-    "OperationAborted",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-}
-EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
-
-ADVICE = {
-    "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME.": ("NoSuchBucket", "404"),
-    "Check S3_ACCESS_KEY and S3_SECRET_KEY.": ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403"),
-    "Ask for the right to list, read and write in this bucket, or check S3_ACCESS_KEY and S3_SECRET_KEY.": (
-        "AccessDenied",
-        "AllAccessDisabled",
-    ),
-    "Renew AWS_SESSION_TOKEN together with its two keys, or unset it.": (
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidToken",
-        "TokenRefreshRequired",
-    ),
-    "Correct S3_REGION_NAME or S3_ENDPOINT.": (
-        "AuthorizationHeaderMalformed",
-        "IllegalLocationConstraintException",
-        "PermanentRedirect",
-        "301",
-    ),
-    "Set this machine's clock.": ("RequestTimeTooSkewed",),
-    "Free some of the quota.": ("QuotaExceeded",),
-}
-"""What to do, and the error codes that ask for it."""
-OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
-UNREACHABLE = ("Generic S3 error", "error sending request")
-STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
-"""What an engine puts before each step from an error down to its cause."""
-IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
 
 
 class Bucket:
@@ -180,7 +142,15 @@ class Bucket:
         """Do nothing: a bucket has no folders."""
 
     def check_folders(self, folders: Iterable[str]) -> None:
-        """Do nothing: who may write under the prefix may write under all of it, or is refused in one line."""
+        """Raise `StorageError` unless one can write in the experiments of some folders; rights are not given per table."""
+        for experiment in sorted({folder.partition("/")[0] for folder in folders}):
+            self._check_key(f"{experiment}/.lakebatch-write-check", f"write to {experiment} in")
+
+    def _check_key(self, path: str, action: str) -> None:
+        one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
+        self._call(action, lambda client: client.put_object(**one, Body=PROBE))
+        with suppress(StorageError):  # nobody needs the right to delete
+            self._call("delete from", lambda client: client.delete_object(**one))
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless one can list, read and write here, and what is there is not overwritten."""
@@ -303,48 +273,6 @@ def stored_keys() -> dict[str, str]:
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         learn(name, named[name] or "")
     return {name: value for name, value in named.items() if value}
-
-
-def advice(code: str) -> str:
-    """Return what to do about one of S3's error codes.
-
-    >>> advice("RequestTimeTooSkewed")
-    "Set this machine's clock."
-    """
-    return next((what for what, codes in ADVICE.items() if code in codes), OTHER_ADVICE)
-
-
-def refusal(text: str) -> str | None:
-    """Return the error code with which S3 refused an engine for good, if its message has one.
-
-    >>> refusal("Client error with status 403 Forbidden: <Error><Code>AccessDenied</Code></Error>")
-    'AccessDenied'
-    >>> refusal("Server error, after 10 retries: <Error><Code>SlowDown</Code></Error>")
-    """
-    codes = set(IN_AN_ANSWER.findall(text))
-    return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
-
-
-def may_pass(text: str) -> bool:
-    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
-
-    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
-    True
-    """
-    return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
-
-
-def explain(text: str) -> str | None:
-    """Return what S3 did and what to do, from an engine's error message; None if it is not about S3.
-
-    >>> explain("Generic S3 error ↳ HTTP error ↳ Connection refused (os error 111)")
-    'Connection refused (os error 111). Check S3_ENDPOINT and the network.'
-    """
-    if code := refusal(text):
-        return f"S3 says {code}. {advice(code)}"
-    if may_pass(text):
-        return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
-    return None
 
 
 class _ExistsError(StorageError):

@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundE
 
 from lakebatch import diagnosis, forks
 from lakebatch.errors import StorageError
-from lakebatch.s3 import explain, may_pass, refusal
+from lakebatch.s3_answers import explain, may_pass, refusal
 from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
 

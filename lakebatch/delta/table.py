@@ -32,10 +32,11 @@ from lakebatch.delta.engine import (
 from lakebatch.delta.kept import Kept
 from lakebatch.delta.version import Handle, TableVersion
 from lakebatch.deltalog import FOLDER, entry_name
+from lakebatch.disk import is_there
 from lakebatch.errors import CommitError, SchemaError, StorageError
 from lakebatch.evolution import check_known
-from lakebatch.local import Stamp, is_there
-from lakebatch.s3 import may_pass
+from lakebatch.local import Stamp
+from lakebatch.s3_answers import may_pass
 from lakebatch.schema import TableSchema
 from lakebatch.storage import Storage
 from lakebatch.withholding import withheld

@@ -17,6 +17,7 @@ LAYERS = (
     {"counters", "lakebatch", "notebook", "outline", "parsing", "process", "values", "visible"},
     {"hints", "redact", "render", "yaml_text"},
     {"errors", "notify", "withholding"},
+    {"disk", "s3_answers"},
     {"forks", "local", "replacement", "statistics", "times", "uris"},
     {"project", "s3"},
     {"experiment", "fingerprint", "guard", "ids", "output", "provenance", "schema", "spool", "storage"},

@@ -46,6 +46,7 @@ LACKING = (
     ("no-read", "lake", "s3:GetObject"),
     ("no-write", "lake", "s3:PutObject"),
     ("no-delete", "lake", "s3:DeleteObject"),
+    ("no-experiment", "lake/91_v1_toy", "s3:PutObject"),
 )
 """Buckets, and what one may not do in the place that is named."""
 USED = pytest.StashKey[str]()

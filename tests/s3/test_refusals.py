@@ -131,6 +131,17 @@ def test_missing_right_is_one_line_before_anything_is_computed(s3_lake, stranger
         )
 
 
+def test_right_that_one_experiment_lacks_is_one_line_before_anything_is_computed(
+    s3_lake, stranger, lakebatch
+) -> None:
+    settings = {"S3_BUCKET_NAME": "no-experiment", "SAVE_RESULT_PATH": "lake"}
+    assert lakebatch("run", **settings)[0] == 0
+    (s3_lake.folder / "computed").unlink()
+    code, out, err = lakebatch("run", **settings, **stranger)
+    line = "Cannot write to 91_v1_toy in the lake s3://no-experiment/lake: S3 says AccessDenied"
+    _check_line(s3_lake, code, out, err, line, RIGHTS)
+
+
 def test_right_to_delete_is_not_needed(s3_lake, stranger, lakebatch) -> None:
     settings = {"S3_BUCKET_NAME": "no-delete", "SAVE_RESULT_PATH": "lake", **stranger}
     code, _, err = lakebatch("run", **settings)

@@ -1,0 +1,91 @@
+"""What a disk answers: whether something is there, can be read, and has room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from lakebatch.errors import StorageError
+
+# By these alone nothing is there; by any other error it may be, and cannot be looked at
+ABSENT = (FileNotFoundError, NotADirectoryError)
+# What a disk answers that takes no more, and what to do
+NO_SPACE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+}
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path; a link to nothing is something.
+
+    Raises
+    ------
+    StorageError
+        If that cannot be told, for want of rights or because the disk does not answer; or if it is such a link.
+    """
+    try:
+        path.stat()
+    except ABSENT as error:
+        if path.is_symlink():
+            raise unreadable(error, f"{path}, a link to {os.readlink(path)}") from error
+        return False
+    except OSError as error:
+        raise unreadable(error, str(path)) from error
+    return True
+
+
+def check_readable(file: Path) -> None:
+    """Raise `StorageError` if a file may not be read, or its disk does not give its first byte."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe nobody would open the other end
+        try:
+            os.read(descriptor, 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(error, str(file), "file") from error
+
+
+def unreadable(error: OSError, path: str, expected: str = "folder") -> StorageError:
+    """Return the error to raise where something is, or may be, that cannot be looked at."""
+    return StorageError(f"Cannot read {path}: {error.strerror}. Expected a readable {expected}.")
+
+
+def unwritable(error: OSError, path: str) -> StorageError:
+    """Return the error to raise where nothing can be written."""
+    return StorageError(
+        f"Cannot write to {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
+    )
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Have the system set so many bytes of a file aside, where its disk can do that without writing them.
+
+    Raises
+    ------
+    OSError
+        If there is no room for them, or a quota or a limit is in the way.
+    """
+    import ctypes  # most processes only read
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "fallocate"):  # as on macOS
+        return
+    if library.fallocate(descriptor, 0, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code in NO_SPACE:
+            raise OSError(code, os.strerror(code))
+
+
+def probe(folder: Path) -> None:
+    """Raise `StorageError` unless a file can be written in a folder; none is left there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"lakebatch")
+            probe.flush()
+    except OSError as error:
+        raise unwritable(error, str(folder)) from error

@@ -1,0 +1,86 @@
+"""What S3 answers, to lakebatch and to engines, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+PASSING = {
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+}
+EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+ADVICE = {
+    "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME.": ("NoSuchBucket", "404"),
+    "Check S3_ACCESS_KEY and S3_SECRET_KEY.": ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403"),
+    "Ask for the right to list, read and write in this bucket, or check S3_ACCESS_KEY and S3_SECRET_KEY.": (
+        "AccessDenied",
+        "AllAccessDisabled",
+    ),
+    "Renew AWS_SESSION_TOKEN together with its two keys, or unset it.": (
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "TokenRefreshRequired",
+    ),
+    "Correct S3_REGION_NAME or S3_ENDPOINT.": (
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+        "301",
+    ),
+    "Set this machine's clock.": ("RequestTimeTooSkewed",),
+    "Free some of the quota.": ("QuotaExceeded",),
+}
+"""What to do, and the error codes that ask for it."""
+OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
+UNREACHABLE = ("Generic S3 error", "error sending request")
+STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
+"""What an engine puts before each step from an error down to its cause."""
+IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
+
+
+def advice(code: str) -> str:
+    """Return what to do about one of S3's error codes.
+
+    >>> advice("RequestTimeTooSkewed")
+    "Set this machine's clock."
+    """
+    return next((what for what, codes in ADVICE.items() if code in codes), OTHER_ADVICE)
+
+
+def refusal(text: str) -> str | None:
+    """Return the error code with which S3 refused an engine for good, if its message has one.
+
+    >>> refusal("Client error with status 403 Forbidden: <Error><Code>AccessDenied</Code></Error>")
+    'AccessDenied'
+    >>> refusal("Server error, after 10 retries: <Error><Code>SlowDown</Code></Error>")
+    """
+    codes = set(IN_AN_ANSWER.findall(text))
+    return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
+
+
+def may_pass(text: str) -> bool:
+    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
+
+    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
+    True
+    """
+    return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
+
+
+def explain(text: str) -> str | None:
+    """Return what S3 did and what to do, from an engine's error message; None if it is not about S3.
+
+    >>> explain("Generic S3 error ↳ HTTP error ↳ Connection refused (os error 111)")
+    'Connection refused (os error 111). Check S3_ENDPOINT and the network.'
+    """
+    if code := refusal(text):
+        return f"S3 says {code}. {advice(code)}"
+    if may_pass(text):
+        return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
+    return None
