@@ -242,6 +242,10 @@ def unexplained(table: TableVersion, error: BaseException) -> StorageError:
 
 def _found(table: TableVersion, file: DataFile, error: BaseException) -> Fault:
     """Return what an engine found when it could not read a file."""
+    if of_s3 := explain(str(error)):
+        said, _, advice = of_s3.partition(". ")
+        what = f"Cannot read {_shown(table, file)}: {said}"
+        return Fault(what, _experiment(table), file.assembly_id, advice, is_whole=True)
     if any(hint in str(error) for hint in NOT_THERE):
         return _fault(table, file, "is missing")
     return _fault_on_disk(table, file) or _fault(table, file, f"cannot be read ({_line(error)})")
