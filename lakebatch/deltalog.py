@@ -31,6 +31,13 @@ OF_OTHER_TOOLS = re.compile(
 )
 """Files that Spark, Databricks and Hadoop put into a log."""
 LOST = "LOST"
+NEEDED: dict[str, dict[str, Any]] = {
+    "add": {"path": str, "partitionValues": dict, "size": int},
+    "remove": {"path": str},
+    "metaData": {"id": str, "schemaString": str},
+    "txn": {"appId": str, "version": int},
+}
+"""What an action of a kind must have, of what is read here."""
 PLACEHOLDER = json.dumps({"commitInfo": {"operation": LOST}}, separators=(",", ":"))
 """What stands in for an entry whose content is lost, so that the entries after it can be read."""
 RESTORE = (
@@ -152,7 +159,7 @@ class Log:
         if entry.info.get("operation") == LOST:
             advice = "See what lacks rows with: lakebatch status"
             yield self._fault(name, "stands in for a lost commit", advice, is_harmless=True)
-        announced = entry.info.get("operationMetrics", {}).get("num_added_files")
+        announced = (entry.info.get("operationMetrics") or {}).get("num_added_files")
         if announced is not None and int(announced) != (found := len(entry.of("add"))):
             yield self._fault(name, f"is cut off: it announces {announced} files and names {found}", RESTORE)
 
@@ -249,7 +256,22 @@ def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
         raise ValueError("it is nested too deeply") from error
     if not actions or not all(isinstance(each, dict) for each in actions):
         raise ValueError("no action in it")
+    for action in actions:
+        _check_action(action)
     return actions
+
+
+def _check_action(action: dict[str, Any]) -> None:
+    """Raise `ValueError` unless an action has what is read of it, in the types that it must have."""
+    for kind, content in action.items():
+        if not isinstance(content, dict | None):
+            raise ValueError(f"{kind!r} is no object")
+        for name, type_ in NEEDED.get(kind, {}).items():
+            if content is not None and not isinstance(content.get(name), type_):
+                raise ValueError(f"{kind!r} has no {name!r} of the right type")
+    metrics = (action.get("commitInfo") or {}).get("operationMetrics") or {}
+    if not isinstance(metrics, dict) or not str(metrics.get("num_added_files", 0)).isdecimal():
+        raise ValueError("its metrics are no numbers")
 
 
 def first_fault(storage: Storage, table: str) -> Fault | None:
@@ -318,5 +340,5 @@ def empty_entries(storage: Storage, table: str, since: int | None = None) -> lis
 def _checkpointed(folder: Path) -> int:
     try:
         return int(json.loads((folder / POINTER).read_bytes())["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return -1

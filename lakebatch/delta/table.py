@@ -197,7 +197,8 @@ class Table:
             with turns.taken(self._folder or turns.stand_in(self.uri)):
                 handle = self._refresh()
                 first = int(handle.version()) if first is None else first
-                write = self._looked(write_after, int(handle.transaction_version(transaction) or 0))
+                last = self._ask("read", lambda: handle.transaction_version(transaction))  # noqa: B023
+                write = self._looked(write_after, int(last or 0))
                 if write is not None:
                     self._check_attempt(attempt, failure)
                     failure = self._attempt(handle, write, attempt)
@@ -341,7 +342,7 @@ class Table:
         """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
         try:
             return patiently(call)
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, ValueError) as error:  # the second for a log with actions of another form
             raise self._error(action, error) from error
 
     def _error(self, action: str, error: Exception) -> StorageError:

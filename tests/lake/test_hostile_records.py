@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -133,3 +134,37 @@ def test_id_of_another_form_is_told_with_its_file(copied_lake, foreign):
 def test_hostile_number_ends_no_command_in_a_traceback(copied_lake, changes):
     for _ in answers(append(copied_lake, **changes)):
         pass
+
+
+ENTRIES = {
+    "commitInfo": '{"commitInfo": [1]}',
+    "metrics": '{"commitInfo": {"operationMetrics": {"num_added_files": "many"}}}',
+    "add": '{"add": 5}',
+    "path": '{"add": {"path": 7, "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}}',
+    "partition": '{"add": {"path": "x", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}}',
+    "schema": '{"metaData": {"id": "5"}}',
+    "transaction": '{"txn": {"appId": 7}}',
+    "depth": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entry_of_a_log_of_another_form_ends_no_command_in_a_traceback(copied_lake, name):
+    log = Path(copied_lake.storage.uri, "90_v1_toy", "results", "_delta_log")
+    newest = max(int(file.stem) for file in log.glob("*.json"))
+    entry = log / f"{newest + 1:020d}.json"
+    entry.write_text(ENTRIES[name])
+    for arguments in (("doctor", "toy"), ("status", "toy"), ("resume", "toy")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            done = CliRunner().invoke(main, ["--lake", "lake", *arguments])
+        assert isinstance(done.exception, SystemExit | None), (arguments, done.exc_info)
+        if arguments[0] == "doctor" and name != "partition":
+            assert entry.name in done.output.replace("\n", "")
+
+
+def test_entry_of_another_tool_without_metrics_is_fine(copied_lake):
+    from lakebatch.deltalog import parse
+
+    assert parse(b'{"commitInfo": {"operation": "WRITE", "operationMetrics": null}}')
+    assert parse(b'{"commitInfo": {"operationMetrics": {"numFiles": "1"}}}\n{"add": null}')
