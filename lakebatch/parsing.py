@@ -71,7 +71,7 @@ def toml(text: str) -> dict[str, Any]:
         If it is not TOML; an `ExcessError` if it is nested too deeply or has too many values.
     """
     if any(piece.count(".") > MOST_STEPS for piece in MARKS.split(text)):
-        raise ExcessError(TOO_DEEP)
+        raise ValueError(TOO_DEEP)
     try:
         tree = tomllib.loads(text)
     except RecursionError as error:

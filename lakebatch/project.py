@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from lakebatch import parsing
 from lakebatch.disk import is_there, unreadable
 from lakebatch.errors import ConfigError, StorageError
 
@@ -50,8 +50,8 @@ def read_project() -> dict[str, Any]:
     if not is_there(file):
         return {}
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return parsing.toml(parsing.read_text(file))
     except OSError as error:
         raise unreadable(error, str(file), "file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"Cannot read {file}: {error}. Expected TOML.") from error

@@ -168,6 +168,8 @@ def _vacuumed(experiment: ExperimentTables, table: Table, keep_days: int, dry_ru
 
 
 def _vacuumed_leases(experiment: ExperimentTables, dry_run: bool) -> list[dict[str, object]]:
+    if not _is_in_the_lake(experiment.storage, f"{experiment.folder}/{lease.FOLDER}"):
+        return []
     old = lease.remove_old(experiment.storage, experiment.folder, dry_run=dry_run)
     size = sum(file.size for file in old)
     counted = {"table": lease.FOLDER, "files": len(old), "bytes": size}

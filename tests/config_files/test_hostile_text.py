@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from lakebatch import presets, registry
 from lakebatch.config import resolve
 from lakebatch.config_text import parse_setting, read_file
 from lakebatch.errors import ConfigError
+from lakebatch.project import read_project
 from lakebatch.yaml_text import load
 
 DEEP = 100_000
@@ -166,3 +169,14 @@ def test_minus_zero_is_the_baseline():
     ] == ["level=0"]
     with pytest.raises(ConfigError, match="levels has 0 twice"):
         resolve(source, experiment, overrides={"levels": [0.0, -0.0]})
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * DEEP, "a." * DEEP + "a = 1", "models = ['\udcff']", None])
+def test_project_file_is_read_in_bounds(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    if text is None:
+        os.mkfifo("lakebatch.toml")
+    else:
+        Path("lakebatch.toml").write_text(text, errors="surrogateescape")
+    with pytest.raises(ConfigError, match=r"Cannot read .*lakebatch.toml: it is n.* Expected TOML\.$"):
+        read_project()
