@@ -14,7 +14,7 @@ import polars as pl
 from lakebatch import registry, spool
 from lakebatch.assembly import MADE_BY, Assembly
 from lakebatch.commit_copy import COPY, decode
-from lakebatch.config import from_record
+from lakebatch.config import from_record, importable
 from lakebatch.counters import Counters
 from lakebatch.doctor.lineage import Group
 from lakebatch.errors import LakebatchError, SchemaError
@@ -148,7 +148,7 @@ def _planned(stored: StoredExperiment, assembly: Assembly) -> tuple[Source, dict
     try:
         source = registry.get(stored.name)
         experiment = registry.load(source)
-        config = from_record(experiment.config_model, assembly.settings)
+        config = from_record(experiment.config_model, assembly.settings, imports=importable(source))
         planned = {part.key: part for part in experiment.parts(config)}
     except LakebatchError as error:
         raise CannotComputeError(f"it cannot be computed anew: {error}") from error

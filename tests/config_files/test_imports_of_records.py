@@ -9,6 +9,7 @@ import lakebatch
 from lakebatch import registry
 from lakebatch.config import from_record, importable
 from lakebatch.errors import ConfigError
+from lakebatch.repair.computing import CannotComputeError, check_computable
 from lakebatch.verification import verify
 
 HOSTILE = [
@@ -89,6 +90,9 @@ def test_assembly_with_a_model_of_ones_own_is_read_freely_and_computed_again_whe
     lake["response-noise"].dataset(run, level=0.0, feature_set="initial")
     with pytest.raises(ConfigError, match=r"'my_models.Mine'.* models = \['my_models'\]"):
         verify(lake, "response-noise", run, jobs=1)
+    stored = lake["response-noise"]
+    with pytest.raises(CannotComputeError, match=r"'my_models.Mine'.* models = \['my_models'\]"):
+        check_computable(stored, stored.log.get(run), ["level=0"])
     assert "my_models" not in sys.modules
     (tmp_path / "lakebatch.toml").write_text("models = ['my_models']\n")
     assert verify(lake, "response-noise", run, jobs=1).reproduced
