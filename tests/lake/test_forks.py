@@ -54,6 +54,7 @@ def in_a_fork(call):
     return said
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_child_that_was_forked_after_reading_is_told_what_to_do(lake, toy, run):
     run()
     executor = lakebatch.create_batch_executor("batch-toy", "90", lake=lake.storage.uri)
