@@ -313,7 +313,8 @@ class AssemblyLog:
 
     def _read_damaged(self, past: TableVersion | None) -> Events:
         """Return the events in the newest files, since those of a past version were perhaps merged and removed."""
-        rows, lost = damage.newest_readable(self.table)
+        readable, lost = damage.newest_readable(self.table)
+        rows = self._checked(readable)
         uncertain = _uncertain(rows, self.table.at()) if lost else frozenset()
         known = rows if past is None else _recorded_by(past, rows)
         return Events(known.sort("run_number", "event"), tuple(lost), uncertain)

@@ -174,6 +174,8 @@ def readable_rows(table: TableVersion) -> tuple[pl.DataFrame, list[Fault]]:
         try:
             frames.append(table.read_file(file).select(frames[0].columns))
         except READ_FAULTS as error:
+            if explain(str(error)):
+                raise unexplained(table, error) from error
             lost.append(_found(table, file, error))
     return pl.concat(frames), lost
 

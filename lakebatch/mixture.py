@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly import MADE_BY
 from lakebatch.errors import MixtureWarning
 from lakebatch.gaps import OnGap
 
@@ -38,9 +39,10 @@ def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
 
 def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
     """Yield what differs between assemblies that are read together, by their last events."""
-    configs = events.unique("config_hash", maintain_order=True)["config"].to_list()
+    computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
+    configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
     if len(configs) > 1:
-        yield f"{events.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
+        yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
     sources = events["environment"].str.json_path_match(SOURCE).drop_nulls().n_unique()
     if sources > 1:
         yield f"{events.height} assemblies of {name} were computed with {sources} states of its code"

@@ -112,6 +112,7 @@ def test_rows_come_in_order_whatever_they_were_read_from(grown):
     assert rows.equals(rows.sort("assembly_id", "level", "part", "repeat"))
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_assembly_that_may_go_on_is_in_no_bundle(stored, run, lake, toy):
     run()
     run("fail=[0.1]")

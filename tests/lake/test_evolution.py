@@ -196,7 +196,7 @@ def test_newer_lakebatch_reads_adds_to_and_keeps_an_older_lake_and_an_older_one_
     for arguments in (("status",), ("sql", "FROM lake.results")):
         code, out, error = command(*arguments)
         assert (code, out) == (1, ""), arguments
-        assert error.endswith("has schema version 2, this lakebatch knows 1. Install a newer lakebatch.\n")
+        assert "has schema version 2, this lakebatch knows 1. Install a newer lakebatch." in error
         assert error.count("\n") == 1, error
     first = old["assembly_id"][0]
     for act in (

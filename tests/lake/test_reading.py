@@ -7,6 +7,7 @@ from lakebatch import reading
 from lakebatch.errors import DamageError
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 @pytest.mark.parametrize("piece", [1, 4, 9, 20, 1000])
 def test_pieces_are_the_whole_in_order(stored, run, monkeypatch, piece):
     run("levels=[0.5, 0]")

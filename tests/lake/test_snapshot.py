@@ -18,6 +18,7 @@ def levels(frame):
     return sorted(set(frame["level"]))
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_dataset_is_every_completed_assembly_in_the_order_of_the_runs(stored, run):
     run("levels=[0, 0.5]")
     rows = stored.reassemble()
@@ -47,6 +48,7 @@ def test_dataset_before_a_run_was_completed_is_without_it(stored):
         assert stored.reassemble(version=version, on_gap="ignore").is_empty()
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_dataset_at_a_time_is_what_was_recorded_by_then(stored, run):
     moment = datetime.now(UTC)
     first = stored.reassemble()
@@ -110,6 +112,7 @@ def test_included_failed_assembly_names_the_parts_it_lacks(stored, run):
     assert levels(rows.filter(assembly_id=failed.assembly_id)) == [0.0, 0.2]
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_missing_baseline_is_a_gap_of_a_completed_assembly(stored, run):
     without = run("levels=[0.1]")
     assert without.known_gaps == ("the baseline, level 0, is not among the levels",)

@@ -23,7 +23,10 @@ from lakebatch.plots.levels import possible, with_zero
 from lakebatch.plots.options import Options
 from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
+]
 OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network")]
 
 

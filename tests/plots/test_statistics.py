@@ -9,7 +9,10 @@ from polars.testing import assert_frame_equal
 from lakebatch import statistics
 from lakebatch.errors import ConfigError
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
+]
 SPLIT = ["assembly_id", "repeat"]
 
 

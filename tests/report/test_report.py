@@ -22,7 +22,10 @@ from lakebatch.errors import ConfigError
 from lakebatch.report.content import Code, Figure
 from lakebatch.report.tables import Table
 
-pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
+]
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
