@@ -56,7 +56,7 @@ def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypat
             "'levls' is unknown. Did you mean 'levels'? Expected one of: lev",
         ),
         (["status", "other"], "Did you mean 'other-toy'? There: "),
-        (["sql", "--on-gap", "ignore", "SELECT 1 FROM toi.results"], "Known schemas: lake, other_toy, toy."),
+        (["sql", "--on-gap", "ignore", "SELECT 1 FROM toi.results"], "Did you mean 'toy.results'?"),
     ],
 )
 def test_wrong_use_is_told_what_is_right(copied_lake, arguments, said):

@@ -61,7 +61,7 @@ def test_prompt_answers_statements_over_several_lines_and_lives_on_after_an_erro
     terminal.type("FROM toy.results GROUP BY level ORDER BY level;\r")
     terminal.wait_for(r"0\.2\s+3\s")
     terminal.type("SELECT nothing FROM nowhere;\r")
-    terminal.wait_for("Error: DuckDB cannot answer this")
+    terminal.wait_for("Error: There is no view 'nowhere'")
     terminal.wait_for("lake>")
     terminal.type(".tables\r")
     terminal.wait_for(r"toy\.results")

@@ -196,7 +196,7 @@ def test_lake_without_its_bundles_is_the_same(grown, fresh):
 
 def test_vacuum_removes_what_is_of_no_use_in_the_folder_and_nothing_else(grown, fresh):
     folder = bundle_files(grown)[0].parent
-    left = folder / ".staged"
+    left = folder / f".{'0' * 32}"
     left.write_bytes(b"half")
     os.utime(left, times=(0, 0))
     rows, files = grown.reassemble(), bundle_files(grown)

@@ -75,7 +75,7 @@ def test_time_before_the_first_event_is_an_error(stored):
 @pytest.mark.parametrize("version", [-1, 99])
 def test_version_that_is_not_there_is_an_error(stored, version):
     with pytest.raises(
-        ConfigError, match=f"There is no version {version}. Expected 0 to 7; see: lakebatch history"
+        ConfigError, match=f"There is no version {version}. Expected 0 to 5; see: lakebatch history"
     ):
         stored.reassemble(version=version)
 
@@ -164,7 +164,7 @@ def test_history_names_the_version_each_event_saw(stored, run):
     run("levels=[0]")
     history = stored.history()
     assert history["status"].to_list() == ["started", "completed"] * 2
-    assert history["version"].to_list() == [1, 7, 7, 8]
+    assert history["version"].to_list() == [1, 5, 5, 6]
     assert history["at"].is_sorted()
     for version, status, rows in history.select("version", "status", "rows").iter_rows():
         if status == "completed":
