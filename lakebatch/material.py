@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch import mixture
 from lakebatch.assembly import Assembly, Status
 from lakebatch.completeness import damaged
-from lakebatch.gaps import OnGap, to_frame
+from lakebatch.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.summary import summarize
 
@@ -61,17 +62,18 @@ def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap:
     DamageError
         If a file of one of the assemblies cannot be read, unless ``on_gap`` is "ignore".
     """
-    snapshot.report(include, on_gap)
+    gaps = snapshot.gaps(include)
+    report_gaps(gaps, on_gap)
+    rows = snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap)
+    mixture.report(snapshot.mixed(include), on_gap)
     return Material(
         experiment=snapshot.name,
         moment=describe(snapshot),
         version=snapshot.version,
-        rows=snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap).sort(
-            KEYS, maintain_order=True
-        ),
+        rows=rows.sort(KEYS, maintain_order=True),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
-        gaps=to_frame([*damaged(snapshot, include), *snapshot.gaps(include)]),
+        gaps=to_frame([*damaged(snapshot, include), *gaps]),
         mixtures=snapshot.mixtures(include),
     )
 

@@ -245,17 +245,14 @@ class Snapshot:
         DamageError
             If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        self.report(include, on_gap)
+        report_gaps(self.gaps(include), on_gap)
 
         def read(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
             return collect(self.rows_of(pinned, ids, in_order))
 
-        return put_in_order(self.tables.read(table, self.ids(include), on_gap, read))
-
-    def report(self, include: Collection[Status], on_gap: OnGap) -> None:
-        """Warn of, refuse or ignore what a dataset of these assemblies lacks; warn of what it puts together."""
-        report_gaps(self.gaps(include), on_gap)
+        rows = put_in_order(self.tables.read(table, self.ids(include), on_gap, read))
         mixture.report(self.mixed(include), on_gap)
+        return rows
 
     def collected(
         self,
@@ -282,13 +279,14 @@ class Snapshot:
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
-        self.report(include, on_gap)
+        report_gaps(self.gaps(include), on_gap)
         ids, counts = self.ids(include), self.rows_by_assembly(table)
         large = [each for each in ids if counts.get(each, 0) > PIECE]
         if on_gap == "ignore":  # what is found later has left half of an assembly
             self.tables.look_inside(table, large)
         ids, found = self.tables.readable(table, ids, on_gap)
         damage.warn_of(found)
+        mixture.report(self.mixed(include), on_gap)
         for piece in batches(sorted(ids), counts) if ids else [[]]:
             if piece[:1] in [[each] for each in large]:
                 yield from self._levels(table, piece)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
-from lakebatch.gaps import OnGap
+from lakebatch.gaps import OnGap, report_gaps
 from lakebatch.hints import nearest
 from lakebatch.material import Material, read
 from lakebatch.plots import cohort, dataset, effects, interactive, levels, static
@@ -113,7 +113,7 @@ def picture(
     if kind in COHORT_KINDS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
-        snapshot.report(include, on_gap)
+        report_gaps(snapshot.gaps(include), on_gap)
         return _draw_cohort(snapshot, kind, include, chosen, on_gap)
     drawn = Picture(kind, RESULT_KINDS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
     if against is None:

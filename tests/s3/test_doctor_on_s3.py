@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.errors import DamageError
+from lakebatch.errors import DamageError, DamageWarning
 
 FOLDER = "91_v1_toy"
 SETTINGS = ["pause=0", "levels=[0, 0.1]"]
@@ -59,6 +59,33 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
             "toy"
         ].reassemble()  # who has read the newest state before does not read the log again
     assert stored.history()["status"].to_list() == ["started", "completed"] * 2
+
+
+@pytest.mark.parametrize("read", ["reassemble", "sql"])
+def test_lost_object_leaves_out_its_assembly_alone_and_blames_no_other(s3_lake, stored, read):
+    client, bucket = s3_lake.server.client(), s3_lake.server.bucket
+    lakebatch.run(lakebatch.open_lake(), "toy", jobs=1, settings=SETTINGS)
+    lost = stored.results.at().data_files()[0]
+    key = f"{s3_lake.prefix}/{FOLDER}/results/{lost.path}"
+    client.delete_object(Bucket=bucket, Key=key)
+    lake = lakebatch.open_lake()
+    readers = {
+        "reassemble": lambda **options: lake["toy"].reassemble(**options),
+        "sql": lambda **options: lake.sql("FROM toy.results", **options),
+    }
+    with pytest.raises(DamageError) as caught:
+        readers[read]()
+    assert str(caught.value) == (
+        f"s3://{bucket}/{key} of {lost.assembly_id} is missing. Restore it with: lakebatch repair toy. "
+        "To read the rest, use --on-gap ignore."
+    )
+    with pytest.warns(
+        DamageWarning, match=f"^Left out: s3://{bucket}/{key} of {lost.assembly_id} is missing"
+    ):
+        rows = readers[read](on_gap="ignore")
+    assert rows["assembly_id"].n_unique() == 1
+    assert lost.assembly_id not in set(rows["assembly_id"])
+    assert lake.sql("FROM toy.assemblies").height == 2
 
 
 def test_lost_and_damaged_objects_are_put_back(s3_lake, stored):
