@@ -168,7 +168,7 @@ def test_history_names_the_version_each_event_saw(stored, run):
     assert history["at"].is_sorted()
     for version, status, rows in history.select("version", "status", "rows").iter_rows():
         if status == "completed":
-            assert stored.reassemble(version=version).height >= rows
+            assert stored.reassemble(version=version, on_gap="ignore").height >= rows
 
 
 def test_scan_reads_columns_and_rows_lazily(stored):
