@@ -123,13 +123,29 @@ def _commit(
 
 def _refuse_claimed(table: Table, last: int) -> None:
     """Leave the files to an older lakebatch that has claimed them, since the engine refuses none of its merges."""
-    if last % 2 == 0:
-        return
-    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits()) if CLAIM in commit.metadata)
-    holder = json.loads(next(claims))
-    if datetime.now(UTC) - datetime.fromisoformat(holder["at"]) < timedelta(hours=CLAIM_HOURS):
+    holder = _holder(table) if last % 2 else None
+    if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_HOURS):
         raise CommitError(
-            f"The files of {table.uri} are being merged by process {holder['pid']} on {holder['host']}, since "
-            f"{holder['at']}, with a lakebatch before 0.2. Nothing was done; try again when it has ended, "
+            f"The files of {table.uri} are being merged by {holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S}Z, with a "
+            "lakebatch before 0.2. Nothing was done; try again when it has ended, "
             f"at the latest {CLAIM_HOURS} hours after it began."
         )
+
+
+class _Holder(NamedTuple):
+    """Who has claimed the files of a table, and when."""
+
+    name: str
+    since: datetime
+
+
+def _holder(table: Table) -> _Holder | None:
+    """Return who made the last claim; None if the log has none that can be read."""
+    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits()) if CLAIM in commit.metadata)
+    try:
+        claim = json.loads(next(claims))
+        return _Holder(
+            f"process {claim['pid']} on {claim['host']}", datetime.fromisoformat(claim["at"]).astimezone(UTC)
+        )
+    except (StopIteration, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
