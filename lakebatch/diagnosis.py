@@ -80,6 +80,8 @@ def is_refused_by_disk(detail: str) -> bool:
 
 
 def _advice(detail: str) -> str:
+    if "minimum reader version" in detail:
+        return "Install a newer lakebatch, whose engine may know it."
     if any(word in detail for word in (FOREIGN, "error: Unsupported", "Column mapping")):
         return "Have the tool that added them take them out again: ALTER TABLE ... DROP FEATURE."
     return next((advice for refusal, advice in REFUSALS.items() if refusal in detail), CHECK)

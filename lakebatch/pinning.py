@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from lakebatch import damage
-from lakebatch.assembly import Events
+from lakebatch.assembly_log import Events
 from lakebatch.damage import MOST_NAMED, Fault
 from lakebatch.delta import Commit, TableVersion
 from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError

@@ -13,18 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lakebatch import process
-from lakebatch.assembly import (
-    DISCARDED,
-    ENDED,
-    SHARDS,
-    UNDECIDED,
-    Assembly,
-    AssemblyLog,
-    Plan,
-    Status,
-    join_failures,
-    now,
-)
+from lakebatch.assembly import DISCARDED, ENDED, SHARDS, UNDECIDED, Assembly, Plan, Status, join_failures, now
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.ids import canonical_json, check_public
 from lakebatch.workers import identity

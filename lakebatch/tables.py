@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from lakebatch.assembly import AssemblyLog
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.delta import Kept, Table
 from lakebatch.errors import ConfigError
 from lakebatch.ids import NAME, NUMBER, VERSION, check_name

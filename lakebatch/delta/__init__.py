@@ -4,8 +4,9 @@ from lakebatch.delta import bundles, checkpoints
 from lakebatch.delta.compaction import compact, write_rows
 from lakebatch.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.delta.kept import Kept
+from lakebatch.delta.reader import Commit
 from lakebatch.delta.replacement import NewFile, Replacement, replace
-from lakebatch.delta.table import Commit, Table
+from lakebatch.delta.table import Table
 from lakebatch.delta.vacuum import vacuum
 from lakebatch.delta.version import Arrange, DataFile, TableVersion, collect
 from lakebatch.delta.written import forms

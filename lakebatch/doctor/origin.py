@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from lakebatch.assembly import RUN_NUMBER
+from lakebatch.assembly_log import RUN_NUMBER
 from lakebatch.delta.vacuum import EVENT
 from lakebatch.deltalog import LOST
 from lakebatch.doctor.finding import Finding

@@ -15,7 +15,7 @@ import pytest
 from processes import Command, run
 
 import lakebatch
-from lakebatch import assembly, deltalog
+from lakebatch import assembly_log, deltalog
 from lakebatch.delta import Table
 from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.gaps import IncompleteWarning, OnGap
@@ -402,7 +402,7 @@ def test_clock_that_goes_back_changes_no_id_order_or_dataset(lake, toy_experimen
     moments = iter(
         datetime(2026, 11, 20, 12, tzinfo=UTC) - index * timedelta(minutes=10) for index in range(99)
     )
-    monkeypatch.setattr(assembly, "now", lambda: next(moments))
+    monkeypatch.setattr(assembly_log, "now", lambda: next(moments))
     runs = [lakebatch.run(lake, "toy", jobs=1, settings=["levels=[0]"]) for _ in range(3)]
     monkeypatch.undo()
     stored = lake["toy"]

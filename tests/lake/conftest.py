@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.assembly import AssemblyLog, Plan
+from lakebatch.assembly import Plan
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.delta import Table
 from lakebatch.schema import conform, load_schema
 from lakebatch.storage import Storage

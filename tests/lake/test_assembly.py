@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakebatch import assembly as life
-from lakebatch import ids, process, seeds
+from lakebatch import assembly_log, ids, process, seeds
 from lakebatch.assembly import choose_resumable, latest
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.storage import Storage
 
 START = """
 import time
-from lakebatch.assembly import AssemblyLog, Plan
+from lakebatch.assembly import Plan
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.delta import Table
 from lakebatch.process import start_token
 from lakebatch.schema import load_schema
@@ -88,7 +88,7 @@ def test_four_processes_that_start_five_each_take_twenty_numbers(tmp_path, log, 
 
 def test_events_of_an_assembly_are_counted_whoever_records_them(log, plan, open_table):
     started = log.start(plan(), 0)
-    other = life.AssemblyLog(open_table("assemblies"))
+    other = assembly_log.AssemblyLog(open_table("assemblies"))
     log.record(started, "failed", parts_done=1, error="part b: it broke")
     other.record(started, "started", pid=os.getpid())
     ended = log.record(started, "completed", parts_done=2, rows=6, results_version=4)
@@ -124,7 +124,7 @@ def test_completed_assembly_stays_completed(log, plan, status):
 
 def test_latest_event_is_the_last_counted_whatever_the_clocks_say(log, plan, monkeypatch):
     started = log.start(plan(), 0)
-    monkeypatch.setattr(life, "now", lambda: started.at - timedelta(hours=2))
+    monkeypatch.setattr(assembly_log, "now", lambda: started.at - timedelta(hours=2))
     completed = log.record(started, "completed", rows=6)
     assert completed.at < started.at
     assert log.get(started.assembly_id).status == "completed"

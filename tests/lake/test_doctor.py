@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
-from lakebatch.assembly import AssemblyLog
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.cli.main import main
 from lakebatch.deltalog import PLACEHOLDER
 from lakebatch.doctor import COLUMNS
@@ -271,7 +271,7 @@ def test_rows_without_any_event_are_a_problem(copied_lake):
 def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):
     stored = copied_lake["toy"]
     failed = stored.snapshot().assemblies[-1]
-    monkeypatch.setattr("lakebatch.assembly.now", lambda: datetime.now(UTC) + timedelta(days=400))
+    monkeypatch.setattr("lakebatch.assembly_log.now", lambda: datetime.now(UTC) + timedelta(days=400))
     AssemblyLog(stored.table("assemblies")).record(failed, "failed")
     (text,) = found(copied_lake, "clock")
     assert "which is to come -> Set the clock" in text

@@ -29,7 +29,8 @@ LIFE = """
 import sys
 from datetime import UTC, datetime
 import polars as pl
-from lakebatch.assembly import AssemblyLog, Plan
+from lakebatch.assembly import Plan
+from lakebatch.assembly_log import AssemblyLog
 from lakebatch.delta import Table
 from lakebatch.parts import PartWriter
 from lakebatch.schema import load_schema
