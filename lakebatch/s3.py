@@ -227,6 +227,7 @@ class Bucket:
                 config=Config(
                     connect_timeout=CONNECT_SECONDS,
                     read_timeout=ANSWER_SECONDS,
+                    max_pool_connections=READERS,
                     retries={"total_max_attempts": 1},
                 ),
             )

@@ -52,10 +52,16 @@ def fault_of(table: ExaminedTable, reference: Reference) -> str | None:
     """Return what is wrong with a data file, as far as its name and size tell."""
     file = table.files.get(reference.path)
     if file is None:
-        return "is missing" if table.is_due(reference) else None
+        return "is missing" if table.is_due(reference) and not _has_come(table, reference.path) else None
     if file.fault is not None:
         return file.fault
     return None if file.size == reference.size else f"has {file.size} bytes, its log says {reference.size}"
+
+
+def _has_come(table: ExaminedTable, path: str) -> bool:
+    """Whether a file is there that was not when the files were listed: its commit was read after that."""
+    folder, _, name = f"{table.path}/{path}".rpartition("/")
+    return any(each.path == name for each in table.storage.files(folder))
 
 
 def advice(table: ExaminedTable, reference: Reference) -> str:

@@ -17,7 +17,7 @@ import lakebatch
 from lakebatch.assembly_log import AssemblyLog
 from lakebatch.cli.main import main
 from lakebatch.deltalog import PLACEHOLDER
-from lakebatch.doctor import COLUMNS
+from lakebatch.doctor import COLUMNS, examine
 from lakebatch.doctor.place import is_within
 from lakebatch.errors import UnknownNameError
 from lakebatch.local import LocalFolder
@@ -458,3 +458,19 @@ def test_files_that_only_a_tag_needs_are_missed(copied_lake, toy):
     )
     (text,) = found(copied_lake, "data files")
     assert text.startswith(f"problem: {file} is missing")
+
+
+def test_file_that_a_run_commits_while_files_are_listed_is_not_missing(copied_lake, monkeypatch):
+    """The listing has its entry of the log and not the file, as where the folder of the file was listed before."""
+    stored = copied_lake["toy"]
+    listed = type(stored.storage).files
+
+    def before_the_file(storage, folder):
+        files = listed(storage, folder)
+        return (
+            [each for each in files if "assembly_id=" not in each.path] if folder == stored.folder else files
+        )
+
+    monkeypatch.setattr(type(stored.storage), "files", before_the_file)
+    found = [each for each in examine(copied_lake.storage, [stored]) if each.check == "data files"]
+    assert {each.severity for each in found} == {"ok"}, found
