@@ -1,4 +1,4 @@
-"""What of a snapshot's plan is there and can be read, part by part and table by table."""
+"""What of a snapshot's plan is there and can be read: gaps, parts, damaged tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 import polars as pl
 
 from lakebatch import damage
-from lakebatch.assembly import EVERY_STATUS, Assembly, Status
+from lakebatch.assembly import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.gaps import Gap, OnGap, why_missing
+from lakebatch.gaps import Gap, OnGap, lacks, why_missing
 from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
 from lakebatch.tables import DATA
 
@@ -22,6 +22,12 @@ COLUMNS = {
 }
 """The columns of `parts`."""
 LOST_EVENTS = "some of its events cannot be read"
+# Which last events are of assemblies that lack nothing, with the rows that are there counted
+WHOLE = (
+    pl.col("status").is_in(COMPLETED)
+    & (pl.col("rows") == pl.col("counted").fill_null(0))
+    & (pl.col("known_gaps").list.len() == 0)
+)
 
 
 def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
@@ -40,6 +46,24 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
         row for each in snapshot.assemblies for row in _parts_of(snapshot, each, lost.get(each.assembly_id))
     ]
     return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    """Return what a dataset of some assemblies lacks: whole assemblies, planned parts, baselines."""
+    rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
+    certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
+    events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
+    return [
+        Gap(each.assembly_id, what)
+        for each in from_rows(events.filter(~WHOLE), snapshot.leases)
+        for what in lacks(
+            each,
+            snapshot.state(each),
+            rows=rows.get(each.assembly_id, 0),
+            done=lambda each=each: snapshot.parts_done(each),  # type: ignore[misc]
+            included=each.status in include,
+        )
+    ]
 
 
 def damaged(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:

@@ -29,8 +29,8 @@ Result = TypeVar("Result")
 REOPENED = 10
 """How often a read begins again because the files it was about to read have been merged and removed."""
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+# How the engines say that a file is not there; what else they say may name another file
 NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
-"""How the engines say that a file is not there; what else they say may name another file."""
 MOST_NAMED = 3
 
 

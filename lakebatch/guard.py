@@ -27,14 +27,14 @@ READING_FUNCTIONS = NAMING_FUNCTIONS | {
     "json_tree", "pg_timezone_names", "pragma_version", "range", "repeat", "repeat_row", "summary", "unnest",
 }  # fmt: skip
 """The table functions that reach nothing but the views; others read files, change settings or run other SQL."""
+# Names of that argument, under which it could also stand in another place
 SOURCES = {"source", "tbl", "table_name"}
-"""Names of that argument, under which it could also stand in another place."""
+# The functions of values that reach settings, variables or a log
 REFUSED_FUNCTIONS = {"current_setting", "getenv", "getvariable", "write_log", "currval", "nextval", "setval"}
-"""The functions of values that reach settings, variables or a log."""
+# The views of the engine itself that say what the lake's views are
 CATALOG = {("information_schema", name) for name in ("columns", "schemata", "tables", "views")}
-"""The views of the engine itself that say what the lake's views are."""
-SHOWN = {"__show_tables_expanded", '"tables"'}
-"""What SHOW lists: the views. It can also list variables and databases."""
+# What SHOW lists: the views. It can also list variables and databases
+SHOWN = ("__show_tables_expanded", '"tables"')
 NAME = re.compile(r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)(?:\.(?:"(?:[^"]|"")+"|[^\W\d]\w*))*')
 STEP = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
@@ -140,7 +140,7 @@ def _read_by(part: dict[str, Any], known: Collection[str], views: Mapping[Path, 
         raise QueryError(f"Cannot run {name} inside a query. Expected a query that only reads.")
     if kind == "BASE_TABLE":
         yield from _view(_path(part), known, views)
-    elif kind == "SHOW_REF" and not part.get("query") and part.get("table_name") not in SHOWN:
+    elif kind == "SHOW_REF" and not part.get("query") and (part.get("table_name") or SHOWN[0]) not in SHOWN:
         raise QueryError(f"Cannot show {part.get('table_name')}. Expected SHOW TABLES or DESCRIBE of a view.")
     elif kind == "TABLE_FUNCTION":
         yield from _check_table_function(part["function"], known, views)

@@ -12,7 +12,7 @@ from lakebatch.assembly import Assembly, Status
 from lakebatch.damage import Fault
 from lakebatch.delta import Arrange, TableVersion, collect
 from lakebatch.errors import DamageError, UnknownNameError
-from lakebatch.gaps import Gap, OnGap, lacks, report_gaps
+from lakebatch.gaps import Gap, OnGap, report_gaps
 from lakebatch.lease import Leases
 from lakebatch.moment import Moment
 from lakebatch.pinned import PinnedTables
@@ -21,12 +21,6 @@ from lakebatch.reading import PIECE, batches, by_level, count_parts, in_order, p
 COMPLETED: tuple[Status, ...] = ("completed",)
 RESULTS = "results"
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
-WHOLE = (
-    pl.col("status").is_in(COMPLETED)
-    & (pl.col("rows") == pl.col("counted").fill_null(0))
-    & (pl.col("known_gaps").list.len() == 0)
-)
-"""Which last events are of assemblies that lack nothing, with the rows that are there counted."""
 
 
 class Snapshot:
@@ -82,7 +76,7 @@ class Snapshot:
         self.other_versions = tuple(other_versions)
         self.uncertain = frozenset(uncertain)
         self._find_parts = find_parts
-        self._leases = leases
+        self.leases = leases
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -117,12 +111,12 @@ class Snapshot:
     @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly as it stood, in the order of their running numbers."""
-        return assembly.from_rows(self.last_events, self._leases)
+        return assembly.from_rows(self.last_events, self.leases)
 
     @cached_property
     def not_completed(self) -> list[Assembly]:
         """Those of the assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self._leases)
+        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
 
     def assembly(self, assembly_id: str) -> Assembly:
         """Return one assembly as it stood.
@@ -132,7 +126,7 @@ class Snapshot:
         UnknownNameError
             If there was no such assembly.
         """
-        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self._leases):
+        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
             return each
         raise UnknownNameError(
             f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
@@ -354,21 +348,10 @@ class Snapshot:
         return found
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
-        """Return what the dataset of these assemblies lacks: whole assemblies, planned parts, baselines."""
-        rows, counted = self.rows_by_assembly(), self.counted.rename({"rows": "counted"})
-        certain = self.last_events.filter(~pl.col("assembly_id").is_in(list(self.uncertain)))
-        events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
-        return [
-            Gap(each.assembly_id, what)
-            for each in assembly.from_rows(events.filter(~WHOLE), self._leases)
-            for what in lacks(
-                each,
-                self.state(each),
-                rows=rows.get(each.assembly_id, 0),
-                done=lambda each=each: self.parts_done(each),  # type: ignore[misc]
-                included=each.status in include,
-            )
-        ]
+        """Return what the dataset of these assemblies lacks, see `lakebatch.completeness.gaps`."""
+        from lakebatch import completeness  # which reads snapshots
+
+        return completeness.gaps(self, include)
 
     def parts_done(self, each: Assembly) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""

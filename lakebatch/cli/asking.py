@@ -40,7 +40,11 @@ def prompt(
     from lakebatch.cli.prompt import Prompt
 
     limits = sql.limits(timeout, memory)
-    Prompt(lambda: sql.Session(pin(), limits=limits, **options), form).loop()
+    asking = Prompt(lambda: sql.Session(pin(), limits=limits, **options), form)
+    try:
+        asking.loop()
+    finally:
+        asking.close()
     if sql.is_busy():
         sql.leave(0)
 

@@ -58,6 +58,10 @@ class Prompt:
             except KeyboardInterrupt:
                 click.echo("Interrupted.", err=True)
 
+    def close(self) -> None:
+        """Close what the last statement was answered from."""
+        self._session.close()
+
     def _statements(self) -> Iterator[str]:
         lines: list[str] = []
         while True:
@@ -94,7 +98,9 @@ class Prompt:
             bound = named_queries.bind(arguments[1:], query)
             show(self._session.query(query.name, bound), self._form)
         elif name == "refresh":
-            self._session = self._open_session()
+            newer = self._open_session()
+            self._session.close()
+            self._session = newer
         else:
             click.echo(HELP)
 

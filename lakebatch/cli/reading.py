@@ -228,7 +228,7 @@ def sql(
         return
     others = {name: pin_all(lake.experiments(), moment) for name, moment in _named_moments(also).items()}
     options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
-    if not (text or query_name or file) and sys.stdin.isatty():
+    if text is None and not (query_name or file) and sys.stdin.isatty():
         prompt(pin, form, options, timeout, memory)
         return
     options |= {"timeout": timeout, "memory_limit": memory}
@@ -236,7 +236,7 @@ def sql(
         bound = named_queries.bind(parameters, named_queries.get(query_name))
         answer = answered(lambda: pin().query(query_name, bound, **options))
     else:
-        asked, bound = text or _from_file(file), named_queries.bind(parameters)
+        asked, bound = _from_file(file) if text is None else text, named_queries.bind(parameters)
         answer = answered(lambda: pin().sql(asked, bound, **options))
     deliver(answer, output, form)
 

@@ -13,16 +13,17 @@ import pyarrow.compute as pc
 from lakebatch.errors import QueryError
 from lakebatch.sql_text import identifier
 
+# Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing
 AS_TEXT = {
     "bignum", "bit", "blob", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant",
 }  # fmt: skip
-"""Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing."""
+# Types whose infinity would become a time near 1970
 COARSE = {"timestamp_s", "timestamp_ms"}
-"""Types whose infinity would become a time near 1970."""
+# Endings of the names of further columns that an interval is read as
 MONTHS, TEXT = "|months", "|text"
-"""Endings of the names of further columns that an interval is read as."""
+# Microseconds
 DAY = 86_400_000_000
-"""Microseconds."""
+# What a date of the years 1 to 9999, or a time of one day, lies between; infinity lies outside
 RANGES = {
     pa.date32(): (-719_162, 2_932_896),
     pa.timestamp("us"): (-719_162 * DAY, 2_932_897 * DAY - 1),
@@ -30,7 +31,6 @@ RANGES = {
     pa.time64("us"): (0, DAY - 1),
     pa.time64("ns"): (0, 1000 * DAY - 1),
 }
-"""What a date of the years 1 to 9999, or a time of one day, lies between; infinity lies outside."""
 
 
 def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -45,12 +45,19 @@ def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mappi
     names = _distinct(relation.columns)
     columns = list(zip(names, relation.types, strict=True))
     chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _chosen(number, name, kind)]
-    table = relation.project(", ".join(chosen)).to_arrow_table()
-    for name in table.column_names:
-        _check_range(name, table[name])
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
+    frame = _converted(relation.project(", ".join(chosen)).to_arrow_table())
     return _with_integers(_with_durations(frame, [name for name, kind in columns if kind.id == "interval"]))
+
+
+def _converted(table: pa.Table) -> pl.DataFrame:
+    try:
+        for number, name in enumerate(table.column_names):
+            _check_range(name, table.column(number))
+        frame = pl.from_arrow(table)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
+        raise QueryError(f"Cannot hold the answer in a frame: {' '.join(str(error).split())}") from error
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _distinct(names: list[str]) -> list[str]:

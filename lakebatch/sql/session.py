@@ -27,12 +27,12 @@ from lakebatch.sql_text import identifier, listed, quoted
 
 Result = TypeVar("Result")
 
+# Errors that no file can be behind
 OF_THE_QUERY = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
     duckdb.NotImplementedException, duckdb.PermissionException, duckdb.InterruptException,
 )  # fmt: skip
-"""Errors that no file can be behind."""
 
 
 def connect(
@@ -127,6 +127,10 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, and remove the folder that it sorts in."""
         self._opened.close()
 
     def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:

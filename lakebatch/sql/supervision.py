@@ -24,16 +24,16 @@ from lakebatch.errors import ConfigError, LimitError
 Result = TypeVar("Result")
 
 LISTEN_SECONDS = 0.1
+# How long the engine may take to end after it was told to; inside of one value it does not listen for minutes
 GRACE_SECONDS = 0.8
-"""How long the engine may take to end after it was told to; inside of one value it does not listen for minutes."""
 MEMORY = "50%"
 """Of the machine, or of what its container may use."""
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>%|[KMGT]i?B)", re.IGNORECASE)
 UNITS = {"%": "%", **{f"{letter}{i}b".lower(): f"{letter}{i}B" for letter in "KMGT" for i in ("", "i")}}
+# First letters of the units in which the engine says what it may use, each 1024 times the one before
 BINARY = "bKMGTP"
-"""First letters of the units in which the engine says what it may use, each 1024 times the one before."""
+# How much of the limit all memory may grow by: the engine counts neither its answer nor single long values
 BEYOND = 1.5
-"""How much of the limit all memory may grow by: the engine counts neither its answer nor single long values."""
 STATUS = Path("/proc/self/statm")
 
 

@@ -160,6 +160,7 @@ def test_summary_counts_what_is_in_the_table(stored, run):
     assert (times["started_at"] < times["changed_at"]).all()
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_history_names_the_version_each_event_saw(stored, run):
     run("levels=[0]")
     history = stored.history()

@@ -160,6 +160,7 @@ def test_parameters_that_do_not_match_the_text_are_refused(filled, parameters):
         "DESCRIBE toy.results",
         "SUMMARIZE toy.results",
         "SHOW ALL TABLES",
+        "SHOW TABLES FROM toy",
         "EXPLAIN FROM toy.results",
         "VALUES (1)",
         "EXPLAIN ANALYZE FROM toy.results",
@@ -286,6 +287,11 @@ def test_connection_keeps_the_moment_it_was_opened_at(filled):
         assert connection.sql("SELECT count(*) FROM toy.results").fetchall() == [(9,)]
         with pytest.raises(duckdb.Error):
             connection.execute("DELETE FROM toy.results")
+
+
+def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
+    with pytest.raises(QueryError, match="^Cannot hold the answer in a frame: [^\n]*$"):
+        lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
 
 def test_sum_of_integers_is_an_integer(lake):
