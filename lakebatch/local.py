@@ -22,8 +22,8 @@ from lakebatch.errors import StorageError
 
 Stamp: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
-STAGED = re.compile(r"(?:.*/)?\.[0-9a-f]{32}")
-"""What a file is called while it is written."""
+STAGED = re.compile(r"\.\w+")
+"""Names of files while they are written: hidden, and without an ending."""
 DANGLING = "is a link that leads nowhere,"
 """Begin of the fault of such a file: the disk may be away on which it is."""
 DEEPEST = 4

@@ -299,9 +299,9 @@ def test_vacuum_removes_nothing_from_the_bundles_but_bundles(copied_lake):
     folder = Path(copied_lake.storage.uri, toy.folder, "bundles", "results")
     folder.mkdir(parents=True)
     ours = ["20261123_142230_run001-20261123_142230_run002-0123456789abcdef-8.parquet", "." + 32 * "a"]
-    for name in [*ours, "thesis.tex", "x.parquet", ".hidden"]:
+    for name in [*ours, "thesis.tex", "x.parquet", ".settings.json"]:
         (folder / name).write_bytes(b"12345678")
         _aged(folder / name)
     assert toy.vacuum(keep_days=0, dry_run=True).filter(table="results")["files"].item() == 2
     toy.vacuum(keep_days=0, dry_run=False)
-    assert sorted(each.name for each in folder.iterdir()) == [".hidden", "thesis.tex", "x.parquet"]
+    assert sorted(each.name for each in folder.iterdir()) == [".settings.json", "thesis.tex", "x.parquet"]
