@@ -262,7 +262,12 @@ KINDS = {"run": Runs, "upkeep": upkeep_kills, "import": import_kills, "namespace
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=200, help="processes to kill (default: 200)")
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=200,
+        help="processes to kill, or rounds of commands in namespaces (default: 200)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
     parser.add_argument("--side-by-side", type=int, default=3, help="processes at a time (default: 3)")
     parser.add_argument(
@@ -281,7 +286,7 @@ def _main() -> None:
     for phase in (phase for kind in kinds for phase in KINDS[kind].PHASES):
         click.echo(f"{phases[phase]:5d}  {phase}")
     click.echo(
-        f"{phases.total():5d}  kills in {time.monotonic() - began:.0f} s: nothing lost, doubled or computed again"
+        f"{phases.total():5d}  processes in {time.monotonic() - began:.0f} s: nothing lost, doubled or computed again"
     )
 
 

@@ -1,21 +1,31 @@
-"""Runs, upkeep and imports that are killed at random moments."""
+"""Runs, upkeep and imports that are killed at random moments, and commands that disturb each other unseen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import namespace_rounds
+import pytest
 from harness import KINDS, PHASES, kill_and_resume
 
 KILLS = 15
+KILLED = ("run", "upkeep", "import")
+ROUNDS = 3
 
 
 def test_kill_at_any_moment_loses_doubles_and_repeats_nothing(tmp_path: Path) -> None:
-    phases = kill_and_resume(tmp_path, kills=KILLS, seed=1, side_by_side=2, kinds=tuple(KINDS))
+    phases = kill_and_resume(tmp_path, kills=KILLS, seed=1, side_by_side=2, kinds=KILLED)
     assert phases.total() == KILLS
-    for kind in KINDS:
+    for kind in KILLED:
         assert sum(phases[phase] for phase in KINDS[kind].PHASES) in (
-            KILLS // len(KINDS),
-            KILLS // len(KINDS) + 1,
+            KILLS // len(KILLED),
+            KILLS // len(KILLED) + 1,
         )
     # most phases are too short to be hit for sure by so few
     assert phases[PHASES[1]] + phases[PHASES[2]], phases
+
+
+@pytest.mark.skipif(not namespace_rounds.is_possible(), reason="PID namespaces cannot be made here")
+def test_commands_in_namespaces_of_one_host_name_double_lose_and_misreport_nothing(tmp_path: Path) -> None:
+    done = kill_and_resume(tmp_path, kills=ROUNDS, seed=1, side_by_side=1, kinds=("namespaces",))
+    assert done.total() == ROUNDS * namespace_rounds.AT_ONCE

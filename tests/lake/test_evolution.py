@@ -123,7 +123,7 @@ def test_lake_of_a_released_version_is_read(released):
     assert answer.row(0)[3] == 4
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default", "ignore::lakebatch.errors.MixtureWarning")
 def test_lake_of_a_released_version_is_resumed_and_added_to(released):
     before = released[NAME].reassemble(on_gap="ignore")
     config = released[NAME].log.events().row(0, named=True)["config"]
