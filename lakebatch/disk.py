@@ -63,7 +63,7 @@ def unwritable(error: OSError, path: str) -> StorageError:
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Have the system set so many bytes of a file aside, where its disk can do that without writing them.
+    """Reserve bytes for a file, where its disk can do that without writing them.
 
     Raises
     ------

@@ -43,8 +43,8 @@ def setting(
 def may_import(info: ValidationInfo, path: str) -> bool:
     """Whether a validator is to import the object at a dotted path that a config names.
 
-    It is where the config is this user's own. Of a config from a record, nothing is imported that a reader does not
-    need; whoever computes needs it, and has it where its package is one of those that may be.
+    Objects in a config of this user's own are imported. Those that a record names are not imported to read, and to
+    compute only if their package is on the list of those that may be.
 
     Raises
     ------

@@ -234,7 +234,7 @@ class LocalFolder:
         return sorted(found)
 
     def check_space(self, needed: int) -> None:
-        """Raise `StorageError` unless so many bytes can be written, and some for what has to be recorded besides.
+        """Raise `StorageError` unless the disk takes this many bytes, and a reserve for the records of the run.
 
         The disk must have them free, and neither a quota nor a limit of this process be in the way.
         """

@@ -99,7 +99,7 @@ def storage_error(storage: Storage, table: str, action: str, error: Exception) -
 def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchema) -> dict[str, str]:
     """Return a commit's metadata with the fingerprint of a frame, and a copy of what cannot be computed again.
 
-    Whoever hands over a stream brings both.
+    A stream comes with both.
     """
     if not isinstance(data, pl.DataFrame):
         return dict(metadata)

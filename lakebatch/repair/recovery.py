@@ -170,7 +170,7 @@ def once(rows: pl.DataFrame, count: int, expected: str) -> pl.DataFrame | None:
 
 
 def _every(words: Words, times: int | None) -> Places:
-    """Return where the first of every so many equal rows are; the first of all equal ones without a number."""
+    """Return the positions of rows without their repetitions: one of ``times`` equal rows, else one of each value."""
     order = np.argsort(words, kind="stable")
     _, first, counts = np.unique(words[order], return_index=True, return_counts=True)
     rank = np.empty(words.size, np.int64)

@@ -112,7 +112,7 @@ class Trial:
             )
 
     def finish(self) -> None:
-        """Resume what is left, as whoever comes after the disturbances would, and check that all of it is there."""
+        """Resume what the disturbances left, and check that all of it is there."""
         lake = lakebatch.open_lake(self.folder / "lake")
         if not lake.experiments():
             return
@@ -168,7 +168,7 @@ def prepare(folder: Path) -> pl.DataFrame:
 
 
 def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Carry out so many rounds, on one lake after the other, and return what was done to which commands."""
+    """Carry out rounds on one lake after the other, and count the commands by what was done to them."""
     phases: Counter[str] = Counter()
     trial, done = None, 0
     while done < kills:

@@ -65,7 +65,7 @@ def test_decision_that_makes_no_sense_is_refused(stored):
 
 
 class Impatient(Progress):
-    """Has a process elsewhere decide about the only assembly, once so many parts are in the table."""
+    """Has a process elsewhere decide about the only assembly, once the table has a number of parts."""
 
     def __init__(self, monkeypatch, decide, parts=1):
         self.monkeypatch, self.decide, self.parts = monkeypatch, decide, parts

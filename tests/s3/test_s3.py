@@ -176,7 +176,7 @@ def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) ->
 
 
 def test_prefix_that_a_uri_escapes_is_one_like_any_other(s3_lake, monkeypatch) -> None:
-    """The engine gives it percent-encoded; whoever takes that for the key reads nothing of what was committed."""
+    """The engine gives it percent-encoded; a reader that took that for the key found nothing of what was committed."""
     monkeypatch.setenv("SAVE_RESULT_PATH", f"{s3_lake.prefix}/Results Müller's {{1}} +&$;\"`<x>")
     monkeypatch.setattr(bundles, "FEWEST", 2)
     _run()
