@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 OF_THE_QUERY = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
-    duckdb.NotImplementedException, duckdb.PermissionException, duckdb.InterruptException,
+    duckdb.NotImplementedException, duckdb.InterruptException,
 )  # fmt: skip
 
 

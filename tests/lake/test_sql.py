@@ -294,6 +294,17 @@ def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
         lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+def test_session_goes_on_when_its_files_are_merged_and_removed(copied_lake):
+    text = "SELECT assembly_id, count(*) FROM toy.results GROUP BY ALL ORDER BY ALL"
+    with lakebatch.sql.Session(copied_lake.snapshot()) as session:
+        before = session.answer(text)
+        copied_lake.optimize()
+        assert copied_lake.vacuum(keep_days=0, dry_run=False)["files"].sum() > 0
+        assert session.answer(text).equals(before)
+        assert session.answer("SELECT sum(mse) FROM lake.results").height == 1
+
+
 def test_sum_of_integers_is_an_integer(lake):
     assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").rows() == [(6,)]
     assert lake.sql("SELECT sum(i) AS n FROM range(4) AS t(i)").schema["n"] == pl.Int64()
