@@ -27,7 +27,9 @@ REPEATS = 3
 SEED = 7
 SETTINGS = ("--set", f"levels={[index / 10 for index in range(PARTS)]}", "--set", "pause=0.02")
 VOLATILE = ("assembly_id", "recorded_at", "fit_seconds")
-NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+PRIVATE_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", PRIVATE_MEMORY, "sh")
+"""What starts a command as a container does: with process ids and shared memory of its own."""
 CLOCKS = ("+0", "+25h", "-25h", "+8d")
 """How far the clocks are set apart where faketime is installed."""
 AT_ONCE = 4
@@ -45,8 +47,13 @@ SETTLED_CODES = (0, 1, 3, 130)
 MOST_ROUNDS = 12
 """On one lake."""
 
-PHASES = tuple(
-    f"{verb}: {fate}" for verb in VERBS for fate in ("killed", "stopped and continued", "left alone")
+STOPPED_MERGE = "optimize: stopped between its merged file and its commit, while another merged the same"
+MERGE_ROUNDS = 0.25
+"""Chance that a round is one of these, which the others hit by luck only."""
+
+PHASES = (
+    *(f"{verb}: {fate}" for verb in VERBS for fate in ("killed", "stopped and continued", "left alone")),
+    STOPPED_MERGE,
 )
 
 
@@ -82,6 +89,30 @@ class Trial:
             require("Traceback" not in command.err and "panicked" not in command.err, command.err)
         self.check()
         return Counter(f"{verb}: {fate}" for verb, fate in zip(verbs, fates, strict=True))
+
+    def merge_round(self, rng: np.random.Generator) -> Counter[str]:
+        """Stop a merge when its file is written, let another merge the same files, let it go on, and check the lake."""
+        self.rounds += 1
+        killed = self._start("run", 0, rng)
+        killed.wait_for_lines(3)  # a headline and two parts
+        killed.kill()
+        before = self._data_files()
+        stopped = self._start("optimize", 1, rng)
+        while self._data_files() == before and stopped.process.poll() is None:
+            pass  # the commit follows within milliseconds
+        with suppress(ProcessLookupError):
+            os.killpg(stopped.process.pid, signal.SIGSTOP)
+        other = self._start("optimize", 2, rng)
+        other_code = other.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(stopped.process.pid, signal.SIGCONT)
+        for command, code in ((other, other_code), (stopped, stopped.wait())):
+            require(code in SETTLED_CODES, f"{command.arguments} ended with {code}: {command.err}")
+        self.check()
+        return Counter({STOPPED_MERGE: 1})
+
+    def _data_files(self) -> set[Path]:
+        return set((self.folder / "lake" / "91_v1_toy" / "results").glob("assembly_id=*/*.parquet"))
 
     def check(self) -> None:
         """Check that nothing is doubled, lost or reported otherwise than it is."""
@@ -128,8 +159,7 @@ class Trial:
         require(left.is_empty(), f"not completed: {left}")
 
     def _start(self, verb: str, index: int, rng: np.random.Generator) -> Command:
-        clock = str(rng.choice(CLOCKS)) if shutil.which("faketime") else "+0"
-        wrapped = (*NAMESPACE, *(() if clock == "+0" else ("faketime", "-f", clock)))
+        wrapped = (*NAMESPACE, *_with_clock(str(rng.choice(CLOCKS))))
         return Command(
             self.folder,
             *("--lake", "lake", *self._arguments(verb, rng)),
@@ -175,7 +205,7 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
         if trial is None:
             trial = Trial(make_working_directory(folder / f"trial{done}"), expected)
         try:
-            phases += trial.round(rng)
+            phases += trial.merge_round(rng) if rng.random() < MERGE_ROUNDS else trial.round(rng)
             done += 1
             if trial.rounds == MOST_ROUNDS or done == kills:
                 trial.finish()
@@ -189,6 +219,11 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
 def comparable(rows: pl.DataFrame) -> pl.DataFrame:
     """Return rows without times and ids, in a fixed order."""
     return rows.drop(VOLATILE).sort("part", "repeat")
+
+
+def _with_clock(offset: str) -> tuple[str, ...]:
+    """Return what starts a command with its clock set apart, where faketime is installed."""
+    return ("faketime", "-f", offset) if offset != "+0" and shutil.which("faketime") else ()
 
 
 def is_possible() -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import namespace_rounds
+import numpy as np
+import polars as pl
 import pytest
 from harness import KINDS, PHASES, kill_and_resume
+from processes import make_working_directory
 
 KILLS = 15
 KILLED = ("run", "upkeep", "import")
@@ -28,4 +31,13 @@ def test_kill_at_any_moment_loses_doubles_and_repeats_nothing(tmp_path: Path) ->
 @pytest.mark.skipif(not namespace_rounds.is_possible(), reason="PID namespaces cannot be made here")
 def test_commands_in_namespaces_of_one_host_name_double_lose_and_misreport_nothing(tmp_path: Path) -> None:
     done = kill_and_resume(tmp_path, kills=ROUNDS, seed=1, side_by_side=1, kinds=("namespaces",))
-    assert done.total() == ROUNDS * namespace_rounds.AT_ONCE
+    stopped = done[namespace_rounds.STOPPED_MERGE]
+    assert done.total() == stopped + (ROUNDS - stopped) * namespace_rounds.AT_ONCE
+
+
+@pytest.mark.skipif(not namespace_rounds.is_possible(), reason="PID namespaces cannot be made here")
+def test_merge_that_was_stopped_while_another_merged_the_same_files_is_refused(tmp_path: Path) -> None:
+    expected = namespace_rounds.prepare(tmp_path / "as-planned")
+    trial = namespace_rounds.Trial(make_working_directory(tmp_path / "trial"), expected)
+    trial.merge_round(np.random.default_rng(1))
+    assert pl.read_delta(str(trial.folder / "lake" / "91_v1_toy" / "results")).height > 0
