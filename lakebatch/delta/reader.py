@@ -108,7 +108,7 @@ class TableReader:
         return state
 
     def _stamp(self, version: int) -> Stamp | None:
-        """Return what is another as soon as a version is no more the newest, or its log is not what it was."""
+        """Return the validator of a version: it changes with a later version, and with any change of the log."""
         log = f"{self.path}/{FOLDER}"
         return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))
 
