@@ -8,6 +8,7 @@ the first succeeds, and the second looks again which of its files are still in t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ TRANSACTION = "lakebatch.compaction"
 """The transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""
 CLAIM = "lakebatch.claim"
 """In the metadata of a commit by a lakebatch before 0.2: the process that merges files until its next such commit."""
+FRESH_HOURS = 12
+"""How old a new file may be when it is committed."""
 CLAIM_HOURS = 24
 """After how long such a claim counts as left over."""
 
@@ -52,7 +55,8 @@ def replace(
 ) -> list[Replacement]:
     """Commit replacements, all in one commit, and return those that were carried out.
 
-    Each is carried out whole or not at all: it is not if one of the files that it removes has left the table meanwhile.
+    Each is carried out whole or not at all: it is not if one of the files that it removes has left the table meanwhile,
+    or one of its own is gone or was written too long ago.
     New files that no commit names then are left to `vacuum`.
 
     Raises
@@ -68,7 +72,11 @@ def replace(
         _refuse_claimed(table, last)
         there = {file.path for file in table.newest().data_files()}
         done[:] = [each for each in replacements if there.issuperset(file.path for file in each.added)]
-        due = [each for each in replacements if there.issuperset(file.path for file in each.removed)]
+        due = [
+            each
+            for each in replacements
+            if there.issuperset(file.path for file in each.removed) and _is_fresh(table, each)
+        ]
 
         def write(handle: Handle) -> None:
             _commit(handle, due, metadata, _next(last))
@@ -78,6 +86,15 @@ def replace(
 
     table.commit_once(TRANSACTION, write_after)
     return done
+
+
+def _is_fresh(table: Table, replacement: Replacement) -> bool:
+    """Whether the new files are there, and too young for `vacuum`, which removes what no commit names after a day."""
+    for file in replacement.added:
+        folder, _, name = f"{table.path}/{file.path}".rpartition("/")
+        if table.storage.ages(folder).get(name, math.inf) > 3600 * FRESH_HOURS:
+            return False
+    return True
 
 
 def _next(last: int) -> deltalake.Transaction:

@@ -305,3 +305,24 @@ def test_vacuum_removes_nothing_from_the_bundles_but_bundles(copied_lake):
     assert toy.vacuum(keep_days=0, dry_run=True).filter(table="results")["files"].item() == 2
     toy.vacuum(keep_days=0, dry_run=False)
     assert sorted(each.name for each in folder.iterdir()) == [".settings.json", "thesis.tex", "x.parquet"]
+
+
+def test_merge_that_was_stopped_for_days_commits_no_file_that_vacuum_has_removed(grown):
+    """Refused once, since vacuum came before it, it must not try again with its own file, which is gone."""
+    before = pl.read_delta(grown.results.uri)
+    original, merging = replacement._commit, Table(grown.storage, grown.folder, grown.results.schema)
+
+    def stopped(handle, replacements, *rest):
+        monkey.undo()
+        (file,) = (Path(grown.results.uri, each.path) for each in replacements[0].added)
+        long_ago = time.time() - 25 * 3600
+        os.utime(file, (long_ago, long_ago))
+        delta.vacuum(grown.results, keep_versions=[], keep_hours=0, dry_run=False)
+        assert not file.exists()
+        return original(handle, replacements, *rest)
+
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(replacement, "_commit", stopped)
+        assert delta.compact(merging, upkeep.TARGET_BYTES, {})["files_after"] == 0
+    order = ["assembly_id", "part", "repeat"]
+    assert pl.read_delta(grown.results.uri).sort(order).equals(before.sort(order))
