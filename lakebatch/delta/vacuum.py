@@ -46,10 +46,9 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
     found = _unneeded(table, keep_versions, keep_hours)
     left_over = _old(table, found.uncommitted, max(keep_hours, UNCOMMITTED_HOURS))
     if not dry_run and (found.replaced or left_over):
-        owners = _owners(left_over)
-        table.mark(METADATA, advance=[TRANSACTION, *owners])
-        found = _unneeded(table, keep_versions, keep_hours)
-        left_over = {path for path in left_over & found.uncommitted if _owners([path]) <= owners}
+        table.mark(METADATA, advance=[TRANSACTION, *_owners(left_over)])
+        if left_over:  # a writer may have committed one of them before the mark
+            left_over &= _unneeded(table, keep_versions, keep_hours).uncommitted
         table.storage.remove_each(f"{table.path}/{path}" for path in sorted(found.replaced | left_over))
     return sorted(found.replaced | left_over)
 
