@@ -13,6 +13,7 @@ import processes
 import pytest
 
 import lakebatch
+from lakebatch import redact
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -43,6 +44,12 @@ def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test begin without the secrets that an earlier one learned, such as the key of a profile."""
+    monkeypatch.setattr(redact, "_learned", {})
 
 
 @pytest.fixture
