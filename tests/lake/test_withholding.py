@@ -5,6 +5,7 @@ import pytest
 from leaks import SECRETS, content, leaks
 
 import lakebatch
+from lakebatch import redact
 from lakebatch.compat import create_batch_executor
 from lakebatch.errors import ConfigError
 from lakebatch.fingerprint import fingerprint
@@ -52,8 +53,8 @@ def test_text_is_withheld_at_any_depth_of_a_frame_and_all_else_stays():
 
 
 def test_frame_is_left_alone_where_there_is_no_secret(monkeypatch):
-    for name in SECRETS:
-        monkeypatch.delenv(name)
+    for name in {*SECRETS, *redact.SETTINGS, *redact.URLS}:
+        monkeypatch.delenv(name, raising=False)
     frame = pl.DataFrame({"text": ["a"]})
     assert withheld(frame) is frame
 
