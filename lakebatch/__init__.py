@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lakebatch._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from lakebatch.compat.executor import create_batch_executor as create_batch_executor
     from lakebatch.lake import Lake as Lake
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from lakebatch.runner import run as run
     from lakebatch.stored import StoredExperiment as StoredExperiment
     from lakebatch.verification import verify as verify
-
-__version__ = "0.2.0"
 
 HOME = {
     "Lake": "lakebatch.lake",

@@ -15,7 +15,7 @@ from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
 from lakebatch.lease import LIFE_SECONDS, Leases
 from lakebatch.records import read_environment, read_tree, where
-from lakebatch.workers import Worker
+from lakebatch.workers import IDENTITY, Worker
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
 EVERY_STATUS: tuple[Status, ...] = get_args(Status)
@@ -93,8 +93,29 @@ class Assembly:
         """The environment, as a tree."""
         return read_environment(self.environment, self._where("environment"))
 
+    def computed_settings(self) -> dict[str, Any]:
+        """Return the settings, from which an experiment can compute the assembly again.
+
+        Raises
+        ------
+        AssemblyError
+            If no experiment computed it.
+        """
+        if made_by := self.settings.get(MADE_BY):
+            raise AssemblyError(
+                f"The assembly comes from {made_by} and not from a run: "
+                "it can be read, and not be computed or checked again."
+            )
+        return self.settings
+
     def _where(self, column: str) -> str:
         return where(column, self.assembly_id, self.event)
+
+    @property
+    def software(self) -> dict[str, Any]:
+        """The part of the environment on which rows can depend."""
+        aside = (*IDENTITY, SHARDS, "cpus")
+        return {name: value for name, value in self.surroundings.items() if name not in aside}
 
     @cached_property
     def failures(self) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import provenance, registry
+from lakebatch.assembly import Assembly
 from lakebatch.errors import AssemblyError
 from lakebatch.records import read_environment, where
 
@@ -82,6 +84,24 @@ def mixtures(events: pl.DataFrame, *, only: str | None = None) -> dict[str, str]
         if mixed:
             found[assembly_id] = f"its parts were computed with different versions: {'; '.join(mixed)}"
     return found
+
+
+def since(name: str, assembly: Assembly) -> list[str]:
+    """Return how the code and the packages differ from those that wrote an assembly, one clause each."""
+    experiment = registry.load(registry.get(name))
+    source = registry.source_file(experiment)
+    now = {
+        "code_version": provenance.code_version(source),
+        **provenance.environment(source, experiment.version),
+    }
+    then = {"code_version": assembly.code_version, **assembly.software}
+    before = {**then, **then.pop("packages", {})}
+    after = {**now, **now.pop("packages", {})}
+    return [
+        f"{key} was {before[key]}, is {after.get(key, 'missing')}"
+        for key in before
+        if before[key] != after.get(key)
+    ]
 
 
 def versions(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from lakebatch import damage
 from lakebatch.assembly import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.gaps import Gap, OnGap, lacks, why_missing
-from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
-from lakebatch.tables import DATA
+from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.tables import DATA, RESULTS
 
 COLUMNS = {
     "assembly_id": pl.String(),

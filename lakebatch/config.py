@@ -12,9 +12,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from lakebatch import presets
-from lakebatch.assembly import MADE_BY
 from lakebatch.config_text import Tree, insert_texts, parse_setting, read_file
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.errors import ConfigError
 from lakebatch.experiment import IMPORTS, ConfigModel
 from lakebatch.hints import nearest
 from lakebatch.ids import LARGEST_SEED
@@ -108,13 +107,9 @@ def from_record(
 
     Raises
     ------
-    AssemblyError
-        If no experiment computed the assembly.
+    ConfigError
+        If the record is no config of this model.
     """
-    if made_by := record.get(MADE_BY):
-        raise AssemblyError(
-            f"The assembly comes from {made_by} and not from a run: it can be read, and not be computed or checked again."
-        )
     layer = Layer("the assembly's record", dict(record))
     return check(model, [layer], context={IMPORTS: imports}).model
 

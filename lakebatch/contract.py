@@ -21,8 +21,8 @@ from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
 from lakebatch.runner import resume, run
 from lakebatch.schema import load_schema
-from lakebatch.seeds import stream_generator
-from lakebatch.worker import PREPARATION, Outcome, gathered, run_part
+from lakebatch.seeds import PREPARATION, stream_generator
+from lakebatch.worker import Outcome, gathered, run_part
 
 SEED = 20_261_123
 

@@ -53,7 +53,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
             f"{assembly_id} is of {snapshot.folder}, this code has version {experiment.version} of it. "
             "Use the code that wrote it."
         )
-    return experiment, from_record(experiment.config_model, assembly.settings)
+    return experiment, from_record(experiment.config_model, assembly.computed_settings())
 
 
 def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.DataFrame:

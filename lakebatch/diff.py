@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from lakebatch import notebook
-from lakebatch.assembly import SHARDS, Assembly
+from lakebatch.assembly import Assembly
 from lakebatch.gaps import OnGap
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.mixture import leaves
@@ -19,7 +19,6 @@ from lakebatch.pinning import pin
 from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.tables import ExperimentTables
 from lakebatch.times import Time
-from lakebatch.workers import IDENTITY
 
 METRICS = ("mse", "r2", "pearson_r")
 NOTABLE = 0.01
@@ -167,17 +166,8 @@ def _settings(side: Side) -> dict[str, set[str]]:
 def _code(side: Side) -> dict[str, set[str]]:
     """Return which versions of code, Python and packages wrote the compared assemblies."""
     return _values(
-        {"code_version": each.code_version, **dict(leaves(software(each)))} for each in side.assemblies
+        {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies
     )
-
-
-def software(assembly: Assembly) -> dict[str, Any]:
-    """Return the part of an assembly's environment on which its rows can depend."""
-    return {
-        name: value
-        for name, value in assembly.surroundings.items()
-        if name not in (*IDENTITY, SHARDS, "cpus")
-    }
 
 
 def _values(trees: Iterator[dict[str, str]] | Any) -> dict[str, set[str]]:

@@ -115,6 +115,10 @@ class SimulationError(ExperimentError, ArithmeticError):
     """An integration that failed, or a trajectory with a value that is not finite."""
 
 
+class IncompleteWarning(UserWarning):
+    """A dataset with a gap; the message names it."""
+
+
 class DamageWarning(UserWarning):
     """Something in the lake that is damaged, and was left out so that the rest can be read; the message names it."""
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch import shards
 from lakebatch.assembly import Assembly
-from lakebatch.errors import DamageError, IncompleteError
+from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MOST_GAPS = 10
@@ -33,10 +33,6 @@ def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
     """Return gaps as a frame, one row each."""
     rows = [(gap.assembly_id or None, gap.what) for gap in gaps]
     return pl.DataFrame(rows, schema=COLUMNS, orient="row")
-
-
-class IncompleteWarning(UserWarning):
-    """A dataset with a gap; the message names it."""
 
 
 def lacks(

@@ -14,7 +14,7 @@ from lakebatch.delta import Kept
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.hints import hint
-from lakebatch.lake_snapshot import LakeSnapshot, pin_all
+from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.moment import Moment, moment
 from lakebatch.snapshot import COMPLETED
 from lakebatch.storage import Storage, locate
@@ -57,8 +57,8 @@ class Lake:
         return self.at(moment(version, as_of, tag))
 
     def at(self, moment: Moment) -> LakeSnapshot:
-        """Return every experiment at a moment, see `lakebatch.lake_snapshot.pin_all`."""
-        pinned = pin_all(self.experiments(), moment)
+        """Return every experiment at a moment, see `lakebatch.snapshots.Snapshots.pin`."""
+        pinned = LakeSnapshot.pin(self.experiments(), moment)
         for name, error in pinned.damaged.items():
             damage.warn_left_out(name, error)
         return pinned
@@ -79,7 +79,7 @@ class Lake:
     ) -> pl.DataFrame:
         """Return what one SQL query answers over the lake's views, see `lakebatch.sql.query`."""
         which = moment(version, as_of, tag)
-        pinned = pin_all(self.experiments(), which)
+        pinned = LakeSnapshot.pin(self.experiments(), which)
         return pinned.sql(
             text,
             parameters,
@@ -105,7 +105,7 @@ class Lake:
         memory_limit: str | None = None,
     ) -> pl.DataFrame:
         """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
-        pinned = pin_all(self.experiments(), moment(version, as_of, tag))
+        pinned = LakeSnapshot.pin(self.experiments(), moment(version, as_of, tag))
         return pinned.query(
             name,
             parameters,
@@ -128,7 +128,7 @@ class Lake:
     ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.connect`."""
         which = moment(version, as_of, tag)
-        pinned = pin_all(self.experiments(), which)
+        pinned = LakeSnapshot.pin(self.experiments(), which)
         return pinned.connect(include=include, on_gap=on_gap, also=also)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:

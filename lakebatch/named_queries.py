@@ -11,10 +11,10 @@ from typing import Any
 
 from lakebatch import foreign
 from lakebatch.config_text import parse_setting
-from lakebatch.disk import is_there
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
+from lakebatch.project import is_source_tree
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
@@ -83,16 +83,11 @@ def _found() -> tuple[dict[str, Query], list[Foreign]]:
     left_out: list[Foreign] = []
     with resources.as_file(resources.files(BUILT_IN)) as folder:
         found = {each.name: replace(each, is_built_in=True) for each in _read_all(folder, left_out)}
-    for each in _read_all(Path(FOLDER), left_out) if not _is_source_tree() else ():
+    for each in _read_all(Path(FOLDER), left_out) if not is_source_tree() else ():
         if each.name in found:
             raise NameClashError(f"Two queries are called {each.name!r}. Rename the one in ./{FOLDER}.")
         found[each.name] = each
     return found, left_out
-
-
-def _is_source_tree() -> bool:
-    """Whether the working directory is the source of lakebatch, whose queries are built in already."""
-    return is_there(Path("lakebatch", "named_queries.py"))
 
 
 def _read_all(folder: Path, left_out: list[Foreign]) -> list[Query]:

@@ -16,8 +16,8 @@ from lakebatch.delta import Commit, TableVersion
 from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.moment import NEWEST, Moment
 from lakebatch.pinned import PinnedTables
-from lakebatch.snapshot import RESULTS, Snapshot
-from lakebatch.tables import DATA, ExperimentTables
+from lakebatch.snapshot import Snapshot
+from lakebatch.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.tags import Tag
 from lakebatch.times import describe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def needed_working_folder() -> Path:
         raise StorageError(
             f"The working directory is gone ({error.strerror}). Go to one that is there."
         ) from error
+
+
+def is_source_tree(folder: Path | None = None) -> bool:
+    """Whether a folder, the working directory by default, is the source of lakebatch."""
+    return os.path.isfile(
+        (folder or Path()) / "lakebatch" / "errors.py"
+    )  # not so for a name too long to be one
 
 
 def read_project() -> dict[str, Any]:

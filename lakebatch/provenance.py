@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import lakebatch
 from lakebatch import process
+from lakebatch._version import __version__
 
 PACKAGES = (
     "antimony", "deltalake", "duckdb", "joblib", "libroadrunner", "llvmlite", "numba", "numpy", "polars", "pyarrow",
@@ -28,12 +28,12 @@ def code_version(source: Path) -> str:
     """
     commit = _git(source.parent, "rev-parse", "HEAD")
     if commit is None:
-        return lakebatch.__version__
+        return __version__
     tracked = _git(source.parent, "ls-files", "--error-unmatch", source.name)
     if tracked is None:
-        return lakebatch.__version__
+        return __version__
     changes = _git(source.parent, "status", "--porcelain", "--untracked-files=no")
-    return f"{lakebatch.__version__}+g{commit[:12]}{'.dirty' if changes else ''}"
+    return f"{__version__}+g{commit[:12]}{'.dirty' if changes else ''}"
 
 
 def environment(source: Path, experiment_version: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def environment(source: Path, experiment_version: str) -> dict[str, Any]:
     Environment variables are never part of it, since they can hold secrets.
     """
     return {
-        "lakebatch": lakebatch.__version__,
+        "lakebatch": __version__,
         "experiment_version": experiment_version,
         "source_hash": source_hash(source),
         "python": platform.python_version(),

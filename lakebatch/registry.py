@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch import foreign, outline
-from lakebatch.disk import is_there
 from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
 from lakebatch.hints import nearest
 from lakebatch.ids import NAME, NUMBER, VERSION
+from lakebatch.project import is_source_tree
 from lakebatch.provenance import source_hash
 
 if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
@@ -157,7 +157,7 @@ def _files() -> Files:
     package = importlib.util.find_spec(BUILT_IN)
     for folder in map(Path, package.submodule_search_locations or []) if package else ():
         _look_into(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
-    if not is_there(Path("lakebatch", "registry.py")):  # the source tree of lakebatch: built in already
+    if not is_source_tree():  # where they are built in already
         _look_into(Path(FOLDER), found, _own)
     return found
 

@@ -6,14 +6,14 @@ import io
 import shutil
 import sys
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import polars as pl
 from polars import selectors
 
 from lakebatch.values import as_json, exact, is_finite
-from lakebatch.visible import visible
+from lakebatch.visible import to_second, visible
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
 WIDE = 100_000
@@ -140,12 +140,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{_cell(key)}: {_cell(each)}" for key, each in value.items())
     return visible(str(value).replace("\n", " "))
-
-
-def to_second(value: datetime) -> str:
-    """Return a time to the second, as it can be given back: with Z for UTC where it says its zone."""
-    zone = "Z" if value.tzinfo else ""
-    return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{zone}"
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

@@ -100,7 +100,7 @@ def repeat(
     source = registry.get(stored.name)
     experiment = registry.load(source)
     resuming.check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
+    model = from_record(experiment.config_model, assembly.computed_settings(), imports=importable(source))
     resuming.check_plan(assembly, _parts(experiment, model))
     return _begin(
         lake, source, experiment, model, seed=assembly.seed, executor=Local.of(jobs), progress=progress
@@ -183,7 +183,7 @@ def resume(
     source = registry.get(stored.name)
     experiment = registry.load(source)
     resuming.check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.settings, imports=importable(source))
+    model = from_record(experiment.config_model, assembly.computed_settings(), imports=importable(source))
     parts = _parts(experiment, model)
     resuming.check_plan(assembly, parts)
     environment = _environment(experiment)

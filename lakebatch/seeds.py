@@ -8,6 +8,9 @@ import numpy as np
 
 from lakebatch.ids import LARGEST_SEED
 
+PREPARATION = "prepare"
+"""The random stream of what all parts share; no part can claim it, their streams are prefixed."""
+
 
 def replicate_seed(base_seed: int, run_number: int) -> int:
     """Return the seed of one replicate: independent for every running number, within a signed 64-bit column."""

@@ -17,9 +17,9 @@ from lakebatch.lease import Leases
 from lakebatch.moment import Moment
 from lakebatch.pinned import PinnedTables
 from lakebatch.reading import PIECE, batches, by_level, count_parts, in_order, put_in_order
+from lakebatch.tables import RESULTS
 
 COMPLETED: tuple[Status, ...] = ("completed",)
-RESULTS = "results"
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
 
 

@@ -10,9 +10,9 @@ from lakebatch import damage
 from lakebatch.assembly import Status
 from lakebatch.delta.bundles import Sources
 from lakebatch.gaps import OnGap
-from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import TableSchema
 from lakebatch.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshots import Snapshots
 from lakebatch.summary import summarize
 from lakebatch.tables import DATA
 
@@ -36,7 +36,7 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     )
 
 
-def setup(snapshot: LakeSnapshot, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
+def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
     """Return the statements that make the data tables of a snapshot views in a plain DuckDB.
 
     They name the files of the snapshot one by one: the views stay as they are, whatever is added to the
@@ -88,7 +88,7 @@ def listed(values: Collection[str]) -> str:
     return "[" + ", ".join(quoted(value) for value in values) + "]"
 
 
-def _setup(snapshot: LakeSnapshot, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
+def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
     for name, each in snapshot.schemas().items():
         schema = identifier(name)
         yield f"CREATE SCHEMA {schema}"

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-import lakebatch
-from lakebatch import damage, datasets, diff, notebook, process, replicates, upkeep
+from lakebatch import damage, datasets, decisions, diff, notebook, process, replicates, upkeep
+from lakebatch._version import __version__
 from lakebatch.assembly import Assembly, Status, now
+from lakebatch.decisions import decide
 from lakebatch.diff import Difference
-from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
+from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.gaps import OnGap
 from lakebatch.ids import check_assembly_id, check_name, check_public
 from lakebatch.moment import Moment, moment, parse
 from lakebatch.pinning import pin
-from lakebatch.snapshot import COMPLETED, RESULTS, Snapshot
+from lakebatch.snapshot import COMPLETED, Snapshot
 from lakebatch.summary import brief, history, summarize
-from lakebatch.tables import ExperimentTables
+from lakebatch.tables import RESULTS, ExperimentTables
 from lakebatch.tags import Tag
 from lakebatch.times import Time
 
@@ -267,7 +268,7 @@ class StoredExperiment(ExperimentTables):
                 as_of=which.time,
                 samples_version=stored["samples"],
                 trajectories_version=stored["trajectories"],
-                code_version=lakebatch.__version__,
+                code_version=__version__,
                 host=process.host(),
             )
         )
@@ -291,7 +292,7 @@ class StoredExperiment(ExperimentTables):
             raise AssemblyError(
                 f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
             )
-        decided = self._decide(assembly, "discarded", reason, after=("started", "completed", "failed"))
+        decided = decide(self, assembly, "discarded", reason, after=("started", "completed", "failed"))
         if worker := assembly.worker_seen():
             logger.warning("%s was being computed by %s, which stops soon.", assembly_id, worker)
         return decided
@@ -308,33 +309,11 @@ class StoredExperiment(ExperimentTables):
             (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
         )
         before = events["status"].to_list()[-1:] or ["started"]
-        return self._decide(self.log.get(assembly_id), before[0], reason, after=DISCARDED)
+        return decide(self, self.log.get(assembly_id), before[0], reason, after=DISCARDED)
 
-    def note(self, assembly: Assembly, text: str, **changes: Any) -> Assembly:
+    def note(self, assembly: Assembly, text: str) -> Assembly:
         """Record something that was found out about an assembly, or done to it; its status stays."""
-        return self._decide(assembly, assembly.status, text, after=(assembly.status,), **changes)
-
-    def _decide(
-        self,
-        assembly: Assembly,
-        status: Status,
-        reason: str,
-        *,
-        after: Collection[Status],
-        **changes: Any,
-    ) -> Assembly:
-        """Record what was decided or found out, at a version of its own, so that no earlier version changes."""
-        if not reason.strip():
-            raise ConfigError("The reason is empty. Say why with --reason TEXT.")
-        if assembly.status not in after:
-            raise AssemblyError(
-                f"{assembly.assembly_id} is {assembly.status}. Expected one that is {' or '.join(after)}."
-            )
-        self.check_folders((RESULTS, "assemblies"))
-        metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
-        version = self.results.mark(metadata)
-        changes = {"error": assembly.error} | changes
-        return self.log.record(assembly, status, after=after, results_version=version, note=reason, **changes)
+        return decisions.note(self, assembly, text)
 
     def _table_version(self, name: str) -> int | None:
         table = self.table(name)

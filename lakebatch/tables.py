@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 
 from lakebatch.assembly_log import AssemblyLog
@@ -17,7 +18,10 @@ from lakebatch.tags import TagLog
 FOLDER = re.compile(
     rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
 )
-DATA = ("results", "samples", "trajectories")
+RESULTS = "results"
+FRAMES = "frames"
+"""The folder of an experiment in which frames have one table per name."""
+DATA = (RESULTS, "samples", "trajectories")
 """The tables that parts write, of which each that was never written to is missing."""
 
 
@@ -56,7 +60,7 @@ class ExperimentTables:
     @cached_property
     def results(self) -> Table:
         """The table of results."""
-        return self.table("results")
+        return self.table(RESULTS)
 
     @cached_property
     def log(self) -> AssemblyLog:
@@ -80,6 +84,10 @@ class ExperimentTables:
             self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._kept)
         return self._tables[name]
 
+    def frames(self, name: str) -> Table:
+        """Return the table of the frames that were saved under a name."""
+        return frames_table(self.storage, self.folder, name)
+
     def check_folders(self, names: Iterable[str], assembly_id: str | None = None) -> None:
         """Raise `StorageError` unless one can commit to some of the tables, and add to an assembly if one is named."""
         self.storage.check_folders(
@@ -91,3 +99,8 @@ class ExperimentTables:
         return self.log.table.exists() or (
             self.results.exists() and bool(self.results.at().rows_by_assembly())
         )
+
+
+def frames_table(storage: Storage, folder: str, name: str) -> Table:
+    """Return the table of the frames of an experiment that were saved under a name."""
+    return Table(storage, f"{folder}/{FRAMES}", replace(load_schema(FRAMES), table=name))

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-import lakebatch
 from lakebatch import bundling, delta, lease
+from lakebatch._version import __version__
 from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, DamageWarning, LakebatchError
 from lakebatch.links import linked
@@ -28,7 +28,7 @@ KEEP_DAYS = 7
 """Younger files are left alone: a writer that is about to commit them may be slow."""
 MOST_DAYS = 36_500
 TABLES = (*DATA, "assemblies", "tags")
-METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": lakebatch.__version__}
+METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": __version__}
 
 OPTIMIZED: dict[str, pl.DataType] = {
     "experiment": pl.String(),

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch import provenance, registry
+from lakebatch import changes, registry
 from lakebatch.assembly import Assembly
-from lakebatch.diff import software
 from lakebatch.errors import AssemblyError
 from lakebatch.lake import Lake, open_lake
 from lakebatch.progress import Progress
@@ -61,24 +60,6 @@ COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def changes(stored: StoredExperiment, assembly: Assembly) -> list[str]:
-    """Return how the code and the packages differ from those that wrote an assembly, one clause each."""
-    experiment = registry.load(registry.get(stored.name))
-    source = registry.source_file(experiment)
-    now = {
-        "code_version": provenance.code_version(source),
-        **provenance.environment(source, experiment.version),
-    }
-    then = {"code_version": assembly.code_version, **software(assembly)}
-    before = {**then, **then.pop("packages", {})}
-    after = {**now, **now.pop("packages", {})}
-    return [
-        f"{name} was {before[name]}, is {after.get(name, 'missing')}"
-        for name in before
-        if before[name] != after.get(name)
-    ]
-
-
 def verify(
     lake: Lake,
     name: str,
@@ -118,7 +99,7 @@ def _compare(
         recorded, repeated = _rows(stored, name, assembly), _rows(other, name, again)
         rows += recorded.height
         frames.append(_differences(name, recorded, repeated))
-    return Verdict(assembly.assembly_id, tuple(changes(stored, assembly)), rows, pl.concat(frames))
+    return Verdict(assembly.assembly_id, tuple(changes.since(stored.name, assembly)), rows, pl.concat(frames))
 
 
 def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 STEERING = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -27,6 +28,12 @@ def one_line(text: str) -> str:
     'a b'
     """
     return visible(" ".join(text.split()))
+
+
+def to_second(value: datetime) -> str:
+    """Return a time to the second, as it can be given back: with Z for UTC where it says its zone."""
+    zone = "Z" if value.tzinfo else ""
+    return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{zone}"
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -25,12 +25,10 @@ from lakebatch.experiment import Frames, Part
 from lakebatch.parts import Rows
 from lakebatch.redact import RedactingStream, redact
 from lakebatch.registry import AnyExperiment, Source
-from lakebatch.seeds import stream_generator
+from lakebatch.seeds import PREPARATION, stream_generator
 from lakebatch.spool import Spool
 from lakebatch.visible import one_line, visible
 
-PREPARATION = "prepare"
-"""The random stream of what all parts share; no part can claim it, their streams are prefixed."""
 WATCH_SECONDS = 1.0
 
 

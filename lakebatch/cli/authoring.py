@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 from lakebatch.cli import completing
 from lakebatch.cli.options import preset_option, settings_option
 from lakebatch.cli.saying import harmless
-from lakebatch.project import needed_working_folder
+from lakebatch.project import is_source_tree, needed_working_folder
 
 
 @click.command(epilog="Example: lakebatch init study")
@@ -24,7 +23,7 @@ def init(folder: Path) -> None:
     """
     from lakebatch.scaffold import EXAMPLE, new_folder
 
-    if os.path.isfile(folder / "lakebatch" / "registry.py"):  # also of a name too long to be one
+    if is_source_tree(folder):
         raise click.UsageError(
             "This is the source of lakebatch. Name a folder of your own: lakebatch init FOLDER"
         )

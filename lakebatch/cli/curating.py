@@ -174,12 +174,12 @@ def diff(
 @click.pass_context
 def verify(context: click.Context, name: str, assembly: str, jobs: int | None, form: str) -> None:
     """Run an ASSEMBLY again from nothing but its record, and compare row by row; the verdict is recorded."""
-    from lakebatch import verification
+    from lakebatch import changes, verification
     from lakebatch.cli.progress import terminal_progress
 
     lake = open_lake(context)
     stored = lake[name]
-    for change in verification.changes(stored, stored.log.get(assembly)):
+    for change in changes.since(stored.name, stored.log.get(assembly)):
         say(f"Warning: {change}")
     verdict = verification.verify(lake, name, assembly, jobs=jobs, progress=terminal_progress())
     say(f"{assembly} {verdict}")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-import lakebatch
+from lakebatch._version import __version__
 from lakebatch.cli import (
     authoring,
     common,
@@ -121,7 +121,7 @@ class Commands(click.Group):
     epilog="Example: lakebatch run response-noise",
     invoke_without_command=True,
 )
-@click.version_option(lakebatch.__version__, prog_name="lakebatch")
+@click.version_option(__version__, prog_name="lakebatch")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.

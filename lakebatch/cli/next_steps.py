@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import lakebatch
+from lakebatch._version import __version__
 from lakebatch.cli.saying import harmless
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def next_steps(lake: Lake, program: str) -> str:
     return harmless(
         "\n".join(
             [
-                f"lakebatch {lakebatch.__version__}, lake {lake.storage.uri}: {_state(found)}",
+                f"lakebatch {__version__}, lake {lake.storage.uri}: {_state(found)}",
                 "",
                 "What you can do next:",
                 *_lines(steps, program),

@@ -212,7 +212,7 @@ def sql(
     """
     from lakebatch import named_queries
     from lakebatch.cli.asking import answered, prompt
-    from lakebatch.lake_snapshot import pin_all
+    from lakebatch.lake_snapshot import LakeSnapshot
     from lakebatch.moment import moment
 
     if sum(each is not None for each in (text, query_name, file)) > 1:
@@ -221,12 +221,14 @@ def sql(
     lake = open_lake(context)
 
     def pin() -> LakeSnapshot:
-        return pin_all(lake.experiments(), moment(version, as_of, tag))
+        return LakeSnapshot.pin(lake.experiments(), moment(version, as_of, tag))
 
     if print_setup:
         click.echo(pin().sql_setup(include, on_gap))
         return
-    others = {name: pin_all(lake.experiments(), moment) for name, moment in _named_moments(also).items()}
+    others = {
+        name: LakeSnapshot.pin(lake.experiments(), moment) for name, moment in _named_moments(also).items()
+    }
     options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
     if text is None and not (query_name or file) and sys.stdin.isatty():
         prompt(pin, form, options, timeout, memory)

@@ -15,13 +15,13 @@ from lakebatch.deltalog import FOLDER
 from lakebatch.doctor.finding import Finding
 from lakebatch.doctor.table import ExaminedTable
 from lakebatch.snapshot import Snapshot
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 
 TOLERANCE = timedelta(seconds=1)
 """How far the clocks of two machines may be apart without a word."""
 
 
-def check_unfinished(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_unfinished(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Which assemblies are not completed, and how to go on with them."""
     for each in pinned.assemblies:
         resume = f"lakebatch resume {stored.name} {each.assembly_id}"
@@ -44,25 +44,25 @@ def _advice_on_running(each: Assembly, resume: str) -> str:
     )
 
 
-def check_mixtures(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_mixtures(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Which assemblies were computed with several versions of code or packages."""
     for assembly_id, what in changes.mixtures(pinned.events).items():
         advice = f"Compute it anew with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
         yield Finding("mixtures", stored.folder, "note", f"{assembly_id}: {what}", advice)
 
 
-def _unfinished(stored: StoredExperiment, what: str, advice: str) -> Finding:
+def _unfinished(stored: ExperimentTables, what: str, advice: str) -> Finding:
     return Finding("unfinished", stored.folder, "note", what, advice)
 
 
-def check_versions(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_versions(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Whether the results have every version that an event saw."""
     if pinned.missing_versions:
         advice = f"Put the newest entries of {stored.results.uri}/{FOLDER} back from a backup."
         yield Finding("versions", stored.folder, "problem", pinned.missing_versions, advice)
 
 
-def check_gaps(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_gaps(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Which completed assemblies lack rows, a planned part or the baseline."""
     completed = {each.assembly_id: each for each in pinned.assemblies if each.status == "completed"}
     rows = pinned.rows_by_assembly()
@@ -83,14 +83,14 @@ def check_gaps(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
         yield Finding("gaps", stored.folder, "ok", "no completed assembly yet")
 
 
-def _repeat(stored: StoredExperiment, each: Assembly) -> str:
+def _repeat(stored: ExperimentTables, each: Assembly) -> str:
     return (
         f"compute it anew with its config and: lakebatch run {stored.name} --seed {each.seed}, "
         f"then: lakebatch discard {stored.name} {each.assembly_id}"
     )
 
 
-def check_duplicates(stored: StoredExperiment, table: ExaminedTable) -> Iterator[Finding]:
+def check_duplicates(stored: ExperimentTables, table: ExaminedTable) -> Iterator[Finding]:
     """Whether the rows of a part were committed twice, which must never be."""
     parts = Counter(
         (entry.info.get("lakebatch.assembly_id"), entry.info[PART])
@@ -106,7 +106,7 @@ def check_duplicates(stored: StoredExperiment, table: ExaminedTable) -> Iterator
         yield Finding("duplicates", table.path, "ok", f"{len(parts)} parts, each committed once")
 
 
-def check_unrecorded(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_unrecorded(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Whether there are rows of an assembly that the events do not know."""
     known = set(stored.log.events()["assembly_id"])  # read after the rows: who has rows has begun before
     unknown = {each: rows for each, rows in pinned.rows_by_assembly().items() if each not in known}
@@ -120,7 +120,7 @@ def check_unrecorded(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Fin
         )
 
 
-def check_clock(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def check_clock(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Whether the times of the events go forward, and are not in the future."""
     backwards = 0
     for name, chosen in (
@@ -147,7 +147,7 @@ def check_clock(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]
 
 
 def _backwards(
-    stored: StoredExperiment, assembly_id: str, status: str, at: datetime, before: datetime
+    stored: ExperimentTables, assembly_id: str, status: str, at: datetime, before: datetime
 ) -> Finding:
     what = (
         f"{assembly_id} was {status} at {at:%Y-%m-%d %H:%M:%S} UTC, "

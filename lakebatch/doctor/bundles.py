@@ -10,12 +10,12 @@ from lakebatch.damage import READ_FAULTS
 from lakebatch.delta import TableVersion, collect
 from lakebatch.doctor.finding import Finding
 from lakebatch.fingerprint import fingerprint
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 
 REMOVE = "It only repeats rows, to be read quickly. Remove it with: lakebatch repair {}"
 
 
-def check_bundles(stored: StoredExperiment) -> Iterator[Finding]:
+def check_bundles(stored: ExperimentTables) -> Iterator[Finding]:
     """Whether every bundle that is read has the rows of its files."""
     subject, faults = f"{stored.folder}/bundles", 0
     for _, what in damaged_bundles(stored):
@@ -27,7 +27,7 @@ def check_bundles(stored: StoredExperiment) -> Iterator[Finding]:
         yield Finding("bundles", subject, "ok", f"{len(matching)} bundles have the rows of their files")
 
 
-def damaged_bundles(stored: StoredExperiment) -> Iterator[tuple[str, str]]:
+def damaged_bundles(stored: ExperimentTables) -> Iterator[tuple[str, str]]:
     """Yield the name of each bundle that is read and cannot be relied on, and what is wrong with it."""
     table = stored.results.at()
     known = table.known_bundles()

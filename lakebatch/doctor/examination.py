@@ -13,14 +13,16 @@ from lakebatch.doctor.table import ExaminedTable
 from lakebatch.doctor.tables import examined_tables as _tables
 from lakebatch.doctor.tables import has_unreadable_log, tagged_versions
 from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.moment import NEWEST
+from lakebatch.pinning import pin
 from lakebatch.schema import table_names
 from lakebatch.snapshot import Snapshot
 from lakebatch.storage import Storage
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 
 
 def examine(
-    storage: Storage, experiments: Sequence[StoredExperiment], *, deep: bool = False, read_only: bool = False
+    storage: Storage, experiments: Sequence[ExperimentTables], *, deep: bool = False, read_only: bool = False
 ) -> Iterator[Finding]:
     """Yield what is found of a lake and some of its experiments.
 
@@ -49,7 +51,7 @@ def examine(
         yield from _guarded("files", stored.folder, _experiment(stored, found[stored.folder], deep))
 
 
-def _experiment(stored: StoredExperiment, tables: dict[str, ExaminedTable], deep: bool) -> Iterator[Finding]:
+def _experiment(stored: ExperimentTables, tables: dict[str, ExaminedTable], deep: bool) -> Iterator[Finding]:
     if not _has_begun(tables):
         advice = "Nothing is lost; go on with: lakebatch run"
         yield Finding("place", stored.folder, "note", "nothing was started here", advice)
@@ -72,7 +74,7 @@ def _experiment(stored: StoredExperiment, tables: dict[str, ExaminedTable], deep
 
 
 def _opened(
-    stored: StoredExperiment, tables: Mapping[str, ExaminedTable], found: list[Finding]
+    stored: ExperimentTables, tables: Mapping[str, ExaminedTable], found: list[Finding]
 ) -> Snapshot | None:
     """Look at the tables as an engine opens them."""
     with warnings.catch_warnings():
@@ -86,7 +88,7 @@ def _opened(
     return pinned
 
 
-def _tags(stored: StoredExperiment, tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
+def _tags(stored: ExperimentTables, tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
     """Look at the tags, and remember which files the tagged versions need."""
     if "tags" not in tables:
         return
@@ -96,7 +98,7 @@ def _tags(stored: StoredExperiment, tables: Mapping[str, ExaminedTable]) -> Iter
 
 
 def _rest(
-    stored: StoredExperiment,
+    stored: ExperimentTables,
     tables: Mapping[str, ExaminedTable],
     pinned: Snapshot | None,
     found: Iterable[Finding],
@@ -118,10 +120,10 @@ def _deep(tables: Mapping[str, ExaminedTable]) -> Iterator[Finding]:
         yield from rows.check_values_together(table, prints)
 
 
-def _pinned(stored: StoredExperiment, found: list[Finding]) -> Snapshot | None:
+def _pinned(stored: ExperimentTables, found: list[Finding]) -> Snapshot | None:
     """Return the experiment as it is now; None, with a finding, if that cannot be read."""
     try:
-        return stored.snapshot()
+        return pin(stored, NEWEST)
     except LakebatchError as error:
         what = str(error)
         if any(each.severity == "problem" for each in found):
@@ -135,13 +137,13 @@ def _has_begun(tables: Mapping[str, ExaminedTable]) -> bool:
     return any(path.endswith(".parquet") for table in tables.values() for path in table.files)
 
 
-def _table(stored: StoredExperiment, name: str) -> Iterator[Finding]:
+def _table(stored: ExperimentTables, name: str) -> Iterator[Finding]:
     """Whether the table can be opened by this lakebatch."""
     stored.table(name).at().check_readable()
     yield Finding("table", f"{stored.folder}/{name}", "ok", "can be read by this lakebatch")
 
 
-def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]:
+def _assemblies(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     yield from rows.check_keys(ExaminedTable(stored.storage, stored.folder, "assemblies", ()), pinned.events)
     for check in (
         assemblies.check_unfinished,
@@ -154,7 +156,7 @@ def _assemblies(stored: StoredExperiment, pinned: Snapshot) -> Iterator[Finding]
         yield from _guarded(check.__name__.removeprefix("check_"), stored.folder, check(stored, pinned))
 
 
-def _files(stored: StoredExperiment, table: ExaminedTable) -> Iterator[Finding]:
+def _files(stored: ExperimentTables, table: ExaminedTable) -> Iterator[Finding]:
     yield from files.check_log(table)
     yield from files.check_data_files(table)
     yield from rows.check_rows(table)

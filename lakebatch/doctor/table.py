@@ -18,8 +18,8 @@ from lakebatch.errors import DamageError
 from lakebatch.local import StoredFile
 from lakebatch.schema import TableSchema, load_schema
 from lakebatch.storage import Storage
+from lakebatch.tables import FRAMES
 
-FRAMES = "frames"
 """The folder of an experiment in which each table holds frames that were imported or saved under one name."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 
 from lakebatch import deltalog
-from lakebatch.doctor.table import FRAMES, ExaminedTable
+from lakebatch.doctor.table import ExaminedTable
 from lakebatch.errors import DamageWarning
 from lakebatch.local import StoredFile
 from lakebatch.schema import table_names
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import FRAMES, ExperimentTables
 
 
-def examined_tables(stored: StoredExperiment) -> dict[str, ExaminedTable]:
+def examined_tables(stored: ExperimentTables) -> dict[str, ExaminedTable]:
     """Return the tables of an experiment by name; those of frames as ``frames/NAME``."""
     below: dict[str, list[StoredFile]] = {}
     for file in stored.storage.files(stored.folder):
@@ -31,7 +31,7 @@ def has_unreadable_log(table: ExaminedTable) -> bool:
     return any(deltalog.fault_of(each) for each in table.log.files)
 
 
-def tagged_versions(stored: StoredExperiment, name: str) -> list[int]:
+def tagged_versions(stored: ExperimentTables, name: str) -> list[int]:
     """Return which versions of a table have a tag, as far as the tags can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)

@@ -23,8 +23,8 @@ from lakebatch.errors import ClusterError
 from lakebatch.experiment import Part
 from lakebatch.redact import RedactingStream
 from lakebatch.registry import Source
-from lakebatch.seeds import stream_generator
-from lakebatch.worker import PREPARATION, Job, gathered, run_part
+from lakebatch.seeds import PREPARATION, stream_generator
+from lakebatch.worker import Job, gathered, run_part
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_KEPT = 128 << 20, 32 << 20

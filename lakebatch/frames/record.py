@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-import lakebatch
 from lakebatch import provenance
+from lakebatch._version import __version__
 from lakebatch.assembly import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
 from lakebatch.frames.results import to_results
 from lakebatch.frames.table import FrameTable
@@ -32,7 +32,7 @@ def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **field
     defaults: dict[str, Any] = {
         "parts": (),
         "known_gaps": (),
-        "code_version": provenance.code_version(Path(script).absolute()) if script else lakebatch.__version__,
+        "code_version": provenance.code_version(Path(script).absolute()) if script else __version__,
         "environment": {**_environment(script), **identity(lease)},
     }
     return Plan(
@@ -110,7 +110,7 @@ def record(
 
 def _environment(script: str | None) -> dict[str, Any]:
     return {
-        "lakebatch": lakebatch.__version__,
+        "lakebatch": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),

@@ -9,15 +9,12 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.delta import Table
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.frames.columns import RESERVED, place, storable
 from lakebatch.ids import check_public
-from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
+from lakebatch.tables import FRAMES, frames_table
 
-FOLDER = "frames"
-"""The folder of an experiment in which there is one table per name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 
 
@@ -25,9 +22,8 @@ class FrameTable:
     """The frames of one experiment that were saved under one name."""
 
     def __init__(self, storage: Storage, folder: str, name: str) -> None:
-        schema = replace(load_schema("frames"), table=check_frame_name(name))
-        self.name = name
-        self.table = Table(storage, f"{folder}/{FOLDER}", schema)
+        self.name = check_frame_name(name)
+        self.table = frames_table(storage, folder, name)
 
     def append(
         self, assembly_id: str, part: str, frame: pl.DataFrame, at: datetime, metadata: Mapping[str, str]
@@ -73,7 +69,7 @@ def check_frame_name(name: str) -> str:
 
 def frame_names(storage: Storage, folder: str) -> list[str]:
     """Return the names that frames of an experiment were saved under."""
-    inside = replace(storage, uri=storage.join(folder, FOLDER))
+    inside = replace(storage, uri=storage.join(folder, FRAMES))
     return [name for name in inside.folders() if NAME.fullmatch(name)]
 
 

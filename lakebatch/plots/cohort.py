@@ -14,9 +14,8 @@ from lakebatch.experiment import Diagram, Edge, TimeAxis
 from lakebatch.gaps import OnGap
 from lakebatch.plots.chart import Arrow, Box, Chart, Line, Panel, Rule, Thread
 from lakebatch.plots.options import Options
-from lakebatch.seeds import stream_generator
+from lakebatch.seeds import PREPARATION, stream_generator
 from lakebatch.snapshot import Snapshot
-from lakebatch.worker import PREPARATION
 
 TRAJECTORIES = "trajectories"
 THREADS = 12

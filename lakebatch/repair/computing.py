@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakebatch import registry, spool
+from lakebatch import changes, registry, spool
 from lakebatch.assembly import MADE_BY, Assembly
 from lakebatch.commit_copy import COPY, decode
 from lakebatch.config import from_record, importable
@@ -25,7 +25,7 @@ from lakebatch.parts import Rows, stamped
 from lakebatch.registry import Source
 from lakebatch.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.schema import TableSchema
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 from lakebatch.withholding import withheld
 from lakebatch.worker import Job, Outcome
 
@@ -115,7 +115,7 @@ def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | 
 
 @contextmanager
 def computed(
-    stored: StoredExperiment, assembly: Assembly, parts: Collection[str], times: Times, jobs: int | None
+    stored: ExperimentTables, assembly: Assembly, parts: Collection[str], times: Times, jobs: int | None
 ) -> Iterator[Computed]:
     """Compute parts of an assembly anew, with its config, its seed and the code that there is now.
 
@@ -132,17 +132,17 @@ def computed(
         logger.info("computing %d parts of %s anew", len(wanted), assembly.assembly_id)
         with Counters.create(scratch, len(wanted)):
             outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
-        yield Computed(assembly, outcomes, _software(stored, assembly), times)
+        yield Computed(assembly, outcomes, "; ".join(changes.since(stored.name, assembly)), times)
 
 
-def check_computable(stored: StoredExperiment, assembly: Assembly, parts: Collection[str]) -> None:
+def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:
     """Refuse parts that the code that there is now would not compute; whether it gives the same rows shows only then."""
     _, planned = _planned(stored, assembly)
     if unknown := [part for part in parts if part not in planned]:
         raise CannotComputeError(f"this code does not plan part {unknown[0]} of it")
 
 
-def _planned(stored: StoredExperiment, assembly: Assembly) -> tuple[Source, dict[str, Part]]:
+def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict[str, Part]]:
     if MADE_BY in assembly.settings:
         raise CannotHealError("no experiment computed its rows: they were imported")
     try:
@@ -157,12 +157,6 @@ def _planned(stored: StoredExperiment, assembly: Assembly) -> tuple[Source, dict
             f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"
         )
     return source, planned
-
-
-def _software(stored: StoredExperiment, assembly: Assembly) -> str:
-    from lakebatch.verification import changes  # which needs a lake, and that can repair itself
-
-    return "; ".join(changes(stored, assembly))
 
 
 def _frame(rows: Rows) -> pl.DataFrame:

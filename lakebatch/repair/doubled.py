@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-import lakebatch
+from lakebatch._version import __version__
 from lakebatch.delta import FINGERPRINT, Replacement, Table, replace, write_rows
 from lakebatch.doctor.rows import KEYS, brought
 from lakebatch.doctor.table import ExaminedTable
@@ -126,7 +126,7 @@ def leave(table: Table, contents: Contents, assembly_id: str | None, rows: pl.Da
     files = state.data_files(None if assembly_id is None else [assembly_id])
     if {each.path for each in files} != set(_active(contents, assembly_id)):
         raise CannotHealError(MEANWHILE)
-    metadata = {**EVENT, "lakebatch.code_version": lakebatch.__version__, FINGERPRINT: fingerprint([rows])}
+    metadata = {**EVENT, "lakebatch.code_version": __version__, FINGERPRINT: fingerprint([rows])}
     metadata |= {} if assembly_id is None else {"lakebatch.assembly_id": assembly_id}
     new = write_rows(table, state, [rows], assembly_id)
     if not replace(table, [Replacement(assembly_id, tuple(files), (new,))], metadata):

@@ -17,7 +17,7 @@ from lakebatch.repair.contents import Contents
 from lakebatch.repair.outcome import AT_WORK, CannotHealError, Outcome, State
 from lakebatch.repair.placing import place
 from lakebatch.repair.recovery import Recovery
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import ExperimentTables
 
 FROM_FILES = "from other files of the table and copies in its log"
 NOT_COMPUTED = "its rows are neither in other files nor in its commit, and no part of a run gave them"
@@ -59,7 +59,7 @@ class FileRepair:
         Rows of tables without partitions that were put back, or would be.
     """
 
-    stored: StoredExperiment
+    stored: ExperimentTables
     dry_run: bool
     jobs: int | None
     regained: list[pl.DataFrame]

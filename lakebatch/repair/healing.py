@@ -12,10 +12,9 @@ from lakebatch.delta import Table
 from lakebatch.deltalog import FOLDER, fault_of
 from lakebatch.doctor.bundles import damaged_bundles
 from lakebatch.doctor.rows import KEYS
-from lakebatch.doctor.table import FRAMES, ExaminedTable
+from lakebatch.doctor.table import ExaminedTable
 from lakebatch.doctor.tables import examined_tables, tagged_versions
 from lakebatch.errors import DamageWarning, LakebatchError
-from lakebatch.frames.table import FrameTable
 from lakebatch.repair import doubled
 from lakebatch.repair.contents import Contents
 from lakebatch.repair.doubled import Doubled
@@ -23,13 +22,13 @@ from lakebatch.repair.files import FileRepair
 from lakebatch.repair.history import History
 from lakebatch.repair.logs import heal_log
 from lakebatch.repair.outcome import AT_WORK, Outcome, State
-from lakebatch.stored import StoredExperiment
+from lakebatch.tables import FRAMES, ExperimentTables
 
 EVENTS = "assemblies"
 MOVE_AWAY = "Put the file back that it stands for, or move it away; nothing was healed."
 
 
-def heal(stored: StoredExperiment, *, dry_run: bool = True, jobs: int | None = None) -> Iterator[Outcome]:
+def heal(stored: ExperimentTables, *, dry_run: bool = True, jobs: int | None = None) -> Iterator[Outcome]:
     """Heal what is damaged in an experiment where that can be proven right, and yield what became of each damage.
 
     Data files that are lost or damaged get their rows back, from other files, from copies in the log, or computed
@@ -50,7 +49,7 @@ def heal(stored: StoredExperiment, *, dry_run: bool = True, jobs: int | None = N
 
 
 class _Healing:
-    def __init__(self, stored: StoredExperiment, dry_run: bool, jobs: int | None) -> None:
+    def __init__(self, stored: ExperimentTables, dry_run: bool, jobs: int | None) -> None:
         self.stored = stored
         self.dry_run = dry_run
         self.files = FileRepair(stored, dry_run, jobs, [])
@@ -119,8 +118,7 @@ class _Healing:
 
     def _table(self, name: str) -> Table:
         if name.startswith(f"{FRAMES}/"):
-            frames = name.removeprefix(f"{FRAMES}/")
-            return FrameTable(self.stored.storage, self.stored.folder, frames).table
+            return self.stored.frames(name.removeprefix(f"{FRAMES}/"))
         return self.stored.table(name)
 
     def _bundles(self) -> Iterator[Outcome]:

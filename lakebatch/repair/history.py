@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from lakebatch.decisions import note
 from lakebatch.errors import LakebatchError
 from lakebatch.repair.outcome import Outcome
-from lakebatch.stored import StoredExperiment
-from lakebatch.tables import DATA
+from lakebatch.tables import DATA, ExperimentTables
 
 TABLES = {*DATA, "assemblies", "tags"}
 EVENT = {"lakebatch.event": "repaired"}
@@ -17,7 +17,7 @@ EVENT = {"lakebatch.event": "repaired"}
 class History:
     """What became of everything that is damaged, so far."""
 
-    def __init__(self, stored: StoredExperiment) -> None:
+    def __init__(self, stored: ExperimentTables) -> None:
         self._stored = stored
         self._outcomes: list[Outcome] = []
 
@@ -56,7 +56,7 @@ class History:
         for each in outcomes:
             if each.rows == assembly.rows:
                 changes["rows"] = self._stored.table(_table(each)).at().rows_by_assembly()[assembly_id]
-        self._stored.note(assembly, f"repaired: {named}", **changes)
+        note(self._stored, assembly, f"repaired: {named}", **changes)
 
 
 def _table(outcome: Outcome) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.render import to_second
-from lakebatch.visible import one_line
+from lakebatch.visible import one_line, to_second
 
 SMALL_P = 0.001
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import lakebatch
+from lakebatch._version import __version__
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
 from lakebatch.gaps import OnGap
@@ -51,7 +51,7 @@ class Report:
         return str(
             template.render(
                 content=self.content,
-                version=lakebatch.__version__,
+                version=__version__,
                 style=_markup(_read("report.css")),
                 images={name: base64.b64encode(data).decode() for name, data in self.pictures.items()},
                 widths={name: _pixels(data) for name, data in self.pictures.items()},
@@ -63,7 +63,7 @@ class Report:
         environment = _environment(autoescape=False)
         environment.filters |= {"md": markdown.escape, "fence": markdown.fence}
         template = environment.get_template("report.md.j2")
-        text = template.render(content=self.content, version=lakebatch.__version__, folder=quote(folder))
+        text = template.render(content=self.content, version=__version__, folder=quote(folder))
         return re.sub(r"\n{3,}", "\n\n", str(text))
 
     def save(self, file: str | os.PathLike[str]) -> list[Path]:

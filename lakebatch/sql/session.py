@@ -12,20 +12,21 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
-from lakebatch import damage, forks, mixture
+from lakebatch import damage, forks, mixture, named_queries
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
 from lakebatch.gaps import OnGap
 from lakebatch.guard import check_reading
 from lakebatch.ids import RESERVED, check_name
-from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.snapshot import COMPLETED
+from lakebatch.snapshots import Snapshots
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.supervision import Limits, Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.sql_text import identifier, listed, quoted
 
 Result = TypeVar("Result")
+Chosen = TypeVar("Chosen", bound=Snapshots)
 
 # Errors that no file can be behind
 OF_THE_QUERY = (
@@ -36,11 +37,11 @@ OF_THE_QUERY = (
 
 
 def connect(
-    snapshot: LakeSnapshot,
+    snapshot: Snapshots,
     *,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
-    also: Mapping[str, LakeSnapshot] | None = None,
+    also: Mapping[str, Snapshots] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection in which every table of some experiments is a view.
 
@@ -75,13 +76,13 @@ def connect(
 
 
 def query(
-    snapshot: LakeSnapshot,
+    snapshot: Snapshots,
     text: str,
     parameters: Mapping[str, Any] | None = None,
     *,
     include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
-    also: Mapping[str, LakeSnapshot] | None = None,
+    also: Mapping[str, Snapshots] | None = None,
     limits: Limits | None = None,
 ) -> pl.DataFrame:
     """Return what one SQL query answers over the views of some experiments.
@@ -102,16 +103,43 @@ def query(
         return session.answer(text, parameters)
 
 
+def choose(
+    snapshots: Chosen, name: str, parameters: Mapping[str, Any], on_gap: OnGap
+) -> tuple[Chosen, str, dict[str, Any]]:
+    """Return the snapshots that a named query reads, its text, and its parameters with their defaults.
+
+    The snapshots hold one version of the experiment that it asks for: the newest, or that of a folder's name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such query, or nothing of the experiment.
+    ConfigError
+        If a parameter is unknown or missing.
+    """
+    query = named_queries.get(name)
+    values = named_queries.fill(query, parameters)
+    if values.get("experiment") is None:
+        return snapshots, query.text, values
+    asked = str(values["experiment"])
+    chosen, others = snapshots.versions_of(asked)
+    folder = snapshots.folder(chosen)
+    left_out = [snapshots.folder(each) for each in others if asked != folder]
+    mixture.report(mixture.of_versions(asked, folder, left_out), on_gap)
+    values["experiment"] = folder.split("_", 2)[2]
+    return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), query.text, values
+
+
 class Session:
     """Several queries, one after the other, over one and the same snapshot."""
 
     def __init__(
         self,
-        snapshot: LakeSnapshot,
+        snapshot: Snapshots,
         *,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
+        also: Mapping[str, Snapshots] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.snapshot = snapshot
@@ -149,8 +177,8 @@ class Session:
         raise StorageError("The files of the lake are merged faster than they can be read. Try again.")
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-        """Return what a named query answers, see `lakebatch.lake_snapshot.LakeSnapshot.query`."""
-        chosen, text, values = self.snapshot.for_query(name, parameters, self._on_gap)
+        """Return what a named query answers, see `choose`."""
+        chosen, text, values = choose(self.snapshot, name, parameters, self._on_gap)
         if chosen is self.snapshot:
             return self.answer(text, values)
         also = {name: each for name, each in self._catalogs.items() if name != MAIN}
@@ -241,7 +269,7 @@ def _faults(used: Sequence[View]) -> list[damage.Fault]:
     return list(dict.fromkeys(fault for view in used for fault in view.faults))
 
 
-def _catalogs(snapshot: LakeSnapshot, also: Mapping[str, LakeSnapshot] | None) -> dict[str, LakeSnapshot]:
+def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict[str, Snapshots]:
     """Return the snapshots by the catalogs that their views stand in."""
     schemas = snapshot.folders()
     for name in also or {}:
@@ -255,7 +283,7 @@ def _catalogs(snapshot: LakeSnapshot, also: Mapping[str, LakeSnapshot] | None) -
 
 
 def _open(
-    connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, LakeSnapshot], include: Collection[Status]
+    connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots], include: Collection[Status]
 ) -> Views:
     """Make the views of snapshots in a connection, each snapshot in a catalog of its own."""
     forks.check()

@@ -17,12 +17,12 @@ from lakebatch.errors import SchemaError, StorageError
 from lakebatch.gaps import COLUMNS as GAPS
 from lakebatch.gaps import Gap, to_frame
 from lakebatch.guard import Path
-from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.schema import load_schema
-from lakebatch.snapshot import RESULTS, Snapshot
+from lakebatch.snapshot import Snapshot
+from lakebatch.snapshots import Snapshots
 from lakebatch.sql_text import identifier, quoted, shown, view
 from lakebatch.summary import COLUMNS, summarize
-from lakebatch.tables import DATA
+from lakebatch.tables import DATA, RESULTS
 
 MAIN = "memory"
 """The catalog of a connection that was opened without a file."""
@@ -59,7 +59,7 @@ class Views:
         self.names: dict[Path, str] = {}
         self.files: list[str] = []
 
-    def add(self, catalog: str, snapshot: LakeSnapshot) -> None:
+    def add(self, catalog: str, snapshot: Snapshots) -> None:
         """Make the views of a snapshot in a catalog that is there."""
         for schema, each in snapshot.schemas().items():
             self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
@@ -123,7 +123,7 @@ class Views:
             self._add_frame(catalog, schema, name, pl.DataFrame(schema=columns), View((fault,)))
         self._add_frame(catalog, schema, "gaps", to_frame([Gap("", str(fault))]), View())
 
-    def _add_unions(self, catalog: str, snapshot: LakeSnapshot) -> None:
+    def _add_unions(self, catalog: str, snapshot: Snapshots) -> None:
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
         columns = {
             "results": load_schema(RESULTS).polars,

@@ -17,8 +17,8 @@ from processes import Command, run
 import lakebatch
 from lakebatch import assembly_log, deltalog
 from lakebatch.delta import Table
-from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.gaps import IncompleteWarning, OnGap
+from lakebatch.errors import DamageError, DamageWarning, IncompleteWarning, SchemaError, StorageError
+from lakebatch.gaps import OnGap
 from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
 
@@ -122,7 +122,7 @@ def test_commands_show_the_others_and_one_line_for_what_is_damaged(toy, tmp_path
     assert alone.err.startswith(f"Error: {where} has lost its log")
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.DATA)
 def test_damaged_data_file_leaves_out_its_assembly_alone_and_only_if_asked_to(copied_lake, toy, name):
     stored = copied_lake["toy"]
@@ -248,7 +248,7 @@ def test_replicates_of_which_one_cannot_be_read_are_not_compared(copied_lake, to
     assert agrees == [None, True]
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
     (toy / "samples").mkdir()
     (toy / "samples" / "part-0.parquet").write_bytes(b"x")
@@ -262,7 +262,7 @@ def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
     assert copied_lake.sql("SELECT count(*) FROM toy.results").item() == 18
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
     file = damage_done.garbled(damage_done.data_file(toy / "results", "run002"))
     text = "SELECT count(DISTINCT results) FROM toy.results"
@@ -279,7 +279,7 @@ def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
         copied_lake.sql(text)
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.EVENTS)
 def test_assembly_whose_events_are_damaged_does_not_vanish_in_silence(copied_lake, toy, name):
     stored = copied_lake["toy"]

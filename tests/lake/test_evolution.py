@@ -14,9 +14,8 @@ import pytest
 import lakebatch
 from lakebatch.assembly import COLUMNS
 from lakebatch.delta import Table
-from lakebatch.errors import SchemaError, StorageError
+from lakebatch.errors import IncompleteWarning, SchemaError, StorageError
 from lakebatch.evolution import SCHEMA_VERSION, stored_version
-from lakebatch.gaps import IncompleteWarning
 from lakebatch.schema import Column, load_schema, parse_schema
 from lakebatch.storage import Storage
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
+from lakebatch.decisions import note
 from lakebatch.repair import files as repaired_files
 
 COHORT = Path(__file__).with_name("cohort_experiment.py")
@@ -138,7 +139,7 @@ def test_rows_doubled_by_merges_are_found_and_each_is_left_once(cohort):
     assert all(text.endswith("lakebatch repair cohort") for text in twice)
     stored = lakebatch.open_lake(cohort.parent)["cohort"]
     second = next(each for each in stored.snapshot().assemblies if each.run_number == 2)
-    stored.note(second, "as resumed meanwhile", rows=30)
+    note(stored, second, "as resumed meanwhile", rows=30)
     assert set(stored.repair()["state"]) == {"can be healed"}
     assert newest(cohort)["results"].height > before["results"].height
     assert set(stored.repair(dry_run=False)["state"]) == {"healed"}

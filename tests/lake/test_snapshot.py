@@ -8,8 +8,8 @@ import pytest
 
 import lakebatch
 from lakebatch.assembly import Plan
-from lakebatch.errors import ConfigError, IncompleteError, UnknownNameError
-from lakebatch.gaps import MOST_GAPS, Gap, IncompleteWarning, report_gaps
+from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, UnknownNameError
+from lakebatch.gaps import MOST_GAPS, Gap, report_gaps
 from lakebatch.parts import PartWriter
 from lakebatch.stored import StoredExperiment
 

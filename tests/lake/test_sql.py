@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.errors import ConfigError, IncompleteError, QueryError
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, QueryError
 from lakebatch.render import render
 
 
@@ -294,7 +293,7 @@ def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
         lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
 
-@pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 def test_session_goes_on_when_its_files_are_merged_and_removed(copied_lake):
     text = "SELECT assembly_id, count(*) FROM toy.results GROUP BY ALL ORDER BY ALL"
     with lakebatch.sql.Session(copied_lake.snapshot()) as session:

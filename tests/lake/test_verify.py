@@ -3,8 +3,9 @@
 import pytest
 
 import lakebatch
+from lakebatch import changes
 from lakebatch.errors import AssemblyError
-from lakebatch.verification import changes, verify
+from lakebatch.verification import verify
 
 
 def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored):
@@ -22,7 +23,7 @@ def test_assembly_of_other_code_is_told_apart(lake, toy, stored, tmp_path):
     first = stored.assemblies()["assembly_id"][0]
     file = tmp_path / "experiments" / "toy.py"
     file.write_text(file.read_text().replace("-(prepared**2)", "-(prepared**2) * 2"))
-    (change,) = changes(stored, stored.log.get(first))
+    (change,) = changes.since(stored.name, stored.log.get(first))
     assert change.startswith("source_hash was ")
     verdict = verify(lake, toy, first, jobs=2)  # jobs=2 loads the file anew
     assert not verdict.reproduced

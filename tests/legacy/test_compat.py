@@ -14,8 +14,7 @@ import pytest
 import lakebatch
 from lakebatch import create_batch_executor
 from lakebatch.assembly import Plan, now
-from lakebatch.errors import AssemblyError, ConfigError, LakebatchError, SchemaError
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import AssemblyError, ConfigError, IncompleteWarning, LakebatchError, SchemaError
 from lakebatch.parts import PartWriter
 
 NAME = "parameter_distortion_results"

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError, LegacyError, StorageError, UnknownNameError
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, StorageError, UnknownNameError
 from lakebatch.legacy.importer import carry_out, look
 
 RUN = "20251216_142230_run001"

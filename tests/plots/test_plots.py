@@ -24,7 +24,7 @@ from lakebatch.plots.options import Options
 from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
     pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
 ]
 OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network")]

@@ -10,7 +10,7 @@ from lakebatch import statistics
 from lakebatch.errors import ConfigError
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
     pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
 ]
 SPLIT = ["assembly_id", "repeat"]

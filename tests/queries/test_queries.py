@@ -21,7 +21,7 @@ PAIR = ["assembly_id", "feature_set", "model", "repeat"]
 WITH_METRIC = [name for name, query in named_queries.find().items() if "metric" in query.parameters]
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
     pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),  # whose baseline one lacks
 ]
 

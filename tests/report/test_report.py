@@ -23,7 +23,7 @@ from lakebatch.report.content import Code, Figure
 from lakebatch.report.tables import Table
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::lakebatch.gaps.IncompleteWarning"),
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
     pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
 ]
 VOID = {"meta", "link", "img", "br", "hr", "input"}

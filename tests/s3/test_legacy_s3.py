@@ -7,8 +7,7 @@ import pytest
 
 import lakebatch
 from lakebatch import create_batch_executor
-from lakebatch.errors import StorageError
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import IncompleteWarning, StorageError
 from lakebatch.legacy.importer import look
 
 NAME = "response_noise_results"

@@ -11,8 +11,7 @@ import pytest
 
 import lakebatch
 from lakebatch import registry, shards
-from lakebatch.errors import AssemblyError, ConfigError, RunInterrupted
-from lakebatch.gaps import IncompleteWarning
+from lakebatch.errors import AssemblyError, ConfigError, IncompleteWarning, RunInterrupted
 from lakebatch.progress import Progress
 from lakebatch.schema import load_schema
 from lakebatch.shards import Shard
