@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from lakebatch import damage, process
+from lakebatch._secrets import redacted
+from lakebatch._text import hint
 from lakebatch.assembly import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
 from lakebatch.damage import Fault
 from lakebatch.delta import Table, TableVersion
 from lakebatch.errors import DamageError, StorageError, UnknownNameError
-from lakebatch.hints import hint
 from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.lease import Leases
-from lakebatch.redact import redacted
 from lakebatch.schema import conform
 
 RUN_NUMBER = "lakebatch.run_number"

@@ -12,10 +12,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from lakebatch import presets
+from lakebatch._text import nearest
 from lakebatch.config_text import Tree, insert_texts, parse_setting, read_file
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import IMPORTS, ConfigModel
-from lakebatch.hints import nearest
 from lakebatch.ids import LARGEST_SEED
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.project import PROJECT_FILE, read_project

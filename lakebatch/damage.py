@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import polars as pl
 
+from lakebatch._files import ABSENT, check_readable
 from lakebatch.delta import DataFile, Table, TableVersion, collect
-from lakebatch.disk import ABSENT, check_readable
 from lakebatch.errors import (
     DamageError,
     DamageWarning,

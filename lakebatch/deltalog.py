@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakebatch.disk import ABSENT, is_there, unreadable
+from lakebatch._files import ABSENT, is_there, unreadable
 from lakebatch.errors import StorageError
 from lakebatch.local import StoredFile
 from lakebatch.storage import Storage

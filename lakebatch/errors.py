@@ -25,7 +25,7 @@
 Each takes its message alone, so each survives pickling on its way out of a worker process.
 """
 
-from lakebatch.redact import redact
+from lakebatch._secrets import redact
 
 
 class LakebatchError(Exception):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakebatch._text import one_line
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.ids import check_name
-from lakebatch.visible import one_line
 
 NAMED = 3
 LARGEST = 4_000_000

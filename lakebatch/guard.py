@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lakebatch._text import hint
 from lakebatch.errors import QueryError
-from lakebatch.hints import hint
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,8 +8,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from lakebatch._secrets import holds_secret
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.redact import holds_secret
 
 ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)

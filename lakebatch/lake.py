@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lakebatch import damage, notebook, registry, upkeep
+from lakebatch._text import hint
 from lakebatch.assembly import Status
 from lakebatch.delta import Kept
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import OnGap
-from lakebatch.hints import hint
 from lakebatch.lake_snapshot import LakeSnapshot
 from lakebatch.moment import Moment, moment
 from lakebatch.snapshot import COMPLETED

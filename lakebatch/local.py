@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from lakebatch.disk import ABSENT, NO_SPACE, allocate, is_there, probe, unreadable, unwritable
+from lakebatch._files import ABSENT, NO_SPACE, allocate, is_there, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
 
 Stamp: TypeAlias = "tuple[int | str, ...]"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch import foreign
+from lakebatch._text import nearest
 from lakebatch.config_text import parse_setting
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
-from lakebatch.hints import nearest
 from lakebatch.project import is_source_tree
 
 BUILT_IN = "lakebatch.queries"

@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
+from lakebatch._files import check_replaceable, replacing
 from lakebatch.errors import ConfigError, SchemaError
 from lakebatch.render import flat
-from lakebatch.replacement import check, replacement
 
 ENDINGS = (".parquet", ".csv", ".arrow")
 Write = Callable[[pl.DataFrame], None]
@@ -22,7 +22,7 @@ def check_name(file: Path) -> None:
     """Raise `ConfigError` unless the file's name ends in a known way, `StorageError` if it cannot be written."""
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
-    check(file)
+    check_replaceable(file)
 
 
 def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
@@ -36,7 +36,7 @@ def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
     """
     check_name(file)
     try:
-        with replacement(file) as partial:
+        with replacing(file) as partial:
             return _write(pieces, partial, file.suffix)
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(

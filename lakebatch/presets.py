@@ -7,9 +7,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from lakebatch import parsing
+from lakebatch import _files
+from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.hints import nearest
 from lakebatch.registry import AnyExperiment, Source
 
 DEFAULT_PRESET = "guide"
@@ -22,7 +22,7 @@ PARTICULAR = "experiment"
 
 def names(source: Source, experiment: AnyExperiment) -> list[str]:
     """Return the names of the presets that an experiment can be run with."""
-    return sorted({DEFAULT_PRESET, *_files(source, experiment)})
+    return sorted({DEFAULT_PRESET, *_preset_files(source, experiment)})
 
 
 def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -33,13 +33,13 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
     UnknownNameError
         If there is no such preset.
     """
-    files = _files(source, experiment)
+    files = _preset_files(source, experiment)
     if name not in files:
         if name == DEFAULT_PRESET:
             return {}, {}
         raise UnknownNameError(f"Unknown preset {name!r}. {nearest(name, names(source, experiment))}")
     try:
-        tree = parsing.toml(_text(files[name]))
+        tree = _files.parse_toml(_text(files[name]))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"Cannot read the preset {files[name]}: {reason}. Expected TOML.") from error
@@ -52,10 +52,10 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
 
 def _text(file: Traversable) -> str:
     """Return the text of a preset, which can also be inside of a zipped package."""
-    return parsing.read_text(file) if isinstance(file, Path) else parsing.decode(file.read_bytes())
+    return _files.read_text(file) if isinstance(file, Path) else _files.decode_text(file.read_bytes())
 
 
-def _files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:
+def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:
     found: dict[str, Traversable] = {}
     for folder in _folders(source, experiment):
         for file in folder.iterdir() if folder.is_dir() else ():

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lakebatch import parsing
-from lakebatch.disk import is_there, unreadable
+from lakebatch import _files
+from lakebatch._files import is_there, unreadable
 from lakebatch.errors import ConfigError, StorageError
 
 PROJECT_FILE = "lakebatch.toml"
@@ -58,7 +58,7 @@ def read_project() -> dict[str, Any]:
     if not is_there(file):
         return {}
     try:
-        return parsing.toml(parsing.read_text(file))
+        return _files.parse_toml(_files.read_text(file))
     except OSError as error:
         raise unreadable(error, str(file), "file") from error
     except ValueError as error:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from lakebatch._files import ExcessError, check_size
 from lakebatch.errors import DamageError
-from lakebatch.parsing import ExcessError, check_size
 
 MOST_VALUES = 10_000_000
 """Values that a record may have: an import lists each of its files."""

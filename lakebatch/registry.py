@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch import foreign, outline
+from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.foreign import Foreign, ForeignFileError
-from lakebatch.hints import nearest
 from lakebatch.ids import NAME, NUMBER, VERSION
 from lakebatch.project import is_source_tree
 from lakebatch.provenance import source_hash

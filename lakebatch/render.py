@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 from polars import selectors
 
+from lakebatch._text import to_second, visible
 from lakebatch.values import as_json, exact, is_finite
-from lakebatch.visible import to_second, visible
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
 WIDE = 100_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch import damage, lease, provenance, registry, resuming, shards
+from lakebatch._secrets import holds_secret
 from lakebatch.assembly import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly_run import AssemblyRun, Subject
 from lakebatch.config import from_record, importable, resolve
@@ -19,7 +20,6 @@ from lakebatch.ids import LARGEST_SEED, canonical_json, check_new_name
 from lakebatch.lake import Lake
 from lakebatch.presets import DEFAULT_PRESET
 from lakebatch.progress import Progress
-from lakebatch.redact import holds_secret
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.shards import Shard
 from lakebatch.stored import StoredExperiment

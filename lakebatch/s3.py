@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from lakebatch._secrets import learn
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.local import Stamp, StoredFile
-from lakebatch.redact import learn
 from lakebatch.s3_answers import EXISTS, OTHER_ADVICE, PASSING, advice
 
 CONNECT_SECONDS = 4

@@ -10,10 +10,10 @@ from typing import Self
 import polars as pl
 
 from lakebatch import damage, notebook
+from lakebatch._text import nearest
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
 from lakebatch.gaps import Gap, OnGap, report_gaps
-from lakebatch.hints import nearest
 from lakebatch.ids import RESERVED
 from lakebatch.moment import Moment
 from lakebatch.pinning import knows, pin

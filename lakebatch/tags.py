@@ -9,10 +9,10 @@ from datetime import datetime
 import polars as pl
 
 from lakebatch import damage
+from lakebatch._secrets import redacted
+from lakebatch._text import nearest
 from lakebatch.delta import Table
 from lakebatch.errors import NameClashError, UnknownNameError
-from lakebatch.hints import nearest
-from lakebatch.redact import redacted
 from lakebatch.schema import conform
 
 TRANSACTION = "lakebatch.tags"

@@ -18,16 +18,16 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from lakebatch import registry
+from lakebatch._secrets import RedactingStream, redact
+from lakebatch._text import one_line, visible
 from lakebatch.config import from_record
 from lakebatch.counters import Counters
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import Frames, Part
 from lakebatch.parts import Rows
-from lakebatch.redact import RedactingStream, redact
 from lakebatch.registry import AnyExperiment, Source
 from lakebatch.seeds import PREPARATION, stream_generator
 from lakebatch.spool import Spool
-from lakebatch.visible import one_line, visible
 
 WATCH_SECONDS = 1.0
 

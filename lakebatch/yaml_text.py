@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lakebatch.parsing import DEEPEST, MOST_VALUES, TOO_DEEP, ExcessError
+from lakebatch._files import DEEPEST, MOST_VALUES, TOO_DEEP, ExcessError
 
 TAG = "tag:yaml.org,2002:"
 CORE = {

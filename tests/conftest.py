@@ -13,7 +13,7 @@ import processes
 import pytest
 
 import lakebatch
-from lakebatch import redact
+from lakebatch import _secrets
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -49,7 +49,7 @@ def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.fixture(autouse=True)
 def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each test begin without the secrets that an earlier one learned, such as the key of a profile."""
-    monkeypatch.setattr(redact, "_learned", {})
+    monkeypatch.setattr(_secrets, "_learned", {})
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from lakebatch._secrets import RedactingFormatter
 from lakebatch.cli.saying import CurrentError, say
-from lakebatch.redact import RedactingFormatter
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 NOISY = ("botocore", "boto3", "urllib3", "numba")

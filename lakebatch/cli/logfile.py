@@ -9,7 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from lakebatch.redact import RedactingFormatter
+from lakebatch._secrets import RedactingFormatter
 
 LOGS = "logs"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from lakebatch._text import one_line
 from lakebatch._version import __version__
 from lakebatch.cli import (
     authoring,
@@ -42,7 +43,6 @@ from lakebatch.errors import (
     UnknownNameError,
     UnreadableWarning,
 )
-from lakebatch.visible import one_line
 
 ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
 WHOLE = 1000

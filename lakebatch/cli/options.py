@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lakebatch._secrets import redact
+from lakebatch._text import visible
 from lakebatch.cli import completing
 from lakebatch.cli.common import common
 from lakebatch.cli.usage import Choice
 from lakebatch.errors import StorageError
-from lakebatch.redact import redact
-from lakebatch.visible import visible
 
 if TYPE_CHECKING:
     import polars as pl

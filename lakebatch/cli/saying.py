@@ -7,8 +7,8 @@ import sys
 import traceback
 from types import TracebackType
 
-from lakebatch.redact import redact
-from lakebatch.visible import visible
+from lakebatch._secrets import redact
+from lakebatch._text import visible
 
 
 class CurrentError(logging.Handler):

@@ -16,7 +16,7 @@ class Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Return what is wrong, and the nearest word."""
-        from lakebatch.hints import hint
+        from lakebatch._text import hint
 
         words = [str(each) for each in self.choices]
         return f"{value!r} is unknown. {hint(str(value), words)}Expected one of: {', '.join(words)}."

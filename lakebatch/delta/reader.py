@@ -10,12 +10,12 @@ from typing import Any
 import deltalake
 
 from lakebatch import deltalog, diagnosis, forks
+from lakebatch._files import is_there
 from lakebatch.delta import bundles, checkpoints
 from lakebatch.delta.engine import ENGINE_ERRORS, Answer, patiently, storage_error
 from lakebatch.delta.kept import Kept
 from lakebatch.delta.version import Handle, TableVersion
 from lakebatch.deltalog import FOLDER, entry_name
-from lakebatch.disk import is_there
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.evolution import check_known
 from lakebatch.local import Stamp

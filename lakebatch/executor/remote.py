@@ -18,10 +18,10 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from lakebatch import provenance, registry
+from lakebatch._secrets import RedactingStream
 from lakebatch.config import from_record
 from lakebatch.errors import ClusterError
 from lakebatch.experiment import Part
-from lakebatch.redact import RedactingStream
 from lakebatch.registry import Source
 from lakebatch.seeds import PREPARATION, stream_generator
 from lakebatch.worker import Job, gathered, run_part

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 
 from lakebatch import provenance
+from lakebatch._secrets import redacted
 from lakebatch._version import __version__
 from lakebatch.assembly import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
 from lakebatch.frames.results import to_results
 from lakebatch.frames.table import FrameTable
 from lakebatch.ids import check_new_name
 from lakebatch.parts import PartWriter
-from lakebatch.redact import redacted
 from lakebatch.stored import StoredExperiment
 from lakebatch.workers import identity
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lakebatch._secrets import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
 from lakebatch.frames.columns import brief, storable
 from lakebatch.frames.levels import as_level
@@ -20,7 +21,6 @@ from lakebatch.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickled import read_pickle
 from lakebatch.local import StoredFile
-from lakebatch.redact import holds_secret
 from lakebatch.storage import Storage, locate
 from lakebatch.uris import absolute, is_uri
 

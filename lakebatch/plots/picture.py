@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lakebatch._files import check_replaceable, replacing
+from lakebatch._text import nearest
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.gaps import OnGap, report_gaps
-from lakebatch.hints import nearest
 from lakebatch.material import Material, read
 from lakebatch.plots import cohort, dataset, effects, interactive, levels, static
 from lakebatch.plots.chart import Chart, overlay
 from lakebatch.plots.options import Options
-from lakebatch.replacement import check, replacement
 from lakebatch.snapshot import COMPLETED, Snapshot
 
 OfResults: TypeAlias = Callable[[Material, Options], Chart]
@@ -64,7 +64,7 @@ class Picture:
         """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path."""
         path = check_file(Path(file))
         data = self.to_bytes(path.suffix, width_mm)
-        with replacement(path) as partial:
+        with replacing(path) as partial:
             partial.write_bytes(data)
         return path
 
@@ -152,5 +152,5 @@ def check_file(file: Path) -> Path:
     """Return a file's path; raise unless its name ends in a known way and it can be written."""
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
-    check(file)
+    check_replaceable(file)
     return file

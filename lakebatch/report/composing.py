@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakebatch._text import one_line
 from lakebatch.material import Material
 from lakebatch.plots import Options
 from lakebatch.report import findings, records
@@ -9,7 +10,6 @@ from lakebatch.report.configs import run_configs
 from lakebatch.report.content import Content
 from lakebatch.report.findings import Draw
 from lakebatch.report.tables import cell
-from lakebatch.visible import one_line
 
 
 def compose(material: Material, draw: Draw, options: Options) -> Content:

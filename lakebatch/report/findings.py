@@ -8,6 +8,7 @@ from typing import TypeAlias
 import polars as pl
 
 from lakebatch import statistics
+from lakebatch._text import one_line
 from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
 from lakebatch.material import Material
 from lakebatch.plots import Options, Picture
@@ -15,7 +16,6 @@ from lakebatch.plots.options import By
 from lakebatch.plots.style import metric_name
 from lakebatch.report.content import Figure, Section, SectionPart
 from lakebatch.report.tables import Table, table, wide
-from lakebatch.visible import one_line
 
 CELL = {"feature_set": "feature set", "model": "model"}
 INTERVAL = {"low": "95 % from", "high": "to"}

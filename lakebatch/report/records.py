@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from lakebatch._text import one_line
 from lakebatch.assembly import Assembly
 from lakebatch.material import Material
 from lakebatch.report.configs import RunConfig
 from lakebatch.report.content import Code, Section, SectionPart
 from lakebatch.report.tables import Table, table
-from lakebatch.visible import one_line
 
 
 def run_section(material: Material, configs: Sequence[RunConfig]) -> Section:

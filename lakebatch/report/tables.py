@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.visible import one_line, to_second
+from lakebatch._text import one_line, to_second
 
 SMALL_P = 0.001
 

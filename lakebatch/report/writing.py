@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lakebatch._files import check_replaceable, replacing
 from lakebatch._version import __version__
 from lakebatch.assembly import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
@@ -20,7 +21,6 @@ from lakebatch.gaps import OnGap
 from lakebatch.material import read
 from lakebatch.plots import Options, Picture
 from lakebatch.plots.picture import draw
-from lakebatch.replacement import check, replacement
 from lakebatch.report import markdown
 from lakebatch.report.composing import compose
 from lakebatch.report.content import Content, Figure
@@ -115,7 +115,7 @@ def check_file(file: Path) -> Path:
     if file.suffix != ".html":
         raise ConfigError(f"Cannot write the report to {file}. Expected a name that ends in .html.")
     if file.parent.exists():  # it is made otherwise
-        check(file)
+        check_replaceable(file)
     return file
 
 
@@ -153,5 +153,5 @@ def _pixels(data: bytes) -> int:
 
 
 def _write(file: Path, data: bytes) -> None:
-    with replacement(file) as partial:
+    with replacing(file) as partial:
         partial.write_bytes(data)

@@ -18,11 +18,11 @@ from leaks import SECRETS, content, leaks
 
 import lakebatch
 from lakebatch import errors
+from lakebatch._secrets import SETTINGS, learn, redact
+from lakebatch._text import one_line, visible
 from lakebatch.cli import main
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
-from lakebatch.redact import SETTINGS, learn, redact
 from lakebatch.render import render
-from lakebatch.visible import one_line, visible
 from lakebatch.worker import Outcome
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
@@ -152,7 +152,7 @@ def test_token_in_a_webhook_is_withheld_without_the_rest_of_the_address(monkeypa
 
 
 def test_password_of_a_proxy_and_key_of_a_profile_are_withheld(monkeypatch):
-    monkeypatch.setattr("lakebatch.redact._learned", {})
+    monkeypatch.setattr("lakebatch._secrets._learned", {})
     monkeypatch.setenv("https_proxy", "http://me:hidden-word@proxy:3128")
     learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
     assert redact("hidden-word from-a-profile") == "[https_proxy withheld] [AWS_SECRET_ACCESS_KEY withheld]"

@@ -5,7 +5,7 @@ import pytest
 from leaks import SECRETS, content, leaks
 
 import lakebatch
-from lakebatch import redact
+from lakebatch import _secrets
 from lakebatch.compat import create_batch_executor
 from lakebatch.errors import ConfigError
 from lakebatch.fingerprint import fingerprint
@@ -19,7 +19,7 @@ MARK = "[S3_SECRET_KEY withheld]"
 
 
 @pytest.fixture(autouse=True)
-def _secrets(monkeypatch):
+def _set_secrets(monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
 
@@ -53,7 +53,7 @@ def test_text_is_withheld_at_any_depth_of_a_frame_and_all_else_stays():
 
 
 def test_frame_is_left_alone_where_there_is_no_secret(monkeypatch):
-    for name in {*SECRETS, *redact.SETTINGS, *redact.URLS}:
+    for name in {*SECRETS, *_secrets.SETTINGS, *_secrets.URLS}:
         monkeypatch.delenv(name, raising=False)
     frame = pl.DataFrame({"text": ["a"]})
     assert withheld(frame) is frame

@@ -1,8 +1,10 @@
-"""Makes text harmless for a terminal: what would steer it is spelled out."""
+"""Text for people: control characters escaped, times to the second, near misses of names."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 STEERING = re.compile(
@@ -41,3 +43,26 @@ def _spelled(match: re.Match[str]) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that leads from a mistyped name to the right ones.
+
+    >>> nearest("respons-noise", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? Known: expression-noise, response-noise."
+    """
+    names = sorted(known)
+    return f"{hint(name, names)}Known: {', '.join(names) or 'none'}."
+
+
+def hint(name: str, known: Sequence[str], likeness: float = 0.7) -> str:
+    """Return a question that offers the known name nearest to a mistyped one; nothing if none is near.
+
+    >>> hint("respons-noise", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? "
+    >>> hint("respons", ["expression-noise", "response-noise"])
+    "Did you mean 'response-noise'? "
+    """
+    close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
+    close = close or [each for each in known if len(name) > 1 and each.startswith(name)]
+    return f"Did you mean {close[0]!r}? " if close else ""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from lakebatch.visible import visible
+from lakebatch._text import visible
 
 SETTINGS = (
     "S3_SECRET_KEY",
