@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 from lakebatch._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lakebatch.compat.executor import create_batch_executor as create_batch_executor
-    from lakebatch.lake import Lake as Lake
-    from lakebatch.lake import open_lake as open_lake
+    from lakebatch.lake.experiment import StoredExperiment as StoredExperiment
+    from lakebatch.lake.lake import Lake as Lake
+    from lakebatch.lake.lake import open_lake as open_lake
     from lakebatch.legacy.importer import import_legacy as import_legacy
-    from lakebatch.runner import resume as resume
-    from lakebatch.runner import run as run
-    from lakebatch.stored import StoredExperiment as StoredExperiment
-    from lakebatch.verification import verify as verify
+    from lakebatch.legacy.scripts.executor import create_batch_executor as create_batch_executor
+    from lakebatch.runner.run import resume as resume
+    from lakebatch.runner.run import run as run
+    from lakebatch.runner.verify import verify as verify
 
 HOME = {
-    "Lake": "lakebatch.lake",
-    "StoredExperiment": "lakebatch.stored",
-    "create_batch_executor": "lakebatch.compat.executor",
+    "Lake": "lakebatch.lake.lake",
+    "StoredExperiment": "lakebatch.lake.experiment",
+    "create_batch_executor": "lakebatch.legacy.scripts.executor",
     "import_legacy": "lakebatch.legacy.importer",
-    "open_lake": "lakebatch.lake",
-    "resume": "lakebatch.runner",
-    "run": "lakebatch.runner",
-    "verify": "lakebatch.verification",
+    "open_lake": "lakebatch.lake.lake",
+    "resume": "lakebatch.runner.run",
+    "run": "lakebatch.runner.run",
+    "verify": "lakebatch.runner.verify",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
 

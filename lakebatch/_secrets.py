@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
-
-from lakebatch._text import visible
 
 SETTINGS = (
     "S3_SECRET_KEY",
@@ -90,29 +87,6 @@ def replacements() -> dict[str, str]:
 def holds_secret(text: str) -> bool:
     """Whether a form of a secret is in the text."""
     return any(form in text for form in replacements())
-
-
-class RedactingFormatter(logging.Formatter):
-    """Formats log records, with their tracebacks, without secrets and control characters."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        return visible(redact(super().format(record)))
-
-
-class RedactingStream:
-    """A text stream that writes to another one, without secrets and control characters."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write a text; each is looked at on its own."""
-        self._stream.write(visible(redact(text)))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

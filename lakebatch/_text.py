@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from lakebatch._secrets import redact
 
 STEERING = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -43,6 +47,29 @@ def _spelled(match: re.Match[str]) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats log records, with their tracebacks, without secrets and control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        return visible(redact(super().format(record)))
+
+
+class RedactingStream:
+    """A text stream that writes to another one, without secrets and control characters."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; each is looked at on its own."""
+        self._stream.write(visible(redact(text)))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from lakebatch.experiment import ConfigModel, Experiment, Frames, Part, setting
+from lakebatch.experiment.contract import ConfigModel, Experiment, Frames, Part, setting
 
 FEATURE_SETS = {"initial": 0.5, "dynamic": 0.8, "initial+dynamic": 0.82}
 MODELS = {"linear": 1.0, "forest": 0.95}

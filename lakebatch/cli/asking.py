@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lakebatch.cli.saying import say
+from lakebatch.cli.terminal import say
 from lakebatch.errors import LimitError
 
 if TYPE_CHECKING:
-    from lakebatch.lake_snapshot import LakeSnapshot
+    from lakebatch.lake.snapshot import LakeSnapshot
 
 Answer = TypeVar("Answer")
 
@@ -36,22 +36,23 @@ def prompt(
     memory: str | None,
 ) -> None:
     """Answer one query after the other at a prompt."""
-    from lakebatch import sql
     from lakebatch.cli.prompt import Prompt
+    from lakebatch.sql import supervision
+    from lakebatch.sql.session import Session
 
-    limits = sql.limits(timeout, memory)
-    asking = Prompt(lambda: sql.Session(pin(), limits=limits, **options), form)
+    limits = supervision.limits(timeout, memory)
+    asking = Prompt(lambda: Session(pin(), limits=limits, **options), form)
     try:
         asking.loop()
     finally:
         asking.close()
-    if sql.is_busy():
-        sql.leave(0)
+    if supervision.is_busy():
+        supervision.leave(0)
 
 
 def _leave_if_busy(message: str, code: int) -> None:
-    from lakebatch import sql
+    from lakebatch.sql import supervision
 
-    if sql.is_busy():
+    if supervision.is_busy():
         say(message)
-        sql.leave(code)
+        supervision.leave(code)

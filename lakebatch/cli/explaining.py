@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli.options import show
-from lakebatch.cli.saying import harmless
+from lakebatch.cli.terminal import harmless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,6 +40,6 @@ def _wrapped(text: str, width: int, later: str, first: str) -> str:
 
 
 def _width(frame: pl.DataFrame) -> int:
-    from lakebatch.render import render
+    from lakebatch.cli.render import render
 
     return max(map(len, render(frame, "table").splitlines()), default=0)

@@ -15,24 +15,42 @@ import click
 
 from lakebatch._text import one_line
 from lakebatch._version import __version__
-from lakebatch.cli import (
-    authoring,
-    common,
-    completing,
-    curating,
-    doctoring,
-    figures,
-    importing,
-    reading,
-    repairing,
-    running,
-    streams,
-    upkeep,
-    watching,
+from lakebatch.cli import completion as completing
+from lakebatch.cli import context as common
+from lakebatch.cli import streams
+from lakebatch.cli.commands import (
+    author as authoring,
+)
+from lakebatch.cli.commands import (
+    dataset as curating,
+)
+from lakebatch.cli.commands import (
+    doctor as doctoring,
+)
+from lakebatch.cli.commands import (
+    legacy as importing,
+)
+from lakebatch.cli.commands import (
+    maintain as upkeep,
+)
+from lakebatch.cli.commands import (
+    plot as figures,
+)
+from lakebatch.cli.commands import (
+    read as reading,
+)
+from lakebatch.cli.commands import (
+    repair as repairing,
+)
+from lakebatch.cli.commands import (
+    run as running,
+)
+from lakebatch.cli.commands import (
+    watch as watching,
 )
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.options import open_lake, program
-from lakebatch.cli.saying import say, show_traceback
+from lakebatch.cli.terminal import say, show_traceback
 from lakebatch.cli.usage import with_example
 from lakebatch.errors import (
     ConfigError,

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lakebatch._version import __version__
-from lakebatch.cli.saying import harmless
+from lakebatch.cli.terminal import harmless
 
 if TYPE_CHECKING:
-    from lakebatch.assembly import Assembly
-    from lakebatch.lake import Lake
-    from lakebatch.stored import StoredExperiment
+    from lakebatch.assembly.record import Assembly
+    from lakebatch.lake.experiment import StoredExperiment
+    from lakebatch.lake.lake import Lake
 
 Step = tuple[str, str]
 """The rest of a command, and what it is for."""
@@ -48,7 +48,7 @@ def next_steps(lake: Lake, program: str) -> str:
 
 def _first() -> Iterator[Step]:
     """Return what to begin with; in a folder that was made to work in, with the experiments that are there."""
-    from lakebatch import registry
+    from lakebatch.experiment import registry
 
     own = [source for source in registry.find().values() if source.file is not None]
     for step in FIRST:
@@ -69,7 +69,7 @@ def _lines(steps: list[Step], program: str) -> list[str]:
 
 def _assemblies(stored: StoredExperiment) -> list[Assembly]:
     """Return the assemblies of an experiment; none, with a warning, where that cannot be read."""
-    from lakebatch.damage import reported
+    from lakebatch.storage.delta.damage import reported
 
     found: list[Assembly] = []
     with reported(stored.name):
@@ -98,7 +98,7 @@ def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
 
 
 def _unfinished(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
-    from lakebatch.assembly import is_resumable
+    from lakebatch.assembly.record import is_resumable
 
     for stored, assemblies in found.items():
         for each in filter(is_resumable, assemblies):

@@ -14,15 +14,15 @@ import click
 
 from lakebatch._secrets import redact
 from lakebatch._text import visible
-from lakebatch.cli import completing
-from lakebatch.cli.common import common
+from lakebatch.cli import completion as completing
+from lakebatch.cli.context import common
 from lakebatch.cli.usage import Choice
 from lakebatch.errors import StorageError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lakebatch.lake import Lake
+    from lakebatch.lake.lake import Lake
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -149,7 +149,7 @@ def jobs_option(function: Function) -> Function:
 
 def open_lake(context: click.Context) -> Lake:
     """Return the lake that the group's option names."""
-    from lakebatch.lake import open_lake as open_
+    from lakebatch.lake.lake import open_lake as open_
 
     return open_(common(context).lake)
 
@@ -163,7 +163,7 @@ def program(context: click.Context) -> str:
 def check_output(output: Path | None) -> None:
     """Refuse a file name that says no known form, before anything is read."""
     if output is not None:
-        from lakebatch.output import check_name
+        from lakebatch.cli.write_file import check_name
 
         check_name(output)
 
@@ -178,7 +178,7 @@ def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
 
 def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
     """Write frames to one file, piece by piece, and say what is in it."""
-    from lakebatch.output import write
+    from lakebatch.cli.write_file import write
 
     rows, columns = write(pieces, output)
     click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
@@ -186,7 +186,7 @@ def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
 
 def show(frame: pl.DataFrame, form: Any) -> None:
     """Print a frame to standard output; on a terminal a long table is cut, and says so."""
-    from lakebatch.render import render
+    from lakebatch.cli.render import render
 
     to_terminal = sys.stdout.isatty()
     text = redact(render(frame, form, most=MOST_ROWS if form == "table" and to_terminal else None))

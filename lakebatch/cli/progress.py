@@ -14,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from lakebatch.assembly import Assembly
-from lakebatch.cli.common import common
-from lakebatch.cli.saying import harmless, say
-from lakebatch.counters import Counters
-from lakebatch.pace import duration
-from lakebatch.progress import Progress, Work
-from lakebatch.worker import Outcome
+from lakebatch.assembly.record import Assembly
+from lakebatch.cli.context import common
+from lakebatch.cli.terminal import harmless, say
+from lakebatch.executor.counters import Counters
+from lakebatch.executor.worker import Outcome
+from lakebatch.runner.progress import Progress, Work
+from lakebatch.snapshot.eta import duration
 
 REFRESH_SECONDS = 0.25
 SETTLED_SECONDS = 2.0

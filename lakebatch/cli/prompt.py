@@ -11,13 +11,13 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from lakebatch import named_queries
 from lakebatch.cli.options import show
-from lakebatch.cli.saying import say
+from lakebatch.cli.terminal import say
 from lakebatch.errors import LakebatchError
+from lakebatch.sql import named as named_queries
 
 if TYPE_CHECKING:
-    from lakebatch.sql import Session
+    from lakebatch.sql.session import Session
 
 HISTORY = Path(".lakebatch_history")
 KEYWORDS = (

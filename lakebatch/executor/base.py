@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from lakebatch.experiment import Part
-from lakebatch.registry import AnyExperiment, Source
-from lakebatch.worker import Job, Outcome
+from lakebatch.executor.worker import Job, Outcome
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.registry import AnyExperiment, Source
 
 LISTEN_SECONDS = 0.5
 """Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""

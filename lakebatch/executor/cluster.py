@@ -17,16 +17,16 @@ from typing import Any
 from distributed import CancelledError, Client
 from distributed.client import ClosedClientError
 
-from lakebatch import provenance, registry
-from lakebatch.counters import Counters
 from lakebatch.errors import ClusterError, LakebatchError
-from lakebatch.executor import remote
+from lakebatch.executor import dask_worker as remote
 from lakebatch.executor.base import LISTEN_SECONDS
-from lakebatch.executor.desk import Desk, Piece, cut
-from lakebatch.executor.remote import Computed
-from lakebatch.experiment import Part
-from lakebatch.registry import AnyExperiment, Source
-from lakebatch.worker import Job, Outcome
+from lakebatch.executor.counters import Counters
+from lakebatch.executor.dask_dispatch import Desk, Piece, cut
+from lakebatch.executor.dask_worker import Computed
+from lakebatch.executor.worker import Job, Outcome
+from lakebatch.experiment import provenance, registry
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.registry import AnyExperiment, Source
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from multiprocessing import resource_tracker
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
-from lakebatch import worker
 from lakebatch.errors import ConfigError
+from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, LISTEN_SECONDS, never
-from lakebatch.experiment import Part
-from lakebatch.project import needed_working_folder
-from lakebatch.registry import AnyExperiment, Source
-from lakebatch.worker import Job, Outcome
+from lakebatch.executor.worker import Job, Outcome
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.settings import needed_working_folder
 
 Numbered = tuple[int, Part]
 Lost = tuple[list[Numbered], list[Numbered]]

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from lakebatch.config import Layer, check
-from lakebatch.experiment import ConfigModel, setting
-from lakebatch.project import PROJECT_FILE, read_project
+from lakebatch.experiment.config import Layer, check
+from lakebatch.experiment.contract import ConfigModel, setting
+from lakebatch.settings import PROJECT_FILE, read_project
 
 TABLE = "executor"
 

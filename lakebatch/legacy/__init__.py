@@ -1,1 +1,1 @@
-"""Import of what was written before there was a lake: a list as CSV and one file per assembly."""
+"""Older scripts and files: their import, the older interface, and frames of any columns."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lakebatch.assembly import MADE_BY, Assembly
-from lakebatch.frames.levels import as_level
+from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.legacy.files import Item
+from lakebatch.legacy.frames.levels import as_level
 from lakebatch.legacy.survey import Survey
 
 IMPORT = "import-legacy"

@@ -15,14 +15,14 @@ import polars as pl
 
 from lakebatch._secrets import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
-from lakebatch.frames.columns import brief, storable
-from lakebatch.frames.levels import as_level
-from lakebatch.frames.results import left_out, to_results
+from lakebatch.legacy.frames.columns import brief, storable
+from lakebatch.legacy.frames.levels import as_level
+from lakebatch.legacy.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
-from lakebatch.legacy.pickled import read_pickle
-from lakebatch.local import StoredFile
+from lakebatch.legacy.pickles.pickled import read_pickle
 from lakebatch.storage import Storage, locate
-from lakebatch.uris import absolute, is_uri
+from lakebatch.storage.local import StoredFile
+from lakebatch.storage.uris import absolute, is_uri
 
 NO_FILE = {
     errno.ELOOP: "it is a link, which is not followed",

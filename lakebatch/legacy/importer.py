@@ -9,18 +9,19 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from lakebatch import lease, registry
-from lakebatch.assembly import MADE_BY, Assembly, Plan, Status
+from lakebatch.assembly import lease
+from lakebatch.assembly.record import MADE_BY, Assembly, Plan, Status
+from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
-from lakebatch.frames.record import ORIGINAL_IDS, Saved, ensure, plan, record, write
+from lakebatch.experiment import registry
 from lakebatch.ids import canonical_json, content_hash
-from lakebatch.lake import Lake
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.lake.lake import Lake
 from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, files_of
 from lakebatch.legacy.files import Item, open_source, read_again
+from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan, record, write
 from lakebatch.legacy.survey import KINDS, NOT_IMPORTED, Finding, Survey, survey
 from lakebatch.storage import Storage
-from lakebatch.stored import StoredExperiment
-from lakebatch.tables import FOLDER
 
 logger = logging.getLogger(__name__)
 COLUMNS = {

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.errors import LegacyError
-from lakebatch.frames.columns import brief
-from lakebatch.frames.levels import as_level, same_id
-from lakebatch.frames.table import NAME
 from lakebatch.ids import ASSEMBLY_ID
-from lakebatch.local import StoredFile
+from lakebatch.legacy.frames.columns import brief
+from lakebatch.legacy.frames.levels import as_level, same_id
+from lakebatch.legacy.frames.table import NAME
+from lakebatch.storage.local import StoredFile
 
 LIST = "assembly_list.csv"
 FORMS = {"pkl": "pkl", "pickle": "pkl", "parquet": "parquet", "csv": "csv"}

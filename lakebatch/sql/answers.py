@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakebatch.errors import QueryError
-from lakebatch.sql_text import identifier
+from lakebatch.sql.catalog import identifier
 
 # Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing
 AS_TEXT = {

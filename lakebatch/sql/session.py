@@ -12,18 +12,20 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
-from lakebatch import damage, forks, mixture, named_queries
-from lakebatch.assembly import Status
+from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
-from lakebatch.gaps import OnGap
-from lakebatch.guard import check_reading
 from lakebatch.ids import RESERVED, check_name
-from lakebatch.snapshot import COMPLETED
-from lakebatch.snapshots import Snapshots
+from lakebatch.snapshot import mixture
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.snapshot import COMPLETED
+from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
+from lakebatch.sql.catalog import identifier, listed, quoted
+from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Limits, Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
-from lakebatch.sql_text import identifier, listed, quoted
+from lakebatch.storage.delta import damage, forks
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)

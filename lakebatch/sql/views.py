@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from lakebatch.assembly import Status
-from lakebatch.completeness import damaged
-from lakebatch.damage import Fault
-from lakebatch.delta import TableVersion, collect
-from lakebatch.delta.bundles import Sources
+from lakebatch.assembly.record import Status
+from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.gaps import COLUMNS as GAPS
-from lakebatch.gaps import Gap, to_frame
-from lakebatch.guard import Path
-from lakebatch.schema import load_schema
-from lakebatch.snapshot import Snapshot
-from lakebatch.snapshots import Snapshots
-from lakebatch.sql_text import identifier, quoted, shown, view
-from lakebatch.summary import COLUMNS, summarize
-from lakebatch.tables import DATA, RESULTS
+from lakebatch.snapshot.completeness import damaged
+from lakebatch.snapshot.gaps import COLUMNS as GAPS
+from lakebatch.snapshot.gaps import Gap, to_frame
+from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.snapshot.summary import COLUMNS, summarize
+from lakebatch.sql.catalog import identifier, quoted, shown, view
+from lakebatch.sql.read_only import Path
+from lakebatch.storage.delta.bundles import Sources
+from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.version import TableVersion, collect
 
 MAIN = "memory"
 """The catalog of a connection that was opened without a file."""

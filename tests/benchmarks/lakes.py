@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 import lakebatch
-from lakebatch import assembly as assembly_module
-from lakebatch.assembly import Assembly, Plan
-from lakebatch.parts import PartWriter
-from lakebatch.stored import StoredExperiment
+from lakebatch.assembly import record as assembly_module
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import Assembly, Plan
+from lakebatch.lake.experiment import StoredExperiment
 
 FOLDER = "91_v1_benchmark"
 NAME = "benchmark"

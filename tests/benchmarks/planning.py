@@ -26,9 +26,9 @@ from lakes import NAME, ROWS, fill, results_of, stored_in, write_one
 from reading import one_assembly
 
 import lakebatch
-from lakebatch.assembly import Plan
-from lakebatch.parts import PartWriter
-from lakebatch.stored import StoredExperiment
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import Plan
+from lakebatch.lake.experiment import StoredExperiment
 
 sys.path.append(str(Path(__file__).parents[1] / "s3"))
 from fault_proxy import FaultProxy

@@ -16,7 +16,7 @@ from lakes import NAME, ROWS, fill, results_of, stored_in
 from processes import LAKEBATCH, peak_bytes, run
 
 import lakebatch
-from lakebatch.stored import StoredExperiment
+from lakebatch.lake.experiment import StoredExperiment
 
 BYTES_A_ROW = 100
 METRICS = ("mse", "r2", "pearson_r")

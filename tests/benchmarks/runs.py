@@ -16,11 +16,11 @@ from comparison import Comparison, Limit
 from processes import LAKEBATCH, run
 
 import lakebatch
-from lakebatch import upkeep
-from lakebatch.delta import Table
 from lakebatch.experiments.prediction.models import STANDARD_MODELS
 from lakebatch.experiments.response_noise import ResponseNoiseConfig
 from lakebatch.experiments.virtual_cohort.cohort import Cohort, generate_cohort
+from lakebatch.maintenance import optimize as upkeep
+from lakebatch.storage.delta.table import Table
 
 EXPERIMENT = "response-noise"
 CORES = 2

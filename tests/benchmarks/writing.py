@@ -18,10 +18,10 @@ import polars as pl
 from comparison import Call, Comparison
 from lakes import ROWS, results_of, stored_in, write_one
 
-from lakebatch.assembly import Plan
-from lakebatch.delta import durability
-from lakebatch.parts import PartWriter
-from lakebatch.stored import StoredExperiment
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import Plan
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.storage.delta import durability
 
 APPENDS = 320
 SERVER = Path(__file__).parents[1] / "s3" / "server.sh"

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from nbclient import NotebookClient
 
 import lakebatch
-from lakebatch import named_queries, registry
 from lakebatch.cli.main import main
-from lakebatch.config import resolve
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import resolve
+from lakebatch.sql import named as named_queries
 
 NOTEBOOK = "first-steps.ipynb"
 

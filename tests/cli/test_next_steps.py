@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from test_prompt import Terminal
 
 import lakebatch
-from lakebatch import config as configs
-from lakebatch import registry
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError
+from lakebatch.experiment import config as configs
+from lakebatch.experiment import registry
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 BUILT_IN = ("expression-noise", "parameter-distortion", "response-noise")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lakebatch.cli.logfile import LogFile, log_file
-from lakebatch.notify import News, Notifier
+from lakebatch.cli.log_file import LogFile, log_file
+from lakebatch.cli.notify import News, Notifier
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29"

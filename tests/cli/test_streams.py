@@ -112,7 +112,7 @@ def test_query_that_is_no_text_is_wrong_usage(study):
 
 def test_engine_that_breaks_down_is_one_line(study, monkeypatch):
     monkeypatch.setattr(
-        "lakebatch.lake.Lake.experiments", lambda _: pl.Series([2**31 - 1]).cast(pl.Date).to_list()
+        "lakebatch.lake.lake.Lake.experiments", lambda _: pl.Series([2**31 - 1]).cast(pl.Date).to_list()
     )
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1

@@ -16,19 +16,20 @@ from clusters import running_cluster
 from processes import Command, wait_until
 
 import lakebatch
-from lakebatch import registry
-from lakebatch.assembly import Assembly
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.seeds import stream_generator
 from lakebatch.cli import main
-from lakebatch.config import resolve
 from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
-from lakebatch.executor import desk as desk_module
-from lakebatch.executor import remote, settings
+from lakebatch.executor import dask_dispatch as desk_module
+from lakebatch.executor import dask_worker as remote
+from lakebatch.executor import settings
 from lakebatch.executor.cluster import Cluster
-from lakebatch.progress import Progress
-from lakebatch.schema import load_schema
-from lakebatch.seeds import stream_generator
-from lakebatch.worker import Outcome
+from lakebatch.executor.worker import Outcome
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import resolve
+from lakebatch.runner.progress import Progress
+from lakebatch.storage.delta.schema import load_schema
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
 SMALL = (
@@ -140,10 +141,10 @@ def test_run_that_is_discarded_meanwhile_leaves_nothing_on_the_cluster(
 ) -> None:
     def discard() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+            patch.setattr("lakebatch._process.namespace", lambda: "elsewhere")
             lake["toy"].discard(lake["toy"].log.events()["assembly_id"][0], "wrong dose")
 
-    monkeypatch.setattr("lakebatch.assembly_run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("lakebatch.runner.assembly_run.LOOK_SECONDS", 0.0)
     many = ["levels=[" + ", ".join(str(level) for level in range(40)) + "]", "pause=0.05"]
     with pytest.raises(AssemblyError, match="was discarded meanwhile"):
         lakebatch.run(lake, "toy", executor=cluster, settings=many, progress=AfterFirstPart(discard))
@@ -274,7 +275,7 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
     ],
 )
 def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, arguments, code, message) -> None:
-    monkeypatch.setattr("lakebatch.executor.opening.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("lakebatch.executor.open.CONNECT_SECONDS", 1)
     done = CliRunner().invoke(main, ["run", "toy", *arguments])
     assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
     assert not Path("lake").exists()

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from lakebatch import config, registry
-from lakebatch.config import insert_texts, resolve
 from lakebatch.errors import ConfigError
-from lakebatch.experiment import ConfigModel, setting
+from lakebatch.experiment import config, registry
+from lakebatch.experiment.config import insert_texts, resolve
+from lakebatch.experiment.contract import ConfigModel, setting
 
 NAME = "response-noise"
 TEXT = "A -> B; k * A; k = 0.1\nA = 10; B = 0\n"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lakebatch import presets, registry
-from lakebatch.config import resolve
-from lakebatch.config_text import parse_setting, read_file
 from lakebatch.errors import ConfigError
-from lakebatch.project import read_project
-from lakebatch.yaml_text import load
+from lakebatch.experiment import presets, registry
+from lakebatch.experiment.config import resolve
+from lakebatch.experiment.config_files import parse_setting, read_file
+from lakebatch.experiment.yaml_files import load
+from lakebatch.settings import read_project
 
 DEEP = 100_000
 

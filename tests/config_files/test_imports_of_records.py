@@ -6,11 +6,11 @@ import sys
 import pytest
 
 import lakebatch
-from lakebatch import registry
-from lakebatch.config import from_record, importable
 from lakebatch.errors import ConfigError
-from lakebatch.repair.computing import CannotComputeError, check_computable
-from lakebatch.verification import verify
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record, importable
+from lakebatch.maintenance.repair.computing import CannotComputeError, check_computable
+from lakebatch.runner.verify import verify
 
 HOSTILE = [
     "antigravity.x",

@@ -4,10 +4,11 @@ import textwrap
 
 import pytest
 
-from lakebatch import contract, registry
-from lakebatch.contract import CHECKS, Trial
 from lakebatch.errors import ExperimentError, NameClashError
-from lakebatch.scaffold import new_experiment
+from lakebatch.experiment import registry
+from lakebatch.experiment.scaffold import new_experiment
+from lakebatch.runner import check as contract
+from lakebatch.runner.check import CHECKS, Trial
 
 SMALL = (
     "cohort.n_samples=12",

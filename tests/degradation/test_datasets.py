@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import registry
-from lakebatch.config import from_record
 from lakebatch.errors import ExperimentError
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record
 from lakebatch.experiments.degradation.records import cohort_tables, restore
 from lakebatch.experiments.prediction.evaluation import evaluate
 from lakebatch.experiments.prediction.feature_sets import FeatureSet

@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch import config, registry
+from lakebatch.assembly.seeds import stream_generator
 from lakebatch.errors import ConfigError
+from lakebatch.experiment import config, registry
 from lakebatch.experiments.degradation.config import DegradationConfig
 from lakebatch.experiments.degradation.planning import LARGEST_PART, fits, plan_parts
 from lakebatch.experiments.expression_noise import ExpressionNoise
@@ -13,7 +14,6 @@ from lakebatch.experiments.parameter_distortion import ParameterDistortion
 from lakebatch.experiments.prediction.config import EvaluationConfig
 from lakebatch.experiments.response_noise import ResponseNoise
 from lakebatch.experiments.virtual_cohort.config import CohortConfig
-from lakebatch.seeds import stream_generator
 
 NAMES = ("expression-noise", "parameter-distortion", "response-noise")
 SMALL = ("cohort.n_samples=40", "evaluation.n_reps=2", 'evaluation.models=["linear_regression"]')

@@ -25,7 +25,7 @@ import upkeep_kills
 from processes import Command, make_working_directory, require, run
 
 import lakebatch
-from lakebatch.schema import load_schema
+from lakebatch.storage.delta.schema import load_schema
 
 PARTS = 8
 REPEATS = 3

@@ -6,7 +6,7 @@ import warnings
 
 import polars as pl
 
-from lakebatch.experiment import ConfigModel, Experiment, Part, setting
+from lakebatch.experiment.contract import ConfigModel, Experiment, Part, setting
 
 if False:
     raise ValueError(f"{dict(os.environ)}")

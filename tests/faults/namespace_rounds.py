@@ -20,7 +20,7 @@ import polars as pl
 from processes import Command, make_working_directory, require, run
 
 import lakebatch
-from lakebatch.assembly import EVERY_STATUS
+from lakebatch.assembly.record import EVERY_STATUS
 
 PARTS = 4
 REPEATS = 3

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import polars as pl
 
-from lakebatch.experiment import ConfigModel, Experiment, Part, setting
+from lakebatch.experiment.contract import ConfigModel, Experiment, Part, setting
 
 N_REPEATS = 3
 COMPUTED = "TOY_COMPUTED"

@@ -15,12 +15,14 @@ import pytest
 from processes import Command, run
 
 import lakebatch
-from lakebatch import assembly_log, deltalog
-from lakebatch.delta import Table
+from lakebatch.assembly import events as assembly_log
 from lakebatch.errors import DamageError, DamageWarning, IncompleteWarning, SchemaError, StorageError
-from lakebatch.gaps import OnGap
-from lakebatch.schema import load_schema
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.sql.session import Session
 from lakebatch.storage import Storage
+from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.table import Table
 
 SIZE = 3_000_000
 FAULTS = (StorageError, SchemaError)
@@ -266,7 +268,7 @@ def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
 def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
     file = damage_done.garbled(damage_done.data_file(toy / "results", "run002"))
     text = "SELECT count(DISTINCT results) FROM toy.results"
-    with lakebatch.sql.Session(copied_lake.snapshot(), on_gap="ignore") as session:
+    with Session(copied_lake.snapshot(), on_gap="ignore") as session:
         with pytest.warns(DamageWarning, match=f"Left out: {file} of .*run002 cannot be read"):
             assert session.answer(text).item() == 9
         with pytest.warns(DamageWarning, match=f"Left out: {file}"):
@@ -443,7 +445,7 @@ def frame():
     """Return a function that makes rows of one part."""
 
     def build() -> pl.DataFrame:
-        from lakebatch.schema import conform
+        from lakebatch.storage.delta.schema import conform
 
         at = pl.Series([datetime(2026, 11, 23, tzinfo=UTC)], dtype=pl.Datetime("us", "UTC"))
         rows = pl.DataFrame({"assembly_id": ["20261123_142230_run001"], "part": ["p"], "recorded_at": at})

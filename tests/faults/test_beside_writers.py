@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 from processes import let_go_on, start_python
 
+from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.storage import locate
-from lakebatch.stored import StoredExperiment
 
 FOLDER = "91_v1_toy"
 PARTS = 4

@@ -11,9 +11,9 @@ from harness import PARTS, REPEATS, SEED, comparable
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
-from lakebatch.delta import Table
-from lakebatch.schema import load_schema
 from lakebatch.storage import locate
+from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.table import Table
 
 WRITERS = 16
 APPENDS = 20

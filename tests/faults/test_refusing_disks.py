@@ -11,8 +11,8 @@ import pytest
 from deltalake.exceptions import DeltaError
 from processes import Command, run
 
-from lakebatch.delta.engine import is_permanent, storage_error
 from lakebatch.storage import Storage
+from lakebatch.storage.delta.engine import is_permanent, storage_error
 
 FOR_GOOD = (
     errno.EACCES,

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lakebatch import upkeep
-from lakebatch.assembly import EVERY_STATUS, Assembly, Plan
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, Plan
 from lakebatch.errors import AssemblyError
-from lakebatch.frames.record import ensure, record
-from lakebatch.parts import PartWriter
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.legacy.frames.record import ensure, record
+from lakebatch.maintenance import optimize as upkeep
 from lakebatch.storage import locate
-from lakebatch.stored import StoredExperiment
 
 FOLDER = "91_v1_toy"
 MOST_ASSEMBLIES = 4

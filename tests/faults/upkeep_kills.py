@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from processes import Command, make_working_directory, require, wait_until
 
-from lakebatch.assembly import EVERY_STATUS, Plan
-from lakebatch.parts import PartWriter
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import EVERY_STATUS, Plan
+from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.storage import locate
-from lakebatch.stored import StoredExperiment
 
 FOLDER = "91_v1_toy"
 ASSEMBLIES = 6

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from lakebatch.experiment import ConfigModel, Experiment, Frames, Part, setting
+from lakebatch.experiment.contract import ConfigModel, Experiment, Frames, Part, setting
 
 FACTOR = 1.0
 

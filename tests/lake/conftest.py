@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.assembly import Plan
-from lakebatch.assembly_log import AssemblyLog
-from lakebatch.delta import Table
-from lakebatch.schema import conform, load_schema
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.record import Plan
 from lakebatch.storage import Storage
+from lakebatch.storage.delta.schema import conform, load_schema
+from lakebatch.storage.delta.table import Table
 
 GATE = """
 import time

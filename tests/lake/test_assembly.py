@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakebatch import assembly_log, ids, process, seeds
-from lakebatch.assembly import choose_resumable, latest
+from lakebatch import _process as process
+from lakebatch import ids
+from lakebatch.assembly import events as assembly_log
+from lakebatch.assembly import seeds
+from lakebatch.assembly.record import choose_resumable, latest
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.storage import Storage
 
@@ -33,7 +36,7 @@ plan = Plan(
 @pytest.fixture
 def stored(tmp_path, open_table):
     """Return the experiment that the tables belong to."""
-    from lakebatch.stored import StoredExperiment
+    from lakebatch.lake.experiment import StoredExperiment
 
     open_table("results").ensure()
     open_table("assemblies").ensure()

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lakebatch
-from lakebatch import bundling, doctor
-from lakebatch.assembly import EVERY_STATUS
-from lakebatch.delta import bundles
-from lakebatch.delta.bundles import Bundle, SortedFiles
+from lakebatch.assembly.record import EVERY_STATUS
 from lakebatch.errors import DamageError
-from lakebatch.local import StoredFile
+from lakebatch.maintenance import bundles as bundling
+from lakebatch.maintenance import doctor
+from lakebatch.storage.delta import bundles
+from lakebatch.storage.delta.bundles import Bundle, SortedFiles
+from lakebatch.storage.local import StoredFile
 
 IDS = [f"20261123_142230_run{number:03d}" for number in range(1, 9)]
 ROWS = "FROM toy.results ORDER BY ALL"

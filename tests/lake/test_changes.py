@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
-from lakebatch import changes, provenance
+from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, MixtureWarning
-from lakebatch.progress import Progress
-from lakebatch.shards import Shard
+from lakebatch.experiment import provenance
+from lakebatch.runner.progress import Progress
+from lakebatch.snapshot import changes
 
 TOY = Path("experiments", "toy.py")
 REFUSED = (

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.commit_copy import COPY, LARGEST, copied_columns, decode, encode
-from lakebatch.deltalog import Log
-from lakebatch.schema import load_schema
-from lakebatch.spool import Spool
+from lakebatch.assembly.spool import Spool
+from lakebatch.storage.delta.commit_copy import COPY, LARGEST, copied_columns, decode, encode
+from lakebatch.storage.delta.log import Log
+from lakebatch.storage.delta.schema import load_schema
 
 AT = datetime(2026, 11, 23, 14, 22, 31, 123456, tzinfo=UTC)
 TIMES = pl.Datetime("us", "UTC")
@@ -80,7 +80,7 @@ def test_default_part_takes_few_bytes(results, frame):
 
 
 def test_spooled_part_carries_the_copy_of_a_frame(results, frame, names, tmp_path):
-    from lakebatch.parts import PartWriter
+    from lakebatch.assembly.part_writer import PartWriter
 
     rows = pl.DataFrame({"fit_seconds": [0.1, 0.2], "repeat": [0, 1]})
     with Spool(tmp_path / "rows.arrow") as spool:

@@ -6,19 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakebatch import presets as preset_files
-from lakebatch import registry
-from lakebatch.config import (
-    Layer,
-    check,
-    describe,
-    from_record,
-    merge,
-    resolve,
-)
-from lakebatch.config_text import parse_setting, read_file
 from lakebatch.errors import ConfigError, UnknownNameError
-from lakebatch.experiment import ConfigModel, setting
+from lakebatch.experiment import presets as preset_files
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import Layer, check, describe, from_record, merge, resolve
+from lakebatch.experiment.config_files import parse_setting, read_file
+from lakebatch.experiment.contract import ConfigModel, setting
 
 NAMES = st.sampled_from("abc")
 LEAVES = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3)

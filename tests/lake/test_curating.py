@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError, StorageError
-from lakebatch.progress import Progress
-from lakebatch.shards import Shard
+from lakebatch.runner.progress import Progress
 
 STOPPED = (
     r"_run001 was discarded meanwhile on \S+: it is the wrong one\. This run has stopped\. Take it back with: "
@@ -74,7 +74,7 @@ class Impatient(Progress):
         self.parts -= 1
         if self.parts == 0:
             with self.monkeypatch.context() as patch:
-                patch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+                patch.setattr("lakebatch._process.namespace", lambda: "elsewhere")
                 self.decide()
 
 
@@ -97,7 +97,7 @@ def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(
 def test_run_that_is_discarded_while_its_workers_compute_does_not_wait_for_them(
     lake, toy, monkeypatch, discard
 ):
-    monkeypatch.setattr("lakebatch.assembly_run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("lakebatch.runner.assembly_run.LOOK_SECONDS", 0.0)
     progress = Impatient(monkeypatch, discard, parts=2)
     with pytest.raises(AssemblyError, match=STOPPED):
         lakebatch.run(lake, toy, jobs=2, settings=["wait=[0.2]"], progress=progress)
@@ -132,7 +132,7 @@ def test_look_that_fails_decides_nothing(lake, toy, monkeypatch):
     def fail(*_):
         raise StorageError("S3 says no.")
 
-    monkeypatch.setattr("lakebatch.assembly_log.AssemblyLog.known_latest", fail)
+    monkeypatch.setattr("lakebatch.assembly.events.AssemblyLog.known_latest", fail)
     assert lakebatch.run(lake, toy, jobs=1).status == "completed"
 
 

@@ -11,13 +11,14 @@ import deltalake
 import polars as pl
 import pytest
 
-from lakebatch.delta import Table, making
-from lakebatch.delta import table as delta
-from lakebatch.delta.checkpoints import is_due_between
-from lakebatch.deltalog import PLACEHOLDER
 from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.schema import load_schema
 from lakebatch.storage import Storage
+from lakebatch.storage.delta import create as making
+from lakebatch.storage.delta import table as delta
+from lakebatch.storage.delta.checkpoints import is_due_between
+from lakebatch.storage.delta.log import PLACEHOLDER
+from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.table import Table
 
 
 def parts_of(table):

@@ -14,15 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
-from lakebatch.assembly_log import AssemblyLog
+from lakebatch._process import host
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.cli.main import main
-from lakebatch.deltalog import PLACEHOLDER
-from lakebatch.doctor import COLUMNS, examine
-from lakebatch.doctor.place import is_within
 from lakebatch.errors import UnknownNameError
-from lakebatch.local import LocalFolder
-from lakebatch.parts import PartWriter
-from lakebatch.process import host
+from lakebatch.maintenance.doctor import COLUMNS, examine
+from lakebatch.maintenance.doctor.place import is_within
+from lakebatch.storage.delta.log import PLACEHOLDER
+from lakebatch.storage.local import LocalFolder
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
 
@@ -271,7 +271,7 @@ def test_rows_without_any_event_are_a_problem(copied_lake):
 def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):
     stored = copied_lake["toy"]
     failed = stored.snapshot().assemblies[-1]
-    monkeypatch.setattr("lakebatch.assembly_log.now", lambda: datetime.now(UTC) + timedelta(days=400))
+    monkeypatch.setattr("lakebatch.assembly.events.now", lambda: datetime.now(UTC) + timedelta(days=400))
     AssemblyLog(stored.table("assemblies")).record(failed, "failed")
     (text,) = found(copied_lake, "clock")
     assert "which is to come -> Set the clock" in text

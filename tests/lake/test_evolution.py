@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.assembly import COLUMNS
-from lakebatch.delta import Table
+from lakebatch.assembly.record import COLUMNS
 from lakebatch.errors import IncompleteWarning, SchemaError, StorageError
-from lakebatch.evolution import SCHEMA_VERSION, stored_version
-from lakebatch.schema import Column, load_schema, parse_schema
 from lakebatch.storage import Storage
+from lakebatch.storage.delta.migrate import SCHEMA_VERSION, stored_version
+from lakebatch.storage.delta.schema import Column, load_schema, parse_schema
+from lakebatch.storage.delta.table import Table
 
 ROOT = Path(__file__).parents[2]
 RELEASED = sorted((ROOT / "tests" / "fixtures").glob("schema_*"))

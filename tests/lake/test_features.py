@@ -13,7 +13,7 @@ from deltalake import DeltaTable, TableFeatures
 import lakebatch
 from lakebatch.cli import main
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.upkeep import METADATA
+from lakebatch.maintenance.optimize import METADATA
 
 WRITER = ["appendOnly", "invariants", "checkConstraints"]
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"

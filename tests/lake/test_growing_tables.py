@@ -1,7 +1,7 @@
 """Several processes that add columns to one table at the same time."""
 
-from lakebatch.frames.columns import original
-from lakebatch.frames.table import FrameTable
+from lakebatch.legacy.frames.columns import original
+from lakebatch.legacy.frames.table import FrameTable
 from lakebatch.storage import Storage
 
 

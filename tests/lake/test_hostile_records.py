@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from lakebatch.assembly.record_json import read_environment
 from lakebatch.cli import main
 from lakebatch.errors import DamageError
-from lakebatch.records import read_environment
 
 DEEP = '{"a":' * 5000 + "1" + "}" * 5000
 BELOW_PYTHONS_LIMIT = '{"a":' * 300 + "1" + "}" * 300
@@ -164,7 +164,7 @@ def test_entry_of_a_log_of_another_form_ends_no_command_in_a_traceback(copied_la
 
 
 def test_entry_of_another_tool_without_metrics_is_fine(copied_lake):
-    from lakebatch.deltalog import parse
+    from lakebatch.storage.delta.log import parse
 
     assert parse(b'{"commitInfo": {"operation": "WRITE", "operationMetrics": null}}')
     assert parse(b'{"commitInfo": {"operationMetrics": {"numFiles": "1"}}}\n{"add": null}')

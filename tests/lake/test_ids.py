@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakebatch import ids, seeds
+from lakebatch import ids
+from lakebatch.assembly import seeds
 from lakebatch.errors import AssemblyError, ConfigError
 
 AT = datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC)

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.delta import Kept
-from lakebatch.deltalog import PLACEHOLDER, entry_name
 from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.local import LocalFolder
+from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.log import PLACEHOLDER, entry_name
+from lakebatch.storage.local import LocalFolder
 
 COMMITS = 60
 

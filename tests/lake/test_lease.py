@@ -15,14 +15,15 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import lease, process
-from lakebatch.assembly import choose_resumable
+from lakebatch import _process as process
+from lakebatch.assembly import lease
+from lakebatch.assembly.lease import LIFE_SECONDS, held
+from lakebatch.assembly.record import choose_resumable
+from lakebatch.assembly.workers import identity
 from lakebatch.errors import AssemblyError, StorageError
-from lakebatch.lease import LIFE_SECONDS, held
-from lakebatch.local import LocalFolder
-from lakebatch.progress import Progress
+from lakebatch.runner.progress import Progress
 from lakebatch.storage import Storage
-from lakebatch.workers import identity
+from lakebatch.storage.local import LocalFolder
 
 FOLDER = Path("lake", "90_v1_toy", "leases")
 DAY = 24 * 3600.0
@@ -77,7 +78,7 @@ def test_run_renews_a_lease_that_its_record_names_and_removes_it(lake, toy, monk
 
 
 def test_each_shard_has_a_lease_of_its_own(lake, toy):
-    from lakebatch.shards import Shard
+    from lakebatch.assembly.shards import Shard
 
     for index in (1, 2):
         shared = lakebatch.run(lake, toy, jobs=1, seed=7, shard=Shard(index, 3, "a"))

@@ -5,7 +5,7 @@ from html import escape
 import polars as pl
 import pytest
 
-from lakebatch import notebook
+from lakebatch.snapshot import html as notebook
 
 
 def test_lake_snapshot_experiment_and_difference_show_as_tables(lake, stored, run):

@@ -10,10 +10,10 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from lakebatch import output
-from lakebatch import render as rendering
+from lakebatch.cli import render as rendering
+from lakebatch.cli import write_file as output
+from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, SchemaError, StorageError
-from lakebatch.render import render
 
 FRAME = pl.DataFrame(
     {

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakebatch.commit_copy import encode
+from lakebatch.assembly.part_writer import PartWriter, check_reasons
+from lakebatch.assembly.spool import AT_ONCE, Spool, count_rows, read
 from lakebatch.errors import ExperimentError, SchemaError
-from lakebatch.fingerprint import fingerprint
-from lakebatch.parts import PartWriter, check_reasons
-from lakebatch.schema import load_schema
-from lakebatch.spool import AT_ONCE, Spool, count_rows, read
+from lakebatch.storage.delta.commit_copy import encode
+from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.schema import load_schema
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
 ROWS = pl.DataFrame({"repeat": [0, 1], "r2": [0.25, None]})

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from lakebatch import reading
 from lakebatch.errors import DamageError
+from lakebatch.snapshot import row_order as reading
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")

@@ -21,9 +21,9 @@ from lakebatch import errors
 from lakebatch._secrets import SETTINGS, learn, redact
 from lakebatch._text import one_line, visible
 from lakebatch.cli import main
+from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
-from lakebatch.render import render
-from lakebatch.worker import Outcome
+from lakebatch.executor.worker import Outcome
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lakebatch import registry
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.scaffold import new_experiment
+from lakebatch.experiment import registry
+from lakebatch.experiment.scaffold import new_experiment
 
 MINIMAL = """
 from lakebatch.experiment import ConfigModel, Experiment

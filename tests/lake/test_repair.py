@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.assembly.decisions import note
 from lakebatch.cli.main import main
-from lakebatch.decisions import note
-from lakebatch.repair import files as repaired_files
+from lakebatch.maintenance.repair import files as repaired_files
 
 COHORT = Path(__file__).with_name("cohort_experiment.py")
 TABLES = ("assemblies", "results", "samples", "tags", "trajectories")
@@ -37,7 +37,7 @@ def whole(tmp_path_factory) -> Path:
         lakebatch.run(lake, "cohort", jobs=1)
         lake["cohort"].tag("first")
         lake.optimize()
-        patch.setattr("lakebatch.upkeep.tidy", lambda *_: None)
+        patch.setattr("lakebatch.maintenance.optimize.tidy", lambda *_: None)
         for settings in ((), ["fail=[0.1]"], ["n_samples=7"]):
             lakebatch.run(lake, "cohort", jobs=1, settings=settings)
         lake["cohort"].tag("second", note="as published")

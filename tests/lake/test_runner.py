@@ -13,8 +13,9 @@ import pytest
 
 import lakebatch
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, StorageError, UnknownNameError
-from lakebatch.executor import DIED, local
-from lakebatch.progress import Progress
+from lakebatch.executor import local
+from lakebatch.executor.base import DIED
+from lakebatch.runner.progress import Progress
 
 VARYING = ("assembly_id", "recorded_at")
 

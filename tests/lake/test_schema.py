@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakebatch.errors import SchemaError
-from lakebatch.schema import TYPES, Column, TableSchema, conform, difference, load_schema, table_names
+from lakebatch.storage.delta.schema import (
+    TYPES,
+    Column,
+    TableSchema,
+    conform,
+    difference,
+    load_schema,
+    table_names,
+)
 
 RESULTS = load_schema("results")
 AT = datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC)

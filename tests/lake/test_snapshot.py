@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.assembly import Plan
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import Plan
 from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, UnknownNameError
-from lakebatch.gaps import MOST_GAPS, Gap, report_gaps
-from lakebatch.parts import PartWriter
-from lakebatch.stored import StoredExperiment
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.snapshot.gaps import MOST_GAPS, Gap, report_gaps
 
 
 def levels(frame):

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 import lakebatch
+from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, QueryError
-from lakebatch.render import render
+from lakebatch.sql.session import Session
 
 
 @pytest.fixture
@@ -296,7 +297,7 @@ def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 def test_session_goes_on_when_its_files_are_merged_and_removed(copied_lake):
     text = "SELECT assembly_id, count(*) FROM toy.results GROUP BY ALL ORDER BY ALL"
-    with lakebatch.sql.Session(copied_lake.snapshot()) as session:
+    with Session(copied_lake.snapshot()) as session:
         before = session.answer(text)
         copied_lake.optimize()
         assert copied_lake.vacuum(keep_days=0, dry_run=False)["files"].sum() > 0

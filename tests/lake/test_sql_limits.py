@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import lakebatch
 from lakebatch.errors import ConfigError, LimitError
 from lakebatch.sql import supervision
+from lakebatch.sql.session import Session
+from lakebatch.sql.supervision import limits
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
 DEAF = "SELECT sum(levenshtein(repeat('a', 20000 + i::INT), repeat('b', 20000))) FROM range({rows}) AS t(i)"
@@ -35,7 +36,7 @@ def _wait_for_the_engine():
 @pytest.mark.parametrize("text", [ENDLESS, DEAF.format(rows=4)])
 def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
     begin = time.monotonic()
-    with lakebatch.sql.Session(lake.snapshot(), limits=lakebatch.sql.limits(0.5)) as session:
+    with Session(lake.snapshot(), limits=limits(0.5)) as session:
         with pytest.raises(
             LimitError, match=r"^The query took longer than 0.5 s and was ended. Allow more with: --timeout$"
         ):
@@ -89,7 +90,7 @@ def test_ctrl_c_ends_a_query_to_which_the_engine_does_not_listen(tmp_path, text)
 
 
 def test_ctrl_c_in_a_notebook_comes_back_at_once_and_the_session_goes_on(lake):
-    with lakebatch.sql.Session(lake.snapshot()) as session:
+    with Session(lake.snapshot()) as session:
         threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
         begin = time.monotonic()
         with pytest.raises(KeyboardInterrupt):

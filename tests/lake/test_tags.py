@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.delta import Table
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.storage.delta.table import Table
 
 
 def test_tag_names_the_state_whatever_comes_after(stored, run, lake, toy):

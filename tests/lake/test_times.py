@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError
-from lakebatch.moment import parse
-from lakebatch.render import render
-from lakebatch.times import describe, to_time
+from lakebatch.snapshot.moment import parse
+from lakebatch.snapshot.times import describe, to_time
 
 END_OF_DAY = "2026-11-27 23:59:59 UTC"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lakebatch.delta import turns
+from lakebatch.storage.delta import commit_lock as turns
 
 
 @contextmanager

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakebatch
-from lakebatch import delta, upkeep
-from lakebatch.assembly import EVERY_STATUS, Plan, now
-from lakebatch.delta import Replacement, Table, compaction, replacement
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import EVERY_STATUS, Plan, now
 from lakebatch.errors import CommitError, ConfigError, DamageError
-from lakebatch.frames.record import record
-from lakebatch.parts import PartWriter
+from lakebatch.legacy.frames.record import record
+from lakebatch.maintenance import optimize as upkeep
+from lakebatch.storage.delta import compaction, replacement, vacuum
+from lakebatch.storage.delta.replacement import Replacement
+from lakebatch.storage.delta.table import Table
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
         grown.results,
         grown.log.table,
     ):  # as by a process that had read the tags before there was this one
-        assert delta.vacuum(table, keep_versions=[], keep_hours=0, dry_run=False)
+        assert vacuum.vacuum(table, keep_versions=[], keep_hours=0, dry_run=False)
     assert pinned.reassemble(on_gap="ignore").equals(expected)
     assert pinned.reassemble(EVERY_STATUS, on_gap="ignore").equals(every)
     assert lake_then.sql(query, on_gap="ignore")["rows"].to_list() == [expected.height]
@@ -153,7 +155,7 @@ def test_files_that_two_processes_merge_at_once_are_merged_once(grown):
     ]
     assert other.version() == one.version()
     first, second = (
-        delta.replace(table, [each], {}) for table, each in zip((one, other), prepared, strict=True)
+        replacement.replace(table, [each], {}) for table, each in zip((one, other), prepared, strict=True)
     )
     assert (first, second) == ([prepared[0]], [])
     order = ["assembly_id", "part", "repeat"]
@@ -167,13 +169,13 @@ def test_merge_that_lost_is_refused_though_its_process_looked_before_the_other_c
 
     def meanwhile(table, *_):
         monkey.undo()
-        assert delta.compact(other, upkeep.TARGET_BYTES, {})["files_before"] == 2
+        assert compaction.compact(other, upkeep.TARGET_BYTES, {})["files_before"] == 2
         return original(table, *_)
 
     original = replacement._commit
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(replacement, "_commit", meanwhile)
-        assert delta.compact(one, upkeep.TARGET_BYTES, {}) == {"files_before": 0, "files_after": 0}
+        assert compaction.compact(one, upkeep.TARGET_BYTES, {}) == {"files_before": 0, "files_after": 0}
     assert pl.read_delta(grown.results.uri).height == rows
 
 
@@ -193,15 +195,15 @@ def test_files_that_an_older_lakebatch_is_merging_are_left_to_it_for_a_day(grown
     with pytest.raises(
         CommitError, match=r"are being merged by process 17 on elsewhere, since .* before 0\.2"
     ):
-        delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+        compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
     claim(now() - timedelta(hours=25))
-    assert delta.compact(grown.results, upkeep.TARGET_BYTES, {})["files_before"] == 2
+    assert compaction.compact(grown.results, upkeep.TARGET_BYTES, {})["files_before"] == 2
     assert deltalake.DeltaTable(grown.results.uri).transaction_version(replacement.TRANSACTION) % 2 == 0
 
 
 def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
-    delta.compact(grown.log.table, upkeep.TARGET_BYTES, {})
-    delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+    compaction.compact(grown.log.table, upkeep.TARGET_BYTES, {})
+    compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
     for table in (grown.log.table, grown.results):
         for file in table.at().data_files():
             types = {field.name: field.type for field in pq.read_schema(Path(table.uri, file.path))}
@@ -217,7 +219,7 @@ def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
     with pytest.raises(
         DamageError, match=f"{re.escape(merging[0].path)} has 1 rows, its log says 3. Nothing was merged"
     ):
-        delta.compact(grown.results, upkeep.TARGET_BYTES, {})
+        compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
 
 
 def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(stored):
@@ -236,14 +238,14 @@ def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(st
             data.drop("assembly_id").write_parquet(file)
             long_ago = time.time() - 25 * 3600
             os.utime(file, (long_ago, long_ago))
-            vacuumed.extend(delta.vacuum(stored.results, keep_versions=[], keep_hours=0, dry_run=False))
+            vacuumed.extend(vacuum.vacuum(stored.results, keep_versions=[], keep_hours=0, dry_run=False))
             assert not file.exists()
         return original(table, handle, data, *rest)
 
     refused = []
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(Table, "_write", stopped)
-        monkey.setattr("lakebatch.delta.table.pause", refused.append)
+        monkey.setattr("lakebatch.storage.delta.table.pause", refused.append)
         assert PartWriter(writing, begun.assembly_id, {}).append("level=0", rows, now())
     assert f"assembly_id={begun.assembly_id}/part-written.parquet" in vacuumed
     assert refused == [0], "the commit was refused once, and made again from the start"
@@ -317,12 +319,12 @@ def test_merge_that_was_stopped_for_days_commits_no_file_that_vacuum_has_removed
         (file,) = (Path(grown.results.uri, each.path) for each in replacements[0].added)
         long_ago = time.time() - 25 * 3600
         os.utime(file, (long_ago, long_ago))
-        delta.vacuum(grown.results, keep_versions=[], keep_hours=0, dry_run=False)
+        vacuum.vacuum(grown.results, keep_versions=[], keep_hours=0, dry_run=False)
         assert not file.exists()
         return original(handle, replacements, *rest)
 
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(replacement, "_commit", stopped)
-        assert delta.compact(merging, upkeep.TARGET_BYTES, {})["files_after"] == 0
+        assert compaction.compact(merging, upkeep.TARGET_BYTES, {})["files_after"] == 0
     order = ["assembly_id", "part", "repeat"]
     assert pl.read_delta(grown.results.uri).sort(order).equals(before.sort(order))

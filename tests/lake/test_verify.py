@@ -3,9 +3,9 @@
 import pytest
 
 import lakebatch
-from lakebatch import changes
 from lakebatch.errors import AssemblyError
-from lakebatch.verification import verify
+from lakebatch.runner.verify import verify
+from lakebatch.snapshot import changes
 
 
 def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored):

@@ -6,13 +6,13 @@ from leaks import SECRETS, content, leaks
 
 import lakebatch
 from lakebatch import _secrets
-from lakebatch.compat import create_batch_executor
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.shards import parse
 from lakebatch.errors import ConfigError
-from lakebatch.fingerprint import fingerprint
 from lakebatch.legacy.importer import import_legacy
-from lakebatch.parts import PartWriter
-from lakebatch.shards import parse
-from lakebatch.withholding import withheld
+from lakebatch.legacy.scripts import create_batch_executor
+from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.withholding import withheld
 
 SECRET = SECRETS["S3_SECRET_KEY"]
 MARK = "[S3_SECRET_KEY withheld]"
@@ -65,7 +65,7 @@ def test_lists_of_rows_are_withheld_and_the_fingerprint_is_of_what_is_stored(ope
     table.ensure()
     rows = pl.DataFrame({"sample": [0], "initial_names": [["R1", SECRET]], "initial": [[1.0, 2.0]]})
     if spooled:
-        from lakebatch.spool import Spool
+        from lakebatch.assembly.spool import Spool
 
         with Spool(tmp_path / "rows.arrow") as spool:
             spool.write(rows)

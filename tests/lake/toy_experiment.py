@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lakebatch.experiment import ConfigModel, Experiment, Frames, Part, setting
+from lakebatch.experiment.contract import ConfigModel, Experiment, Frames, Part, setting
 
 N_REPEATS = 3
 

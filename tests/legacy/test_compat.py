@@ -13,9 +13,9 @@ import pytest
 
 import lakebatch
 from lakebatch import create_batch_executor
-from lakebatch.assembly import Plan, now
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import Plan, now
 from lakebatch.errors import AssemblyError, ConfigError, IncompleteWarning, LakebatchError, SchemaError
-from lakebatch.parts import PartWriter
 
 NAME = "parameter_distortion_results"
 ARGUMENTS = ("batch-parameter-distortion", "01", "v1")
@@ -122,7 +122,7 @@ def test_level_that_a_container_of_this_host_name_works_on_is_taken_when_its_lea
 ):
     other = create_batch_executor(*ARGUMENTS)
     with monkeypatch.context() as patch:
-        patch.setattr("lakebatch.process.namespace", lambda: "another")
+        patch.setattr("lakebatch._process.namespace", lambda: "another")
         other.generate_assembly_id(0.1)
     with pytest.raises(AssemblyError, match=f"being worked on by process {os.getpid()}"):
         executor.generate_assembly_id(0.1)

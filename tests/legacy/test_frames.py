@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from lakebatch.errors import AssemblyError, ConfigError, SchemaError
-from lakebatch.frames.columns import original, place, storable
-from lakebatch.frames.results import to_results
-from lakebatch.frames.table import FrameTable, frame_names
+from lakebatch.legacy.frames.columns import original, place, storable
+from lakebatch.legacy.frames.results import to_results
+from lakebatch.legacy.frames.table import FrameTable, frame_names
 from lakebatch.storage import Storage
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakebatch.frames.levels import as_level, level_text, same_id
+from lakebatch.legacy.frames.levels import as_level, level_text, same_id
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

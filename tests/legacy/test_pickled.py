@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 from lakebatch.errors import LegacyError
-from lakebatch.frames.columns import storable
-from lakebatch.legacy.inert import WHAT, Inert, load
-from lakebatch.legacy.pickled import read_pickle
+from lakebatch.legacy.frames.columns import storable
+from lakebatch.legacy.pickles.inert import WHAT, Inert, load
+from lakebatch.legacy.pickles.pickled import read_pickle
 
 PICKLES = sorted((Path(__file__).parent / "pickles").glob("*.pkl"))
 """The same frame, written by three versions of pandas and numpy with the oldest and the newest protocol."""

@@ -12,16 +12,16 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
-from lakebatch import plots, statistics
-from lakebatch.cli import figures
+from lakebatch.analysis import plots, statistics
+from lakebatch.analysis.data import read
+from lakebatch.analysis.plots import levels, static
+from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
+from lakebatch.analysis.plots.levels import possible, with_zero
+from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
+from lakebatch.cli.commands import plot as figures
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError, UnknownNameError
-from lakebatch.material import read
-from lakebatch.plots import levels, static
-from lakebatch.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
-from lakebatch.plots.levels import possible, with_zero
-from lakebatch.plots.options import Options
-from lakebatch.plots.style import COLOURS, MARKERS, colour, marker
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
@@ -289,7 +289,7 @@ def test_colours_and_markers_tell_many_series_apart():
 
 
 def test_names_are_shown_as_they_are(study):
-    from lakebatch.plots.picture import Picture
+    from lakebatch.analysis.plots.picture import Picture
 
     picture = study["study"].plot("levels")
     (panel,) = picture.chart.panels

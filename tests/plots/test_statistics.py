@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from polars.testing import assert_frame_equal
 
-from lakebatch import statistics
+from lakebatch.analysis import statistics
 from lakebatch.errors import ConfigError
 
 pytestmark = [

@@ -4,7 +4,6 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,74 +12,58 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
-LAYERS = (
+ROOMS: tuple[dict[str, str], ...] = (
+    {"cli": "The command line: one thin command per verb; the only place that prints."},
     {
-        "_text",
-        "_version",
-        "counters",
-        "fingerprint",
-        "notebook",
-        "outline",
-        "process",
-        "reading",
-        "s3_answers",
-        "values",
+        "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",
+        "legacy": "Older scripts and files: their import, the older interface, and frames of any columns.",
     },
-    {"_secrets", "lakebatch", "provenance", "render"},
-    {"errors", "notify", "withholding"},
-    {"_files", "experiment", "forks", "guard", "ids", "schema", "spool", "statistics", "times", "uris"},
+    {"lake": "The nouns that users hold: a lake, an experiment in it, a snapshot of all its experiments."},
     {
-        "commit_copy",
-        "config_text",
-        "evolution",
-        "foreign",
-        "local",
-        "moment",
-        "output",
-        "project",
-        "records",
-        "seeds",
-        "yaml_text",
+        "sql": "DuckDB over a snapshot of a lake, and named queries.",
+        "analysis": "Statistics, plots and reports of snapshots.",
+        "maintenance": "Optimize, vacuum, disk usage and bundles; doctor and repair.",
     },
-    {"named_queries", "registry", "s3"},
-    {"presets", "scaffold", "storage"},
-    {"config", "deltalog", "lease", "links"},
-    {"diagnosis", "workers"},
-    {"assembly", "delta"},
-    {"changes", "damage"},
-    {"assembly_log", "bundling", "parts", "tags"},
-    {"shards", "tables", "worker"},
-    {"decisions", "executor", "gaps", "progress", "upkeep"},
-    {"assembly_run", "mixture", "pinned"},
-    {"snapshot"},
-    {"completeness", "datasets", "pace", "pinning", "replicates", "summary"},
-    {"cli", "diff", "doctor", "material", "snapshots"},
-    {"lake_snapshot", "plots", "repair", "sql_text", "stored"},
-    {"frames", "lake", "report", "resuming", "sql"},
-    {"compat", "legacy", "runner"},
-    {"contract", "verification"},
+    {
+        "snapshot": "Experiments at one moment: their rows, statuses, gaps and differences.",
+        "executor": "Where parts are computed: in this process, in worker processes of this machine, or on a Dask cluster.",
+    },
+    {"assembly": "The life of an assembly: its events, parts, shards, leases, tags and seeds."},
+    {
+        "storage": "Where a lake lies, a folder or a prefix on S3, and the Delta tables in it.",
+        "experiment": "What an experiment is, and how it is found, configured and identified.",
+    },
+    {
+        "settings": "The working directory and its settings file ``lakebatch.toml``.",
+        "ids": "",
+        "_files": "",
+    },
+    {"errors": "", "_text": ""},
+    {"_secrets": "", "_parsing": "", "_process": "", "_version": ""},
 )
-"""The modules of lakebatch/ from the ground up: when it is loaded, each imports from layers below its own only."""
+"""The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
 ONLY_IN = {
-    "deltalake": {"delta"},
-    "boto3": {"s3"},
-    "botocore": {"s3"},
-    "duckdb": {"sql", "doctor"},
+    "deltalake": {"storage.delta"},
+    "boto3": {"storage.s3"},
+    "botocore": {"storage.s3"},
+    "duckdb": {"sql", "maintenance.doctor"},
     "click": {"cli"},
-    "rich": {"cli", "render"},
+    "rich": {"cli"},
+    "prompt_toolkit": {"cli"},
     "loky": {"executor"},
     "dask": {"executor"},
     "dask_jobqueue": {"executor"},
     "distributed": {"executor"},
-    "matplotlib": {"plots"},
-    "pandas": {"compat"},
-    "plotly": {"plots"},
-    "yaml": {"yaml_text"},
-    "jinja2": {"report"},
-    "markupsafe": {"report"},
+    "matplotlib": {"analysis.plots"},
+    "pandas": {"legacy"},
+    "plotly": {"analysis.plots"},
+    "pydantic": {"experiment", "executor.settings"},
+    "yaml": {"experiment.yaml_files"},
+    "jinja2": {"analysis.report"},
+    "markupsafe": {"analysis.report"},
 }
-"""The modules that may import a package at all."""
+"""Where a package may be imported at all."""
 
 NOT_IN_EXPERIMENTS = {
     "os", "sys", "io", "pathlib", "shutil", "subprocess", "tempfile", "socket", "urllib", "requests", "logging.config",
@@ -88,14 +71,6 @@ NOT_IN_EXPERIMENTS = {
 }  # fmt: skip
 FILE_AND_TERMINAL = {"open", "print", "input", "breakpoint"}
 READS_OR_WRITES = ("read_", "scan_", "write_", "sink_")
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module, and whether it is imported when the importing module is loaded."""
-
-    target: str
-    on_load: bool
 
 
 def modules(folder: Path) -> list[Path]:
@@ -106,19 +81,18 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def imports(node: ast.AST, on_load: bool = True) -> Iterator[Import]:
-    """Yield what is imported at run time: all but what stands under ``if TYPE_CHECKING``."""
+def imports(node: ast.AST) -> Iterator[str]:
+    """Yield the modules imported at run time, inside of functions too: all but those under ``if TYPE_CHECKING``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
-                yield from imports(other, on_load)
+                yield from imports(other)
         elif isinstance(child, ast.Import):
-            yield from (Import(alias.name, on_load) for alias in child.names)
+            yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield from (Import(target, on_load) for target in targets(child))
+            yield from targets(child)
         else:
-            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from imports(child, on_load and not inside)
+            yield from imports(child)
 
 
 def targets(node: ast.ImportFrom) -> list[str]:
@@ -130,16 +104,19 @@ def targets(node: ast.ImportFrom) -> list[str]:
 
 
 def module_name(file: Path) -> str:
-    first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "lakebatch" if first == "__init__" else first
+    """Return the dotted name of a module below lakebatch; empty for the package itself."""
+    steps = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(step for step in steps if step != "__init__")
 
 
-def own_modules(found: Iterator[Import]) -> set[str]:
-    """Return the modules of lakebatch among imports that are loaded at once."""
-    names = [each.target.split(".") for each in found if each.on_load]
-    known = {module_name(file) for file in modules(PACKAGE)}
-    own = [steps for steps in names if steps[0] == "lakebatch"]
-    return {steps[1] if len(steps) > 1 and steps[1] in known else "lakebatch" for steps in own}
+def room(name: str) -> str:
+    """Return the room that a module is in; the package itself and ``__main__`` are above all."""
+    return name.split(".")[0]
+
+
+def rooms_imported(file: Path) -> set[str]:
+    found = [target.split(".") for target in imports(tree_of(file)) if target.split(".")[0] == "lakebatch"]
+    return {steps[1] for steps in found if len(steps) > 1}
 
 
 def ids(files: list[Path]) -> list[str]:
@@ -150,39 +127,59 @@ each_module = pytest.mark.parametrize("file", modules(PACKAGE), ids=ids(modules(
 each_experiment = pytest.mark.parametrize("file", modules(EXPERIMENTS), ids=ids(modules(EXPERIMENTS)))
 
 
-def test_every_module_has_one_layer():
-    placed = [name for layer in LAYERS for name in layer]
-    assert len(placed) == len(set(placed))
-    assert {module_name(file) for file in modules(PACKAGE)} == set(placed), "place each module in LAYERS"
+ABOVE_ALL = {"", "__main__"}
+ROW = {name: number for number, row in enumerate(ROOMS) for name in row}
+PUBLISHED = {"experiments", "queries", "schemas"}
+"""Folders beside lakebatch/ that are installed into it."""
+
+
+def test_every_module_is_in_one_room():
+    assert sum(map(len, ROOMS)) == len(ROW)
+    assert {room(module_name(file)) for file in modules(PACKAGE)} - ABOVE_ALL == set(ROW), "place it in ROOMS"
 
 
 @each_module
-def test_module_imports_only_layers_below(file):
-    name = module_name(file)
-    level = next(number for number, layer in enumerate(LAYERS) if name in layer)
-    below = {other for layer in LAYERS[:level] for other in layer} | {name}
-    assert own_modules(imports(tree_of(file))) <= below
+def test_module_imports_only_lower_rooms(file):
+    own = room(module_name(file))
+    if own not in ABOVE_ALL:
+        below = {other for row in ROOMS[ROW[own] + 1 :] for other in row} | {own}
+        assert rooms_imported(file) - PUBLISHED <= below
+
+
+@pytest.mark.parametrize("name", [name for row in ROOMS for name, sentence in row.items() if sentence])
+def test_room_says_in_one_sentence_what_it_holds(name):
+    file = PACKAGE / name / "__init__.py" if (PACKAGE / name).is_dir() else PACKAGE / f"{name}.py"
+    assert ast.get_docstring(tree_of(file)) == ROOMS[ROW[name]][name]
+
+
+def test_delta_tables_know_no_backend():
+    """The interface of a place, and not what lies behind it, is all that tables use."""
+    files = modules(PACKAGE / "storage" / "delta")
+    assert {
+        target for file in files for target in imports(tree_of(file)) if target.endswith(".storage.s3")
+    } == set()
 
 
 @each_module
 def test_module_imports_absolutely(file):
-    assert not [each.target for each in imports(tree_of(file)) if each.target.startswith(".")]
+    assert not [target for target in imports(tree_of(file)) if target.startswith(".")]
 
 
 @each_module
 def test_module_leaves_packages_to_the_one_that_owns_them(file):
     name = module_name(file)
-    for each in imports(tree_of(file)):
-        owners = ONLY_IN.get(each.target.split(".")[0], {name})
-        assert name in owners, f"{each.target} belongs to {', '.join(owners)}"
+    for target in imports(tree_of(file)):
+        owners = ONLY_IN.get(target.split(".")[0], {name})
+        is_owner = any(f"{name}.".startswith(f"{owner}.") for owner in owners)
+        assert is_owner, f"{target} belongs to {', '.join(owners)}"
 
 
 @each_module
 def test_module_imports_no_experiment(file):
     assert not [
-        each.target
-        for each in imports(tree_of(file))
-        if each.target.startswith(("lakebatch.experiments", "experiments"))
+        target
+        for target in imports(tree_of(file))
+        if target.startswith(("lakebatch.experiments", "experiments"))
     ]
 
 
@@ -194,16 +191,16 @@ def test_module_prints_nothing_itself(file):
 @each_experiment
 def test_experiment_imports_only_the_contract(file):
     depth = len(file.relative_to(EXPERIMENTS).parts)
-    for each in imports(tree_of(file)):
-        dots = len(each.target) - len(each.target.lstrip("."))
-        assert dots <= depth, f"{each.target} leaves experiments/"
-        if each.target.startswith("lakebatch"):
-            assert each.target in ("lakebatch.experiment", "lakebatch.errors")
+    for target in imports(tree_of(file)):
+        dots = len(target) - len(target.lstrip("."))
+        assert dots <= depth, f"{target} leaves experiments/"
+        if target.startswith("lakebatch"):
+            assert target in ("lakebatch.experiment", "lakebatch.errors")
 
 
 @each_experiment
 def test_experiment_opens_no_table_file_or_terminal(file):
-    imported = {each.target for each in imports(tree_of(file))}
+    imported = set(imports(tree_of(file)))
     tops = imported | {target.split(".")[0] for target in imported}
     assert not tops & NOT_IN_EXPERIMENTS
     methods = called_methods(tree_of(file))

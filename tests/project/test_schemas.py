@@ -4,11 +4,11 @@ import deltalake
 import pyarrow as pa
 import pytest
 
-from lakebatch import schema
-from lakebatch.delta import Table
-from lakebatch.delta.making import PROPERTIES
-from lakebatch.evolution import SCHEMA_VERSION
 from lakebatch.storage import Storage
+from lakebatch.storage.delta import schema
+from lakebatch.storage.delta.create import PROPERTIES
+from lakebatch.storage.delta.migrate import SCHEMA_VERSION
+from lakebatch.storage.delta.table import Table
 
 PROMISED = {
     "results": {

@@ -12,9 +12,9 @@ import scipy.stats
 from polars.testing import assert_frame_equal
 
 import lakebatch
-from lakebatch import named_queries
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError, QueryError, UnknownNameError
+from lakebatch.sql import named as named_queries
 
 CELL = ["feature_set", "model"]
 PAIR = ["assembly_id", "feature_set", "model", "repeat"]

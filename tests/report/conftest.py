@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.analysis.report import Report
 from lakebatch.cli.main import main
-from lakebatch.report import Report
 
 NASTY = '<script>alert(1)</script> & | `tick` **bold** [a](http://x.invalid) "quote" \''
 

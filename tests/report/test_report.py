@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 import lakebatch
-from lakebatch import statistics
+from lakebatch.analysis import statistics
+from lakebatch.analysis.report.content import Code, Figure
+from lakebatch.analysis.report.tables import Table
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError
-from lakebatch.report.content import Code, Figure
-from lakebatch.report.tables import Table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
@@ -200,7 +200,7 @@ def test_commands_of_the_report_repeat_its_rows(nasty_report, stored, tmp_path):
 
 
 def test_config_that_no_setting_can_say_is_told_to_be_saved(nasty_folder):
-    from lakebatch.report.configs import _command
+    from lakebatch.analysis.report.configs import _command
 
     with contextlib.chdir(nasty_folder):
         assert _command("study", "guide", (), {"levels": [0.0]}) == "lakebatch run study --config config.json"

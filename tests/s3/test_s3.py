@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
+from lakebatch.assembly.lease import LIFE_SECONDS, held
 from lakebatch.cli import main
-from lakebatch.delta import bundles
-from lakebatch.deltalog import FOLDER, PLACEHOLDER, entry_name
-from lakebatch.lease import LIFE_SECONDS, held
 from lakebatch.storage import s3_options
+from lakebatch.storage.delta import bundles
+from lakebatch.storage.delta.log import FOLDER, PLACEHOLDER, entry_name
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 PARTS = 8
@@ -235,7 +235,7 @@ def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> N
     _run()
     stored = lakebatch.open_lake()["toy"]
     with held(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
-        patch.delattr("lakebatch.s3.datetime")  # this machine's
+        patch.delattr("lakebatch.storage.s3.datetime")  # this machine's
         age = stored.log.leases().age(name)
         assert age is not None
         assert 0 <= age < LIFE_SECONDS

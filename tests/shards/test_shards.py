@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch import registry, shards
+from lakebatch.assembly import shards
+from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError, IncompleteWarning, RunInterrupted
-from lakebatch.progress import Progress
-from lakebatch.schema import load_schema
-from lakebatch.shards import Shard
-from lakebatch.worker import Outcome
+from lakebatch.executor.worker import Outcome
+from lakebatch.experiment import registry
+from lakebatch.runner.progress import Progress
+from lakebatch.storage.delta.schema import load_schema
 
 ALL = 3
 SMALL = (
@@ -162,7 +163,7 @@ def test_shard_that_comes_back_after_a_takeover_changes_nothing(lake, toy, shard
     left = shard(1)
     stored = lake[toy]
     begun = shards.join(stored.log, left, late, code_version="0", environment={})
-    monkeypatch.setattr("lakebatch.process.namespace", lambda: "elsewhere")
+    monkeypatch.setattr("lakebatch._process.namespace", lambda: "elsewhere")
     resumed = lakebatch.resume(lake, toy, left.assembly_id, jobs=1)
     assert (resumed.status, resumed.rows) == ("completed", 9)
     events = stored.log.events().height

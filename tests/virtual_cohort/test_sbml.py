@@ -10,10 +10,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import lakebatch
-from lakebatch import registry
-from lakebatch.config import from_record
-from lakebatch.contract import Trial, check_repeatable
 from lakebatch.errors import ConfigError, ExperimentError, SimulationError
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record
 from lakebatch.experiments.prediction.evaluation import evaluate
 from lakebatch.experiments.prediction.feature_sets import FeatureSet
 from lakebatch.experiments.virtual_cohort import (
@@ -30,6 +29,7 @@ from lakebatch.experiments.virtual_cohort import (
 from lakebatch.experiments.virtual_cohort.sbml_config import model_text, shipped_models
 from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
+from lakebatch.runner.check import Trial, check_repeatable
 
 HIGH = {"response-noise": 0.5, "expression-noise": 1.0, "parameter-distortion": 3.0}
 SMALL = ("cohort.n_samples=25", "evaluation.n_reps=2", 'evaluation.models=["linear_regression"]')

@@ -1,0 +1,126 @@
+"""Text, TOML and JSON of any origin, read in bounded time and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+LARGEST = 4_000_000
+"""Bytes of the largest text that is read: a config, a model, a preset."""
+DEEPEST = 64
+"""Levels of tables and lists in one another."""
+MOST_VALUES = 100_000
+"""Values in one tree, each counted as often as it stands there."""
+MOST_STEPS = 200
+"""Dots between two marks of a TOML text: the parser's time for a dotted key grows with their square."""
+MARKS = re.compile(r"[=\n,{}\[\]]")
+TOO_DEEP = f"it is nested in more than {DEEPEST} levels"
+
+
+class ExcessError(ValueError):
+    """A tree that is nested too deeply, or has too many values; the message says which, as a clause."""
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a regular file, without a byte order mark.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is something else than a file, too large, or not UTF-8; the message says which, as a clause.
+    """
+    with open(file, "rb", opener=_without_waiting) as opened:
+        about = os.fstat(opened.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is not a regular file")
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
+    return decode_text(content)
+
+
+def decode_text(content: bytes) -> str:
+    """Return UTF-8 text without a byte order mark.
+
+    >>> decode_text(b"caf\\xe9")
+    Traceback (most recent call last):
+    ...
+    ValueError: it is not UTF-8 text: byte 0xe9 in line 1
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"it is not UTF-8 text: byte 0x{content[error.start]:02x} in line {line}") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what a TOML text says.
+
+    Raises
+    ------
+    ValueError
+        If it is not TOML; an `ExcessError` if it is nested too deeply or has too many values.
+    """
+    if any(piece.count(".") > MOST_STEPS for piece in MARKS.split(text)):
+        raise ValueError(TOO_DEEP)
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise ExcessError(TOO_DEEP) from error
+    check_size(tree)
+    return tree
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what a JSON text says; two values of one key are refused.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, or a key is there twice; an `ExcessError` if it is nested too deeply or has too many values.
+    """
+    try:
+        tree = json.loads(text, object_pairs_hook=_table)
+    except RecursionError as error:
+        raise ExcessError(TOO_DEEP) from error
+    check_size(tree)
+    return tree
+
+
+def check_size(tree: Any, most_values: int = MOST_VALUES) -> None:
+    """Raise `ExcessError` if a tree is nested too deeply, or has too many values.
+
+    >>> check_size([[[1.0], 2.0]])
+    """
+    waiting, seen = [(tree, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        seen += 1
+        if depth > DEEPEST:
+            raise ExcessError(TOO_DEEP)
+        below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        if seen + len(waiting) + len(below) > most_values:
+            raise ExcessError(f"it has more than {most_values} values")
+        waiting += [(each, depth + 1) for each in below]
+
+
+def _table(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise ValueError(f"the key {key!r} is there twice")
+        table[key] = value
+    return table
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

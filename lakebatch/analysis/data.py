@@ -1,0 +1,88 @@
+"""What pictures and reports are made of: the frames of one experiment, read from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from lakebatch.assembly.record import Assembly, Status
+from lakebatch.snapshot import mixture
+from lakebatch.snapshot.completeness import damaged
+from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.summary import summarize
+
+KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
+NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
+
+
+@dataclass(frozen=True)
+class Material:
+    """The frames of one experiment at one moment.
+
+    Attributes
+    ----------
+    experiment : str
+        Its name.
+    moment : str
+        Which state this is, in words.
+    version : int
+        The version of the results table.
+    rows : frame
+        Rows of ``results`` of the assemblies that are included.
+    assemblies : frame
+        One row per assembly, included or not.
+    records : list of Assembly
+        The same, as they stood.
+    gaps : frame
+        What the rows lack: assembly_id, what.
+    mixtures : mapping
+        Which assemblies different code computed, and in words which.
+    """
+
+    experiment: str
+    moment: str
+    version: int
+    rows: pl.DataFrame
+    assemblies: pl.DataFrame
+    records: list[Assembly]
+    gaps: pl.DataFrame
+    mixtures: Mapping[str, str]
+
+
+def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> Material:
+    """Return the frames of a snapshot.
+
+    Raises
+    ------
+    IncompleteError
+        If there is a gap and ``on_gap`` is "refuse".
+    DamageError
+        If a file of one of the assemblies cannot be read, unless ``on_gap`` is "ignore".
+    """
+    gaps = snapshot.gaps(include)
+    report_gaps(gaps, on_gap)
+    rows = snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap)
+    mixture.report(snapshot.mixed(include), on_gap)
+    return Material(
+        experiment=snapshot.name,
+        moment=describe(snapshot),
+        version=snapshot.version,
+        rows=rows.sort(KEYS, maintain_order=True),
+        assemblies=summarize(snapshot),
+        records=snapshot.assemblies,
+        gaps=to_frame([*damaged(snapshot, include), *gaps]),
+        mixtures=snapshot.mixtures(include),
+    )
+
+
+def describe(snapshot: Snapshot) -> str:
+    """Return in words which state a snapshot is, with its version."""
+    version, moment = f"version {snapshot.version}", str(snapshot.moment)
+    return (
+        version
+        if not snapshot.moment.is_past or moment == version
+        else f"{moment}, version {snapshot.version}"
+    )

@@ -1,0 +1,142 @@
+"""Pictures of what an assembly simulated: its trajectories with the onsets, and its network as a diagram."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import polars as pl
+
+from lakebatch.analysis.plots.chart import Arrow, Box, Chart, Line, Panel, Rule, Thread
+from lakebatch.analysis.plots.options import Options
+from lakebatch.assembly.record import EVERY_STATUS
+from lakebatch.assembly.seeds import PREPARATION, stream_generator
+from lakebatch.errors import AssemblyError
+from lakebatch.experiment.contract import Diagram, Edge, TimeAxis
+from lakebatch.snapshot.dataset import recall
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.snapshot import Snapshot
+
+TRAJECTORIES = "trajectories"
+THREADS = 12
+"""How many samples are drawn one by one."""
+
+LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
+BENT = 0.35
+KIND_SLOTS = {"drug": 1, "outcome": 2}
+
+
+def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
+    """Return the trajectories of an assembly's cohort, one panel per species, with the onsets.
+
+    Parameters
+    ----------
+    ids : list of str
+        The assemblies to choose from.
+    """
+    assembly_id, rows = _find_rows(snapshot, ids, options, on_gap)
+    experiment, config = recall(snapshot, assembly_id)
+    axis: TimeAxis = experiment.time_axis(config)
+    panels = [
+        _species_panel(str(species), rows.filter(species=species), axis)
+        for species in rows["species"].unique(maintain_order=True)
+    ]
+    samples = rows["sample"].n_unique()
+    at = "clean" if options.level is None else f"level {options.level:g}"
+    return Chart(
+        title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
+        caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and {min(THREADS, samples)} "
+        "single samples." + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
+        panels=tuple(panels),
+    )
+
+
+def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
+    """Return the network that an assembly simulated, as a diagram."""
+    assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
+    experiment, config = recall(snapshot, assembly.assembly_id)
+    diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
+    return Chart(
+        title=f"Network of {snapshot.name} {assembly.assembly_id}",
+        caption="Blue arrows act up, orange bars act down. " + _edges_in_words(diagram),
+        panels=(Panel(_drawn(diagram), bare=True),),
+    )
+
+
+def _newest(snapshot: Snapshot, ids: list[str]) -> str:
+    if not ids:
+        raise AssemblyError(
+            f"{snapshot.name} has no completed assembly whose cohort could be drawn. See: lakebatch status {snapshot.name}"
+        )
+    return ids[-1]
+
+
+def _find_rows(
+    snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap
+) -> tuple[str, pl.DataFrame]:
+    """Return the chosen assembly, or the newest that kept its trajectories, and these."""
+    candidates = [options.assembly] if options.assembly else list(reversed(ids))
+    level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
+    for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
+        snapshot.assembly(assembly_id)
+        rows = snapshot.collected(
+            EVERY_STATUS,
+            lambda stored: stored.filter(level),
+            table=TRAJECTORIES,
+            on_gap=on_gap,
+            only=[assembly_id],
+        )
+        if not rows.is_empty():
+            return assembly_id, rows.sort("sample", maintain_order=True)
+    what = options.assembly or f"no completed assembly of {snapshot.name}"
+    at = "" if options.level is None else f" at level {options.level:g}"
+    raise AssemblyError(
+        f"There are no trajectories{at} to draw: {what} kept any. Expected a run with the config key 'store' at 'all', "
+        "and without a level, or one that changes trajectories."
+    )
+
+
+def _species_panel(species: str, rows: pl.DataFrame, axis: TimeAxis) -> Panel:
+    values = np.array(rows["values"].to_list(), dtype=float)
+    low, middle, high = np.percentile(values, [5, 50, 95], axis=0)
+    chosen = np.linspace(0, len(values) - 1, min(THREADS, len(values))).astype(int)
+    threads = [Thread(0, axis.times, tuple(values[index])) for index in chosen]
+    band = Line("", 0, axis.times, tuple(middle), tuple(low), tuple(high), band=True)
+    rules = [Rule(time, text=name) for name, time in axis.onsets.items()]
+    return Panel(
+        (*threads, band, *rules),
+        title=species,
+        x_label=f"time ({axis.unit})",
+        y_label="concentration (a.u.)",
+    )
+
+
+def _drawn(diagram: Diagram) -> tuple[Box | Arrow, ...]:
+    places = _places(diagram)
+    boxes = [Box(node.name, *places[node.name], KIND_SLOTS.get(node.kind, 0)) for node in diagram.nodes]
+    return (*boxes, *(_arrow(edge, places) for edge in diagram.edges))
+
+
+def _places(diagram: Diagram) -> dict[str, tuple[float, float]]:
+    """Return where nodes stand: layers from left to right, the nodes of a layer centred."""
+    layers: dict[int, list[str]] = defaultdict(list)
+    for node in diagram.nodes:
+        layers[node.layer].append(node.name)
+    return {
+        name: (layer * LAYER_WIDTH, ((len(names) - 1) / 2 - index) * ROW_HEIGHT)
+        for layer, names in layers.items()
+        for index, name in enumerate(names)
+    }
+
+
+def _arrow(edge: Edge, places: dict[str, tuple[float, float]]) -> Arrow:
+    """Return an edge; one that does not lead to the next layer is bent around what stands between."""
+    start, end = places[edge.source], places[edge.target]
+    layers, rows = round((end[0] - start[0]) / LAYER_WIDTH), abs(end[1] - start[1]) / ROW_HEIGHT
+    bend = 0.0 if layers == 1 else BENT if layers or rows < 1.5 else 2 * BENT
+    return Arrow(start, end, edge.up, bend)
+
+
+def _edges_in_words(diagram: Diagram) -> str:
+    words = [f"{edge.source} {'raises' if edge.up else 'lowers'} {edge.target}" for edge in diagram.edges]
+    return f"{'; '.join(words)}."

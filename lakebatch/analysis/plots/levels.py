@@ -1,0 +1,184 @@
+"""Pictures of a metric against the level: lines, boxes, and a grid of one panel per feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+
+import polars as pl
+
+from lakebatch.analysis.data import Material
+from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
+from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.style import metric_name
+from lakebatch.analysis.statistics import intervals
+from lakebatch.errors import IncompleteError
+
+CORRELATIONS = (-1.05, 1.05)
+CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
+WORDS = {"feature_set": "feature set", "model": "model"}
+
+
+def levels(material: Material, options: Options) -> Chart:
+    """Return a metric against the level with 95 % intervals, by feature set or by model."""
+    rows = usable_rows(material, options.metric)
+    table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
+    panel = level_panel(material, options.metric, rows, lines(table, options.by, names(rows, options.by)))
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        caption=interval_caption("Mean", table, options),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        panels=with_zero([replace(panel, y_range=options.zoom or possible(table, options.metric))]),
+    )
+
+
+def grid(material: Material, options: Options) -> Chart:
+    """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
+    of, by = ("feature_set", "model") if options.by == "model" else ("model", "feature_set")
+    rows = usable_rows(material, options.metric)
+    table = intervals(rows, options.metric, [of, by, "level"], unit=options.unit)
+    panels = [
+        replace(
+            level_panel(
+                material, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
+            ),
+            title=name,
+            y_range=options.zoom or possible(table, options.metric),
+        )
+        for name in names(rows, of)
+    ]
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
+        f"{material.experiment}",
+        caption=interval_caption("Mean", table, options),
+        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        panels=with_zero(panels),
+    )
+
+
+def boxes(material: Material, options: Options) -> Chart:
+    """Return a box plot by level and feature set (or model)."""
+    rows = usable_rows(material, options.metric)
+    at = sorted(set(rows["level"]))
+    marks = [
+        Boxes(name, slot, tuple(_values(rows, options, name, level) for level in at))
+        for slot, name in enumerate(names(rows, options.by))
+    ]
+    panel = Panel(
+        tuple(marks),
+        x_label=level_label(material),
+        y_label=metric_name(options.metric),
+        x_names=tuple(f"{level:g}" for level in at),
+        y_range=options.zoom,
+    )
+    return Chart(
+        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
+        "the interquartile range, fits beyond.",
+        panels=with_zero([panel]),
+    )
+
+
+def usable_rows(material: Material, metric: str) -> pl.DataFrame:
+    """Return the rows that have a level, the metric and a name of feature set and model.
+
+    Raises
+    ------
+    IncompleteError
+        If there is none.
+    """
+    named = material.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
+    rows = named.drop_nulls(["level", metric])
+    if rows.is_empty():
+        raise IncompleteError(
+            f"There is nothing to draw: {material.experiment}, {material.moment}, has no fit with {metric} in a "
+            f"completed assembly. See: lakebatch status {material.experiment}"
+        )
+    return rows
+
+
+def names(rows: pl.DataFrame, column: str) -> list[str]:
+    """Return the feature sets or models, in the order of their colours."""
+    return rows[column].unique().sort().to_list()
+
+
+def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...]:
+    """Return one line with intervals for each name in a table of estimates by level."""
+    groups = {name: table.filter(pl.col(by) == name).sort("level") for name in order}
+    return tuple(
+        Line(
+            name,
+            slot,
+            tuple(groups[name]["level"]),
+            tuple(groups[name]["mean"]),
+            tuple(groups[name]["low"]),
+            tuple(groups[name]["high"]),
+        )
+        for slot, name in enumerate(order)
+        if not groups[name].is_empty()
+    )
+
+
+def level_panel(material: Material, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
+    """Return a panel with the levels along its x axis."""
+    return Panel(
+        marks,
+        x_label=level_label(material),
+        y_label=metric_name(metric),
+        x_ticks=tuple(sorted(set(rows["level"]))),
+    )
+
+
+def possible(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
+    """Return the axis of a correlation where intervals, of a few splits, go on beyond what it can be."""
+    ends = table.select(pl.min_horizontal(pl.col("low").min(), -pl.col("high").max())).item()
+    return CORRELATIONS if metric == "pearson_r" and ends is not None and ends < CORRELATIONS[0] else None
+
+
+def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
+    """Return panels of one metric with a line at 0 where it lies on both sides of 0."""
+    values = [
+        value for panel in panels for mark in panel.series for value in _drawn(mark) if value is not None
+    ]
+    if not min(values, default=0.0) < 0.0 < max(values, default=0.0):
+        return tuple(panels)
+    return tuple(replace(panel, marks=(Rule(0.0, "y"), *panel.marks)) for panel in panels)
+
+
+def level_label(material: Material) -> str:
+    """Return the label of an axis of levels."""
+    return f"level of {material.experiment}"
+
+
+def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
+    """Return what points and intervals stand for."""
+    if table["low"].null_count() == table.height:
+        return f"{what}; a single {options.unit}, so there is no interval."
+    units, assemblies = (max(table[column].to_list()) for column in ("units", "assemblies"))
+    cohorts = "1 assembly" if assemblies == 1 else f"{assemblies} assemblies"
+    if options.unit == "assembly":
+        return f"{what} with 95 % t interval over {cohorts}."
+    return (
+        f"{what} with 95 % t interval over {units} splits of {cohorts}, corrected for the overlap of splits."
+    )
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _drawn(mark: Series) -> Iterable[float | None]:
+    if isinstance(mark, Boxes):
+        return chain.from_iterable(mark.values)
+    return chain(mark.y, mark.low, mark.high) if isinstance(mark, Line) else ()
+
+
+def _values(rows: pl.DataFrame, options: Options, name: str, level: float) -> tuple[float, ...]:
+    return tuple(rows.filter(pl.col(options.by) == name, pl.col("level") == level)[options.metric])
+
+
+def _range(marks: Sequence[Boxes]) -> str:
+    sizes = sorted({len(values) for mark in marks for values in mark.values if values})
+    return f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"

@@ -1,0 +1,175 @@
+"""How matplotlib draws each kind of mark on a pair of axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from lakebatch.analysis.plots import style
+from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Dots, Line, Mark, Panel, Rule, Thread
+
+Axes: TypeAlias = Any
+"""matplotlib's own, whose types differ from version to version."""
+
+DODGE = 0.1
+"""How far apart intervals at one level are drawn, as a part of the smallest step between levels."""
+MOST_DODGE = 0.025
+"""The same, at most, as a part of the range of all levels: about the width of a marker."""
+
+
+def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
+    """Draw a mark.
+
+    Parameters
+    ----------
+    place : float
+        How far it stands beside the middle, in places of marks that share a position.
+    """
+    drawers: dict[type, Callable[..., None]] = {
+        Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow,
+    }  # fmt: skip
+    drawers[type(mark)](axes, mark, panel, place)
+
+
+def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
+    look: dict[str, Any] = {"color": style.colour(mark.slot), "linestyle": "--" if mark.ghost else "-"}
+    x = list(mark.x) if mark.band or mark.step else _dodged(mark.x, panel, place)
+    y = _filled(mark.y)
+    if mark.step:
+        axes.step(x, y, where="post", marker=style.marker(mark.slot), **look)
+        return
+    if mark.band:
+        axes.plot(x, y, **look)
+        if mark.low:
+            axes.fill_between(
+                x, _filled(mark.low), _filled(mark.high), color=look["color"], alpha=0.2, linewidth=0
+            )
+        return
+    points = {"marker": style.marker(mark.slot), "markerfacecolor": "white" if mark.ghost else look["color"]}
+    errors = None if mark.ghost else _errors(mark.y, mark.low, mark.high)
+    axes.errorbar(x, y, yerr=errors, elinewidth=0.7, capsize=1.8, capthick=0.7, **look, **points)
+
+
+def _thread(axes: Axes, mark: Thread, panel: Panel, place: float) -> None:
+    axes.plot(mark.x, mark.y, color=style.GREY, linewidth=0.4, alpha=0.45)
+
+
+def _boxes(axes: Axes, mark: Boxes, panel: Panel, place: float) -> None:
+    width = 0.8 / len(panel.series)
+    places = [index for index, values in enumerate(mark.values) if values]
+    shade = style.colour(mark.slot)
+    axes.boxplot(
+        [list(mark.values[index]) for index in places],
+        positions=[index + place * width for index in places],
+        widths=width * 0.8,
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={
+            "facecolor": "white" if mark.ghost else shade + "66",
+            "edgecolor": shade,
+            "linewidth": 0.7,
+        },
+        medianprops={"color": shade, "linewidth": 1.4},
+        whiskerprops={"color": shade, "linewidth": 0.7},
+        capprops={"color": shade, "linewidth": 0.7},
+        flierprops={
+            "marker": style.marker(mark.slot),
+            "markersize": 2,
+            "markerfacecolor": "none",
+            "markeredgecolor": shade,
+            "markeredgewidth": 0.5,
+        },
+    )
+
+
+def _dots(axes: Axes, mark: Dots, panel: Panel, place: float) -> None:
+    shade = style.colour(mark.slot)
+    rows = [index for index, value in enumerate(mark.x) if value is not None]
+    shift = place * min(0.16, 0.6 / len(panel.series)) if mark.ghost or _rows_clash(panel) else 0.0
+    errors = _errors([mark.x[row] for row in rows], [mark.low[row] for row in rows] if mark.low else (),
+                     [mark.high[row] for row in rows] if mark.high else ())  # fmt: skip
+    axes.errorbar(
+        [mark.x[row] for row in rows],
+        [row + shift for row in rows],
+        xerr=errors,
+        linestyle="none",
+        color=shade,
+        marker=style.marker(mark.slot),
+        markerfacecolor="white" if mark.ghost else shade,
+        elinewidth=0.7,
+        capsize=1.8,
+        capthick=0.7,
+    )
+
+
+def _rows_clash(panel: Panel) -> bool:
+    """Return whether two marks have a point in one row."""
+    taken = [
+        index
+        for mark in panel.series
+        if isinstance(mark, Dots)
+        for index, x in enumerate(mark.x)
+        if x is not None
+    ]
+    return len(taken) != len(set(taken))
+
+
+def _rule(axes: Axes, mark: Rule, panel: Panel, place: float) -> None:
+    look = {"color": style.GREY, "linewidth": 0.8, "linestyle": ":", "zorder": 1.5}
+    if mark.axis == "y":
+        axes.axhline(mark.at, **look)
+        return
+    axes.axvline(mark.at, **look)
+    if mark.text:
+        axes.annotate(
+            mark.text, (mark.at, 1), xycoords=("data", "axes fraction"), xytext=(2, -2), va="top",
+            textcoords="offset points", fontsize=6, color=style.GREY,
+        )  # fmt: skip
+
+
+def _box(axes: Axes, mark: Box, panel: Panel, place: float) -> None:
+    axes.text(
+        mark.x, mark.y, mark.name, ha="center", va="center", fontsize=8, zorder=3, label=mark.name,
+        bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": style.colour(mark.slot), "linewidth": 1.4},
+    )  # fmt: skip
+
+
+def _arrow(axes: Axes, mark: Arrow, panel: Panel, place: float) -> None:
+    """Draw an edge from the rim of one box to that of the other; boxes are drawn before."""
+    rims = {text.get_position(): text.get_bbox_patch() for text in axes.texts if text.get_text()}
+    axes.annotate(
+        "", mark.end, mark.start,
+        arrowprops={
+            "arrowstyle": "-|>,head_width=0.22,head_length=0.4" if mark.up else "|-|,widthA=0,widthB=0.35",
+            "connectionstyle": f"arc3,rad={mark.curve}",
+            "color": style.COLOURS[0] if mark.up else style.COLOURS[1],
+            "linewidth": 1.1, "linestyle": "-" if mark.up else "--", "mutation_scale": 10,
+            "patchA": rims[mark.start], "patchB": rims[mark.end], "shrinkA": 1, "shrinkB": 2 if mark.up else 4,
+        },
+    )  # fmt: skip
+
+
+def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
+    """Return positions moved a little aside, so that intervals do not hide each other."""
+    ticks = sorted(set(panel.x_ticks or x))
+    steps = [after - before for before, after in pairwise(ticks)]
+    shift = min(DODGE * min(steps, default=0.0), MOST_DODGE * sum(steps))
+    return [value + place * shift for value in x]
+
+
+def _errors(y: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]) -> Any:
+    if not low:
+        return None
+    down = [_distance(each, end) for each, end in zip(y, low, strict=True)]
+    up = [_distance(end, each) for each, end in zip(y, high, strict=True)]
+    return [down, up]
+
+
+def _distance(upper: float | None, lower: float | None) -> float:
+    return math.nan if upper is None or lower is None else max(upper - lower, 0.0)
+
+
+def _filled(values: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]

@@ -1,0 +1,167 @@
+"""A picture of one kind: chosen by name, drawn for print or for the screen, written to a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lakebatch._files import check_replaceable, replacing
+from lakebatch._text import nearest
+from lakebatch.analysis.data import Material, read
+from lakebatch.analysis.plots import (
+    cohort,
+    interactive,
+    levels,
+    static,
+)
+from lakebatch.analysis.plots import (
+    degradation as effects,
+)
+from lakebatch.analysis.plots import (
+    growth as dataset,
+)
+from lakebatch.analysis.plots.chart import Chart, overlay
+from lakebatch.analysis.plots.options import Options
+from lakebatch.assembly.record import Status
+from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
+from lakebatch.snapshot.gaps import OnGap, report_gaps
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+
+OfResults: TypeAlias = Callable[[Material, Options], Chart]
+OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
+
+RESULT_KINDS: dict[str, OfResults] = {
+    "levels": levels.levels,
+    "boxes": levels.boxes,
+    "grid": levels.grid,
+    "degradation": effects.degradation,
+    "sensitivity": effects.sensitivity_chart,
+    "robustness": effects.robustness_chart,
+    "comparison": effects.comparison,
+    "growth": dataset.growth,
+}
+COHORT_KINDS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
+KINDS = (*RESULT_KINDS, *COHORT_KINDS)
+"""Every kind of picture, by name."""
+
+ENDINGS = (".png", ".svg", ".pdf", ".html")
+METADATA: Mapping[str, Any] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+"""What files say of themselves: no time, so that the same picture is the same file."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart that can be drawn and written; in a notebook it shows itself."""
+
+    kind: str
+    chart: Chart
+
+    def figure(self, width_mm: float | None = None) -> Any:
+        """Return a figure of matplotlib: 89 mm wide, or 183 mm where there are several panels."""
+        return static.draw(self.chart, width_mm)
+
+    def interactive(self) -> Any:
+        """Return a figure of plotly."""
+        return interactive.draw(self.chart)
+
+    def save(self, file: str | os.PathLike[str], width_mm: float | None = None) -> Path:
+        """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path."""
+        path = check_file(Path(file))
+        data = self.to_bytes(path.suffix, width_mm)
+        with replacing(path) as partial:
+            partial.write_bytes(data)
+        return path
+
+    def to_bytes(self, ending: str, width_mm: float | None = None) -> bytes:
+        """Return what a file of this ending holds."""
+        if ending == ".html":
+            return interactive.page(self.chart).encode()
+        return static.to_bytes(self.chart, ending.removeprefix("."), METADATA[ending], width_mm)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return what a notebook shows: interactive where plotly is installed, and a PNG for where it is not."""
+        try:
+            bundle = interactive.bundle(self.chart)
+        except MissingDependencyError:
+            bundle = {}
+        return {"text/plain": self.chart.description(), "image/png": self.to_bytes(".png"), **bundle}
+
+
+def picture(
+    snapshot: Snapshot,
+    kind: str = "levels",
+    *,
+    against: Snapshot | None = None,
+    include: Collection[Status] = COMPLETED,
+    on_gap: OnGap = "warn",
+    options: Options | None = None,
+) -> Picture:
+    """Return a picture of an experiment as it was at one moment.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    against : Snapshot, optional
+        Another moment that is drawn behind it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind.
+    IncompleteError
+        If what the picture needs is missing, such as the baseline.
+    """
+    check_kind(kind)
+    chosen = options or Options()
+    if kind in COHORT_KINDS:
+        if against is not None:
+            raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
+        report_gaps(snapshot.gaps(include), on_gap)
+        return _draw_cohort(snapshot, kind, include, chosen, on_gap)
+    drawn = Picture(kind, RESULT_KINDS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+    if against is None:
+        return drawn
+    other = read(against, include=include, on_gap=on_gap)
+    return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
+
+
+def draw(
+    snapshot: Snapshot,
+    material: Material,
+    kind: str,
+    include: Collection[Status],
+    options: Options,
+    on_gap: OnGap = "warn",
+) -> Picture:
+    """Return a picture of a snapshot whose frames were read before."""
+    if kind in COHORT_KINDS:
+        return _draw_cohort(snapshot, kind, include, options, on_gap)
+    return Picture(kind, RESULT_KINDS[kind](material, options))
+
+
+def _draw_cohort(
+    snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
+) -> Picture:
+    return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options, on_gap))
+
+
+def check_kind(kind: str) -> None:
+    """Raise `UnknownNameError` unless there is such a kind of picture."""
+    if kind not in KINDS:
+        raise UnknownNameError(f"Unknown picture {kind!r}. {nearest(kind, KINDS)}")
+
+
+def check_file(file: Path) -> Path:
+    """Return a file's path; raise unless its name ends in a known way and it can be written."""
+    if file.suffix not in ENDINGS:
+        raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
+    check_replaceable(file)
+    return file

@@ -1,0 +1,223 @@
+"""A chart as a figure of matplotlib, ready for print. The only module that draws with matplotlib."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from lakebatch.analysis.plots import style
+from lakebatch.analysis.plots.chart import Box, Boxes, Chart, Dots, Line, Mark, Panel
+from lakebatch.analysis.plots.marks import Axes, draw_mark
+from lakebatch.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+MM = 1 / 25.4
+PANEL_MM = 66.0
+ROW_MM = 4.6
+MARGIN = 1.2
+"""Room around the boxes of a diagram, in its own units."""
+MOST_COLUMNS = 3
+MOST_TICKS = 10
+
+
+def draw(chart: Chart, width_mm: float | None = None) -> Figure:
+    """Return a chart as a figure of matplotlib.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Pictures need matplotlib, which is not installed. Install it with: pip install 'lakebatch[plots]'"
+        ) from error
+    with matplotlib.rc_context(style.RC):
+        columns = column_count(chart)
+        width = width_mm or _width(chart, columns)
+        rows = math.ceil(len(chart.panels) / columns)
+        figure = Figure(figsize=(width * MM, _height(chart, rows, width) * MM), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=chart.share, sharey=chart.share)
+        for axes, panel in zip(grid.flat, chart.panels, strict=False):
+            _draw_panel(axes, panel)
+        _finish(figure, grid, chart, columns, width)
+    return figure
+
+
+def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: float | None = None) -> bytes:
+    """Return a chart as the bytes of a PNG, SVG or PDF file, the same each time."""
+    figure = draw(chart, width_mm)
+    import matplotlib
+
+    target = io.BytesIO()
+    with matplotlib.rc_context(style.RC):
+        figure.savefig(target, format=form, metadata=dict(metadata))
+    return target.getvalue()
+
+
+def column_count(chart: Chart) -> int:
+    """Return how many panels stand side by side."""
+    panels = len(chart.panels)
+    return 1 if panels == 1 else min(MOST_COLUMNS if panels <= 9 else 5, panels)
+
+
+def _width(chart: Chart, columns: int) -> float:
+    return style.SINGLE_MM if columns == 1 and not chart.against else style.DOUBLE_MM
+
+
+def _height(chart: Chart, rows: int, width: float) -> float:
+    names = max(len(panel.y_names) for panel in chart.panels)
+    if names:
+        return 22 + ROW_MM * names + _legend_mm(chart, width)
+    if chart.panels[0].bare:
+        return width * _flatness(chart.panels[0])
+    each = PANEL_MM if rows == 1 else 46.0 if rows <= 3 else 38.0
+    return rows * each + _legend_mm(chart, width)
+
+
+def _flatness(panel: Panel) -> float:
+    """Return the height of a diagram relative to its width."""
+    across, down = _span(panel, "x", MARGIN), _span(panel, "y", MARGIN / 2)
+    return (down[1] - down[0]) / (across[1] - across[0])
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for mark in panel.marks:
+        draw_mark(axes, mark, panel, _place(mark, panel))
+    _label(axes, panel)
+
+
+def _place(mark: Mark, panel: Panel) -> float:
+    """Return how far a mark stands beside the middle, in places.
+
+    Lines of one name share a place, boxes of one name stand together, and two states of a point above each other.
+    """
+    if isinstance(mark, Line):
+        slots = sorted({each.slot for each in panel.series})
+        return slots.index(mark.slot) - (len(slots) - 1) / 2
+    if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
+        return -1.0 if mark.ghost else 1.0
+    series = sorted(panel.series, key=lambda each: each.slot)
+    return series.index(mark) - (len(series) - 1) / 2 if isinstance(mark, Boxes | Dots) else 0.0
+
+
+def _label(axes: Axes, panel: Panel) -> None:
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title)
+    if panel.bare:
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        axes.set_xlim(*_span(panel, "x", MARGIN))
+        axes.set_ylim(*_span(panel, "y", MARGIN / 2))
+    if panel.x_names:
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names)
+        axes.grid(visible=False, axis="x")
+    if panel.y_names:
+        axes.set_yticks(range(len(panel.y_names)), panel.y_names)
+        axes.set_ylim(len(panel.y_names) - 0.4, -0.6)
+    if panel.x_ticks:
+        _set_ticks(axes, panel.x_ticks)
+    if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):
+        _set_dates(axes)
+    if panel.whole:
+        axes.yaxis.get_major_locator().set_params(integer=True)
+    if panel.x_range:
+        axes.set_xlim(panel.x_range)
+    if panel.y_range:
+        axes.set_ylim(panel.y_range)
+
+
+def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
+    places: list[float] = [getattr(mark, axis) for mark in panel.marks if isinstance(mark, Box)]
+    return min(places) - margin, max(places) + margin
+
+
+def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
+    """Put a tick at each level, and a number where there is room for one."""
+    room = (max(ticks) - min(ticks)) / MOST_TICKS
+    labelled: list[float] = []
+    for tick in ticks:
+        if not labelled or tick - labelled[-1] >= room:
+            labelled.append(tick)
+    axes.set_xticks(labelled, [f"{tick:g}" for tick in labelled])
+    axes.set_xticks([tick for tick in ticks if tick not in labelled], minor=True)
+
+
+def _set_dates(axes: Axes) -> None:
+    """Put few enough times along the x axis that none touches the next."""
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(minticks=3, maxticks=7)
+    locator.intervald[dates.MINUTELY] = [1, 2, 5, 10, 15, 30]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+
+
+def _finish(figure: Figure, grid: Any, chart: Chart, columns: int, width: float) -> None:
+    """Take away unused axes and repeated labels, and put one legend under all panels."""
+    panels, flat = len(chart.panels), list(grid.flat)
+    for axes in flat[panels:]:
+        axes.remove()
+    for index, axes in enumerate(flat[:panels]):
+        below = index + columns < panels
+        if chart.share and below:
+            axes.set_xlabel("")
+        elif chart.share:
+            axes.tick_params(labelbottom=True)
+        if chart.share and index % columns:
+            axes.set_ylabel("")
+    handles = _handles(chart)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=_legend_columns(handles, width))
+
+
+def _handles(chart: Chart) -> list[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks = {mark.name: mark for panel in chart.panels for mark in reversed(panel.series) if mark.name}
+    if len(marks) < 2 and not chart.against:
+        return []
+    handles: list[Any] = [
+        Patch(facecolor=style.colour(mark.slot) + "66", edgecolor=style.colour(mark.slot), label=name)
+        if isinstance(mark, Boxes)
+        else Line2D([], [], color=style.colour(mark.slot), marker=style.marker(mark.slot), label=name,
+               linestyle="none" if isinstance(mark, Dots) else "-")
+        for name, mark in sorted(marks.items(), key=lambda item: item[1].slot)
+    ]  # fmt: skip
+    if chart.against:
+        handles.append(_hollow(chart))
+    return handles
+
+
+def _hollow(chart: Chart) -> Any:
+    """Return what stands in the legend for the state that is drawn behind."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    kinds = {type(mark) for panel in chart.panels for mark in panel.series}
+    if Boxes in kinds:
+        return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
+    line: Any = "--" if Line in kinds else "none"
+    return Line2D(
+        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
+    )
+
+
+def _legend_columns(handles: Sequence[Any], width: float) -> int:
+    longest = max(len(handle.get_label()) for handle in handles)
+    return max(1, min(len(handles), int(width // (longest * 1.35 + 11))))
+
+
+def _legend_mm(chart: Chart, width: float) -> float:
+    handles = _handles(chart)
+    return 3.6 * math.ceil(len(handles) / _legend_columns(handles, width)) if handles else 0.0

@@ -1,0 +1,66 @@
+"""Puts a report together from its sections."""
+
+from __future__ import annotations
+
+from lakebatch._text import one_line
+from lakebatch.analysis.data import Material
+from lakebatch.analysis.plots import Options
+from lakebatch.analysis.report import findings, records
+from lakebatch.analysis.report.configs import run_configs
+from lakebatch.analysis.report.content import Content
+from lakebatch.analysis.report.findings import Draw
+from lakebatch.analysis.report.tables import cell
+
+
+def compose(material: Material, draw: Draw, options: Options) -> Content:
+    """Return the content of a report.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws a picture; what cannot be drawn raises and is named in the report.
+    """
+    configs = run_configs(material.experiment, material.records)
+    sections = [
+        records.run_section(material, configs),
+        records.config_section(configs),
+        findings.results_section(material, options),
+        findings.picture_section(draw, options),
+        findings.statistics_section(material, options),
+        records.time_section(material),
+        records.fault_section(material),
+        records.provenance_section(material, configs),
+    ]
+    return Content(
+        title=f"{material.experiment}: report",
+        state=_state(material),
+        facts=_facts(material),
+        warnings=_warnings(material),
+        sections=tuple(sections),
+    )
+
+
+def _state(material: Material) -> str:
+    changed = material.assemblies["changed_at"].max()
+    return f"State: {material.moment}. Last change recorded: {cell(changed)}."
+
+
+def _facts(material: Material) -> tuple[tuple[str, str], ...]:
+    rows, states = material.rows, material.assemblies["status"]
+    return (
+        ("completed assemblies", f"{int((states == 'completed').sum())} of {states.len()}"),
+        ("fits", str(rows.height)),
+        ("levels", ", ".join(f"{level:g}" for level in rows["level"].drop_nulls().unique().sort())),
+        ("feature sets", one_line(", ".join(rows["feature_set"].drop_nulls().unique().sort()))),
+        ("models", one_line(", ".join(rows["model"].drop_nulls().unique().sort()))),
+    )
+
+
+def _warnings(material: Material) -> tuple[str, ...]:
+    gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in material.gaps.rows()]
+    failed = material.rows["error"].count()
+    return (*gaps, *([f"{failed} of {material.rows.height} fits have no metric."] if failed else []))
+
+
+def _gap(assembly_id: str | None, what: str) -> str:
+    return one_line(f"{assembly_id}: {what}" if assembly_id else what).rstrip(".")

@@ -1,0 +1,134 @@
+"""Which configs were run: how they differ from a preset, and the command that repeats each."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakebatch.assembly.record import Assembly
+from lakebatch.errors import LakebatchError
+from lakebatch.experiment import config, presets, registry
+
+ABSENT = "(not set)"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose value is another than in the preset."""
+
+    key: str
+    preset: str
+    value: str
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One config, the assemblies that ran it, and how to run it again.
+
+    Attributes
+    ----------
+    preset : str
+        The preset that it is nearest to; empty where the experiment's code is not at hand.
+    differences : tuple of Difference
+        Where it differs from that.
+    text : str
+        All of it, as JSON.
+    command : str
+        Runs it again, but for the seed.
+    """
+
+    hash: str
+    assemblies: tuple[str, ...]
+    preset: str
+    differences: tuple[Difference, ...]
+    text: str
+    command: str
+
+
+def run_configs(name: str, assemblies: list[Assembly]) -> list[RunConfig]:
+    """Return the different configs of some assemblies, in the order of their first run."""
+    groups: dict[str, list[Assembly]] = {}
+    for each in assemblies:
+        groups.setdefault(each.config_hash, []).append(each)
+    return [_run_config(name, group) for group in groups.values()]
+
+
+def _run_config(name: str, group: list[Assembly]) -> RunConfig:
+    settings = group[0].settings
+    preset, differences = _nearest_preset(name, settings)
+    return RunConfig(
+        hash=group[0].config_hash,
+        assemblies=tuple(each.assembly_id for each in group),
+        preset=preset,
+        differences=differences,
+        text=json.dumps(settings, indent=2),
+        command=_command(name, preset, differences, settings),
+    )
+
+
+def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[Difference, ...]]:
+    """Return the preset with the fewest differences; none where the code is gone or of another version."""
+    found: dict[str, tuple[Difference, ...]] = {}
+    try:
+        source = registry.get(name)
+        experiment = registry.load(source)
+        for preset in sorted(
+            presets.names(source, experiment), key=lambda each: each != presets.DEFAULT_PRESET
+        ):
+            model = config.resolve(source, experiment, preset=preset).model
+            found[preset] = tuple(_differences(model.model_dump(mode="json"), settings))
+    except LakebatchError:
+        return "", ()
+    best = min(found, key=lambda preset: len(found[preset]))
+    return best, found[best]
+
+
+def _differences(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Difference]:
+    before, after = dict(_leaves(preset)), dict(_leaves(settings))
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key, ABSENT) != after.get(key, ABSENT):
+            yield Difference(key, _shown(before, key), _shown(after, key))
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(leaves: Mapping[str, Any], key: str) -> str:
+    return json.dumps(leaves[key], ensure_ascii=False) if key in leaves else ABSENT
+
+
+def _command(name: str, preset: str, differences: tuple[Difference, ...], settings: Mapping[str, Any]) -> str:
+    """Return the command that runs a config again, tried: with a preset and settings, else with the whole as a file."""
+    leaves = dict(_leaves(settings))
+    given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
+    words = ["lakebatch", "run", name]
+    if preset and _gives(name, preset, given, settings):
+        chosen = [] if preset == presets.DEFAULT_PRESET else ["--preset", preset]
+        return shlex.join([*words, *chosen, *(word for each in given for word in ("--set", each))])
+    return shlex.join([*words, "--config", "config.json"])
+
+
+def _gives(name: str, preset: str, given: list[str], settings: Mapping[str, Any]) -> bool:
+    try:
+        source = registry.get(name)
+        model = config.resolve(source, registry.load(source), preset=preset, settings=given).model
+    except LakebatchError:
+        return False
+    return bool(model.model_dump(mode="json") == settings)
+
+
+def _toml(value: Any) -> str:
+    """Return a value in TOML, as ``--set`` reads it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -1,0 +1,182 @@
+"""The sections of a report on how it came about: runs, configs, times, faults, provenance."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import polars as pl
+
+from lakebatch._text import one_line
+from lakebatch.analysis.data import Material
+from lakebatch.analysis.report.configs import RunConfig
+from lakebatch.analysis.report.content import Code, Section, SectionPart
+from lakebatch.analysis.report.tables import Table, table
+from lakebatch.assembly.record import Assembly
+
+
+def run_section(material: Material, configs: Sequence[RunConfig]) -> Section:
+    """Return a table of every assembly."""
+    numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
+    runs = material.assemblies.with_columns(
+        parts=pl.format("{} of {}", "parts_done", "parts_planned"),
+        config_number=pl.col("assembly_id").replace_strict(numbers, default=None, return_dtype=pl.Int64),
+        seed=pl.col("seed").cast(pl.String),
+    )
+    names = {
+        "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
+        "seed": "seed", "config_number": "config", "code_version": "code",
+    }  # fmt: skip
+    return Section("runs", "What was run", (table(runs, "Every assembly, completed or not", names),))
+
+
+def config_section(configs: Sequence[RunConfig]) -> Section:
+    """Return each config, by its differences from the nearest preset and whole."""
+    parts: list[SectionPart] = []
+    for number, each in enumerate(configs, 1):
+        runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
+        parts.append(f"Config {number}, run by {runs}: {_nearness(each)}")
+        if each.differences:
+            rows = tuple(
+                (one_line(one.key), one_line(one.preset), one_line(one.value)) for one in each.differences
+            )
+            caption = f"Config {number}: differences from the preset {each.preset}"
+            parts.append(Table(caption, ("key", f"preset {each.preset}", "here"), rows, (False,) * 3))
+        parts.append(Code(f"Config {number}, whole, as JSON", each.text, "json", folded=True))
+    return Section("configs", "Configs", tuple(parts))
+
+
+def _nearness(each: RunConfig) -> str:
+    if not each.preset:
+        return "the experiment's code is not at hand, so it cannot be compared with presets."
+    if not each.differences:
+        return f"exactly the preset {each.preset}."
+    keys = "one key" if len(each.differences) == 1 else f"{len(each.differences)} keys"
+    return f"nearest to the preset {each.preset}, from which it differs in {keys}."
+
+
+def time_section(material: Material) -> Section:
+    """Return how long assemblies and fits took."""
+    runs = material.assemblies.join(
+        material.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
+        on="assembly_id",
+        how="left",
+        maintain_order="left",
+    ).with_columns(
+        seconds=pl.when(status="completed").then(
+            (pl.col("changed_at") - pl.col("started_at")).dt.total_milliseconds() / 1000
+        )
+    )
+    seconds = pl.col("fit_seconds")
+    fits = material.rows.group_by("model").agg(
+        fits=seconds.count(),
+        mean=seconds.mean(),
+        median=seconds.median(),
+        max=seconds.max(),
+        total=seconds.sum(),
+    )
+    by_run = {
+        "assembly_id": "assembly",
+        "seconds": "from start to end, s",
+        "rows": "rows",
+        "fit_seconds": "in fits, s",
+        "host": "machine",
+    }
+    by_model = {
+        "model": "model",
+        "fits": "fits",
+        "mean": "mean, s",
+        "median": "median, s",
+        "max": "longest, s",
+        "total": "total, s",
+    }
+    return Section(
+        "times",
+        "Run times",
+        (
+            table(runs, "By assembly; pauses before a resume are included", by_run),
+            table(fits.sort("total", descending=True), "Fits by model", by_model),
+        ),
+    )
+
+
+def fault_section(material: Material) -> Section:
+    """Return what is missing and what failed."""
+    parts: list[SectionPart] = []
+    if material.gaps.is_empty():
+        parts.append("The dataset has no gap: every assembly, planned part and baseline is there.")
+    else:
+        parts.append(
+            table(
+                material.gaps,
+                "What the dataset lacks",
+                {"assembly_id": "assembly", "what": "what is missing"},
+            )
+        )
+    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in material.mixtures.items()]
+    failed = material.assemblies.drop_nulls("error")
+    if not failed.is_empty():
+        parts.append(
+            table(
+                failed,
+                "Assemblies with an error",
+                {"assembly_id": "assembly", "status": "status", "error": "error"},
+            )
+        )
+    faults = (
+        material.rows.drop_nulls("error")
+        .group_by("feature_set", "model", "error", maintain_order=True)
+        .agg(fits=pl.len())
+    )
+    if faults.is_empty():
+        parts.append("Every fit that is read has its metrics.")
+    else:
+        names = {"feature_set": "feature set", "model": "model", "fits": "fits", "error": "error"}
+        parts.append(
+            table(faults.sort("fits", descending=True, maintain_order=True), "Fits without a metric", names)
+        )
+    return Section("faults", "Failures and gaps", tuple(parts))
+
+
+def provenance_section(material: Material, configs: Sequence[RunConfig]) -> Section:
+    """Return what produced the rows and how to produce them again."""
+    seeds = {each.assembly_id: each.seed for each in material.records}
+    commands = [
+        f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
+        for number, each in enumerate(configs, 1)
+        for name in each.assemblies
+    ]
+    quoted = shlex.quote(material.experiment)
+    reading = [
+        f"lakebatch reassemble {quoted} --version {material.version} -o {quoted}.parquet",
+        f"lakebatch report {quoted} --version {material.version}",
+    ]
+    return Section(
+        "provenance",
+        "Provenance and how to reproduce it",
+        (
+            "Rows depend on config, seed and code alone. Install the code and the packages named below and run each "
+            "assembly again; where --config config.json is named, save the whole config from above under that name.",
+            Code("Run every assembly again", "\n".join(commands), "sh"),
+            Code("Read the same state of this lake again", "\n".join(reading), "sh"),
+            _environments(material.records),
+        ),
+    )
+
+
+def _environments(assemblies: list[Assembly]) -> Table:
+    """Return what each assembly ran on; equal ones in one row."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for each in assemblies:
+        known = each.surroundings
+        packages = ", ".join(
+            f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
+        )
+        key = (
+            one_line(each.code_version), one_line(str(known.get("python", ""))), one_line(str(known.get("platform", ""))),
+            one_line(packages), one_line(str(known.get("source_hash", ""))),
+        )  # fmt: skip
+        groups.setdefault(key, []).append(each.assembly_id)
+    rows = tuple((", ".join(names), *key) for key, names in groups.items())
+    columns = ("assemblies", "code", "Python", "platform", "packages", "SHA-256 of the source")
+    return Table("What produced the rows", columns, rows, (False,) * len(columns))

@@ -1,0 +1,157 @@
+"""A report as files: one HTML file that stands alone, and Markdown beside a folder of pictures."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lakebatch._files import check_replaceable, replacing
+from lakebatch._version import __version__
+from lakebatch.analysis.data import read
+from lakebatch.analysis.plots import Options, Picture
+from lakebatch.analysis.plots.picture import draw
+from lakebatch.analysis.report import markdown
+from lakebatch.analysis.report.composing import compose
+from lakebatch.analysis.report.content import Content, Figure
+from lakebatch.assembly.record import Status
+from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+
+TEMPLATES = resources.files("lakebatch.analysis.report") / "templates"
+WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
+PIXELS_PER_POINT = 96 / 72
+SCREEN = 1.5
+"""How much larger than in print pictures are shown on a screen, at most."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report, as HTML and as Markdown."""
+
+    content: Content
+
+    @cached_property
+    def pictures(self) -> dict[str, bytes]:
+        """The pictures as SVG, by name."""
+        parts = [part for section in self.content.sections for part in section.parts]
+        return {part.name: part.picture.to_bytes(".svg") for part in parts if isinstance(part, Figure)}
+
+    def html(self) -> str:
+        """Return the report as one page that needs no other file and no network."""
+        template = _environment(autoescape=True).get_template("report.html.j2")
+        return str(
+            template.render(
+                content=self.content,
+                version=__version__,
+                style=_markup(_read("report.css")),
+                images={name: base64.b64encode(data).decode() for name, data in self.pictures.items()},
+                widths={name: _pixels(data) for name, data in self.pictures.items()},
+            )
+        )
+
+    def markdown(self, folder: str) -> str:
+        """Return the report as Markdown that finds its pictures in a folder."""
+        environment = _environment(autoescape=False)
+        environment.filters |= {"md": markdown.escape, "fence": markdown.fence}
+        template = environment.get_template("report.md.j2")
+        text = template.render(content=self.content, version=__version__, folder=quote(folder))
+        return re.sub(r"\n{3,}", "\n\n", str(text))
+
+    def save(self, file: str | os.PathLike[str]) -> list[Path]:
+        """Write FILE.html, FILE.md and the pictures of the latter in the folder FILE; return the paths."""
+        page = check_file(Path(file))
+        folder = page.with_suffix("")
+        text = page.with_suffix(".md")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"Cannot write {folder}: {error.strerror or error}.") from error
+        for name, data in self.pictures.items():
+            _write(folder / f"{name}.svg", data)
+        _write(text, self.markdown(folder.name).encode())
+        _write(page, self.html().encode())
+        return [page, text, folder]
+
+
+def report(
+    snapshot: Snapshot,
+    *,
+    include: Collection[Status] = COMPLETED,
+    on_gap: OnGap = "warn",
+    options: Options | None = None,
+) -> Report:
+    """Return a report of an experiment as it was at one moment.
+
+    Parameters
+    ----------
+    options : Options, optional
+        The metric, and what intervals and tests are taken over.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib or Jinja is not installed.
+    """
+    _environment(autoescape=True)  # what is missing is said before anything is drawn
+    material = read(snapshot, include=include, on_gap=on_gap)
+
+    def draw_kind(kind: str, asked: Options) -> Picture:
+        return draw(snapshot, material, kind, include, asked, on_gap)
+
+    return Report(compose(material, draw_kind, options or Options()))
+
+
+def check_file(file: Path) -> Path:
+    """Return a file's path; raise unless its name ends in ``.html`` and it can be written."""
+    if file.suffix != ".html":
+        raise ConfigError(f"Cannot write the report to {file}. Expected a name that ends in .html.")
+    if file.parent.exists():  # it is made otherwise
+        check_replaceable(file)
+    return file
+
+
+def _environment(*, autoescape: bool) -> Any:
+    try:
+        from jinja2 import DictLoader, Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Reports need Jinja, which is not installed. Install it with: pip install 'lakebatch[plots]'"
+        ) from error
+    templates = {name: _read(name) for name in ("report.html.j2", "report.md.j2")}
+    return Environment(
+        loader=DictLoader(templates),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+def _read(name: str) -> str:
+    return TEMPLATES.joinpath(name).read_text(encoding="utf-8")
+
+
+def _markup(text: str) -> Any:
+    """Return text of our own that is already HTML."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _pixels(data: bytes) -> int:
+    match = WIDTH.search(data)
+    points = float(match[1]) if match else 500.0
+    return round(points * PIXELS_PER_POINT * SCREEN)
+
+
+def _write(file: Path, data: bytes) -> None:
+    with replacing(file) as partial:
+        partial.write_bytes(data)

@@ -1,0 +1,1 @@
+"""The life of an assembly: its events, parts, shards, leases, tags and seeds."""

@@ -1,0 +1,53 @@
+"""Decisions about assemblies, and what was found out about them: events at table versions of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.errors import AssemblyError, ConfigError
+
+
+def decide(
+    tables: ExperimentTables,
+    assembly: Assembly,
+    status: Status,
+    reason: str,
+    *,
+    after: Collection[Status],
+    **changes: Any,
+) -> Assembly:
+    """Record a decision at a version of the results table of its own, so that no earlier version changes.
+
+    Parameters
+    ----------
+    after : statuses
+        The statuses that the assembly may have.
+    changes
+        Further fields of the event.
+
+    Raises
+    ------
+    ConfigError
+        If the reason is empty.
+    AssemblyError
+        If the assembly has another status.
+    """
+    if not reason.strip():
+        raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+    if assembly.status not in after:
+        raise AssemblyError(
+            f"{assembly.assembly_id} is {assembly.status}. Expected one that is {' or '.join(after)}."
+        )
+    tables.check_folders((RESULTS, "assemblies"))
+    metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
+    version = tables.results.mark(metadata)
+    changes = {"error": assembly.error} | changes
+    return tables.log.record(assembly, status, after=after, results_version=version, note=reason, **changes)
+
+
+def note(tables: ExperimentTables, assembly: Assembly, text: str, **changes: Any) -> Assembly:
+    """Record something that was found out about an assembly, or done to it; its status stays."""
+    return decide(tables, assembly, assembly.status, text, after=(assembly.status,), **changes)

@@ -1,0 +1,276 @@
+"""The events of assemblies: appended one by one, never changed, read as they were at any version of their table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from lakebatch import _process as process
+from lakebatch._secrets import redacted
+from lakebatch._text import hint
+from lakebatch.assembly.lease import Leases
+from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
+from lakebatch.errors import DamageError, StorageError, UnknownNameError
+from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
+from lakebatch.ids import assembly_id as new_assembly_id
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.schema import conform
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.version import TableVersion
+
+RUN_NUMBER = "lakebatch.run_number"
+ALIKE = 0.9
+"""How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
+IS_ID = pl.col("assembly_id").str.contains(f"^{ASSEMBLY_ID.pattern}$")
+LONGEST_SHOWN = 60
+# characters of a foreign id that an error quotes
+WRITTEN = ("error", "note", "known_gaps")
+# what people and experiments write: it is redacted at once, so that an event equals what the table returns
+
+
+class Events(NamedTuple):
+    """The events that can be read, the files that cannot, and the assemblies that these have events of."""
+
+    rows: pl.DataFrame
+    lost: tuple[Fault, ...] = ()
+    uncertain: frozenset[str] = frozenset()
+
+
+class AssemblyLog:
+    """The events of one experiment's assemblies, in the table ``assemblies``."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def leases(self) -> Leases:
+        """Return the leases of the experiment, to be looked at once."""
+        return Leases(self.table.storage, self.table.path.rpartition("/")[0])
+
+    def latest(self) -> list[Assembly]:
+        """Return each assembly as it stands now, in the order of their running numbers."""
+        return latest(self.events(), self.leases())
+
+    def start(
+        self,
+        plan: Plan,
+        results_version: int,
+        *,
+        unless: Callable[[list[Assembly]], Assembly | None] | None = None,
+    ) -> Assembly:
+        """Begin an assembly: take the next running number, by a commit that only one can win.
+
+        Nothing is begun if ``unless`` finds, among the assemblies that there are at that moment, one that
+        serves instead; it is returned.
+        """
+        attempts: list[Assembly] = []
+
+        def event_after(last: int) -> pl.DataFrame | None:
+            mine = [each for each in attempts if self._has(each)]  # any of them: S3 may act late
+            if mine:
+                attempts.append(mine[0])
+                return None
+            if unless and (found := unless(self.latest())):
+                attempts.append(found)
+                return None
+            attempts.append(_first_event(plan, last + 1, results_version))
+            return self._frame(attempts[-1])
+
+        self.table.append_once(RUN_NUMBER, event_after, {"lakebatch.event": "started"})
+        return attempts[-1]
+
+    def record(
+        self,
+        assembly: Assembly,
+        status: Status,
+        *,
+        after: Collection[Status] = UNDECIDED,
+        **changes: Any,
+    ) -> Assembly:
+        """Append an event, unless the assembly has meanwhile got a status that it cannot follow.
+
+        Parameters
+        ----------
+        after : statuses
+            Which statuses the event may follow: by default neither completed nor discarded.
+
+        Returns
+        -------
+        Assembly
+            The assembly as it stands afterwards.
+        """
+
+        def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+            return (status, changes) if latest.status in after else None
+
+        return self.follow(assembly, event, keeps=assembly)
+
+    def follow(
+        self,
+        assembly: Assembly,
+        event: Callable[[Assembly], tuple[Status, Mapping[str, Any]] | None],
+        *,
+        keeps: Assembly | None = None,
+    ) -> Assembly:
+        """Append the event that ``event`` makes of the assembly as it stands: a status and what changes with it.
+
+        What does not change is as in ``keeps``, else as it stands. Nothing is appended where it makes none.
+
+        Returns
+        -------
+        Assembly
+            The assembly as it stands afterwards.
+        """
+        recorded: list[Assembly] = []
+        metadata = {"lakebatch.assembly_id": assembly.assembly_id}
+
+        def event_after(last: int) -> pl.DataFrame | None:
+            latest = self.get(assembly.assembly_id)
+            made = None if latest in recorded else event(latest)  # any of them: S3 may act late
+            if made is None:
+                recorded.append(latest)
+                return None
+            status, changes = made
+            metadata["lakebatch.event"] = status
+            recorded.append(_next_event(keeps or latest, status, last + 1, changes))
+            return self._frame(recorded[-1])
+
+        self.table.append_once(assembly.assembly_id, event_after, metadata)
+        return recorded[-1]
+
+    def get(self, assembly_id: str) -> Assembly:
+        """Return an assembly as it stands now.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such assembly.
+        """
+        check_assembly_id(assembly_id)
+        rows = self.events().filter(pl.col("assembly_id") == assembly_id).sort("event")
+        if rows.is_empty():
+            known = self.events()["assembly_id"].unique().sort().to_list()
+            raise UnknownNameError(
+                f"There is no assembly {assembly_id}. {hint(assembly_id, known, ALIKE)}List them with: lakebatch status"
+            )
+        return from_row(rows.row(-1, named=True), self.leases())
+
+    def events(self, version: int | None = None) -> pl.DataFrame:
+        """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
+        rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
+        return self._checked(rows).sort("run_number", "event")
+
+    def read(self, version: int | None = None) -> Events:
+        """Return the events that can be read, at a version of the table or now, and what cannot; warn of nothing.
+
+        It is for readers: the same rows are returned again as long as the table is the same.
+        """
+        state = self.table.at(version)
+        if state.known_rows is None:
+            try:
+                rows = damage.rows(state, state.scan())
+            except StorageError:
+                return self._read_damaged(None if version is None else state)
+            state.known_rows = self._checked(rows).sort("run_number", "event")
+        return Events(state.known_rows.clone())
+
+    def _read_damaged(self, past: TableVersion | None) -> Events:
+        """Return the events in the newest files, since those of a past version were perhaps merged and removed."""
+        readable, lost = damage.newest_readable(self.table)
+        rows = self._checked(readable)
+        uncertain = _uncertain(rows, self.table.at()) if lost else frozenset()
+        known = rows if past is None else _recorded_by(past, rows)
+        return Events(known.sort("run_number", "event"), tuple(lost), uncertain)
+
+    def known_latest(self, assembly_id: str) -> Assembly | None:
+        """Return an assembly as `read` has it, None if it has it not: quick as long as the table is the same."""
+        rows = self.read().rows.filter(pl.col("assembly_id") == assembly_id)
+        return None if rows.is_empty() else from_row(rows.sort("event").row(-1, named=True), self.leases())
+
+    def _events_at(self, version: int) -> pl.DataFrame:
+        """Return the events of a past version, from the newest files where its own were merged and removed."""
+        past = self.table.at(version)
+        try:
+            return damage.rows(past, past.scan())
+        except DamageError:
+            return _recorded_by(past, damage.newest_rows(self.table))
+
+    def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return events unless one has an id of another form: refuse it, and name its file."""
+        foreign = rows.filter(~IS_ID)["assembly_id"]
+        if foreign.is_empty():
+            return rows
+        raise DamageError(
+            f"{self._file_of(foreign[0])} holds an event of {foreign[0][:LONGEST_SHOWN]!r}, expected an id "
+            "YYYYMMDD_HHMMSS_runNNN. Something else than lakebatch wrote it; put the table back from a backup."
+        )
+
+    def _file_of(self, assembly_id: str) -> str:
+        """Return the file that holds an event; the table, where none can be named."""
+        state = self.table.at()
+        for file in state.data_files():
+            with damage.named(state):
+                if assembly_id in state.read_file(file)["assembly_id"]:
+                    return f"{state.uri}/{file.path}"
+        return state.uri
+
+    def _has(self, assembly: Assembly) -> bool:
+        try:
+            return self.get(assembly.assembly_id) == assembly
+        except UnknownNameError:
+            return False
+
+    def _frame(self, assembly: Assembly) -> pl.DataFrame:
+        row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
+        return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
+
+
+def _recorded_by(past: TableVersion, events: pl.DataFrame) -> pl.DataFrame:
+    """Return those of the newest events that a past version had."""
+    last = past.last_versions([*events["assembly_id"].unique(), RUN_NUMBER])
+    known = pl.col("event") <= pl.col("assembly_id").replace_strict(last, default=0)
+    return events.filter(known & (pl.col("run_number") <= last[RUN_NUMBER]))
+
+
+def _uncertain(events: pl.DataFrame, table: TableVersion) -> frozenset[str]:
+    """Return the assemblies of which the table had more events than could be read, by the numbers in its log."""
+    counts = dict(events.group_by("assembly_id").agg(pl.col("event").n_unique()).iter_rows())
+    last = table.last_versions(counts)
+    return frozenset(each for each, count in counts.items() if count <= last[each])
+
+
+def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
+    at = now()
+    config = canonical_json(plan.config)
+    return Assembly(
+        assembly_id=plan.assembly_id or new_assembly_id(at, run_number),
+        run_number=run_number,
+        event=0,
+        status="started",
+        at=at,
+        config=config,
+        config_hash=content_hash(config),
+        seed=plan.seed(run_number),
+        parts_planned=len(plan.parts),
+        parts_done=0,
+        parts=plan.parts,
+        known_gaps=redacted(plan.known_gaps),
+        rows=0,
+        results_version=results_version,
+        error=None,
+        note=None,
+        code_version=plan.code_version,
+        environment=canonical_json(redacted(plan.environment)),
+        host=process.host(),
+        pid=os.getpid(),
+    )
+
+
+def _next_event(assembly: Assembly, status: Status, event: int, changes: Mapping[str, Any]) -> Assembly:
+    fields = {name: getattr(assembly, name) for name in Assembly.__dataclass_fields__}
+    fields |= {"error": None, "note": None, "pid": None, "host": process.host()} | dict(changes)
+    fields |= {name: redacted(fields[name]) for name in WRITTEN}
+    return Assembly(**(fields | {"status": status, "event": event, "at": now()}))

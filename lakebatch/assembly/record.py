@@ -1,0 +1,226 @@
+"""The life of an assembly: started, completed, failed, discarded; kept as append-only events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, get_args
+
+import polars as pl
+
+from lakebatch.assembly.lease import LIFE_SECONDS, Leases
+from lakebatch.assembly.record_json import read_environment, read_tree, where
+from lakebatch.assembly.workers import IDENTITY, Worker
+from lakebatch.errors import AssemblyError
+from lakebatch.ids import check_assembly_id
+
+Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
+EVERY_STATUS: tuple[Status, ...] = get_args(Status)
+UNDECIDED: tuple[Status, ...] = ("started", "failed")
+"""The statuses of an assembly that may still be completed."""
+NOTHING_TO_RESUME = (
+    "Nothing to resume: no assembly is interrupted or failed. One whose process died on another machine counts as "
+    f"interrupted after {LIFE_SECONDS:.0f} s; see: lakebatch status"
+)
+DISCARDED = "{} is discarded. Take it back first with: lakebatch restore"
+MADE_BY = "made_by"
+"""Key of the config of an assembly that no experiment computed; it says what wrote it instead."""
+UNKNOWN_SEED = -1
+"""The seed of an assembly that no experiment computed."""
+SHARDS, ENDED = "shards", "ended"
+"""Keys of the environment of an assembly that several processes share out, see `lakebatch.assembly.shards`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an assembly is to compute, and with what: everything its record says from the start.
+
+    An id is given only to keep that of an assembly which was begun elsewhere.
+    """
+
+    config: Mapping[str, Any]
+    parts: tuple[str, ...]
+    base_seed: int
+    pinned_seed: int | None
+    known_gaps: tuple[str, ...]
+    code_version: str
+    environment: Mapping[str, Any]
+    assembly_id: str | None = None
+
+    def seed(self, run_number: int) -> int:
+        """Return the seed of the assembly with this running number."""
+        from lakebatch.assembly.seeds import (
+            replicate_seed,  # needs numpy, and whoever only reads does without
+        )
+
+        return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """An assembly as its latest event describes it; the fields are the columns of ``assemblies``."""
+
+    assembly_id: str
+    run_number: int
+    event: int
+    status: Status
+    at: datetime
+    config: str
+    config_hash: str
+    seed: int
+    parts_planned: int
+    parts_done: int
+    parts: tuple[str, ...]
+    known_gaps: tuple[str, ...]
+    rows: int
+    results_version: int
+    error: str | None
+    note: str | None
+    code_version: str
+    environment: str
+    host: str
+    pid: int | None
+    leases: Leases | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The config, as a tree."""
+        return read_tree(self.config, self._where("config"))
+
+    @cached_property
+    def surroundings(self) -> dict[str, Any]:
+        """The environment, as a tree."""
+        return read_environment(self.environment, self._where("environment"))
+
+    def computed_settings(self) -> dict[str, Any]:
+        """Return the settings, from which an experiment can compute the assembly again.
+
+        Raises
+        ------
+        AssemblyError
+            If no experiment computed it.
+        """
+        if made_by := self.settings.get(MADE_BY):
+            raise AssemblyError(
+                f"The assembly comes from {made_by} and not from a run: "
+                "it can be read, and not be computed or checked again."
+            )
+        return self.settings
+
+    def _where(self, column: str) -> str:
+        return where(column, self.assembly_id, self.event)
+
+    @property
+    def software(self) -> dict[str, Any]:
+        """The part of the environment on which rows can depend."""
+        aside = (*IDENTITY, SHARDS, "cpus")
+        return {name: value for name, value in self.surroundings.items() if name not in aside}
+
+    @cached_property
+    def failures(self) -> dict[str, str]:
+        """Why parts failed, by their keys."""
+        starts = "|".join(re.escape(part) for part in sorted(self.parts, key=len, reverse=True))
+        pieces = re.split(f"(?:^|; )({starts}): ", self.error or "")[1:] if starts else []
+        return dict(zip(pieces[::2], pieces[1::2], strict=True))
+
+    @cached_property
+    def shards(self) -> dict[str, Any]:
+        """Who works on which share, where several processes share the parts; else empty."""
+        return dict(self.surroundings.get(SHARDS, {}))
+
+    @property
+    def array(self) -> str | None:
+        """The name of the array job that shares the parts, if one does."""
+        return self.shards.get("array")
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The processes that have begun and not said that they ended."""
+        if self.status != "started":
+            return []
+        if self.shards:
+            members = [each for each in self.shards["members"].values() if each[ENDED] is None]
+            return [self._worker(each["host"], each["pid"], each) for each in members]
+        if self.pid is None:
+            return []
+        return [self._worker(self.host, self.pid, self.surroundings)]
+
+    def _worker(self, host: str, pid: int, record: Mapping[str, Any]) -> Worker:
+        since = datetime.fromisoformat(record["since"]) if "since" in record else self.at
+        return Worker.of_record(host, pid, since, record, self.leases)
+
+    def is_worked_on(self) -> bool:
+        """Whether a process works on the assembly; one elsewhere of which nothing is known is assumed to."""
+        return any(each.is_at_work() for each in self.workers)
+
+    def worker_here(self) -> Worker | None:
+        """Return a process of this machine that works on the assembly, if there is one."""
+        return next((each for each in self.workers if each.is_here and each.is_at_work()), None)
+
+    def worker_seen(self) -> Worker | None:
+        """Return a process that is known, and not only assumed, to work on the assembly, if there is one."""
+        return next((each for each in self.workers if each.is_seen_at_work()), None)
+
+    @property
+    def state(self) -> str:
+        """The status, with `interrupted` for an assembly that was started and that nobody works on."""
+        return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
+
+
+COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")
+
+
+def latest(events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
+    """Return each assembly as its last event describes it, in the order of their running numbers."""
+    return from_rows(last_events(events), leases)
+
+
+def last_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the last event of each assembly, in the order of their running numbers."""
+    in_order = events.sort("run_number", "event")
+    return in_order.filter(in_order["assembly_id"].is_last_distinct())
+
+
+def from_rows(rows: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
+    """Return the assemblies that rows of the table describe."""
+    return [from_row(row, leases) for row in rows.iter_rows(named=True)]
+
+
+def from_row(row: Mapping[str, Any], leases: Leases | None = None) -> Assembly:
+    """Return the assembly that a row of the table describes; by the leases its processes elsewhere are judged."""
+    fields = {name: row[name] for name in COLUMNS}
+    lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
+    checked = check_assembly_id(row["assembly_id"])
+    return Assembly(**{**fields, **lists, "assembly_id": checked, "leases": leases})
+
+
+def choose_resumable(assemblies: list[Assembly]) -> Assembly:
+    """Return the newest assembly that was interrupted or failed.
+
+    Raises
+    ------
+    AssemblyError
+        If there is none.
+    """
+    for assembly in reversed(assemblies):
+        if is_resumable(assembly):
+            return assembly
+    raise AssemblyError(NOTHING_TO_RESUME)
+
+
+def is_resumable(assembly: Assembly) -> bool:
+    """Whether the assembly was interrupted or failed, and an experiment can go on with it."""
+    return assembly.state in ("interrupted", "failed") and MADE_BY not in assembly.settings
+
+
+def join_failures(failures: Mapping[str, str]) -> str | None:
+    """Return why parts failed as one text, which `Assembly.failures` takes apart again; None if none did."""
+    return "; ".join(f"{part}: {why}" for part, why in failures.items()) or None
+
+
+def now() -> datetime:
+    """Return the moment, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,95 @@
+"""JSON of an assembly's record, which anybody who can write to the lake may have written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from lakebatch._parsing import ExcessError, check_size
+from lakebatch.errors import DamageError
+
+MOST_VALUES = 10_000_000
+"""Values that a record may have: an import lists each of its files."""
+MEMBER = {"host": str, "pid": int, "ended": str | None}
+"""What each member of an array says of itself, and its type."""
+
+
+def where(column: str, assembly_id: str, event: int) -> str:
+    """Return the place of a record in words."""
+    return f"Column {column!r} of event {event} of {assembly_id} in the table 'assemblies'"
+
+
+def read_tree(text: str, place: str) -> dict[str, Any]:
+    """Return the tree that a column of a record holds.
+
+    Raises
+    ------
+    DamageError
+        If it is no JSON object, or nested without end; the message begins with ``place``.
+    """
+    try:
+        tree = json.loads(text)
+        check_size(tree, MOST_VALUES)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ExcessError) else "it is not JSON"
+        raise _fault(place, reason) from error
+    if not isinstance(tree, dict):
+        raise _fault(place, f"it holds {type(tree).__name__}, expected an object")
+    return tree
+
+
+def read_environment(text: str, place: str) -> dict[str, Any]:
+    """Return the environment that a record holds: what computed the assembly, and who works on it.
+
+    Raises
+    ------
+    DamageError
+        If it is not one; the message begins with ``place``.
+    """
+    found = read_tree(text, place)
+    if not isinstance(found.get("packages", {}), dict):
+        raise _fault(place, "'packages' is no object")
+    if not _is_worker(found):
+        raise _fault(place, "what it says of its process is not of the form that lakebatch writes")
+    if not _is_array(found.get("shards", {})):
+        raise _fault(place, "'shards' is not of the form that lakebatch writes")
+    return found
+
+
+def _is_array(shards: Any) -> bool:
+    if shards == {}:
+        return True
+    if not isinstance(shards, dict) or not isinstance(shards.get("array"), str):
+        return False
+    of, members = shards.get("of"), shards.get("members")
+    if not isinstance(of, int) or of < 1 or not isinstance(members, dict):
+        return False
+    return all(name.isdecimal() for name in members) and all(map(_is_member, members.values()))
+
+
+def _is_member(member: Any) -> bool:
+    has_types = isinstance(member, dict) and all(
+        isinstance(member.get(name), kind) for name, kind in MEMBER.items()
+    )
+    return has_types and _is_worker(member)
+
+
+def _is_worker(record: Mapping[str, Any]) -> bool:
+    names = ("process_started", "namespace", "lease")
+    has_types = all(isinstance(record.get(name), str | None) for name in names)
+    return has_types and ("since" not in record or _is_time(record["since"]))
+
+
+def _is_time(text: Any) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _fault(place: str, reason: str) -> DamageError:
+    return DamageError(
+        f"{place} is damaged: {reason}. Something else than lakebatch wrote it; put the table back from a backup."
+    )

@@ -1,0 +1,257 @@
+"""Several processes at work on one assembly, each on its share of the parts: the tasks of an array job.
+
+Who of them is at work stands in the ``environment`` of the assembly's events, under ``shards``. Each event is made
+from the one before it in a commit that only one can win, so none of them overlooks another.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from lakebatch import _process as process
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.record import (
+    DISCARDED,
+    ENDED,
+    SHARDS,
+    UNDECIDED,
+    Assembly,
+    Plan,
+    Status,
+    join_failures,
+    now,
+)
+from lakebatch.assembly.workers import identity
+from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.ids import canonical_json, check_public
+
+End: TypeAlias = Literal["done", "interrupted"]
+Event: TypeAlias = tuple[Status, dict[str, Any]]
+T = TypeVar("T")
+
+FORM = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
+ARRAY = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+ARRAY_VARIABLES = {
+    "SLURM_ARRAY_JOB_ID": "slurm",
+    "PBS_ARRAY_ID": "pbs",
+    "LSB_JOBID": "lsf",
+}
+"""Where a batch system tells a task which array it belongs to."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One task of an array: which share of an assembly's parts it computes.
+
+    Attributes
+    ----------
+    index, of : int
+        The how manieth of how many, from 1.
+    array : str
+        What the tasks of one array call it, and no other array.
+    """
+
+    index: int
+    of: int
+    array: str
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+    def share(self, parts: Sequence[T]) -> list[T]:
+        """Return the parts that fall to this shard: every so manieth, since those that take long stand together.
+
+        >>> Shard(2, 3, "a").share(range(8))
+        [1, 4, 7]
+        """
+        return list(parts[self.index - 1 :: self.of])
+
+
+def parse(text: str, array: str | None = None, environment: Mapping[str, str] = os.environ) -> Shard:
+    """Return the shard that is written as ``I/N``; the array's name is the batch system's where none is given.
+
+    >>> parse("3/8", environment={"SLURM_ARRAY_JOB_ID": "1234"})
+    Shard(index=3, of=8, array='slurm-1234')
+
+    Raises
+    ------
+    ConfigError
+        If it is not I/N with I from 1 to N, or the tasks have no name in common.
+    """
+    match = FORM.fullmatch(text)
+    index, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= index <= of:
+        raise ConfigError(
+            f"shard is {text!r}. Expected I/N with I from 1 to N, e.g. 3/8; number the tasks of an array from 1."
+        )
+    name = _array(environment) if array is None else array
+    if name is None:
+        raise ConfigError(
+            f"The tasks of an array agree on their assembly by a name, and none of {', '.join(ARRAY_VARIABLES)} is set. "
+            "Give each of them the same --array NAME."
+        )
+    if not ARRAY.fullmatch(name):
+        raise ConfigError(f"array is {name!r}. Expected letters, digits and any of . _ : - without spaces.")
+    return Shard(index, of, check_public(name, "array"))
+
+
+def _array(environment: Mapping[str, str]) -> str | None:
+    cluster = environment.get("SLURM_CLUSTER_NAME")
+    for variable, system in ARRAY_VARIABLES.items():
+        if number := environment.get(variable):
+            return "-".join(filter(None, (system, cluster if system == "slurm" else None, number)))
+    return None
+
+
+def begin(
+    log: AssemblyLog,
+    plan: Plan,
+    results_version: int,
+    shard: Shard,
+    *,
+    check: Callable[[Assembly], None] = lambda begun: None,
+) -> Assembly:
+    """Return the assembly of an array, as one that this shard works on: the first shard to come starts it.
+
+    Parameters
+    ----------
+    check : callable
+        Called with the assembly that another shard began; what it raises keeps this one from joining.
+
+    Raises
+    ------
+    AssemblyError
+        If the array began with another config, or other shards.
+    """
+    mine = _member(plan.environment)
+    first: dict[str, Any] = {"array": shard.array, "of": shard.of, "members": {str(shard.index): mine}}
+
+    def of_this_array(assemblies: list[Assembly]) -> Assembly | None:
+        return next((each for each in reversed(assemblies) if each.array == shard.array), None)
+
+    begun = log.start(
+        replace(plan, environment={**plan.environment, SHARDS: first}), results_version, unless=of_this_array
+    )
+    if begun.event == 0 and _members(begun).get(str(shard.index)) == mine:
+        return begun
+    if begun.config != canonical_json(plan.config) or begun.parts != plan.parts:
+        raise AssemblyError(
+            f"The array {shard.array} began {begun.assembly_id} with another config. Give all its tasks the same one."
+        )
+    if plan.pinned_seed not in (None, begun.seed):
+        raise AssemblyError(
+            f"The array {shard.array} began {begun.assembly_id} with the seed {begun.seed}, not {plan.pinned_seed}. "
+            "Give all its tasks the same one."
+        )
+    check(begun)
+    return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment)
+
+
+def join(
+    log: AssemblyLog, assembly: Assembly, shard: Shard, *, code_version: str, environment: Mapping[str, Any]
+) -> Assembly:
+    """Return the assembly as one that this shard works on; unless it is completed already.
+
+    Raises
+    ------
+    AssemblyError
+        If the array has another number of shards, or the assembly is discarded.
+    """
+
+    mine = _member(environment)
+
+    def joined(latest: Assembly) -> Event | None:
+        if latest.status == "discarded":
+            raise AssemblyError(DISCARDED.format(latest.assembly_id))
+        if latest.status not in UNDECIDED:
+            return None
+        known = latest.shards if latest.array == shard.array else {}
+        if known and known["of"] != shard.of:
+            raise AssemblyError(
+                f"The array {shard.array} has {known['of']} shards, not {shard.of}. Give all its tasks the same number."
+            )
+        members = {**known.get("members", {}), str(shard.index): mine}
+        record = {"array": shard.array, "of": shard.of, "members": members}
+        return "started", {
+            "pid": os.getpid(),
+            "error": latest.error,
+            "code_version": code_version,
+            "environment": canonical_json({**environment, SHARDS: record}),
+        }
+
+    return log.follow(assembly, joined)
+
+
+def leave(
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    end: End,
+    reached: Mapping[str, Any],
+    failures: Mapping[str, str],
+) -> Assembly:
+    """Record that this shard has ended; nothing if somebody else has taken the assembly over."""
+
+    def left(latest: Assembly) -> Event | None:
+        if latest.status not in UNDECIDED or latest.array != shard.array:
+            return None
+        members = _members(latest)
+        member = {**members.get(str(shard.index), _member({})), ENDED: end}
+        record = {**latest.shards, "members": {**members, str(shard.index): member}}
+        return "started", {
+            **reached,
+            "error": join_failures(_failures_of_others(latest, shard) | dict(failures)),
+            "environment": canonical_json({**latest.surroundings, SHARDS: record}),
+        }
+
+    return log.follow(assembly, left)
+
+
+def is_ended(assembly: Assembly, shard: Shard) -> bool:
+    """Whether nothing is left to do for the shards of an assembly, which nobody has concluded or taken over yet."""
+    if assembly.status not in UNDECIDED or assembly.array != shard.array:
+        return False
+    members = _members(assembly)
+    all_done = [member[ENDED] for member in members.values()] == ["done"] * shard.of
+    return all_done or assembly.parts_done == assembly.parts_planned
+
+
+def why_missing(assembly: Assembly, part: str) -> str | None:
+    """Return what became of the shard that a part falls to; None if the assembly was not shared out."""
+    if not assembly.shards:
+        return None
+    index = assembly.parts.index(part) % assembly.shards["of"] + 1
+    member = _members(assembly).get(str(index))
+    what = (
+        "has not begun"
+        if member is None
+        else {
+            None: f"is at work on {member['host']}, or was killed",
+            "done": "has ended",
+            "interrupted": "was interrupted",
+        }[member[ENDED]]
+    )
+    return f"shard {index} of {assembly.shards['of']} {what}"
+
+
+def _failures_of_others(assembly: Assembly, shard: Shard) -> dict[str, str]:
+    own = set(shard.share(assembly.parts))
+    return {part: why for part, why in assembly.failures.items() if part not in own}
+
+
+def _members(assembly: Assembly) -> dict[str, Any]:
+    return dict(assembly.shards.get("members", {}))
+
+
+def _member(environment: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "host": process.host(),
+        "pid": os.getpid(),
+        "since": now().isoformat(),
+        **identity(environment.get("lease")),
+        ENDED: None,
+    }

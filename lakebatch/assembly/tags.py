@@ -1,0 +1,103 @@
+"""Names for states of an experiment that must be found again, such as that of a publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+import polars as pl
+
+from lakebatch._secrets import redacted
+from lakebatch._text import nearest
+from lakebatch.errors import NameClashError, UnknownNameError
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.schema import conform
+from lakebatch.storage.delta.table import Table
+
+TRANSACTION = "lakebatch.tags"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A name for one state; the fields are the columns of ``tags``."""
+
+    tag: str
+    at: datetime
+    note: str | None
+    results_version: int
+    assemblies_version: int | None
+    as_of: datetime | None
+    samples_version: int | None
+    trajectories_version: int | None
+    code_version: str
+    host: str
+
+    def versions(self) -> Mapping[str, int]:
+        """Return the version of each table that the tag needs, by the table's name."""
+        found = {
+            "results": self.results_version,
+            "assemblies": self.assemblies_version,
+            "samples": self.samples_version,
+            "trajectories": self.trajectories_version,
+        }
+        return {name: version for name, version in found.items() if version is not None}
+
+
+class TagLog:
+    """The tags of one experiment, in the table ``tags``; they are set once and never moved."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def set(self, tag: Tag) -> Tag:
+        """Record a tag, exactly once.
+
+        Raises
+        ------
+        NameClashError
+            If the name stands for another state already.
+        """
+
+        def row_after(last: int) -> pl.DataFrame | None:
+            known = {each.tag: each for each in self.all()}.get(tag.tag)
+            if known == tag:  # an attempt of ours that was reported as failed
+                return None
+            if known is not None:
+                raise NameClashError(
+                    f"There is a tag {tag.tag!r} already, of {known.at:%Y-%m-%d %H:%M} UTC, version "
+                    f"{known.results_version}. A tag is never moved; choose another name."
+                )
+            return self._frame(tag)
+
+        tag = replace(tag, note=redacted(tag.note))
+        self.table.ensure()
+        self.table.append_once(TRANSACTION, row_after, {"lakebatch.tag": tag.tag})
+        return tag
+
+    def all(self) -> list[Tag]:
+        """Return every tag, oldest first."""
+        if not self.table.exists():
+            return []
+        rows = damage.newest_rows(self.table).sort("at", "tag")
+        return [Tag(**row) for row in rows.iter_rows(named=True)]
+
+    def get(self, name: str) -> Tag:
+        """Return a tag by name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of that name.
+        """
+        known = {each.tag: each for each in self.all()}
+        if name not in known:
+            raise UnknownNameError(f"Unknown tag {name!r}. {nearest(name, known)}")
+        return known[name]
+
+    def frame(self) -> pl.DataFrame:
+        """Return every tag as a row."""
+        return pl.DataFrame([asdict(each) for each in self.all()], schema=self.table.schema.polars)
+
+    def _frame(self, tag: Tag) -> pl.DataFrame:
+        return conform(pl.DataFrame([asdict(tag)], schema=self.table.schema.polars), self.table.schema)

@@ -1,0 +1,68 @@
+"""The command that brings in what was written before there was a lake: import-legacy."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lakebatch.cli.context import inform
+from lakebatch.cli.options import format_option, open_lake, show
+from lakebatch.cli.terminal import say
+
+if TYPE_CHECKING:
+    from lakebatch.legacy.importer import Import
+
+FAILED_PARTS = 3
+
+
+@click.command(
+    "import-legacy",
+    epilog="Example: lakebatch import-legacy response-noise results/03_v1_batch-response-noise",
+)
+@click.argument("name")
+@click.argument("folder")
+@click.option("--yes", is_flag=True, help="Do it; without this it is only said what would be done.")
+@click.option(
+    "--unlisted/--no-unlisted",
+    default=True,
+    show_default=True,
+    help="Whether files that assembly_list.csv does not name are imported.",
+)
+@format_option
+@click.pass_context
+def import_legacy(
+    context: click.Context, name: str, folder: str, yes: bool, unlisted: bool, form: str
+) -> None:
+    """Import assembly_list.csv and the files NAME_ID.pkl, .parquet or .csv of FOLDER into experiment NAME.
+
+    FOLDER is a folder or s3://bucket/prefix. First it is only said what would be imported and what the folder has
+    lost. A file is imported once, however often this is called. Of a pickle nothing is run: data frames are read from
+    it, anything else is refused. An experiment that cannot be run is given as a whole folder name, e.g. 01_v1_trial.
+    """
+    from lakebatch.legacy import importer
+
+    planned = importer.look(open_lake(context), name, folder, unlisted=unlisted)
+    show(planned.report(), form)
+    if not yes:
+        advice = " Do it with --yes." if planned.batches else ""
+        say(f"{_amount(planned, 'would be')}.{advice}")
+        return
+    done = importer.carry_out(planned, inform)
+    inform(f"{_amount(done, 'are')}.")
+    if done.left_behind:
+        click.echo(f"{done.left_behind} could not be imported, see above.", err=True)
+        sys.exit(FAILED_PARTS)
+
+
+def _amount(found: Import, verb: str) -> str:
+    place = found.stored.storage.join(found.stored.folder)
+    if not found.batches:
+        return f"Nothing in {found.source.uri} is new to {place}"
+    files = "1 file" if found.files == 1 else f"{found.files} files"
+    made = "1 assembly" if len(found.batches) == 1 else f"{len(found.batches)} assemblies"
+    return f"{files} with {found.rows} rows {verb} imported into {place} as {made}"
+
+
+COMMANDS = (import_legacy,)

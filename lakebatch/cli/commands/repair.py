@@ -1,0 +1,43 @@
+"""The command that heals what is damaged: repair."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lakebatch.cli import completion as completing
+from lakebatch.cli.options import format_option, jobs_option, open_lake, program, show
+
+STILL_DAMAGED = 1
+
+
+@click.command(epilog="Example: lakebatch repair response-noise --yes")
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.option("--yes", is_flag=True, help="Do it; without, only say what would be done.")
+@jobs_option
+@format_option
+@click.pass_context
+def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None, form: str) -> None:
+    """Heal damage in the lake, or in experiment NAME, where that can be proven right.
+
+    Lost and damaged data files get their rows back: from other files, from copies in the log, or computed anew from the
+    assembly's record. They are put back only if they have the fingerprint that their commit recorded. Rows that are
+    there twice leave the table, and checkpoints are written anew. Nothing else is changed. Exit code 1 if something is
+    still damaged.
+    """
+    found = open_lake(context).repair(name, dry_run=not yes, jobs=jobs)
+    if not found.is_empty() or form != "table":
+        show(found, form)
+    counts = {state: int((found["state"] == state).sum()) for state in found["state"].unique().sort()}
+    click.echo(
+        ", ".join(f"{count} {state}" for state, count in counts.items()) or "Nothing is damaged.", err=True
+    )
+    if counts.get("can be healed"):
+        command = " ".join(filter(None, [program(context), "repair", name, "--yes"]))
+        click.echo(f"Nothing was changed. Heal it with: {command}", err=True)
+    if counts.keys() - {"healed"}:
+        sys.exit(STILL_DAMAGED)
+
+
+COMMANDS = (repair,)

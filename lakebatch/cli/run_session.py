@@ -1,0 +1,102 @@
+"""What attends a run beside the display: Ctrl-C, the log file, notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lakebatch.cli.interrupts import Brake, brake
+from lakebatch.cli.log_file import OWN, LogFile
+from lakebatch.cli.notify import News, Notifier
+from lakebatch.cli.progress import terminal_progress
+from lakebatch.cli.terminal import say
+from lakebatch.runner.progress import Progress, Work
+
+if TYPE_CHECKING:
+    from lakebatch.assembly.record import Assembly
+    from lakebatch.executor.counters import Counters
+    from lakebatch.executor.worker import Outcome
+
+
+class Attendant(Progress):
+    """Passes on to the display what it hears, and writes, tells and stops beside it."""
+
+    def __init__(self, name: str, folder: Callable[[], str], pulled: Brake) -> None:
+        self._name = name
+        self._folder = folder
+        self._display = terminal_progress()
+        self._brake = pulled
+        pulled.announce = self._display.say
+        self._assembly: Assembly | None = None
+        self.log = LogFile()
+        self.notifier = Notifier()
+
+    def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
+        """Open the log file and tell that it begins."""
+        self._assembly = assembly
+        self.log.open(self._folder(), assembly.assembly_id)
+        self._display.started(assembly, done, work, counters)
+        self._brake.computing = True
+        self.tell("started", f"{done} of {work.parts} parts done, {work.amount} {work.unit} to do")
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        """Pass it on."""
+        self._display.part_committed(outcome, rows)
+
+    def part_failed(self, outcome: Outcome) -> None:
+        """Write it down and pass it on."""
+        OWN.debug("part %s failed: %s", outcome.part.key, outcome.error)
+        self._display.part_failed(outcome)
+
+    def wants_to_stop(self) -> bool:
+        """Say whether Ctrl-C was pressed."""
+        return self._brake.is_pulled()
+
+    def ended(self) -> None:
+        """Take the display away."""
+        self._brake.computing = False
+        self._display.ended()
+
+    def tell(self, what: str, text: str) -> None:
+        """Tell whoever is to be told, once there is an assembly."""
+        if self._assembly is None:
+            return
+        fields = {"event": what, "experiment": self._name, "assembly_id": self._assembly.assembly_id}
+        title = f"{self._name} {self._assembly.assembly_id} {what}"
+        self.notifier.tell(News(title, text, fields))
+
+    def failed(self, error: BaseException) -> None:
+        """Write down and tell that the run did not end well, and say where to look."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        OWN.debug("the run ended with %s: %s", type(error).__name__, error, exc_info=not interrupted)
+        self.tell("interrupted" if interrupted else "failed", str(error) or type(error).__name__)
+        if not interrupted:
+            self.say_log()
+
+    def say_log(self) -> None:
+        """Say where the log file is."""
+        if self.log.file is not None:
+            say(f"Log: {self.log.file}")
+
+
+def attended(name: str, folder: Callable[[], str], work: Callable[[Progress], Assembly]) -> Assembly:
+    """Carry out a run with everything that attends it."""
+    with brake() as pulled:
+        attendant = Attendant(name, folder, pulled)
+        try:
+            assembly = work(attendant)
+            attendant.tell(assembly.status, _outcome(assembly))
+            if assembly.status == "failed":
+                attendant.say_log()
+        except BaseException as error:
+            attendant.failed(error)
+            raise
+        finally:
+            attendant.notifier.finish()
+            attendant.log.close()
+    return assembly
+
+
+def _outcome(assembly: Assembly) -> str:
+    done = f"{assembly.parts_done} of {assembly.parts_planned} parts, {assembly.rows} rows"
+    return f"{done}; failed: {assembly.error}" if assembly.error else done

@@ -1,0 +1,66 @@
+"""The assemblies of a lake as a table: how far each is, how long ago it wrote, how long it may take."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from lakebatch.assembly.record import now
+from lakebatch.cli.render import render
+from lakebatch.snapshot import eta as pace
+from lakebatch.snapshot import summary
+from lakebatch.storage.delta import damage
+
+if TYPE_CHECKING:
+    from lakebatch.lake.lake import Lake
+
+KNOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error")
+SCHEMA: dict[str, pl.DataType] = {
+    "experiment": pl.String(),
+    **{name: summary.COLUMNS[name] for name in KNOWN},
+    "last_commit": pace.COLUMNS["last_commit"],
+    "eta_seconds": pace.COLUMNS["eta_seconds"],
+}
+NARROW = 120
+"""Below so many columns a terminal gets fewer of the table's, and errors in lines of their own."""
+
+
+def states(lake: Lake, name: str | None = None) -> pl.DataFrame:
+    """Return one row per assembly of a lake or of one of its experiments."""
+    stored = [lake[name]] if name else lake.experiments()
+    frames = [pl.DataFrame(schema=SCHEMA)]
+    for each in stored:
+        with damage.reported(each.name, refuse=len(stored) == 1):
+            pinned = each.snapshot()
+            damage.warn_of(pinned.tables.lost)
+            known = summary.summarize(pinned).join(
+                pace.paces(pinned), on="assembly_id", maintain_order="left"
+            )
+            frames.append(known.select(pl.lit(each.name).alias("experiment"), *list(SCHEMA)[1:]))
+    return pl.concat(frames)
+
+
+def state_table(found: pl.DataFrame) -> str:
+    """Return the assemblies as a table for people, as wide as the terminal."""
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < NARROW
+    table = found.select(
+        "experiment",
+        "assembly_id",
+        "status",
+        pl.format("{}/{}", "parts_done", "parts_planned").alias("parts"),
+        "rows",
+        "started_at",
+        ((now() - pl.col("last_commit")).dt.total_seconds())
+        .map_elements(pace.duration, pl.String)
+        .alias("age"),
+        pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
+        "error",
+    )
+    if not narrow:
+        return render(table, "table")
+    failed = table.filter(pl.col("error").is_not_null())
+    lines = [f"{row['assembly_id']}: {row['error']}" for row in failed.iter_rows(named=True)]
+    return "\n".join([render(table.drop("rows", "started_at", "error"), "table"), *lines])

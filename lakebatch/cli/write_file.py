@@ -1,0 +1,89 @@
+"""Rows as a file: Parquet, CSV or Arrow; piece by piece, and whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
+
+from lakebatch._files import check_replaceable, replacing
+from lakebatch.cli.render import flat
+from lakebatch.errors import ConfigError, SchemaError
+
+ENDINGS = (".parquet", ".csv", ".arrow")
+Write = Callable[[pl.DataFrame], None]
+
+
+def check_name(file: Path) -> None:
+    """Raise `ConfigError` unless the file's name ends in a known way, `StorageError` if it cannot be written."""
+    if file.suffix not in ENDINGS:
+        raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
+    check_replaceable(file)
+
+
+def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
+    """Write frames of the same columns, one after the other, in the form that the file's name says.
+
+    No more than one of them is in memory at a time, and an earlier file is replaced only when all is written.
+
+    Returns
+    -------
+    rows, columns : int
+    """
+    check_name(file)
+    try:
+        with replacing(file) as partial:
+            return _write(pieces, partial, file.suffix)
+    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise SchemaError(
+            f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another form."
+        ) from error
+
+
+def _write(pieces: Iterable[pl.DataFrame], file: Path, ending: str) -> tuple[int, int]:
+    rows = iter(pieces)
+    first = next(rows, pl.DataFrame())
+    height = 0
+    with _OPEN[ending](file, first) as write_piece:
+        for piece in _chain(first, rows):
+            write_piece(piece)
+            height += piece.height
+    return height, first.width
+
+
+def _chain(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _parquet(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    schema = first.to_arrow().schema
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
+
+
+@contextmanager
+def _arrow(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    schema = first.to_arrow().schema
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
+
+
+@contextmanager
+def _csv(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+    with file.open("wb") as sink:
+        header = [True]
+
+        def write_piece(piece: pl.DataFrame) -> None:
+            flat(piece).write_csv(sink, include_header=header[0])
+            header[0] = False
+
+        yield write_piece
+
+
+_OPEN = {".parquet": _parquet, ".csv": _csv, ".arrow": _arrow}

@@ -1,5 +1,0 @@
-"""The older interface: batches saved as pandas frames and re-assembled by the name they were saved under."""
-
-from lakebatch.compat.executor import BatchExecutor, create_batch_executor
-
-__all__ = ["BatchExecutor", "create_batch_executor"]

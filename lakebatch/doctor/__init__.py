@@ -1,6 +1,0 @@
-"""What is wrong with a lake, and what to run; it changes nothing by itself."""
-
-from lakebatch.doctor.examination import examine
-from lakebatch.doctor.finding import COLUMNS, Finding, to_frame
-
-__all__ = ["COLUMNS", "Finding", "examine", "to_frame"]

@@ -1,0 +1,181 @@
+"""What happens in a worker process: prepare once, then compute parts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from lakebatch._secrets import redact
+from lakebatch._text import RedactingStream, one_line, visible
+from lakebatch.assembly.part_writer import Rows
+from lakebatch.assembly.seeds import PREPARATION, stream_generator
+from lakebatch.assembly.spool import Spool
+from lakebatch.errors import ExperimentError
+from lakebatch.executor.counters import Counters
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record
+from lakebatch.experiment.contract import Frames, Part
+from lakebatch.experiment.registry import AnyExperiment, Source
+
+WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs to compute any part of one assembly; the hash is that of the code that began it."""
+
+    assembly_id: str
+    source: Source
+    config: Mapping[str, Any]
+    seed: int
+    scratch: Path
+    source_hash: str | None = None
+
+    def load(self) -> AnyExperiment:
+        """Return the experiment, as it was when the run began.
+
+        Raises
+        ------
+        ExperimentError
+            If its source has changed since, so that this part would be of other code than the others.
+        """
+        experiment = registry.load(self.source)
+        if self.source_hash not in (None, registry.loaded_hash(self.source)):
+            raise ExperimentError(
+                f"{self.source.origin} or a file in a folder beside it has changed since the run began. "
+                "Put it back and resume, or start a new run."
+            )
+        return experiment
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one part: its rows by table name, or why there are none.
+
+    Error and traceback, which quote what an experiment raised, are kept without secrets and control characters.
+    The version is that of the table that has the rows, once they are committed.
+    """
+
+    part: Part
+    tables: Mapping[str, Rows] = field(default_factory=dict)
+    error: str | None = None
+    trace: str | None = None
+    seconds: float = 0.0
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", one_line(redact(self.error)))
+        if self.trace is not None:
+            object.__setattr__(self, "trace", visible(redact(self.trace)))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    experiment: AnyExperiment
+    config: Any
+    shared: Any
+
+
+_prepared: dict[str, _Prepared] = {}
+"""The preparation of the assembly that this process works on, by its id; one at a time."""
+
+
+def compute(job: Job, part: Part, index: int) -> Outcome:
+    """Compute one part; whatever goes wrong in the experiment is the part's failure, not the run's."""
+    began = time.perf_counter()
+    try:
+        # one thread: parts fill the cores, and the order of a sum must not depend on their number
+        with threadpool_limits(limits=1):
+            tables = _tables(job, part, index)
+    except Exception as error:  # noqa: BLE001
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(part, error=reason, trace=traceback.format_exc(), seconds=time.perf_counter() - began)
+    return Outcome(part, tables, seconds=time.perf_counter() - began)
+
+
+def initialize(parent: int) -> None:
+    """Make this process leave Ctrl-C to its parent, and end with it, also where the parent has ended already."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what an experiment warns of or logs goes straight to the terminal of the parent
+    sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def forget() -> None:
+    """Drop what was prepared in this process."""
+    _prepared.clear()
+
+
+def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
+    prepared = _prepare(job)
+    frames = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
+    with Counters.open(job.scratch) as counters:
+
+        def count(table: str, frame: pl.DataFrame) -> None:
+            if table == prepared.experiment.tables[-1]:
+                counters.add(index, frame.height)
+
+        if not isinstance(frames, Mapping):
+            return spool(frames, job.scratch / f"part{index}", count)
+        for table, frame in frames.items():
+            count(table, frame)
+        return dict(frames)
+
+
+def _prepare(job: Job) -> _Prepared:
+    if job.assembly_id not in _prepared:
+        forget()
+        experiment = job.load()
+        config = from_record(experiment.config_model, job.config)
+        shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
+        _prepared[job.assembly_id] = _Prepared(experiment, config, shared)
+    return _prepared[job.assembly_id]
+
+
+def run_part(experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int) -> Frames:
+    """Have an experiment compute a part, or a piece of one, with the random numbers that are its own."""
+    return experiment.run(part, shared, config, stream_generator(seed, f"part:{part.stream}"))
+
+
+def gathered(frames: Frames) -> dict[str, list[pl.DataFrame]]:
+    """Return what a part yields, the frames of each table in order."""
+    found: dict[str, list[pl.DataFrame]] = {}
+    for piece in [frames] if isinstance(frames, Mapping) else frames:
+        for table, frame in piece.items():
+            found.setdefault(table, []).append(frame)
+    return found
+
+
+def spool(
+    pieces: Iterable[Mapping[str, pl.DataFrame]], folder: Path, count: Callable[[str, pl.DataFrame], None]
+) -> dict[str, Rows]:
+    """Write the pieces of a part to one file per table as they come, and tell of each frame."""
+    folder.mkdir(exist_ok=True)
+    spools: dict[str, Spool] = {}
+    with ExitStack() as files:
+        for piece in pieces:
+            for table, frame in piece.items():
+                if table not in spools:
+                    spools[table] = files.enter_context(Spool(folder / f"{table}.arrow"))
+                spools[table].write(frame)
+                count(table, frame)
+    return {table: each.file for table, each in spools.items()}
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)

@@ -1,0 +1,268 @@
+"""A config: defaults <- preset <- file <- ``--set``; checked, and with where each value came from."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from lakebatch._text import nearest
+from lakebatch.errors import ConfigError
+from lakebatch.experiment import presets
+from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
+from lakebatch.experiment.contract import IMPORTS, ConfigModel
+from lakebatch.experiment.presets import DEFAULT_PRESET
+from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
+from lakebatch.ids import LARGEST_SEED
+from lakebatch.settings import PROJECT_FILE, read_project
+
+MODELS = "models"
+"""Key of the project's file for the packages that a record may have imported."""
+LONGEST_SHOWN = 200
+# characters of a wrong value that an error quotes
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Some keys of a config and where they came from."""
+
+    origin: str
+    values: Tree
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A checked config and, for each key that a layer set, where its value came from."""
+
+    model: ConfigModel
+    origins: Mapping[str, str]
+
+    def origin(self, key: str) -> str:
+        """Return where the value of a key came from."""
+        while key not in self.origins and "." in key:
+            key = key.rpartition(".")[0]
+        return self.origins.get(key, "default")
+
+
+def resolve(
+    source: Source,
+    experiment: AnyExperiment,
+    *,
+    preset: str = DEFAULT_PRESET,
+    file: Path | None = None,
+    settings: Iterable[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> Resolved:
+    """Return the config of an experiment from its layers, later ones winning.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value cannot be used; every fault is named, with key, value,
+        expectation and origin.
+    """
+    layers = [Layer(f"preset {preset}", tree) for tree in presets.read(source, experiment, preset)]
+    given = [(str(file), read_file(file), file.parent)] if file is not None else []
+    given += [("--set", parse_setting(text), Path()) for text in settings]
+    given += [("option", dict(overrides), Path())] if overrides else []
+    keys = list(_file_keys(experiment.config_model))
+    for origin, tree, folder in given:
+        _check_numbers(tree, origin)
+        layers.append(Layer(origin, insert_texts(tree, folder, keys)))
+    return check(experiment.config_model, layers)
+
+
+def check(
+    model: type[ConfigModel], layers: Iterable[Layer], *, context: Mapping[str, Any] | None = None
+) -> Resolved:
+    """Return the checked config that layers of keys make up; a context is that of a record, see `from_record`."""
+    values: Tree = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        values = merge(values, layer.values)
+        origins |= dict.fromkeys(_leaves(layer.values), layer.origin)
+    try:
+        return Resolved(model.model_validate(values, context=context), origins)
+    except ValidationError as error:
+        raise ConfigError(
+            " ".join(_fault(fault, model, values, origins) for fault in error.errors())
+        ) from error
+
+
+def from_record(
+    model: type[ConfigModel], record: Mapping[str, Any], *, imports: Collection[str] | None = None
+) -> ConfigModel:
+    """Return the config that an assembly's record holds.
+
+    Parameters
+    ----------
+    imports : collection of str, optional
+        The packages that it may have imported, see `importable`; without them nothing is, which is enough to read,
+        and in a worker, whose parent process has checked the config.
+
+    Raises
+    ------
+    ConfigError
+        If the record is no config of this model.
+    """
+    layer = Layer("the assembly's record", dict(record))
+    return check(model, [layer], context={IMPORTS: imports}).model
+
+
+def importable(source: Source) -> list[str]:
+    """Return the packages that a record may have imported: scikit-learn, the experiment's own, and those of the user.
+
+    Raises
+    ------
+    ConfigError
+        If ``models`` in ``lakebatch.toml`` is no list of packages.
+    """
+    named = read_project().get(MODELS, [])
+    if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
+        raise ConfigError(
+            f"{MODELS!r} in {Path(PROJECT_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
+        )
+    own = source.module.rpartition(".")[0] or source.module
+    return ["sklearn", BUILT_IN, own, *named]
+
+
+def merge(base: Tree, over: Tree) -> Tree:
+    """Return one tree laid over another: tables are merged, everything else is replaced.
+
+    A key made of digits reaches into a list: ``{"drug": {"0": {"dose": 1}}}``.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            result[key] = merge(below, value)
+        elif (
+            isinstance(below, list) and isinstance(value, dict) and all(index.isdecimal() for index in value)
+        ):
+            result[key] = _merge_list(key, below, value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def describe(resolved: Resolved) -> Iterator[dict[str, Any]]:
+    """Yield one row per key: its value, unit, origin and meaning."""
+    yield from _describe(resolved, resolved.model, "")
+
+
+def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys that take the text of a file; those of the tables in a list have the key of the list."""
+    if not _is_table(annotation):
+        for inner in get_args(annotation):
+            yield from _file_keys(inner, key)
+        return
+    for name, field in annotation.model_fields.items():
+        below = f"{key}.{name}" if key else name
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("file"):
+            yield below
+        yield from _file_keys(field.annotation, below)
+
+
+def _check_numbers(tree: Any, origin: str, key: str = "") -> None:
+    """Refuse integers that no table and no processor can hold."""
+    below = (
+        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    )
+    for name, value in below:
+        _check_numbers(value, origin, f"{key}.{name}" if key else str(name))
+    if isinstance(tree, int) and abs(tree) > LARGEST_SEED:
+        raise ConfigError(f"Config key {key!r} is {tree} (from {origin}). Expected at most {LARGEST_SEED}.")
+
+
+def _describe(resolved: Resolved, model: BaseModel, prefix: str) -> Iterator[dict[str, Any]]:
+    for name, field in type(model).model_fields.items():
+        key, value = f"{prefix}{name}", getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _describe(resolved, value, f"{key}.")
+            continue
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        yield {
+            "key": key,
+            "value": json.dumps(model.model_dump(mode="json")[name]),
+            "unit": extra.get("unit", ""),
+            "origin": resolved.origin(key),
+            "meaning": field.description or "",
+        }
+
+
+def _merge_list(key: str, below: list[Any], over: Tree) -> list[Any]:
+    result = list(below)
+    for index, value in over.items():
+        if int(index) >= len(result):
+            raise ConfigError(f"'{key}.{index}' is past the end of {key!r}, which has {len(result)} entries.")
+        both = isinstance(result[int(index)], dict) and isinstance(value, dict)
+        result[int(index)] = merge(result[int(index)], value) if both else value
+    return result
+
+
+def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[str, str]) -> str:
+    key = ".".join(_steps(fault["loc"], values))
+    origin = _origin(key, origins)
+    if fault["type"] == "extra_forbidden":
+        return f"Unknown config key {key!r}{origin}. {nearest(str(fault['loc'][-1]), _siblings(model, fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"Config key {key!r} is missing. Set it with --set {key}=VALUE."
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"Config{f' key {key!r}' if key else ''}{origin}: {message.rstrip('.')}."
+    expected = message.replace("Input should be ", "Expected ", 1).rstrip(".")
+    return f"Config key {key!r} is {_shown(fault['input'])}{origin}. {expected}."
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written, the beginning of one that is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:
+    """Yield the keys that lead to a fault; the validator's own names for kinds of values are left out."""
+    for index, step in enumerate(location):
+        inside = isinstance(values, dict) and step in values
+        if inside or (isinstance(values, list) and isinstance(step, int)):
+            values = values[step]
+            yield str(step)
+        elif index == len(location) - 1:
+            yield str(step)
+
+
+def _origin(key: str, origins: Mapping[str, str]) -> str:
+    while key and key not in origins:
+        key = key.rpartition(".")[0]
+    return f" (from {origins[key]})" if key else ""
+
+
+def _siblings(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
+    """Return the keys that are known in the table where an unknown one stood."""
+    for step in steps[:-1]:
+        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        tables = [each for each in (annotation, *get_args(annotation)) if _is_table(each)]
+        if len(tables) != 1:
+            break
+        model = tables[0]
+    return list(model.model_fields)
+
+
+def _is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,122 @@
+"""Reads what users write of a config: files, ``--set key=value``, and texts that stand in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from lakebatch import _parsing
+from lakebatch.errors import ConfigError
+
+FILE = "file:"
+"""What a value begins with that is the path of a file, whose text is meant."""
+
+Tree = dict[str, Any]
+
+
+def parse_setting(text: str) -> Tree:
+    """Return the tree that one ``key=value`` sets; the value is read as TOML, or as text where it is none.
+
+    >>> parse_setting("cohort.n_samples=200")
+    {'cohort': {'n_samples': 200}}
+    >>> parse_setting("noise=lognormal")
+    {'noise': 'lognormal'}
+    """
+    key, equals, value = text.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names) or len(names) > _parsing.DEEPEST:
+        raise ConfigError(f"Cannot read --set {text[:200]!r}. Expected key=value, e.g. cohort.n_samples=200.")
+    tree: Any = _value(value.strip())
+    for name in reversed(names):
+        tree = {name: tree}
+    return dict(tree)
+
+
+def read_file(file: Path) -> Tree:
+    """Return the keys that a TOML, YAML or JSON file sets.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read; a key that is there twice is refused, and so is what takes no end of time or memory.
+    """
+    readers: dict[str, Callable[[str], Any]] = {
+        ".toml": _parsing.parse_toml,
+        ".yaml": _yaml,
+        ".yml": _yaml,
+        ".json": _parsing.parse_json,
+    }
+    if file.suffix not in readers:
+        raise ConfigError(
+            f"Cannot read the config {file}. Expected a name that ends in {', '.join(readers)}."
+        )
+    try:
+        tree = readers[file.suffix](_parsing.read_text(file))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"Cannot read the config {file}: {_reason(error)}.") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"The config {file} holds {type(tree).__name__}. Expected a table of keys.")
+    return tree
+
+
+def insert_texts(tree: Tree, folder: Path, keys: Collection[str]) -> Tree:
+    """Return a tree in which each value ``file:PATH`` is the text of that file; paths start in a folder.
+
+    Parameters
+    ----------
+    keys : collection of str
+        The keys that take the text of a file, such as ``sbml.model``.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or another key has such a value.
+    """
+    return {key: _with_texts(value, str(key), folder, keys) for key, value in tree.items()}
+
+
+def _with_texts(value: Any, key: str, folder: Path, keys: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_texts(each, f"{key}.{name}", folder, keys) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(each, f"{key}.{index}", folder, keys) for index, each in enumerate(value)]
+    if not isinstance(value, str) or not value.startswith(FILE):
+        return value
+    if ".".join(step for step in key.split(".") if not step.isdecimal()) not in keys:
+        known = f"Only {', '.join(keys)} takes" if keys else "No key of this experiment takes"
+        raise ConfigError(f"Config key {key!r} is {value!r}. {known} the text of a file.")
+    return _text(key, folder / value.removeprefix(FILE))
+
+
+def _text(key: str, file: Path) -> str:
+    """Return the text of the file that a key names."""
+    try:
+        return _parsing.read_text(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"Config key {key!r} names the file {file}, which cannot be read: {_reason(error)}."
+        ) from error
+
+
+def _yaml(text: str) -> Any:
+    from lakebatch.experiment import yaml_files as yaml_text  # PyYAML is slow to import
+
+    return yaml_text.load(text)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _value(text: str) -> Any:
+    """Return a value that is written as TOML, or the text where it is none."""
+    try:
+        tree = _parsing.parse_toml(f"value = {text}")
+    except _parsing.ExcessError as error:
+        raise ConfigError(f"Cannot read --set with the value {text[:40]!r}...: {error}.") from error
+    except ValueError:
+        return text
+    return tree["value"] if tree.keys() == {"value"} else text  # a second line may set another key

@@ -1,0 +1,293 @@
+"""Finds an experiment by name: built in, in ``./experiments``, or brought by an installed package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from lakebatch._text import nearest
+from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
+from lakebatch.experiment import foreign, outline
+from lakebatch.experiment.foreign import Foreign, ForeignFileError
+from lakebatch.experiment.provenance import source_hash
+from lakebatch.ids import NAME, NUMBER, VERSION
+from lakebatch.settings import is_source_tree
+
+if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
+    from lakebatch.experiment.contract import Experiment
+
+GROUP = "lakebatch.experiments"
+BUILT_IN = "lakebatch.experiments"
+FOLDER = "experiments"
+
+AnyExperiment: TypeAlias = "Experiment[Any, Any]"
+_loaded: dict[str, str] = {}
+"""What the source of each experiment's module was, as a hash, when this process loaded it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an experiment comes from; enough for a worker process to load it."""
+
+    name: str
+    origin: str
+    module: str
+    file: Path | None = None
+
+
+@dataclass
+class Files:
+    """What lies in the folders of experiments: experiments, other modules by their files, and what cannot be used."""
+
+    experiments: list[Source] = field(default_factory=list)
+    modules: dict[str, Source] = field(default_factory=dict)
+    left_out: list[Foreign] = field(default_factory=list)
+
+    def warn(self) -> None:
+        """Warn of what is left out."""
+        others = [Foreign(name, "no Experiment", "") for name in self.modules]
+        foreign.warn(FOLDER, sorted([*self.left_out, *others], key=lambda each: each.name))
+
+    def other(self, name: str) -> Source | None:
+        """Return the module of a name, in which there may be an experiment after all; refuse a file of that name."""
+        for each in self.left_out:
+            if each.is_called(name):
+                raise ConfigError(each.refusal)
+        return next((each for each in self.modules.values() if each.name == name), None)
+
+
+def find() -> dict[str, Source]:
+    """Return the source of every experiment by name, without loading any; warn of files that are none.
+
+    Raises
+    ------
+    NameClashError
+        If two sources claim one name.
+    """
+    files = _files()
+    files.warn()
+    return _known(files)
+
+
+def get(name: str) -> Source:
+    """Return the source of an experiment by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    ConfigError
+        If the file that the name means cannot be used.
+    """
+    files = _files()
+    known = _known(files)
+    if name not in known:
+        return files.other(name) or _unknown(name, files, known)
+    files.warn()
+    return known[name]
+
+
+def _unknown(name: str, files: Files, known: Iterable[str]) -> NoReturn:
+    files.warn()
+    raise UnknownNameError(f"Unknown experiment {name!r}. {nearest(name, known)}")
+
+
+def _known(files: Files) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for source in [*files.experiments, *_entry_points()]:
+        if source.name in found:
+            raise NameClashError(
+                f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
+                "Rename one of them."
+            )
+        found[source.name] = source
+    return dict(sorted(found.items()))
+
+
+def load(source: Source) -> AnyExperiment:
+    """Return the experiment that a source defines.
+
+    Raises
+    ------
+    ConfigError
+        If the file does not define exactly one experiment, or one under another name.
+    """
+    from lakebatch.experiment.contract import Experiment
+
+    module = _loaded_module(source)
+    classes = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Experiment) and value.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        names = ", ".join(each.__name__ for each in classes) or "none"
+        raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: {names}.")
+    _check(classes[0], source)
+    return classes[0]()
+
+
+def source_file(experiment: AnyExperiment) -> Path:
+    """Return the file that defines an experiment."""
+    return Path(inspect.getfile(type(experiment)))
+
+
+def numbers() -> set[int]:
+    """Return the numbers that experiments have, of one's own those that stand in their files."""
+    found = _files().experiments
+    own = [outline.number(each.file.read_bytes()) for each in found if each.file]
+    installed = [int(load(each).number) for each in [*found, *_entry_points()] if each.file is None]
+    return {*installed, *(each for each in own if each is not None)}
+
+
+def _files() -> Files:
+    """Return what lies in the folder of what is built in, and in that of the working directory."""
+    found = Files()
+    package = importlib.util.find_spec(BUILT_IN)
+    for folder in map(Path, package.submodule_search_locations or []) if package else ():
+        _look_into(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
+    if not is_source_tree():  # where they are built in already
+        _look_into(Path(FOLDER), found, _own)
+    return found
+
+
+def _own(file: Path, name: str) -> Source:
+    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
+
+
+def _look_into(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
+    for file_name in foreign.listing(folder, ".py"):
+        file = folder / file_name
+        try:
+            name = foreign.name_of(file, "experiment")
+            looks = _looks_like_an_experiment(foreign.content(file))
+        except ForeignFileError as error:
+            found.left_out.append(Foreign(file_name, error.why, str(error)))
+        else:
+            if looks:
+                found.experiments.append(source(file, name))
+            else:
+                found.modules[file_name] = source(file, name)
+
+
+def _looks_like_an_experiment(text: bytes) -> bool:
+    try:
+        return any(map(outline.is_experiment, outline.classes(text)))
+    except SyntaxError:
+        return b"Experiment" in text
+
+
+def _entry_points() -> list[Source]:
+    found = []
+    for point in metadata.entry_points(group=GROUP):
+        origin = f"package {point.dist.name if point.dist else '?'}"
+        if NAME.fullmatch(point.name):
+            found.append(Source(point.name, origin, point.module))
+        else:
+            warnings.warn(
+                f"Left out of {origin}: {point.name!r}, which is not the name of an experiment.", stacklevel=1
+            )
+    return found
+
+
+def loaded_hash(source: Source) -> str | None:
+    """Return the SHA-256 of an experiment's source as this process has loaded it; None if it has not."""
+    return _loaded.get(source.module)
+
+
+def is_stale(source: Source) -> bool:
+    """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
+    module = _module(source)
+    return _loaded[source.module] != source_hash(Path(str(module.__file__)))
+
+
+def _loaded_module(source: Source) -> ModuleType:
+    """Return the module of an experiment; one without classes, such as a script, is not run to see that it has none."""
+    try:
+        if source.file is not None and not outline.classes(source.file.read_bytes()):
+            raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: none.")
+        return _module(source)
+    except LakebatchError:
+        raise
+    except (ImportError, SyntaxError, OSError, SystemExit) as error:
+        ends = "it ends the program" if isinstance(error, SystemExit) else ""
+        what = ends or " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f"Cannot load {source.origin}: {what}. Mend it, or install what it needs."
+        ) from error
+
+
+def _module(source: Source) -> ModuleType:
+    if source.file is None:
+        module = importlib.import_module(source.module)
+        if source.module not in _loaded:
+            _loaded[source.module] = source_hash(Path(str(module.__file__)))
+        return module
+    loaded, found = sys.modules.get(source.module), source_hash(source.file)
+    if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
+        return loaded
+    if loaded is not None:
+        _forget(source.file.parent)
+    _loaded[source.module] = found
+    loader = _AsItIs(source.module, str(source.file))
+    spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[source.module] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[source.module]
+        raise
+    return module
+
+
+class _AsItIs(SourceFileLoader):
+    """Loads a file as it is now: what Python keeps compiled passes for that of a later one of equal size and second."""
+
+    def path_stats(
+        self, path: str
+    ) -> Mapping[str, Any]:  # without which no compiled code is looked for or kept
+        raise OSError
+
+
+def _forget(folder: Path) -> None:
+    """Have what was loaded from a folder of experiments loaded anew, as a notebook expects after a change."""
+    beneath = f"{folder}{os.sep}"
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(beneath):
+            del sys.modules[name]
+            Path(importlib.util.cache_from_source(str(module.__file__))).unlink(missing_ok=True)
+
+
+def _check(kind: type[AnyExperiment], source: Source) -> None:
+    from lakebatch.experiment.contract import ConfigModel
+
+    missing = [name for name in ("name", "number", "version", "config_model") if not hasattr(kind, name)]
+    if missing:
+        raise ConfigError(
+            f"{kind.__name__} in {source.origin} lacks {', '.join(missing)}. Set them on the class."
+        )
+    if kind.name != source.name:
+        raise ConfigError(
+            f"{kind.__name__} in {source.origin} is called {kind.name!r}. Expected {source.name!r}, after its file."
+        )
+    if not NUMBER.fullmatch(kind.number):
+        raise ConfigError(
+            f"{kind.__name__}.number is {kind.number!r}. Expected two digits or more, e.g. '04'."
+        )
+    if not VERSION.fullmatch(kind.version):
+        raise ConfigError(f"{kind.__name__}.version is {kind.version!r}. Expected e.g. 'v1'.")
+    if not issubclass(kind.config_model, ConfigModel):
+        raise ConfigError(f"{kind.__name__}.config_model must be a subclass of ConfigModel.")

@@ -1,0 +1,116 @@
+"""YAML as its version 1.2 reads it, in bounded time and memory. The only import of PyYAML."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from lakebatch._parsing import DEEPEST, MOST_VALUES, TOO_DEEP, ExcessError
+
+TAG = "tag:yaml.org,2002:"
+CORE = {
+    "null": (r"~|null|Null|NULL|", ("~", "n", "N", "")),
+    "bool": (r"true|True|TRUE|false|False|FALSE", tuple("tTfF")),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", tuple("-+0123456789")),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        tuple("-+.0123456789"),
+    ),
+    "merge": ("<<", ("<",)),
+}
+"""The plain words that are no text, and what they begin with: YAML 1.2's core schema, and the key that merges."""
+KNOWN = {TAG + name for name in (*CORE, "str", "seq", "map")}
+
+
+class _Loader(yaml.SafeLoader):
+    """Loads what `yaml.safe_load` does, with the core schema's words instead of those of YAML 1.1."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {  # noqa: RUF012
+        first: [
+            (TAG + name, re.compile(rf"(?:{words})\Z"))
+            for name, (words, begin) in CORE.items()
+            if first in begin
+        ]
+        for first in {first for _, begin in CORE.values() for first in begin}
+    }
+    composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node, unless there are too many: each takes longer to build than to count."""
+        self.composed += 1
+        if self.composed > MOST_VALUES:
+            raise yaml.YAMLError(f"it has more than {MOST_VALUES} values")
+        return super().compose_node(parent, index)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    base = {"0o": 8, "0x": 16}.get(node.value[:2])
+    return int(node.value[2:], base) if base else int(node.value)
+
+
+_Loader.add_constructor(TAG + "int", _integer)
+
+
+def load(text: str) -> Any:
+    """Return what a YAML text says; a key is text, and stands once in its table.
+
+    >>> load("{mode: 010, clock: 1:30, on: yes}")
+    {'mode': 10, 'clock': '1:30', 'on': 'yes'}
+
+    Raises
+    ------
+    ValueError
+        If it is not YAML, or a key is there twice; an `ExcessError` if it is nested too deeply, or has too many values
+        with what its aliases stand for.
+    """
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check(root)
+        return loader.construct_document(root)
+    except RecursionError as error:
+        raise ExcessError(TOO_DEEP) from error
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    finally:
+        loader.dispose()
+
+
+def _check(root: yaml.Node) -> None:
+    """Check the tree as it is written, each alias counted as what it stands for."""
+    waiting, seen = [(root, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        seen += 1
+        if depth > DEEPEST:
+            raise ExcessError(TOO_DEEP)
+        below = _below(node)
+        if seen + len(waiting) + len(below) > MOST_VALUES:
+            raise ExcessError(f"it has more than {MOST_VALUES} values, with what its aliases stand for")
+        waiting += [(each, depth + 1) for each in below]
+
+
+def _below(node: yaml.Node) -> list[yaml.Node]:
+    if node.tag not in KNOWN:
+        raise ValueError(f"the tag {node.tag!r} in line {node.start_mark.line + 1} is not known")
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(node)
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _check_keys(table: yaml.MappingNode) -> None:
+    seen = set()
+    for key, _ in table.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise ValueError(f"the key in line {line} is a table or a list")
+        if key.value in seen:
+            raise ValueError(f"the key {key.value!r} in line {line} is there twice")
+        seen.add(key.value)
+        if key.tag != TAG + "merge":
+            key.tag = TAG + "str"

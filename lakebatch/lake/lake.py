@@ -1,0 +1,211 @@
+"""A lake: the experiments in one place, each a few Delta tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lakebatch._text import hint
+from lakebatch.assembly.record import Status
+from lakebatch.assembly.tables import FOLDER
+from lakebatch.errors import SchemaError, StorageError, UnknownNameError
+from lakebatch.experiment import registry
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.lake.snapshot import LakeSnapshot
+from lakebatch.maintenance import optimize as upkeep
+from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.moment import Moment, moment
+from lakebatch.snapshot.snapshot import COMPLETED
+from lakebatch.snapshot.times import Time
+from lakebatch.storage import Storage, locate
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.cache import Kept
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Lake:
+    """A place that holds experiments: a folder or a prefix on S3."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._kept = Kept()
+
+    def __repr__(self) -> str:
+        return f"Lake({self.storage.uri!r})"
+
+    def _repr_html_(self) -> str:
+        return notebook.section(str(self.storage.uri), self.snapshot().overview())
+
+    def __iter__(self) -> Iterator[StoredExperiment]:
+        return iter(self.experiments())
+
+    def __getitem__(self, name: str) -> StoredExperiment:
+        """Return an experiment by its name, or by its whole folder name where it has several versions."""
+        found = [each for each in self.experiments() if name in (each.name, each.folder)]
+        if not found:
+            raise self._unknown(name, self.experiments())
+        found[-1].other_versions = tuple(each.folder for each in found[:-1])
+        return found[-1]
+
+    def snapshot(
+        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
+    ) -> LakeSnapshot:
+        """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
+        return self.at(moment(version, as_of, tag))
+
+    def at(self, moment: Moment) -> LakeSnapshot:
+        """Return every experiment at a moment, see `lakebatch.snapshot.snapshots.Snapshots.pin`."""
+        pinned = LakeSnapshot.pin(self.experiments(), moment)
+        for name, error in pinned.damaged.items():
+            damage.warn_left_out(name, error)
+        return pinned
+
+    def sql(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        as_of: Time | None = None,
+        tag: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+        timeout: float | None = None,
+        memory_limit: str | None = None,
+    ) -> pl.DataFrame:
+        """Return what one SQL query answers over the lake's views, see `lakebatch.sql.session.query`."""
+        which = moment(version, as_of, tag)
+        pinned = LakeSnapshot.pin(self.experiments(), which)
+        return pinned.sql(
+            text,
+            parameters,
+            include=include,
+            on_gap=on_gap,
+            also=also,
+            timeout=timeout,
+            memory_limit=memory_limit,
+        )
+
+    def query(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        as_of: Time | None = None,
+        tag: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+        timeout: float | None = None,
+        memory_limit: str | None = None,
+    ) -> pl.DataFrame:
+        """Return what a named query answers, see `lakebatch.lake.snapshot.LakeSnapshot.query`."""
+        pinned = LakeSnapshot.pin(self.experiments(), moment(version, as_of, tag))
+        return pinned.query(
+            name,
+            parameters,
+            include=include,
+            on_gap=on_gap,
+            also=also,
+            timeout=timeout,
+            memory_limit=memory_limit,
+        )
+
+    def connect(
+        self,
+        *,
+        version: int | None = None,
+        as_of: Time | None = None,
+        tag: str | None = None,
+        include: Collection[Status] = COMPLETED,
+        on_gap: OnGap = "warn",
+        also: Mapping[str, LakeSnapshot] | None = None,
+    ) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.session.connect`."""
+        which = moment(version, as_of, tag)
+        pinned = LakeSnapshot.pin(self.experiments(), which)
+        return pinned.connect(include=include, on_gap=on_gap, also=also)
+
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""
+        return upkeep.optimize(self.experiments(), dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.maintenance.optimize.vacuum`."""
+        return upkeep.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return what takes space, see `lakebatch.maintenance.optimize.usage`."""
+        return upkeep.usage(self.experiments())
+
+    def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
+        """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.maintenance.doctor`."""
+        from lakebatch.maintenance import doctor  # only whoever asks needs it
+
+        chosen = self._chosen(name)
+        return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
+
+    def repair(
+        self, name: str | None = None, *, dry_run: bool = True, jobs: int | None = None
+    ) -> pl.DataFrame:
+        """Heal damage in the lake or one experiment where that can be proven right, see `lakebatch.maintenance.repair`."""
+        from lakebatch.maintenance import repair  # as above
+
+        outcomes = (
+            each for one in self._chosen(name) for each in repair.heal(one, dry_run=dry_run, jobs=jobs)
+        )
+        return repair.to_frame(outcomes)
+
+    def _chosen(self, name: str | None) -> list[StoredExperiment]:
+        """Return the experiments of a name, or all without one, also those whose tables cannot be opened."""
+        stored = self._folders()
+        chosen = [each for each in stored if name in (None, each.name, each.folder)]
+        if name and not chosen:
+            raise self._unknown(name, stored)
+        return chosen
+
+    def experiments(self) -> list[StoredExperiment]:
+        """Return every experiment in the lake, by number and version."""
+        return [each for each in self._folders() if _may_exist(each)]
+
+    def _folders(self) -> list[StoredExperiment]:
+        folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
+        stored = [StoredExperiment(self.storage, folder, self._kept) for folder in folders]
+        return sorted(
+            stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
+        )
+
+    def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
+        known = [each.name for each in stored]
+        advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+        return UnknownNameError(
+            f"There is nothing of {name!r} in {self.storage.uri}. {hint(name, known)}"
+            f"There: {', '.join(known) or 'none yet'}.{advice}"
+        )
+
+
+def _may_exist(stored: StoredExperiment) -> bool:
+    """Whether an experiment is there; also if its tables are damaged, so that whoever reads it is told."""
+    try:
+        return stored.exists()
+    except (StorageError, SchemaError):
+        return True
+
+
+def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:
+    """Open a lake: a folder, ``s3://bucket/prefix``, or what the environment and ``lakebatch.toml`` say.
+
+    Nothing is created before something is run.
+
+    >>> open_lake("no-such-folder").experiments()
+    []
+    """
+    return Lake(locate(lake))

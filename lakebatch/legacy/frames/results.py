@@ -1,0 +1,165 @@
+"""Frames of results with the column names of the older layout, as rows of ``results``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from lakebatch.legacy.frames.columns import RESERVED
+from lakebatch.storage.delta.schema import load_schema
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "level": ("level", "distortion_factor", "distortion_level", "parameter_distortion", "noise_level"),
+    "feature_set": ("feature_set", "feature_data", "features"),
+    "model": ("model", "model_name"),
+    "repeat": ("repeat", "rep", "repetition"),
+    "seed": ("seed", "random_state", "random_seed"),
+    "n_train": ("n_train",),
+    "n_test": ("n_test",),
+    "mse": ("mse", "mean_squared_error"),
+    "r2": ("r2", "r2_score"),
+    "pearson_r": ("pearson_r", "pearson_correlation"),
+    "pearson_p": ("pearson_p", "pearson_p_value"),
+    "fit_seconds": ("fit_seconds",),
+    "n_clipped": ("n_clipped",),
+    "n_warnings": ("n_warnings",),
+    "error": ("error",),
+}
+"""Our columns and what else they have been called: lower case, with ``_`` for all but letters and digits."""
+MODELS = {
+    "Linear Regression": "linear_regression",
+    "Random Forest": "random_forest",
+    "Gradient Boosting": "gradient_boosting",
+    "Support Vector Machine": "support_vector",
+    "Neural Network": "neural_network",
+}
+"""Models under the names of the older layout, and ours."""
+FEATURE_SETS = {
+    "original_feature_data": "initial",
+    "last_time_data": "last",
+    "dynamic_data": "dynamic",
+    "combined_lp_data": "initial+last",
+    "combined_dyn_data": "initial+dynamic",
+}
+"""Feature sets under the names of the older layout, and ours."""
+NOISY = {"noisy_feature_data": "initial", "original_feature_data": "initial_clean"}
+"""Those that are called otherwise where the expression is noisy."""
+METRICS = ("mse", "r2", "pearson_r", "pearson_p")
+RANGES = {
+    "mse": (0.0, None),
+    "r2": (None, 1.0),
+    "pearson_r": (-1.0, 1.0),
+    "pearson_p": (0.0, 1.0),
+    "fit_seconds": (0.0, None),
+}
+COUNTS = ("repeat", "n_train", "n_test")
+"""Columns that are left out where one of their numbers is negative."""
+LEVEL = re.compile(r"[a-z_]+_(noise|distortion)_(level|factor)")
+LARGEST_EXACT = 2.0**53
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows of ``results``, and which of a frame's columns became which of theirs."""
+
+    rows: pl.DataFrame
+    columns: Mapping[str, str]
+
+
+def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | None:
+    """Return the rows of results that a frame holds, without those columns that are filled in; None if it holds none.
+
+    A frame holds results if it has a model or a feature set and a metric. A metric that is not finite, or lies
+    where none can, becomes NULL with the value in ``error``. Columns of other names or types are left out.
+
+    Parameters
+    ----------
+    level : float, optional
+        The level of the frame, where it has no such column.
+    """
+    dtypes = load_schema("results").polars
+    found: dict[str, pl.Series] = {}
+    columns: dict[str, str] = {}
+    for column in frame:
+        ours = our_name(column.name)
+        values = _exactly(column, dtypes[ours]) if ours and ours not in found else None
+        if ours and values is not None and not (ours in COUNTS and bool((values < 0).any())):
+            found[ours], columns[column.name] = values, ours
+    if not found.keys() & {"model", "feature_set"} or not found.keys() & set(METRICS):
+        return None
+    rows = pl.DataFrame([values.alias(ours) for ours, values in found.items()])
+    if "level" not in found and level is not None:
+        rows = rows.with_columns(level=pl.lit(level))
+    return Results(_without_impossible(_renamed_values(rows), "error" in found), columns)
+
+
+def our_name(column: str) -> str | None:
+    """Return what a column of the older layout is called in ``results``.
+
+    >>> [our_name(name) for name in ("R2 Score", "Feature Data", "Response Noise Level", "Timestamp")]
+    ['r2', 'feature_set', 'level', None]
+    """
+    plain = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+    if LEVEL.fullmatch(plain):
+        return "level"
+    return next((ours for ours, names in ALIASES.items() if plain in names), None)
+
+
+def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
+    """Return a column in another type if every value stays what it is."""
+    if column.dtype == dtype or column.dtype == pl.Null:
+        return column.cast(dtype)
+    if not column.dtype.is_numeric() and not (column.dtype == pl.String and dtype == pl.Float64):
+        return None
+    if dtype == pl.String:
+        return None
+    if (
+        column.dtype.is_integer()
+        and dtype.is_float()
+        and bool((column.cast(pl.Float64).abs() > LARGEST_EXACT).any())
+    ):
+        return None
+    cast = column.cast(dtype, strict=False)
+    if column.dtype == pl.String:
+        return cast if cast.null_count() == column.null_count() else None
+    return cast if cast.cast(column.dtype, strict=False).equals(column) else None
+
+
+def _renamed_values(rows: pl.DataFrame) -> pl.DataFrame:
+    changes = []
+    if "model" in rows.columns:
+        changes.append(pl.col("model").replace(MODELS))
+    if "feature_set" in rows.columns:
+        noisy = "noisy_feature_data" in rows["feature_set"]
+        changes.append(pl.col("feature_set").replace(FEATURE_SETS | (NOISY if noisy else {})))
+    return rows.with_columns(changes)
+
+
+def _without_impossible(rows: pl.DataFrame, has_error: bool) -> pl.DataFrame:
+    """Return the rows with NULL for each number that cannot be one, and the number in ``error``."""
+    reasons = [pl.col("error")] if has_error else []
+    changes = []
+    for name, dtype in rows.schema.items():
+        if not dtype.is_float():
+            continue
+        least, most = RANGES.get(name, (None, None))
+        column = pl.col(name)
+        bad = ~column.is_finite()
+        bad = bad | (column < least) if least is not None else bad
+        bad = bad | (column > most) if most is not None else bad
+        reasons.append(pl.when(bad).then(pl.format("{} was {}", pl.lit(name), column)))
+        if name in METRICS:
+            is_silent = pl.col("error").is_null() if has_error else pl.lit(True)
+            reasons.append(pl.when(column.is_null() & is_silent).then(pl.lit(f"{name} was missing")))
+        changes.append(pl.when(bad).then(None).otherwise(column).alias(name))
+    told = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return rows.with_columns(*changes, pl.when(told != "").then(told).otherwise(None).alias("error"))
+
+
+def left_out(frame: pl.DataFrame, results: Results | None) -> list[str]:
+    """Return the columns of a frame that are not in its results, and so only where the frame is kept as it was."""
+    known = results.columns if results else {}
+    return [name for name in frame.columns if name not in known and name not in RESERVED]

@@ -1,0 +1,199 @@
+"""`create_batch_executor` and what it returns, on a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from lakebatch.assembly import lease
+from lakebatch.assembly.record import Assembly, latest
+from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.ids import check_public
+from lakebatch.legacy.frames.levels import as_level, same_id
+from lakebatch.legacy.frames.record import Saved, ensure, original_ids, record, write
+from lakebatch.legacy.frames.table import check_frame_name
+from lakebatch.legacy.scripts import attempts, reading
+from lakebatch.legacy.scripts.opening import open_experiment
+from lakebatch.legacy.scripts.pandas_frames import load_pandas, to_polars
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+    from lakebatch.lake.experiment import StoredExperiment
+
+Value = TypeVar("Value")
+
+
+def create_batch_executor(
+    notebook_name: str,
+    exp_number: str,
+    version_number: str = "v1",
+    section_number: str | None = None,
+    storage_backend: Literal["local", "s3"] | None = None,
+    lake: str | os.PathLike[str] | None = None,
+) -> BatchExecutor:
+    """Open an experiment of a lake by the names of the older interface; its frames are pandas'.
+
+    Parameters
+    ----------
+    notebook_name, exp_number, version_number : str
+        Name the folder, ``{exp_number}_{version_number}_{notebook_name}``. ``batch-response-noise`` is the experiment
+        ``response-noise``, and so with every experiment that can be run.
+    section_number : str, optional
+        Taken because older callers give it; nothing depends on it.
+    storage_backend : {"local", "s3"}, optional
+        Where the lake has to be; without it, wherever it is.
+    lake : optional
+        The lake, as for `lakebatch.open_lake`.
+
+    Raises
+    ------
+    ConfigError
+        If the names cannot be those of an experiment, or the lake is not where ``storage_backend`` says.
+    MissingDependencyError
+        If pandas is not installed.
+    """
+    load_pandas()
+    return BatchExecutor(open_experiment(notebook_name, exp_number, version_number, storage_backend, lake))
+
+
+class BatchExecutor:
+    """One experiment's assemblies, each begun, saved into and marked as completed by hand.
+
+    Attributes
+    ----------
+    current_assembly_id : str or None
+        What was begun last and is saved into.
+    """
+
+    def __init__(self, stored: StoredExperiment) -> None:
+        self.stored = stored
+        self.current_assembly_id: str | None = None
+        self._current: Assembly | None = None
+        self._names: dict[str, None] = {}
+        self._lease = ExitStack()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Go to another process without the lease, which this one renews."""
+        return {**self.__dict__, "_lease": ExitStack()}
+
+    def __repr__(self) -> str:
+        return f"BatchExecutor({self.stored.storage.join(self.stored.folder)!r})"
+
+    def generate_assembly_id(self, config_value: Any = None) -> str:
+        """Begin an assembly and return its id: that of the value, such as a level, or without one a new one.
+
+        What an earlier attempt at the same value has saved and not completed is discarded. A value that is
+        completed stays so: saving the same rows again adds nothing, and other rows are refused.
+        """
+        ensure(self.stored)
+        wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
+        self._lease.close()
+        with ExitStack() as leases:
+            held = leases.enter_context(lease.held(self.stored.storage, self.stored.folder))
+            self._current = attempts.begin(self.stored, wanted, held)
+            self._lease = leases.pop_all()
+        self._names = {}
+        self.current_assembly_id = wanted or self._current.assembly_id
+        return self.current_assembly_id
+
+    def save_batch_data(self, data: pd.DataFrame, data_name: str) -> None:
+        """Save a frame of the current assembly under a name, exactly once.
+
+        Raises
+        ------
+        ConfigError
+            If no assembly is begun, the name cannot be that of a table, or the frame has no rows.
+        AssemblyError
+            If other rows were saved under this name already, or the assembly is completed without it.
+        """
+        assembly = self._require_current()
+        frame = to_polars(data)
+        if frame.is_empty():
+            raise ConfigError(f"The frame to save as {data_name!r} has no rows. Expected one or more.")
+        self._check_open(assembly, check_frame_name(data_name))
+        level = as_level(self.current_assembly_id)
+        write(self.stored, assembly, Saved(data_name, data_name, frame, level))
+        self._names[data_name] = None
+
+    def mark_assembly_completed(self) -> None:
+        """Record the current assembly as completed: re-assembly reads it from now on."""
+        self._end("completed", None)
+
+    def mark_assembly_failed(self, error: str) -> None:
+        """Record the current assembly as failed, and why: re-assembly leaves it out."""
+        self._end("failed", error)
+
+    def get_assembly_status(self, assembly_id: Any) -> str:
+        """Return 'started', 'completed' or 'failed'; 'not_found' for what was never begun or is discarded."""
+        found = attempts.find(self._assemblies(), same_id(assembly_id))
+        return found.status if found else "not_found"
+
+    def load_assembly_list(self) -> pd.DataFrame:
+        """Return a frame with one row per assembly: assembly_id, timestamp (UTC) and status."""
+        return reading.assembly_list(self._events())
+
+    def get_pending_assemblies(self, config_value_list: Iterable[Value]) -> list[Value]:
+        """Return those of some values that have no completed assembly; 0 and 0.0 are one value."""
+        completed = {wanted for each in self._completed() for wanted in original_ids(each)}
+        return [value for value in config_value_list if same_id(value) not in completed]
+
+    def cleanup_assembly_list(self) -> bool:
+        """Return True: an assembly is listed once, so there is nothing to clean up."""
+        return True
+
+    def sequential_reassembly(
+        self, data_file_common_name: str, data_path: str | None = None, auto_clean: bool = True
+    ) -> pd.DataFrame:
+        """Return what all completed assemblies saved under a name, as one frame.
+
+        Saved frames come in the order of their assemblies; after them come the results of assemblies that a run
+        computed, if the name is that of results. What is missing is warned of. The other arguments are taken because older
+        callers give them, and say nothing here: a name is a table, and there is nothing to clean.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is completed, or nothing completed was saved under this name.
+        """
+        check_frame_name(data_file_common_name)
+        completed = self._completed()
+        if not completed:
+            raise ConfigError(
+                f"There is no completed assembly in {self.stored.storage.join(self.stored.folder)}. Complete one first."
+            )
+        return reading.reassemble(self.stored, data_file_common_name, completed)
+
+    def _end(self, status: Literal["completed", "failed"], error: str | None) -> None:
+        assembly = self._require_current()
+        names = tuple(self._names)
+        self._current = record(self.stored, assembly, status, parts=names, done=len(names), error=error)
+        self._lease.close()
+
+    def _require_current(self) -> Assembly:
+        if self._current is None:
+            raise ConfigError("No assembly is begun. Call generate_assembly_id() first.")
+        return self._current
+
+    def _check_open(self, assembly: Assembly, name: str) -> None:
+        """Refuse a new name in an assembly that is completed, and anything in one that is discarded."""
+        newest = self.stored.log.get(assembly.assembly_id)
+        done = newest.status == "discarded" or (newest.status == "completed" and name not in newest.parts)
+        if done:
+            raise AssemblyError(
+                f"{self.current_assembly_id} is {newest.status}, nothing more can be saved in it as {name!r}. "
+                "Begin an assembly with generate_assembly_id()."
+            )
+
+    def _events(self) -> Any:
+        return self.stored.log.events() if self.stored.exists() else None
+
+    def _assemblies(self) -> Sequence[Assembly]:
+        events = self._events()
+        return [] if events is None else latest(events)
+
+    def _completed(self) -> list[Assembly]:
+        return [each for each in self._assemblies() if each.status == "completed"]

@@ -1,0 +1,94 @@
+"""What older callers read: the list of assemblies, and what was saved under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from lakebatch.assembly.record import MADE_BY, Assembly, latest
+from lakebatch.errors import ConfigError
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.legacy.frames.record import original_ids
+from lakebatch.legacy.frames.table import FrameTable, frame_names
+from lakebatch.legacy.scripts.attempts import one_each
+from lakebatch.legacy.scripts.pandas_frames import load_pandas, to_pandas
+from lakebatch.snapshot.gaps import Gap, report_gaps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("assembly_id", "timestamp", "status")
+OLDER_NAMES = {
+    "model": "Model",
+    "feature_set": "Feature Data",
+    "mse": "Mean Squared Error",
+    "r2": "R2 Score",
+    "pearson_r": "Pearson Correlation",
+    "pearson_p": "Pearson P-Value",
+    "assembly_id": "Assembly ID",
+}
+LEVELS = {
+    "parameter-distortion": "Distortion Factor",
+    "expression-noise": "Expression Noise Level",
+    "response-noise": "Response Noise Level",
+}
+"""What older callers know the columns of results as."""
+
+
+def assembly_list(events: pl.DataFrame | None) -> pd.DataFrame:
+    """Return one row per id: when the assembly was begun, and its status."""
+    pandas = load_pandas()
+    rows = [] if events is None else _listed(events)
+    return pandas.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def reassemble(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -> pd.DataFrame:
+    """Return what completed assemblies saved under a name, then the results that runs computed.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither.
+    """
+    saved = _saved(stored, name, completed)
+    computed = _computed(stored, name, [each for each in completed if MADE_BY not in each.settings])
+    frames = [frame for frame in (to_pandas(saved), computed) if len(frame)]
+    if not frames:
+        names = ", ".join(frame_names(stored.storage, stored.folder)) or "nothing"
+        raise ConfigError(f"Nothing completed was saved as {name!r}. Saved: {names}.")
+    there = {*saved["assembly_id"], *computed.get("Assembly ID", ())}
+    report_gaps([gap for each in completed for gap in _gaps(each, name, each.assembly_id in there)], "warn")
+    return frames[0] if len(frames) == 1 else load_pandas().concat(frames, ignore_index=True)
+
+
+def _listed(events: pl.DataFrame) -> list[tuple[str, str, str]]:
+    begun = dict(events.filter(pl.col("event") == 0).select("assembly_id", "at").iter_rows())
+    return [
+        (wanted, f"{begun[each.assembly_id]:%Y%m%d_%H%M%S}", each.status)
+        for wanted, each in one_each(latest(events)).items()
+    ]
+
+
+def _saved(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -> pl.DataFrame:
+    table = FrameTable(stored.storage, stored.folder, name)
+    if not table.table.exists():
+        return pl.DataFrame(schema={"assembly_id": pl.String()})
+    return table.read([each.assembly_id for each in completed])
+
+
+def _computed(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -> pd.DataFrame:
+    """Return the results of runs with the names that older callers know."""
+    if name not in ("results", f"{stored.name.replace('-', '_')}_results"):
+        completed = []
+    ids = [each.assembly_id for each in completed]
+    order = ["assembly_id", "level", "part", "feature_set", "model", "repeat"]
+    rows = stored.results.at().scan(ids).sort(order).collect()
+    return to_pandas(rows.rename(OLDER_NAMES | {"level": LEVELS.get(stored.name, "Level")}))
+
+
+def _gaps(assembly: Assembly, name: str, is_there: bool) -> list[Gap]:
+    missing = [] if is_there else [f"completed, nothing was saved as {name}"]
+    ids = ", ".join(original_ids(assembly))
+    return [Gap(ids, what) for what in (*missing, *assembly.known_gaps)]

@@ -1,0 +1,1 @@
+"""Optimize, vacuum, disk usage and bundles; doctor and repair."""

@@ -1,0 +1,72 @@
+"""Makes bundles of small files of results and removes stale ones, see `lakebatch.storage.delta.bundles`."""
+
+from __future__ import annotations
+
+import io
+import logging
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from lakebatch.assembly.record import last_events
+from lakebatch.errors import DamageError
+from lakebatch.snapshot.row_order import in_order
+from lakebatch.storage.delta import bundles, damage
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.version import TableVersion
+from lakebatch.storage.local import STAGED, StoredFile
+
+logger = logging.getLogger(__name__)
+
+SETTLED = ("completed", "discarded")
+"""The statuses of assemblies that nothing more is added to."""
+
+
+def bundle(results: Table, events: Table) -> int:
+    """Copy the rows of small files into bundles, as far as there are enough of them, and return how many bundles.
+
+    Raises
+    ------
+    DamageError
+        If the rows of a file cannot be read, or are not as many as the log says.
+    """
+    table = results.newest()
+    if table.file_table.height < bundles.FEWEST or not table.is_plain:
+        return 0
+    last = last_events(damage.newest_rows(events))
+    settled = last.filter(pl.col("status").is_in(SETTLED))["assembly_id"].to_list()
+    due = list(table.sorted_files.due(table.known_bundles(), settled))
+    for where in due:
+        _write(results, table, where)
+    return len(due)
+
+
+def useless(results: Table, older_than: timedelta) -> list[StoredFile]:
+    """Return which bundles were of no use for a while: outdated ones, and writes of them that did not end.
+
+    Files of other names are not ours.
+    """
+    files, table = results.storage.files(results.bundle_folder), results.newest()
+    ours = [each for each in files if bundles.NAME.fullmatch(each.path) or STAGED.fullmatch(each.path)]
+    used = {each.name for each, _ in table.sorted_files.matching(bundles.found(files))} if files else set()
+    before = datetime.now(UTC) - older_than
+    return [file for file in ours if file.path not in used and file.at < before]
+
+
+def _write(results: Table, table: TableVersion, where: range) -> None:
+    files = table.sorted_files
+    ids = sorted({files.assembly_ids[index] for index in where})
+    rows = damage.rows(table, in_order(table.scan(ids)), ids)
+    counted = table.rows_by_assembly()
+    expected = sum(counted[each] for each in ids)
+    if rows.height != expected:
+        raise DamageError(
+            f"{results.uri} has {rows.height} rows of {ids[0]} to {ids[-1]}, its log says {expected}. "
+            "Look closer with: lakebatch doctor --deep"
+        )
+    content = io.BytesIO()
+    rows.write_parquet(content, compression="zstd")
+    results.storage.check_space(content.tell())
+    name = bundles.name(files, where, content.tell())
+    results.storage.write(f"{results.bundle_folder}/{name}", content.getvalue())
+    logger.info("%s repeats the rows of %d files of %s", name, len(where), results.uri)

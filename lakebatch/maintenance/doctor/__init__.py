@@ -1,0 +1,6 @@
+"""What is wrong with a lake, and what to run; it changes nothing by itself."""
+
+from lakebatch.maintenance.doctor.examination import examine
+from lakebatch.maintenance.doctor.finding import COLUMNS, Finding, to_frame
+
+__all__ = ["COLUMNS", "Finding", "examine", "to_frame"]

@@ -1,0 +1,46 @@
+"""Data files as the entries of a log name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from lakebatch.storage.delta.log import Entry
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A data file that a commit added: its path below the table, size, rows and assembly, and the commit's version.
+
+    The number of rows is None where the log does not say it.
+    """
+
+    path: str
+    size: int
+    version: int
+    assembly_id: str | None
+    rows: int | None = None
+
+
+def added(entry: Entry) -> list[Reference]:
+    """Return the data files that a commit added."""
+    return [
+        Reference(
+            unquote(each["path"]),
+            int(each["size"]),
+            entry.version,
+            each["partitionValues"].get("assembly_id"),
+            _rows(each),
+        )
+        for each in entry.of("add")
+    ]
+
+
+def _rows(action: Mapping[str, Any]) -> int | None:
+    try:
+        return int(json.loads(action["stats"])["numRecords"])
+    except (KeyError, TypeError, ValueError):
+        return None

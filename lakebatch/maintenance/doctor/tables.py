@@ -1,0 +1,39 @@
+"""The tables of an experiment, also those of imported frames, as their files have them."""
+
+from __future__ import annotations
+
+import warnings
+
+from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.errors import DamageWarning
+from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.schema import table_names
+from lakebatch.storage.local import StoredFile
+
+
+def examined_tables(stored: ExperimentTables) -> dict[str, ExaminedTable]:
+    """Return the tables of an experiment by name; those of frames as ``frames/NAME``."""
+    below: dict[str, list[StoredFile]] = {}
+    for file in stored.storage.files(stored.folder):
+        name, _, path = file.path.partition("/")
+        if name == FRAMES:
+            inner, _, path = path.partition("/")
+            name = f"{FRAMES}/{inner}"
+        if path:
+            below.setdefault(name, []).append(StoredFile(path, file.size, file.at, file.fault))
+    known = [each for each in below if each in table_names() or each.startswith(f"{FRAMES}/")]
+    return {name: ExaminedTable(stored.storage, stored.folder, name, below[name]) for name in sorted(known)}
+
+
+def has_unreadable_log(table: ExaminedTable) -> bool:
+    """Whether a file of the log is none, or so large that an engine must not open the table."""
+    return any(deltalog.fault_of(each) for each in table.log.files)
+
+
+def tagged_versions(stored: ExperimentTables, name: str) -> list[int]:
+    """Return which versions of a table have a tag, as far as the tags can be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)
+        found = [each.versions().get(name) for each in stored.tag_log.all()]
+    return [each for each in found if each is not None]

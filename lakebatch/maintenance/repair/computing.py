@@ -1,0 +1,165 @@
+"""Computes parts of an assembly anew from its record, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from lakebatch.assembly import spool
+from lakebatch.assembly.part_writer import Rows, stamped
+from lakebatch.assembly.record import MADE_BY, Assembly
+from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.errors import LakebatchError, SchemaError
+from lakebatch.executor.counters import Counters
+from lakebatch.executor.local import Local
+from lakebatch.executor.worker import Job, Outcome
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record, importable
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.registry import Source
+from lakebatch.maintenance.doctor.lineage import Group
+from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
+from lakebatch.snapshot import changes
+from lakebatch.storage.delta.commit_copy import COPY, decode
+from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.delta.withholding import withheld
+
+logger = logging.getLogger(__name__)
+
+Times = Callable[[str], datetime | None]
+"""Returns when a part was committed, by other tables that hold it."""
+
+
+class Computed:
+    """Parts of one assembly that were computed anew.
+
+    Parameters
+    ----------
+    software : str
+        How code and packages differ from those that wrote the assembly; empty if they do not.
+    """
+
+    def __init__(
+        self, assembly: Assembly, outcomes: Mapping[str, Outcome], software: str, times: Times
+    ) -> None:
+        self._assembly = assembly
+        self._outcomes = outcomes
+        self._software = software
+        self._times = times
+
+    def rows(self, group: Group, schema: TableSchema) -> pl.DataFrame:
+        """Return the rows that a commit brought.
+
+        Raises
+        ------
+        CannotComputeError
+            If the part fails now, or has rows with another fingerprint.
+        """
+        part = str(group.part)
+        outcome = self._outcomes.get(part)
+        if outcome is None:
+            raise CannotComputeError(f"this code does not plan part {part} of it")
+        if outcome.error is not None:
+            raise CannotComputeError(f"part {part} fails when it is computed anew: {outcome.error}")
+        if schema.table not in outcome.tables:
+            raise CannotComputeError(
+                f"part {part} gives no rows of {schema.table} when it is computed anew{self._because}"
+            )
+        rows = self._completed(_frame(outcome.tables[schema.table]), group, schema)
+        if fingerprint([rows]) != group.recorded:
+            raise CannotComputeError(
+                f"the rows of part {part}, computed anew, have not the fingerprint that its commit recorded"
+                f"{self._because}"
+            )
+        return rows
+
+    @property
+    def _because(self) -> str:
+        return f"; since then {self._software}" if self._software else ""
+
+    def _completed(self, frame: pl.DataFrame, group: Group, schema: TableSchema) -> pl.DataFrame:
+        """Return computed rows with what cannot be computed, as the commit has it."""
+        part = str(group.part)
+        try:
+            if text := group.entry.info.get(COPY):
+                copied = decode(text, schema.polars, group.rows or 0)
+                rows = withheld(stamped(frame, schema, self._assembly.assembly_id, part, self._assembly.at))
+                return rows.with_columns(copied)
+            at = self._times(part)
+            _check_completable(frame, schema, at)
+            return withheld(stamped(frame, schema, self._assembly.assembly_id, part, at or self._assembly.at))
+        except (ValueError, SchemaError, pl.exceptions.PolarsError) as error:
+            raise CannotComputeError(
+                f"part {part}, computed anew, does not fit its commit: {error}"
+            ) from error
+
+
+def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | None) -> None:
+    """Refuse rows of a commit without a copy, as of a lakebatch before 0.2, that need one."""
+    lost = [
+        column.name
+        for column in schema.columns
+        if column.volatile and column.name in frame.columns and frame[column.name].null_count() < frame.height
+    ]
+    if lost or at is None:
+        what = ", ".join(lost) or "recorded_at"
+        raise CannotHealError(
+            f"its commit, of a lakebatch before 0.2, has no copy of {what}, which cannot be computed"
+        )
+
+
+@contextmanager
+def computed(
+    stored: ExperimentTables, assembly: Assembly, parts: Collection[str], times: Times, jobs: int | None
+) -> Iterator[Computed]:
+    """Compute parts of an assembly anew, with its config, its seed and the code that there is now.
+
+    Raises
+    ------
+    CannotComputeError
+        If this code cannot compute any part of it.
+    """
+    source, planned = _planned(stored, assembly)
+    wanted = [planned[key] for key in parts if key in planned]
+    with tempfile.TemporaryDirectory(prefix="lakebatch-repair-") as folder:
+        scratch = Path(folder)
+        job = Job(assembly.assembly_id, source, assembly.settings, assembly.seed, scratch)
+        logger.info("computing %d parts of %s anew", len(wanted), assembly.assembly_id)
+        with Counters.create(scratch, len(wanted)):
+            outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
+        yield Computed(assembly, outcomes, "; ".join(changes.since(stored.name, assembly)), times)
+
+
+def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:
+    """Refuse parts that the code that there is now would not compute; whether it gives the same rows shows only then."""
+    _, planned = _planned(stored, assembly)
+    if unknown := [part for part in parts if part not in planned]:
+        raise CannotComputeError(f"this code does not plan part {unknown[0]} of it")
+
+
+def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict[str, Part]]:
+    if MADE_BY in assembly.settings:
+        raise CannotHealError("no experiment computed its rows: they were imported")
+    try:
+        source = registry.get(stored.name)
+        experiment = registry.load(source)
+        config = from_record(experiment.config_model, assembly.settings, imports=importable(source))
+        planned = {part.key: part for part in experiment.parts(config)}
+    except LakebatchError as error:
+        raise CannotComputeError(f"it cannot be computed anew: {error}") from error
+    if experiment.version != stored.experiment_version:
+        raise CannotComputeError(
+            f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"
+        )
+    return source, planned
+
+
+def _frame(rows: Rows) -> pl.DataFrame:
+    return rows if isinstance(rows, pl.DataFrame) else pl.concat(spool.read(rows))

@@ -1,0 +1,64 @@
+"""Puts rows back into a data file, under its path and in its size, so that no log has to change."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lakebatch.errors import DamageError
+from lakebatch.maintenance.doctor.reference import Reference
+from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.doctor.values import UNREADABLE, fingerprint_of
+from lakebatch.maintenance.repair.outcome import CannotHealError
+from lakebatch.storage.delta.encodings import forms
+from lakebatch.storage.delta.fingerprint import fingerprint
+
+# At the end of a Parquet file stand its footer, four bytes with the length of the footer, and four of magic.
+TAIL = 8
+
+
+def place(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> None:
+    """Write rows as the data file that a log names, whole or not at all.
+
+    Raises
+    ------
+    CannotHealError
+        If no form of the rows fits into the size that the log says.
+    """
+    if rows.height != reference.rows:
+        raise CannotHealError(f"it had {reference.rows} rows, and {rows.height} are what its commits brought")
+    content = fitted(table, reference, rows)
+    expected = fingerprint([rows])
+    try:
+        actual = fingerprint_of(content, reference, table)
+    except UNREADABLE as error:
+        raise DamageError(f"What was written for {reference.path} cannot be read: {error}") from error
+    if actual != expected:
+        raise DamageError(f"Rows of {table.path} changed while they were written. Check this machine.")
+    table.storage.check_space(len(content))
+    table.storage.write(f"{table.path}/{reference.path}", content)
+
+
+def fitted(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> bytes:
+    """Return a Parquet file with some rows in exactly the size that the log says."""
+    description = table.description(reference.version)
+    smallest: bytes | None = None
+    for content in forms(rows, description["schemaString"], description["partitionColumns"]):
+        if len(content) == reference.size:
+            return content
+        if smallest is None or len(content) < len(smallest):
+            smallest = content
+    if smallest is None or len(smallest) > reference.size:
+        raise CannotHealError(
+            f"its rows take {len(smallest or b'')} bytes at least, and the log says {reference.size}"
+        )
+    return padded(smallest, reference.size)
+
+
+def padded(content: bytes, size: int) -> bytes:
+    """Return a Parquet file with room between its last column and its footer; the footer says where all else begins.
+
+    >>> padded(b"PAR1" + b"columns" + b"footer" + bytes([6, 0, 0, 0]) + b"PAR1", 30)
+    b'PAR1columns\\x00\\x00\\x00\\x00\\x00footer\\x06\\x00\\x00\\x00PAR1'
+    """
+    footer = int.from_bytes(content[-TAIL:-4], "little") + TAIL
+    return content[:-footer] + bytes(size - len(content)) + content[-footer:]

@@ -1,0 +1,208 @@
+"""The promises that every experiment keeps, as checks that anyone can run on theirs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.seeds import PREPARATION, stream_generator
+from lakebatch.errors import ExperimentError, RunInterrupted
+from lakebatch.executor.worker import Outcome, gathered, run_part
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import from_record, resolve
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.presets import DEFAULT_PRESET
+from lakebatch.lake.lake import Lake, open_lake
+from lakebatch.runner.progress import Progress
+from lakebatch.runner.run import resume, run
+from lakebatch.storage.delta.schema import load_schema
+
+SEED = 20_261_123
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The experiment to check, and the config to check it with."""
+
+    name: str
+    preset: str = DEFAULT_PRESET
+    settings: tuple[str, ...] = ()
+
+    def run(
+        self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
+    ) -> Assembly:
+        """Run one assembly, which must end completed."""
+        done = run(
+            lake,
+            self.name,
+            preset=self.preset,
+            settings=self.settings,
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
+        )
+        _expect(done.status == "completed", f"a run ended {done.status}: {done.error}")
+        return done
+
+
+def check_plan(trial: Trial) -> None:
+    """Parts are the same each time they are planned, also from a config that went through its record."""
+    source = registry.get(trial.name)
+    experiment = registry.load(source)
+    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
+    recorded = from_record(experiment.config_model, json.loads(json.dumps(config.model_dump(mode="json"))))
+    _expect(recorded == config, "the config is another one when it comes back from its record")
+    keys = [part.key for part in experiment.parts(config)]
+    _expect(len(keys) == len(set(keys)) > 0, f"parts() gives no part, or a key twice: {keys}")
+    _expect(
+        keys == [part.key for part in experiment.parts(recorded)], "parts() plans otherwise a second time"
+    )
+
+
+def check_rows(trial: Trial) -> None:
+    """Every part has the rows it announced, in tables that are declared, with the columns of their schemas."""
+    with _lake() as lake:
+        done = trial.run(lake)
+        source = registry.get(trial.name)
+        experiment = registry.load(source)
+        config = from_record(experiment.config_model, done.settings)
+        announced = {part.key: experiment.work(part, config) for part in experiment.parts(config)}
+        rows = lake[trial.name].table(experiment.tables[-1]).at().scan().collect()
+        counted = {str(key[0]): group.height for key, group in rows.group_by("part")}
+        _expect(
+            counted == announced,
+            f"the parts have other numbers of rows than work() announces: {counted}, not {announced}",
+        )
+
+
+def check_repeatable(trial: Trial) -> None:
+    """The same seed gives the same rows, in one process and in two, whatever was drawn before."""
+    with _lake() as lake:
+        first, again, parallel = trial.run(lake), trial.run(lake), trial.run(lake, jobs=2)
+        _expect_equal(lake, first, again, "a second run with the same seed")
+        _expect_equal(lake, first, parallel, "a run in two worker processes")
+
+
+def check_independent(trial: Trial) -> None:
+    """Another seed gives other rows: replicates are independent."""
+    with _lake() as lake:
+        first, other = trial.run(lake), trial.run(lake, seed=SEED + 1)
+        same = all(
+            _rows(lake, first, table).equals(_rows(lake, other, table)) for table in _tables(trial.name)
+        )
+        _expect(not same, "the rows are the same for two seeds; draw from the generator that run() is handed")
+
+
+def check_resumable(trial: Trial) -> None:
+    """A run that is stopped after its first part and resumed has the rows of one that was not."""
+    with _lake() as lake:
+        whole = trial.run(lake)
+        try:
+            trial.run(lake, progress=_StopAfterFirstPart())
+        except RunInterrupted:
+            listener = _Count()
+            resumed = resume(lake, trial.name, jobs=1, progress=listener)
+            _expect(
+                listener.parts == whole.parts_planned - 1,
+                f"resuming computed {listener.parts} parts, {whole.parts_planned - 1} were missing",
+            )
+            _expect_equal(lake, whole, resumed, "a resumed run")
+
+
+def check_pieces(trial: Trial) -> None:
+    """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
+    source = registry.get(trial.name)
+    experiment = registry.load(source)
+    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
+    whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
+    spread = experiment.prepare_spread(
+        config,
+        stream_generator(SEED, PREPARATION),
+        lambda function, values: [function(each) for each in values],
+    )
+
+    def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
+        found = gathered(run_part(experiment, part, prepared, config, SEED))
+        return {table: pl.concat(each).drop(_volatile(table), strict=False) for table, each in found.items()}
+
+    parts = experiment.parts(config)
+    for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
+        cut = [frames(piece, spread) for piece in experiment.pieces(part, config)]
+        for table, expected in frames(part, whole).items():
+            pieces = [each[table] for each in cut if table in each]
+            same = bool(pieces) and pl.concat(pieces).equals(expected)
+            _expect(same, f"the pieces of {part.key} have other {table} than the part")
+
+
+CHECKS: tuple[Callable[[Trial], None], ...] = (
+    check_plan,
+    check_rows,
+    check_repeatable,
+    check_independent,
+    check_resumable,
+    check_pieces,
+)
+"""Every check; each raises `ExperimentError` with what is wrong."""
+
+
+class _StopAfterFirstPart(Progress):
+    """Stops a run as Ctrl-C does."""
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        raise KeyboardInterrupt
+
+
+class _Count(Progress):
+    """Counts the parts that are computed."""
+
+    parts = 0
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        self.parts += 1
+
+
+@contextmanager
+def _lake() -> Iterator[Lake]:
+    with tempfile.TemporaryDirectory(prefix="lakebatch-check-") as folder:
+        yield open_lake(folder)
+
+
+def _tables(name: str) -> Sequence[str]:
+    return registry.load(registry.get(name)).tables
+
+
+def _expect(true: bool, otherwise: str) -> None:
+    if not true:
+        raise ExperimentError(f"{otherwise[0].upper()}{otherwise[1:]}.")
+
+
+def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None:
+    (name,) = {each.name for each in lake}
+    for table in _tables(name):
+        first, second = _rows(lake, one, table), _rows(lake, other, table)
+        differing = (
+            [column for column in first.columns if not first[column].equals(second[column])]
+            if (first.height == second.height)
+            else ["(number of rows)"]
+        )
+        _expect(not differing, f"{what} gives other {table}: {', '.join(differing)}")
+
+
+def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
+    """Return an assembly's rows of a table without what may differ, in a settled order."""
+    (stored,) = lake
+    rows = stored.table(table).at().scan([assembly.assembly_id])
+    frame = rows.drop(_volatile(table)).collect()
+    return frame.sort([name for name, dtype in frame.schema.items() if not dtype.is_nested()])
+
+
+def _volatile(table: str) -> list[str]:
+    """Return the columns that may differ between two computations of the same rows."""
+    return [column.name for column in load_schema(table).columns if column.volatile]

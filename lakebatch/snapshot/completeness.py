@@ -1,0 +1,94 @@
+"""What of a snapshot's plan is there and can be read: gaps, parts, damaged tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import polars as pl
+
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
+from lakebatch.assembly.tables import DATA, RESULTS
+from lakebatch.errors import SchemaError, StorageError
+from lakebatch.snapshot.gaps import Gap, OnGap, lacks, why_missing
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.storage.delta import damage
+
+COLUMNS = {
+    "assembly_id": pl.String(),
+    "status": pl.String(),
+    "part": pl.String(),
+    "present": pl.Boolean(),
+    "why": pl.String(),
+}
+"""The columns of `parts`."""
+LOST_EVENTS = "some of its events cannot be read"
+# Which last events are of assemblies that lack nothing, with the rows that are there counted
+WHOLE = (
+    pl.col("status").is_in(COMPLETED)
+    & (pl.col("rows") == pl.col("counted").fill_null(0))
+    & (pl.col("known_gaps").list.len() == 0)
+)
+
+
+def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
+    """Return one row per planned part of each assembly: whether it is there and, if not, why.
+
+    Raises
+    ------
+    DamageError
+        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": its parts are missing then.
+    """
+    _, found = snapshot.tables.readable(RESULTS, snapshot.ids(EVERY_STATUS), on_gap)
+    damage.warn_of(found)
+    lost = dict.fromkeys(snapshot.uncertain, LOST_EVENTS)
+    lost |= {each.assembly_id: each.what for each in found if each.assembly_id}
+    rows = [
+        row for each in snapshot.assemblies for row in _parts_of(snapshot, each, lost.get(each.assembly_id))
+    ]
+    return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    """Return what a dataset of some assemblies lacks: whole assemblies, planned parts, baselines."""
+    rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
+    certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
+    events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
+    return [
+        Gap(each.assembly_id, what)
+        for each in from_rows(events.filter(~WHOLE), snapshot.leases)
+        for what in lacks(
+            each,
+            snapshot.state(each),
+            rows=rows.get(each.assembly_id, 0),
+            done=lambda each=each: snapshot.parts_done(each),  # type: ignore[misc]
+            included=each.status in include,
+        )
+    ]
+
+
+def damaged(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    """Return what of some assemblies cannot be read, table by table, as far as that is known."""
+    lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
+    lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
+    return [*lost, *(gap for name in DATA for gap in _damaged(snapshot, include, name))]
+
+
+def _damaged(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
+    try:
+        found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
+    except (StorageError, SchemaError) as error:
+        yield Gap("", f"{name}: {error}")
+        return
+    for fault in found[len(snapshot.tables.lost) :]:
+        yield Gap(fault.assembly_id or "", f"left out of {name}: {fault}")
+
+
+def _parts_of(snapshot: Snapshot, each: Assembly, fault: str | None) -> Iterator[dict[str, object]]:
+    """Yield one row per planned part; what a completed assembly has is looked up only if its rows do not add up."""
+    whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
+    done = [] if fault else each.parts if whole else snapshot.parts_done(each)
+    state = snapshot.state(each)
+    for part in each.parts:
+        why = None if part in done else fault or why_missing(each, state, part)
+        row = {"assembly_id": each.assembly_id, "status": state, "part": part}
+        yield {**row, "present": part in done, "why": why}

@@ -1,0 +1,68 @@
+"""What models were trained on, from the lake alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lakebatch.errors import AssemblyError
+from lakebatch.experiment import registry
+from lakebatch.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from lakebatch.experiment.registry import AnyExperiment
+
+
+def load(
+    snapshot: Snapshot, assembly_id: str, *, level: float, feature_set: str
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the features and the target of one level of an assembly, exactly as models were trained on them.
+
+    Returns
+    -------
+    features : frame, one row per sample, one column per feature
+    target : series, one value per sample
+
+    Raises
+    ------
+    AssemblyError
+        If the assembly did not keep its data, or not of this level.
+    ExperimentError
+        If the assembly has no such level or feature set.
+    """
+    experiment, config = recall(snapshot, assembly_id)
+    tables = {name: _rows(snapshot, name, assembly_id, level) for name in experiment.tables[:-1]}
+    return experiment.dataset(tables, config, level=level, feature_set=feature_set)
+
+
+def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
+    """Return the experiment that an assembly is of, and the assembly's config.
+
+    Raises
+    ------
+    AssemblyError
+        If the code at hand is another version of the experiment.
+    """
+    from lakebatch.experiment.config import (
+        from_record,  # needs pydantic, and whoever only reads rows does without
+    )
+
+    assembly = snapshot.assembly(assembly_id)
+    experiment = registry.load(registry.get(snapshot.name))
+    if f"{experiment.number}_{experiment.version}_{experiment.name}" != snapshot.folder:
+        raise AssemblyError(
+            f"{assembly_id} is of {snapshot.folder}, this code has version {experiment.version} of it. "
+            "Use the code that wrote it."
+        )
+    return experiment, from_record(experiment.config_model, assembly.computed_settings())
+
+
+def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.DataFrame:
+    if snapshot.table(table) is None:
+        raise AssemblyError(
+            f"There is no table {table!r} in {snapshot.folder}: {assembly_id} kept no data. Run it again, storing it."
+        )
+    of_level = (pl.col("level") == level) | pl.col("level").is_null()
+    chosen = snapshot.scan_one(assembly_id, table=table).filter(of_level)
+    return snapshot.computed(chosen, [assembly_id], table=table)

@@ -1,0 +1,96 @@
+"""What a dataset lacks, and how that is told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import polars as pl
+
+from lakebatch.assembly import shards
+from lakebatch.assembly.record import Assembly
+from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
+
+OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
+MOST_GAPS = 10
+COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that a dataset lacks, and why; the id is empty where that concerns more than one assembly."""
+
+    assembly_id: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.assembly_id}: {self.what}" if self.assembly_id else self.what
+
+
+def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
+    """Return gaps as a frame, one row each."""
+    rows = [(gap.assembly_id or None, gap.what) for gap in gaps]
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+
+def lacks(
+    assembly: Assembly, state: str, *, rows: int, done: Callable[[], Sequence[str]], included: bool
+) -> list[str]:
+    """Return what a dataset lacks of one assembly, in words.
+
+    Parameters
+    ----------
+    rows : int
+        How many rows of it the table has.
+    done : callable
+        Returns the parts that it has; asked only where that is not known from the rest.
+    included : bool
+        Whether the dataset is to have the assembly at all.
+    """
+    if assembly.status == "discarded" and not included:
+        return []
+    if assembly.status == "completed" and rows == assembly.rows:
+        return list(assembly.known_gaps)
+    try:
+        there = done()
+    except DamageError as error:
+        return [f"{'' if included else 'left out, '}{state}, its parts cannot be counted: {error}"]
+    if not included:
+        why = f": {assembly.error}" if assembly.error else ""
+        return [f"left out, {state} with {len(there)} of {assembly.parts_planned} parts done{why}"]
+    missing = [
+        f"{state}, no rows of part {part}{_shard_of(assembly, part)}"
+        for part in assembly.parts
+        if part not in there
+    ]
+    return [*missing, *_count_fault(assembly, rows), *assembly.known_gaps]
+
+
+def why_missing(assembly: Assembly, state: str, part: str) -> str:
+    """Return why a part has no rows: the error that was recorded of it, else the assembly's state."""
+    return assembly.failures.get(part, f"{state}, never computed{_shard_of(assembly, part)}")
+
+
+def _shard_of(assembly: Assembly, part: str) -> str:
+    why = shards.why_missing(assembly, part)
+    return f" ({why})" if why else ""
+
+
+def _count_fault(assembly: Assembly, rows: int) -> list[str]:
+    if assembly.status != "completed" or rows == assembly.rows:
+        return []
+    return [f"completed with {assembly.rows} rows, {rows} are there"]
+
+
+def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
+    """Warn of, refuse or ignore the gaps of a dataset."""
+    if not gaps or on_gap == "ignore":
+        return
+    named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MOST_GAPS])
+    more = f"; and {len(gaps) - MOST_GAPS} more, see: lakebatch completeness" if len(gaps) > MOST_GAPS else ""
+    message = f"The dataset is incomplete: {named}{more}."
+    if on_gap == "refuse":
+        raise IncompleteError(message)
+    warnings.warn(message, IncompleteWarning, stacklevel=3)

@@ -1,0 +1,74 @@
+"""What is put together that may not belong together: several configs, sources or versions of one experiment."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from lakebatch.assembly.record import MADE_BY
+from lakebatch.errors import MixtureWarning
+from lakebatch.snapshot.gaps import OnGap
+
+MOST_NAMED = 3
+MOST_KEYS = 3
+MOST_VALUES = 4
+LONGEST = 60
+SOURCE = "$.source_hash"
+
+
+def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
+    """Warn in one line of what is read together, unless gaps are ignored."""
+    if mixtures and on_gap != "ignore":
+        named = "; ".join(mixtures[:MOST_NAMED])
+        more = f"; and {len(mixtures) - MOST_NAMED} more" if len(mixtures) > MOST_NAMED else ""
+        warnings.warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning, stacklevel=3)
+
+
+def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
+    """Return which version of an experiment is read, in words, where there are others."""
+    if not others:
+        return []
+    return [
+        f"{name} has several versions, this is {folder}; left out, to be asked for by folder: {', '.join(others)}"
+    ]
+
+
+def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
+    """Yield what differs between assemblies that are read together, by their last events."""
+    computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
+    configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
+    if len(configs) > 1:
+        yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
+    sources = events["environment"].str.json_path_match(SOURCE).drop_nulls().n_unique()
+    if sources > 1:
+        yield f"{events.height} assemblies of {name} were computed with {sources} states of its code"
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the keys of a config with dots between their steps, and their values as text."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _differences(configs: Sequence[str]) -> str:
+    """Return the keys whose values differ, with the values."""
+    trees = [dict(leaves(json.loads(each))) for each in configs]
+    keys = sorted({key for tree in trees for key in tree})
+    values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}
+    differing = [f"{key} {_listed(each)}" for key, each in values.items() if len(each) > 1]
+    more = f"; and {len(differing) - MOST_KEYS} more keys" if len(differing) > MOST_KEYS else ""
+    return "; ".join(differing[:MOST_KEYS]) + more
+
+
+def _listed(values: Sequence[str]) -> str:
+    shown = [
+        value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for value in values[:MOST_VALUES]
+    ]
+    return ", ".join([*shown, *(["..."] if len(values) > MOST_VALUES else [])])

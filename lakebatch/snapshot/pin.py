@@ -1,0 +1,167 @@
+"""Pins an experiment's tables at one moment."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from lakebatch.assembly.events import Events
+from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
+from lakebatch.assembly.tags import Tag
+from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.snapshot.moment import NEWEST, Moment
+from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.snapshot.tables import PinnedTables
+from lakebatch.snapshot.times import describe
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.damage import MOST_NAMED, Fault
+from lakebatch.storage.delta.reader import Commit
+from lakebatch.storage.delta.version import TableVersion
+
+
+def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
+    """Return an experiment's rows and statuses at a moment.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such version, or nothing had been recorded by then.
+    UnknownNameError
+        If there is no such tag.
+    """
+    if moment.tag is not None:
+        return _tagged(tables, tables.tag_log.get(moment.tag))
+    if moment.version is not None:
+        return _at_version(tables, moment.version)
+    return _newest(tables) if moment.time is None else _as_of(tables, moment.time)
+
+
+def knows(tables: ExperimentTables, moment: Moment) -> bool:
+    """Whether the experiment had begun at a time, or has a tag."""
+    if moment.tag is not None:
+        return any(each.tag == moment.tag for each in tables.tag_log.all())
+    if moment.time is not None:
+        return not tables.log.read().rows.filter(pl.col("at") <= moment.time).is_empty()
+    return True
+
+
+def _newest(tables: ExperimentTables) -> Snapshot:
+    events = tables.log.read()
+    results = tables.results.at()
+    newest = _pinned(tables, NEWEST, events, results.number, results)
+    if newest.missing_versions:
+        what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
+        warnings.warn(what, DamageWarning, stacklevel=3)
+    return newest
+
+
+def _at_version(tables: ExperimentTables, version: int, moment: Moment | None = None) -> Snapshot:
+    """Return the state at a version of the results, which may go by another name."""
+    events = tables.log.read()
+    newest = tables.results.at()
+    if not 0 <= version <= newest.number:
+        raise ConfigError(
+            f"There is no version {version}. Expected 0 to {newest.number}; see: lakebatch history"
+        )
+    # whoever started at this very version has written nothing into it yet
+    begun = (pl.col("results_version") < version) | (pl.col("status") != "started")
+    past = events.rows.filter((pl.col("results_version") <= version) & begun)
+    return _pinned(tables, moment or Moment(version=version), events._replace(rows=past), version, newest)
+
+
+def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = None) -> Snapshot:
+    """Return the state at a time, by the times and versions that the events recorded."""
+    events = tables.log.read()
+    past = events.rows.filter(pl.col("at") <= time)
+    if past.is_empty():
+        raise ConfigError(
+            f"Nothing was recorded by {describe(time)}. The first event is of {_first(events.rows)}."
+        )
+    version = past["results_version"].max()
+    assert isinstance(version, int)
+    known = events._replace(rows=past)
+    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at())
+
+
+def _first(events: pl.DataFrame) -> str:
+    first = events["at"].min()
+    return describe(first) if isinstance(first, datetime) else "no time"
+
+
+def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
+    moment = Moment(tag=tag.tag)
+    if tag.assemblies_version is not None:
+        events = tables.log.read(tag.assemblies_version)
+        return _pinned(tables, moment, events, tag.results_version, tables.results.at())
+    if tag.as_of is not None:
+        return _as_of(tables, tag.as_of, moment)
+    return _at_version(tables, tag.results_version, moment)
+
+
+def _pinned(
+    tables: ExperimentTables, moment: Moment, events: Events, version: int, newest: TableVersion
+) -> Snapshot:
+    def open_table(name: str) -> TableVersion | None:
+        if name not in DATA:
+            raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
+        table = tables.table(name)
+        if not table.exists() and tables.storage.files(f"{tables.folder}/{name}"):
+            return tables.table(name).newest()  # which says that its log is lost
+        return table.at() if table.exists() else None
+
+    def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
+        if version == newest.number:
+            try:
+                return _pairs(newest, ids)
+            except DamageError:
+                if tables.results.version() == version:  # else its files may have been merged and removed
+                    raise
+        try:
+            return _pairs(tables.results.at(version), ids)
+        except (
+            StorageError,
+            pl.exceptions.ComputeError,
+        ):  # vacuum has removed its files, the log still says it
+            return _pairs_by_log(tables.results.commits(), version, ids)
+
+    lost = [_named(fault, events, newest) for fault in events.lost]
+    return Snapshot(
+        tables.folder,
+        moment,
+        events.rows,
+        version,
+        tables=PinnedTables(tables.folder, open_table, {RESULTS: newest}, lost),
+        uncertain=events.uncertain,
+        find_parts=find_parts,
+        leases=tables.log.leases(),
+        other_versions=tables.other_versions,
+    )
+
+
+def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
+    """Return the fault of a file of events with the assemblies that lost any, as far as tables name them."""
+    known = events.uncertain | (results.rows_by_assembly().keys() - set(events.rows["assembly_id"]))
+    of = ", ".join(sorted(known)[:MOST_NAMED]) or "assemblies that have no rows"
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return replace(fault, what=f"{fault.what}, and with it events of {of}{more}")
+
+
+def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return which parts of some assemblies a table has."""
+    pairs = table.scan(ids).select("assembly_id", "part").unique()
+    return set(damage.rows(table, pairs, ids).iter_rows())
+
+
+def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return which parts of some assemblies had been committed up to a version, by what the commits say of themselves."""
+    return {
+        (commit.metadata["lakebatch.assembly_id"], commit.metadata["lakebatch.part"])
+        for commit in commits
+        if commit.version <= version
+        and "lakebatch.part" in commit.metadata
+        and commit.metadata["lakebatch.assembly_id"] in ids
+    }

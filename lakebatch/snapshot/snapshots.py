@@ -1,0 +1,229 @@
+"""The snapshots of several experiments, all pinned at one moment."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Self
+
+import polars as pl
+
+from lakebatch._text import nearest
+from lakebatch.assembly.record import Status
+from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
+from lakebatch.ids import RESERVED
+from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
+from lakebatch.snapshot.moment import Moment
+from lakebatch.snapshot.pin import knows, pin
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.storage.delta import damage
+
+OVERVIEW = {
+    "experiment": pl.String(),
+    "version": pl.Int64(),
+    "assemblies": pl.Int64(),
+    "completed": pl.Int64(),
+    "rows": pl.Int64(),
+}
+
+
+class Snapshots(Mapping[str, Snapshot]):
+    """Some experiments of a lake, pinned at one moment; a mapping from their names to their snapshots.
+
+    An experiment whose name is that of another version too is found by its folder. Those that cannot be
+    read are left out, and stand in ``damaged`` with the reason.
+
+    Parameters
+    ----------
+    folders : mapping
+        The folder of each experiment, damaged or not, in the order of their numbers and versions.
+    """
+
+    def __init__(
+        self,
+        moment: Moment,
+        snapshots: Mapping[str, Snapshot],
+        damaged: Mapping[str, LakebatchError] | None = None,
+        folders: Mapping[str, str] | None = None,
+    ) -> None:
+        self.moment = moment
+        self.damaged = dict(damaged or {})
+        self._snapshots = dict(snapshots)
+        self._folders = dict(folders or {name: each.folder for name, each in snapshots.items()})
+
+    @classmethod
+    def pin(cls, experiments: Sequence[ExperimentTables], moment: Moment) -> Self:
+        """Return a snapshot of each experiment; those that had not begun, or lack the tag, are left out and named.
+
+        So are those whose tables are damaged; they stand in what is returned, with the reason.
+
+        Raises
+        ------
+        ConfigError
+            If a version is meant and there is not just one experiment, whose version it would be; or if nothing had
+            been recorded by a time.
+        UnknownNameError
+            If a tag is meant that no experiment has.
+        """
+        if moment.version is not None and len(experiments) != 1:
+            names = ", ".join(each.name for each in experiments) or "none"
+            raise ConfigError(
+                f"A version is that of one experiment, this lake has {len(experiments)}: {names}. "
+                "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
+            )
+        count = Counter(each.name for each in experiments)
+        folders: dict[str, str] = {}
+        found: dict[str, Snapshot] = {}
+        damaged: dict[str, LakebatchError] = {}
+        for each in experiments:
+            name = each.name if count[each.name] == 1 else each.folder
+            try:
+                if not knows(each, moment):
+                    continue
+                found[name] = pin(each, moment)
+            except (StorageError, SchemaError) as error:
+                damaged[name] = error
+            folders[name] = each.folder
+        known = {snapshot.folder for snapshot in found.values()}
+        readable = [each for each in experiments if each.name not in damaged]
+        if moment.tag is not None:
+            _report_untagged(readable, known, moment.tag)
+        if moment.time is not None:
+            _report_not_begun(readable, known, moment)
+        return cls(moment, found, damaged, folders)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.moment}, {list(self._snapshots)})"
+
+    def _repr_html_(self) -> str:
+        return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
+
+    def overview(self) -> pl.DataFrame:
+        """Return one row per experiment: how many assemblies it had, how many were completed, their rows."""
+        rows = [
+            {
+                "experiment": name,
+                "version": snapshot.version,
+                "assemblies": len(snapshot.assemblies),
+                "completed": len(snapshot.ids()),
+                "rows": sum(each.rows for each in snapshot.assemblies if each.status in COMPLETED),
+            }
+            for name, snapshot in self.items()
+        ]
+        return pl.DataFrame(rows, schema=OVERVIEW)
+
+    def __getitem__(self, name: str) -> Snapshot:
+        if name not in self._snapshots:
+            raise UnknownNameError(
+                f"There was nothing of {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
+            )
+        return self._snapshots[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._snapshots)
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def schemas(self) -> dict[str, Snapshot]:
+        """Return each snapshot by what its experiment is called in SQL."""
+        return {self._schema(name): snapshot for name, snapshot in self._snapshots.items()}
+
+    def damaged_schemas(self) -> dict[str, LakebatchError]:
+        """Return why each experiment that cannot be read is left out, by what it is called in SQL."""
+        return {self._schema(name): error for name, error in self.damaged.items()}
+
+    def folders(self) -> dict[str, str]:
+        """Return the folder of each experiment, damaged or not, by what it is called in SQL."""
+        return {self._schema(name): folder for name, folder in self._folders.items()}
+
+    def _schema(self, name: str) -> str:
+        """Return what an experiment is called in SQL: its folder, where its name means something else there."""
+        return (self._folders[name] if name in RESERVED else name).replace("-", "_")
+
+    def report(self, include: Collection[Status], on_gap: OnGap) -> None:
+        """Warn of, refuse or ignore what the datasets lack.
+
+        Of what is damaged, a query counts what it reads; but where gaps are refused, there is to be nothing.
+        """
+        if on_gap == "refuse":
+            self.refuse_damaged(on_gap)
+        report_gaps(self.gaps(include), on_gap)
+        self.report_names()
+
+    def report_names(self) -> None:
+        """Warn of experiments that have another name in SQL."""
+        for name in sorted(RESERVED & self._folders.keys()):
+            warnings.warn(
+                f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.',
+                stacklevel=4,
+            )
+
+    def refuse_damaged(self, on_gap: OnGap) -> None:
+        """Refuse, or with ``on_gap`` "ignore" warn of, experiments that cannot be read at all."""
+        faults = [damage.Fault.of(error, name) for name, error in self.damaged.items()]
+        if faults and on_gap != "ignore":
+            raise damage.refused(faults)
+        damage.warn_of(faults)
+
+    def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
+        """Return what the datasets of the experiments lack."""
+        return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
+
+    def renew(self) -> bool:
+        """Open all tables again, which changes no row; whether any has newer files."""
+        return True in [each.renew() for each in self.values()]  # all of them
+
+    def folder(self, name: str) -> str:
+        """Return the folder of an experiment, damaged or not."""
+        return self._folders[name]
+
+    def versions_of(self, asked: str) -> tuple[str, list[str]]:
+        """Return which experiment is asked for, by its name or folder, and its other versions."""
+        names = {name: folder.split("_", 2)[2] for name, folder in self._folders.items()}
+        found = [name for name, folder in self._folders.items() if asked in (names[name], folder)]
+        if not found:
+            raise UnknownNameError(
+                f"There was nothing of {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
+            )
+        chosen = found[-1]
+        return chosen, [name for name in names if name != chosen and names[name] == names[chosen]]
+
+    def only(self, name: str) -> Self:
+        """Return the snapshot of one experiment alone."""
+        return self.without([each for each in self._folders if each != name])
+
+    def without(self, left_out: Collection[str]) -> Self:
+        """Return the snapshots of the other experiments."""
+        if not left_out:
+            return self
+        return type(self)(
+            self.moment,
+            {name: each for name, each in self._snapshots.items() if name not in left_out},
+            {name: error for name, error in self.damaged.items() if name not in left_out},
+            {name: folder for name, folder in self._folders.items() if name not in left_out},
+        )
+
+
+def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[str], tag: str) -> None:
+    if not known:
+        tags = {each.tag for tables in experiments for each in tables.tag_log.all()}
+        raise UnknownNameError(f"Unknown tag {tag!r}. {nearest(tag, tags)}")
+    without = [each.name for each in experiments if each.folder not in known]
+    if without:
+        warnings.warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.", stacklevel=3)
+
+
+def _report_not_begun(
+    experiments: Sequence[ExperimentTables], known: Collection[str], moment: Moment
+) -> None:
+    if not known:
+        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
+    later = [each.name for each in experiments if each.folder not in known]
+    if later:
+        warnings.warn(
+            f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.", stacklevel=3
+        )

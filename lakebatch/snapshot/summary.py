@@ -1,0 +1,87 @@
+"""One row per assembly: what became of it."""
+
+from __future__ import annotations
+
+import warnings
+
+import polars as pl
+
+from lakebatch.assembly.record import Assembly
+from lakebatch.errors import DamageError, DamageWarning
+from lakebatch.snapshot.snapshot import Snapshot
+
+COLUMNS: dict[str, pl.DataType] = {
+    "assembly_id": pl.String(),
+    "status": pl.String(),
+    "parts_done": pl.Int64(),
+    "parts_planned": pl.Int64(),
+    "rows": pl.Int64(),
+    "started_at": pl.Datetime("us", "UTC"),
+    "changed_at": pl.Datetime("us", "UTC"),
+    "seed": pl.Int64(),
+    "host": pl.String(),
+    "code_version": pl.String(),
+    "config_hash": pl.String(),
+    "config": pl.String(),
+    "error": pl.String(),
+}
+"""The columns of a summary."""
+
+
+def summarize(snapshot: Snapshot) -> pl.DataFrame:
+    """Return one row per assembly, in the order of their running numbers."""
+    first = snapshot.events.filter(pl.col("event") == 0)
+    last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows")
+    rows = (
+        last.join(
+            first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
+        )
+        .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
+        .with_columns(pl.col("rows").fill_null(0))
+    )
+    known = _not_completed(snapshot)
+    return rows.update(known, on="assembly_id", include_nulls=True).select(*COLUMNS).cast(pl.Schema(COLUMNS))
+
+
+BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
+"""The columns that a person looks at first."""
+
+
+def brief(snapshot: Snapshot) -> pl.DataFrame:
+    """Return what a person looks at first, one row per assembly."""
+    return summarize(snapshot).select(*BRIEF)
+
+
+def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
+    """Return state and parts of each assembly that is not completed; NULL parts, with a warning, if they cannot be read."""
+    rows = [
+        (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
+        for each in snapshot.not_completed
+    ]
+    columns = {name: COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
+    try:
+        return len(snapshot.parts_done(each))
+    except DamageError as error:
+        warnings.warn(str(error), DamageWarning, stacklevel=2)
+        return None
+
+
+def history(events: pl.DataFrame) -> pl.DataFrame:
+    """Return every event, oldest first whatever the clocks said, with the version of the results that each saw."""
+    forward = pl.col("at").cum_max().over("assembly_id")
+    return events.sort("results_version", forward, "run_number", "event").select(
+        pl.col("results_version").alias("version"),
+        "at",
+        "assembly_id",
+        "status",
+        "parts_done",
+        "parts_planned",
+        "rows",
+        "error",
+        "note",
+        "code_version",
+    )

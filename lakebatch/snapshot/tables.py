@@ -1,0 +1,161 @@
+"""The data tables behind a snapshot, and which of its assemblies cannot be read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias, TypeVar
+
+from lakebatch.errors import StorageError, UnknownNameError
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.version import TableVersion
+
+Result = TypeVar("Result")
+
+Read = Callable[[TableVersion, list[str]], Result]
+"""Reads the rows of some assemblies from a table."""
+Check: TypeAlias = "Callable[[str], object] | None"
+
+
+class PinnedTables:
+    """The data tables of one experiment as they are now, opened again when files were merged and removed.
+
+    Parameters
+    ----------
+    folder : str
+        The experiment's folder in the lake.
+    open_table : callable
+        Returns a table by name as it is now, None if nothing was ever written to it.
+    opened : mapping
+        The tables that are open already.
+    lost : sequence of Fault
+        What cannot be read of the experiment's events, and so concerns every table.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        open_table: Callable[[str], TableVersion | None],
+        opened: dict[str, TableVersion | None],
+        lost: Sequence[Fault] = (),
+    ) -> None:
+        self._folder = folder
+        self._open_table = open_table
+        self._tables = opened
+        self._inside: dict[str, dict[str, Fault]] = {}
+        self.lost = tuple(lost)
+
+    def get(self, name: str) -> TableVersion | None:
+        """Return a table by name, None if nothing was ever written to it."""
+        forks.check()
+        if name not in self._tables:
+            self._tables[name] = self._open_table(name)
+        return self._tables[name]
+
+    def existing(self, name: str) -> TableVersion:
+        """Return a table by name.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing was ever written to it.
+        """
+        pinned = self.get(name)
+        if pinned is None:
+            raise UnknownNameError(f"There is no table {name!r} in {self._folder}: nothing was stored in it.")
+        return pinned
+
+    def renew(self) -> bool:
+        """Open the tables again, which changes no row of a snapshot; whether any has newer files."""
+        before = {name: table.number for name, table in self._tables.items() if table is not None}
+        self._tables |= {name: self._open_table(name) for name in before}
+        renewed = any(table and table.number != before.get(name) for name, table in self._tables.items())
+        if renewed:
+            self._inside.clear()
+        return renewed
+
+    def faults(self, name: str, ids: Collection[str]) -> list[Fault]:
+        """Return the files of some assemblies that are known to be unreadable, the events' first."""
+        found = list(damage.faults(self.existing(name), ids))
+        for _ in range(damage.REOPENED):
+            if not found or not self.renew():
+                break
+            found = list(damage.faults(self.existing(name), ids))
+        inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
+        return [*self.lost, *sorted([*found, *inside], key=lambda fault: fault.assembly_id or "")]
+
+    def look_inside(self, name: str, ids: Collection[str], check: Check = None) -> bool:
+        """Read every file of some assemblies, and keep which cannot be read; whether there is any of one assembly."""
+        known = self._inside.setdefault(name, {})
+        found = {
+            fault.assembly_id: fault
+            for fault in damage.faults_inside(self.existing(name), ids, check)
+            if fault.assembly_id is not None and fault.assembly_id not in known
+        }
+        known.update(found)
+        return bool(found)
+
+    def readable(self, name: str, ids: Sequence[str], on_gap: OnGap) -> tuple[list[str], list[Fault]]:
+        """Return which of some assemblies can be read, and why the others are left out.
+
+        Raises
+        ------
+        StorageError
+            If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
+        """
+        found = self.faults(name, ids)
+        if found and on_gap != "ignore":
+            raise damage.refused(found)
+        return without(ids, found), found
+
+    def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
+        """Return what is read of those of some assemblies that can be read; again if files were merged and removed.
+
+        Raises
+        ------
+        StorageError
+            If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
+        """
+        if on_gap == "ignore":
+            result, found = self.read_rest(name, ids, read)
+            damage.warn_of(found)
+            return result
+        for _ in range(damage.REOPENED):
+            self.readable(name, ids, on_gap)
+            try:
+                with damage.named(self.existing(name), ids):
+                    return read(self.existing(name), list(ids))
+            except StorageError as error:
+                if not self.renew():
+                    raise damage.with_way_out(error) from error
+        return read(self.existing(name), list(ids))
+
+    def read_rest(
+        self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None
+    ) -> tuple[Result, list[Fault]]:
+        """Return what is read of those of some assemblies that can be read, and why the others are left out.
+
+        Parameters
+        ----------
+        check : callable, optional
+            Reads the file at a path in another engine too, to find what keeps that one from reading.
+        """
+        for _ in range(damage.REOPENED):
+            found = self.faults(name, ids)
+            wanted = without(ids, found)
+            try:
+                return read(self.existing(name), wanted), found
+            except damage.READ_FAULTS as error:
+                if not self.renew() and not self.look_inside(name, wanted, check):
+                    if isinstance(error, StorageError):
+                        raise
+                    raise damage.unexplained(self.existing(name), error) from error
+        found = self.faults(name, ids)
+        return read(self.existing(name), without(ids, found)), found
+
+
+def without(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
+    """Return the assemblies that no fault is of."""
+    lost = {fault.assembly_id for fault in found}
+    return [each for each in ids if each not in lost]

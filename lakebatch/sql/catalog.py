@@ -1,0 +1,156 @@
+"""The SQL that makes a table's files a view, also for a DuckDB of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from lakebatch.assembly.record import Status
+from lakebatch.assembly.tables import DATA
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.snapshot.summary import summarize
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.bundles import Sources
+from lakebatch.storage.delta.schema import TableSchema
+
+PLAIN = re.compile("[a-z_][a-z0-9_]*")
+SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "config_hash")
+S3_SETUP = """\
+-- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
+INSTALL httpfs;
+LOAD httpfs;
+CREATE SECRET (TYPE s3, PROVIDER credential_chain);"""
+
+
+def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collection[str]) -> str:
+    """Return the statement that makes what the rows of some assemblies are read from a view."""
+    table = snapshot.table(name)
+    assert table is not None
+    columns = ", ".join(identifier(column) for column in table.columns())
+    return (
+        f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(found, table.schema)}"
+        f"{_where(snapshot, ids, has_others=found.has_others)}"
+    )
+
+
+def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
+    """Return the statements that make the data tables of a snapshot views in a plain DuckDB.
+
+    They name the files of the snapshot one by one: the views stay as they are, whatever is added to the
+    lake later, and need no extension for a lake on disk.
+
+    Raises
+    ------
+    DamageError
+        If something cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
+    SchemaError
+        If a table has a feature with which its files alone are not its content.
+    """
+    snapshot.report_names()
+    snapshot.refuse_damaged(on_gap)
+    statements = list(_setup(snapshot, include, on_gap))
+    remote = any(not _is_local(each) for each in snapshot.values())
+    return "\n".join([*([S3_SETUP] if remote else []), *(f"{each};" for each in statements)])
+
+
+def identifier(name: str) -> str:
+    """Return a name as it stands in SQL.
+
+    >>> print(identifier('a "name"'))
+    "a ""name\"""
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def shown(name: str) -> str:
+    """Return a name as a person writes it in SQL.
+
+    >>> shown("toy"), shown("90_v1_toy")
+    ('toy', '"90_v1_toy"')
+    """
+    return name if PLAIN.fullmatch(name) else identifier(name)
+
+
+def quoted(value: str) -> str:
+    """Return a text as it stands in SQL.
+
+    >>> print(quoted("it's"))
+    'it''s'
+    """
+    return "'" + value.replace("'", "''") + "'"
+
+
+def listed(values: Collection[str]) -> str:
+    """Return texts as a list in SQL."""
+    return "[" + ", ".join(quoted(value) for value in values) + "]"
+
+
+def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
+    for name, each in snapshot.schemas().items():
+        schema = identifier(name)
+        yield f"CREATE SCHEMA {schema}"
+        yield from _assemblies(schema, each)
+        for table in DATA:
+            if each.table(table) is None:
+                continue
+            ids, found = each.tables.readable(table, each.ids(include), on_gap)
+            damage.warn_of(found)
+            files = each.tables.existing(table).files(ids)
+            if files:
+                yield view(schema, each, table, Sources([], files), ids)
+
+
+def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
+    """Yield the statement that makes what became of each assembly a table."""
+    rows = summarize(snapshot).select(*SHOWN).rows()
+    if rows:
+        values = ",\n  ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+        yield f"CREATE TABLE {schema}.assemblies ({', '.join(SHOWN)}) AS VALUES\n  {values}"
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    return f"TIMESTAMPTZ {quoted(value.isoformat())}" if isinstance(value, datetime) else quoted(str(value))
+
+
+def _is_local(snapshot: Snapshot) -> bool:
+    table = snapshot.table()
+    return table is None or table.is_local
+
+
+def _read(found: Sources, schema: TableSchema) -> str:
+    """Return what reads bundles and files; where columns were added later, those that lack them have NULL there."""
+    by_name = f"union_by_name = {bool(schema.late)}"
+    partition = "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR}"
+    sources = []
+    if found.bundles:
+        sources.append(f"FROM read_parquet({listed(found.bundles)}, {by_name}, hive_partitioning = false)")
+    if found.files:
+        sources.append(f"FROM read_parquet({listed(found.files)}, {by_name}, {partition})")
+    if schema.late:
+        nulls = ", ".join(
+            f"CAST(NULL AS {column.sql}) AS {identifier(column.name)}" for column in schema.late
+        )
+        sources.append(f"SELECT {nulls} WHERE false")
+    return f"({' UNION ALL BY NAME '.join(sources)})"
+
+
+def _where(snapshot: Snapshot, ids: Collection[str], *, has_others: bool) -> str:
+    """Return the condition that leaves no other assembly, and of an unfinished one what it had at the moment."""
+    conditions = []
+    if has_others:
+        conditions.append(f"assembly_id IN ({', '.join(map(quoted, ids))})")
+    unfinished = [each.assembly_id for each in snapshot.not_completed if each.assembly_id in set(ids)]
+    if unfinished:
+        seen = [
+            f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"
+            for each in unfinished
+        ]
+        conditions.append(f"(NOT list_contains({listed(unfinished)}, assembly_id) OR {' OR '.join(seen)})")
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""

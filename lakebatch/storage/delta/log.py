@@ -1,0 +1,344 @@
+"""The log of a Delta table as files: what of it is missing, empty, cut off or left over."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakebatch._files import ABSENT, is_there, unreadable
+from lakebatch.errors import StorageError
+from lakebatch.storage import Storage
+from lakebatch.storage.local import StoredFile
+
+FOLDER = "_delta_log"
+POINTER = "_last_checkpoint"
+ENTRY = re.compile(r"(\d{20})\.json")
+LARGEST_ENTRY = 2**28
+"""Bytes; the entry of a commit of a hundred thousand files has less, and what has more could take all memory."""
+MOST_NAMED = 100
+"""Missing entries in a row that are named one by one."""
+CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:[\w.-]+\.)?parquet")
+CHECKSUM = re.compile(r"(\d{20})\.crc")
+OF_OTHER_TOOLS = re.compile(
+    r"\..*\.crc|_commits/.*|_sidecars/.*|\d{20}\.checkpoint\..*\.json|\d{20}\.\d{20}\.compacted\.json|_\$folder\$|\.s3-.*"
+)
+"""Files that Spark, Databricks and Hadoop put into a log."""
+LOST = "LOST"
+NEEDED: dict[str, dict[str, Any]] = {
+    "add": {"path": str, "partitionValues": dict, "size": int},
+    "remove": {"path": str},
+    "metaData": {"id": str, "schemaString": str},
+    "txn": {"appId": str, "version": int},
+}
+"""What an action of a kind must have, of what is read here."""
+PLACEHOLDER = json.dumps({"commitInfo": {"operation": LOST}}, separators=(",", ":"))
+"""What stands in for an entry whose content is lost, so that the entries after it can be read."""
+RESTORE = (
+    "Put it back from a backup. Without one its commit is lost; to read all others, make this line its content: "
+    f"{PLACEHOLDER}"
+)
+READABLE = "See that you may read it, and that its disk answers."
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One file of a log that is not as it should be.
+
+    Attributes
+    ----------
+    is_derived : bool
+        Whether it only repeats what the entries say, as a checkpoint does.
+    is_damage : bool
+        Whether it is damaged, and not just out of reach.
+    """
+
+    file: str
+    what: str
+    advice: str
+    is_harmless: bool = False
+    is_damage: bool = True
+    is_derived: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.what}. {self.advice}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One commit as its file in the log has it."""
+
+    version: int
+    actions: tuple[dict[str, Any], ...]
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Who committed what, and how."""
+        return dict(next((each["commitInfo"] for each in self.actions if "commitInfo" in each), {}))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the actions of one kind, such as ``add``."""
+        return [dict(each[kind]) for each in self.actions if each.get(kind)]
+
+
+class Log:
+    """The log of one table, read file by file so that one that is damaged hides no other."""
+
+    def __init__(self, storage: Storage, table: str, files: Sequence[StoredFile] | None = None) -> None:
+        self._storage = storage
+        self._folder = f"{table}/{FOLDER}"
+        self.files = storage.files(self._folder) if files is None else files
+        self.entries: list[Entry] = []
+        self.faults: list[Fault] = []
+        self._read_entries()
+        self.faults += [*self._gaps(), *self._checkpoints(), *self._pointer(), *self._leftovers()]
+
+    def _fault(
+        self, name: str, what: str, advice: str, *, is_harmless: bool = False, is_derived: bool = False
+    ) -> Fault:
+        where = self._storage.join(self._folder, name)
+        return Fault(where, what, advice, is_harmless=is_harmless, is_derived=is_derived)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every commit can be read; checkpoints only repeat them."""
+        return all(fault.is_harmless or fault.is_derived for fault in self.faults)
+
+    @property
+    def newest(self) -> int:
+        """The version of the newest entry; -1 without one."""
+        return max((each.version for each in self.entries), default=-1)
+
+    @property
+    def repair(self) -> str:
+        """The command that writes anew what only repeats the entries."""
+        return f"Write it anew with: lakebatch repair {self._experiment}"
+
+    @property
+    def _experiment(self) -> str:
+        return self._folder.partition("/")[0].split("_", 2)[-1]
+
+    def _unreadable(self, name: str, error: StorageError) -> Fault:
+        reason = getattr(error.__cause__, "strerror", None) or " ".join(str(error).split()).rstrip(".")
+        return Fault(
+            self._storage.join(self._folder, name), f"cannot be read ({reason})", READABLE, is_damage=False
+        )
+
+    def _versions(self, pattern: re.Pattern[str]) -> dict[int, StoredFile]:
+        matches = ((pattern.fullmatch(each.path), each) for each in self.files)
+        return {int(match[1]): each for match, each in matches if match}
+
+    def _read_entries(self) -> None:
+        files = {}
+        for version, file in self._versions(ENTRY).items():
+            if what := fault_of(file):
+                self.faults.append(self._fault(file.path, what, RESTORE))
+            else:
+                files[version] = file
+        contents = self._storage.read_each(f"{self._folder}/{file.path}" for file in files.values())
+        for (version, file), content in zip(files.items(), contents, strict=True):
+            try:
+                entry = Entry(version, tuple(parse(content)))
+            except StorageError as error:
+                self.faults.append(self._unreadable(file.path, error))
+                continue
+            except ValueError as error:
+                what = "is empty" if not file.size else f"is cut off or damaged ({error})"
+                self.faults.append(self._fault(file.path, what, RESTORE))
+                continue
+            self.entries.append(entry)
+            self.faults += self._incomplete(entry, file.path)
+
+    def _incomplete(self, entry: Entry, name: str) -> Iterator[Fault]:
+        if entry.info.get("operation") == LOST:
+            advice = "See what lacks rows with: lakebatch status"
+            yield self._fault(name, "stands in for a lost commit", advice, is_harmless=True)
+        announced = (entry.info.get("operationMetrics") or {}).get("num_added_files")
+        if announced is not None and int(announced) != (found := len(entry.of("add"))):
+            yield self._fault(name, f"is cut off: it announces {announced} files and names {found}", RESTORE)
+
+    def _gaps(self) -> Iterator[Fault]:
+        entries = self._versions(ENTRY)
+        newest = max([*entries, *self._versions(CHECKPOINT)], default=-1)
+        for before, after in itertools.pairwise(sorted({-1, *entries, newest + 1})):
+            missing = range(before + 1, after)
+            for version in missing[:MOST_NAMED]:
+                yield self._fault(entry_name(version), "is missing", RESTORE)
+            if len(missing) > MOST_NAMED:
+                what = f"and {len(missing) - MOST_NAMED} entries before it are missing too"
+                yield self._fault(entry_name(missing[-1]), what, RESTORE)
+
+    def _checkpoints(self) -> Iterator[Fault]:
+        import pyarrow as pa  # slow to import, and most logs are never looked at
+        import pyarrow.parquet as pq
+
+        for file in self._versions(CHECKPOINT).values():
+            if what := fault_of(file):
+                yield self._fault(file.path, what, self.repair, is_derived=True)
+                continue
+            try:
+                pq.read_table(io.BytesIO(self._storage.read(f"{self._folder}/{file.path}")))
+            except StorageError as error:
+                yield self._unreadable(file.path, error)
+            except (pa.ArrowException, OSError) as error:
+                detail = " ".join(str(error).split())
+                yield self._fault(
+                    file.path,
+                    f"cannot be read ({detail})",
+                    self.repair,
+                    is_derived=True,
+                )
+
+    def _pointer(self) -> Iterator[Fault]:
+        pointer = next((each for each in self.files if each.path == POINTER), None)
+        if pointer is None:
+            return
+        try:
+            if fault_of(pointer):
+                raise ValueError(pointer.fault)
+            version = int(json.loads(self._storage.read(f"{self._folder}/{POINTER}"))["version"])
+        except StorageError as error:
+            yield self._unreadable(POINTER, error)
+            return
+        except (ValueError, KeyError, TypeError, RecursionError):
+            yield self._fault(
+                POINTER, "is cut off or damaged", self.repair, is_harmless=True, is_derived=True
+            )
+            return
+        if version not in self._versions(CHECKPOINT):
+            what = f"points to version {version}, which has no checkpoint"
+            yield self._fault(POINTER, what, self.repair, is_derived=True)
+
+    def _leftovers(self) -> Iterator[Fault]:
+        for file in self.files:
+            name = file.path
+            if name == POINTER or any(each.fullmatch(name) for each in (ENTRY, CHECKPOINT, OF_OTHER_TOOLS)):
+                continue
+            checksum = CHECKSUM.fullmatch(name)
+            if checksum is None:
+                what, advice = "is left over from a write that did not end", "Leave it: nothing reads it."
+                yield self._fault(name, what, advice, is_harmless=True)
+            elif int(checksum[1]) > self.newest:
+                what = f"is the checksum of a version that the log does not have; its newest is {self.newest}"
+                advice = (
+                    "Put lost entries of the log back from a backup; if none is lost, move this file to another folder: "
+                    "engines refuse the table because of it."
+                )
+                yield self._fault(name, what, advice)
+
+
+def fault_of(file: StoredFile) -> str | None:
+    """Return why a file of a log cannot be read at all, where that is so."""
+    if file.fault is None and file.size > LARGEST_ENTRY:
+        return f"has {file.size} bytes, which no commit takes"
+    return file.fault
+
+
+def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
+    """Return the actions in an entry of a log; raise what came instead of its content.
+
+    Raises
+    ------
+    ValueError
+        If it is empty or one of its lines is not an object.
+    """
+    if isinstance(content, StorageError):
+        raise content
+    try:
+        actions = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not actions or not all(isinstance(each, dict) for each in actions):
+        raise ValueError("no action in it")
+    for action in actions:
+        _check_action(action)
+    return actions
+
+
+def _check_action(action: dict[str, Any]) -> None:
+    """Raise `ValueError` unless an action has what is read of it, in the types that it must have."""
+    for kind, content in action.items():
+        if not isinstance(content, dict | None):
+            raise ValueError(f"{kind!r} is no object")
+        for name, type_ in NEEDED.get(kind, {}).items():
+            if content is not None and not isinstance(content.get(name), type_):
+                raise ValueError(f"{kind!r} has no {name!r} of the right type")
+    metrics = (action.get("commitInfo") or {}).get("operationMetrics") or {}
+    if not isinstance(metrics, dict) or not str(metrics.get("num_added_files", 0)).isdecimal():
+        raise ValueError("its metrics are no numbers")
+
+
+def first_fault(storage: Storage, table: str) -> Fault | None:
+    """Return what keeps a log from being read, if it can be told."""
+    try:
+        faults = Log(storage, table).faults
+    except StorageError:
+        return None
+    return next((each for each in faults if not each.is_harmless), None)
+
+
+def entry_name(version: int) -> str:
+    """Return what the entry of a version is called.
+
+    >>> entry_name(7)
+    '00000000000000000007.json'
+    """
+    return f"{version:020d}.json"
+
+
+def checkpoint_name(version: int) -> str:
+    """Return what the checkpoint of a version is called where it is one file."""
+    return f"{version:020d}.checkpoint.parquet"
+
+
+def exists(table: Path) -> bool:
+    """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log.
+
+    Raises
+    ------
+    StorageError
+        If that cannot be told.
+    """
+    log = table / FOLDER
+    try:
+        with os.scandir(log) as files:
+            return any(ENTRY.fullmatch(each.name) or CHECKPOINT.fullmatch(each.name) for each in files)
+    except ABSENT:
+        for place in (table.parent, table, log):  # a link to nothing: the disk may be away on which it is
+            is_there(place)
+        return False
+    except OSError as error:
+        raise unreadable(error, str(log)) from error
+
+
+def empty_entries(storage: Storage, table: str, since: int | None = None) -> list[Path]:
+    """Return the empty entries of a log on disk, which engines pass over in silence.
+
+    Only those that a power cut can have left: after the newest checkpoint, and none on S3, where an object is
+    written whole or not at all. With ``since``, from that version on instead.
+    """
+    if storage.is_s3:
+        return []
+    folder = Path(storage.uri, table, FOLDER)
+    first = _checkpointed(folder) + 1 if since is None else since
+    try:
+        later = [name for name in os.listdir(folder) if name >= f"{first:020d}"]  # of thousands, a few
+        entries = [folder / name for name in sorted(later) if ENTRY.fullmatch(name)]
+        return [entry for entry in entries if not entry.stat().st_size]
+    except ABSENT:
+        return []
+    except OSError as error:
+        raise unreadable(error, str(error.filename)) from error
+
+
+def _checkpointed(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / POINTER).read_bytes())["version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return -1

@@ -1,0 +1,183 @@
+"""One Delta table to be read: as it is now, as it was at a version, and the log of its commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deltalake
+
+from lakebatch._files import is_there
+from lakebatch.errors import SchemaError, StorageError
+from lakebatch.storage import Storage
+from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
+from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, patiently, storage_error
+from lakebatch.storage.delta.log import FOLDER, entry_name
+from lakebatch.storage.delta.migrate import check_known
+from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.delta.version import Handle, TableVersion
+from lakebatch.storage.local import Stamp
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit in a table's log: its version and the metadata it was written with."""
+
+    version: int
+    operation: str
+    metadata: Mapping[str, Any]
+
+
+class TableReader:
+    """A Delta table in a lake, to be read.
+
+    Parameters
+    ----------
+    kept : Kept, optional
+        Where the newest state is kept for other reads; readers of tables of the same lake may share it.
+    """
+
+    def __init__(self, storage: Storage, folder: str, schema: TableSchema, kept: Kept | None = None) -> None:
+        self.schema = schema
+        self.storage = storage
+        self.path = f"{folder}/{schema.table}"
+        self.uri = storage.join(self.path)
+        self._folder = None if storage.is_s3 else Path(self.uri)
+        self._options = dict(storage.options)
+        self._kept = kept or Kept()
+        self._handle: Handle | None = None
+        self._opened_at = 0
+        self._is_known = False
+        self._is_appending = False
+
+    def __repr__(self) -> str:
+        return f"Table({self.uri!r})"
+
+    @property
+    def bundle_folder(self) -> str:
+        """The folder in the lake for bundles of this table, see `lakebatch.storage.delta.bundles`."""
+        folder, _, name = self.path.rpartition("/")
+        return f"{folder}/{bundles.FOLDER}/{name}"
+
+    def exists(self) -> bool:
+        """Whether the table has been created."""
+        if self._handle is not None:
+            return True
+        if self._folder is not None:
+            return deltalog.exists(self._folder)
+        is_table = deltalake.DeltaTable.is_deltatable
+        return self._ask("open", lambda: bool(is_table(self.uri, self._options)))
+
+    def version(self) -> int:
+        """Return the newest version of the table."""
+        return int(self._refresh().version())
+
+    @property
+    def known_version(self) -> int | None:
+        """The version that this process knows of, without looking for a newer one."""
+        return None if self._handle is None else int(self._handle.version())
+
+    def commits(self) -> list[Commit]:
+        """Return the log, oldest commit first."""
+        handle = self._refresh()
+        entries = reversed(self._ask("read", handle.history))
+        return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
+
+    def at(self, version: int | None = None) -> TableVersion:
+        """Return the table as it was at a version; now, without one.
+
+        It stays as it is, whatever is called or committed later. The same one is returned again until something is.
+        """
+        forks.check()
+        if version is None:
+            return self._kept.newest(self.path, self._stamp, lambda: self._opened(None))
+        return self._opened(version)[0]
+
+    def newest(self) -> TableVersion:
+        """Return the newest state, to be read at once: it moves on with the next call of this table.
+
+        That is quick, because only what was committed since is read. While `append_once` looks what is there it
+        is the state that the append starts from.
+        """
+        state = self._pinned(self._refresh())
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+        return state
+
+    def _stamp(self, version: int) -> Stamp | None:
+        """Return the validator of a version: it changes with a later version, and with any change of the log."""
+        log = f"{self.path}/{FOLDER}"
+        return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))
+
+    def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
+        """Open the table at a version, and say whether none of the commits up to it is lost."""
+        action = "read" if version is None else f"read version {version} of"
+        handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
+        self._check_known(handle)
+        state = self._pinned(handle)
+        return state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
+
+    def _pinned(self, handle: Handle) -> TableVersion:
+        self._refuse_foreign(handle)
+        return TableVersion(
+            handle, self.schema, self._options, lambda: self.storage.files(self.bundle_folder)
+        )
+
+    def _open(self) -> Handle:
+        forks.check()
+        if self._handle is None:
+            handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
+            self._check_known(handle)
+            self._handle, self._is_known = handle, True
+            self._opened_at = int(handle.version())
+        return self._handle
+
+    def _refresh(self) -> Handle:
+        """Return the handle kept for appends, brought up to date.
+
+        Not while an append looks what is there: if it moved on, the engine would not notice who committed meanwhile.
+        """
+        handle = self._open()
+        if self._is_appending:
+            return handle
+        is_behind = self._has_next(int(handle.version()))
+        if self._folder is None:
+            self._ask("read", handle.update_incremental)
+        if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
+            self._handle = None  # opened afresh it reads from the last checkpoint on, and not all that it has read before
+        return self._open()
+
+    def _has_next(self, version: int) -> bool:
+        """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
+        return self._folder is not None and is_there(Path(self._folder, FOLDER, entry_name(version + 1)))
+
+    def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
+        """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
+        try:
+            return patiently(call)
+        except (*ENGINE_ERRORS, ValueError) as error:  # the second for a log with actions of another form
+            raise self._error(action, error) from error
+
+    def _error(self, action: str, error: Exception) -> StorageError:
+        return storage_error(self.storage, self.path, action, error)
+
+    def _refuse_foreign(self, handle: Handle) -> None:
+        """Refuse to read a table that lacks what every version of its schema has."""
+        absent = [
+            column.name
+            for column in self.schema.columns
+            if not column.nullable and column.name not in handle.names
+        ]
+        if absent:
+            raise SchemaError(
+                f"{self.uri} is not a table of lakebatch: it lacks {', '.join(map(repr, absent))}. "
+                "Move it away, or use another --lake."
+            )
+
+    def _check_known(self, handle: Handle) -> None:
+        """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
+        if not self._is_known:
+            check_known(self.uri, handle.metadata().configuration, self.schema)

@@ -1,0 +1,306 @@
+"""One Delta table: create it, append to it exactly once, read it at a version."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import deltalake
+import polars as pl
+from deltalake.exceptions import SchemaMismatchError
+
+from lakebatch.errors import CommitError, SchemaError
+from lakebatch.storage.delta import (
+    checkpoints,
+    constraints,
+    durability,
+    features,
+    forks,
+)
+from lakebatch.storage.delta import (
+    commit_lock as turns,
+)
+from lakebatch.storage.delta import (
+    create as making,
+)
+from lakebatch.storage.delta.engine import (
+    ATTEMPTS,
+    COMMIT_RETRIES,
+    ENGINE_ERRORS,
+    HOT_PATH,
+    WRITER_PROPERTIES,
+    Answer,
+    Data,
+    interrupts_kept,
+    is_permanent,
+    pause,
+    with_fingerprint,
+)
+from lakebatch.storage.delta.log import FOLDER
+from lakebatch.storage.delta.reader import TableReader
+from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.delta.version import Handle
+from lakebatch.storage.delta.withholding import withheld
+from lakebatch.storage.s3_errors import may_pass
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+BROKEN = "Invalid data found"
+# in the engine's error when rows break a constraint
+TAKEN = "Invalid table version: 0"
+"""The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
+
+
+Write: TypeAlias = Callable[[Handle], None]
+"""A call that commits to the table of a handle."""
+
+
+class Table(TableReader):
+    """A Delta table in a lake, to be read and appended to.
+
+    The handle is kept between appends, because opening a table costs more with every commit.
+    """
+
+    def folders(self, assembly_id: str | None = None) -> list[str]:
+        """Return the folders in the lake in which commits write, with that of an assembly if one is named."""
+        is_apart = assembly_id is not None and "assembly_id" in self.schema.partition_by
+        return [
+            self.path,
+            f"{self.path}/{FOLDER}",
+            *([f"{self.path}/assembly_id={assembly_id}"] if is_apart else []),
+        ]
+
+    def ensure(self) -> None:
+        """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
+
+        That adds the columns, constraints and properties that its schema version did not have.
+        """
+        is_new = not self.exists()
+        if is_new:
+            self._create()
+        features.check_writable(self._open(), self.uri)
+        making.check_columns(self._open(), self.schema)
+        for action, change in making.CHANGES.items():
+            self._alter(action, change)
+        if is_new and self._folder is not None:
+            durability.sync_created(self._folder)
+
+    def append_once(
+        self, transaction: str, data_after: Callable[[int], Data | None], metadata: Mapping[str, str]
+    ) -> bool:
+        """Append in one commit, exactly once whatever goes wrong on the way; see `commit_once`.
+
+        ``data_after(n)`` is asked for what to write, where n is the transaction's version in the newest state (0 before
+        the first); it looks whether the data is there already, in `newest` or any later state, and returns None if so.
+        Secrets are withheld from a frame; a stream brings its own fingerprint and is without them already.
+        """
+
+        def write_after(last: int) -> Write | None:
+            data = data_after(last)
+            if data is None:
+                return None
+            data = withheld(data) if isinstance(data, pl.DataFrame) else data
+            following = [deltalake.Transaction(transaction, last + 1)]
+
+            def write(handle: Handle) -> None:
+                try:
+                    self._write(handle, data, metadata, following)
+                except ENGINE_ERRORS as error:
+                    if BROKEN not in str(error) and not isinstance(error, SchemaMismatchError):
+                        raise
+                    raise self._refusal(error, handle, data_after(last)) from error
+
+            return write
+
+        return self.commit_once(transaction, write_after)
+
+    def commit_once(self, transaction: str, write_after: Callable[[int], Write | None]) -> bool:
+        """Make one commit, exactly once whatever goes wrong on the way.
+
+        Before every attempt the newest state is loaded and ``write_after(n)`` asked for the call that commits, where n
+        is the transaction's version in that state (0 before the first); it looks whether the commit is still due,
+        and returns None if not. What was committed to the same transaction after that state was loaded makes the
+        attempt fail, and the next one looks again.
+
+        Returns
+        -------
+        bool
+            True if this call made the commit, or found in a later attempt that it had; False if it was not due at first.
+
+        Raises
+        ------
+        SchemaError
+            If the table refuses the data.
+        StorageError
+            If the table cannot be written.
+        CommitError
+            If every attempt was refused.
+        """
+        failure: Exception | None = None
+        first: int | None = None
+        for attempt in range(ATTEMPTS + 1):
+            with turns.taken(self._folder or turns.stand_in(self.uri)):
+                handle = self._refresh()
+                first = int(handle.version()) if first is None else first
+                last = self._ask("read", lambda: handle.transaction_version(transaction))  # noqa: B023
+                write = self._looked(write_after, int(last or 0))
+                if write is not None:
+                    self._check_attempt(attempt, failure)
+                    failure = self._attempt(handle, write, attempt)
+            if write is None or failure is None:
+                # of a failed attempt that was committed all the same, the version is not known
+                self._sync(handle, first if write is None else int(handle.version()) - 1)
+                return write is not None or failure is not None
+            if not is_permanent(failure):
+                pause(attempt)
+        raise AssertionError("unreachable")
+
+    def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
+        """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
+        if failure is not None and is_permanent(failure):
+            raise self._error("write", failure) from failure
+        if attempt == ATTEMPTS:
+            raise CommitError(
+                f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
+                "Nothing was written; try again later."
+            ) from failure
+
+    def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
+        """Commit once, and return the error that does not say whether it was committed."""
+        try:
+            write(handle)
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
+            return error
+        return None
+
+    def _sync(self, handle: Handle, before: int) -> None:
+        """Write the commits after a version through to a local disk."""
+        if self._folder is not None:
+            durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
+
+    def _looked(self, write_after: Callable[[int], Write | None], last: int) -> Write | None:
+        """Ask for the call that commits while the state that the commit starts from stays as it is."""
+        self._is_appending = True
+        try:
+            return write_after(last)
+        finally:
+            self._is_appending = False
+
+    def mark(self, metadata: Mapping[str, str], *, advance: Iterable[str] = ()) -> int:
+        """Commit no rows, so that the next record has a version of its own, and return that version.
+
+        A mark that was made twice after an error does no harm. Transactions that it advances refuse every commit that
+        was prepared before it, and their writers look again.
+        """
+        names = sorted(set(advance))
+        for attempt in range(ATTEMPTS):
+            handle = self._refresh()
+            try:
+                self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                if attempt == ATTEMPTS - 1 or is_permanent(error):
+                    raise self._error("write", error) from error
+                pause(attempt)
+            else:
+                version = int(handle.version())
+                self._sync(handle, version - 1)
+                return version
+        raise AssertionError("unreachable")
+
+    def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
+        """Return what the engine answers when it is to change the newest state in a commit of its own.
+
+        Raises
+        ------
+        StorageError
+            If it could not; ``action`` says what, as in "compact".
+        """
+        handle = self._refresh()
+        before = int(handle.version())
+        try:
+            answer = call(handle)
+        except ENGINE_ERRORS as error:
+            self._handle = None
+            raise self._error(action, error) from error
+        if int(handle.version()) > before:
+            checkpoints.write_if_due(handle)
+        return answer
+
+    def _create(self) -> None:
+        forks.check()
+        self.storage.make_folder(self.path)
+        for attempt in range(ATTEMPTS):
+            try:
+                making.create(self.uri, self.schema, self._options)
+            except ENGINE_ERRORS as error:
+                if self.exists():  # another process, or this one whose answer was lost, has created it
+                    return
+                if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
+                    raise self._error("create", error) from error
+                pause(attempt)
+            else:
+                return
+
+    def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
+        """Change the table until there is nothing to change; others may be doing the same."""
+        for attempt in range(ATTEMPTS):
+            try:
+                if not change(self._refresh(), self.schema):
+                    return
+            except ENGINE_ERRORS as error:
+                self._handle = None
+                if attempt == ATTEMPTS - 1 or is_permanent(error):
+                    raise self._error(action, error) from error
+                pause(attempt)
+
+    def _nothing(self) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self.schema.arrow, [])
+
+    def _write(
+        self,
+        handle: Handle,
+        data: Data,
+        metadata: Mapping[str, str],
+        transactions: list[deltalake.Transaction],
+    ) -> None:
+        with interrupts_kept():
+            deltalake.write_deltalake(
+                handle,
+                data,
+                mode="append",
+                # newer code added columns while this had the table open: they are NULL in what is written here
+                schema_mode="merge"
+                if self.schema.grows or len(handle.names) > len(self.schema.columns)
+                else None,
+                writer_properties=WRITER_PROPERTIES,
+                commit_properties=deltalake.CommitProperties(
+                    custom_metadata=with_fingerprint(metadata, data, self.schema),
+                    max_commit_retries=COMMIT_RETRIES,
+                    app_transactions=transactions,
+                ),
+                post_commithook_properties=HOT_PATH,
+            )
+        checkpoints.write_if_due(handle)
+
+    def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
+        """Return the error for rows that break a constraint, which the engine does not name."""
+        self._handle = None
+        broken = None if data is None else constraints.broken(handle.metadata().configuration, data)
+        which = broken or " ".join(str(error).split()).partition(" Preview of ")[0].rstrip(".")
+        return SchemaError(
+            f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {which}."
+        )
+
+
+def _advanced(handle: Handle, name: str) -> deltalake.Transaction:
+    """Return the transaction after the next, so that an even version stays even."""
+    return deltalake.Transaction(name, int(handle.transaction_version(name) or 0) + 2)

@@ -1,0 +1,262 @@
+"""A Delta table as it was at one version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+import deltalake
+import polars as pl
+
+from lakebatch.storage.delta import bundles, features, forks
+from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
+from lakebatch.storage.delta.engine import patiently
+from lakebatch.storage.delta.migrate import filled, ordered
+from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.local import StoredFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Arrange: TypeAlias = "Callable[[pl.LazyFrame], pl.LazyFrame]"
+
+
+class DataFile(NamedTuple):
+    """A Parquet file of a table as its log has it: path below the table, assembly, size in bytes, rows."""
+
+    path: str
+    assembly_id: str | None
+    size: int
+    rows: int
+
+
+class Handle(deltalake.DeltaTable):
+    """A table whose place and files are named as they are, where the engine gives them percent-encoded."""
+
+    @property
+    def root(self) -> str:
+        """Where the table is: a path, or a URI on S3."""
+        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
+
+    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
+        """Return where the files are."""
+        return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [field.name for field in self.schema().fields]
+
+
+class TableVersion:
+    """A Delta table as it was at one version, whatever is appended later.
+
+    Attributes
+    ----------
+    known_rows : frame or None
+        All of its rows, for whoever has read them and reads them again.
+    """
+
+    def __init__(
+        self,
+        handle: Handle,
+        schema: TableSchema,
+        options: Mapping[str, str],
+        list_bundles: Callable[[], Iterable[StoredFile]] = tuple,
+    ) -> None:
+        self._handle = handle
+        self._options = dict(options)
+        self._list_bundles = list_bundles
+        self.schema = schema
+        self.known_rows: pl.DataFrame | None = None
+        self.number = int(handle.version())
+        self.uri = handle.root
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine."""
+        return "://" not in self.uri
+
+    def scan(
+        self, assembly_ids: Collection[str] | None = None, *, arranged: Arrange = lambda rows: rows
+    ) -> pl.LazyFrame:
+        """Return the rows as a lazy frame; filters and columns are pushed down to the files.
+
+        Columns that were added after this version of the table are NULL.
+
+        Parameters
+        ----------
+        assembly_ids : collection of str, optional
+            Whose rows; where the table is partitioned by assembly, hardly a file of another one is looked at.
+        arranged : callable
+            Puts the rows of files into an order; in bundles they have that of `lakebatch.snapshot.row_order.ORDER`.
+        """
+        forks.check()
+        if not self.is_plain:
+            self.check_readable()
+            rows, has_others = arranged(pl.scan_delta(self._handle)), True
+        else:
+            found = self.sources(assembly_ids)
+            rows, has_others = self._rows_of(found, arranged), found.has_others or not self._partitions
+        if assembly_ids is not None and has_others:
+            rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
+        return filled(rows, self._handle.names, self.schema)
+
+    def _rows_of(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
+        """Return the rows as polars reads those of a Delta table, which would look at every file of the table first."""
+        columns = pl.Schema(self._handle.schema())
+        partitions = {name: columns[name] for name in self._partitions}
+        rows = []
+        if found.bundles:
+            rows.append(self._scan_parquet(found.bundles, columns, {}))
+        if found.files:
+            rows.append(arranged(self._scan_parquet(found.files, columns, partitions)))
+        return pl.concat(rows) if rows else pl.LazyFrame(schema=columns)
+
+    def scan_bundle(self, uri: str) -> pl.LazyFrame:
+        """Return the rows of one bundle alone."""
+        return self._scan_parquet([uri], pl.Schema(self._handle.schema()), {})
+
+    def _scan_parquet(
+        self, uris: list[str], columns: pl.Schema, partitions: Mapping[str, pl.DataType]
+    ) -> pl.LazyFrame:
+        rows = pl.scan_parquet(
+            uris,
+            schema=columns,
+            hive_schema=partitions or None,
+            hive_partitioning=bool(partitions),
+            missing_columns="insert",
+            extra_columns="ignore",
+            glob=False,
+            storage_options=self._options or None,
+        )
+        return rows.select(columns.names())
+
+    @cached_property
+    def _partitions(self) -> list[str]:
+        return list(self._handle.metadata().partition_columns)
+
+    def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
+        """Return the URIs of what the rows of all or some assemblies are read from: bundles, and files not in them.
+
+        Raises
+        ------
+        SchemaError
+            If the table uses a feature with which the files alone are not its content.
+        """
+        features.check_files(self._handle, self.uri)
+        wanted = self._chosen(assembly_ids)
+        known = self.known_bundles() if wanted.height >= bundles.FEWEST // 2 else []
+        if not known:
+            return Sources([], self._uris(wanted))
+        found = self.sorted_files.sources(known, assembly_ids)
+        in_bundles = [f"{self.bundle_folder}/{name}" for name in found.bundles]
+        return Sources(in_bundles, [f"{self.uri}/{path}" for path in found.files], found.has_others)
+
+    def known_bundles(self) -> list[Bundle]:
+        """Return the bundles that there are now, also those that are of no use to this version."""
+        return bundles.found(self._list_bundles()) if "assembly_id" in self._partitions else []
+
+    @property
+    def bundle_folder(self) -> str:
+        """Where they are."""
+        return f"{self.uri.rpartition('/')[0]}/{bundles.FOLDER}/{self.schema.table}"
+
+    @cached_property
+    def sorted_files(self) -> SortedFiles:
+        """The files of a table that is partitioned by assembly, in the order of the assemblies."""
+        return SortedFiles(self.file_table)
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
+        return ordered(self._handle.names, self.schema)
+
+    def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
+        """Return the URIs of the Parquet files that hold the rows of all or of some assemblies.
+
+        Raises
+        ------
+        SchemaError
+            If the table uses a feature with which the files alone are not its content.
+        """
+        features.check_files(self._handle, self.uri)
+        return self._uris(self._chosen(assembly_ids))
+
+    def _uris(self, files: pl.DataFrame) -> list[str]:
+        return files.select(pl.lit(f"{self.uri}/") + pl.col("path")).to_series().to_list()
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its files alone are its content."""
+        return not features.beyond_files(self._handle)
+
+    def check_readable(self) -> None:
+        """Raise `SchemaError` if another tool has given the table a feature with which it cannot be read."""
+        features.check_readable(self._handle, self.uri)
+
+    @cached_property
+    def file_table(self) -> pl.DataFrame:
+        """The Parquet files: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
+        actions = pl.DataFrame(patiently(lambda: self._handle.get_add_actions(flatten=True)))
+        partition = "partition.assembly_id"
+        return actions.select(
+            pl.col("path").cast(pl.String),
+            (pl.col(partition) if partition in actions.columns else pl.lit(None))
+            .cast(pl.String)
+            .alias("assembly_id"),
+            pl.col("size_bytes").cast(pl.Int64).alias("bytes"),
+            pl.col("num_records").cast(pl.Int64).alias("rows"),
+        )
+
+    def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
+        """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
+        return list(map(DataFile._make, self._chosen(assembly_ids).iter_rows()))
+
+    def _chosen(self, assembly_ids: Collection[str] | None) -> pl.DataFrame:
+        """Return the files of all or of some assemblies."""
+        if assembly_ids is None:
+            return self.file_table
+        of_these = pl.col("assembly_id").is_in(list(assembly_ids)) | pl.col("assembly_id").is_null()
+        return self.file_table.filter(of_these)
+
+    def read_file(self, file: DataFile) -> pl.DataFrame:
+        """Return the rows of one file alone, with the columns of `scan`."""
+        rows = pl.scan_parquet(
+            f"{self.uri}/{file.path}", hive_partitioning=False, storage_options=self._options or None
+        )
+        if file.assembly_id is not None:
+            rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
+        return collect(filled(rows, rows.collect_schema().names(), self.schema))
+
+    def file_schema(self) -> pa.Schema:
+        """Return the columns of the table's data files, which lack those that it is partitioned by."""
+        import pyarrow as pa
+
+        columns = pa.schema(self._handle.schema().to_arrow())
+        return pa.schema(
+            [
+                pa.field(each.name, each.type, each.nullable)
+                for each in columns
+                if each.name not in self._partitions
+            ]
+        )
+
+    def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
+        """Return the version that each transaction had, 0 before its first; from the log alone."""
+        return {each: int(self._handle.transaction_version(each) or 0) for each in transactions}
+
+    def rows_by_assembly(self) -> dict[str, int]:
+        """Return the number of rows of each assembly, from the log alone."""
+        return self._rows_by_assembly
+
+    @cached_property
+    def _rows_by_assembly(self) -> dict[str, int]:
+        counts = self.file_table.group_by("assembly_id").agg(pl.col("rows").sum())
+        return dict(counts.iter_rows())
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Return a lazy frame over tables, computed; while S3 is not reached, it is tried again."""
+    return patiently(frame.collect)
