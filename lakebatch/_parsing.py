@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-LARGEST = 4_000_000
+MAX_BYTES = 4_000_000
 """Bytes of the largest text that is read: a config, a model, a preset."""
-DEEPEST = 64
+MAX_DEPTH = 64
 """Levels of tables and lists in one another."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """Values in one tree, each counted as often as it stands there."""
-MOST_STEPS = 200
+MAX_STEPS = 200
 """Dots between two marks of a TOML text: the parser's time for a dotted key grows with their square."""
 MARKS = re.compile(r"[=\n,{}\[\]]")
-TOO_DEEP = f"it is nested in more than {DEEPEST} levels"
+TOO_DEEP = f"it is nested in more than {MAX_DEPTH} levels"
 
 
 class ExcessError(ValueError):
@@ -41,9 +41,9 @@ def read_text(file: Path) -> str:
         about = os.fstat(opened.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is not a regular file")
-        content = opened.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES // 1_000_000} MB")
     return decode_text(content)
 
 
@@ -70,7 +70,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     ValueError
         If it is not TOML; an `ExcessError` if it is nested too deeply or has too many values.
     """
-    if any(piece.count(".") > MOST_STEPS for piece in MARKS.split(text)):
+    if any(piece.count(".") > MAX_STEPS for piece in MARKS.split(text)):
         raise ValueError(TOO_DEEP)
     try:
         tree = tomllib.loads(text)
@@ -96,7 +96,7 @@ def parse_json(text: str | bytes) -> Any:
     return tree
 
 
-def check_size(tree: Any, most_values: int = MOST_VALUES) -> None:
+def check_size(tree: Any, most_values: int = MAX_VALUES) -> None:
     """Raise `ExcessError` if a tree is nested too deeply, or has too many values.
 
     >>> check_size([[[1.0], 2.0]])
@@ -105,7 +105,7 @@ def check_size(tree: Any, most_values: int = MOST_VALUES) -> None:
     while waiting:
         node, depth = waiting.pop()
         seen += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ExcessError(TOO_DEEP)
         below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
         if seen + len(waiting) + len(below) > most_values:

@@ -34,9 +34,9 @@ URLS = (
     "all_proxy",
 )
 """The environment variables whose URL can hold a password, which is secret."""
-SHORTEST = 6
+MIN_LENGTH = 6
 """Shorter values are left alone: they would be found in ordinary words."""
-SHORTEST_IN_A_URL = 20
+MIN_LENGTH_IN_URL = 20
 """Shorter pieces of the webhook's path and query are left alone: they are words, and no tokens."""
 ESCAPE = re.compile("%[0-9A-F]{2}")
 IN_A_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
@@ -92,7 +92,7 @@ def holds_secret(text: str) -> bool:
 def _secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     named = [*_learned.items(), *((name, environment.get(name, "")) for name in SETTINGS)]
     named += [(name, _password(environment.get(name, ""))) for name in URLS]
-    return tuple((name, value) for name, value in named if len(value) >= SHORTEST)
+    return tuple((name, value) for name, value in named if len(value) >= MIN_LENGTH)
 
 
 def _password(url: str) -> str:
@@ -124,7 +124,7 @@ def _tokens(name: str, value: str) -> Iterator[str]:
     except ValueError:
         return
     pieces = (*parts.path.split("/"), *(text for _, text in parse_qsl(parts.query)))
-    yield from (piece for piece in pieces if len(piece) >= SHORTEST_IN_A_URL)
+    yield from (piece for piece in pieces if len(piece) >= MIN_LENGTH_IN_URL)
 
 
 def _spellings(value: str) -> Iterator[str]:

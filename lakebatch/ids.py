@@ -15,11 +15,11 @@ ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 VERSION = re.compile(r"v\d{1,6}", re.ASCII)
-LONGEST_NAME = 100
+MAX_NAME = 100
 """With number and version in front it still fits in one step of a path."""
 RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "information-schema"}
 """Names that mean something else in SQL: of the engine's own catalogs and schemas, and of the views of all experiments."""
-LARGEST_SEED = 2**63 - 1
+MAX_SEED = 2**63 - 1
 
 
 def assembly_id(at: datetime, run_number: int) -> str:
@@ -42,10 +42,10 @@ def check_assembly_id(value: str) -> str:
 
 def check_name(value: str, what: str = "experiment name") -> str:
     """Return the value if it can stand in a path and, with underscores, in SQL."""
-    if len(value) > LONGEST_NAME or not NAME.fullmatch(value):
+    if len(value) > MAX_NAME or not NAME.fullmatch(value):
         raise ConfigError(
-            f"{value[: LONGEST_NAME + 1]!r} is not a valid {what}. "
-            f"Expected lower-case words joined by '-', up to {LONGEST_NAME} characters, e.g. response-noise."
+            f"{value[: MAX_NAME + 1]!r} is not a valid {what}. "
+            f"Expected lower-case words joined by '-', up to {MAX_NAME} characters, e.g. response-noise."
         )
     return value
 

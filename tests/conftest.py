@@ -90,7 +90,7 @@ def template_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         # as where files were not merged, so that each part has one of its own
-        patch.setattr("lakebatch.maintenance.optimize.tidy", lambda *_: None)
+        patch.setattr("lakebatch.maintenance.optimize.compact_assembly", lambda *_: None)
         lake = lakebatch.open_lake(folder / "lake")
         for name, settings in (("toy", ()), ("toy", ()), ("toy", ["fail=[0.1]"]), ("other-toy", ())):
             lakebatch.run(lake, name, jobs=1, settings=settings)

@@ -19,7 +19,7 @@ NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "
 
 
 @dataclass(frozen=True)
-class Material:
+class AnalysisData:
     """The frames of one experiment at one moment.
 
     Attributes
@@ -52,7 +52,9 @@ class Material:
     mixtures: Mapping[str, str]
 
 
-def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> Material:
+def read(
+    snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn"
+) -> AnalysisData:
     """Return the frames of a snapshot.
 
     Raises
@@ -66,7 +68,7 @@ def read(snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap:
     report_gaps(gaps, on_gap)
     rows = snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap)
     mixture.report(snapshot.mixed(include), on_gap)
-    return Material(
+    return AnalysisData(
         experiment=snapshot.name,
         moment=describe(snapshot),
         version=snapshot.version,

@@ -26,7 +26,7 @@ RUN_NUMBER = "lakebatch.run_number"
 ALIKE = 0.9
 """How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
 IS_ID = pl.col("assembly_id").str.contains(f"^{ASSEMBLY_ID.pattern}$")
-LONGEST_SHOWN = 60
+MAX_SHOWN = 60
 # characters of a foreign id that an error quotes
 WRITTEN = ("error", "note", "known_gaps")
 # what people and experiments write: it is redacted at once, so that an event equals what the table returns
@@ -204,7 +204,7 @@ class AssemblyLog:
         if foreign.is_empty():
             return rows
         raise DamageError(
-            f"{self._file_of(foreign[0])} holds an event of {foreign[0][:LONGEST_SHOWN]!r}, expected an id "
+            f"{self._file_of(foreign[0])} holds an event of {foreign[0][:MAX_SHOWN]!r}, expected an id "
             "YYYYMMDD_HHMMSS_runNNN. Something else than lakebatch wrote it; put the table back from a backup."
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from lakebatch._parsing import ExcessError, check_size
 from lakebatch.errors import DamageError
 
-MOST_VALUES = 10_000_000
+MAX_VALUES = 10_000_000
 """Values that a record may have: an import lists each of its files."""
 MEMBER = {"host": str, "pid": int, "ended": str | None}
 """What each member of an array says of itself, and its type."""
@@ -31,7 +31,7 @@ def read_tree(text: str, place: str) -> dict[str, Any]:
     """
     try:
         tree = json.loads(text)
-        check_size(tree, MOST_VALUES)
+        check_size(tree, MAX_VALUES)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ExcessError) else "it is not JSON"
         raise _fault(place, reason) from error

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from lakebatch.ids import LARGEST_SEED
+from lakebatch.ids import MAX_SEED
 
 PREPARATION = "prepare"
 """The random stream of what all parts share; no part can claim it, their streams are prefixed."""
@@ -15,7 +15,7 @@ PREPARATION = "prepare"
 def replicate_seed(base_seed: int, run_number: int) -> int:
     """Return the seed of one replicate: independent for every running number, within a signed 64-bit column."""
     state = np.random.SeedSequence([base_seed, run_number]).generate_state(1, np.uint64)
-    return int(state[0]) & LARGEST_SEED
+    return int(state[0]) & MAX_SEED
 
 
 def stream_generator(seed: int, stream: str) -> np.random.Generator:

@@ -12,7 +12,7 @@ from lakebatch.assembly.tags import TagLog
 from lakebatch.errors import ConfigError
 from lakebatch.ids import NAME, NUMBER, VERSION, check_name
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.cache import TableCache
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 
@@ -40,7 +40,7 @@ class ExperimentTables:
         Folders of other versions of the experiment, where it was asked for by its name alone.
     """
 
-    def __init__(self, storage: Storage, folder: str, kept: Kept | None = None) -> None:
+    def __init__(self, storage: Storage, folder: str, kept: TableCache | None = None) -> None:
         match = FOLDER.fullmatch(folder)
         if match is None:
             raise ConfigError(
@@ -53,7 +53,7 @@ class ExperimentTables:
         self.experiment_version = match["version"]
         self.other_versions: tuple[str, ...] = ()
         self._tables: dict[str, Table] = {}
-        self._kept = kept or Kept()
+        self._kept = kept or TableCache()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"

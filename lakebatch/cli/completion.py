@@ -21,7 +21,7 @@ from lakebatch.cli.usage import Choice
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 """How long a lake, perhaps one that cannot be reached, is waited for."""
 VARIABLE = "_LAKEBATCH_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
@@ -50,7 +50,7 @@ def completion(context: click.Context, shell: str) -> None:
     click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())
 
 
-def completer(find: Callable[[click.Context], Found], patience: float | None = PATIENCE_SECONDS) -> Completer:
+def completer(find: Callable[[click.Context], Found], patience: float | None = TIMEOUT_SECONDS) -> Completer:
     """Return a completer of what a function finds; whatever goes wrong, or takes too long, completes nothing."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:

@@ -11,15 +11,15 @@ from types import FrameType
 
 from lakebatch.cli.terminal import say
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 """How long parts that are being computed may still take after the first Ctrl-C."""
 GENTLE = (
-    f"Stopping: the parts that are being computed are finished and committed, for {PATIENCE_SECONDS:.0f} s at most. "
+    f"Stopping: the parts that are being computed are finished and committed, for {TIMEOUT_SECONDS:.0f} s at most. "
     "Ctrl-C again stops at once."
 )
 
 
-class Brake:
+class InterruptHandler:
     """Hears Ctrl-C; the first one, while parts are computed, asks for no more parts."""
 
     def __init__(self) -> None:
@@ -39,15 +39,15 @@ class Brake:
         """Whether no more parts are to be begun; raises when those that had begun have taken too long."""
         if self._asked_at is None:
             return False
-        if time.monotonic() - self._asked_at > PATIENCE_SECONDS:
+        if time.monotonic() - self._asked_at > TIMEOUT_SECONDS:
             raise KeyboardInterrupt
         return True
 
 
 @contextmanager
-def brake() -> Iterator[Brake]:
+def brake() -> Iterator[InterruptHandler]:
     """Hear Ctrl-C in a gentler way for a while."""
-    pulled = Brake()
+    pulled = InterruptHandler()
     before = signal.signal(signal.SIGINT, pulled)
     try:
         yield pulled

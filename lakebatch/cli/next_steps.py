@@ -23,8 +23,8 @@ FIRST: tuple[Step, ...] = (
     ("init study", "a folder to work in, with examples and a notebook"),
     ("list", "the experiments there are"),
 )
-MOST_UNFINISHED = 5
-MOST_OWN = 3
+MAX_UNFINISHED = 5
+MAX_OWN = 3
 WIDE = 1000
 
 
@@ -54,7 +54,7 @@ def _first() -> Iterator[Step]:
     for step in FIRST:
         if not (own and step[0].startswith("init")):
             yield step
-    for source in own[:MOST_OWN]:
+    for source in own[:MAX_OWN]:
         yield f"run {source.name} --preset smoke", f"your own experiment, {source.origin}"
 
 
@@ -90,7 +90,7 @@ def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
     states = {each.state for assemblies in found.values() for each in assemblies}
     if "started" in states:
         yield "watch", "see how far the running ones are"
-    yield from list(_unfinished(found))[-MOST_UNFINISHED:]
+    yield from list(_unfinished(found))[-MAX_UNFINISHED:]
     whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]
     if whole:
         yield from _readings(whole[-1])

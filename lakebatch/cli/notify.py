@@ -17,14 +17,14 @@ from lakebatch._secrets import redact, redacted
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 """How long a server may take to answer, and how long the end of a run waits for what is still on its way."""
 PUBLIC_NTFY = "https://ntfy.sh"
 WEBHOOK = "LAKEBATCH_WEBHOOK"
 
 
 @dataclass(frozen=True)
-class News:
+class Notification:
     """What is told: a title, a text, and the same for programs."""
 
     title: str
@@ -41,7 +41,7 @@ class Notifier:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: Notification) -> None:
         """Send news to every place there is, without waiting."""
         try:
             requests = list(_requests(news, self._environment))
@@ -56,12 +56,12 @@ class Notifier:
     def finish(self) -> None:
         """Wait a moment for what is still on its way."""
         for thread in self._threads:
-            thread.join(PATIENCE_SECONDS + 1)
+            thread.join(TIMEOUT_SECONDS + 1)
 
     def _send(self, request: urllib.request.Request) -> None:
         """Send a request; where that fails, each host and reason is named once."""
         try:
-            with OPENER.open(request, timeout=PATIENCE_SECONDS):
+            with OPENER.open(request, timeout=TIMEOUT_SECONDS):
                 logger.info("Notified %s", request.host)
         except Exception as error:  # noqa: BLE001
             failure = f"Could not notify {request.host}: {_reason(error)}. The run goes on."
@@ -72,7 +72,7 @@ class Notifier:
             logger.debug("The notification failed: %s", error)
 
 
-def _requests(news: News, environment: Mapping[str, str]) -> list[urllib.request.Request]:
+def _requests(news: Notification, environment: Mapping[str, str]) -> list[urllib.request.Request]:
     found = []
     if topic := environment.get("NTFY_TOPIC"):
         body = {"topic": topic, "title": redact(news.title), "message": redact(news.text)}

@@ -28,7 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
 STATUSES = ("started", "completed", "failed", "discarded")
-MOST_ROWS = 200
+MAX_ROWS = 200
 EXACT = ("csv", "json", "ndjson")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 AS_OF = (
@@ -189,7 +189,7 @@ def show(frame: pl.DataFrame, form: Any) -> None:
     from lakebatch.cli.render import render
 
     to_terminal = sys.stdout.isatty()
-    text = redact(render(frame, form, most=MOST_ROWS if form == "table" and to_terminal else None))
+    text = redact(render(frame, form, most=MAX_ROWS if form == "table" and to_terminal else None))
     click.echo(_exact(visible(text) if to_terminal else text, form))
 
 

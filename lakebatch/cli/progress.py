@@ -64,7 +64,7 @@ class Lines(Quiet):
 
 
 @dataclass
-class Pulse:
+class ThroughputMeter:
     """What one process has done of an assembly since it began, and how fast.
 
     Speed counts from when the first work was done: what comes before, such as compiling and simulating a cohort,
@@ -131,7 +131,7 @@ class Live(Lines):
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Show the display."""
         super().started(assembly, done, work, counters)
-        self._pulse = Pulse(work)
+        self._pulse = ThroughputMeter(work)
         self._parts = self._bars.add_task("parts", total=work.parts, completed=done)
         self._rows = self._bars.add_task(work.unit, total=work.amount)
         self._display.start()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lakebatch.cli.interrupts import Brake, brake
+from lakebatch.cli.interrupts import InterruptHandler, brake
 from lakebatch.cli.log_file import OWN, LogFile
-from lakebatch.cli.notify import News, Notifier
+from lakebatch.cli.notify import Notification, Notifier
 from lakebatch.cli.progress import terminal_progress
 from lakebatch.cli.terminal import say
 from lakebatch.runner.progress import Progress, Work
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from lakebatch.executor.worker import Outcome
 
 
-class Attendant(Progress):
+class RunSession(Progress):
     """Passes on to the display what it hears, and writes, tells and stops beside it."""
 
-    def __init__(self, name: str, folder: Callable[[], str], pulled: Brake) -> None:
+    def __init__(self, name: str, folder: Callable[[], str], pulled: InterruptHandler) -> None:
         self._name = name
         self._folder = folder
         self._display = terminal_progress()
@@ -63,7 +63,7 @@ class Attendant(Progress):
             return
         fields = {"event": what, "experiment": self._name, "assembly_id": self._assembly.assembly_id}
         title = f"{self._name} {self._assembly.assembly_id} {what}"
-        self.notifier.tell(News(title, text, fields))
+        self.notifier.tell(Notification(title, text, fields))
 
     def failed(self, error: BaseException) -> None:
         """Write down and tell that the run did not end well, and say where to look."""
@@ -79,10 +79,10 @@ class Attendant(Progress):
             say(f"Log: {self.log.file}")
 
 
-def attended(name: str, folder: Callable[[], str], work: Callable[[Progress], Assembly]) -> Assembly:
+def run_with_session(name: str, folder: Callable[[], str], work: Callable[[Progress], Assembly]) -> Assembly:
     """Carry out a run with everything that attends it."""
     with brake() as pulled:
-        attendant = Attendant(name, folder, pulled)
+        attendant = RunSession(name, folder, pulled)
         try:
             assembly = work(attendant)
             attendant.tell(assembly.status, _outcome(assembly))

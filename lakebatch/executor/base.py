@@ -9,7 +9,7 @@ from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import AnyExperiment, Source
 
-LISTEN_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""
 DIED = (
     "WorkerDied: the process that computed the part was killed, often for want of memory. Try fewer --jobs."

@@ -19,9 +19,9 @@ from distributed.client import ClosedClientError
 
 from lakebatch.errors import ClusterError, LakebatchError
 from lakebatch.executor import dask_worker as remote
-from lakebatch.executor.base import LISTEN_SECONDS
+from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.counters import Counters
-from lakebatch.executor.dask_dispatch import Desk, Piece, cut
+from lakebatch.executor.dask_dispatch import Chunk, Dispatcher, cut
 from lakebatch.executor.dask_worker import Computed
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import provenance, registry
@@ -30,9 +30,9 @@ from lakebatch.experiment.registry import AnyExperiment, Source
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 60.0
+RESPONSE_SECONDS = 60.0
 """How long a worker may take to say what it has installed."""
-FRESH_SECONDS = 1.0
+CACHE_SECONDS = 1.0
 """How long it is known which workers there are."""
 LOST = (
     "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
@@ -63,7 +63,7 @@ class Cluster:
         self._at_least = at_least
         self._checked: set[str] = set()
         self._known: Mapping[str, Mapping[str, Any]] = {}
-        self._asked_at = -FRESH_SECONDS
+        self._asked_at = -CACHE_SECONDS
 
     def describe(self) -> str:
         """Return how many workers there are, and where the scheduler is."""
@@ -87,7 +87,7 @@ class Cluster:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
         with Counters.open(job.scratch) as counters, self._connection(), self._loaded(job.source):
-            desk = Desk(self._client, job, cut(experiment, job, parts))
+            desk = Dispatcher(self._client, job, cut(experiment, job, parts))
             try:
                 while desk.has_work(stop()):
                     desk.hand_out(len(self._workers()), self._at_least)
@@ -117,7 +117,7 @@ class Cluster:
         work = self._client.submit(time.time, pure=False)
         while not self._workers():
             with suppress(TimeoutError):
-                self._client.wait_for_workers(1, timeout=LISTEN_SECONDS)
+                self._client.wait_for_workers(1, timeout=POLL_SECONDS)
         work.release()
 
     @property
@@ -126,7 +126,7 @@ class Cluster:
 
     def _workers(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the scheduler said of its workers a moment ago, by their addresses."""
-        if time.monotonic() > self._asked_at + FRESH_SECONDS:
+        if time.monotonic() > self._asked_at + CACHE_SECONDS:
             self._require_connection()
             now = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             if gone := sorted(self._known.keys() - now.keys()):
@@ -182,7 +182,7 @@ class Cluster:
         found: dict[str, dict[str, Any] | str] = {}
         for address, answer in asked.items():
             try:
-                found[address] = answer.result(timeout=ANSWER_SECONDS)
+                found[address] = answer.result(timeout=RESPONSE_SECONDS)
             except Exception as error:  # noqa: BLE001
                 if address in self._workers():
                     found[address] = (
@@ -204,7 +204,7 @@ class Cluster:
                 self._client.unregister_worker_plugin(name)
 
 
-def _count(counters: Counters, piece: Piece, computed: Computed, table: str) -> None:
+def _count(counters: Counters, piece: Chunk, computed: Computed, table: str) -> None:
     """Count the rows of a piece towards its part."""
     counters.add(piece.part, sum(frame.height for frame in computed.frames.get(table, [])))
 

@@ -14,7 +14,7 @@ from distributed import Client, Future, KilledWorker
 
 from lakebatch.executor import dask_worker as remote
 from lakebatch.executor import worker
-from lakebatch.executor.base import LISTEN_SECONDS
+from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.dask_worker import Computed
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.config import from_record
@@ -31,7 +31,7 @@ KILLED = (
 
 
 @dataclass
-class CutPart:
+class PendingPart:
     """A part, its pieces, and what has come back of them."""
 
     part: Part
@@ -42,28 +42,28 @@ class CutPart:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """One piece, by the number of its part and its own."""
 
     part: int
     number: int
 
 
-class Desk:
+class Dispatcher:
     """Hands pieces out to a cluster, and puts what comes back together.
 
     A piece whose workers died one after the other may have been there when another one killed them: it is computed once
     more, after everything else and alone.
     """
 
-    def __init__(self, client: Client, job: Job, parts: Sequence[CutPart]) -> None:
+    def __init__(self, client: Client, job: Job, parts: Sequence[PendingPart]) -> None:
         self._client = client
         self._job = job
         self._parts = parts
         self._waiting = deque(_in_order(parts))
-        self._suspects: deque[Piece] = deque()
-        self._tried: set[Piece] = set()
-        self._running: dict[Future, Piece] = {}
+        self._suspects: deque[Chunk] = deque()
+        self._tried: set[Chunk] = set()
+        self._running: dict[Future, Chunk] = {}
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._taken, self._seconds = 0, 0.0
         self._run = f"{job.assembly_id}-{uuid.uuid4().hex[:8]}"
@@ -95,7 +95,7 @@ class Desk:
         key = f"prepare-{self._run}-{len(self._tried)}"
         return self._client.submit(remote.prepare, self._sent, key=key, pure=False, priority=10)
 
-    def _hand_out(self, piece: Piece) -> None:
+    def _hand_out(self, piece: Chunk) -> None:
         of = self._parts[piece.part]
         of.has_begun = True
         future = self._client.submit(
@@ -109,10 +109,10 @@ class Desk:
         self._running[future] = piece
         future.add_done_callback(self._done.put)
 
-    def take_in(self) -> Iterator[tuple[Piece, Computed]]:
+    def take_in(self) -> Iterator[tuple[Chunk, Computed]]:
         """Yield what has come back, after waiting for it a little."""
         with suppress(Empty):
-            future = self._done.get(timeout=LISTEN_SECONDS)
+            future = self._done.get(timeout=POLL_SECONDS)
             while True:
                 if future.status in ("pending", "lost"):  # its worker died, and it is computed again
                     future.add_done_callback(self._done.put)
@@ -121,7 +121,7 @@ class Desk:
                     future.release()
                 future = self._done.get_nowait()
 
-    def sort(self, piece: Piece, computed: Computed) -> Outcome | None:
+    def sort(self, piece: Chunk, computed: Computed) -> Outcome | None:
         """Put a piece to the others of its part; return the part's outcome with the last one, or the first that failed."""
         self._taken, self._seconds = self._taken + 1, self._seconds + computed.seconds
         of = self._parts[piece.part]
@@ -172,17 +172,17 @@ class Desk:
         self._client.cancel(out)
 
 
-def cut(experiment: AnyExperiment, job: Job, parts: Sequence[Part]) -> list[CutPart]:
+def cut(experiment: AnyExperiment, job: Job, parts: Sequence[Part]) -> list[PendingPart]:
     """Return parts as their experiment cuts them."""
     config = from_record(experiment.config_model, job.config)
-    return [CutPart(part, tuple(experiment.pieces(part, config))) for part in parts]
+    return [PendingPart(part, tuple(experiment.pieces(part, config))) for part in parts]
 
 
-def _in_order(parts: Sequence[CutPart]) -> list[Piece]:
+def _in_order(parts: Sequence[PendingPart]) -> list[Chunk]:
     """Return all pieces, those of one random stream together: they often share what is computed first."""
     streams = list(dict.fromkeys(each.part.stream for each in parts))
     numbered = sorted(enumerate(parts), key=lambda each: streams.index(each[1].part.stream))
-    return [Piece(index, number) for index, each in numbered for number in range(len(each.pieces))]
+    return [Chunk(index, number) for index, each in numbered for number in range(len(each.pieces))]
 
 
 def _computed(future: Future) -> Computed:
@@ -200,5 +200,5 @@ def _computed(future: Future) -> Computed:
     return Computed(error=f"{type(error).__name__}: {error}")
 
 
-def _seconds(of: CutPart) -> float:
+def _seconds(of: PendingPart) -> float:
     return sum(each.seconds for each in of.computed.values())

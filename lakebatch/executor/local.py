@@ -17,7 +17,7 @@ from loky.process_executor import TerminatedWorkerError
 
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
-from lakebatch.executor.base import DIED, LISTEN_SECONDS, never
+from lakebatch.executor.base import DIED, POLL_SECONDS, never
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import AnyExperiment, Source
@@ -114,7 +114,7 @@ def _pooled(
         """Hand out no more than there are workers, so that what runs is what a death can have lost."""
         while waiting and len(running) < jobs and not stop():
             index, part = waiting[0]
-            with interrupts_held():
+            with hold_interrupts():
                 future = pool.submit(worker.compute, job, part, index)
             running[future] = waiting.popleft()
 
@@ -122,7 +122,7 @@ def _pooled(
         while running or (waiting and not stop()):
             hand_out()
             stop()  # which raises when it has waited long enough
-            done, _ = wait(running, timeout=LISTEN_SECONDS, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             ended = [future for future in done if not isinstance(future.exception(), TerminatedWorkerError)]
             outcomes = [_outcome(future, running.pop(future)[1]) for future in ended]
             try:
@@ -140,7 +140,7 @@ def _pooled(
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Hold Ctrl-C back from this thread and from the workers that it starts, who inherit that; it is not lost."""
     resource_tracker.ensure_running()  # it would be started with the first worker, and let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

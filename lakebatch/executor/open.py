@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import ClusterError, ConfigError, MissingDependencyError
 from lakebatch.executor.base import Executor
-from lakebatch.executor.local import Local, interrupts_held
+from lakebatch.executor.local import Local, hold_interrupts
 from lakebatch.executor.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _connected(settings: Settings, jobs: int | None) -> Iterator[Client]:
             yield client
         return
     with (
-        interrupts_held(),
+        hold_interrupts(),
         dask.config.set(UNPROFILED),
     ):  # so that Ctrl-C in a terminal reaches no worker; they inherit that
         cluster = _queue(settings) if settings.system else _processes(Local.of(jobs).jobs)

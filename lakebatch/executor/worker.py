@@ -29,7 +29,7 @@ from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Frames, Part
 from lakebatch.experiment.registry import AnyExperiment, Source
 
-WATCH_SECONDS = 1.0
+PARENT_CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -177,5 +177,5 @@ def spool(
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
+        time.sleep(PARENT_CHECK_SECONDS)
     os._exit(1)

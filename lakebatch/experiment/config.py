@@ -18,12 +18,12 @@ from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting,
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
-from lakebatch.ids import LARGEST_SEED
+from lakebatch.ids import MAX_SEED
 from lakebatch.settings import PROJECT_FILE, read_project
 
 MODELS = "models"
 """Key of the project's file for the packages that a record may have imported."""
-LONGEST_SHOWN = 200
+MAX_SHOWN = 200
 # characters of a wrong value that an error quotes
 
 
@@ -178,8 +178,8 @@ def _check_numbers(tree: Any, origin: str, key: str = "") -> None:
     )
     for name, value in below:
         _check_numbers(value, origin, f"{key}.{name}" if key else str(name))
-    if isinstance(tree, int) and abs(tree) > LARGEST_SEED:
-        raise ConfigError(f"Config key {key!r} is {tree} (from {origin}). Expected at most {LARGEST_SEED}.")
+    if isinstance(tree, int) and abs(tree) > MAX_SEED:
+        raise ConfigError(f"Config key {key!r} is {tree} (from {origin}). Expected at most {MAX_SEED}.")
 
 
 def _describe(resolved: Resolved, model: BaseModel, prefix: str) -> Iterator[dict[str, Any]]:
@@ -233,7 +233,7 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
 def _shown(value: Any) -> str:
     """Return a value as it is written, the beginning of one that is long."""
     text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:

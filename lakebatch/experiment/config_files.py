@@ -25,7 +25,7 @@ def parse_setting(text: str) -> Tree:
     """
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
-    if not equals or not all(names) or len(names) > _parsing.DEEPEST:
+    if not equals or not all(names) or len(names) > _parsing.MAX_DEPTH:
         raise ConfigError(f"Cannot read --set {text[:200]!r}. Expected key=value, e.g. cohort.n_samples=200.")
     tree: Any = _value(value.strip())
     for name in reversed(names):

@@ -14,7 +14,7 @@ from lakebatch.errors import ConfigError, StorageError
 from lakebatch.ids import check_name
 
 NAMED = 3
-LARGEST = 4_000_000
+MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def content(file: Path) -> bytes:
             raise ForeignFileError(
                 f"Cannot read {file}: it is not a file. Expected a text file.", "not a file"
             )
-        if mode.st_size > LARGEST:
+        if mode.st_size > MAX_BYTES:
             size = f"{mode.st_size / 1e6:.0f} MB"
             raise ForeignFileError(f"Cannot read {file}: it has {size}. Expected a text of up to 4 MB.", size)
         return file.read_bytes()

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lakebatch._parsing import DEEPEST, MOST_VALUES, TOO_DEEP, ExcessError
+from lakebatch._parsing import MAX_DEPTH, MAX_VALUES, TOO_DEEP, ExcessError
 
 TAG = "tag:yaml.org,2002:"
 CORE = {
@@ -40,8 +40,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Return the next node, unless there are too many: each takes longer to build than to count."""
         self.composed += 1
-        if self.composed > MOST_VALUES:
-            raise yaml.YAMLError(f"it has more than {MOST_VALUES} values")
+        if self.composed > MAX_VALUES:
+            raise yaml.YAMLError(f"it has more than {MAX_VALUES} values")
         return super().compose_node(parent, index)
 
 
@@ -86,11 +86,11 @@ def _check(root: yaml.Node) -> None:
     while waiting:
         node, depth = waiting.pop()
         seen += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ExcessError(TOO_DEEP)
         below = _below(node)
-        if seen + len(waiting) + len(below) > MOST_VALUES:
-            raise ExcessError(f"it has more than {MOST_VALUES} values, with what its aliases stand for")
+        if seen + len(waiting) + len(below) > MAX_VALUES:
+            raise ExcessError(f"it has more than {MAX_VALUES} values, with what its aliases stand for")
         waiting += [(each, depth + 1) for each in below]
 
 

@@ -23,7 +23,7 @@ from lakebatch.snapshot.snapshot import COMPLETED
 from lakebatch.snapshot.times import Time
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.cache import TableCache
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +34,7 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._kept = Kept()
+        self._kept = TableCache()
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"

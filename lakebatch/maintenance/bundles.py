@@ -31,7 +31,7 @@ def bundle(results: Table, events: Table) -> int:
         If the rows of a file cannot be read, or are not as many as the log says.
     """
     table = results.newest()
-    if table.file_table.height < bundles.FEWEST or not table.is_plain:
+    if table.file_table.height < bundles.MIN_FILES or not table.is_plain:
         return 0
     last = last_events(damage.newest_rows(events))
     settled = last.filter(pl.col("status").is_in(SETTLED))["assembly_id"].to_list()

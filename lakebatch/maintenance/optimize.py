@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 TARGET_BYTES = 128 * 1024 * 1024
 """Size that files are merged to."""
-MOST_EVENT_FILES = 64
+MAX_EVENT_FILES = 64
 """From so many files on, one for each event, those of the events are merged."""
 KEEP_DAYS = 7
 """Younger files are left alone: a writer that is about to commit them may be slow."""
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 TABLES = (*DATA, "assemblies", "tags")
 METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": __version__}
 
@@ -95,8 +95,8 @@ def vacuum(
     frame
         Per table: how many files, and their bytes.
     """
-    if not 0 <= keep_days <= MOST_DAYS:
-        raise ConfigError(f"keep_days is {keep_days}. Expected 0 to {MOST_DAYS} days.")
+    if not 0 <= keep_days <= MAX_DAYS:
+        raise ConfigError(f"keep_days is {keep_days}. Expected 0 to {MAX_DAYS} days.")
     rows: list[dict[str, object]] = [
         {"experiment": each.name, "table": name, **_vacuumed(each, table, keep_days, dry_run)}
         for each in experiments
@@ -117,14 +117,14 @@ def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema=USAGE)
 
 
-def tidy(results: Table, events: Table, assembly_id: str) -> None:
+def compact_assembly(results: Table, events: Table, assembly_id: str) -> None:
     """Merge the files of an assembly whose parts are all there, and the events once they are many; make bundles.
 
     Whatever goes wrong is no concern of the run: the rows are where they were, and `optimize` does it later.
     """
     try:
         compaction.compact(results, TARGET_BYTES, METADATA, assembly_id=assembly_id)
-        if events.newest().file_table.height >= MOST_EVENT_FILES:
+        if events.newest().file_table.height >= MAX_EVENT_FILES:
             compaction.compact(events, TARGET_BYTES, METADATA)
         bundling.bundle(results, events)
     except LakebatchError as error:

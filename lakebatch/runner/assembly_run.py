@@ -31,7 +31,7 @@ from lakebatch.storage.delta.version import TableVersion
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 15.0
+CHECK_SECONDS = 15.0
 """How often a run looks, beside before each commit, whether its assembly was discarded or completed by somebody else."""
 
 
@@ -44,7 +44,7 @@ class _OvertakenError(Exception):
 
 
 @dataclass(frozen=True)
-class Subject:
+class RunPlan:
     """An assembly with everything that is needed to work on it."""
 
     stored: ExperimentTables
@@ -64,7 +64,7 @@ class Subject:
 class AssemblyRun:
     """One process's work on one assembly: it is the only writer of its share."""
 
-    def __init__(self, subject: Subject, executor: Executor, progress: Progress) -> None:
+    def __init__(self, subject: RunPlan, executor: Executor, progress: Progress) -> None:
         self.subject = subject
         self.executor = executor
         self.progress = progress
@@ -131,7 +131,7 @@ class AssemblyRun:
 
     def _wants_to_stop(self) -> bool:
         """Say whether no more parts are to be begun; raise where none is to be committed any more."""
-        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+        if time.monotonic() - self._looked_at > CHECK_SECONDS:
             self._look()
         return self.progress.wants_to_stop()
 
@@ -241,7 +241,9 @@ class AssemblyRun:
         if reached["parts_done"] < len(self.subject.parts):
             return self._record("failed", reached)
         self.failures = {}
-        upkeep.tidy(self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id)
+        upkeep.compact_assembly(
+            self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id
+        )
         # another event may have recorded the version of the last rows, also one of an earlier process
         self.subject.stored.claim_version(self.subject.assembly.assembly_id)
         return self._record("completed", reached | {"results_version": self._marker.table.version()})
@@ -265,7 +267,7 @@ class AssemblyRun:
         }
 
 
-def _writer(subject: Subject, table: str) -> PartWriter:
+def _writer(subject: RunPlan, table: str) -> PartWriter:
     metadata = {
         "lakebatch.experiment": subject.stored.folder,
         "lakebatch.config_hash": subject.assembly.config_hash,

@@ -28,7 +28,7 @@ SEED = 20_261_123
 
 
 @dataclass(frozen=True)
-class Trial:
+class CheckConfig:
     """The experiment to check, and the config to check it with."""
 
     name: str
@@ -52,7 +52,7 @@ class Trial:
         return done
 
 
-def check_plan(trial: Trial) -> None:
+def check_plan(trial: CheckConfig) -> None:
     """Parts are the same each time they are planned, also from a config that went through its record."""
     source = registry.get(trial.name)
     experiment = registry.load(source)
@@ -66,7 +66,7 @@ def check_plan(trial: Trial) -> None:
     )
 
 
-def check_rows(trial: Trial) -> None:
+def check_rows(trial: CheckConfig) -> None:
     """Every part has the rows it announced, in tables that are declared, with the columns of their schemas."""
     with _lake() as lake:
         done = trial.run(lake)
@@ -82,7 +82,7 @@ def check_rows(trial: Trial) -> None:
         )
 
 
-def check_repeatable(trial: Trial) -> None:
+def check_repeatable(trial: CheckConfig) -> None:
     """The same seed gives the same rows, in one process and in two, whatever was drawn before."""
     with _lake() as lake:
         first, again, parallel = trial.run(lake), trial.run(lake), trial.run(lake, jobs=2)
@@ -90,7 +90,7 @@ def check_repeatable(trial: Trial) -> None:
         _expect_equal(lake, first, parallel, "a run in two worker processes")
 
 
-def check_independent(trial: Trial) -> None:
+def check_independent(trial: CheckConfig) -> None:
     """Another seed gives other rows: replicates are independent."""
     with _lake() as lake:
         first, other = trial.run(lake), trial.run(lake, seed=SEED + 1)
@@ -100,7 +100,7 @@ def check_independent(trial: Trial) -> None:
         _expect(not same, "the rows are the same for two seeds; draw from the generator that run() is handed")
 
 
-def check_resumable(trial: Trial) -> None:
+def check_resumable(trial: CheckConfig) -> None:
     """A run that is stopped after its first part and resumed has the rows of one that was not."""
     with _lake() as lake:
         whole = trial.run(lake)
@@ -116,7 +116,7 @@ def check_resumable(trial: Trial) -> None:
             _expect_equal(lake, whole, resumed, "a resumed run")
 
 
-def check_pieces(trial: Trial) -> None:
+def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
     source = registry.get(trial.name)
     experiment = registry.load(source)
@@ -141,7 +141,7 @@ def check_pieces(trial: Trial) -> None:
             _expect(same, f"the pieces of {part.key} have other {table} than the part")
 
 
-CHECKS: tuple[Callable[[Trial], None], ...] = (
+CHECKS: tuple[Callable[[CheckConfig], None], ...] = (
     check_plan,
     check_rows,
     check_repeatable,

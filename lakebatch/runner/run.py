@@ -20,11 +20,11 @@ from lakebatch.experiment.config import from_record, importable, resolve
 from lakebatch.experiment.contract import ConfigModel, Part
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.registry import AnyExperiment, Source
-from lakebatch.ids import LARGEST_SEED, canonical_json, check_new_name
+from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import resume as resuming
-from lakebatch.runner.assembly_run import AssemblyRun, Subject
+from lakebatch.runner.assembly_run import AssemblyRun, RunPlan
 from lakebatch.runner.progress import Progress
 from lakebatch.storage.delta import damage
 
@@ -132,7 +132,7 @@ def _begin(
         assembly = _start(stored, experiment, _with_lease(plan, held), shard)
         if assembly.status == "completed":  # by the other shards, which have also done what this one left
             return assembly
-        subject = Subject(stored, source, experiment, model, parts, assembly, shard)
+        subject = RunPlan(stored, source, experiment, model, parts, assembly, shard)
         return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
@@ -200,7 +200,7 @@ def resume(
         reopened = resuming.reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
         if reopened.status == "completed":
             return reopened
-        subject = Subject(stored, source, experiment, model, parts, reopened, shard)
+        subject = RunPlan(stored, source, experiment, model, parts, reopened, shard)
         return AssemblyRun(subject, executor, progress or Progress()).carry_out()
 
 
@@ -274,6 +274,6 @@ def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:
 
 
 def _check_seed(seed: int | None) -> int | None:
-    if seed is not None and not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"seed is {seed}. Expected 0 to {LARGEST_SEED}.")
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise ConfigError(f"seed is {seed}. Expected 0 to {MAX_SEED}.")
     return seed

@@ -36,7 +36,7 @@ SETTINGS: dict[str, pl.DataType] = {"key": pl.String(), "before": pl.String(), "
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedState:
     """One of two states: a snapshot and those of its assemblies that are compared."""
 
     name: str
@@ -126,17 +126,17 @@ def compare(
     )
 
 
-def _side(tables: ExperimentTables, which: int | Time) -> Side:
+def _side(tables: ExperimentTables, which: int | Time) -> ComparedState:
     text = str(which)
     if ASSEMBLY_ID.fullmatch(text):
         snapshot = pin(tables, NEWEST)
-        return Side(text, snapshot, (snapshot.assembly(text),))
+        return ComparedState(text, snapshot, (snapshot.assembly(text),))
     moment = parse(text)
     snapshot = pin(tables, moment)
-    return Side(str(moment), snapshot, tuple(snapshot.assemblies))
+    return ComparedState(str(moment), snapshot, tuple(snapshot.assemblies))
 
 
-def _assemblies(before: Side, after: Side) -> pl.DataFrame:
+def _assemblies(before: ComparedState, after: ComparedState) -> pl.DataFrame:
     old = {each.assembly_id: each for each in before.assemblies}
     new = {each.assembly_id: each for each in after.assemblies}
     changed = [key for key in sorted(old.keys() | new.keys()) if _standing(old, key) != _standing(new, key)]
@@ -158,12 +158,12 @@ def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] |
     return (assemblies[key].status, assemblies[key].rows) if key in assemblies else None
 
 
-def _settings(side: Side) -> dict[str, set[str]]:
+def _settings(side: ComparedState) -> dict[str, set[str]]:
     """Return which values each key of the config has in the compared assemblies."""
     return _values(dict(leaves(each.settings)) for each in side.assemblies)
 
 
-def _code(side: Side) -> dict[str, set[str]]:
+def _code(side: ComparedState) -> dict[str, set[str]]:
     """Return which versions of code, Python and packages wrote the compared assemblies."""
     return _values(
         {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies

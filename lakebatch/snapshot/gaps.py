@@ -14,7 +14,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
-MOST_GAPS = 10
+MAX_GAPS = 10
 COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
@@ -88,8 +88,8 @@ def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
     """Warn of, refuse or ignore the gaps of a dataset."""
     if not gaps or on_gap == "ignore":
         return
-    named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MOST_GAPS])
-    more = f"; and {len(gaps) - MOST_GAPS} more, see: lakebatch completeness" if len(gaps) > MOST_GAPS else ""
+    named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MAX_GAPS])
+    more = f"; and {len(gaps) - MAX_GAPS} more, see: lakebatch completeness" if len(gaps) > MAX_GAPS else ""
     message = f"The dataset is incomplete: {named}{more}."
     if on_gap == "refuse":
         raise IncompleteError(message)

@@ -7,13 +7,13 @@ from html import escape
 
 import polars as pl
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 
 
 def section(title: str, frame: pl.DataFrame) -> str:
     """Return a titled HTML table of the first rows of a frame; every text is escaped."""
-    shown = frame.head(MOST_ROWS)
-    with pl.Config(tbl_rows=MOST_ROWS, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
+    shown = frame.head(MAX_ROWS)
+    with pl.Config(tbl_rows=MAX_ROWS, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
         table = shown._repr_html_()
     left_out = frame.height - shown.height
     more = f"<p>{left_out} more rows.</p>" if left_out else ""

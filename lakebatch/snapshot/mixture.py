@@ -13,18 +13,18 @@ from lakebatch.assembly.record import MADE_BY
 from lakebatch.errors import MixtureWarning
 from lakebatch.snapshot.gaps import OnGap
 
-MOST_NAMED = 3
-MOST_KEYS = 3
-MOST_VALUES = 4
-LONGEST = 60
+MAX_NAMED = 3
+MAX_KEYS = 3
+MAX_VALUES = 4
+MAX_LENGTH = 60
 SOURCE = "$.source_hash"
 
 
 def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
     """Warn in one line of what is read together, unless gaps are ignored."""
     if mixtures and on_gap != "ignore":
-        named = "; ".join(mixtures[:MOST_NAMED])
-        more = f"; and {len(mixtures) - MOST_NAMED} more" if len(mixtures) > MOST_NAMED else ""
+        named = "; ".join(mixtures[:MAX_NAMED])
+        more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
         warnings.warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning, stacklevel=3)
 
 
@@ -63,12 +63,13 @@ def _differences(configs: Sequence[str]) -> str:
     keys = sorted({key for tree in trees for key in tree})
     values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}
     differing = [f"{key} {_listed(each)}" for key, each in values.items() if len(each) > 1]
-    more = f"; and {len(differing) - MOST_KEYS} more keys" if len(differing) > MOST_KEYS else ""
-    return "; ".join(differing[:MOST_KEYS]) + more
+    more = f"; and {len(differing) - MAX_KEYS} more keys" if len(differing) > MAX_KEYS else ""
+    return "; ".join(differing[:MAX_KEYS]) + more
 
 
 def _listed(values: Sequence[str]) -> str:
     shown = [
-        value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for value in values[:MOST_VALUES]
+        value if len(value) <= MAX_LENGTH else f"{value[: MAX_LENGTH - 3]}..."
+        for value in values[:MAX_VALUES]
     ]
-    return ", ".join([*shown, *(["..."] if len(values) > MOST_VALUES else [])])
+    return ", ".join([*shown, *(["..."] if len(values) > MAX_VALUES else [])])

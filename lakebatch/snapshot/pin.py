@@ -18,7 +18,7 @@ from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.snapshot.times import describe
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.damage import MOST_NAMED, Fault
+from lakebatch.storage.delta.damage import MAX_NAMED, Fault
 from lakebatch.storage.delta.reader import Commit
 from lakebatch.storage.delta.version import TableVersion
 
@@ -145,8 +145,8 @@ def _pinned(
 def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
     """Return the fault of a file of events with the assemblies that lost any, as far as tables name them."""
     known = events.uncertain | (results.rows_by_assembly().keys() - set(events.rows["assembly_id"]))
-    of = ", ".join(sorted(known)[:MOST_NAMED]) or "assemblies that have no rows"
-    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    of = ", ".join(sorted(known)[:MAX_NAMED]) or "assemblies that have no rows"
+    more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
     return replace(fault, what=f"{fault.what}, and with it events of {of}{more}")
 
 

@@ -23,7 +23,7 @@ from lakebatch.errors import ConfigError, LimitError
 
 Result = TypeVar("Result")
 
-LISTEN_SECONDS = 0.1
+POLL_SECONDS = 0.1
 # How long the engine may take to end after it was told to; inside of one value it does not listen for minutes
 GRACE_SECONDS = 0.8
 MEMORY = "50%"
@@ -115,7 +115,7 @@ class Supervisor:
         most = _memory() + BEYOND * self.bytes
         thread.start()
         try:
-            while not wait([future], LISTEN_SECONDS).done:
+            while not wait([future], POLL_SECONDS).done:
                 self._check(deadline, most)
         except BaseException:
             if not self._ended(future):
@@ -143,7 +143,7 @@ class Supervisor:
         latest = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < latest:
             self.connection.interrupt()
-            if wait([future], LISTEN_SECONDS).done:
+            if wait([future], POLL_SECONDS).done:
                 return True
         return False
 

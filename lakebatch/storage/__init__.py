@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.settings import PROJECT_FILE, read_project
-from lakebatch.storage.local import LocalFolder, Stamp, StoredFile
+from lakebatch.storage.local import LocalFolder, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
 from lakebatch.storage.uris import normalize
 
@@ -74,7 +74,7 @@ class Storage:
             )
         return files
 
-    def stamp(self, folder: str, name: str, *, unless: str) -> Stamp | None:
+    def stamp(self, folder: str, name: str, *, unless: str) -> Validator | None:
         """Return what is another when a file of a folder is, and on a disk also when any file comes or goes there.
 
         None if it is not there or cannot be looked at, or if the one is there that it must not be.

@@ -20,20 +20,20 @@ from typing import TypeAlias
 from lakebatch._files import ABSENT, NO_SPACE, allocate, is_there, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
 
-Stamp: TypeAlias = "tuple[int | str, ...]"
+Validator: TypeAlias = "tuple[int | str, ...]"
 """What is another when a file is."""
 STAGED = re.compile(r"\.\w+")
 """Names of files while they are written: hidden, and without an ending."""
 DANGLING = "is a link that leads nowhere,"
 """Begin of the fault of such a file: the disk may be away on which it is."""
-DEEPEST = 4
+MAX_DEPTH = 4
 """Folders in each other that a lake's files lie in."""
-MOST_LINKS = 2
+MAX_LINKS = 2
 """Folders in a path that may be links, such as a table and a partition that were moved; more can be a circle."""
 RESERVE = 128_000
 """Bytes that rows leave free on a disk, so that their run can still record how far it came."""
 # Bytes that are allocated for a moment to see whether a quota lets them be written
-LARGEST_TRIAL = 2**26
+MAX_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -72,7 +72,7 @@ class LocalFolder:
         """Return every file below a folder of it, by path; none if that is not there."""
         return sorted(_walk(self.path / folder), key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Stamp | None:
+    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
         """Return what is another when a file is, or any comes or goes in its folder; see `Storage.stamp`.
 
         The clock of a disk is coarse, so the folder alone does not tell that another file has come.
@@ -243,7 +243,7 @@ class LocalFolder:
             raise self._full(f"The disk of the lake {self.path} is full: {free // 1000} kB are free", needed)
         try:
             with tempfile.TemporaryFile(dir=self.path) as file:
-                allocate(file.fileno(), min(needed, LARGEST_TRIAL))
+                allocate(file.fileno(), min(needed, MAX_TRIAL))
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise unwritable(error, f"the lake {self.path}") from error
@@ -280,7 +280,7 @@ def _content(file: Path) -> bytes:
         return opened.read(about.st_size)
 
 
-def _identity(path: Path) -> Stamp:
+def _identity(path: Path) -> Validator:
     about = path.stat()
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
@@ -309,7 +309,7 @@ def _leads_on(folder: str, below: int, links: int) -> bool:
         return True
     above = f"{os.path.realpath(os.path.dirname(folder))}/"
     leads_back = os.path.islink(folder) and above.startswith(f"{os.path.realpath(folder)}/")
-    return links <= MOST_LINKS and folder.count("/", below) < DEEPEST and not leads_back
+    return links <= MAX_LINKS and folder.count("/", below) < MAX_DEPTH and not leads_back
 
 
 def _stored(file: str, below: int) -> StoredFile:

@@ -17,17 +17,17 @@ from urllib.parse import urlsplit
 
 from lakebatch._secrets import learn
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.storage.local import Stamp, StoredFile
+from lakebatch.storage.local import StoredFile, Validator
 from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice
 
 CONNECT_SECONDS = 4
-ANSWER_SECONDS = 4
+RESPONSE_SECONDS = 4
 READERS = 16
 """How many objects are read at once where many are read."""
 REMOVED_AT_ONCE = 1000
 """The most objects that S3 removes with one request."""
 ATTEMPTS = 6
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 """After which a call that failed is not tried again: three times for a server that never answers."""
 QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
@@ -59,7 +59,7 @@ class Bucket:
         ]
         return sorted(files, key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Stamp | None:
+    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
         """Return what is another when an object is; see `Storage.stamp`. One request tells that and what comes after it."""
         below = f"{self.prefix}{folder}/"
         which = {"Bucket": self.name, "Prefix": below, "StartAfter": f"{below}{name[:-1]}", "MaxKeys": 2}
@@ -200,7 +200,7 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         attempt = 0
         while True:
             try:
@@ -226,7 +226,7 @@ class Bucket:
                 region_name=self._options.get("AWS_REGION"),
                 config=Config(
                     connect_timeout=CONNECT_SECONDS,
-                    read_timeout=ANSWER_SECONDS,
+                    read_timeout=RESPONSE_SECONDS,
                     max_pool_connections=READERS,
                     retries={"total_max_attempts": 1},
                 ),

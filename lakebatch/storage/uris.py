@@ -18,9 +18,9 @@ MISTYPED = re.compile(r"[\s\"']*(s3[an]?|file|gs|gcs|az|adl|abfss?|wasbs?|hdfs|d
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f\x7f\ud800-\udfff]")
 UNUSABLE_ON_S3 = re.compile(rf"[#\x80-\x9f]|{UNUSABLE.pattern}")
 # Bytes of the longest path that is made in a lake: a data file of a table of saved frames
-LONGEST_INSIDE = 330
-LONGEST_PATH = 4095 - LONGEST_INSIDE
-LONGEST_KEY = 1024 - LONGEST_INSIDE
+MAX_INSIDE = 330
+MAX_PATH = 4095 - MAX_INSIDE
+MAX_KEY = 1024 - MAX_INSIDE
 # What can be keys in a URI that is not understood
 CREDENTIALS = re.compile(r":/*[^/:]+:.*@", re.DOTALL)
 SHOWN = 200
@@ -102,7 +102,7 @@ def _local(uri: str, path: str) -> str:
     if "\0" in path:
         raise _refused(uri, "'\\x00' in its path", EXPECTED)
     found = absolute(path)
-    _check(found, LONGEST_PATH)
+    _check(found, MAX_PATH)
     return found
 
 
@@ -122,7 +122,7 @@ def _s3(uri: str, rest: str) -> str:
     if wrong := sorted({"", ".", ".."} & set(steps)):
         raise _refused(uri, f"{wrong[0] or '//'!r} in its path", "Expected s3://bucket/prefix.")
     found = "/".join([f"s3://{bucket}", *steps])
-    _check(found, LONGEST_KEY, UNUSABLE_ON_S3)
+    _check(found, MAX_KEY, UNUSABLE_ON_S3)
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lakebatch.cli.log_file import LogFile, log_file
-from lakebatch.cli.notify import News, Notifier
+from lakebatch.cli.notify import Notification, Notifier
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29"
@@ -125,7 +125,7 @@ def test_redirect_is_not_followed_and_is_named_once(caplog):
             notifier = Notifier(told)
             caplog.clear()
             for _ in range(2):
-                notifier.tell(News("title", "text"))
+                notifier.tell(Notification("title", "text"))
                 notifier.finish()
             assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
                 f"Could not notify 127.0.0.1:{serving.server_port}: it redirects elsewhere ({serving.code}), "
@@ -139,7 +139,7 @@ def test_fields_for_programs_hold_no_secret(server, monkeypatch):
     url, got = server
     monkeypatch.setenv("NTFY_TOKEN", TOKEN)
     notifier = Notifier({"LAKEBATCH_WEBHOOK": url})
-    notifier.tell(News("title", "text", {"error": f"no {TOKEN}"}))
+    notifier.tell(Notification("title", "text", {"error": f"no {TOKEN}"}))
     notifier.finish()
     assert got[0][2]["error"] == "no [NTFY_TOKEN withheld]"
 

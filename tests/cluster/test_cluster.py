@@ -144,7 +144,7 @@ def test_run_that_is_discarded_meanwhile_leaves_nothing_on_the_cluster(
             patch.setattr("lakebatch._process.namespace", lambda: "elsewhere")
             lake["toy"].discard(lake["toy"].log.events()["assembly_id"][0], "wrong dose")
 
-    monkeypatch.setattr("lakebatch.runner.assembly_run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("lakebatch.runner.assembly_run.CHECK_SECONDS", 0.0)
     many = ["levels=[" + ", ".join(str(level) for level in range(40)) + "]", "pause=0.05"]
     with pytest.raises(AssemblyError, match="was discarded meanwhile"):
         lakebatch.run(lake, "toy", executor=cluster, settings=many, progress=AfterFirstPart(discard))

@@ -8,7 +8,7 @@ from lakebatch.errors import ExperimentError, NameClashError
 from lakebatch.experiment import registry
 from lakebatch.experiment.scaffold import new_experiment
 from lakebatch.runner import check as contract
-from lakebatch.runner.check import CHECKS, Trial
+from lakebatch.runner.check import CHECKS, CheckConfig
 
 SMALL = (
     "cohort.n_samples=12",
@@ -48,7 +48,7 @@ def coin(tmp_path, monkeypatch):
             text = text.replace(old, new)
         (tmp_path / "experiments").mkdir()
         (tmp_path / "experiments" / "coin.py").write_text(text)
-        return Trial("coin")
+        return CheckConfig("coin")
 
     return write
 
@@ -67,7 +67,7 @@ PROMISES = [
 
 @pytest.mark.parametrize(("name", "check"), PROMISES)
 def test_built_in_experiment_keeps_its_promise(name, check):
-    check(Trial(name, "smoke", SMALL))
+    check(CheckConfig(name, "smoke", SMALL))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -120,7 +120,7 @@ def test_new_experiment_works_as_written(tmp_path, monkeypatch, check):
     monkeypatch.chdir(tmp_path)
     new_experiment("plate-effect", tmp_path)
     assert registry.load(registry.get("plate-effect")).number == "10"
-    check(Trial("plate-effect", "smoke", (*SMALL, "levels=[0.0, 0.3]")))
+    check(CheckConfig("plate-effect", "smoke", (*SMALL, "levels=[0.0, 0.3]")))
 
 
 def test_new_experiment_refuses_a_name_that_is_taken(tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ class State:
         return "completed" in self.events["status"]
 
 
-class Trial:
+class CheckConfig:
     """One lake and one assembly in it, which is killed and resumed until it has completed.
 
     Its attempts have two workers and none by turns.
@@ -212,7 +212,7 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
     trials = 0
     while phases.total() < kills:
         trials += 1
-        trial = Trial(folder / f"trial{trials}", expected)
+        trial = CheckConfig(folder / f"trial{trials}", expected)
         try:
             phases += _to_the_end(trial, kills - phases.total(), rng)
             trial.check_end()
@@ -221,7 +221,7 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
     return phases
 
 
-def _to_the_end(trial: Trial, kills: int, rng: np.random.Generator) -> Counter[str]:
+def _to_the_end(trial: CheckConfig, kills: int, rng: np.random.Generator) -> Counter[str]:
     """Kill an assembly up to so many times, until it has completed, and return the phases hit."""
     phases: Counter[str] = Counter()
     while not trial.state().completed:

@@ -58,7 +58,7 @@ PHASES = (
 
 
 @dataclass
-class Trial:
+class CheckConfig:
     """One lake on which rounds are carried out."""
 
     folder: Path
@@ -203,7 +203,7 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
     trial, done = None, 0
     while done < kills:
         if trial is None:
-            trial = Trial(make_working_directory(folder / f"trial{done}"), expected)
+            trial = CheckConfig(make_working_directory(folder / f"trial{done}"), expected)
         try:
             phases += trial.merge_round(rng) if rng.random() < MERGE_ROUNDS else trial.round(rng)
             done += 1

@@ -17,7 +17,7 @@ TOY = Path(__file__).with_name("slow_experiment.py")
 COMPUTED = "TOY_COMPUTED"
 """The environment variable that names the file in which the experiment notes what it has computed."""
 POLL_SECONDS = 0.02
-PATIENCE_SECONDS = 400.0
+TIMEOUT_SECONDS = 400.0
 WORKERS_END_SECONDS = 60.0
 """How long workers, and the process that tidies up after them, may outlive their parent."""
 
@@ -86,7 +86,7 @@ class Command:
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(TIMEOUT_SECONDS)
 
     def wait_for_lines(self, count: int) -> None:
         """Wait until it has written so many lines to standard error, or has ended."""
@@ -111,7 +111,7 @@ class Command:
         """Kill whatever of its group still lives, and wait until nothing does."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE_SECONDS)
+        self.process.wait(TIMEOUT_SECONDS)
         wait_until(lambda: not self.workers())
 
     def wait_for_workers(self) -> None:
@@ -174,11 +174,11 @@ def let_go_on(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    errors = [process.communicate(timeout=PATIENCE_SECONDS)[1] for process in processes]
+    errors = [process.communicate(timeout=TIMEOUT_SECONDS)[1] for process in processes]
     return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait until a condition holds.
 
     Raises

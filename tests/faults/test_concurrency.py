@@ -17,7 +17,7 @@ from lakebatch.storage.delta.table import Table
 
 WRITERS = 16
 APPENDS = 20
-WITHOUT_TURNS = "from lakebatch.delta import turns\nturns.LONGEST_WAIT = 0.0\n" + APPEND
+WITHOUT_TURNS = "from lakebatch.delta import turns\nturns.MAX_WAIT = 0.0\n" + APPEND
 """As by processes on several machines, which cannot wait for one another."""
 
 ELSEWHERE = """

@@ -38,6 +38,6 @@ def test_commands_in_namespaces_of_one_host_name_double_lose_and_misreport_nothi
 @pytest.mark.skipif(not namespace_rounds.is_possible(), reason="PID namespaces cannot be made here")
 def test_merge_that_was_stopped_while_another_merged_the_same_files_is_refused(tmp_path: Path) -> None:
     expected = namespace_rounds.prepare(tmp_path / "as-planned")
-    trial = namespace_rounds.Trial(make_working_directory(tmp_path / "trial"), expected)
+    trial = namespace_rounds.CheckConfig(make_working_directory(tmp_path / "trial"), expected)
     trial.merge_round(np.random.default_rng(1))
     assert pl.read_delta(str(trial.folder / "lake" / "91_v1_toy" / "results")).height > 0

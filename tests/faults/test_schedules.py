@@ -107,7 +107,7 @@ class Schedule(RuleBasedStateMachine):
             self.append(assembly_id, index)
         whole = set(modelled.rows) == set(modelled.parts)
         if whole:
-            upkeep.tidy(self.stored.results, self.stored.log.table, assembly_id)
+            upkeep.compact_assembly(self.stored.results, self.stored.log.table, assembly_id)
         modelled.status = "completed" if whole else "failed"
         self._record(self.stored.log.get(assembly_id), modelled.status)
 

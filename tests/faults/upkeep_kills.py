@@ -94,7 +94,7 @@ def series(folder: Path, template: Template, kills: int, rng: np.random.Generato
     trials = 0
     while phases.total() < kills:
         trials += 1
-        trial = Trial(folder / f"trial{trials}", template)
+        trial = CheckConfig(folder / f"trial{trials}", template)
         try:
             phases += trial.to_the_end(kills - phases.total(), rng)
         except Exception as error:
@@ -102,7 +102,7 @@ def series(folder: Path, template: Template, kills: int, rng: np.random.Generato
     return phases
 
 
-class Trial:
+class CheckConfig:
     """One copy of the lake, whose files are merged and removed by processes that are killed."""
 
     def __init__(self, folder: Path, template: Template) -> None:

@@ -27,7 +27,7 @@ ROWS = "FROM toy.results ORDER BY ALL"
 
 @pytest.fixture(autouse=True)
 def _few_are_enough(monkeypatch):
-    monkeypatch.setattr(bundles, "FEWEST", 3)
+    monkeypatch.setattr(bundles, "MIN_FILES", 3)
 
 
 @pytest.fixture(scope="module")

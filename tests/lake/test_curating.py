@@ -97,7 +97,7 @@ def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(
 def test_run_that_is_discarded_while_its_workers_compute_does_not_wait_for_them(
     lake, toy, monkeypatch, discard
 ):
-    monkeypatch.setattr("lakebatch.runner.assembly_run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("lakebatch.runner.assembly_run.CHECK_SECONDS", 0.0)
     progress = Impatient(monkeypatch, discard, parts=2)
     with pytest.raises(AssemblyError, match=STOPPED):
         lakebatch.run(lake, toy, jobs=2, settings=["wait=[0.2]"], progress=progress)

@@ -119,19 +119,19 @@ def test_content_hash_is_the_sha256_of_the_text():
         (42, 2, 2598275419114530716),
         (42, 1000, 8612360932898759269),
         (0, 1, 5836529245451711556),
-        (ids.LARGEST_SEED, 1, 1313972901627904588),
+        (ids.MAX_SEED, 1, 1313972901627904588),
     ],
 )
 def test_replicate_seed_is_the_one_of_earlier_releases(base_seed, run_number, expected):
     assert seeds.replicate_seed(base_seed, run_number) == expected
 
 
-@given(st.integers(0, ids.LARGEST_SEED), st.integers(1, 20_000))
+@given(st.integers(0, ids.MAX_SEED), st.integers(1, 20_000))
 def test_replicate_seed_fits_a_signed_column(base_seed, run_number):
-    assert 0 <= seeds.replicate_seed(base_seed, run_number) <= ids.LARGEST_SEED
+    assert 0 <= seeds.replicate_seed(base_seed, run_number) <= ids.MAX_SEED
 
 
-@given(st.integers(0, ids.LARGEST_SEED), st.sets(st.integers(1, 20_000), min_size=2, max_size=50))
+@given(st.integers(0, ids.MAX_SEED), st.sets(st.integers(1, 20_000), min_size=2, max_size=50))
 def test_replicate_seeds_are_distinct(base_seed, run_numbers):
     assert len({seeds.replicate_seed(base_seed, number) for number in run_numbers}) == len(run_numbers)
 
@@ -142,7 +142,7 @@ def test_stream_generator_draws_what_it_drew_in_earlier_releases():
     assert seeds.stream_generator(42, "prepare").integers(0, 2**63) == 3065556866374891728
 
 
-@given(st.integers(0, ids.LARGEST_SEED), st.sets(st.text(), min_size=2, max_size=6))
+@given(st.integers(0, ids.MAX_SEED), st.sets(st.text(), min_size=2, max_size=6))
 def test_streams_of_one_seed_are_independent_of_each_other(seed, names):
     first = {seeds.stream_generator(seed, name).integers(0, 2**63) for name in names}
     assert len(first) == len(names)

@@ -11,7 +11,7 @@ import pytest
 
 import lakebatch
 from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.cache import TableCache
 from lakebatch.storage.delta.log import PLACEHOLDER, entry_name
 from lakebatch.storage.local import LocalFolder
 
@@ -190,7 +190,7 @@ def test_state_that_a_later_one_follows_at_once_is_not_kept(results, frame):
     once(results, frame, "p")
     late = results.at()
     stamps = iter([None, (1,), (1,)])
-    kept = Kept()
+    kept = TableCache()
     opened = []
 
     def state():

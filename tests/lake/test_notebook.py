@@ -32,5 +32,5 @@ def test_text_is_escaped(text):
 
 
 def test_long_table_is_cut_and_says_so():
-    html = notebook.section("many", pl.DataFrame({"n": range(notebook.MOST_ROWS + 3)}))
+    html = notebook.section("many", pl.DataFrame({"n": range(notebook.MAX_ROWS + 3)}))
     assert "3 more rows" in html

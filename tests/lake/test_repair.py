@@ -37,7 +37,7 @@ def whole(tmp_path_factory) -> Path:
         lakebatch.run(lake, "cohort", jobs=1)
         lake["cohort"].tag("first")
         lake.optimize()
-        patch.setattr("lakebatch.maintenance.optimize.tidy", lambda *_: None)
+        patch.setattr("lakebatch.maintenance.optimize.compact_assembly", lambda *_: None)
         for settings in ((), ["fail=[0.1]"], ["n_samples=7"]):
             lakebatch.run(lake, "cohort", jobs=1, settings=settings)
         lake["cohort"].tag("second", note="as published")

@@ -349,7 +349,7 @@ def test_signal_while_a_worker_is_started_is_held_back_and_not_lost(number):
     heard = []
     before = signal.signal(number, lambda *_: heard.append(number))
     try:
-        with local.interrupts_held():
+        with local.hold_interrupts():
             thread = threading.Thread(target=os.kill, args=(os.getpid(), number))
             thread.start()
             thread.join()

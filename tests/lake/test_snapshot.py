@@ -11,7 +11,7 @@ from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Plan
 from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, UnknownNameError
 from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.snapshot.gaps import MOST_GAPS, Gap, report_gaps
+from lakebatch.snapshot.gaps import MAX_GAPS, Gap, report_gaps
 
 
 def levels(frame):
@@ -147,7 +147,7 @@ def test_completed_assembly_with_rows_missing_is_a_gap(stored, plan):
 
 
 def test_many_gaps_are_counted():
-    gaps = [Gap(str(number), "left out") for number in range(MOST_GAPS + 2)]
+    gaps = [Gap(str(number), "left out") for number in range(MAX_GAPS + 2)]
     with pytest.raises(IncompleteError, match="; and 2 more, see: lakebatch completeness"):
         report_gaps(gaps, "refuse")
 

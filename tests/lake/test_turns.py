@@ -87,7 +87,7 @@ def test_turn_ends_with_an_error(tmp_path):
 
 
 def test_turn_that_does_not_come_is_not_waited_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(turns, "MAX_WAIT", 0.2)
     with somebody_else(tmp_path):
         began = time.monotonic()
         with turns.taken(tmp_path):

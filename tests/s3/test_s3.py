@@ -80,7 +80,7 @@ def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
 
 
 def test_bundle_on_s3_is_read_in_place_of_its_files(s3_lake, monkeypatch) -> None:
-    monkeypatch.setattr(bundles, "FEWEST", 2)
+    monkeypatch.setattr(bundles, "MIN_FILES", 2)
     for _ in range(3):
         _run()
     stored = lakebatch.open_lake()["toy"]
@@ -178,7 +178,7 @@ def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) ->
 def test_prefix_that_a_uri_escapes_is_one_like_any_other(s3_lake, monkeypatch) -> None:
     """The engine gives it percent-encoded; a reader that took that for the key found nothing of what was committed."""
     monkeypatch.setenv("SAVE_RESULT_PATH", f"{s3_lake.prefix}/Results Müller's {{1}} +&$;\"`<x>")
-    monkeypatch.setattr(bundles, "FEWEST", 2)
+    monkeypatch.setattr(bundles, "MIN_FILES", 2)
     _run()
     _run()
     _done("optimize", "--yes")

@@ -29,7 +29,7 @@ from lakebatch.experiments.virtual_cohort import (
 from lakebatch.experiments.virtual_cohort.sbml_config import model_text, shipped_models
 from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
-from lakebatch.runner.check import Trial, check_repeatable
+from lakebatch.runner.check import CheckConfig, check_repeatable
 
 HIGH = {"response-noise": 0.5, "expression-noise": 1.0, "parameter-distortion": 3.0}
 SMALL = ("cohort.n_samples=25", "evaluation.n_reps=2", 'evaluation.models=["linear_regression"]')
@@ -373,7 +373,7 @@ def test_outcome_is_no_feature_and_the_response_is_its_last_value(lake):
 
 def test_rows_are_the_same_for_any_number_of_workers():
     levels = (*SMALL, "levels=[2.0]")
-    check_repeatable(Trial("parameter-distortion", preset="kholodenko2000", settings=levels))
+    check_repeatable(CheckConfig("parameter-distortion", preset="kholodenko2000", settings=levels))
 
 
 def test_record_of_an_assembly_holds_the_text_of_its_model(tmp_path, monkeypatch):

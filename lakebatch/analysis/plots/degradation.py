@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Chart, Dots, Panel, Rule
 from lakebatch.analysis.plots.levels import (
     WORDS,
@@ -24,7 +24,7 @@ from lakebatch.analysis.statistics import degradation as degradations
 from lakebatch.errors import IncompleteError
 
 
-def degradation(material: Material, options: Options) -> Chart:
+def degradation(material: AnalysisData, options: Options) -> Chart:
     """Return the difference to the baseline against the level, by feature set or by model."""
     rows = usable_rows(material, options.metric)
     table = degradations(rows, options.metric, [options.by], unit=options.unit)
@@ -48,7 +48,7 @@ def degradation(material: Material, options: Options) -> Chart:
     )
 
 
-def sensitivity_chart(material: Material, options: Options) -> Chart:
+def sensitivity_chart(material: AnalysisData, options: Options) -> Chart:
     """Return the slope of a metric on the level for each feature set and model."""
     rows = usable_rows(material, options.metric)
     table = sensitivity(rows, options.metric, unit=options.unit).drop_nulls("slope")
@@ -67,7 +67,7 @@ def sensitivity_chart(material: Material, options: Options) -> Chart:
     )
 
 
-def robustness_chart(material: Material, options: Options) -> Chart:
+def robustness_chart(material: AnalysisData, options: Options) -> Chart:
     """Return feature sets and models ranked by robustness."""
     rows = usable_rows(material, options.metric)
     table = robustness(rows, options.metric)
@@ -91,7 +91,7 @@ def robustness_chart(material: Material, options: Options) -> Chart:
     )
 
 
-def comparison(material: Material, options: Options) -> Chart:
+def comparison(material: AnalysisData, options: Options) -> Chart:
     """Return the paired difference of every two feature sets, or models."""
     rows = usable_rows(material, options.metric)
     table = comparisons(rows, options.metric, of=options.by, unit=options.unit)
@@ -145,7 +145,7 @@ def _left_out(rows: pl.DataFrame, compared: int) -> tuple[str, ...]:
     )
 
 
-def _no_baseline(material: Material) -> str:
+def _no_baseline(material: AnalysisData) -> str:
     return (
         f"There is no baseline to compare with: {material.experiment}, {material.moment}, has no fit at level 0 that "
         "shares assembly, feature set, model and split with another. Run it with level 0 among its levels."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Chart, Line, Panel
 from lakebatch.analysis.plots.options import Options
 from lakebatch.errors import IncompleteError
 
 
-def growth(material: Material, options: Options) -> Chart:
+def growth(material: AnalysisData, options: Options) -> Chart:
     """Return the rows of completed assemblies over time."""
     done = material.assemblies.filter(status="completed").sort("changed_at", "assembly_id")
     if done.is_empty():

@@ -8,7 +8,7 @@ from itertools import chain
 
 import polars as pl
 
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.style import metric_name
@@ -20,7 +20,7 @@ CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where c
 WORDS = {"feature_set": "feature set", "model": "model"}
 
 
-def levels(material: Material, options: Options) -> Chart:
+def levels(material: AnalysisData, options: Options) -> Chart:
     """Return a metric against the level with 95 % intervals, by feature set or by model."""
     rows = usable_rows(material, options.metric)
     table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
@@ -33,7 +33,7 @@ def levels(material: Material, options: Options) -> Chart:
     )
 
 
-def grid(material: Material, options: Options) -> Chart:
+def grid(material: AnalysisData, options: Options) -> Chart:
     """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
     of, by = ("feature_set", "model") if options.by == "model" else ("model", "feature_set")
     rows = usable_rows(material, options.metric)
@@ -57,7 +57,7 @@ def grid(material: Material, options: Options) -> Chart:
     )
 
 
-def boxes(material: Material, options: Options) -> Chart:
+def boxes(material: AnalysisData, options: Options) -> Chart:
     """Return a box plot by level and feature set (or model)."""
     rows = usable_rows(material, options.metric)
     at = sorted(set(rows["level"]))
@@ -80,7 +80,7 @@ def boxes(material: Material, options: Options) -> Chart:
     )
 
 
-def usable_rows(material: Material, metric: str) -> pl.DataFrame:
+def usable_rows(material: AnalysisData, metric: str) -> pl.DataFrame:
     """Return the rows that have a level, the metric and a name of feature set and model.
 
     Raises
@@ -120,7 +120,7 @@ def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...
     )
 
 
-def level_panel(material: Material, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
+def level_panel(material: AnalysisData, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
     """Return a panel with the levels along its x axis."""
     return Panel(
         marks,
@@ -146,7 +146,7 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
     return tuple(replace(panel, marks=(Rule(0.0, "y"), *panel.marks)) for panel in panels)
 
 
-def level_label(material: Material) -> str:
+def level_label(material: AnalysisData) -> str:
     """Return the label of an axis of levels."""
     return f"level of {material.experiment}"
 

@@ -15,7 +15,7 @@ Axes: TypeAlias = Any
 
 DODGE = 0.1
 """How far apart intervals at one level are drawn, as a part of the smallest step between levels."""
-MOST_DODGE = 0.025
+MAX_DODGE = 0.025
 """The same, at most, as a part of the range of all levels: about the width of a marker."""
 
 
@@ -155,7 +155,7 @@ def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
     """Return positions moved a little aside, so that intervals do not hide each other."""
     ticks = sorted(set(panel.x_ticks or x))
     steps = [after - before for before, after in pairwise(ticks)]
-    shift = min(DODGE * min(steps, default=0.0), MOST_DODGE * sum(steps))
+    shift = min(DODGE * min(steps, default=0.0), MAX_DODGE * sum(steps))
     return [value + place * shift for value in x]
 
 

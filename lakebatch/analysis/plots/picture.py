@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from lakebatch._files import check_replaceable, replacing
 from lakebatch._text import nearest
-from lakebatch.analysis.data import Material, read
+from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import (
     cohort,
     interactive,
@@ -30,7 +30,7 @@ from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameErr
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 
-OfResults: TypeAlias = Callable[[Material, Options], Chart]
+OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
 
 RESULT_KINDS: dict[str, OfResults] = {
@@ -135,7 +135,7 @@ def picture(
 
 def draw(
     snapshot: Snapshot,
-    material: Material,
+    material: AnalysisData,
     kind: str,
     include: Collection[Status],
     options: Options,

@@ -22,8 +22,8 @@ PANEL_MM = 66.0
 ROW_MM = 4.6
 MARGIN = 1.2
 """Room around the boxes of a diagram, in its own units."""
-MOST_COLUMNS = 3
-MOST_TICKS = 10
+MAX_COLUMNS = 3
+MAX_TICKS = 10
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
@@ -67,7 +67,7 @@ def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: flo
 def column_count(chart: Chart) -> int:
     """Return how many panels stand side by side."""
     panels = len(chart.panels)
-    return 1 if panels == 1 else min(MOST_COLUMNS if panels <= 9 else 5, panels)
+    return 1 if panels == 1 else min(MAX_COLUMNS if panels <= 9 else 5, panels)
 
 
 def _width(chart: Chart, columns: int) -> float:
@@ -142,7 +142,7 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
 
 def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
     """Put a tick at each level, and a number where there is room for one."""
-    room = (max(ticks) - min(ticks)) / MOST_TICKS
+    room = (max(ticks) - min(ticks)) / MAX_TICKS
     labelled: list[float] = []
     for tick in ticks:
         if not labelled or tick - labelled[-1] >= room:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebatch._text import one_line
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options
 from lakebatch.analysis.report import findings, records
 from lakebatch.analysis.report.configs import run_configs
@@ -12,7 +12,7 @@ from lakebatch.analysis.report.findings import Draw
 from lakebatch.analysis.report.tables import cell
 
 
-def compose(material: Material, draw: Draw, options: Options) -> Content:
+def compose(material: AnalysisData, draw: Draw, options: Options) -> Content:
     """Return the content of a report.
 
     Parameters
@@ -40,12 +40,12 @@ def compose(material: Material, draw: Draw, options: Options) -> Content:
     )
 
 
-def _state(material: Material) -> str:
+def _state(material: AnalysisData) -> str:
     changed = material.assemblies["changed_at"].max()
     return f"State: {material.moment}. Last change recorded: {cell(changed)}."
 
 
-def _facts(material: Material) -> tuple[tuple[str, str], ...]:
+def _facts(material: AnalysisData) -> tuple[tuple[str, str], ...]:
     rows, states = material.rows, material.assemblies["status"]
     return (
         ("completed assemblies", f"{int((states == 'completed').sum())} of {states.len()}"),
@@ -56,7 +56,7 @@ def _facts(material: Material) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _warnings(material: Material) -> tuple[str, ...]:
+def _warnings(material: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in material.gaps.rows()]
     failed = material.rows["error"].count()
     return (*gaps, *([f"{failed} of {material.rows.height} fits have no metric."] if failed else []))

@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch._text import one_line
 from lakebatch.analysis import statistics
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options, Picture
 from lakebatch.analysis.plots.options import By
 from lakebatch.analysis.plots.style import metric_name
@@ -41,7 +41,7 @@ WANTED: tuple[tuple[str, By], ...] = (
 """The pictures of a report, each by what its colours tell apart."""
 
 
-def results_section(material: Material, options: Options) -> Section:
+def results_section(material: AnalysisData, options: Options) -> Section:
     """Return tables of the metric by level, feature set and model."""
     metric, rows = options.metric, material.rows.drop_nulls("level")
     if rows.drop_nulls(metric).is_empty():
@@ -105,7 +105,7 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     )
 
 
-def statistics_section(material: Material, options: Options) -> Section:
+def statistics_section(material: AnalysisData, options: Options) -> Section:
     """Return tests and rankings."""
     metric, rows = metric_name(options.metric), material.rows.drop_nulls(["level", "feature_set", "model"])
     parts: list[SectionPart] = [_method(options)]

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakebatch._text import one_line
-from lakebatch.analysis.data import Material
+from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.report.configs import RunConfig
 from lakebatch.analysis.report.content import Code, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table
 from lakebatch.assembly.record import Assembly
 
 
-def run_section(material: Material, configs: Sequence[RunConfig]) -> Section:
+def run_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
     numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
     runs = material.assemblies.with_columns(
@@ -55,7 +55,7 @@ def _nearness(each: RunConfig) -> str:
     return f"nearest to the preset {each.preset}, from which it differs in {keys}."
 
 
-def time_section(material: Material) -> Section:
+def time_section(material: AnalysisData) -> Section:
     """Return how long assemblies and fits took."""
     runs = material.assemblies.join(
         material.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
@@ -100,7 +100,7 @@ def time_section(material: Material) -> Section:
     )
 
 
-def fault_section(material: Material) -> Section:
+def fault_section(material: AnalysisData) -> Section:
     """Return what is missing and what failed."""
     parts: list[SectionPart] = []
     if material.gaps.is_empty():
@@ -138,7 +138,7 @@ def fault_section(material: Material) -> Section:
     return Section("faults", "Failures and gaps", tuple(parts))
 
 
-def provenance_section(material: Material, configs: Sequence[RunConfig]) -> Section:
+def provenance_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return what produced the rows and how to produce them again."""
     seeds = {each.assembly_id: each.seed for each in material.records}
     commands = [

@@ -66,9 +66,9 @@ def check(name: str, preset: str, settings: tuple[str, ...]) -> None:
     It runs several times, in a lake of its own that is removed afterwards; a small config is enough.
     """
     from lakebatch.errors import ExperimentError
-    from lakebatch.runner.check import CHECKS, Trial
+    from lakebatch.runner.check import CHECKS, CheckConfig
 
-    trial = Trial(name, preset, settings)
+    trial = CheckConfig(name, preset, settings)
     faults = 0
     for each in CHECKS:
         promise = (each.__doc__ or "").strip()

@@ -64,7 +64,7 @@ def run(
 
     With --shard the tasks of an array job share one assembly: the first starts it, the last completes it.
     """
-    from lakebatch.cli.run_session import attended
+    from lakebatch.cli.run_session import run_with_session
     from lakebatch.runner import run as runner
 
     chosen = Where(**where)
@@ -85,7 +85,7 @@ def run(
                 lake, name, **what, seed=seed, executor=executor, shard=shard, progress=progress
             )
 
-    _conclude(lake, name, attended(name, lambda: lake[name].folder, work), shard)
+    _conclude(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
@@ -106,7 +106,7 @@ def resume(
     Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake. With --shard
     the tasks of an array job share what is missing of an ASSEMBLY.
     """
-    from lakebatch.cli.run_session import attended
+    from lakebatch.cli.run_session import run_with_session
     from lakebatch.runner import run as runner
 
     for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
@@ -133,7 +133,7 @@ def resume(
                 progress=progress,
             )
 
-    _conclude(lake, chosen, attended(chosen, lambda: lake[chosen].folder, work), shard)
+    _conclude(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
 
 
 COMMANDS = (run, resume)

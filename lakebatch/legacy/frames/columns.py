@@ -35,7 +35,7 @@ WIDER: dict[pl.DataType, pl.DataType] = {
     pl.Null(): pl.String(),
 }
 """The smallest type for what Delta has no type for; whatever does not fit into it is refused."""
-LONGEST_DETAIL = 150
+MAX_DETAIL = 150
 SUFFIX = re.compile(r" \[[^\[\]]+\]$")
 
 
@@ -106,7 +106,7 @@ def original(name: str) -> str:
 
 def brief(error: Exception) -> str:
     """Return what an error of another package says, as the end of a sentence of ours."""
-    return (str(error).split("\n")[0][:LONGEST_DETAIL]).rstrip(".")
+    return (str(error).split("\n")[0][:MAX_DETAIL]).rstrip(".")
 
 
 def _candidates(name: str, type_name: str) -> Iterator[str]:

@@ -58,7 +58,7 @@ RANGES = {
 COUNTS = ("repeat", "n_train", "n_test")
 """Columns that are left out where one of their numbers is negative."""
 LEVEL = re.compile(r"[a-z_]+_(noise|distortion)_(level|factor)")
-LARGEST_EXACT = 2.0**53
+MAX_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
     if (
         column.dtype.is_integer()
         and dtype.is_float()
-        and bool((column.cast(pl.Float64).abs() > LARGEST_EXACT).any())
+        and bool((column.cast(pl.Float64).abs() > MAX_EXACT).any())
     ):
         return None
     cast = column.cast(dtype, strict=False)

@@ -16,7 +16,7 @@ from lakebatch.legacy.pickles.inert import Inert
 
 NUMPY_TYPE = re.compile(r"(b1|[iu][1248]|f[248]|M8|U\d{1,6}|O8?)", re.ASCII)
 ARROW_TYPES = {"string": pa.string(), "large_string": pa.large_string()}
-LARGEST_EXACT = 2**53
+MAX_EXACT = 2**53
 
 
 def series(node: Inert) -> list[pl.Series]:
@@ -55,7 +55,7 @@ def object_column(items: Sequence[Any]) -> pl.Series:
     kinds = {type(item) for item in plain if item is not None}
     if kinds == {int, float}:
         kinds = {float}
-        if any(isinstance(item, int) and abs(item) > LARGEST_EXACT for item in plain):
+        if any(isinstance(item, int) and abs(item) > MAX_EXACT for item in plain):
             raise LegacyError("one of its columns mixes fractions and whole numbers too large for them")
         plain = [None if item is None else float(item) for item in plain]
     if len(kinds) > 1:

@@ -14,7 +14,7 @@ from lakebatch.legacy.frames.columns import RESERVED, brief, original
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_EXACT = 2**53
+MAX_EXACT = 2**53
 
 
 def load_pandas() -> Any:
@@ -96,8 +96,7 @@ def _series(frame: pl.DataFrame, stored: Sequence[str], pandas: Any) -> Any:
 
 def _are_exact_numbers(frame: pl.DataFrame) -> bool:
     return all(
-        column.dtype.is_numeric()
-        and (column.dtype.is_float() or not bool((column.abs() > LARGEST_EXACT).any()))
+        column.dtype.is_numeric() and (column.dtype.is_float() or not bool((column.abs() > MAX_EXACT).any()))
         for column in frame
     )
 

@@ -19,7 +19,7 @@ OF_OTHER_TOOLS = re.compile(
     r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
 )
 """Files that Spark, Hive and Hadoop put beside data files."""
-MOST_NAMED = 10
+MAX_NAMED = 10
 """Files of one kind that are named one by one."""
 YOUNG = timedelta(hours=1)
 """How old a file has to be, while something is running, to count as left over."""
@@ -108,11 +108,11 @@ def check_leftovers(table: ExaminedTable) -> Iterator[Finding]:
     others = [path for path in table.files if not _belongs(table, path)]
     harmless = [path for path in others if OF_OTHER_TOOLS.fullmatch(path)]
     left = [path for path in others if not OF_OTHER_TOOLS.fullmatch(path)]
-    for path in left[:MOST_NAMED]:
+    for path in left[:MAX_NAMED]:
         what = f"{table.locate(path)} is left over from a write that did not end, or was put there"
         yield Finding("leftovers", table.path, "note", what, "Remove it when nobody writes.")
-    if len(left) > MOST_NAMED:
-        what = f"{len(left) - MOST_NAMED} more files are no data files, e.g. {table.locate(left[MOST_NAMED])}"
+    if len(left) > MAX_NAMED:
+        what = f"{len(left) - MAX_NAMED} more files are no data files, e.g. {table.locate(left[MAX_NAMED])}"
         yield Finding("leftovers", table.path, "note", what, "They do no harm.")
     if harmless:
         yield Finding(

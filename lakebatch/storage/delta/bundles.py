@@ -22,9 +22,9 @@ from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.storage.local import StoredFile
 
 FOLDER = "bundles"
-FEWEST = 64
+MIN_FILES = 64
 """So many files are worth a bundle."""
-LARGEST = 2**20
+MAX_BYTES = 2**20
 """Bytes of a file that is quick to read because it is large."""
 NAME = re.compile(rf"({ASSEMBLY_ID.pattern})-({ASSEMBLY_ID.pattern})-([0-9a-f]{{16}})-([0-9]+)\.parquet")
 
@@ -110,7 +110,7 @@ class SortedFiles:
         settled = set(settled)
 
         def is_ready(index: int) -> bool:
-            is_small = self.sizes[index] < LARGEST
+            is_small = self.sizes[index] < MAX_BYTES
             return is_small and index not in covered and self.assembly_ids[index] in settled
 
         for ready, group in groupby(range(len(self.paths)), is_ready):
@@ -122,7 +122,7 @@ class SortedFiles:
         begin = indices[0]
         for index in indices:
             is_last = index + 1 == len(self.paths) or self.assembly_ids[index + 1] != self.assembly_ids[index]
-            if is_last and index + 1 - begin >= FEWEST:
+            if is_last and index + 1 - begin >= MIN_FILES:
                 yield range(begin, index + 1)
                 begin = index + 1
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lakebatch.storage.delta.version import TableVersion
-from lakebatch.storage.local import Stamp
+from lakebatch.storage.local import Validator
 
 
-class Kept:
+class TableCache:
     """The newest states that were read of the tables of one lake, as far as they may be kept."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[TableVersion, Stamp]] = {}
+        self._seen: dict[str, tuple[TableVersion, Validator]] = {}
 
-    def __reduce__(self) -> tuple[type[Kept], tuple[()]]:
+    def __reduce__(self) -> tuple[type[TableCache], tuple[()]]:
         """Go to another process with nothing: an engine's table cannot."""
-        return Kept, ()
+        return TableCache, ()
 
     def newest(
         self,
         table: str,
-        stamp: Callable[[int], Stamp | None],
+        stamp: Callable[[int], Validator | None],
         opened: Callable[[], tuple[TableVersion, bool]],
     ) -> TableVersion:
         """Return the newest state: the one that was read last if it still is that, else one that is opened now.

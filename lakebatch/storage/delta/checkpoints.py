@@ -17,7 +17,7 @@ from lakebatch.storage.delta.engine import ENGINE_ERRORS
 
 logger = logging.getLogger(__name__)
 
-SHORTEST = 20
+MIN_SPACING = 20
 """Commits from one checkpoint to the next, in a small table."""
 SHARE = 100
 """In a larger one they are a part of its commits: one in so many."""
@@ -32,7 +32,7 @@ def is_due_between(before: int, after: int) -> bool:
     (False, True, False, True)
     """
     while _due[-1] <= after:
-        _due.append(_due[-1] + max(SHORTEST, _due[-1] // SHARE))
+        _due.append(_due[-1] + max(MIN_SPACING, _due[-1] // SHARE))
     return bisect_right(_due, after) > bisect_right(_due, before)
 
 

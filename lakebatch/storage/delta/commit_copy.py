@@ -17,9 +17,9 @@ from lakebatch.storage.delta.schema import TableSchema
 COPY = "lakebatch.copy"
 """Key of the copy in a commit's metadata."""
 # The log is read whole whenever a table is opened, so that no copy may be large.
-LARGEST = 64_000
+MAX_BYTES = 64_000
 # A copy can come from somebody else's lake.
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 
 
 def copied_columns(schema: TableSchema) -> list[str]:
@@ -47,7 +47,7 @@ def encode(rows: pl.DataFrame) -> str | None:
         numbers += more
     head = json.dumps({"rows": rows.height, "columns": columns}, separators=(",", ":"))
     text = base64.b64encode(zlib.compress(head.encode() + b"\n" + numbers, 9))
-    return text.decode() if len(text) <= LARGEST else None
+    return text.decode() if len(text) <= MAX_BYTES else None
 
 
 def decode(text: str, types: Mapping[str, pl.DataType], rows: int) -> pl.DataFrame:
@@ -76,7 +76,7 @@ def decode(text: str, types: Mapping[str, pl.DataType], rows: int) -> pl.DataFra
 def _unpacked(text: str) -> bytes:
     packed = zlib.decompressobj()
     try:
-        content = packed.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
+        content = packed.decompress(base64.b64decode(text, validate=True), MAX_BYTES)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"it is damaged ({error})") from error
     if not packed.eof:

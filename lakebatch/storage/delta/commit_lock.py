@@ -20,9 +20,9 @@ from pathlib import Path
 
 # A pipe in place of the folder is not waited for
 OPENING = os.O_RDONLY | os.O_NONBLOCK
-LONGEST_WAIT = 2.0
+MAX_WAIT = 2.0
 """Seconds; a turn takes a few hundredths, but whoever has it can be writing a part larger than memory, or be stopped."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.008
+MIN_BACKOFF, MAX_BACKOFF = 0.001, 0.008
 """Seconds between two looks whether it is one's turn: ever longer, because many who look often leave no time to commit."""
 
 
@@ -66,13 +66,13 @@ def taken(place: Path | None) -> Iterator[None]:
 
 
 def _wait(lock: int) -> None:
-    deadline, pause = time.monotonic() + LONGEST_WAIT, SHORTEST_PAUSE
+    deadline, pause = time.monotonic() + MAX_WAIT, MIN_BACKOFF
     while time.monotonic() < deadline:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_BACKOFF)
         except OSError:
             return
         else:

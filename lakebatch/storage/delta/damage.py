@@ -32,7 +32,7 @@ REOPENED = 10
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # How the engines say that a file is not there; what else they say may name another file
 NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,8 @@ def warn_of(found: Sequence[Fault]) -> None:
     """Warn in one line of what is left out because it cannot be read."""
     if not found:
         return
-    named = "; ".join(each.what for each in found[:MOST_NAMED])
-    more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    named = "; ".join(each.what for each in found[:MAX_NAMED])
+    more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
     kind = UnreadableWarning if any(each.is_whole for each in found) else DamageWarning
     warnings.warn(f"Left out: {named}{more}. {found[0].advice}", kind, stacklevel=4)
 

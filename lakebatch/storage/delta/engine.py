@@ -30,8 +30,8 @@ Data: TypeAlias = "pl.DataFrame | pa.RecordBatchReader"
 ATTEMPTS = 30
 COMMIT_RETRIES = 200
 """Retries inside one commit; the library's default of 15 loses appends when many write at once."""
-LONGEST_PAUSE = 5.0
-PATIENCE_SECONDS = 300.0
+MAX_BACKOFF = 5.0
+TIMEOUT_SECONDS = 300.0
 """How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
 PERMANENT = ("Invalid data found", "AccessDenied", diagnosis.FOREIGN)
 ENGINE_ERRORS = (DeltaError, OSError)
@@ -47,7 +47,7 @@ HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_e
 def patiently(call: Callable[[], Answer]) -> Answer:
     """Return what a call answers; while S3 is not reached or breaks off, it is made again."""
     forks.check()
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     attempt = 0
     while True:
         try:
@@ -61,7 +61,7 @@ def patiently(call: Callable[[], Answer]) -> Answer:
 
 
 @contextmanager
-def interrupts_kept() -> Iterator[None]:
+def preserve_interrupt() -> Iterator[None]:
     """Raise Ctrl-C as what it is: the engine calls back into Python, and takes one that comes then for a bad input."""
     try:
         yield
@@ -73,7 +73,7 @@ def interrupts_kept() -> Iterator[None]:
 
 def pause(attempt: int) -> None:
     """Wait before the next attempt, at random so that writers that collided do not collide again."""
-    time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))
+    time.sleep(random.uniform(0, min(MAX_BACKOFF, 0.05 * 2**attempt)))
 
 
 def is_permanent(error: Exception) -> bool:

@@ -20,7 +20,7 @@ import polars as pl
 
 Words: TypeAlias = npt.NDArray[np.uint64]
 
-LARGEST = 2**64
+MODULUS = 2**64
 FEW = 10_000
 """Up to so many texts a plain loop is quicker than the engine."""
 PIECE = 20_000
@@ -42,7 +42,7 @@ def fingerprint(frames: Iterable[pl.DataFrame]) -> str:
 def add(fingerprints: Iterable[str | int]) -> str:
     """Return the fingerprint of the rows of several fingerprints together."""
     numbers = (int(each, 16) if isinstance(each, str) else each for each in fingerprints)
-    return f"{sum(numbers) % LARGEST:016x}"
+    return f"{sum(numbers) % MODULUS:016x}"
 
 
 def row_words(frame: pl.DataFrame) -> Words:

@@ -20,9 +20,9 @@ from lakebatch.storage.local import StoredFile
 FOLDER = "_delta_log"
 POINTER = "_last_checkpoint"
 ENTRY = re.compile(r"(\d{20})\.json")
-LARGEST_ENTRY = 2**28
+MAX_ENTRY = 2**28
 """Bytes; the entry of a commit of a hundred thousand files has less, and what has more could take all memory."""
-MOST_NAMED = 100
+MAX_NAMED = 100
 """Missing entries in a row that are named one by one."""
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:[\w.-]+\.)?parquet")
 CHECKSUM = re.compile(r"(\d{20})\.crc")
@@ -168,10 +168,10 @@ class Log:
         newest = max([*entries, *self._versions(CHECKPOINT)], default=-1)
         for before, after in itertools.pairwise(sorted({-1, *entries, newest + 1})):
             missing = range(before + 1, after)
-            for version in missing[:MOST_NAMED]:
+            for version in missing[:MAX_NAMED]:
                 yield self._fault(entry_name(version), "is missing", RESTORE)
-            if len(missing) > MOST_NAMED:
-                what = f"and {len(missing) - MOST_NAMED} entries before it are missing too"
+            if len(missing) > MAX_NAMED:
+                what = f"and {len(missing) - MAX_NAMED} entries before it are missing too"
                 yield self._fault(entry_name(missing[-1]), what, RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
@@ -235,7 +235,7 @@ class Log:
 
 def fault_of(file: StoredFile) -> str | None:
     """Return why a file of a log cannot be read at all, where that is so."""
-    if file.fault is None and file.size > LARGEST_ENTRY:
+    if file.fault is None and file.size > MAX_ENTRY:
         return f"has {file.size} bytes, which no commit takes"
     return file.fault
 

@@ -14,13 +14,13 @@ from lakebatch.errors import SchemaError, StorageError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
 from lakebatch.storage.delta import log as deltalog
-from lakebatch.storage.delta.cache import Kept
+from lakebatch.storage.delta.cache import TableCache
 from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, patiently, storage_error
 from lakebatch.storage.delta.log import FOLDER, entry_name
 from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Handle, TableVersion
-from lakebatch.storage.local import Stamp
+from lakebatch.storage.local import Validator
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ class TableReader:
         Where the newest state is kept for other reads; readers of tables of the same lake may share it.
     """
 
-    def __init__(self, storage: Storage, folder: str, schema: TableSchema, kept: Kept | None = None) -> None:
+    def __init__(
+        self, storage: Storage, folder: str, schema: TableSchema, kept: TableCache | None = None
+    ) -> None:
         self.schema = schema
         self.storage = storage
         self.path = f"{folder}/{schema.table}"
         self.uri = storage.join(self.path)
         self._folder = None if storage.is_s3 else Path(self.uri)
         self._options = dict(storage.options)
-        self._kept = kept or Kept()
+        self._kept = kept or TableCache()
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
@@ -107,7 +109,7 @@ class TableReader:
         diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
         return state
 
-    def _stamp(self, version: int) -> Stamp | None:
+    def _stamp(self, version: int) -> Validator | None:
         """Return the validator of a version: it changes with a later version, and with any change of the log."""
         log = f"{self.path}/{FOLDER}"
         return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))

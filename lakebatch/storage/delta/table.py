@@ -32,9 +32,9 @@ from lakebatch.storage.delta.engine import (
     WRITER_PROPERTIES,
     Answer,
     Data,
-    interrupts_kept,
     is_permanent,
     pause,
+    preserve_interrupt,
     with_fingerprint,
 )
 from lakebatch.storage.delta.log import FOLDER
@@ -272,7 +272,7 @@ class Table(TableReader):
         metadata: Mapping[str, str],
         transactions: list[deltalake.Transaction],
     ) -> None:
-        with interrupts_kept():
+        with preserve_interrupt():
             deltalake.write_deltalake(
                 handle,
                 data,

@@ -148,7 +148,7 @@ class TableVersion:
         """
         features.check_files(self._handle, self.uri)
         wanted = self._chosen(assembly_ids)
-        known = self.known_bundles() if wanted.height >= bundles.FEWEST // 2 else []
+        known = self.known_bundles() if wanted.height >= bundles.MIN_FILES // 2 else []
         if not known:
             return Sources([], self._uris(wanted))
         found = self.sorted_files.sources(known, assembly_ids)
