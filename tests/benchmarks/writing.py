@@ -29,7 +29,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from lakes import ROWS, results_of, stored_in
-from lakebatch.parts import PartWriter
+from lakebatch.assembly.part_writer import PartWriter
 lake, assembly_id, appends = sys.argv[1], sys.argv[2], int(sys.argv[3])
 results, frame = stored_in(lake).results, results_of(ROWS, 1)
 writer = PartWriter(results, assembly_id, {})

@@ -25,9 +25,9 @@ APPEND = """
 import sys
 from datetime import UTC, datetime
 import polars as pl
-from lakebatch.delta import Table
-from lakebatch.parts import PartWriter
-from lakebatch.schema import load_schema
+from lakebatch.storage.delta.table import Table
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import locate
 
 lake, assembly_id, appends = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -21,13 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 import polars as pl
 import lakebatch
-from lakebatch import upkeep
-from lakebatch.assembly import Plan
+from lakebatch.maintenance import optimize as upkeep
+from lakebatch.assembly.record import Plan
 from lakebatch.errors import LakebatchError
-from lakebatch.frames.record import ensure, record
-from lakebatch.parts import PartWriter
+from lakebatch.legacy.frames.record import ensure, record
+from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.storage import locate
-from lakebatch.stored import StoredExperiment
+from lakebatch.lake.experiment import StoredExperiment
 
 FOLDER, PARTS = "91_v1_toy", 4
 warnings.simplefilter("error")
@@ -41,7 +41,7 @@ def write():
     writer = PartWriter(stored.results, assembly.assembly_id, {})
     for key in keys:
         assert writer.append(key, pl.DataFrame({"repeat": [0, 1], "mse": [1.0, 2.0]}), datetime.now(UTC))
-    upkeep.tidy(stored.results, stored.log.table, assembly.assembly_id)
+    upkeep.compact_assembly(stored.results, stored.log.table, assembly.assembly_id)
     record(stored, assembly, "completed", parts=keys, done=PARTS, error=None)
 
 def check(rows, whole=True):

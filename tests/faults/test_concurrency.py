@@ -17,12 +17,12 @@ from lakebatch.storage.delta.table import Table
 
 WRITERS = 16
 APPENDS = 20
-WITHOUT_TURNS = "from lakebatch.delta import turns\nturns.MAX_WAIT = 0.0\n" + APPEND
+WITHOUT_TURNS = "from lakebatch.storage.delta import commit_lock\ncommit_lock.MAX_WAIT = 0.0\n" + APPEND
 """As by processes on several machines, which cannot wait for one another."""
 
 ELSEWHERE = """
 import sys
-from lakebatch import process
+from lakebatch import _process as process
 from lakebatch.cli import main
 host = sys.argv.pop(1)
 process.host = process.namespace = lambda: host

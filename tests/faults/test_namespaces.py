@@ -22,7 +22,7 @@ SLOW = ("run", "toy", "--jobs", "2", "--seed", "1", "--set", "pause=1")
 RENEW = """
 import os, time
 from pathlib import Path
-from lakebatch import lease
+from lakebatch.assembly import lease
 from lakebatch.storage import Storage
 
 lease.RENEW_SECONDS = 0.1

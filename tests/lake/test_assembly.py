@@ -10,18 +10,17 @@ import pytest
 from lakebatch import _process as process
 from lakebatch import ids
 from lakebatch.assembly import events as assembly_log
-from lakebatch.assembly import seeds
-from lakebatch.assembly.record import choose_resumable, latest
+from lakebatch.assembly.record import choose_resumable, latest, seeds
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.storage import Storage
 
 START = """
 import time
-from lakebatch.assembly import Plan
-from lakebatch.assembly_log import AssemblyLog
-from lakebatch.delta import Table
-from lakebatch.process import start_token
-from lakebatch.schema import load_schema
+from lakebatch.assembly.record import Plan
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.storage.delta.table import Table
+from lakebatch._process import start_token
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 import os
 

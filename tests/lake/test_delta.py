@@ -330,8 +330,8 @@ def test_ensuring_a_table_again_writes_nothing(results, open_table):
 
 def test_table_created_by_four_processes_at_once_is_one_table(tmp_path, run_together, names, frame):
     imports = """
-from lakebatch.delta import Table
-from lakebatch.schema import load_schema
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 """
     script = f"""

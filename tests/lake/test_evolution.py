@@ -253,8 +253,8 @@ def test_upgrade_by_four_processes_at_once_beside_an_older_writer_is_one(
 ):
     imports = """
 from dataclasses import replace
-from lakebatch.delta import Table
-from lakebatch.schema import Column, load_schema
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.schema import Column, load_schema
 from lakebatch.storage import Storage
 first = load_schema("results")
 columns = (*first.columns, Column("added", "double", "New.", since=2))
@@ -268,7 +268,7 @@ table.version()  # opens it
     write = """
 import polars as pl
 from datetime import UTC, datetime
-from lakebatch.parts import PartWriter
+from lakebatch.assembly.part_writer import PartWriter
 writer = PartWriter(table, "20261123_142230_run002", {})
 for index in range(5):
     writer.append(f"part{index}", pl.DataFrame({"repeat": [0]}), datetime.now(UTC))

@@ -9,7 +9,7 @@ def test_writers_that_add_columns_at_once_lose_nothing(tmp_path, run_together):
     imports = """
 from datetime import UTC, datetime
 import polars as pl
-from lakebatch.frames.table import FrameTable
+from lakebatch.legacy.frames.table import FrameTable
 from lakebatch.storage import Storage
 table = FrameTable(Storage("lake"), "01_v1_trial", "saved")
 """

@@ -107,11 +107,11 @@ def test_four_processes_with_the_same_parts_append_each_once(tmp_path, results, 
     imports = """
 import polars as pl
 from datetime import UTC, datetime
-from lakebatch.commit_copy import encode
-from lakebatch.delta import Table
-from lakebatch.commit_copy import encode
-from lakebatch.parts import PartWriter
-from lakebatch.schema import load_schema
+from lakebatch.storage.delta.commit_copy import encode
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.commit_copy import encode
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 """
     script = f"""

@@ -29,11 +29,11 @@ LIFE = """
 import sys
 from datetime import UTC, datetime
 import polars as pl
-from lakebatch.assembly import Plan
-from lakebatch.assembly_log import AssemblyLog
-from lakebatch.delta import Table
-from lakebatch.parts import PartWriter
-from lakebatch.schema import load_schema
+from lakebatch.assembly.record import Plan
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.storage.delta.table import Table
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage, locate
 
 uri, endpoint = sys.argv[1:]
