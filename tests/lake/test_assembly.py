@@ -10,7 +10,8 @@ import pytest
 from lakebatch import _process as process
 from lakebatch import ids
 from lakebatch.assembly import events as assembly_log
-from lakebatch.assembly.record import choose_resumable, latest, seeds
+from lakebatch.assembly import seeds
+from lakebatch.assembly.record import choose_resumable, latest
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.storage import Storage
 
