@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,3 +56,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not os.path.isdir(os.path.join(__path__[0], "experiments")):  # the source tree, not an installation
+    import_module("lakebatch._source_tree").register()

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 ROOMS: tuple[dict[str, str], ...] = (
+    {"__main__": ""},
     {"cli": "The command line: one thin command per verb; the only place that prints."},
     {
         "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",
@@ -39,7 +40,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "_files": "",
     },
     {"errors": "", "_text": ""},
-    {"_secrets": "", "_parsing": "", "_process": "", "_version": ""},
+    {"_secrets": "", "_parsing": "", "_process": "", "_source_tree": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
