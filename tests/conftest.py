@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import host
+import hypothesis
 import processes
 import pytest
 
 import lakebatch
 from lakebatch import _secrets
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+host.leave_out()
 sys.dont_write_bytecode = False
 """Tests start hundreds of processes, each of which would compile all of lakebatch once more."""
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
+"""How long an example takes says how busy the machine is, and nothing of the code."""
+SESSION = pytest.StashKey[host.Session]()
+LEFT = pytest.StashKey[list[str]]()
 LONGEST_FIRST = ("project", "s3", "cluster", "faults", "cli", "contract")
 """Folders whose files take the longest: begun first, no processor waits for them in the end."""
 TOY = Path(__file__).parent / "lake" / "toy_experiment.py"
 STUDY = Path(__file__).parent / "study_experiment.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what is there before the session, in the process that ends last."""
+    if not hasattr(config, "workerinput"):
+        config.stash[SESSION] = host.Session()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if a process or a file in shared memory outlives the session, once all workers have ended."""
+    if SESSION in session.config.stash and Path("/proc").is_dir():
+        session.config.stash[LEFT] = session.config.stash[SESSION].end()
+        if session.config.stash[LEFT]:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what was left."""
+    for line in config.stash.get(LEFT, []):
+        terminalreporter.write_line(line, red=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

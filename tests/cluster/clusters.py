@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import host
 from distributed import Client
 from processes import COMPUTED, wait_until
 
@@ -66,9 +67,7 @@ def running_cluster(folder: Path, settings: Mapping[str, str]) -> Iterator[Runni
             yield RunningCluster(address, client, folder, begun[0])
     finally:
         for process in reversed(begun):
-            with_its_group = os.getpgid(process.pid) if process.poll() is None else None
-            if with_its_group is not None:
-                os.killpg(with_its_group, signal.SIGKILL)
+            host.kill_group(process.pid)
             process.wait()
 
 

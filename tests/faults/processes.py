@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
+
+import host
+from host import group_members
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOY = Path(__file__).with_name("slow_experiment.py")
@@ -97,8 +98,6 @@ class Command:
         if self.process.poll() is not None:
             return False
         self.kill_group()
-        for semaphore in Path("/dev/shm").glob(f"sem.loky-{self.process.pid}-*"):
-            semaphore.unlink()  # nobody is left to do it
         return True
 
     def kill_after(self, lines: int, seconds: float) -> bool:
@@ -109,8 +108,7 @@ class Command:
 
     def kill_group(self) -> None:
         """Kill whatever of its group still lives, and wait until nothing does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        host.kill_group(self.process.pid)
         self.process.wait(TIMEOUT_SECONDS)
         wait_until(lambda: not self.workers())
 
@@ -197,19 +195,6 @@ def require(condition: bool, message: str) -> None:
     """Raise AssertionError unless a condition holds; other than assert also where that is switched off."""
     if not condition:
         raise AssertionError(message)
-
-
-def group_members(group: int) -> list[int]:
-    """Return the ids of the living processes of a process group."""
-    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _lives_in(folder, group)]
-
-
-def _lives_in(folder: Path, group: int) -> bool:
-    try:
-        state, _, process_group, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-        return False
-    return int(process_group) == group and state != "Z"
 
 
 def run_traced(folder: Path, command: list[object], calls: str) -> list[str]:

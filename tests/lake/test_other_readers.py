@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import deltalake
+import host
 import polars as pl
 import pyarrow.compute as pc
 import pytest
@@ -45,7 +46,7 @@ def duckdb_with_delta(tmp_path_factory):
     folder = tmp_path_factory.mktemp("duckdb")
     packages = ["duckdb==1.5.5", "duckdb-extension-delta==1.5.5"]
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *packages]
-    done = subprocess.run(install, capture_output=True, text=True)
+    done = subprocess.run(install, env={**os.environ, **host.network}, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"DuckDB's delta extension cannot be installed: {done.stderr.splitlines()[-1]}")
     return folder

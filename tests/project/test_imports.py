@@ -13,7 +13,6 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 ROOMS: tuple[dict[str, str], ...] = (
-    {"__main__": ""},
     {"cli": "The command line: one thin command per verb; the only place that prints."},
     {
         "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",

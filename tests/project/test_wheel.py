@@ -1,13 +1,17 @@
 """The wheel holds all that is needed, and works from any folder without the checkout."""
 
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import host
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BUILT_FROM = ("lakebatch", "experiments", "queries", "schemas", "pyproject.toml", "README.md", "LICENSE")
 BEFORE_THE_CHECKOUT = """
 import sys
 folder = sys.argv.pop(1)
@@ -22,15 +26,22 @@ main()
 
 
 def run(*command, cwd):
-    done = subprocess.run([str(each) for each in command], cwd=cwd, capture_output=True, text=True)
+    environment = {**os.environ, **host.network}
+    done = subprocess.run(
+        [str(each) for each in command], cwd=cwd, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """Return a wheel, built from a copy, since setuptools builds in the folder of the source."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT, cwd=folder)
+    for name in BUILT_FROM:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ".", cwd=folder)
     return next(folder.glob("*.whl"))
 
 
@@ -40,7 +51,7 @@ def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lakebatch"}
     for folder, target, pattern in (
         ("lakebatch", "lakebatch", "**/*.py"),
-        ("lakebatch", "lakebatch", "report/templates/*"),
+        ("lakebatch", "lakebatch", "analysis/report/templates/*"),
         ("experiments", "lakebatch/experiments", "**/*.py"),
         ("experiments", "lakebatch/experiments", "**/*.toml"),
         ("experiments", "lakebatch/experiments", "models/*.ant"),
