@@ -1,0 +1,127 @@
+"""A lake that lakebatch 0.1.0 wrote, see ``tests/fixtures/lake_0_1_0/make.py``, is read, gone on with and kept in order."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+import lakebatch
+from lakebatch.storage.delta import bundles
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "lake_0_1_0"
+READ = json.loads((FIXTURE / "read_by_0_1_0.json").read_text())
+STATUSES = ("started", "completed", "interrupted", "failed", "discarded")
+COLUMNS = ["assembly_id", "part", "level", "repeat", "seed", "mse", "r2"]
+DATA = COLUMNS[1:]
+"""What is the same in two assemblies of one config and seed."""
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """Return a copy of the lake, with its experiments in the working directory."""
+    for name in ("lake", "experiments"):
+        shutil.copytree(FIXTURE / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return lakebatch.open_lake("lake")
+
+
+def rows(frame, columns=COLUMNS):
+    return [list(row) for row in frame.select(columns).rows()]
+
+
+def read(stored, **given):
+    return rows(stored.reassemble(on_gap="ignore", **given))
+
+
+def run_of(old, status):
+    (found,) = old["toy"].assemblies().filter(status=status)["assembly_id"]
+    return found
+
+
+def check_what_0_1_0_read(old):
+    toy = old["toy"]
+    assert read(toy, tag="first") == READ["tagged"]
+    assert [len(read(toy, version=each)) for each in range(len(READ["counts"]))] == READ["counts"]
+    assert read(old["other-toy"]) == READ["other"]
+    assert read(toy, include=STATUSES)[: len(READ["all"])] == READ["all"]
+
+
+def test_every_row_is_read_as_0_1_0_read_it(old):
+    check_what_0_1_0_read(old)
+    assert read(old["toy"]) == READ["completed"]
+
+
+def test_bundle_of_0_1_0_is_read_in_place_of_its_files_and_can_be_missed(old, monkeypatch):
+    settled = [assembly[0] for assembly in READ["assemblies"] if assembly[1] in ("completed", "discarded")]
+    expected = [row for row in READ["all"] if row[0] in settled]
+    monkeypatch.setattr(bundles, "MIN_FILES", 2)  # as when it was made
+    (bundle,) = Path("lake/90_v1_toy/bundles/results").iterdir()
+    for names in ([bundle.name], []):
+        toy = lakebatch.open_lake("lake")["toy"]
+        assert [Path(each).name for each in toy.results.newest().sources(settled).bundles] == names
+        assert read(toy, include=("completed", "discarded")) == expected
+        bundle.unlink(missing_ok=True)
+
+
+def test_statuses_history_and_tags_are_those_of_0_1_0(old):
+    toy = old["toy"]
+    shown = toy.assemblies().select("assembly_id", "status", "parts_done", "rows", "seed").rows()
+    assert list(map(list, shown)) == READ["assemblies"]
+    history = toy.history().select("version", "assembly_id", "status", "rows").rows()
+    assert list(map(list, history)) == READ["history"]
+    assert list(map(list, toy.tags().select("tag", "note").rows())) == READ["tags"]
+    discarded = toy.log.get(run_of(old, "discarded"))
+    assert "wrong dose" in str(discarded)
+
+
+def test_sql_answers_over_both_experiments(old):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        answer = old.sql(
+            "SELECT experiment, count(*), count(DISTINCT part) FROM lake.results GROUP BY 1 ORDER BY 1"
+        )
+        events = old.sql("SELECT count(DISTINCT assembly_id) FROM toy.events").item()
+    assert answer.rows() == [("other-toy", 3, 1), ("toy", 6, 2)]
+    assert events == len(READ["assemblies"])
+
+
+def test_interrupted_run_is_finished_with_the_rows_of_an_uninterrupted_one(old):
+    toy = old["toy"]
+    whole, interrupted = run_of(old, "completed"), run_of(old, "interrupted")
+    resumed = lakebatch.resume(old, "toy", interrupted, jobs=1)
+    assert (resumed.assembly_id, resumed.status, resumed.parts_done) == (interrupted, "completed", 2)
+    frame = toy.reassemble(on_gap="ignore")
+    assert rows(frame.filter(assembly_id=interrupted), DATA) == rows(frame.filter(assembly_id=whole), DATA)
+    check_what_0_1_0_read(old)
+
+
+def test_new_run_appends_and_draws_what_0_1_0_drew(old):
+    whole = run_of(old, "completed")
+    new = lakebatch.run(old, "toy", seed=7, jobs=1)
+    assert new.assembly_id > whole
+    frame = old["toy"].reassemble(on_gap="ignore")
+    assert frame.height == len(READ["completed"]) + 6
+    assert rows(frame.filter(assembly_id=new.assembly_id), DATA) == rows(
+        frame.filter(assembly_id=whole), DATA
+    )
+    check_what_0_1_0_read(old)
+
+
+def test_optimize_vacuum_and_discard_keep_every_row_and_state(old):
+    toy = old["toy"]
+    lakebatch.resume(old, "toy", run_of(old, "interrupted"), jobs=1)
+    kept = read(toy)
+    old.optimize()
+    old.vacuum(keep_days=0, dry_run=False)
+    assert read(toy) == kept
+    check_what_0_1_0_read(old)
+    toy.restore(run_of(old, "discarded"), "it was right after all")
+    assert len(read(toy)) == len(kept) + 3
+
+
+def test_doctor_finds_nothing_wrong(old):
+    found = old.doctor(deep=True)
+    assert set(found["severity"]) == {"ok", "note"}, found.rows()
+    assert set(found.filter(severity="note")["check"]) == {"unfinished"}, found.rows()
