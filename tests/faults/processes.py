@@ -191,6 +191,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) 
         time.sleep(POLL_SECONDS)
 
 
+def wait_until_computed(pid: int, seconds: float) -> None:
+    """Wait until a process has used some more seconds of processor time."""
+    begin = _processor_seconds(pid)
+    wait_until(lambda: _processor_seconds(pid) - begin > seconds)
+
+
+def _processor_seconds(pid: int) -> float:
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
+
 def require(condition: bool, message: str) -> None:
     """Raise AssertionError unless a condition holds; other than assert also where that is switched off."""
     if not condition:

@@ -3,11 +3,11 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import wait_until_computed
 
 import lakebatch
 from lakebatch.errors import QueryError
@@ -263,8 +263,7 @@ def test_query_without_end_is_ended_by_ctrl_c(tmp_path, number):
     command = [Path(sys.executable).with_name("lakebatch"), "--lake", "lake", "sql", endless]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         try:
-            time.sleep(2.5)
-            assert process.poll() is None
+            wait_until_computed(process.pid, 1.5)  # which is more than a command needs to begin
             process.send_signal(number)
             assert process.communicate(timeout=20)[1] == "Interrupted.\n"
         finally:
