@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ NAMES = {
 """Settings of this user on which a test could depend, or that have each process compile lakebatch again."""
 SESSION = "TESTS_OF_LAKEBATCH"
 """The environment variable of every process of a session: the folder of its temporary files."""
+PROXIES = "TESTS_OF_LAKEBATCH_PROXIES"
+"""The environment variable in which workers of a session find the proxies of its user."""
 SHARED = Path("/dev/shm")
 POLL_SECONDS = 0.1
 PROCESSES_END_SECONDS = 60.0
@@ -33,7 +36,9 @@ network: dict[str, str] = {}
 
 def leave_out() -> None:
     """Begin without the settings of this user, and with a folder for the temporary files of this session alone."""
-    network.update({name: value for name, value in os.environ.items() if _is_proxy(name)})
+    found = {name: value for name, value in os.environ.items() if _is_proxy(name)}
+    network.update(found or json.loads(os.environ.get(PROXIES, "{}")))
+    os.environ[PROXIES] = json.dumps(network)
     for name in [each for each in os.environ if _is_setting(each)]:
         del os.environ[name]
     if "PYTEST_XDIST_WORKER" not in os.environ:

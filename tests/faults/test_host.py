@@ -46,6 +46,7 @@ def run(script, ignored=False):
     """Return what a script prints, started as in a background job if the interrupt signal is to be ignored."""
     command = ["bash", "-c", 'trap "" INT; exec "$@"', "-", sys.executable, "-c", script]
     environment = {**os.environ, **SETTINGS, "PYTHONPATH": str(Path(__file__).parent)}
+    environment.pop("PYTEST_XDIST_WORKER", None)  # with it, it would be of this session
     done = subprocess.run(
         command if ignored else command[4:], env=environment, capture_output=True, text=True, timeout=60
     )
