@@ -16,7 +16,7 @@ import pytest
 import lakebatch
 from lakebatch import _secrets
 
-host.leave_out()
+BEGINS = host.leave_out()
 sys.dont_write_bytecode = False
 """Tests start hundreds of processes, each of which would compile all of lakebatch once more."""
 hypothesis.settings.register_profile(
@@ -34,7 +34,7 @@ STUDY = Path(__file__).parent / "study_experiment.py"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note what is there before the session, in the process that ends last."""
-    if not hasattr(config, "workerinput"):
+    if BEGINS:
         config.stash[SESSION] = host.Session()
 
 

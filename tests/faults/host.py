@@ -34,22 +34,27 @@ network: dict[str, str] = {}
 """This user's proxies, for the few commands that fetch a package."""
 
 
-def leave_out() -> None:
-    """Begin without the settings of this user, and with a folder for the temporary files of this session alone."""
+def leave_out() -> bool:
+    """Begin without the settings of this user, and return whether this process begins a session, which others join.
+
+    A session has a folder of its own for temporary files.
+    """
     found = {name: value for name, value in os.environ.items() if _is_proxy(name)}
     network.update(found or json.loads(os.environ.get(PROXIES, "{}")))
     os.environ[PROXIES] = json.dumps(network)
     for name in [each for each in os.environ if _is_setting(each)]:
         del os.environ[name]
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    begins = "PYTEST_XDIST_WORKER" not in os.environ
+    if begins:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
         os.environ[SESSION] = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="lakebatch-tests-")
         os.chmod(os.environ[SESSION], 0o1777)  # other users of the tests write there too
         tempfile.tempdir = None
     if (
         signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    ):  # a background job, whose processes would ignore it too
+    ):  # as in a background job; its processes would ignore it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    return begins
 
 
 def _is_proxy(name: str) -> bool:
