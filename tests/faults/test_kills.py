@@ -18,7 +18,7 @@ ROUNDS = 3
 
 @pytest.mark.parametrize("kinds", KILLS, ids="-".join)
 def test_kill_at_any_moment_loses_doubles_and_repeats_nothing(tmp_path: Path, kinds: tuple[str, ...]) -> None:
-    phases = kill_and_resume(tmp_path, kills=KILLS[kinds], seed=1, side_by_side=2, kinds=kinds)
+    phases = kill_and_resume(tmp_path, kills=KILLS[kinds], seed=1, side_by_side=1, kinds=kinds)
     assert phases.total() == KILLS[kinds]
     for kind in kinds:
         assert sum(phases[phase] for phase in KINDS[kind].PHASES) == KILLS[kinds] // len(kinds)
