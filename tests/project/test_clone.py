@@ -15,7 +15,7 @@ WITHOUT_INSTALLATION = (
     "import sys; sys.meta_path = [each for each in sys.meta_path if 'editable' not in f'{each}'.lower()]\n"
 )
 FILES = """
-import lakebatch.schemas, lakebatch.queries, lakebatch.experiments.degradation, lakebatch.runner
+import lakebatch.schemas, lakebatch.queries, lakebatch.experiments.degradation
 from lakebatch.storage.delta.schema import load_schema
 assert load_schema("results")
 for each in (lakebatch, lakebatch.schemas, lakebatch.queries, lakebatch.experiments.degradation):
@@ -113,6 +113,7 @@ def test_notebook_of_first_steps_runs_where_it_lies_and_leaves_nothing_untracked
     git(clone, "add", "--all")
     shown = execute(nbformat.read(folder / "first-steps.ipynb", as_version=4), folder)
     assert not [each for each in shown if each.output_type == "stream" and each.name == "stderr"]
+    assert {"image/svg+xml", "image/png"} & {kind for each in shown for kind in each.get("data", {})}
     assert (folder / "lake" / "03_v1_response-noise").is_dir()
     shown_by_git = git(clone, "status", "--porcelain", "--untracked-files=all").splitlines()
     assert [line for line in shown_by_git if not line.startswith("A ")] == []
@@ -122,4 +123,3 @@ def test_benchmarks_run_from_any_folder(tmp_path):
     benchmarks = ROOT / "tests" / "benchmarks"
     lines = run(tmp_path, benchmarks, "starting", "--rounds", "1", "--folder", tmp_path / "lakes")
     assert sum("`lakebatch" in line for line in lines) == 2
-    assert "starting" in " ".join(run(benchmarks, ".", "--help"))
