@@ -19,6 +19,7 @@ from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.cli.main import main
 from lakebatch.errors import UnknownNameError
+from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.maintenance.doctor import COLUMNS, examine
 from lakebatch.maintenance.doctor.place import is_within
 from lakebatch.storage.delta.log import PLACEHOLDER
@@ -278,7 +279,7 @@ def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):
 
 
 def test_experiment_whose_creation_was_cut_short_is_a_note(copied_lake, toy):
-    lakebatch.stored.StoredExperiment(copied_lake.storage, "92_v1_begun").results.ensure()
+    StoredExperiment(copied_lake.storage, "92_v1_begun").results.ensure()
     assert [each for each in found(copied_lake, "place") if "nothing was started here" in each]
     assert "problem" not in set(copied_lake.doctor()["severity"])
 

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 from leaks import SECRETS, content, leaks
 
-import lakebatch
 from lakebatch import _secrets
 from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.record import now
 from lakebatch.assembly.shards import parse
 from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
@@ -70,7 +70,7 @@ def test_lists_of_rows_are_withheld_and_the_fingerprint_is_of_what_is_stored(ope
         with Spool(tmp_path / "rows.arrow") as spool:
             spool.write(rows)
         rows = tmp_path / "rows.arrow"
-    at = lakebatch.assembly.now()
+    at = now()
     PartWriter(table, "20261123_142230_run001", {}).append("level=0", rows, at)
     stored = table.newest().scan().collect()
     assert stored["initial_names"].to_list() == [["R1", MARK]]
