@@ -28,6 +28,9 @@ from lakebatch.cli.commands import (
     doctor as doctoring,
 )
 from lakebatch.cli.commands import (
+    help as manual,
+)
+from lakebatch.cli.commands import (
     legacy as importing,
 )
 from lakebatch.cli.commands import (
@@ -73,6 +76,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS, *repairing.COMMANDS),
     "Write your own": authoring.COMMANDS,
     "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
+    "Read the manual": manual.COMMANDS,
 }
 PANIC = "PanicException"
 """What polars and deltalake, each with a class of its own, raise where they break down: as out of memory or files."""

@@ -50,7 +50,7 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     what = f"re-assembly, {count:,} x {ROWS} rows"
     yield Comparison(what, "pickle + concat", stored.reassemble, lambda: concatenated(pickles), 1 / 3)
     yield Comparison(what, "one Parquet file", stored.reassemble, lambda: pl.read_parquet(single), 5)
-    anew = f"{what}, opened anew"
+    anew = f"{what}, cold"
     yield Comparison(
         anew, "one Parquet file", lambda: opened_anew(stored).reassemble(), lambda: pl.read_parquet(single), 5
     )
@@ -60,7 +60,7 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
             ours = BY_LEVEL.format(f"{NAME}.results")
             what, extension = f"aggregate in SQL, {count:,} assemblies", "DuckDB's delta extension"
             yield Comparison(what, extension, lambda: lake.sql(ours), theirs, 1)
-            anew = f"{what}, opened anew"
+            anew = f"{what}, cold"
             yield Comparison(
                 anew, extension, lambda: lakebatch.open_lake(lake.storage.uri).sql(ours), theirs, 1
             )
@@ -90,7 +90,7 @@ def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | 
             f"{what} out of {size}", "out of 100", lambda c=call: c(many), lambda c=call: c(few), 3
         )
         yield Comparison(
-            f"{what} out of {size}, opened anew",
+            f"{what} out of {size}, cold",
             "out of 100",
             lambda c=call: c(opened_anew(many)),
             lambda c=call: c(opened_anew(few)),

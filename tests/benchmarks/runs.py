@@ -43,7 +43,7 @@ def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
     for preset, at_most in (("original", 1 / 4), ("guide", 1 / 12)):
         yield Comparison(
             f"a whole run, 100 patients, 2 repeats, `--preset {preset}`",
-            "the older way, with what `original` asks for",
+            "the baseline script, with what `original` asks for",
             lambda p=preset: run_seconds(folder / f"whole-{p}", p, FEW),
             lambda: older,
             at_most,
@@ -81,7 +81,7 @@ def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | L
     yield Limit("of that, all that is not a fit", lambda: 100 * (1 - fits / seconds), 5, "%")
     yield Comparison(
         what,
-        f"the older way: its fits / cores, and {SOME} patients times {1_000 // SOME}",
+        f"the baseline script: its fits / cores, and {SOME} patients times {1_000 // SOME}",
         lambda: seconds - fits + all_fits,
         lambda: older,
         1 / 1.7,
@@ -91,7 +91,7 @@ def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | L
 
 def lake_share(folder: Path, arguments: argparse.Namespace) -> Iterator[Limit]:
     """Yield the part of the default run that is spent in the lake: commits, merging files, making bundles."""
-    yield Limit("the lake's share of a default run", lambda: 100 * share_of_lake(folder / "share"), 1, "%")
+    yield Limit("storage overhead of a default run", lambda: 100 * share_of_lake(folder / "share"), 1, "%")
 
 
 def run_seconds(lake: Path, preset: str, settings: Sequence[str] = ()) -> float:

@@ -51,6 +51,7 @@ def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lakebatch"}
     for folder, target, pattern in (
         ("lakebatch", "lakebatch", "**/*.py"),
+        ("lakebatch", "lakebatch", "docs/*"),
         ("lakebatch", "lakebatch", "analysis/report/templates/*"),
         ("experiments", "lakebatch/experiments", "**/*.py"),
         ("experiments", "lakebatch/experiments", "**/*.toml"),
@@ -75,5 +76,8 @@ def test_wheel_alone_reads_its_data_from_any_folder(wheel, tmp_path):
         *lakebatch, "config", "response-noise", "--preset", "original", cwd=elsewhere
     )
     assert "degradation" in run(*lakebatch, "queries", cwd=elsewhere)
+    assert (
+        run(*lakebatch, "help", "sql", cwd=elsewhere) == (ROOT / "lakebatch" / "docs" / "sql.md").read_text()
+    )
     run(*lakebatch, "init", "study", cwd=elsewhere)
     assert "batch-effect" in run(*lakebatch, "list", cwd=elsewhere / "study")

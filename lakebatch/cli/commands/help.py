@@ -1,0 +1,85 @@
+"""The manual on the command line: help."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+
+import click
+from click.shell_completion import CompletionItem
+
+from lakebatch.cli import pages
+from lakebatch.errors import UnknownNameError
+
+WIDEST = 120
+"""Longer lines of prose are hard to read."""
+LINK = re.compile(r"\[([^]]+)\]\(([\w-]+)\.md\)")
+"""A link to another page; on a terminal the command that shows it stands there instead."""
+
+
+def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    about = {topic: pages.summary(topic) for topic in pages.TOPICS}
+    about |= {
+        name: each.get_short_help_str() for name, each in _commands(context).items() if name not in about
+    }
+    return [CompletionItem(name, help=text) for name, text in about.items() if name.startswith(incomplete)]
+
+
+@click.command("help", epilog="Example: lakebatch help sql")
+@click.argument("topic", required=False, shell_complete=_complete)
+@click.pass_context
+def help_(context: click.Context, topic: str | None) -> None:
+    """Show the manual's page on TOPIC, or the help of the command TOPIC; without TOPIC, list the pages."""
+    if topic is None:
+        click.echo(_contents(context))
+    elif topic in pages.TOPICS:
+        click.echo(_shown(pages.read(topic)))
+    elif topic in _commands(context):
+        click.echo(_help_of(context, topic))
+    else:
+        raise _unknown(topic, [*pages.TOPICS, *_commands(context)])
+
+
+def _contents(context: click.Context) -> str:
+    formatter = context.make_formatter()
+    with formatter.section("Pages of the manual"):
+        formatter.write_dl([(topic, pages.summary(topic)) for topic in pages.TOPICS])
+    formatter.write("\nRead one with: lakebatch help TOPIC    A command's help: lakebatch help COMMAND\n")
+    return formatter.getvalue().rstrip("\n")
+
+
+def _shown(page: str) -> str:
+    """Return a page as Markdown, or on a terminal as it is meant to look."""
+    if not sys.stdout.isatty():
+        return page.rstrip("\n")
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.width = min(console.width, WIDEST)
+    with console.capture() as capture:
+        console.print(Markdown(LINK.sub(r"\1 (`lakebatch help \2`)", page), hyperlinks=False))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _commands(context: click.Context) -> Mapping[str, click.Command]:
+    group = context.find_root().command
+    return group.commands if isinstance(group, click.Group) else {}
+
+
+def _help_of(context: click.Context, name: str) -> str:
+    command = _commands(context)[name]
+    return command.get_help(click.Context(command, info_name=name, parent=context.find_root()))
+
+
+def _unknown(topic: str, known: list[str]) -> UnknownNameError:
+    from lakebatch._text import hint
+
+    return UnknownNameError(
+        f"Unknown topic {topic!r}. {hint(topic, known)}Pages: {', '.join(pages.TOPICS)}. "
+        "Commands: lakebatch --help"
+    )
+
+
+COMMANDS = (help_,)
