@@ -50,7 +50,7 @@ def _arguments(command: click.Command) -> Iterator[str]:
     yield command.name or ""
     for each in command.params:
         if isinstance(each, click.Argument):
-            name = (each.name or "").upper()
+            name = (each.metavar or each.name or "").upper().strip("[]")
             yield name if each.required else f"[{name}]"
 
 

@@ -1,62 +1,42 @@
-"""The README's own commands, run in a fresh folder, and what it says about the command line."""
+"""What the README says: its size, its marks, its links; its commands run with those of the manual."""
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
 
+import manual
 import pytest
 from click.testing import CliRunner
 
 from lakebatch.cli.main import main
+from lakebatch.cli.pages import TOPICS, summary
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+README = manual.read(manual.README)
+TERMINAL = 80
 
 
-def test_readme_names_the_test_command():
-    assert re.search(r"^<!-- tests -->\n```\S*\n\S.*\bpytest\b", README, re.MULTILINE)
+def test_readme_is_short():
+    assert len(README.encode()) <= 12_000
 
 
-def test_readme_names_every_command():
-    for name in main.commands:
-        assert f"lakebatch {name}" in README, name
+@pytest.mark.parametrize(("name", "words"), [("tests", "pytest"), ("run", "lakebatch run")])
+def test_readme_names_the_command_of(name, words):
+    assert re.search(rf"^<!-- {name} -->\n```\S*\n\S.*\b{words}\b", README, re.MULTILINE)
 
 
-def in_shell(command):
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+def test_readme_fits_a_narrow_terminal():
+    for block in manual.blocks(manual.README):
+        if block.language == "console":
+            assert max(map(len, block.text.splitlines())) <= TERMINAL, block.text
 
 
-def in_this_process(command):
-    """Run one command of lakebatch as its program does, without starting Python and all it imports once more."""
-    done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
-    assert done.exit_code == 0, f"{command}\n{done.output}"
+@pytest.mark.parametrize("topic", TOPICS)
+def test_readme_lists_the_page(topic):
+    row = rf"^\| \[[^]]+\]\(lakebatch/docs/{topic}\.md\) \| `{topic}` \| {re.escape(summary(topic))} \|$"
+    assert re.search(row, README, re.MULTILINE)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # as outside of tests
-def test_readme_tour_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    commands = [
-        line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")
-    ]
-    assert len(commands) > 5
-    in_shell(commands[0])
-    for command in commands[1:]:
-        for step in command.split(" && "):
-            in_this_process(step) if step.startswith("lakebatch ") else in_shell(step)
-            if step.startswith("cd "):
-                monkeypatch.chdir(step.removeprefix("cd "))
-        monkeypatch.chdir(tmp_path)
-    for script in blocks("python"):
-        exec(compile(script, "README.md", "exec"), {})
+def test_readme_ends_with_the_licence():
+    assert "[LICENSE](LICENSE)" in README.rstrip().splitlines()[-1]
+    assert (manual.ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
