@@ -1,5 +1,6 @@
 """The prompt for SQL, on a real terminal."""
 
+import codecs
 import os
 import pty
 import re
@@ -28,6 +29,7 @@ class Terminal:
         )
         os.close(slave)
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def type(self, text):
         os.write(self.master, text.encode())
@@ -38,7 +40,7 @@ class Terminal:
         while not (found := re.search(pattern, self.seen)):
             assert time.monotonic() < limit, f"{pattern!r} did not come: {self.seen}"
             if select.select([self.master], [], [], 0.1)[0]:
-                self.seen += ESCAPES.sub("", os.read(self.master, 65536).decode())
+                self.seen += ESCAPES.sub("", self._decoder.decode(os.read(self.master, 65536)))
         self.seen = self.seen[found.end() :]
 
 

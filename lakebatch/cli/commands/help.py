@@ -16,6 +16,7 @@ WIDEST = 120
 """Longer lines of prose are hard to read."""
 LINK = re.compile(r"\[([^]]+)\]\(([\w-]+)\.md\)")
 """A link to another page; on a terminal the command that shows it stands there instead."""
+PICTURE = re.compile(r"!\[([^]]+)\]\([^)]+\)")
 
 
 def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -58,8 +59,9 @@ def _shown(page: str) -> str:
 
     console = Console()
     console.width = min(console.width, WIDEST)
+    text = PICTURE.sub(r"*Picture: \1*", LINK.sub(r"\1 (`lakebatch help \2`)", page))
     with console.capture() as capture:
-        console.print(Markdown(LINK.sub(r"\1 (`lakebatch help \2`)", page), hyperlinks=False))
+        console.print(Markdown(text, hyperlinks=False))
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
