@@ -17,7 +17,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.ids import check_assembly_id, check_name, check_public
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import diff, replicates
 from lakebatch.snapshot import html as notebook
@@ -229,11 +229,11 @@ class StoredExperiment(ExperimentTables):
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of each table, see `lakebatch.maintenance.optimize.optimize`."""
-        return upkeep.optimize([self], dry_run=dry_run)
+        return optimize.optimize([self], dry_run=dry_run)
 
-    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.optimize.vacuum`."""
-        return upkeep.vacuum([self], keep_days=keep_days, dry_run=dry_run)
+    def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.maintenance.vacuum.vacuum`."""
+        return vacuum.vacuum([self], keep_days=keep_days, dry_run=dry_run)
 
     def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
         """Heal what is damaged where that can be proven right, see `lakebatch.maintenance.repair.heal`."""
@@ -242,8 +242,8 @@ class StoredExperiment(ExperimentTables):
         return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.optimize.usage`."""
-        return upkeep.usage([self])
+        """Return what takes space, see `lakebatch.maintenance.usage.usage`."""
+        return usage.usage([self])
 
     def tag(
         self,

@@ -15,7 +15,7 @@ from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
@@ -136,15 +136,15 @@ class Lake:
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""
-        return upkeep.optimize(self.experiments(), dry_run=dry_run)
+        return optimize.optimize(self.experiments(), dry_run=dry_run)
 
-    def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.optimize.vacuum`."""
-        return upkeep.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
+    def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove files that nothing needs, see `lakebatch.maintenance.vacuum.vacuum`."""
+        return vacuum.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.optimize.usage`."""
-        return upkeep.usage(self.experiments())
+        """Return what takes space, see `lakebatch.maintenance.usage.usage`."""
+        return usage.usage(self.experiments())
 
     def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
         """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.maintenance.doctor`."""

@@ -1,4 +1,4 @@
-"""Makes bundles of small files of results and removes stale ones, see `lakebatch.storage.delta.bundles`."""
+"""Makes bundles of small files of results and finds stale ones, see `lakebatch.storage.delta.bundles`."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from lakebatch.storage.local import STAGED, StoredFile
 
 logger = logging.getLogger(__name__)
 
-SETTLED = ("completed", "discarded")
-"""The statuses of assemblies that nothing more is added to."""
+FINAL = ("completed", "discarded")
+"""Statuses of assemblies that get no more rows."""
 
 
 def bundle(results: Table, events: Table) -> int:
-    """Copy the rows of small files into bundles, as far as there are enough of them, and return how many bundles.
+    """Copy the rows of small files into bundles where they are many enough, and return the number of new bundles.
 
     Raises
     ------
     DamageError
-        If the rows of a file cannot be read, or are not as many as the log says.
+        If the rows of a file cannot be read, or their number is not the one in the log.
     """
     table = results.newest()
     if table.file_table.height < bundles.MIN_FILES or not table.is_plain:
         return 0
     last = last_events(damage.newest_rows(events))
-    settled = last.filter(pl.col("status").is_in(SETTLED))["assembly_id"].to_list()
-    due = list(table.sorted_files.due(table.known_bundles(), settled))
-    for where in due:
-        _write(results, table, where)
-    return len(due)
+    final = last.filter(pl.col("status").is_in(FINAL))["assembly_id"].to_list()
+    pending = list(table.sorted_files.due(table.known_bundles(), final))
+    for indices in pending:
+        _write(results, table, indices)
+    return len(pending)
 
 
-def useless(results: Table, older_than: timedelta) -> list[StoredFile]:
-    """Return which bundles were of no use for a while: outdated ones, and writes of them that did not end.
+def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
+    """Return the bundles that nothing reads any more, and their unfinished writes, from a certain age on.
 
     Files of other names are not ours.
     """
@@ -53,12 +53,12 @@ def useless(results: Table, older_than: timedelta) -> list[StoredFile]:
     return [file for file in ours if file.path not in used and file.at < before]
 
 
-def _write(results: Table, table: TableVersion, where: range) -> None:
+def _write(results: Table, table: TableVersion, indices: range) -> None:
     files = table.sorted_files
-    ids = sorted({files.assembly_ids[index] for index in where})
+    ids = sorted({files.assembly_ids[index] for index in indices})
     rows = damage.rows(table, in_order(table.scan(ids)), ids)
-    counted = table.rows_by_assembly()
-    expected = sum(counted[each] for each in ids)
+    counts = table.rows_by_assembly()
+    expected = sum(counts[each] for each in ids)
     if rows.height != expected:
         raise DamageError(
             f"{results.uri} has {rows.height} rows of {ids[0]} to {ids[-1]}, its log says {expected}. "
@@ -67,6 +67,6 @@ def _write(results: Table, table: TableVersion, where: range) -> None:
     content = io.BytesIO()
     rows.write_parquet(content, compression="zstd")
     results.storage.check_space(content.tell())
-    name = bundles.name(files, where, content.tell())
+    name = bundles.name(files, indices, content.tell())
     results.storage.write(f"{results.bundle_folder}/{name}", content.getvalue())
-    logger.info("%s repeats the rows of %d files of %s", name, len(where), results.uri)
+    logger.info("%s repeats the rows of %d files of %s", name, len(indices), results.uri)

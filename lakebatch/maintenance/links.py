@@ -1,15 +1,30 @@
-"""Links to folders in a lake, which lead what removes files to somewhere else."""
+"""Symbolic links to folders in a lake, through which no file is removed."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
+from lakebatch.errors import DamageWarning
 from lakebatch.storage import Storage
 
 
-def linked(storage: Storage, folder: str) -> Path | None:
-    """Return a link to a folder that is on the way to a folder of the lake, or below it; None where there is none."""
+def is_free_of_links(storage: Storage, folder: str) -> bool:
+    """Whether a folder and all folders below it lie in the lake itself; warn of a link, which may lead elsewhere."""
+    link = find_link(storage, folder)
+    if link:
+        warnings.warn(
+            f"{link} is a link, and nothing is removed through one: the files of {storage.join(folder)} stay. "
+            "Put the folder itself in its place to have them looked after.",
+            DamageWarning,
+            stacklevel=2,
+        )
+    return link is None
+
+
+def find_link(storage: Storage, folder: str) -> Path | None:
+    """Return a link to a folder on the path to a folder of the lake, or below that; None without one."""
     if storage.is_s3:
         return None
     place = Path(storage.uri)

@@ -24,7 +24,7 @@ from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import ConfigModel, Part
 from lakebatch.experiment.registry import AnyExperiment, Source
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize
 from lakebatch.runner.progress import Progress, Work
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.version import TableVersion
@@ -241,7 +241,7 @@ class AssemblyRun:
         if reached["parts_done"] < len(self.subject.parts):
             return self._record("failed", reached)
         self.failures = {}
-        upkeep.compact_assembly(
+        optimize.compact_assembly(
             self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id
         )
         # another event may have recorded the version of the last rows, also one of an earlier process

@@ -27,7 +27,7 @@ from lakebatch.assembly.record import EVERY_STATUS, Assembly, Plan
 from lakebatch.errors import AssemblyError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.legacy.frames.record import ensure, record
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize
 from lakebatch.storage import locate
 
 FOLDER = "91_v1_toy"
@@ -107,7 +107,7 @@ class Schedule(RuleBasedStateMachine):
             self.append(assembly_id, index)
         whole = set(modelled.rows) == set(modelled.parts)
         if whole:
-            upkeep.compact_assembly(self.stored.results, self.stored.log.table, assembly_id)
+            optimize.compact_assembly(self.stored.results, self.stored.log.table, assembly_id)
         modelled.status = "completed" if whole else "failed"
         self._record(self.stored.log.get(assembly_id), modelled.status)
 

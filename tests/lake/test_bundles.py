@@ -132,7 +132,7 @@ def test_bundle_of_files_that_were_merged_is_passed_over(grown, fresh, run):
     _rewrite(grown, grown.snapshot().ids()[0])
     assert used(fresh()) == 1
     assert fresh().reassemble().equals(rows)
-    (outdated,) = bundling.useless(fresh().results, timedelta(0))
+    (outdated,) = bundling.stale(fresh().results, timedelta(0))
     assert outdated.path == bundle_files(grown)[0].name
 
 

@@ -21,10 +21,11 @@ from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import EVERY_STATUS, Plan, now
 from lakebatch.errors import CommitError, ConfigError, DamageError
 from lakebatch.legacy.frames.record import record
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize
 from lakebatch.storage.delta import compaction, replacement, vacuum
 from lakebatch.storage.delta.replacement import Replacement
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.local import LocalFolder
 
 
 @pytest.fixture
@@ -96,6 +97,24 @@ def test_vacuum_of_no_days_leaves_what_a_writer_is_about_to_commit(grown):
     assert of(grown.vacuum(keep_days=0), "results")["files"] == 0, "what is gone is not named again"
 
 
+def test_vacuum_leaves_what_is_no_data_file(grown):
+    (folder,) = list(Path(grown.results.uri).glob("assembly_id=*"))[:1]
+    file = folder / "notes.txt"
+    file.write_text("precious")
+    year = time.time() - 365 * 86_400
+    os.utime(file, (year, year))
+    grown.vacuum(keep_days=0, dry_run=False)
+    assert file.read_text() == "precious"
+
+
+def test_vacuum_lists_each_table_once(grown, monkeypatch):
+    original, listed = LocalFolder.files, []
+    monkeypatch.setattr(LocalFolder, "files", lambda *which: listed.append(which[1]) or original(*which))
+    grown.vacuum(keep_days=0)
+    tables = [f"{grown.folder}/{name}" for name in ("results", "assemblies", "tags")]
+    assert [listed.count(each) for each in tables] == [1, 1, 1]
+
+
 def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
     tag, expected = grown.tag("all"), grown.reassemble(on_gap="ignore")
     events = grown.log.events()
@@ -148,7 +167,7 @@ def test_files_that_two_processes_merge_at_once_are_merged_once(grown):
     one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
     before = pl.read_delta(grown.results.uri)
     state = one.at()
-    (merging,) = compaction.bins(state.data_files(), upkeep.TARGET_BYTES)
+    (merging,) = compaction.bins(state.data_files(), optimize.TARGET_BYTES)
     prepared = [
         Replacement(merging[0].assembly_id, tuple(merging), (compaction.write(table, state, merging),))
         for table in (one, other)
@@ -169,13 +188,13 @@ def test_merge_that_lost_is_refused_though_its_process_looked_before_the_other_c
 
     def meanwhile(table, *_):
         monkey.undo()
-        assert compaction.compact(other, upkeep.TARGET_BYTES, {})["files_before"] == 2
+        assert compaction.compact(other, optimize.TARGET_BYTES, {})["files_before"] == 2
         return original(table, *_)
 
     original = replacement._commit
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(replacement, "_commit", meanwhile)
-        assert compaction.compact(one, upkeep.TARGET_BYTES, {}) == {"files_before": 0, "files_after": 0}
+        assert compaction.compact(one, optimize.TARGET_BYTES, {}) == {"files_before": 0, "files_after": 0}
     assert pl.read_delta(grown.results.uri).height == rows
 
 
@@ -195,15 +214,15 @@ def test_files_that_an_older_lakebatch_is_merging_are_left_to_it_for_a_day(grown
     with pytest.raises(
         CommitError, match=r"are being merged by process 17 on elsewhere, since .* before 0\.2"
     ):
-        compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
+        compaction.compact(grown.results, optimize.TARGET_BYTES, {})
     claim(now() - timedelta(hours=25))
-    assert compaction.compact(grown.results, upkeep.TARGET_BYTES, {})["files_before"] == 2
+    assert compaction.compact(grown.results, optimize.TARGET_BYTES, {})["files_before"] == 2
     assert deltalake.DeltaTable(grown.results.uri).transaction_version(replacement.TRANSACTION) % 2 == 0
 
 
 def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
-    compaction.compact(grown.log.table, upkeep.TARGET_BYTES, {})
-    compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
+    compaction.compact(grown.log.table, optimize.TARGET_BYTES, {})
+    compaction.compact(grown.results, optimize.TARGET_BYTES, {})
     for table in (grown.log.table, grown.results):
         for file in table.at().data_files():
             types = {field.name: field.type for field in pq.read_schema(Path(table.uri, file.path))}
@@ -213,13 +232,13 @@ def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
 
 def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
     state = grown.results.at()
-    (merging,) = compaction.bins(state.data_files(), upkeep.TARGET_BYTES)
+    (merging,) = compaction.bins(state.data_files(), optimize.TARGET_BYTES)
     file = Path(grown.results.uri, merging[0].path)
     pl.read_parquet(file, hive_partitioning=False).head(1).write_parquet(file)
     with pytest.raises(
         DamageError, match=f"{re.escape(merging[0].path)} has 1 rows, its log says 3. Nothing was merged"
     ):
-        compaction.compact(grown.results, upkeep.TARGET_BYTES, {})
+        compaction.compact(grown.results, optimize.TARGET_BYTES, {})
 
 
 def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(stored):
@@ -247,7 +266,7 @@ def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(st
         monkey.setattr(Table, "_write", stopped)
         monkey.setattr("lakebatch.storage.delta.table.pause", refused.append)
         assert PartWriter(writing, begun.assembly_id, {}).append("level=0", rows, now())
-    assert f"assembly_id={begun.assembly_id}/part-written.parquet" in vacuumed
+    assert f"assembly_id={begun.assembly_id}/part-written.parquet" in [each.path for each in vacuumed]
     assert refused == [0], "the commit was refused once, and made again from the start"
     assert stored.results.at().scan([begun.assembly_id]).collect().height == 1
 
@@ -325,6 +344,6 @@ def test_merge_that_was_stopped_for_days_commits_no_file_that_vacuum_has_removed
 
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(replacement, "_commit", stopped)
-        assert compaction.compact(merging, upkeep.TARGET_BYTES, {})["files_after"] == 0
+        assert compaction.compact(merging, optimize.TARGET_BYTES, {})["files_after"] == 0
     order = ["assembly_id", "part", "repeat"]
     assert pl.read_delta(grown.results.uri).sort(order).equals(before.sort(order))

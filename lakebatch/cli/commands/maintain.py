@@ -24,9 +24,9 @@ yes_option = click.option("--yes", is_flag=True, help="Do it; without, only say 
 @click.pass_context
 def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> None:
     """Merge small files, so that reading is quicker; no row and no past state changes."""
-    from lakebatch.maintenance import optimize as upkeep
+    from lakebatch.maintenance import optimize as maintenance
 
-    done = upkeep.optimize(_experiments(context, name), dry_run=not yes)
+    done = maintenance.optimize(_experiments(context, name), dry_run=not yes)
     show(done, form)
     saved = int((done["files"] - done["files_after"]).sum())
     _conclude(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)
@@ -51,9 +51,9 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
     Every past state stays readable here. Other programs can still read the newest version and the tagged ones.
     Files younger than a day that no commit names are always left: somebody may be about to commit them.
     """
-    from lakebatch.maintenance import optimize as upkeep
+    from lakebatch.maintenance import vacuum as maintenance
 
-    done = upkeep.vacuum(_experiments(context, name), keep_days=keep_days, dry_run=not yes)
+    done = maintenance.vacuum(_experiments(context, name), keep_days=keep_days, dry_run=not yes)
     show(done, form)
     files = done["files"].sum()
     gain = f"{files} files, {_size(int(done['bytes'].sum()))} freed" if files else ""
@@ -75,9 +75,9 @@ def du(context: click.Context, name: str | None, by: str, form: str) -> None:
     """Show what takes space, by experiment, table or assembly."""
     import polars as pl
 
-    from lakebatch.maintenance import optimize as upkeep
+    from lakebatch.maintenance import usage as maintenance
 
-    found = upkeep.usage(_experiments(context, name))
+    found = maintenance.usage(_experiments(context, name))
     keys = {"experiment": ["experiment"], "table": ["experiment", "table"]}.get(by)
     sums = pl.col("files", "rows", "bytes").sum()
     table = found if keys is None else found.group_by(keys, maintain_order=True).agg(sums)

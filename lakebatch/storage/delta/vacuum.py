@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.local import StoredFile
 
 UNCOMMITTED_HOURS = 24
 """How long a file that no commit names is left: its writer may be about to commit it."""
@@ -23,65 +23,68 @@ METADATA = {EVENT: "vacuumed"}
 PARTITION = re.compile(r"assembly_id=([^/]+)/")
 
 
-class Unneeded(NamedTuple):
-    """Paths of files that no kept version of a table needs: replaced by others, or never named by a commit."""
-
-    replaced: frozenset[str]
-    uncommitted: frozenset[str]
-
-
-def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[str]:
-    """Remove files that no kept version needs, and return their paths within the table.
+def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_run: bool) -> list[StoredFile]:
+    """Remove files that no kept version needs, and return them.
 
     Parameters
     ----------
     keep_versions : sequence of int
         Versions that stay readable; the newest always does.
     keep_hours : int, hours
-        Files that were needed within this time are left; those that no commit ever named, for a day at least, by
+        Files that were still in use within this time are kept; files that no commit names, for at least a day by
         the clock of the storage.
     dry_run : bool
-        Only say which files they are.
+        Only return the files.
     """
-    found = _unneeded(table, keep_versions, keep_hours)
-    left_over = _old(table, found.uncommitted, max(keep_hours, UNCOMMITTED_HOURS))
-    if not dry_run and (found.replaced or left_over):
+    # listed before the log is read, so that a commit in between makes no file look uncommitted
+    files = {file.path: file for file in table.storage.files(table.path) if _is_data(file)}
+    replaced = _replaced(table, keep_versions, keep_hours) & files.keys()
+    left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
+    for version in keep_versions if left_over else ():
+        left_over -= set(table.at(version).file_table["path"])
+    if not dry_run and (replaced or left_over):
         table.mark(METADATA, advance=[TRANSACTION, *_owners(left_over)])
         if left_over:  # a writer may have committed one of them before the mark
-            left_over &= _unneeded(table, keep_versions, keep_hours).uncommitted
-        table.storage.remove_each(f"{table.path}/{path}" for path in sorted(found.replaced | left_over))
-    return sorted(found.replaced | left_over)
+            left_over -= _committed(table)
+        table.storage.remove_each(f"{table.path}/{path}" for path in sorted(replaced | left_over))
+    return [files[path] for path in sorted(replaced | left_over)]
 
 
-def _unneeded(table: Table, keep_versions: Sequence[int], keep_hours: int) -> Unneeded:
-    def listed(hours: int, *, full: bool) -> frozenset[str]:
-        """Return the files that commits took out of the table and, if ``full``, those that no commit names."""
-        return frozenset(
-            table.change(
-                "vacuum",
-                lambda handle: handle.vacuum(
-                    retention_hours=hours,
-                    dry_run=True,
-                    enforce_retention_duration=False,
-                    full=full,
-                    keep_versions=sorted({*keep_versions, int(handle.version())}),
-                ),
-            )
+def _is_data(file: StoredFile) -> bool:
+    """Whether a file may be one of the table's data files: neither of its log nor of another tool."""
+    return file.path.endswith(".parquet") and not file.path.startswith(("_", ".")) and file.fault is None
+
+
+def _committed(table: Table) -> set[str]:
+    """Return the data files that commits have added to the table, also those that were replaced since."""
+    return {*table.at().file_table["path"], *_replaced(table, (), 0)}
+
+
+def _replaced(table: Table, keep_versions: Sequence[int], keep_hours: int) -> set[str]:
+    """Return the data files that were taken out of the table before this time and that no kept version needs."""
+    return set(
+        table.change(
+            "vacuum",
+            lambda handle: handle.vacuum(
+                retention_hours=keep_hours,
+                dry_run=True,
+                enforce_retention_duration=False,
+                keep_versions=sorted({*keep_versions, int(handle.version())}),
+            ),
         )
-
-    return Unneeded(listed(keep_hours, full=False), listed(0, full=True) - listed(0, full=False))
+    )
 
 
 def _old(table: Table, paths: Iterable[str], hours: int) -> set[str]:
-    """Return the files that were written that long ago; those without an owner much longer ago."""
+    """Return the files that are at least that old; a file without an owner must be much older."""
     found = set()
     by_folder: dict[str, list[str]] = {}
     for path in paths:
         by_folder.setdefault(path.rpartition("/")[0], []).append(path)
     for folder, files in by_folder.items():
         ages = table.storage.ages(f"{table.path}/{folder}".rstrip("/"))
-        least = 3600.0 * (hours if _owners(files) else max(hours, UNFENCED_HOURS))
-        found |= {path for path in files if ages.get(path.rpartition("/")[2], 0.0) > least}
+        min_age = 3600.0 * (hours if _owners(files) else max(hours, UNFENCED_HOURS))
+        found |= {path for path in files if ages.get(path.rpartition("/")[2], 0.0) > min_age}
     return found
 
 
