@@ -324,7 +324,7 @@ def test_reading_only_creates_no_file(copied_lake, monkeypatch):
     monkeypatch.setattr(LocalFolder, "check_writable", lambda self: pytest.fail("wrote"))
     monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: pytest.fail("wrote"))
     frame = copied_lake.doctor(read_only=True)
-    assert frame.filter(check="writing")["what"].to_list() == ["not checked, as asked for"]
+    assert frame.filter(check="writing")["what"].to_list() == ["not checked, as requested"]
 
 
 def worth_a_look(lake, *, deep=True) -> list[str]:

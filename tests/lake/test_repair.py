@@ -191,7 +191,7 @@ def test_other_code_heals_nothing_and_is_named(cohort):
     source.write_text(source.read_text().replace("FACTOR = 1.0", "FACTOR = 0.5"))
     found = healed(cohort)
     assert found["state"].to_list() == ["stays damaged"] * 3
-    assert "computed anew, have not the fingerprint that its commit recorded" in found["how"][0]
+    assert "computed again, have another fingerprint than its commit recorded" in found["how"][0]
     assert "source_hash was" in found["how"][0]
     assert not any(file.exists() for file in files)
     assert lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].null_count() == 8
@@ -247,7 +247,7 @@ def test_commits_without_a_copy_are_healed_where_nothing_is_lost_with_it(cohort,
         found["how"].str.contains("its rows are neither in other files nor in its commit. Put it back").sum()
         == 2
     )
-    assert found["how"].str.contains("no event of its assembly is there, from which it would be").sum() == 3
+    assert found["how"].str.contains("its assembly has no event, from which it could be").sum() == 3
 
 
 def test_assembly_that_is_worked_on_is_left_alone(cohort):

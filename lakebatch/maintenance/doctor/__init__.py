@@ -1,4 +1,4 @@
-"""What is wrong with a lake, and what to run; it changes nothing by itself."""
+"""Finds what is wrong with a lake and what to run; changes nothing."""
 
 from lakebatch.maintenance.doctor.examination import examine
 from lakebatch.maintenance.doctor.finding import COLUMNS, Finding, to_frame

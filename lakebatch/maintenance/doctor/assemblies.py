@@ -1,4 +1,4 @@
-"""Checks of an experiment's assemblies: what is unfinished, lacking, doubled, unrecorded or out of time."""
+"""Checks of an experiment's assemblies: unfinished, incomplete, committed twice, without events, out of order in time."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ import polars as pl
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.maintenance.doctor.finding import Finding
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.snapshot import changes
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.engine import PART
 from lakebatch.storage.delta.log import FOLDER
 
 TOLERANCE = timedelta(seconds=1)
-"""How far the clocks of two machines may be apart without a word."""
+"""Difference between the clocks of two machines that is not reported."""
 
 
 def check_unfinished(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Which assemblies are not completed, and how to go on with them."""
+    """Yield the assemblies that are not completed, and how to continue them."""
     for each in pinned.assemblies:
         resume = f"lakebatch resume {stored.name} {each.assembly_id}"
         if each.state == "interrupted":
-            yield _unfinished(stored, f"{each.assembly_id} is interrupted", f"Continue with: {resume}")
+            yield _note(
+                stored, "unfinished", f"{each.assembly_id} is interrupted", f"Continue with: {resume}"
+            )
         elif each.state == "failed":
             what = f"{each.assembly_id} has failed parts: {each.error}"
-            yield _unfinished(stored, what, f"Try them again with: {resume}")
+            yield _note(stored, "unfinished", what, f"Try them again with: {resume}")
         elif each.state == "started":
             what = f"{each.assembly_id} is running on {each.host} since {each.at:%Y-%m-%d %H:%M:%S} UTC"
-            yield _unfinished(stored, what, _advice_on_running(each, resume))
+            yield _note(stored, "unfinished", what, _advice_on_running(each, resume))
 
 
 def _advice_on_running(each: Assembly, resume: str) -> str:
@@ -45,25 +47,21 @@ def _advice_on_running(each: Assembly, resume: str) -> str:
 
 
 def check_mixtures(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Which assemblies were computed with several versions of code or packages."""
+    """Yield the assemblies that were computed with several versions of code or packages."""
     for assembly_id, what in changes.mixtures(pinned.events).items():
-        advice = f"Compute it anew with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
-        yield Finding("mixtures", stored.folder, "note", f"{assembly_id}: {what}", advice)
-
-
-def _unfinished(stored: ExperimentTables, what: str, advice: str) -> Finding:
-    return Finding("unfinished", stored.folder, "note", what, advice)
+        advice = f"Compute it again with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
+        yield _note(stored, "mixtures", f"{assembly_id}: {what}", advice)
 
 
 def check_versions(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Whether the results have every version that an event saw."""
+    """Whether the results have every version that an event recorded."""
     if pinned.missing_versions:
         advice = f"Put the newest entries of {stored.results.uri}/{FOLDER} back from a backup."
         yield Finding("versions", stored.folder, "problem", pinned.missing_versions, advice)
 
 
 def check_gaps(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Which completed assemblies lack rows, a planned part or the baseline."""
+    """Yield the completed assemblies that lack rows, a planned part or the baseline."""
     completed = {each.assembly_id: each for each in pinned.assemblies if each.status == "completed"}
     rows = pinned.rows_by_assembly()
     for gap in pinned.gaps():
@@ -71,27 +69,24 @@ def check_gaps(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
         if each is None:
             continue
         lost = rows.get(each.assembly_id, 0) != each.rows
-        again = f"See whether they can be healed with: lakebatch repair {stored.name}; else {_repeat(stored, each)}"
-        yield Finding(
-            "gaps",
-            stored.folder,
-            "problem" if lost else "note",
-            str(gap),
-            again if lost else "It was planned so.",
-        )
+        if lost:
+            yield Finding("gaps", stored.folder, "problem", str(gap), _advice_on_lost_rows(stored, each))
+        else:
+            yield _note(stored, "gaps", str(gap), "It was planned so.")
     if not completed:
         yield Finding("gaps", stored.folder, "ok", "no completed assembly yet")
 
 
-def _repeat(stored: ExperimentTables, each: Assembly) -> str:
+def _advice_on_lost_rows(stored: ExperimentTables, each: Assembly) -> str:
     return (
-        f"compute it anew with its config and: lakebatch run {stored.name} --seed {each.seed}, "
+        f"See whether they can be healed with: lakebatch repair {stored.name}; "
+        f"else compute it again with its config and: lakebatch run {stored.name} --seed {each.seed}, "
         f"then: lakebatch discard {stored.name} {each.assembly_id}"
     )
 
 
-def check_duplicates(stored: ExperimentTables, table: ExaminedTable) -> Iterator[Finding]:
-    """Whether the rows of a part were committed twice, which must never be."""
+def check_duplicates(stored: ExperimentTables, table: InspectedTable) -> Iterator[Finding]:
+    """Whether the rows of a part were committed twice, which must never happen."""
     parts = Counter(
         (entry.info.get("lakebatch.assembly_id"), entry.info[PART])
         for entry in table.log.entries
@@ -100,15 +95,15 @@ def check_duplicates(stored: ExperimentTables, table: ExaminedTable) -> Iterator
     for (assembly_id, part), count in parts.items():
         if count > 1:
             what = f"part {part} of {assembly_id} was committed {count} times"
-            advice = "It cannot be told which is right. Report this as a fault of lakebatch."
+            advice = "Nothing tells which of them is right. Report this as a fault of lakebatch."
             yield Finding("duplicates", table.path, "problem", what, advice)
     if parts and len(parts) == parts.total():
         yield Finding("duplicates", table.path, "ok", f"{len(parts)} parts, each committed once")
 
 
 def check_unrecorded(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Whether there are rows of an assembly that the events do not know."""
-    known = set(stored.log.events()["assembly_id"])  # read after the rows: who has rows has begun before
+    """Whether there are rows of an assembly without an event."""
+    known = set(stored.log.events()["assembly_id"])  # read after the rows, which come after the first event
     unknown = {each: rows for each, rows in pinned.rows_by_assembly().items() if each not in known}
     for assembly_id, rows in sorted(unknown.items()):
         yield Finding(
@@ -121,7 +116,7 @@ def check_unrecorded(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Fin
 
 
 def check_clock(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Whether the times of the events go forward, and are not in the future."""
+    """Whether the times of the events increase, and none is in the future."""
     backwards = 0
     for name, chosen in (
         ("event", pinned.events.sort("run_number", "event")),
@@ -139,9 +134,7 @@ def check_clock(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]
         what = (
             f"{row['assembly_id']} was {row['status']} at {row['at']:%Y-%m-%d %H:%M:%S} UTC, which is to come"
         )
-        yield Finding(
-            "clock", stored.folder, "note", what, "Set the clock of this machine, or that of its host."
-        )
+        yield _note(stored, "clock", what, "Set the clock of this machine, or that of its host.")
     if not backwards:
         yield Finding("clock", stored.folder, "ok", "the times of all events go forward")
 
@@ -154,4 +147,8 @@ def _backwards(
         f"after something of {before:%Y-%m-%d %H:%M:%S} UTC: a clock went back"
     )
     advice = f"No row is affected. Read past states by version, see: lakebatch history {stored.name}"
-    return Finding("clock", stored.folder, "note", what, advice)
+    return _note(stored, "clock", what, advice)
+
+
+def _note(stored: ExperimentTables, check: str, what: str, advice: str) -> Finding:
+    return Finding(check, stored.folder, "note", what, advice)

@@ -1,4 +1,4 @@
-"""Checks of a table's files: the log, the data files that it names, and those that it does not."""
+"""Checks of a table's files: its log, its data files, and files that no commit names."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from lakebatch.maintenance.doctor.finding import Finding, Severity
-from lakebatch.maintenance.doctor.reference import Reference
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.data_files import fault_of, foreign_partitions, is_data, orphans
+from lakebatch.maintenance.inspection.reference import Reference
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
 
 MIXED = (
-    "Remove nothing: another lake may have been copied over this one, and these be the rows of a run that its log named. "
-    "Copy each lake into a folder of its own, from where they were before."
+    "Remove nothing: another lake may have been copied over this one, and these may be the rows of a run that its log "
+    "named. Copy each lake into a folder of its own, from where they were before."
 )
 OF_OTHER_TOOLS = re.compile(
     r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
 )
 """Files that Spark, Hive and Hadoop put beside data files."""
 MAX_NAMED = 10
-"""Files of one kind that are named one by one."""
+"""Number of files of one kind that get a finding each."""
 YOUNG = timedelta(hours=1)
-"""How old a file has to be, while something is running, to count as left over."""
+"""Age from which an orphan counts as left over although an assembly is running."""
 
 
-def check_log(table: ExaminedTable) -> Iterator[Finding]:
+def check_log(table: InspectedTable) -> Iterator[Finding]:
     """Whether every entry of the log, its checkpoints and the pointer to them are there and whole."""
     for fault in table.log.faults:
         severity: Severity = "note" if fault.is_harmless else "problem"
@@ -34,8 +35,8 @@ def check_log(table: ExaminedTable) -> Iterator[Finding]:
         yield Finding("log", table.path, "ok", f"{len(table.log.entries)} entries, all there and whole")
 
 
-def check_data_files(table: ExaminedTable) -> Iterator[Finding]:
-    """Whether every file that a version needs is there with the size that the log has."""
+def check_data_files(table: InspectedTable) -> Iterator[Finding]:
+    """Whether every file that a version needs is there with the size in the log."""
     faults = 0
     for reference in table.references.values():
         if what := fault_of(table, reference):
@@ -48,52 +49,34 @@ def check_data_files(table: ExaminedTable) -> Iterator[Finding]:
         )
 
 
-def fault_of(table: ExaminedTable, reference: Reference) -> str | None:
-    """Return what is wrong with a data file, as far as its name and size tell."""
-    file = table.files.get(reference.path)
-    if file is None:
-        return "is missing" if table.is_due(reference) and not _has_come(table, reference.path) else None
-    if file.fault is not None:
-        return file.fault
-    return None if file.size == reference.size else f"has {file.size} bytes, its log says {reference.size}"
-
-
-def _has_come(table: ExaminedTable, path: str) -> bool:
-    """Whether a file is there that was not when the files were listed: its commit was read after that."""
-    folder, _, name = f"{table.path}/{path}".rpartition("/")
-    return any(each.path == name for each in table.storage.files(folder))
-
-
-def advice(table: ExaminedTable, reference: Reference) -> str:
-    """Return what to do about a file that is not as it was."""
+def advice(table: InspectedTable, reference: Reference) -> str:
+    """Return the advice on a damaged file."""
     if reference.path in table.removed:
         return f"Only versions before {table.removed[reference.path]} need it. {table.repair}"
     return table.repair
 
 
 def check_orphans(
-    table: ExaminedTable, *, running: bool, damaged: bool, known: Collection[str]
+    table: InspectedTable, *, running: bool, damaged: bool, known: Collection[str]
 ) -> Iterator[Finding]:
-    """Whether there are data files that no version names, as a killed writer leaves them.
+    """Whether there are data files that no commit names, as a killed writer leaves them.
 
-    Where something is damaged they may be all that is left of a commit.
+    If something is damaged, they may be the only remains of a commit.
 
     Parameters
     ----------
     known : collection of str
-        The assemblies that have an event; what wrote rows has recorded one before.
+        The assemblies that have an event; every writer of rows records one before.
     """
     young = datetime.now(UTC) - YOUNG
-    orphans = [
-        file
-        for path, file in table.files.items()
-        if _is_data(path) and path not in table.references and not (running and file.at > young)
-    ]
-    if not orphans:
+    files = [table.files[path] for path in orphans(table)]
+    left_over = [file for file in files if not (running and file.at > young)]
+    if not left_over:
         yield Finding("orphans", table.path, "ok", "none")
         return
-    size = sum(each.size for each in orphans)
-    what = f"{len(orphans)} files of {size} bytes belong to no version, e.g. {table.locate(orphans[0].path)}"
+    size = sum(file.size for file in left_over)
+    example = table.locate(left_over[0].path)
+    what = f"{len(left_over)} files of {size} bytes belong to no version, e.g. {example}"
     if foreign := foreign_partitions(table, known):
         yield Finding("orphans", table.path, "problem", f"{what}; there is no event of {foreign[0]}", MIXED)
     elif damaged:
@@ -103,13 +86,13 @@ def check_orphans(
         yield Finding("orphans", table.path, "note", what, "Remove them with: lakebatch vacuum")
 
 
-def check_leftovers(table: ExaminedTable) -> Iterator[Finding]:
-    """Whether a write that did not end has left something that no vacuum finds."""
+def check_leftovers(table: InspectedTable) -> Iterator[Finding]:
+    """Whether there are files that no vacuum removes, such as the remains of unfinished writes."""
     others = [path for path in table.files if not _belongs(table, path)]
     harmless = [path for path in others if OF_OTHER_TOOLS.fullmatch(path)]
     left = [path for path in others if not OF_OTHER_TOOLS.fullmatch(path)]
     for path in left[:MAX_NAMED]:
-        what = f"{table.locate(path)} is left over from a write that did not end, or was put there"
+        what = f"{table.locate(path)} is left over from an unfinished write, or was put there"
         yield Finding("leftovers", table.path, "note", what, "Remove it when nobody writes.")
     if len(left) > MAX_NAMED:
         what = f"{len(left) - MAX_NAMED} more files are no data files, e.g. {table.locate(left[MAX_NAMED])}"
@@ -120,16 +103,5 @@ def check_leftovers(table: ExaminedTable) -> Iterator[Finding]:
         )
 
 
-def _belongs(table: ExaminedTable, path: str) -> bool:
-    return path.startswith(f"{deltalog.FOLDER}/") or _is_data(path) or path in table.references
-
-
-def foreign_partitions(table: ExaminedTable, known: Collection[str]) -> list[str]:
-    """Return the assemblies whose folders hold files that no version names, and of which there is no event."""
-    orphans = (path for path in table.files if _is_data(path) and path not in table.references)
-    folders = (path.partition("/")[0].partition("=") for path in orphans if "/" in path)
-    return sorted({value for name, _, value in folders if name == "assembly_id"} - set(known))
-
-
-def _is_data(path: str) -> bool:
-    return path.endswith(".parquet") and not path.startswith(f"{deltalog.FOLDER}/")
+def _belongs(table: InspectedTable, path: str) -> bool:
+    return path.startswith(f"{deltalog.FOLDER}/") or is_data(path) or path in table.references

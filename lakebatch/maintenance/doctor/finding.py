@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what was found."""
+"""Findings: what one check says of one subject."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COLUMNS = {name: pl.String() for name in ("severity", "check", "subject", "what"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check says of one subject.
+    """The result of one check of one subject.
 
-    A ``problem`` is damage, or keeps something from working; a ``note`` is worth knowing and nothing is wrong.
+    A ``problem`` is damage, or prevents some command from working; a ``note`` is worth knowing, and nothing is wrong.
     """
 
     check: str

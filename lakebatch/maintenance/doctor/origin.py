@@ -1,4 +1,4 @@
-"""Checks of where tables are from: no lake copied over another, no folder that is a copy of another."""
+"""Checks of the origin of tables: no lake copied over another, no experiment's folder copied within a lake."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from lakebatch.assembly.events import RUN_NUMBER
 from lakebatch.assembly.tags import TRANSACTION as TAGGED
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.maintenance.doctor.finding import Finding
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta.log import LOST
 from lakebatch.storage.delta.vacuum import EVENT
 
-COPY_APART = "Remove nothing: copy each lake into a folder of its own, from where they were before."
+SEPARATE = "Remove nothing: copy each lake into a folder of its own, from where they were before."
 
 
-def check_mixture(table: ExaminedTable) -> Iterator[Finding]:
-    """Whether all entries of the log are of one table: `cp -r` of a lake over another leaves some of each."""
+def check_mixture(table: InspectedTable) -> Iterator[Finding]:
+    """Whether all entries of the log are of one table: `cp -r` of a lake over another mixes their entries."""
     if not table.log.is_whole or any(entry.info.get("operation") == LOST for entry in table.log.entries):
         return
     for what in (*_other_ids(table), *_other_files(table), *_transactions(table)):
-        yield Finding(
-            "origin", table.path, "problem", f"{what}: the log is mixed from two tables", COPY_APART
-        )
+        yield Finding("origin", table.path, "problem", f"{what}: the log is mixed from two tables", SEPARATE)
 
 
-def _other_ids(table: ExaminedTable) -> Iterator[str]:
+def _other_ids(table: InspectedTable) -> Iterator[str]:
     ids = [(each["id"], entry.version) for entry in table.log.entries for each in entry.of("metaData")]
     for other, version in ids[1:]:
         if other != ids[0][0]:
@@ -34,30 +32,31 @@ def _other_ids(table: ExaminedTable) -> Iterator[str]:
             return
 
 
-def _other_files(table: ExaminedTable) -> Iterator[str]:
+def _other_files(table: InspectedTable) -> Iterator[str]:
     for path, version in table.lineage.removed_unknown[:1]:
         yield f"version {version} removes {path}, which no version added"
 
 
-def _transactions(table: ExaminedTable) -> Iterator[str]:
-    """Yield where the commits of an assembly are not numbered one after the other."""
+def _transactions(table: InspectedTable) -> Iterator[str]:
+    """Yield a gap in the numbers of the commits of one assembly."""
     last: dict[str, int] = defaultdict(int)
     for entry in table.log.entries:
         for each in entry.of("txn"):
             name, number = str(each["appId"]), int(each["version"])
-            expected = last[name] + (2 if entry.info.get(EVENT) == "vacuumed" else 1)  # which advances others
-            if _is_counted(name) and number != expected:
+            # a vacuum advances the transactions of writers, so that these write their rows again
+            expected = last[name] + (2 if entry.info.get(EVENT) == "vacuumed" else 1)
+            if _is_numbered(name) and number != expected:
                 yield f"version {entry.version} is commit {number} of {name}, after commit {last[name]}"
                 return
             last[name] = number
 
 
-def _is_counted(name: str) -> bool:
+def _is_numbered(name: str) -> bool:
     return name in (RUN_NUMBER, TAGGED) or ASSEMBLY_ID.fullmatch(name) is not None
 
 
 def check_copies(ids: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether two experiments' folders are copies of one another, by the ids of their tables."""
+    """Whether folders of experiments are copies of one another, by the ids of their tables."""
     folders: dict[str, list[str]] = defaultdict(list)
     for folder, table_id in ids.items():
         folders[table_id].append(folder)
@@ -66,12 +65,11 @@ def check_copies(ids: Mapping[str, str]) -> Iterator[Finding]:
             what = (
                 f"{copy} is a copy of {same[0]}, so that every row of the lake counts twice in lake.results"
             )
-            advice = "Move the one that is the copy out of the lake."
-            yield Finding("origin", copy, "note", what, advice)
+            yield Finding("origin", copy, "note", what, "Move the copy out of the lake.")
 
 
-def table_id(tables: Sequence[ExaminedTable]) -> str | None:
-    """Return the id of the first table of an experiment whose log says it."""
+def table_id(tables: Sequence[InspectedTable]) -> str | None:
+    """Return the id of the first table of an experiment whose log records one."""
     for table in tables:
         for entry in table.log.entries:
             for each in entry.of("metaData"):

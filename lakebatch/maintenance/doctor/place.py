@@ -1,4 +1,4 @@
-"""Checks of the lake as a place, and of the packages that read and write it."""
+"""Checks of the storage of a lake, and of the packages that read and write it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.storage import Storage
 
 ENGINES = ("deltalake", "polars", "duckdb", "pyarrow", "boto3")
-READING_WORKS = (
-    "Reading works all the same; check a lake that is only read with: lakebatch doctor --read-only"
-)
+READING_WORKS = "Reading still works; check a lake that is only read with: lakebatch doctor --read-only"
 BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
 
 
 def check_writing(storage: Storage, *, read_only: bool) -> Iterator[Finding]:
     """Whether files can be created, and a second one of the same name is refused."""
     if read_only:
-        yield Finding("writing", storage.uri, "note", "not checked, as asked for")
+        yield Finding("writing", storage.uri, "note", "not checked, as requested")
         return
     try:
         storage.check_writable()
@@ -33,7 +31,7 @@ def check_writing(storage: Storage, *, read_only: bool) -> Iterator[Finding]:
 
 
 def check_rights(storage: Storage, folder: str, *, read_only: bool) -> Iterator[Finding]:
-    """Whether one may read every file of an experiment and, unless it is only read, write in every folder of it."""
+    """Whether every file of an experiment may be read and, unless it is only read, every folder of it be written in."""
     unreadable = storage.locked(folder, for_writing=False)
     unwritable = [] if read_only else storage.locked(folder, for_writing=True)
     if unreadable:
@@ -50,9 +48,7 @@ def check_rights(storage: Storage, folder: str, *, read_only: bool) -> Iterator[
 
 def _conditional(uri: str, once: bool) -> Finding:
     if once:
-        return Finding(
-            "conditional put", uri, "ok", "a file that is there is not overwritten by a second writer"
-        )
+        return Finding("conditional put", uri, "ok", "a second writer does not overwrite an existing file")
     return Finding(
         "conditional put",
         uri,
@@ -79,7 +75,7 @@ def _version(name: str, version: str, requirement: str) -> Finding:
 
 
 def is_within(version: str, requirement: str) -> bool:
-    """Whether a version keeps the lower and upper bound of a requirement.
+    """Whether a version lies within the lower and the upper bound of a requirement.
 
     >>> is_within("2.0.1", "duckdb<3,>=2.0"), is_within("3.0", "duckdb<3,>=2.0")
     (True, False)

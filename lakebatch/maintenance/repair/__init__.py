@@ -1,4 +1,4 @@
-"""Heals what the doctor finds, where it can be proven right; whatever cannot is left as it is, with the reason."""
+"""Heals damage that the doctor finds, where the healed rows can be proven right; leaves the rest, with the reason."""
 
 from lakebatch.maintenance.repair.healing import heal
 from lakebatch.maintenance.repair.outcome import COLUMNS, to_frame

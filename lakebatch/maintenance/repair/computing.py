@@ -1,4 +1,4 @@
-"""Computes parts of an assembly anew from its record, and nothing else."""
+"""Computes parts of an assembly again, from its record alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record, importable
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import Source
-from lakebatch.maintenance.doctor.lineage import Group
+from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.snapshot import changes
 from lakebatch.storage.delta.commit_copy import COPY, decode
@@ -34,16 +34,16 @@ from lakebatch.storage.delta.withholding import withheld
 logger = logging.getLogger(__name__)
 
 Times = Callable[[str], datetime | None]
-"""Returns when a part was committed, by other tables that hold it."""
+"""Returns the time at which a part was committed, from other tables with its rows."""
 
 
 class Computed:
-    """Parts of one assembly that were computed anew.
+    """Parts of one assembly that were computed again.
 
     Parameters
     ----------
     software : str
-        How code and packages differ from those that wrote the assembly; empty if they do not.
+        Differences of code and packages from those that wrote the assembly; empty if there are none.
     """
 
     def __init__(
@@ -55,27 +55,27 @@ class Computed:
         self._times = times
 
     def rows(self, group: Group, schema: TableSchema) -> pl.DataFrame:
-        """Return the rows that a commit brought.
+        """Return the rows that a commit added.
 
         Raises
         ------
         CannotComputeError
-            If the part fails now, or has rows with another fingerprint.
+            If the part fails now, or its rows have another fingerprint.
         """
         part = str(group.part)
         outcome = self._outcomes.get(part)
         if outcome is None:
             raise CannotComputeError(f"this code does not plan part {part} of it")
         if outcome.error is not None:
-            raise CannotComputeError(f"part {part} fails when it is computed anew: {outcome.error}")
+            raise CannotComputeError(f"part {part} fails when it is computed again: {outcome.error}")
         if schema.table not in outcome.tables:
             raise CannotComputeError(
-                f"part {part} gives no rows of {schema.table} when it is computed anew{self._because}"
+                f"part {part} gives no rows of {schema.table} when it is computed again{self._because}"
             )
         rows = self._completed(_frame(outcome.tables[schema.table]), group, schema)
         if fingerprint([rows]) != group.recorded:
             raise CannotComputeError(
-                f"the rows of part {part}, computed anew, have not the fingerprint that its commit recorded"
+                f"the rows of part {part}, computed again, have another fingerprint than its commit recorded"
                 f"{self._because}"
             )
         return rows
@@ -85,7 +85,7 @@ class Computed:
         return f"; since then {self._software}" if self._software else ""
 
     def _completed(self, frame: pl.DataFrame, group: Group, schema: TableSchema) -> pl.DataFrame:
-        """Return computed rows with what cannot be computed, as the commit has it."""
+        """Return computed rows with the columns that cannot be computed, from the commit."""
         part = str(group.part)
         try:
             if text := group.entry.info.get(COPY):
@@ -97,12 +97,12 @@ class Computed:
             return withheld(stamped(frame, schema, self._assembly.assembly_id, part, at or self._assembly.at))
         except (ValueError, SchemaError, pl.exceptions.PolarsError) as error:
             raise CannotComputeError(
-                f"part {part}, computed anew, does not fit its commit: {error}"
+                f"part {part}, computed again, does not fit its commit: {error}"
             ) from error
 
 
 def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | None) -> None:
-    """Refuse rows of a commit without a copy, as of a lakebatch before 0.2, that need one."""
+    """Refuse rows that need a copy in their commit and have none, as those of a lakebatch before 0.2."""
     lost = [
         column.name
         for column in schema.columns
@@ -119,26 +119,26 @@ def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | 
 def computed(
     stored: ExperimentTables, assembly: Assembly, parts: Collection[str], times: Times, jobs: int | None
 ) -> Iterator[Computed]:
-    """Compute parts of an assembly anew, with its config, its seed and the code that there is now.
+    """Compute parts of an assembly again, with its config, its seed and the present code.
 
     Raises
     ------
     CannotComputeError
-        If this code cannot compute any part of it.
+        If the present code cannot compute the assembly.
     """
     source, planned = _planned(stored, assembly)
     wanted = [planned[key] for key in parts if key in planned]
     with tempfile.TemporaryDirectory(prefix="lakebatch-repair-") as folder:
         scratch = Path(folder)
         job = Job(assembly.assembly_id, source, assembly.settings, assembly.seed, scratch)
-        logger.info("computing %d parts of %s anew", len(wanted), assembly.assembly_id)
+        logger.info("computing %d parts of %s again", len(wanted), assembly.assembly_id)
         with Counters.create(scratch, len(wanted)):
             outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
         yield Computed(assembly, outcomes, "; ".join(changes.since(stored.name, assembly)), times)
 
 
 def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:
-    """Refuse parts that the code that there is now would not compute; whether it gives the same rows shows only then."""
+    """Refuse parts that the present code does not plan; only a computation shows whether it gives the same rows."""
     _, planned = _planned(stored, assembly)
     if unknown := [part for part in parts if part not in planned]:
         raise CannotComputeError(f"this code does not plan part {unknown[0]} of it")
@@ -153,7 +153,7 @@ def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict
         config = from_record(experiment.config_model, assembly.settings, imports=importable(source))
         planned = {part.key: part for part in experiment.parts(config)}
     except LakebatchError as error:
-        raise CannotComputeError(f"it cannot be computed anew: {error}") from error
+        raise CannotComputeError(f"it cannot be computed again: {error}") from error
     if experiment.version != stored.experiment_version:
         raise CannotComputeError(
             f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"

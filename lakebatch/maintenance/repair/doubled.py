@@ -1,4 +1,4 @@
-"""Takes rows out of a table that are there several times, and leaves each as often as it was committed."""
+"""Removal of rows that are in a table several times; each stays as often as it was committed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch._version import __version__
-from lakebatch.maintenance.doctor.rows import KEYS, brought
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.lineage import Group
+from lakebatch.maintenance.inspection.rows import KEYS, contradictions
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.history import EVENT
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State
@@ -24,110 +25,106 @@ MEANWHILE = "the table was changed meanwhile; repeat the command"
 
 @dataclass(frozen=True)
 class Doubled:
-    """Rows that are there several times: of which table and assembly, how many there are, and how many there should be."""
+    """Rows that are there several times: their table and assembly, their count, and the right count in words."""
 
     contents: Contents
     assembly_id: str | None
     rows: int
-    due: str
+    expected: str
+
+    @property
+    def paths(self) -> list[str]:
+        """The files with these rows."""
+        return self.contents.table.lineage.active_paths(self.assembly_id)
 
     @property
     def damaged(self) -> list[str]:
-        """Where the files are that have to be healed before."""
-        paths = (
-            path for path in _active(self.contents, self.assembly_id) if not self.contents.is_whole(path)
-        )
-        return [self.contents.table.locate(path) for path in paths]
+        """The locations of the files that must be healed first."""
+        return [self.contents.table.locate(path) for path in self.paths if not self.contents.is_whole(path)]
 
     def outcome(self, state: State, how: str) -> Outcome:
-        """Return what became of them."""
+        """Return the outcome of their repair."""
         begin = f"{self.assembly_id} has" if self.assembly_id else "There are"
-        what = f"{begin} {self.rows} rows, {self.due}"
+        what = f"{begin} {self.rows} rows, {self.expected}"
         return Outcome(state, self.contents.table.path, what, how, "", self.assembly_id, self.rows)
 
 
-def find(table: ExaminedTable) -> list[Doubled]:
-    """Return which rows of a table, as it is now, are there several times."""
+def find(table: InspectedTable) -> list[Doubled]:
+    """Return the rows that the newest version of a table has several times."""
     if not table.log.is_whole:
         return []
-    due = [each for each in table.lineage.surpluses if each.until is None and each.rows > each.expected]
-    found = [(each.assembly_id, each.rows, f"its commits brought {each.expected}") for each in due]
-    if not found and table.name not in KEYS:
-        return []
-    contents = Contents(table)
-    if not found:
-        rows = pl.concat([pl.DataFrame(), *contents.whole_rows()], how="diagonal")
-        single = rows.unique()  # other tools can append events or tags once more
-        found = (
-            [(None, rows.height, f"of which {single.height} differ")] if single.height < rows.height else []
-        )
-    return [Doubled(contents, *each) for each in found]
+    surpluses = [each for each in table.lineage.open_surpluses if each.rows > each.expected]
+    if surpluses:
+        contents = Contents(table)
+        return [
+            Doubled(contents, each.assembly_id, each.rows, f"its commits brought {each.expected}")
+            for each in surpluses
+        ]
+    return _repeated(Contents(table)) if table.name in KEYS else []
 
 
-def single_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
+def _repeated(contents: Contents) -> list[Doubled]:
+    """Return equal events or tags, which other tools can append once more."""
+    rows = contents.whole_rows()
+    distinct = rows.unique().height
+    return (
+        [Doubled(contents, None, rows.height, f"{distinct} of them distinct")]
+        if distinct < rows.height
+        else []
+    )
+
+
+def single_rows(doubled: Doubled) -> pl.DataFrame:
     """Return the rows that an assembly has now, each as often as it was committed.
 
     Raises
     ------
     CannotHealError
-        If they are not, to the last bit, those that its commits brought.
+        If they are not, to the last bit, those that its commits added.
     """
-    rows = _active_rows(contents, assembly_id)
-    if assembly_id is None:
-        return _unique(rows, KEYS[contents.table.name])
-    groups = contents.table.lineage.originals(assembly_id)
-    frames = []
-    for group in groups:
-        own = rows.filter(pl.col("part") == group.part)
-        found = once(own, group.rows or 0, group.recorded or "")
-        if group.part is None or found is None:
-            raise CannotHealError(
-                f"the rows of part {group.part} cannot be told apart from those that are too many"
-            )
-        frames.append(found)
-    single = pl.concat(frames, how="diagonal")
-    if set(rows["part"]) != set(single["part"]) or fingerprint([single]) != brought(
-        contents.table, assembly_id
-    ):
+    if doubled.damaged:
+        raise CannotHealError(f"{doubled.damaged[0]} must be healed first")
+    table, rows = doubled.contents.table, doubled.contents.read_all(doubled.paths)
+    if doubled.assembly_id is None:
+        return _distinct(rows, KEYS[table.name])
+    single = pl.concat(
+        [_rows_of(rows, each) for each in table.lineage.originals(doubled.assembly_id)], how="diagonal"
+    )
+    is_complete = set(rows["part"]) == set(single["part"])
+    if not is_complete or fingerprint([single]) != table.lineage.committed(doubled.assembly_id):
         raise CannotHealError("some of the rows are of no commit of a run")
     return single
 
 
-def _active(contents: Contents, assembly_id: str | None) -> list[str]:
-    active = contents.table.lineage.active.values()
-    return [each.path for each in active if each.assembly_id == assembly_id]
+def _rows_of(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
+    """Return the rows of the part that a commit added, each as often as the commit has it."""
+    found = once(rows.filter(pl.col("part") == group.part), group.rows or 0, group.recorded or "")
+    if group.part is None or found is None:
+        raise CannotHealError(f"nothing tells which rows of part {group.part} are too many")
+    return found
 
 
-def _active_rows(contents: Contents, assembly_id: str | None) -> pl.DataFrame:
-    paths = _active(contents, assembly_id)
-    damaged = [path for path in paths if not contents.is_whole(path)]
-    if damaged:
-        raise CannotHealError(f"{contents.table.locate(damaged[0])} has to be healed before")
-    return pl.concat([contents.read(path) for path in paths], how="diagonal")
-
-
-def _unique(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Return rows of events or tags, of those that are equal in all columns one."""
-    single = rows.unique(maintain_order=True)
-    differing = single.filter(pl.struct(keys).is_duplicated())
+def _distinct(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Return events or tags, one of those that are equal in all columns."""
+    differing = contradictions(rows, keys)
     if differing.height:
         raise CannotHealError(
             f"two of {', '.join(keys)} {differing.row(0)[: len(keys)]} differ, so that one is wrong"
         )
-    return single
+    return rows.unique(maintain_order=True)
 
 
-def leave(table: Table, contents: Contents, assembly_id: str | None, rows: pl.DataFrame) -> None:
+def replace_rows(table: Table, doubled: Doubled, rows: pl.DataFrame) -> None:
     """Replace the files of an assembly by one with the given rows, in a commit that can be refused.
 
     Raises
     ------
     CannotHealError
-        If the files have been replaced meanwhile; nothing is changed then.
+        If the files were replaced meanwhile; nothing is changed then.
     """
-    state = table.at()
+    state, assembly_id = table.at(), doubled.assembly_id
     files = state.data_files(None if assembly_id is None else [assembly_id])
-    if {each.path for each in files} != set(_active(contents, assembly_id)):
+    if {each.path for each in files} != set(doubled.paths):
         raise CannotHealError(MEANWHILE)
     metadata = {**EVENT, "lakebatch.code_version": __version__, FINGERPRINT: fingerprint([rows])}
     metadata |= {} if assembly_id is None else {"lakebatch.assembly_id": assembly_id}

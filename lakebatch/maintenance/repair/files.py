@@ -1,4 +1,4 @@
-"""Data files that are lost or damaged: each gets its rows back, or the reason why not is given."""
+"""Repair of data files that are lost or damaged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import polars as pl
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError
-from lakebatch.maintenance.doctor.lineage import Group
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.lineage import Group
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.computing import Computed, check_computable, computed
 from lakebatch.maintenance.repair.contents import Contents
-from lakebatch.maintenance.repair.outcome import AT_WORK, CannotHealError, Outcome, State
+from lakebatch.maintenance.repair.outcome import AT_WORK, CannotHealError, Outcome, State, healed
 from lakebatch.maintenance.repair.placing import place
 from lakebatch.maintenance.repair.recovery import Recovery
 
@@ -32,19 +32,19 @@ class Case:
     paths: Sequence[str]
 
     @property
-    def table(self) -> ExaminedTable:
-        """The table that they are of."""
+    def table(self) -> InspectedTable:
+        """The table of the files."""
         return self.recovery.contents.table
 
     def outcomes(self, state: State, how: str) -> Iterator[Outcome]:
-        """Yield what became of each file."""
+        """Yield the outcome of each file."""
         for path in self.paths:
             where, assembly_id = self.table.locate(path), self.recovery.assembly_id
             what = f"{where} {self.recovery.contents.damaged[path]}"
             yield Outcome(state, self.table.path, what, how, where, assembly_id)
 
-    def left(self, error: LakebatchError) -> Iterator[Outcome]:
-        """Yield that the files stay damaged, why, and what can be done about it."""
+    def outcomes_of(self, error: LakebatchError) -> Iterator[Outcome]:
+        """Yield that the files stay damaged, with the reason and the advice."""
         advice = f" {error.advice}" if isinstance(error, CannotHealError) else ""
         return self.outcomes("stays damaged", f"{str(error).rstrip('.')}.{advice}")
 
@@ -55,18 +55,18 @@ class FileRepair:
 
     Attributes
     ----------
-    regained : list of frames
-        Rows of tables without partitions that were put back, or would be.
+    healed_rows : list of frames
+        Healed rows of tables without partitions; in a dry run, those that would be healed.
     """
 
     stored: ExperimentTables
     dry_run: bool
     jobs: int | None
-    regained: list[pl.DataFrame]
+    healed_rows: list[pl.DataFrame]
 
     def unpartitioned(self, contents: Contents) -> Iterator[Outcome]:
-        """Heal the files of a table that is not partitioned by assembly."""
-        yield from contents.aside()
+        """Heal the files of a table without partitions."""
+        yield from contents.outcomes_out_of_reach()
         recovery = Recovery(contents, None)
         for group, paths in contents.damaged_groups(None):
             yield from self._healed(Case(recovery, group, paths), None)
@@ -74,17 +74,17 @@ class FileRepair:
     def partitioned(
         self, contents: Sequence[Contents], assemblies: Mapping[str, Assembly]
     ) -> Iterator[Outcome]:
-        """Heal the files of all other tables, assembly by assembly."""
+        """Heal the files of all tables that are partitioned by assembly, assembly by assembly."""
         damaged: set[str] = set()
         for each in contents:
-            yield from each.aside()
+            yield from each.outcomes_out_of_reach()
             damaged |= each.damaged_assemblies
         for assembly_id in sorted(damaged):
             recoveries = [Recovery(each, assembly_id) for each in contents]
             yield from self._assembly(recoveries, assemblies.get(assembly_id))
 
     def _assembly(self, recoveries: Sequence[Recovery], assembly: Assembly | None) -> Iterator[Outcome]:
-        """Heal first what is there in other files, then what has to be computed."""
+        """Heal first the files whose rows are elsewhere, then those whose parts must be computed."""
         to_compute: dict[Case, list[str]] = {}
         is_at_work = assembly is not None and assembly.is_worked_on()
         for case in _cases(recoveries):
@@ -92,9 +92,9 @@ class FileRepair:
                 yield from case.outcomes("left alone", AT_WORK)
                 continue
             try:
-                parts = [_part(each) for each in case.recovery.lacking(case.group)]
+                parts = [_part(each) for each in case.recovery.missing(case.group)]
             except CannotHealError as error:
-                yield from case.left(error)
+                yield from case.outcomes_of(error)
                 continue
             if parts:
                 to_compute[case] = parts
@@ -113,39 +113,37 @@ class FileRepair:
 
         try:
             if assembly is None:
-                raise CannotHealError(
-                    "no event of its assembly is there, from which it would be computed anew"
-                )
+                raise CannotHealError("its assembly has no event, from which it could be computed again")
             if self.dry_run:
                 check_computable(self.stored, assembly, parts)
                 for case, own in cases.items():
                     yield from case.outcomes("can be healed", _computing(own))
                 return
-            with computed(self.stored, assembly, parts, times, self.jobs) as anew:
+            with computed(self.stored, assembly, parts, times, self.jobs) as computation:
                 for case, own in cases.items():
-                    yield from self._healed(case, anew, _computing(own))
+                    yield from self._healed(case, computation, _computing(own))
         except CannotHealError as error:
             for case in cases:
-                yield from case.left(error)
+                yield from case.outcomes_of(error)
 
-    def _healed(self, case: Case, anew: Computed | None, how: str = FROM_FILES) -> Iterator[Outcome]:
-        """Put the files of one commit back, and yield what became of them."""
+    def _healed(self, case: Case, computation: Computed | None, how: str = FROM_FILES) -> Iterator[Outcome]:
+        """Write the files of one commit again, and yield their outcomes."""
 
         def compute(group: Group) -> pl.DataFrame:
-            if anew is None:
+            if computation is None:
                 raise CannotHealError("its rows are neither in other files nor in its commit")
-            return anew.rows(group, case.table.schema)
+            return computation.rows(group, case.table.schema)
 
         try:
             for path, rows in case.recovery.files(case.group, compute).items():
                 if case.recovery.assembly_id is None:
-                    self.regained.append(rows)
+                    self.healed_rows.append(rows)
                 if not self.dry_run:
                     place(case.table, case.table.references[path], rows)
         except LakebatchError as error:
-            yield from case.left(error)
+            yield from case.outcomes_of(error)
         else:
-            yield from case.outcomes("can be healed" if self.dry_run else "healed", how)
+            yield from case.outcomes(healed(self.dry_run), how)
 
 
 def _cases(recoveries: Sequence[Recovery]) -> Iterator[Case]:
@@ -161,4 +159,4 @@ def _part(group: Group) -> str:
 
 
 def _computing(parts: Sequence[str]) -> str:
-    return f"computed anew: part{'s' if len(parts) > 1 else ''} {', '.join(parts)}"
+    return f"computed again: part{'s' if len(parts) > 1 else ''} {', '.join(parts)}"

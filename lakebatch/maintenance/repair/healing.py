@@ -1,4 +1,4 @@
-"""What is healed of an experiment, and in which order."""
+"""The repair of an experiment: logs, then events and tags, then data files, doubled rows and bundles."""
 
 from __future__ import annotations
 
@@ -10,42 +10,41 @@ import polars as pl
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning, LakebatchError
-from lakebatch.maintenance.doctor.bundles import damaged_bundles
-from lakebatch.maintenance.doctor.rows import KEYS
-from lakebatch.maintenance.doctor.table import ExaminedTable
-from lakebatch.maintenance.doctor.tables import examined_tables, tagged_versions
+from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
+from lakebatch.maintenance.inspection.table import InspectedTable
+from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
 from lakebatch.maintenance.repair import doubled
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.doubled import Doubled
 from lakebatch.maintenance.repair.files import FileRepair
 from lakebatch.maintenance.repair.history import History
 from lakebatch.maintenance.repair.logs import heal_log
-from lakebatch.maintenance.repair.outcome import AT_WORK, Outcome, State
+from lakebatch.maintenance.repair.outcome import AT_WORK, Outcome, healed
 from lakebatch.storage.delta.log import FOLDER, fault_of
 from lakebatch.storage.delta.table import Table
 
 EVENTS = "assemblies"
-MOVE_AWAY = "Put the file back that it stands for, or move it away; nothing was healed."
+MOVE_AWAY = "Put the real file back, or move this away; nothing was healed."
 
 
 def heal(stored: ExperimentTables, *, dry_run: bool = True, jobs: int | None = None) -> Iterator[Outcome]:
-    """Heal what is damaged in an experiment where that can be proven right, and yield what became of each damage.
+    """Heal the damage in an experiment where the result can be proven right, and yield the outcome of each damage.
 
-    Data files that are lost or damaged get their rows back, from other files, from copies in the log, or computed
-    anew from the assembly's record; only if the rows have the fingerprint that their commit recorded, and under the
-    same path and in the same size, so that no log changes. Rows that are there several times leave the table.
-    Checkpoints are written anew. Nothing that was committed once is ever dropped.
+    Lost or damaged data files are written again under the same path and in the same size, so that no log changes.
+    Their rows come from other files, from copies in the log, or from a new computation by the assembly's record, and
+    must have the fingerprint that their commit recorded. Repetitions of rows leave the table. Checkpoints are written
+    again. Nothing that was committed once is ever dropped.
 
     Parameters
     ----------
     dry_run : bool
-        Only say what would be done; nothing is computed.
+        Only yield what would be done; nothing is computed.
     jobs : int, optional
-        Worker processes that compute; all processors by default.
+        Number of worker processes; by default one per processor.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamageWarning)  # which says what is yielded here
-        yield from _Healing(stored, dry_run, jobs).carry_out()
+        warnings.simplefilter("ignore", DamageWarning)  # the outcomes name the same damage
+        yield from _Healing(stored, dry_run, jobs).run()
 
 
 class _Healing:
@@ -55,17 +54,17 @@ class _Healing:
         self.files = FileRepair(stored, dry_run, jobs, [])
         self.history = History(stored)
 
-    def carry_out(self) -> Iterator[Outcome]:
-        tables = examined_tables(self.stored)
+    def run(self) -> Iterator[Outcome]:
+        tables = inspected_tables(self.stored)
         if refused := list(_refused(tables)):
             yield from refused
             return
-        yield from self.history.noted(self._all(tables))
+        yield from self.history.collect(self._all(tables))
         if not self.dry_run:
             yield from self.history.record()
 
-    def _all(self, tables: dict[str, ExaminedTable]) -> Iterator[Outcome]:
-        """Heal logs before all that is read by them, and events before what is computed from them."""
+    def _all(self, tables: dict[str, InspectedTable]) -> Iterator[Outcome]:
+        """Heal logs first, since all else is read through them, and events before parts that are computed from them."""
         for table in tables.values():
             yield from heal_log(table, dry_run=self.dry_run)
         contents = {name: Contents(tables[name]) for name in KEYS if name in tables}
@@ -76,22 +75,22 @@ class _Healing:
         for table in data:
             table.keep(self._tagged(table.name))
         yield from self.files.partitioned([Contents(table) for table in data], assemblies)
-        for name, table in examined_tables(self.stored).items():
+        for name, table in inspected_tables(self.stored).items():
             for found in doubled.find(table):
-                yield self._single(name, found, assemblies)
+                yield self._heal_doubled(name, found, assemblies)
         yield from self._bundles()
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
-        """Return the assemblies by their ids, also those whose events were put back, or would be."""
+        """Return the assemblies by their ids, from whole files of events and from healed ones."""
         if events is None:
             return {}
-        frames = [frame for frame in (*events.whole_rows(), *self.files.regained) if "event" in frame.columns]
+        frames = [each for each in (events.whole_rows(), *self.files.healed_rows) if "event" in each.columns]
         if not frames:
             return {}
         known = pl.concat(frames, how="diagonal").unique(KEYS[EVENTS])
         try:
             return {each.assembly_id: each for each in latest(known, self.stored.log.leases())}
-        except LakebatchError:  # as of ids that are none; the doctor names them
+        except LakebatchError:  # such as an invalid id, which the doctor names
             return {}
 
     def _tagged(self, table: str) -> list[int]:
@@ -100,8 +99,8 @@ class _Healing:
         except LakebatchError:
             return []
 
-    def _single(self, name: str, found: Doubled, assemblies: dict[str, Assembly]) -> Outcome:
-        """Leave rows that are there several times as often as they were committed."""
+    def _heal_doubled(self, name: str, found: Doubled, assemblies: dict[str, Assembly]) -> Outcome:
+        """Remove the repetitions of rows."""
         assembly = assemblies.get(found.assembly_id or "")
         how = "each row left as often as it was committed"
         if assembly is not None and assembly.is_worked_on():
@@ -109,12 +108,12 @@ class _Healing:
         if self.dry_run and found.damaged and self.history.has_planned(found.damaged):
             return found.outcome("can be healed", how)
         try:
-            rows = doubled.single_rows(found.contents, found.assembly_id)
+            rows = doubled.single_rows(found)
             if not self.dry_run:
-                doubled.leave(self._table(name), found.contents, found.assembly_id, rows)
+                doubled.replace_rows(self._table(name), found, rows)
         except LakebatchError as error:
             return found.outcome("stays damaged", str(error))
-        return found.outcome("can be healed" if self.dry_run else "healed", how)
+        return found.outcome(healed(self.dry_run), how)
 
     def _table(self, name: str) -> Table:
         if name.startswith(f"{FRAMES}/"):
@@ -122,7 +121,7 @@ class _Healing:
         return self.stored.table(name)
 
     def _bundles(self) -> Iterator[Outcome]:
-        """Remove bundles that cannot be relied on."""
+        """Remove damaged bundles."""
         try:
             damaged = list(damaged_bundles(self.stored))
         except LakebatchError:
@@ -130,12 +129,11 @@ class _Healing:
         for name, what in damaged:
             if not self.dry_run:
                 self.stored.storage.remove(f"{self.stored.results.bundle_folder}/{name}")
-            state: State = "can be healed" if self.dry_run else "healed"
-            yield Outcome(state, self.stored.folder, what, "removed: it only repeats rows")
+            yield Outcome(healed(self.dry_run), self.stored.folder, what, "removed: it only repeats rows")
 
 
-def _refused(tables: dict[str, ExaminedTable]) -> Iterator[Outcome]:
-    """Yield the files of logs that an engine could read without end; nothing is opened beside them."""
+def _refused(tables: dict[str, InspectedTable]) -> Iterator[Outcome]:
+    """Yield what lies in a log and is no file, since an engine could read it without end; no table is opened then."""
     for table in tables.values():
         for file in table.log.files:
             if what := fault_of(file):

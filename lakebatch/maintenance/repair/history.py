@@ -1,4 +1,4 @@
-"""The record of a repair in the lake: an event of each assembly, a commit to a table of no single one."""
+"""The record of a repair: an event of each healed assembly, a commit to each healed table without partitions."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lakebatch.assembly.decisions import note
-from lakebatch.assembly.tables import DATA, ExperimentTables
+from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError
 from lakebatch.maintenance.repair.outcome import Outcome
+from lakebatch.maintenance.tables import TABLES
 
-TABLES = {*DATA, "assemblies", "tags"}
 EVENT = {"lakebatch.event": "repaired"}
 
 
 class History:
-    """What became of everything that is damaged, so far."""
+    """The outcomes so far."""
 
     def __init__(self, stored: ExperimentTables) -> None:
         self._stored = stored
         self._outcomes: list[Outcome] = []
 
-    def noted(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """Yield outcomes, and remember them."""
+    def collect(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield outcomes and remember them."""
         for each in outcomes:
             self._outcomes.append(each)
             yield each
 
     def has_planned(self, places: Collection[str]) -> bool:
-        """Whether all of some files would be healed."""
+        """Whether a dry run would heal all of some files."""
         return set(places) <= {each.where for each in self._outcomes if each.state == "can be healed"}
 
     def record(self) -> Iterator[Outcome]:
-        """Record what was healed, and yield what kept it from being recorded."""
+        """Record the healed damage, and yield the fault that prevents it."""
         healed: dict[str | None, list[Outcome]] = defaultdict(list)
         for each in self._outcomes:
             if each.state == "healed":
@@ -41,14 +41,16 @@ class History:
             known = set(self._stored.log.events()["assembly_id"]) if healed.keys() - {None} else set()
             for assembly_id in sorted(known & healed.keys()):
                 self._record(assembly_id, healed.pop(assembly_id))
-            for name in sorted({_table(each) for outcomes in healed.values() for each in outcomes} & TABLES):
+            for name in sorted(
+                {_table(each) for outcomes in healed.values() for each in outcomes} & {*TABLES}
+            ):
                 self._stored.table(name).mark(EVENT)
         except LakebatchError as error:
-            what = "What was healed could not be recorded"
+            what = "The repair could not be recorded"
             yield Outcome("stays damaged", self._stored.folder, what, str(error))
 
     def _record(self, assembly_id: str, outcomes: Sequence[Outcome]) -> None:
-        """Record an event; where it counted rows that were there several times, it counts them anew."""
+        """Record an event; if the newest one counted doubled rows, with the new row count."""
         counts = Counter(map(_table, outcomes))
         named = ", ".join(f"{count} of {name}" for name, count in sorted(counts.items()))
         assembly = self._stored.log.get(assembly_id)

@@ -1,4 +1,4 @@
-"""One thing that is damaged, and what became of it."""
+"""Outcomes: one damage each, and whether it was healed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ AT_WORK = "a process works on the assembly; repeat the command when it has ended
 
 
 class CannotHealError(LakebatchError):
-    """Something damaged cannot be proven right; the message is the reason."""
+    """Damage that cannot be proven healed; the message is the reason."""
 
     advice = "Put it back from a backup."
 
 
 class CannotComputeError(CannotHealError):
-    """A part cannot be computed as it was."""
+    """A part that cannot be computed as it was."""
 
     advice = "Repeat the command with the code and packages that wrote it, or put it back from a backup."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is damaged and how it was, or can be, healed; or why not.
+    """One damage, and how it was or can be healed, or why not.
 
     Attributes
     ----------
     subject : str
         The table or folder.
     where : str
-        The file, where it is one.
+        The damaged file; empty where no single file is damaged.
     assembly_id : str or None
-        Whose rows are concerned, where they are of one assembly.
+        The assembly whose rows are damaged, where there is one.
     rows : int or None
-        How many rows of it there were, where some were there several times.
+        The row count of the assembly before, where rows were there several times.
     """
 
     state: State
@@ -51,6 +51,11 @@ class Outcome:
     where: str = ""
     assembly_id: str | None = None
     rows: int | None = None
+
+
+def healed(dry_run: bool) -> State:
+    """Return the state of damage that is healed, or would be in a dry run."""
+    return "can be healed" if dry_run else "healed"
 
 
 def to_frame(outcomes: Iterable[Outcome]) -> pl.DataFrame:

@@ -1,13 +1,13 @@
-"""Puts rows back into a data file, under its path and in its size, so that no log has to change."""
+"""Writes rows as a lost data file, under its path and in its size, so that no log has to change."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from lakebatch.errors import DamageError
-from lakebatch.maintenance.doctor.reference import Reference
-from lakebatch.maintenance.doctor.table import ExaminedTable
-from lakebatch.maintenance.doctor.values import UNREADABLE, fingerprint_of
+from lakebatch.maintenance.inspection.reference import Reference
+from lakebatch.maintenance.inspection.rows import UNREADABLE, fingerprint_of
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.outcome import CannotHealError
 from lakebatch.storage.delta.encodings import forms
 from lakebatch.storage.delta.fingerprint import fingerprint
@@ -16,16 +16,16 @@ from lakebatch.storage.delta.fingerprint import fingerprint
 TAIL = 8
 
 
-def place(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> None:
+def place(table: InspectedTable, reference: Reference, rows: pl.DataFrame) -> None:
     """Write rows as the data file that a log names, whole or not at all.
 
     Raises
     ------
     CannotHealError
-        If no form of the rows fits into the size that the log says.
+        If no encoding of the rows fits into the size in the log.
     """
     if rows.height != reference.rows:
-        raise CannotHealError(f"it had {reference.rows} rows, and {rows.height} are what its commits brought")
+        raise CannotHealError(f"it had {reference.rows} rows, and its commits added {rows.height}")
     content = fitted(table, reference, rows)
     expected = fingerprint([rows])
     try:
@@ -38,24 +38,24 @@ def place(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> Non
     table.storage.write(f"{table.path}/{reference.path}", content)
 
 
-def fitted(table: ExaminedTable, reference: Reference, rows: pl.DataFrame) -> bytes:
-    """Return a Parquet file with some rows in exactly the size that the log says."""
-    description = table.description(reference.version)
+def fitted(table: InspectedTable, reference: Reference, rows: pl.DataFrame) -> bytes:
+    """Return a Parquet file with the given rows, in exactly the size in the log."""
+    metadata = table.metadata(reference.version)
     smallest: bytes | None = None
-    for content in forms(rows, description["schemaString"], description["partitionColumns"]):
+    for content in forms(rows, metadata["schemaString"], metadata["partitionColumns"]):
         if len(content) == reference.size:
             return content
         if smallest is None or len(content) < len(smallest):
             smallest = content
     if smallest is None or len(smallest) > reference.size:
         raise CannotHealError(
-            f"its rows take {len(smallest or b'')} bytes at least, and the log says {reference.size}"
+            f"its rows take at least {len(smallest or b'')} bytes, and the log says {reference.size}"
         )
     return padded(smallest, reference.size)
 
 
 def padded(content: bytes, size: int) -> bytes:
-    """Return a Parquet file with room between its last column and its footer; the footer says where all else begins.
+    """Return a Parquet file with padding before its footer, where no offset changes.
 
     >>> padded(b"PAR1" + b"columns" + b"footer" + bytes([6, 0, 0, 0]) + b"PAR1", 30)
     b'PAR1columns\\x00\\x00\\x00\\x00\\x00footer\\x06\\x00\\x00\\x00PAR1'

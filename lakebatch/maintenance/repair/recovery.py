@@ -1,4 +1,4 @@
-"""The rows of damaged files, from other files, from copies in commits, or computed anew; always proven."""
+"""The rows of damaged files: from other files, copies in commits, or a new computation; always proven."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lakebatch.maintenance.doctor.lineage import Group, Lineage
+from lakebatch.maintenance.inspection.lineage import Group, Lineage
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.outcome import CannotHealError
 from lakebatch.storage.delta.commit_copy import COPY, copied_columns, decode
@@ -18,16 +18,16 @@ from lakebatch.storage.delta.fingerprint import Words, fingerprint, row_words
 
 Places: TypeAlias = npt.NDArray[np.int64]
 Compute: TypeAlias = Callable[[Group], pl.DataFrame]
-NO_PROOF = "its commit recorded no fingerprint, so that nothing can prove which rows it had"
+NO_PROOF = "its commit recorded no fingerprint, so that nothing proves which rows it had"
 
 
 class Recovery:
-    """The rows that the commits of one table brought to one assembly.
+    """The rows that the commits to one table added to one assembly.
 
     Parameters
     ----------
     assembly_id : str or None
-        None for a table that is not partitioned by assembly.
+        None for a table without partitions.
     """
 
     def __init__(self, contents: Contents, assembly_id: str | None) -> None:
@@ -38,39 +38,39 @@ class Recovery:
 
     @property
     def lineage(self) -> Lineage:
-        """Which rows each file has."""
+        """The origin of the rows in each file."""
         return self.contents.table.lineage
 
-    def lacking(self, group: Group) -> list[Group]:
-        """Return the commits whose rows would have to be computed anew, to have those of a group."""
+    def missing(self, group: Group) -> list[Group]:
+        """Return the commits whose rows must be computed to recover those of a group."""
         self._expected(group)
         return [each for each in dict.fromkeys(self.lineage.sources(group)) if self.present(each) is None]
 
     def files(self, group: Group, compute: Compute) -> dict[str, pl.DataFrame]:
-        """Return the rows of each damaged file of a group, in which files that are whole keep theirs.
+        """Return the rows of each damaged file of a group; readable files of the group keep theirs.
 
         Raises
         ------
         CannotHealError
-            If they cannot be had, or not be proven right.
+            If they cannot be recovered, or cannot be proven right.
         """
         rest = self.rows(group, compute)
         if len(group.files) == 1:
             return {group.files[0].path: rest}
-        due = []
-        if aside := [each.path for each in group.files if each.path in self.contents.out_of_reach]:
-            raise CannotHealError(f"{aside[0]}, of the same commit, is out of reach")
+        damaged = []
+        if unknown := [each.path for each in group.files if each.path in self.contents.out_of_reach]:
+            raise CannotHealError(f"{unknown[0]}, of the same commit, is out of reach")
         for each in group.files:
             own = self.contents.read(each.path) if self.contents.is_readable(each.path) else None
             without = None if own is None else _without(rest, own)
             if without is None:
-                due.append(each)
+                damaged.append(each)
             else:
                 rest = without
-        return dict(_divided(rest, [(each.path, each.rows) for each in due]))
+        return dict(_divided(rest, [(each.path, each.rows) for each in damaged]))
 
     def rows(self, group: Group, compute: Compute) -> pl.DataFrame:
-        """Return all rows of a group, in the order in which they were written as far as it is known."""
+        """Return all rows of a group, in the order in which they were written where it is known."""
         expected = self._expected(group)
         sources = self.lineage.sources(group)
         for chosen in (sources, list(dict.fromkeys(sources))):
@@ -78,10 +78,10 @@ class Recovery:
             rows = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
             if fingerprint([rows]) == expected:
                 return rows
-        raise CannotHealError("the rows of the files that it was merged from are not those that it had")
+        raise CannotHealError("the files that it was merged from have other rows")
 
     def present(self, group: Group) -> pl.DataFrame | None:
-        """Return the rows that a commit brought as far as they are in whole files or in the commit itself."""
+        """Return the rows that a commit added, from whole files or from its own copy; None if neither has them."""
         if id(group) not in self._found:
             for rows in self._candidates(group):
                 if rows is not None and fingerprint([rows]) == self.lineage.expected(group):
@@ -90,7 +90,7 @@ class Recovery:
         return self._found.get(id(group))
 
     def committed_at(self, part: str) -> datetime | None:
-        """Return when a part was committed, where rows of it are there; all of a part have one time."""
+        """Return the time at which a part was committed, which all its rows have; None if there are none."""
         for group in self.lineage.originals(self.assembly_id):
             rows = self.present(group) if group.part == part else None
             if rows is not None and rows.height:
@@ -114,12 +114,12 @@ class Recovery:
     def _candidates(self, group: Group) -> Iterator[pl.DataFrame | None]:
         paths = [each.path for each in group.files]
         if all(self.contents.is_whole(path) for path in paths):
-            yield pl.concat([self.contents.read(path) for path in paths], how="diagonal")
+            yield self.contents.read_all(paths)
         yield self._in_merged_files(group)
         yield self._in_commit(group)
 
     def _in_merged_files(self, group: Group) -> pl.DataFrame | None:
-        """Return the rows of a commit from the files into which its own were merged."""
+        """Return the rows of a commit from the files that its own were merged into."""
         merged, expected, count = self._merged_rows(), self.lineage.expected(group), group.rows
         if merged.is_empty() or expected is None or count is None:
             return None
@@ -138,12 +138,11 @@ class Recovery:
                 and each.assembly_id == self.assembly_id
                 and self.contents.is_whole(each.path)
             ]
-            frames = [self.contents.read(path) for path in whole]
-            self._merged = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+            self._merged = self.contents.read_all(whole)
         return self._merged
 
     def _in_commit(self, group: Group) -> pl.DataFrame | None:
-        """Return the rows of a commit from its own copy, if that has all columns."""
+        """Return the rows of a commit from the copy in it, if the copy has all columns."""
         schema = self.contents.table.schema
         text = group.entry.info.get(COPY)
         if text is None or group.rows is None or copied_columns(schema) != list(schema.polars):
@@ -159,7 +158,7 @@ def _at(rows: pl.DataFrame, where: Places) -> pl.DataFrame:
 
 
 def once(rows: pl.DataFrame, count: int, expected: str) -> pl.DataFrame | None:
-    """Return rows that are there several times, each as often as it was committed; None if the fingerprint differs."""
+    """Return repeated rows as often as they were committed; None if their fingerprint differs."""
     if rows.height and count and rows.height % count == 0:
         words = row_words(rows)
         for kept in (_every(words, rows.height // count), _every(words, None)):
@@ -170,7 +169,7 @@ def once(rows: pl.DataFrame, count: int, expected: str) -> pl.DataFrame | None:
 
 
 def _every(words: Words, times: int | None) -> Places:
-    """Return the positions of rows without their repetitions: one of ``times`` equal rows, else one of each value."""
+    """Return positions without repetitions: one of every ``times`` equal rows, or the first of each value if None."""
     order = np.argsort(words, kind="stable")
     _, first, counts = np.unique(words[order], return_index=True, return_counts=True)
     rank = np.empty(words.size, np.int64)
@@ -181,13 +180,13 @@ def _every(words: Words, times: int | None) -> Places:
 
 
 def _without(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame | None:
-    """Return the rows that are left when others are taken out; None if one of these is not among them."""
-    own, taken = row_words(rows), row_words(others)
+    """Return the rows without some others; None if one of these is not among them."""
+    own, removed = row_words(rows), row_words(others)
     order = np.argsort(own, kind="stable")
-    values, counts = np.unique(taken, return_counts=True)
+    values, counts = np.unique(removed, return_counts=True)
     first = np.searchsorted(own[order], values)
-    there = np.searchsorted(own[order], values, side="right") - first
-    if np.any(there < counts):
+    present = np.searchsorted(own[order], values, side="right") - first
+    if np.any(present < counts):
         return None
     out = np.concatenate([order[start : start + count] for start, count in zip(first, counts, strict=True)])
     return _at(rows, np.setdiff1d(np.arange(rows.height), out))
@@ -196,11 +195,11 @@ def _without(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame | None:
 def _divided(
     rows: pl.DataFrame, files: Sequence[tuple[str, int | None]]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows of each of several files, one after the other."""
+    """Yield the path and the rows of each file, in order."""
     start = 0
     for path, count in files:
         if count is None:
-            raise CannotHealError("the log does not say how many rows each file of its commit had")
+            raise CannotHealError("the log does not record the row count of each file of its commit")
         yield path, rows[start : start + count]
         start += count
     if start != rows.height:

@@ -13,9 +13,9 @@ from lakebatch.storage.delta.log import Entry
 
 @dataclass(frozen=True)
 class Reference:
-    """A data file that a commit added: its path below the table, size, rows and assembly, and the commit's version.
+    """A data file that a commit added: its path below the table, its size, row count and assembly, the commit's version.
 
-    The number of rows is None where the log does not say it.
+    The row count is None where the log does not record it.
     """
 
     path: str
@@ -37,6 +37,11 @@ def added(entry: Entry) -> list[Reference]:
         )
         for each in entry.of("add")
     ]
+
+
+def removed(entry: Entry) -> list[str]:
+    """Return the paths of the data files that a commit removed."""
+    return [unquote(each["path"]) for each in entry.of("remove")]
 
 
 def _rows(action: Mapping[str, Any]) -> int | None:

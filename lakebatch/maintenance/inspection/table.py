@@ -1,4 +1,4 @@
-"""A table as its files and its log have it, without an engine: what can be told of one that cannot be opened."""
+"""One table as its files and its log describe it, without an engine, so that a table that cannot be opened is too."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
 
 from lakebatch.assembly.tables import FRAMES
 from lakebatch.errors import DamageError
-from lakebatch.maintenance.doctor.lineage import Lineage
-from lakebatch.maintenance.doctor.reference import Reference, added
+from lakebatch.maintenance.inspection.lineage import Lineage
+from lakebatch.maintenance.inspection.reference import Reference, added, removed
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.log import Entry, Log
@@ -20,16 +19,14 @@ from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.vacuum import EVENT
 from lakebatch.storage.local import StoredFile
 
-"""The folder of an experiment in which each table holds frames that were imported or saved under one name."""
 
-
-class ExaminedTable:
-    """One table of an experiment: its files by path, its log, and which file is of which commit.
+class InspectedTable:
+    """One table of an experiment: its files by path, its log, and the commit of each file.
 
     Attributes
     ----------
     kept : set of str
-        The data files that tagged versions need, as far as the tags are known.
+        The data files of tagged versions, where the tags are known.
     """
 
     def __init__(self, storage: Storage, folder: str, name: str, files: Sequence[StoredFile]) -> None:
@@ -53,17 +50,17 @@ class ExaminedTable:
 
     @property
     def schema(self) -> TableSchema:
-        """What its columns should be; frames bring further ones."""
+        """The columns that it must have; tables of frames may have more."""
         return load_schema(FRAMES if self.name.startswith(f"{FRAMES}/") else self.name)
 
     @property
     def repair(self) -> str:
-        """The advice where something can be healed."""
+        """The advice for damage that may be healed."""
         return f"See whether it can be healed with: lakebatch repair {self.experiment}"
 
     @cached_property
     def lineage(self) -> Lineage:
-        """Which rows each data file has, as the log tells."""
+        """The origin of the rows in each data file."""
         return Lineage(self.log.entries)
 
     @cached_property
@@ -73,14 +70,14 @@ class ExaminedTable:
 
     @cached_property
     def columns(self) -> set[str]:
-        """The names of the columns that the table has had."""
+        """The names of all columns that the table has or had."""
         schemas = [
             json.loads(each["schemaString"]) for entry in self.log.entries for each in entry.of("metaData")
         ]
         return {field["name"] for schema in schemas for field in schema["fields"]}
 
-    def description(self, version: int) -> dict[str, Any]:
-        """Return the newest description of the table's columns up to a version.
+    def metadata(self, version: int) -> dict[str, Any]:
+        """Return the table's metadata, with its columns, at a version.
 
         Raises
         ------
@@ -98,10 +95,8 @@ class ExaminedTable:
 
     @cached_property
     def removed(self) -> dict[str, int]:
-        """The data files that newer versions do without, with the version that removed each."""
-        return {
-            unquote(each["path"]): entry.version for entry in self.log.entries for each in entry.of("remove")
-        }
+        """The data files that commits removed, with the version of the commit."""
+        return {path: entry.version for entry in self.log.entries for path in removed(entry)}
 
     @cached_property
     def vacuumed_at(self) -> int:
@@ -109,26 +104,26 @@ class ExaminedTable:
         ends = [each.version for each in self.log.entries if _is_vacuum(each)]
         return max(ends, default=-1)
 
-    def is_due(self, reference: Reference) -> bool:
-        """Whether a file has to be there: what was removed before a vacuum need not, unless a tag needs it."""
+    def is_required(self, reference: Reference) -> bool:
+        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it."""
         is_kept = reference.path in self.kept
         return is_kept or self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
 
     def keep(self, versions: Iterable[int]) -> None:
-        """Remember which data files some versions need, whatever a vacuum removed."""
+        """Remember that the data files of some versions must exist, although a vacuum ended."""
         wanted = set(versions)
-        there: set[str] = set()
+        active: set[str] = set()
         for entry in self.log.entries if wanted else ():
-            there -= {unquote(each["path"]) for each in entry.of("remove")}
-            there |= {each.path for each in added(entry)}
+            active -= set(removed(entry))
+            active |= {each.path for each in added(entry)}
             if entry.version in wanted:
-                self.kept |= there
+                self.kept |= active
 
     def locate(self, path: str) -> str:
-        """Return where a file of the table is."""
+        """Return the URI of a file of the table."""
         return self.storage.join(self.path, path)
 
 
 def _is_vacuum(entry: Entry) -> bool:
-    """Whether a commit says that files are gone from then on; before 0.2 the engine wrote it."""
+    """Whether a vacuum committed an entry; before 0.2 the engine wrote it."""
     return entry.info.get("operation") == "VACUUM END" or entry.info.get(EVENT) == "vacuumed"

@@ -1,4 +1,4 @@
-"""The rows of each data file, as the log alone tells: from which commits, how many, and with which fingerprint."""
+"""The origin of the rows in each data file, from the log alone: their commits, row counts and fingerprints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from lakebatch.maintenance.doctor.reference import Reference, added
+from lakebatch.maintenance.inspection.reference import Reference, added, removed
 from lakebatch.storage.delta.engine import FINGERPRINT, PART
 from lakebatch.storage.delta.fingerprint import add
 from lakebatch.storage.delta.log import Entry
@@ -17,12 +17,12 @@ from lakebatch.storage.delta.log import Entry
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The data files that one commit added, of one assembly where it rearranged rows of several.
+    """The data files that one commit added; where it merged files of several assemblies, those of one of them.
 
     Attributes
     ----------
     removed : tuple of str
-        The files whose rows these are, where the commit rearranged rows; empty where it brought new ones.
+        The files that the commit merged into these; empty where it added new rows.
     """
 
     entry: Entry
@@ -36,23 +36,24 @@ class Group:
 
     @property
     def part(self) -> str | None:
-        """The part whose rows the commit brought."""
+        """The part whose rows the commit added."""
         return self.entry.info.get(PART)
 
     @property
     def rows(self) -> int | None:
-        """The number of rows in all files together."""
-        return _total(each.rows for each in self.files)
+        """The row count of all files together; None if the log lacks one of them."""
+        counts = [each.rows for each in self.files if each.rows is not None]
+        return sum(counts) if len(counts) == len(self.files) else None
 
 
 @dataclass(frozen=True)
 class Surplus:
-    """Versions in which an assembly has another number of rows than its commits brought.
+    """A range of versions in which an assembly has more or fewer rows than its commits added.
 
     Attributes
     ----------
     until : int or None
-        The version that set it right; None if none has.
+        The version that corrected it; None if none has.
     """
 
     assembly_id: str | None
@@ -63,7 +64,7 @@ class Surplus:
 
 
 class Lineage:
-    """Which commits the rows of each data file of a table are from; right only if its log is whole."""
+    """The commits that added the rows of each data file of a table; right only if its log is whole."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.group_of: dict[str, Group] = {}
@@ -73,11 +74,11 @@ class Lineage:
         self.surpluses: list[Surplus] = []
         self._removed_at: dict[str, int] = {}
         self._rows: Counter[str | None] = Counter()
-        self._brought: Counter[str | None] = Counter()
-        self._off: dict[str | None, Surplus] = {}
+        self._committed_rows: Counter[str | None] = Counter()
+        self._open: dict[str | None, Surplus] = {}
         for entry in entries:
             self._follow(entry)
-        self.surpluses += self._off.values()
+        self.surpluses += self._open.values()
 
     def _follow(self, entry: Entry) -> None:
         touched = [*self._remove(entry), *self._add(entry)]
@@ -85,8 +86,7 @@ class Lineage:
             self._balance(assembly_id, entry.version)
 
     def _remove(self, entry: Entry) -> Iterator[str | None]:
-        for action in entry.of("remove"):
-            path = unquote(action["path"])
+        for path in removed(entry):
             reference = self.active.pop(path, None)
             if reference is not None:
                 self._removed_at[path] = entry.version
@@ -107,32 +107,37 @@ class Lineage:
             self.group_of |= dict.fromkeys((each.path for each in group.files), group)
             for each in group.files:
                 if not group.removed and (group.part is not None or each.assembly_id is None):
-                    self._brought[each.assembly_id] += each.rows or 0
+                    self._committed_rows[each.assembly_id] += each.rows or 0
 
     def _groups(self, entry: Entry, new: list[Reference]) -> Iterator[Group]:
-        """Yield the files that a commit added, apart by assembly where it says nothing of all of them together."""
+        """Yield the files that a commit added, by assembly where it records no fingerprint of all of them together."""
         removes = entry.of("remove")
-        is_rearranged = FINGERPRINT in entry.info or not any(each.get("dataChange") for each in removes)
+        is_merge = FINGERPRINT in entry.info or not any(each.get("dataChange") for each in removes)
         by_assembly: dict[str | None, list[Reference]] = defaultdict(list)
         for each in new:
             by_assembly[None if FINGERPRINT in entry.info else each.assembly_id].append(each)
         for files in by_assembly.values():
             own = {each.assembly_id for each in files}
-            paths = (unquote(each["path"]) for each in removes if is_rearranged and _assembly(each) in own)
+            paths = (unquote(each["path"]) for each in removes if is_merge and _assembly(each) in own)
             yield Group(entry, tuple(files), tuple(paths))
 
     def _balance(self, assembly_id: str | None, version: int) -> None:
-        """Note from which version to which an assembly has other rows than were brought."""
-        rows, brought = self._rows[assembly_id], self._brought[assembly_id]
-        if not brought and assembly_id is not None:  # other tools, or tests, have written all of it
+        """Note the versions in which an assembly has another row count than its commits added."""
+        rows, committed = self._rows[assembly_id], self._committed_rows[assembly_id]
+        if not committed and assembly_id is not None:  # other tools, or tests, have written all of it
             return
-        before = self._off.pop(assembly_id, None)
+        before = self._open.pop(assembly_id, None)
         since = version if before is None else before.since
-        if rows != brought:
-            self._off[assembly_id] = Surplus(assembly_id, rows, brought, since, None)
+        if rows != committed:
+            self._open[assembly_id] = Surplus(assembly_id, rows, committed, since, None)
         elif before is not None:
             ended = Surplus(assembly_id, before.rows, before.expected, since, version)
             self.surpluses.append(ended)
+
+    @property
+    def open_surpluses(self) -> list[Surplus]:
+        """The surpluses that the newest version still has."""
+        return [each for each in self.surpluses if each.until is None]
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -145,13 +150,22 @@ class Lineage:
         found = {each.assembly_id for group in self.groups for each in group.files}
         return {each for each in found if each is not None}
 
+    def active_paths(self, assembly_id: str | None) -> list[str]:
+        """Return the files of an assembly that the newest version has."""
+        return [each.path for each in self.active.values() if each.assembly_id == assembly_id]
+
     def groups_of(self, assembly_id: str | None) -> list[Group]:
-        """Return the groups that have rows of an assembly, in the order of the commits."""
+        """Return the groups with rows of an assembly, in the order of the commits."""
         return self._by_assembly.get(assembly_id, [])
 
     def originals(self, assembly_id: str | None) -> list[Group]:
-        """Return the commits that brought rows of an assembly, each once, in their order."""
+        """Return the commits that added rows of an assembly, each once, in their order."""
         return [group for group in self.groups_of(assembly_id) if not group.removed]
+
+    def committed(self, assembly_id: str | None) -> str | None:
+        """Return the fingerprint of all rows that the commits of an assembly added; None if it is not recorded."""
+        groups = self.originals(assembly_id)
+        return add_all(each.recorded for each in groups if each.part is not None or assembly_id is None)
 
     @cached_property
     def _by_assembly(self) -> dict[str | None, list[Group]]:
@@ -162,27 +176,24 @@ class Lineage:
         return found
 
     def expected(self, group: Group) -> str | None:
-        """Return the fingerprint that the rows of a group must have; None if it is not known."""
+        """Return the fingerprint that the rows of a group must have; None if it is not recorded."""
         return self._expected.get(id(group))
 
     @cached_property
     def _expected(self) -> dict[int, str | None]:
         found: dict[int, str | None] = {}
-        for group in self.groups:  # a commit removes only what an earlier one added
+        for group in self.groups:  # a commit removes only files that an earlier one added
             found[id(group)] = group.recorded or self._summed(group, found)
         return found
 
     def _summed(self, group: Group, known: dict[int, str | None]) -> str | None:
-        """Return the fingerprint of what a group removed; of a file beside others only that of all of them is known."""
+        """Return the fingerprint of the files that a commit merged; of files added together, only their sum is known."""
         sources = {id(each): each for path in group.removed if (each := self.group_of.get(path))}
-        covered = sum(len(each.files) for each in sources.values())
-        prints = [known.get(key) for key in sources]
-        together = [each for each in prints if each is not None]
-        is_known = bool(group.removed) and covered == len(group.removed) and len(together) == len(prints)
-        return add(together) if is_known else None
+        covers_all = sum(len(each.files) for each in sources.values()) == len(group.removed)
+        return add_all(known.get(key) for key in sources) if covers_all else None
 
     def sources(self, group: Group) -> list[Group]:
-        """Return the commits that brought the rows of a group, in the order in which they were merged.
+        """Return the commits that added the rows of a group, in the order in which they were merged.
 
         A commit whose rows are there twice is named twice.
         """
@@ -197,23 +208,24 @@ class Lineage:
         return found
 
     def _merged(self, group: Group) -> list[Group]:
-        """Return what a commit merged: each group as often as all of its files were removed."""
+        """Return the groups that a commit merged, each as often as all of its files were removed."""
         groups = [self.group_of[path] for path in group.removed if path in self.group_of]
         counts = Counter(map(id, groups))
         times = {id(each): max(1, counts[id(each)] // len(each.files)) for each in groups}
         return [each for each in dict.fromkeys(groups) for _ in range(times[id(each)])]
 
 
+def add_all(fingerprints: Iterable[str | None]) -> str | None:
+    """Return the fingerprint of all rows together; None if one of them is not known, or there is none."""
+    found = list(fingerprints)
+    known = [each for each in found if each is not None]
+    return add(known) if known and len(known) == len(found) else None
+
+
 def _assembly(remove: Mapping[str, Any]) -> str | None:
-    """Return whose rows a removed file has; also where the commit that added it is lost."""
+    """Return the assembly of a removed file, also where the commit that added it is lost."""
     values = remove.get("partitionValues")
     if values is not None:
         return None if values.get("assembly_id") is None else str(values["assembly_id"])
     folder = unquote(remove["path"]).partition("/")[0]
     return folder.removeprefix("assembly_id=") if folder.startswith("assembly_id=") else None
-
-
-def _total(numbers: Iterable[int | None]) -> int | None:
-    known = list(numbers)
-    counted = [each for each in known if each is not None]
-    return sum(counted) if len(counted) == len(known) else None

@@ -1,4 +1,4 @@
-"""The tables of an experiment, also those of imported frames, as their files have them."""
+"""The tables of an experiment, with those of frames, as their files and logs describe them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import warnings
 
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning
-from lakebatch.maintenance.doctor.table import ExaminedTable
+from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.schema import table_names
 from lakebatch.storage.local import StoredFile
 
 
-def examined_tables(stored: ExperimentTables) -> dict[str, ExaminedTable]:
+def inspected_tables(stored: ExperimentTables) -> dict[str, InspectedTable]:
     """Return the tables of an experiment by name; those of frames as ``frames/NAME``."""
     below: dict[str, list[StoredFile]] = {}
     for file in stored.storage.files(stored.folder):
@@ -23,16 +23,16 @@ def examined_tables(stored: ExperimentTables) -> dict[str, ExaminedTable]:
         if path:
             below.setdefault(name, []).append(StoredFile(path, file.size, file.at, file.fault))
     known = [each for each in below if each in table_names() or each.startswith(f"{FRAMES}/")]
-    return {name: ExaminedTable(stored.storage, stored.folder, name, below[name]) for name in sorted(known)}
+    return {name: InspectedTable(stored.storage, stored.folder, name, below[name]) for name in sorted(known)}
 
 
-def has_unreadable_log(table: ExaminedTable) -> bool:
-    """Whether a file of the log is none, or so large that an engine must not open the table."""
+def has_unreadable_log(table: InspectedTable) -> bool:
+    """Whether the log has something that is no file, or is too large, so that no engine may open the table."""
     return any(deltalog.fault_of(each) for each in table.log.files)
 
 
 def tagged_versions(stored: ExperimentTables, name: str) -> list[int]:
-    """Return which versions of a table have a tag, as far as the tags can be read."""
+    """Return the tagged versions of a table, from all tags that can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)
         found = [each.versions().get(name) for each in stored.tag_log.all()]
