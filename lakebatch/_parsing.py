@@ -7,24 +7,24 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 4_000_000
-"""Bytes of the largest text that is read: a config, a model, a preset."""
+"""Size of the largest text file that is read: a config, a model, a preset, a query."""
 MAX_DEPTH = 64
-"""Levels of tables and lists in one another."""
+"""Levels of nested tables and lists."""
 MAX_VALUES = 100_000
-"""Values in one tree, each counted as often as it stands there."""
-MAX_STEPS = 200
+"""Values in one tree; a value that several aliases repeat counts as often as it is repeated."""
+MAX_DOTS = 200
 """Dots between two marks of a TOML text: the parser's time for a dotted key grows with their square."""
 MARKS = re.compile(r"[=\n,{}\[\]]")
 TOO_DEEP = f"it is nested in more than {MAX_DEPTH} levels"
 
 
 class ExcessError(ValueError):
-    """A tree that is nested too deeply, or has too many values; the message says which, as a clause."""
+    """A tree that is nested too deeply, or has too many values; the message names the excess, as a clause."""
 
 
 def read_text(file: Path) -> str:
@@ -35,16 +35,28 @@ def read_text(file: Path) -> str:
     OSError
         If it cannot be read.
     ValueError
-        If it is something else than a file, too large, or not UTF-8; the message says which, as a clause.
+        If it is not a regular file, too large, or not UTF-8; the message is a clause.
     """
-    with open(file, "rb", opener=_without_waiting) as opened:
-        about = os.fstat(opened.fileno())
-        if not stat.S_ISREG(about.st_mode):
+    return decode_text(read_bytes(file))
+
+
+def read_bytes(file: Path) -> bytes:
+    """Return the content of a regular file of at most 4 MB, without waiting for a pipe.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not a regular file, or too large; the message is a clause.
+    """
+    with open(file, "rb", opener=_open_without_waiting) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise ValueError("it is not a regular file")
         content = opened.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES // 1_000_000} MB")
-    return decode_text(content)
+    return content
 
 
 def decode_text(content: bytes) -> str:
@@ -63,14 +75,14 @@ def decode_text(content: bytes) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return what a TOML text says.
+    """Return the tree that a TOML text describes.
 
     Raises
     ------
     ValueError
         If it is not TOML; an `ExcessError` if it is nested too deeply or has too many values.
     """
-    if any(piece.count(".") > MAX_STEPS for piece in MARKS.split(text)):
+    if any(piece.count(".") > MAX_DOTS for piece in MARKS.split(text)):
         raise ValueError(TOO_DEEP)
     try:
         tree = tomllib.loads(text)
@@ -81,7 +93,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON text says; two values of one key are refused.
+    """Return the tree that a JSON text describes; two values of one key are refused.
 
     Raises
     ------
@@ -96,7 +108,16 @@ def parse_json(text: str | bytes) -> Any:
     return tree
 
 
-def check_size(tree: Any, most_values: int = MAX_VALUES) -> None:
+def children_of(node: Any) -> list[Any]:
+    """Return the values in a table or a list; none of a plain value."""
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+def check_size(
+    tree: Any, max_values: int = MAX_VALUES, children: Callable[[Any], list[Any]] = children_of
+) -> None:
     """Raise `ExcessError` if a tree is nested too deeply, or has too many values.
 
     >>> check_size([[[1.0], 2.0]])
@@ -107,9 +128,9 @@ def check_size(tree: Any, most_values: int = MAX_VALUES) -> None:
         seen += 1
         if depth > MAX_DEPTH:
             raise ExcessError(TOO_DEEP)
-        below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        if seen + len(waiting) + len(below) > most_values:
-            raise ExcessError(f"it has more than {most_values} values")
+        below = children(node)
+        if seen + len(waiting) + len(below) > max_values:
+            raise ExcessError(f"it has more than {max_values} values")
         waiting += [(each, depth + 1) for each in below]
 
 
@@ -122,5 +143,5 @@ def _table(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from lakebatch._parsing import decode_text, read_bytes
 from lakebatch._text import one_line
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.ids import check_name
 
+Result = TypeVar("Result")
+
 NAMED = 3
-MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -67,32 +69,47 @@ def name_of(file: Path, what: str) -> str:
 
 
 def content(file: Path) -> bytes:
-    """Return what is in a file; refuse what is not a file of a size that a person writes, without waiting for it."""
+    """Return the content of a regular file of at most 4 MB; refuse others."""
     try:
-        mode = file.stat()
-        if not stat.S_ISREG(mode.st_mode):
-            raise ForeignFileError(
-                f"Cannot read {file}: it is not a file. Expected a text file.", "not a file"
-            )
-        if mode.st_size > MAX_BYTES:
-            size = f"{mode.st_size / 1e6:.0f} MB"
-            raise ForeignFileError(f"Cannot read {file}: it has {size}. Expected a text of up to 4 MB.", size)
-        return file.read_bytes()
+        return read_bytes(file)
     except OSError as error:
-        if isinstance(error, ForeignFileError):
-            raise
         why = "a link to nothing" if file.is_symlink() and not file.exists() else str(error.strerror)
         raise ForeignFileError(f"Cannot read {file}: {why}. Expected a text file.", why) from error
+    except ValueError as error:
+        raise _refused(file, error) from error
 
 
 def text(file: Path) -> str:
-    """Return the text that is in a file; a mark of the byte order at its beginning is no part of it."""
+    """Return the text in a file, without a byte order mark."""
     try:
-        return content(file).decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise ForeignFileError(
-            f"Cannot read {file}: byte {error.start} is not UTF-8. Save it as UTF-8 text.", "not UTF-8"
-        ) from error
+        return decode_text(content(file)).replace("\r\n", "\n")
+    except ForeignFileError:
+        raise
+    except ValueError as error:
+        raise _refused(file, error) from error
+
+
+def _refused(file: Path, clause: ValueError) -> ForeignFileError:
+    why = str(clause).partition(":")[0].removeprefix("it is ").removeprefix("it has ")
+    return ForeignFileError(f"Cannot read {file}: {clause}. Expected a text file in UTF-8.", why)
+
+
+def read_each(
+    folder: Path, ending: str, read: Callable[[Path], Result], left_out: list[Foreign]
+) -> Iterator[Result]:
+    """Yield the result of reading each file with an ending in a folder; collect the files that cannot be used."""
+    for name in listing(folder, ending):
+        try:
+            yield read(folder / name)
+        except ForeignFileError as error:
+            left_out.append(Foreign(name, error.why, str(error)))
+
+
+def check_not_left_out(name: str, left_out: Iterable[Foreign]) -> None:
+    """Raise `ConfigError` if a name means a file that is left out."""
+    for each in left_out:
+        if each.is_called(name):
+            raise ConfigError(each.refusal)
 
 
 def warn(folder: str, found: Sequence[Foreign]) -> None:

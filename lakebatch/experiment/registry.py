@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.experiment import foreign, outline
-from lakebatch.experiment.foreign import Foreign, ForeignFileError
+from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
 from lakebatch.ids import NAME, NUMBER, VERSION
 from lakebatch.settings import is_source_tree
@@ -61,9 +61,7 @@ class Files:
 
     def other(self, name: str) -> Source | None:
         """Return the module of a name, in which there may be an experiment after all; refuse a file of that name."""
-        for each in self.left_out:
-            if each.is_called(name):
-                raise ConfigError(each.refusal)
+        foreign.check_not_left_out(name, self.left_out)
         return next((each for each in self.modules.values() if each.name == name), None)
 
 
@@ -167,18 +165,15 @@ def _own(file: Path, name: str) -> Source:
 
 
 def _look_into(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
-    for file_name in foreign.listing(folder, ".py"):
-        file = folder / file_name
-        try:
-            name = foreign.name_of(file, "experiment")
-            looks = _looks_like_an_experiment(foreign.content(file))
-        except ForeignFileError as error:
-            found.left_out.append(Foreign(file_name, error.why, str(error)))
+    def read(file: Path) -> tuple[str, Source, bool]:
+        name = foreign.name_of(file, "experiment")
+        return file.name, source(file, name), _looks_like_an_experiment(foreign.content(file))
+
+    for file_name, each, looks in foreign.read_each(folder, ".py", read, found.left_out):
+        if looks:
+            found.experiments.append(each)
         else:
-            if looks:
-                found.experiments.append(source(file, name))
-            else:
-                found.modules[file_name] = source(file, name)
+            found.modules[file_name] = each
 
 
 def _looks_like_an_experiment(text: bytes) -> bool:

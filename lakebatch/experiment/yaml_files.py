@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lakebatch._parsing import MAX_DEPTH, MAX_VALUES, TOO_DEEP, ExcessError
+from lakebatch._parsing import MAX_VALUES, TOO_DEEP, ExcessError, check_size
 
 TAG = "tag:yaml.org,2002:"
 CORE = {
@@ -70,7 +70,7 @@ def load(text: str) -> Any:
         root = loader.get_single_node()
         if root is None:
             return None
-        _check(root)
+        check_size(root, children=_children)  # a node counts once for each alias of it
         return loader.construct_document(root)
     except RecursionError as error:
         raise ExcessError(TOO_DEEP) from error
@@ -80,21 +80,7 @@ def load(text: str) -> Any:
         loader.dispose()
 
 
-def _check(root: yaml.Node) -> None:
-    """Check the tree as it is written, each alias counted as what it stands for."""
-    waiting, seen = [(root, 0)], 0
-    while waiting:
-        node, depth = waiting.pop()
-        seen += 1
-        if depth > MAX_DEPTH:
-            raise ExcessError(TOO_DEEP)
-        below = _below(node)
-        if seen + len(waiting) + len(below) > MAX_VALUES:
-            raise ExcessError(f"it has more than {MAX_VALUES} values, with what its aliases stand for")
-        waiting += [(each, depth + 1) for each in below]
-
-
-def _below(node: yaml.Node) -> list[yaml.Node]:
+def _children(node: yaml.Node) -> list[yaml.Node]:
     if node.tag not in KNOWN:
         raise ValueError(f"the tag {node.tag!r} in line {node.start_mark.line + 1} is not known")
     if isinstance(node, yaml.MappingNode):

@@ -13,7 +13,7 @@ from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment import foreign
 from lakebatch.experiment.config_files import parse_setting
-from lakebatch.experiment.foreign import Foreign, ForeignFileError
+from lakebatch.experiment.foreign import Foreign
 from lakebatch.settings import is_source_tree
 
 BUILT_IN = "lakebatch.queries"
@@ -69,9 +69,8 @@ def get(name: str) -> Query:
         If the file that the name means cannot be used.
     """
     known, left_out = _found()
-    for each in left_out if name not in known else ():
-        if each.is_called(name):
-            raise ConfigError(each.refusal)
+    if name not in known:
+        foreign.check_not_left_out(name, left_out)
     foreign.warn(FOLDER, left_out)
     if name not in known:
         raise UnknownNameError(f"Unknown query {name!r}. {nearest(name, known)}")
@@ -91,13 +90,7 @@ def _found() -> tuple[dict[str, Query], list[Foreign]]:
 
 
 def _read_all(folder: Path, left_out: list[Foreign]) -> list[Query]:
-    queries = []
-    for name in foreign.listing(folder, ".sql"):
-        try:
-            queries.append(_read(folder / name))
-        except ForeignFileError as error:
-            left_out.append(Foreign(name, error.why, str(error)))
-    return queries
+    return list(foreign.read_each(folder, ".sql", _read, left_out))
 
 
 def _read(file: Path) -> Query:

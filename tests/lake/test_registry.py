@@ -162,7 +162,9 @@ def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
     (folder / "folder.py").mkdir()
     (folder / "link.py").symlink_to(tmp_path / "nowhere")
     os.mkfifo(folder / "pipe.py")
-    named = r"Train_v2.py \(its name\), folder.py \(not a file\), link.py \(a link to nothing\) and 4 more"
+    named = (
+        r"Train_v2.py \(its name\), folder.py \(Is a directory\), link.py \(a link to nothing\) and 4 more"
+    )
     warning = (
         rf"^Left out of ./experiments: {named}\. A file whose name begins with _ is passed over in silence\.$"
     )
@@ -179,10 +181,10 @@ def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
     ("name", "fault"),
     [
         ("my model", "'my model' is not a valid experiment file name"),
-        ("folder", "Cannot read experiments/folder.py: it is not a file"),
+        ("folder", "Cannot read experiments/folder.py: Is a directory"),
         ("link", "Cannot read experiments/link.py: a link to nothing"),
-        ("pipe", "Cannot read experiments/pipe.py: it is not a file"),
-        ("large", r"Cannot read experiments/large.py: it has 5 MB"),
+        ("pipe", "Cannot read experiments/pipe.py: it is not a regular file"),
+        ("large", r"Cannot read experiments/large.py: it has more than 4 MB"),
     ],
 )
 def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(folder, tmp_path, name, fault):

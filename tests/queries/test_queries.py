@@ -266,7 +266,7 @@ def own_queries(tmp_path, monkeypatch):
 
 
 def test_foreign_files_are_left_out_with_one_warning(own_queries):
-    named = r"My Query.sql \(its name\), Q3_Report.sql \(its name\), caf.sql \(not UTF-8\) and 3 more"
+    named = r"My Query.sql \(its name\), Q3_Report.sql \(its name\), caf.sql \(not UTF-8 text\) and 3 more"
     with pytest.warns(UserWarning, match=rf"^Left out of ./queries: {named}\. A file") as warned:
         found = named_queries.find()
     assert len(warned) == 1
@@ -279,10 +279,10 @@ def test_foreign_files_are_left_out_with_one_warning(own_queries):
     ("name", "fault"),
     [
         ("My Query", "'My Query' is not a valid query file name"),
-        ("caf", "Cannot read queries/caf.sql: byte 6 is not UTF-8. Save it as UTF-8 text"),
-        ("folder", "Cannot read queries/folder.sql: it is not a file"),
+        ("caf", "Cannot read queries/caf.sql: it is not UTF-8 text: byte 0xe9 in line 1"),
+        ("folder", "Cannot read queries/folder.sql: Is a directory"),
         ("link", "Cannot read queries/link.sql: a link to nothing"),
-        ("pipe", "Cannot read queries/pipe.sql: it is not a file"),
+        ("pipe", "Cannot read queries/pipe.sql: it is not a regular file"),
     ],
 )
 def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(own_queries, name, fault):

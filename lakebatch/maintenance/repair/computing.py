@@ -75,7 +75,7 @@ class Computed:
         rows = self._completed(_frame(outcome.tables[schema.table]), group, schema)
         if fingerprint([rows]) != group.recorded:
             raise CannotComputeError(
-                f"the rows of part {part}, computed again, have another fingerprint than its commit recorded"
+                f"the rows of part {part}, computed again, have not the fingerprint that its commit recorded"
                 f"{self._because}"
             )
         return rows
