@@ -1,1 +1,1 @@
-"""Older scripts and files: their import, the older interface, and frames of any columns."""
+"""Import of older files, the older interface, and frames of any columns; ``pickles`` is frozen."""

@@ -1,4 +1,4 @@
-"""Which assemblies the files of a folder become, given what the lake has of them already."""
+"""The assemblies that the files of a folder become, except those that the lake has already."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lakebatch.legacy.survey import Survey
 
 IMPORT = "import-legacy"
 FILES = "files"
-"""Key of the config for what an assembly was imported from, file by file."""
+"""Key of the config for the files that an assembly was imported from."""
 NO_BASELINE = "the baseline, level 0, which every degradation is measured against, was not there to import"
 NO_FILE = "its file was missing or could not be read when it was imported"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One assembly to be: its files, what it lacks, and its id if it brings one.
+    """One assembly to import: its files, its missing parts, and its id if the files have one.
 
     Files whose ids are levels are the levels of one run, because a second run would have overwritten them.
 
@@ -29,9 +29,9 @@ class Batch:
     missing : tuple of str
         Parts that cannot be imported.
     error : str, optional
-        Why the assembly counts as failed.
+        Why the assembly will be recorded as failed.
     existing : Assembly, optional
-        The assembly in the lake that it goes on with.
+        The assembly in the lake that it continues.
     """
 
     items: tuple[Item, ...]
@@ -44,11 +44,11 @@ class Batch:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The keys of the parts, those that are missing at the end."""
+        """The keys of the parts; missing ones come last."""
         return (*(self.part(item) for item in self.items), *self.missing)
 
     def part(self, item: Item) -> str:
-        """Return the key of the part that a file is: its level, or the name it was saved under."""
+        """Return the part of a file: its level, or the name that it was saved under."""
         if item.level is None:
             return item.name
         level = level_part(item.id)
@@ -56,20 +56,20 @@ class Batch:
 
 
 def level_part(level: str) -> str:
-    """Return the key of the part that a level is, as runs call theirs."""
+    """Return the part of a level, with the key that runs give it."""
     return f"level={level}"
 
 
-def batches(survey: Survey, there: Sequence[Assembly]) -> list[Batch]:
-    """Return what is still to import, and say in the survey what need not or cannot be.
+def batches(survey: Survey, present: Sequence[Assembly]) -> list[Batch]:
+    """Return the assemblies that remain to be imported; report the other files in the survey.
 
     Parameters
     ----------
-    there : assemblies
-        Those of the experiment in the lake.
+    present : assemblies
+        The assemblies of the experiment in the lake.
     """
-    runs = (_run(survey, wanted, there) for wanted in _run_ids(survey))
-    kept = [each for each in there if each.status != "discarded"]
+    runs = (_run(survey, wanted, present) for wanted in _run_ids(survey))
+    kept = [each for each in present if each.status != "discarded"]
     return [*_levels(survey, kept), *(each for each in runs if each is not None)]
 
 
@@ -80,31 +80,31 @@ def files_of(assembly: Assembly) -> set[tuple[str, str, str]]:
     return {(each["name"], each["id"], each["sha256"]) for each in assembly.settings[FILES]}
 
 
-def _levels(survey: Survey, there: Sequence[Assembly]) -> list[Batch]:
-    """Return the levels: a batch of those that are new, one of those not completed, those that were begun."""
-    owners = {key: each for each in there for key in files_of(each)}
-    held = {(name, wanted): each for (name, wanted, _), each in owners.items()}
+def _levels(survey: Survey, present: Sequence[Assembly]) -> list[Batch]:
+    """Return batches of levels: of those that were begun, of the new ones, of those listed as not completed."""
+    owners = {key: each for each in present for key in files_of(each)}
+    owner_of = {(name, wanted): each for (name, wanted, _), each in owners.items()}
     new: list[Item] = []
     for item in (each for each in survey.items if each.level is not None):
-        owner = held.get((item.name, item.id))
+        owner = owner_of.get((item.name, item.id))
         if owner is None:
             new.append(item)
         elif item.key not in owners:
-            _say_changed(survey, item, owner)
+            _report_changed(survey, item, owner)
         elif owner.status == "completed":
-            _say_imported(survey, item, owner)
+            _report_imported(survey, item, owner)
     begun = {each.assembly_id: each for each in owners.values() if each.status != "completed"}
     done = [item for item in new if _error(survey, item) is None]
     undone = [item for item in new if _error(survey, item) is not None]
     return [
-        *_again(survey, begun.values()),
-        *([_new_levels(survey, done, there)] if done else []),
+        *_resumed(survey, begun.values()),
+        *([_new_levels(survey, done, present)] if done else []),
         *([_batch(undone, error=_error(survey, undone[0]))] if undone else []),
     ]
 
 
-def _again(survey: Survey, begun: Iterable[Assembly]) -> list[Batch]:
-    """Return the imports of levels that were interrupted, or that the list calls completed by now."""
+def _resumed(survey: Survey, begun: Iterable[Assembly]) -> list[Batch]:
+    """Return the imports of levels that were interrupted, or whose levels the list now has as completed."""
     found = []
     for each in begun:
         items = [item for item in survey.items if item.key in files_of(each) and item.level is not None]
@@ -112,7 +112,7 @@ def _again(survey: Survey, begun: Iterable[Assembly]) -> list[Batch]:
             continue
         if {item.key for item in items} != files_of(each):
             for item in items:
-                _say_changed(
+                _report_changed(
                     survey,
                     item,
                     each,
@@ -122,16 +122,16 @@ def _again(survey: Survey, begun: Iterable[Assembly]) -> list[Batch]:
         error = next((why for item in items if (why := _error(survey, item))), None)
         if each.status == "failed" and error:
             for item in items:
-                _say_imported(survey, item, each)
+                _report_imported(survey, item, each)
             continue
         missing = tuple(part for part in each.parts if part not in _batch(items).parts)
         found.append(_batch(items, missing=missing, known_gaps=each.known_gaps, error=error, existing=each))
     return found
 
 
-def _new_levels(survey: Survey, items: Sequence[Item], there: Sequence[Assembly]) -> Batch:
-    told = {gap for each in there for gap in each.known_gaps}
-    lost = [each for each in survey.missing() if as_level(each) is not None and _gap(each) not in told]
+def _new_levels(survey: Survey, items: Sequence[Item], present: Sequence[Assembly]) -> Batch:
+    known = {gap for each in present for gap in each.known_gaps}
+    lost = [each for each in survey.missing() if as_level(each) is not None and _gap(each) not in known]
     gaps = [_gap(each) for each in lost] + _baseline_gap(survey.items)
     return _batch(items, missing=tuple(level_part(each) for each in lost), known_gaps=tuple(gaps))
 
@@ -146,11 +146,11 @@ def _run_ids(survey: Survey) -> list[str]:
     return sorted(each for each in ids if ASSEMBLY_ID.fullmatch(each))
 
 
-def _run(survey: Survey, wanted: str, there: Sequence[Assembly]) -> Batch | None:
-    """Return a run that brings its own id; None if the lake has it, or has something else of that id."""
+def _run(survey: Survey, wanted: str, present: Sequence[Assembly]) -> Batch | None:
+    """Return the batch of a run with an id of its own; None if the lake has it, or another assembly of that id."""
     items = [item for item in survey.items if item.id == wanted]
-    existing = next((each for each in there if each.assembly_id == wanted), None)
-    if existing is not None and not _can_go_on(survey, items, existing):
+    existing = next((each for each in present if each.assembly_id == wanted), None)
+    if existing is not None and not _can_continue(survey, items, existing):
         return None
     if not items:
         return None if existing else Batch((), (wanted,), wanted, error=NO_FILE)
@@ -163,27 +163,27 @@ def _run(survey: Survey, wanted: str, there: Sequence[Assembly]) -> Batch | None
     )
 
 
-def _can_go_on(survey: Survey, items: Sequence[Item], existing: Assembly) -> bool:
-    """Whether the import of a run that the lake knows is to be continued; if not, say why."""
-    held = {(name, wanted): (name, wanted, sha256) for name, wanted, sha256 in files_of(existing)}
+def _can_continue(survey: Survey, items: Sequence[Item], existing: Assembly) -> bool:
+    """Whether the import of a run in the lake must be continued; if not, report why."""
+    imported = {(name, wanted): (name, wanted, sha256) for name, wanted, sha256 in files_of(existing)}
     foreign = existing.settings.get(MADE_BY) != IMPORT
     closed = foreign or existing.status in ("completed", "discarded")
     changed = [
-        item for item in items if held.get((item.name, item.id), None if closed else item.key) != item.key
+        item for item in items if imported.get((item.name, item.id), None if closed else item.key) != item.key
     ]
     for item in changed:
-        _say_changed(survey, item, existing)
+        _report_changed(survey, item, existing)
     nothing_new = existing.status == "completed" or (
         existing.status == "failed"
-        and all(item.key in held.values() and _error(survey, item) for item in items)
+        and all(item.key in imported.values() and _error(survey, item) for item in items)
     )
     for item in items if nothing_new and not changed else ():
-        _say_imported(survey, item, existing)
+        _report_imported(survey, item, existing)
     return not changed and not nothing_new
 
 
 def _error(survey: Survey, item: Item) -> str | None:
-    """Return why an assembly counts as failed: the list does not say that it was completed."""
+    """Return why an assembly counts as failed: the list does not have it as completed."""
     listed = survey.listed.get(item.id)
     return (
         None if listed is None or listed.completed else f"listed as {listed.statuses[-1]}, never as completed"
@@ -199,18 +199,18 @@ def _baseline_gap(items: Iterable[Item]) -> list[str]:
     return [NO_BASELINE] if levels and 0.0 not in levels else []
 
 
-def _say_imported(survey: Survey, item: Item, owner: Assembly) -> None:
-    survey.say(
+def _report_imported(survey: Survey, item: Item, owner: Assembly) -> None:
+    survey.report(
         "already imported", id=item.id, file=item.file, rows=item.rows, detail=f"as {owner.assembly_id}"
     )
 
 
-def _say_changed(
+def _report_changed(
     survey: Survey,
     item: Item,
     owner: Assembly,
     why: str = "has other content of this id, and nothing is overwritten",
 ) -> None:
-    survey.say(
+    survey.report(
         "changed file", id=item.id, file=item.file, detail=f"{owner.assembly_id} ({owner.status}) {why}"
     )

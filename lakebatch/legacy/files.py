@@ -1,4 +1,4 @@
-"""The frame in a file, whatever form it has; and what identifies it."""
+"""Files of the older layout: their frames, and the identity of their content."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NO_FILE = {
     errno.ELOOP: "it is a link, which is not followed",
     errno.ENXIO: "it is a socket or a device, which is not read",
 }
-"""Why something in a folder is left out that is no file, by the error that opening it gives."""
+"""Why something other than a file is left out, by the error that opening it gives."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file that can be imported: what is known of it without its rows, and what the list says of its id."""
+    """A file that can be imported: its properties without its rows, and the rows of the list for its id."""
 
     name: str
     id: str
@@ -51,27 +51,27 @@ class Item:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes two files the same: name, id and content."""
+        """The identity of a file: name, id and content."""
         return self.name, self.id, self.sha256
 
     @property
     def level(self) -> float | None:
-        """The level that the id is, if it is one."""
+        """The level that the id means, if it means one."""
         return as_level(self.id)
 
 
 def open_source(place: str) -> Storage:
-    """Return the folder or the prefix on S3 that files are imported from."""
+    """Return the folder, or the prefix on S3, from which files are imported."""
     return locate(place) if is_uri(place) else Storage(absolute(place))
 
 
 def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> Item:
-    """Read a file and return what is to be known of it.
+    """Read a file and return its properties.
 
     Raises
     ------
     LegacyError
-        If it is no regular file, or holds no frame that can be stored.
+        If it is not a regular file, or has no frame that can be stored.
     """
     if holds_secret(batch_file.name):
         raise LegacyError("its name holds the value of a secret setting, and would be recorded. Rename it")
@@ -111,12 +111,12 @@ def read_again(source: Storage, item: Item) -> pl.DataFrame:
 
 
 def content(source: Storage, file: StoredFile) -> bytes:
-    """Return the content of a file; a link is not followed, and nothing is waited for.
+    """Return the content of a file, without following a link or waiting for a pipe.
 
     Raises
     ------
     LegacyError
-        If it is no regular file, or too large for this machine.
+        If it is not a regular file, or too large for this machine.
     """
     _check_size(file.size)
     try:
@@ -137,18 +137,18 @@ def _read_regular(path: Path) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise LegacyError("it is a pipe or a device, which is not read")
         _check_size(about.st_size)
-        return file.read(_largest())
+        return file.read(_max_bytes())
 
 
 def _check_size(size: int) -> None:
-    if size > _largest():
+    if size > _max_bytes():
         raise LegacyError(
-            f"it has {size / 1e9:.1f} GB, more than the {_largest() / 1e9:.1f} GB that are read at once here"
+            f"it has {size / 1e9:.1f} GB, more than the {_max_bytes() / 1e9:.1f} GB that are read at once here"
         )
 
 
-def _largest() -> int:
-    """Return how many bytes a file may have: with its frame beside it, it must fit into memory."""
+def _max_bytes() -> int:
+    """Return the maximum size of a file in bytes: it must fit into memory together with its frame."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
@@ -158,7 +158,7 @@ def decode(data: bytes, form: str) -> pl.DataFrame:
     Raises
     ------
     LegacyError
-        If there is none, or none that can be stored.
+        If there is none, or it cannot be stored.
     """
     if not data:
         raise LegacyError("it is empty")
@@ -181,7 +181,7 @@ def _frame(data: bytes, form: str) -> pl.DataFrame:
 
 
 def _check_unpacked(data: bytes) -> None:
-    """Refuse a Parquet file whose few bytes stand for more rows than memory has room for."""
+    """Refuse a Parquet file whose rows would not fit into memory, however small the file is."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Brings a folder of the older layout into a lake, after saying what it would do."""
+"""The import of a folder of the older layout into a lake, in two steps: a plan, and its execution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, files_of
 from lakebatch.legacy.files import Item, open_source, read_again
-from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan, record, write
+from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan_assembly, record, write
 from lakebatch.legacy.survey import KINDS, NOT_IMPORTED, Finding, Survey, survey
 from lakebatch.storage import Storage
 
@@ -38,7 +38,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Import:
-    """What an import would do, or has done: the assemblies and the report, one row per thing that is to be said."""
+    """An import that is planned or done: its assemblies, and its findings."""
 
     stored: StoredExperiment
     source: Storage
@@ -48,25 +48,25 @@ class Import:
 
     @property
     def files(self) -> int:
-        """How many files are imported."""
+        """The number of imported files."""
         return sum(len(batch.items) for batch in self.batches)
 
     @property
     def rows(self) -> int:
-        """How many rows they hold."""
+        """The row count of the imported files."""
         return sum(item.rows for batch in self.batches for item in batch.items)
 
     @property
     def left_behind(self) -> int:
-        """How many things in the folder cannot be imported."""
+        """The number of findings of files that cannot be imported."""
         return sum(finding.what in NOT_IMPORTED for finding in self.findings)
 
     def report(self) -> pl.DataFrame:
-        """Return what is imported, then what there is to be said of the folder."""
+        """Return one row per imported file, then one per finding."""
         imported = [
             {"what": "import", "id": item.id, "file": item.file, "rows": item.rows, "part": batch.part(item)}
             | {"assembly_id": batch.assembly_id or (batch.existing and batch.existing.assembly_id)}
-            | {"detail": _aside(item)}
+            | {"detail": _detail(item)}
             for batch in self.batches
             for item in batch.items
         ]
@@ -74,13 +74,13 @@ class Import:
         return pl.DataFrame([*imported, *said], schema=COLUMNS)
 
 
-def look(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
-    """Return what the import of a folder would do and what the folder has lost; nothing is written.
+def plan(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
+    """Return the import of a folder, and the findings of files that are missing or cannot be imported; write nothing.
 
     Parameters
     ----------
     name : str
-        The experiment, or the whole name of its folder in the lake, e.g. ``01_v1_batch-trial``.
+        The experiment, or the full name of its folder in the lake, e.g. ``01_v1_batch-trial``.
     place : str
         A folder, or ``s3://bucket/prefix``.
     unlisted : bool
@@ -89,29 +89,29 @@ def look(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     Raises
     ------
     LegacyError
-        If there is nothing of the older layout.
+        If the folder has no files of the older layout.
     """
     stored = StoredExperiment(lake.storage, _folder(lake, name))
     source = open_source(place)
     found = survey(source, unlisted=unlisted)
     _check_any(found)
-    there = stored.log.latest() if stored.exists() else []
-    chosen = batches(found, there)
+    present = stored.log.latest() if stored.exists() else []
+    chosen = batches(found, present)
     findings = sorted(found.findings, key=lambda each: KINDS.index(each.what))
     return Import(stored, source, tuple(chosen), tuple(findings))
 
 
-def carry_out(
+def execute(
     planned: Import, progress: Callable[[str], None] = lambda line: logger.info("%s", line)
 ) -> Import:
-    """Import what `look` found, each file exactly once; what an earlier attempt has imported is not again.
+    """Import the files of a plan, each exactly once; skip those that an earlier attempt has imported.
 
     Raises
     ------
     LegacyError
-        If a file has changed since.
+        If a file has changed since then.
     AssemblyError
-        If another process is importing the same.
+        If another process is importing the same files.
     """
     done: list[Assembly] = []
     if planned.batches:
@@ -122,8 +122,8 @@ def carry_out(
 
 
 def import_legacy(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
-    """Look and carry out: bring a folder of the older layout into a lake, see `look`."""
-    return carry_out(look(lake, name, place, unlisted=unlisted))
+    """Import a folder of the older layout into a lake, see `plan`."""
+    return execute(plan(lake, name, place, unlisted=unlisted))
 
 
 def _import_batch(
@@ -142,9 +142,9 @@ def _import_batch(
 
 
 def _begin(stored: StoredExperiment, batch: Batch, planned: Plan) -> Assembly:
-    """Begin the assembly, or go on with the one that an earlier attempt has begun."""
+    """Begin the assembly, or continue the one that an earlier attempt has begun."""
     begun = stored.log.start(
-        planned, stored.results.version(), unless=lambda assemblies: _serves(assemblies, batch)
+        planned, stored.results.version(), unless=lambda assemblies: _begun(assemblies, batch)
     )
     others = [each for each in begun.workers if each.is_at_work() and not each.is_this_process]
     if others:
@@ -156,8 +156,8 @@ def _begin(stored: StoredExperiment, batch: Batch, planned: Plan) -> Assembly:
     return _take_over(stored, begun, planned)
 
 
-def _serves(assemblies: Sequence[Assembly], batch: Batch) -> Assembly | None:
-    """Return the assembly that a batch was begun as; refuse to begin it if anything of it is in another one."""
+def _begun(assemblies: Sequence[Assembly], batch: Batch) -> Assembly | None:
+    """Return the assembly that a batch was begun as; refuse the batch if another assembly has a file of it."""
     wanted = {item.key for item in batch.items}
     for each in assemblies:
         files = files_of(each)
@@ -192,7 +192,7 @@ def _plan(source: Storage, batch: Batch, held: str | None) -> Plan:
         ORIGINAL_IDS: list(batch.ids),
         FILES: [_provenance(item, batch.part(item)) for item in batch.items],
     }
-    return plan(
+    return plan_assembly(
         IMPORT,
         details,
         lease=held,
@@ -217,15 +217,15 @@ def _provenance(item: Item, part: str) -> dict[str, object]:
     }
 
 
-def _aside(item: Item) -> str | None:
-    """Say which columns are not in the results but only where the frame is kept as it was."""
+def _detail(item: Item) -> str | None:
+    """Return the columns that only the table of the frame has, in words."""
     if not item.results:
         return f"holds no results, only in frames/{item.name}"
     return f"only in frames/{item.name}: {', '.join(item.left_out)}" if item.left_out else None
 
 
 def _folder(lake: Lake, name: str) -> str:
-    """Return the folder in the lake: as it is given, of the experiment that can be run, or of the one that is there."""
+    """Return the folder in the lake: the given one, or that of an experiment that can be run or is in the lake."""
     if FOLDER.fullmatch(name):
         return name
     if name in registry.find():

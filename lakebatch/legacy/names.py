@@ -1,4 +1,4 @@
-"""What the names of the files and the rows of the list say."""
+"""The names of the files, and the rows of the list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lakebatch.storage.local import StoredFile
 
 LIST = "assembly_list.csv"
 FORMS = {"pkl": "pkl", "pickle": "pkl", "parquet": "parquet", "csv": "csv"}
-"""Endings of files and what they are, the one that is preferred first."""
+"""Endings of files and their formats, in the order of preference."""
 FILE = re.compile(
     rf"(?P<name>.+?)_(?P<id>{ASSEMBLY_ID.pattern}|[-+0-9.eE]+)\.(?P<ending>{'|'.join(FORMS)})", re.ASCII
 )
@@ -27,7 +27,7 @@ COMPLETED = "completed"
 
 @dataclass(frozen=True)
 class BatchFile:
-    """A file of one assembly: the name it was saved under, the assembly's id as written and as we compare it."""
+    """A file of one assembly: the name that it was saved under, the assembly's id as written and as compared."""
 
     file: StoredFile
     name: str
@@ -38,7 +38,7 @@ class BatchFile:
 
 @dataclass(frozen=True)
 class Listed:
-    """What the list says of one assembly: its id as written, its statuses and times, row by row."""
+    """The rows of the list for one assembly: its id as written, its statuses and times, row by row."""
 
     written_ids: tuple[str, ...]
     statuses: tuple[str, ...]
@@ -51,12 +51,12 @@ class Listed:
 
     @property
     def completed(self) -> bool:
-        """Whether any row says so, which is when the older layout read its file."""
+        """Whether any row has this status; the older layout read the file only then."""
         return COMPLETED in self.statuses
 
 
 def parse(file: StoredFile) -> BatchFile | None:
-    """Return what a file's name says; None if it is not that of an assembly's data."""
+    """Return the assembly and the name in a file's name; None if no assembly's data is called so."""
     match = FILE.fullmatch(file.path)
     if match is None or not is_known_id(match["id"]) or not NAME.fullmatch(match["name"]):
         return None
@@ -64,17 +64,17 @@ def parse(file: StoredFile) -> BatchFile | None:
 
 
 def is_known_id(text: str) -> bool:
-    """Whether an id is a level, or one that says date, time and run."""
+    """Whether an id is a level, or an assembly id."""
     return ASSEMBLY_ID.fullmatch(text) is not None or as_level(text) is not None
 
 
 def read_list(data: bytes) -> dict[str, Listed]:
-    """Return what the list says of each assembly, by id.
+    """Return the rows of the list for each assembly, by id.
 
     Raises
     ------
     LegacyError
-        If it is no CSV with the columns assembly_id and status.
+        If it is not a CSV file with the columns assembly_id and status.
     """
     try:
         table = pl.read_csv(io.BytesIO(data), infer_schema=False) if data.strip() else pl.DataFrame()
@@ -91,5 +91,5 @@ def read_list(data: bytes) -> dict[str, Listed]:
 
 def _listed(rows: Sequence[dict[str, str | None]]) -> Listed:
     columns = ("assembly_id", "status", "timestamp")
-    texts = [tuple((row.get(column) or "").strip() for row in rows) for column in columns]
-    return Listed(*texts)
+    values = [tuple((row.get(column) or "").strip() for row in rows) for column in columns]
+    return Listed(*values)

@@ -1,4 +1,4 @@
-"""What a folder of the older layout holds, what of it can be imported, and what it has lost."""
+"""The files in a folder of the older layout: those that can be imported, and those that are missing or unreadable."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Kind: TypeAlias = Literal[
     "already imported",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What there can be to say of a folder, the worst first."""
+"""The kinds of findings in a folder, the worst first."""
 NOT_IMPORTED: tuple[Kind, ...] = ("unreadable file", "several files", "unknown id", "changed file")
-"""What a folder holds and could not be imported."""
+"""The kinds of findings of files that cannot be imported."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report."""
+    """One row of the report."""
 
     what: Kind
     id: str = ""
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass
 class Survey:
-    """A folder: its readable files, the list, and what is to be said of both."""
+    """A folder: its readable files, its list, and the findings of both."""
 
     source: Storage
     items: list[Item] = field(default_factory=list)
@@ -53,18 +53,18 @@ class Survey:
     findings: list[Finding] = field(default_factory=list)
     has_list: bool = False
 
-    def say(self, what: Kind, **fields: object) -> None:
-        """Add a line to the report."""
+    def report(self, what: Kind, **fields: object) -> None:
+        """Add a finding to the report."""
         self.findings.append(Finding(what, **fields))  # type: ignore[arg-type]
 
     def missing(self) -> list[str]:
-        """Return the ids that are listed as completed and of which no file could be read."""
+        """Return the ids that are listed as completed and have no readable file."""
         there = {item.id for item in self.items}
         return [each for each, listed in self.listed.items() if listed.completed and each not in there]
 
 
 def survey(source: Storage, *, unlisted: bool = True) -> Survey:
-    """Read every file in a folder and say what is there, what can be imported and what is lost.
+    """Read every file in a folder, and return the importable files and the findings.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ def _read_list(found: Survey, files: Sequence[StoredFile]) -> None:
     try:
         found.listed = read_list(content(found.source, lists[0]))
     except LegacyError as error:
-        found.say("unreadable file", file=LIST, detail=str(error))
+        found.report("unreadable file", file=LIST, detail=str(error))
     for each, listed in found.listed.items():
         if not is_known_id(each):
-            found.say("unknown id", id=each, detail="neither a level nor YYYYMMDD_HHMMSS_runNNN")
+            found.report("unknown id", id=each, detail="neither a level nor YYYYMMDD_HHMMSS_runNNN")
         if len(listed.rows) > 1:
             rows = ", ".join(" ".join(row) for row in listed.rows)
-            found.say("duplicate rows", id=each, detail=f"{len(listed.rows)} in the list: {rows}")
+            found.report("duplicate rows", id=each, detail=f"{len(listed.rows)} in the list: {rows}")
 
 
 def _recognise(found: Survey, files: Iterable[StoredFile]) -> list[BatchFile]:
@@ -107,12 +107,12 @@ def _recognise(found: Survey, files: Iterable[StoredFile]) -> list[BatchFile]:
         if parsed := parse(file):
             recognised.append(parsed)
         else:
-            found.say("other file", file=file.path, detail="its name is not NAME_ID.pkl, .parquet or .csv")
+            found.report("other file", file=file.path, detail="its name is not NAME_ID.pkl, .parquet or .csv")
     return recognised
 
 
 def _choose(found: Survey, batch_files: Iterable[BatchFile]) -> list[list[BatchFile]]:
-    """Return the files of each name and id: the forms that one thing has, the preferred one first."""
+    """Return the files of each name and id, which are formats of one frame, the preferred one first."""
     groups: dict[tuple[str, str], list[BatchFile]] = {}
     for each in batch_files:
         groups.setdefault((each.name, each.id), []).append(each)
@@ -121,11 +121,11 @@ def _choose(found: Survey, batch_files: Iterable[BatchFile]) -> list[list[BatchF
 
 
 def _inspect(found: Survey, group: Sequence[BatchFile], *, unlisted: bool) -> None:
-    """Add the first file of a group that can be read; say what is wrong with the others."""
+    """Add the first readable file of a group; report the others."""
     listed = found.listed.get(group[0].id)
     if listed is None and not unlisted:
         for each in group:
-            found.say("unlisted file", id=each.id, file=each.file.path, detail="left out, as asked for")
+            found.report("unlisted file", id=each.id, file=each.file.path, detail="left out, as requested")
         return
     readable = [item for each in group if (item := _readable(found, each, listed))]
     if not readable:
@@ -133,13 +133,15 @@ def _inspect(found: Survey, group: Sequence[BatchFile], *, unlisted: bool) -> No
     forms = [item for item in readable if item.form == readable[0].form]
     if len({item.sha256 for item in forms}) > 1:
         names = ", ".join(item.file for item in forms)
-        found.say("several files", id=forms[0].id, detail=f"{names} differ. Move away all but the right one")
+        found.report(
+            "several files", id=forms[0].id, detail=f"{names} differ. Move away all but the right one"
+        )
         return
     found.items.append(readable[0])
     for item in readable[1:]:
-        found.say("other form", id=item.id, file=item.file, detail=f"{readable[0].file} is imported")
+        found.report("other form", id=item.id, file=item.file, detail=f"{readable[0].file} is imported")
     if listed is None and found.has_list:
-        found.say(
+        found.report(
             "unlisted file",
             id=readable[0].id,
             file=readable[0].file,
@@ -151,7 +153,7 @@ def _readable(found: Survey, batch_file: BatchFile, listed: Listed | None) -> It
     try:
         return inspect(found.source, batch_file, listed)
     except LegacyError as error:
-        found.say("unreadable file", id=batch_file.id, file=batch_file.file.path, detail=str(error))
+        found.report("unreadable file", id=batch_file.id, file=batch_file.file.path, detail=str(error))
         return None
 
 
@@ -161,14 +163,14 @@ def _compare_with_list(found: Survey, batch_files: Sequence[BatchFile]) -> None:
         listed = found.listed.get(item.id)
         if listed and item.written_id not in listed.written_ids:
             written = ", ".join(dict.fromkeys(listed.written_ids))
-            found.say(
+            found.report(
                 "other spelling",
                 id=item.id,
                 file=item.file,
                 detail=f"listed as {written}: the older layout did not find it",
             )
         if listed and not listed.completed:
-            found.say(
+            found.report(
                 "not completed",
                 id=item.id,
                 file=item.file,
@@ -176,4 +178,4 @@ def _compare_with_list(found: Survey, batch_files: Sequence[BatchFile]) -> None:
             )
     for each in found.missing():
         if each not in with_file and is_known_id(each):
-            found.say("missing file", id=each, detail="listed as completed")
+            found.report("missing file", id=each, detail="listed as completed")

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import polars as pl
 import lakebatch
-from lakebatch.maintenance import optimize as upkeep
+from lakebatch.maintenance import optimize
 from lakebatch.assembly.record import Plan
 from lakebatch.errors import LakebatchError
 from lakebatch.legacy.frames.record import ensure, record
@@ -41,7 +41,7 @@ def write():
     writer = PartWriter(stored.results, assembly.assembly_id, {})
     for key in keys:
         assert writer.append(key, pl.DataFrame({"repeat": [0, 1], "mse": [1.0, 2.0]}), datetime.now(UTC))
-    upkeep.compact_assembly(stored.results, stored.log.table, assembly.assembly_id)
+    optimize.compact_assembly(stored.results, stored.log.table, assembly.assembly_id)
     record(stored, assembly, "completed", parts=keys, done=PARTS, error=None)
 
 def check(rows, whole=True):

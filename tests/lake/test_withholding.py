@@ -10,7 +10,7 @@ from lakebatch.assembly.record import now
 from lakebatch.assembly.shards import parse
 from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
-from lakebatch.legacy.scripts import create_batch_executor
+from lakebatch.legacy.scripts.executor import create_batch_executor
 from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.withholding import withheld
 

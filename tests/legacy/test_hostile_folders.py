@@ -8,7 +8,7 @@ from contextlib import closing
 import polars as pl
 import pytest
 
-from lakebatch.legacy.importer import carry_out, look
+from lakebatch.legacy.importer import execute, plan
 
 NAME = "07_v1_trial"
 
@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 
 def test_nothing_but_files_is_imported_and_all_else_is_named(lake, folder):
-    planned = look(lake, NAME, str(folder))
+    planned = plan(lake, NAME, str(folder))
     said = {each.file: each.detail for each in planned.findings if each.what == "unreadable file"}
     link = "it is a link, which is not followed"
     assert said == {
@@ -60,7 +60,7 @@ def test_nothing_but_files_is_imported_and_all_else_is_named(lake, folder):
     }
     assert said["results_5.parquet"].startswith("it has 10000.0 GB, more than the ")
     assert planned.left_behind == len(said)
-    assert sorted(item.file for batch in carry_out(planned).batches for item in batch.items) == [
+    assert sorted(item.file for batch in execute(planned).batches for item in batch.items) == [
         "results_0.csv", "results_8.parquet",
     ]  # fmt: skip
 
@@ -68,25 +68,25 @@ def test_nothing_but_files_is_imported_and_all_else_is_named(lake, folder):
 def test_list_that_is_a_link_is_not_read(lake, folder, tmp_path):
     (tmp_path / "list.csv").write_text("assembly_id,timestamp,status\n0,1,failed\n")
     (folder / "assembly_list.csv").symlink_to(tmp_path / "list.csv")
-    said = look(lake, NAME, str(folder)).report()
+    said = plan(lake, NAME, str(folder)).report()
     assert "it is a link, which is not followed" in said.filter(file="assembly_list.csv")["detail"].to_list()
     assert said.filter(what="import").height == 2
 
 
 def test_file_that_becomes_a_link_meanwhile_is_not_followed(lake, folder, tmp_path):
-    planned = look(lake, NAME, str(folder))
+    planned = plan(lake, NAME, str(folder))
     (folder / "results_0.csv").unlink()
     (folder / "results_0.csv").symlink_to(tmp_path / "secret.csv")
     with pytest.raises(ValueError, match="it is a link"):
-        carry_out(planned)
+        execute(planned)
 
 
 def test_few_bytes_that_stand_for_too_many_rows_are_refused(lake, folder, monkeypatch):
     rows = pl.select(pl.repeat(1.0, 2_000_000, dtype=pl.Float64).alias("x"))
     rows.write_parquet(folder / "results_9.parquet", compression="zstd")
     assert (folder / "results_9.parquet").stat().st_size < 100_000
-    monkeypatch.setattr("lakebatch.legacy.files._largest", lambda: 10_000_000)
-    details = {each.file: each.detail for each in look(lake, NAME, str(folder)).findings}
+    monkeypatch.setattr("lakebatch.legacy.files._max_bytes", lambda: 10_000_000)
+    details = {each.file: each.detail for each in plan(lake, NAME, str(folder)).findings}
     assert "more than the 0.0 GB that are read at once here" in details["results_9.parquet"]
 
 
@@ -95,6 +95,6 @@ def test_byte_order_mark_is_no_part_of_a_name(lake, folder):
         "assembly_id,timestamp,status\n0,1,completed\n", encoding="utf-8-sig"
     )
     (folder / "results_0.csv").write_text("Model,R2 Score\na,0.5\n", encoding="utf-8-sig")
-    done = carry_out(look(lake, NAME, str(folder)))
+    done = execute(plan(lake, NAME, str(folder)))
     assert done.assemblies[0].rows == 1
     assert lake["trial"].reassemble()["model"].to_list() == ["a"]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, StorageError, UnknownNameError
-from lakebatch.legacy.importer import carry_out, look
+from lakebatch.legacy.importer import execute, plan
 
 RUN = "20251216_142230_run001"
 NAME = "response_noise_results"
@@ -47,7 +47,7 @@ def everything(lake):
 
 def test_look_says_everything_and_writes_nothing(lake, old_folder, tmp_path):
     before = {file: file.read_bytes() for file in old_folder.iterdir()}
-    found = look(lake, "response-noise", str(old_folder))
+    found = plan(lake, "response-noise", str(old_folder))
     by_kind = said(found)
     assert by_kind["import"]["id"].to_list() == ["0", "0.05", "0.1", "0.5", RUN]
     assert by_kind["missing file"]["id"].to_list() == ["0.2"]
@@ -133,7 +133,7 @@ def test_import_that_was_stopped_is_completed_by_the_next(lake, bring, old_folde
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(look(lake, "response-noise", str(old_folder)), stop)
+        execute(plan(lake, "response-noise", str(old_folder)), stop)
     begun = lake["response-noise"].assemblies()
     assert "started" in begun["status"]
     bring()
@@ -183,23 +183,23 @@ def test_file_that_changed_is_refused_and_nothing_overwritten(lake, bring, old_f
 
 
 def test_file_that_changes_after_the_look_stops_the_import(lake, old_folder, old_results):
-    planned = look(lake, "response-noise", str(old_folder))
+    planned = plan(lake, "response-noise", str(old_folder))
     old_results(0.1, seed=3).to_pickle(old_folder / f"{NAME}_0.1.pkl")
     with pytest.raises(LegacyError, match=r"_0\.1\.pkl has changed while it was imported"):
-        carry_out(planned)
+        execute(planned)
 
 
 def test_two_imports_that_looked_before_either_wrote_import_nothing_twice(lake, old_folder, old_results):
-    first, same = (look(lake, "response-noise", str(old_folder)) for _ in range(2))
+    first, same = (plan(lake, "response-noise", str(old_folder)) for _ in range(2))
     old_results(0.2).to_pickle(old_folder / f"{NAME}_0.2.pkl")
-    other = look(lake, "response-noise", str(old_folder))
-    carry_out(first)
+    other = plan(lake, "response-noise", str(old_folder))
+    execute(first)
     before = everything(lake)
-    carry_out(same)
+    execute(same)
     with pytest.raises(AssemblyError, match=r"has come into the lake meanwhile\. Import again"):
-        carry_out(other)
+        execute(other)
     assert all(now.equals(then) for now, then in zip(everything(lake), before, strict=True))
-    done = carry_out(look(lake, "response-noise", str(old_folder)))
+    done = execute(plan(lake, "response-noise", str(old_folder)))
     assert [item.id for batch in done.batches for item in batch.items] == ["0.2"]
 
 
@@ -288,7 +288,7 @@ def test_id_that_the_lake_has_from_elsewhere_is_not_taken(lake, old_folder, toy)
     executor = lakebatch.create_batch_executor("response-noise", "03", "v1", lake=lake.storage.uri)
     own = executor.generate_assembly_id()
     (old_folder / f"{NAME}_{RUN}.pkl").rename(old_folder / f"{NAME}_{own}.pkl")
-    found = said(look(lake, "response-noise", str(old_folder)))
+    found = said(plan(lake, "response-noise", str(old_folder)))
     assert found["changed file"]["id"].to_list() == [own]
 
 
@@ -297,7 +297,7 @@ def test_interrupted_import_is_nothing_to_resume(lake, old_folder):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(look(lake, "response-noise", str(old_folder)), stop)
+        execute(plan(lake, "response-noise", str(old_folder)), stop)
     with pytest.raises(AssemblyError, match="Nothing to resume"):
         lakebatch.resume(lake, "response-noise")
     (begun,) = lake["response-noise"].assemblies()["assembly_id"]
@@ -334,9 +334,9 @@ def test_command_looks_first_and_imports_when_told_to(old_folder, tmp_path):
 
 def test_experiment_of_another_name_is_given_by_its_folder(lake, old_folder):
     with pytest.raises(UnknownNameError, match=r"Unknown experiment 'trial'.*give the whole name"):
-        look(lake, "trial", str(old_folder))
+        plan(lake, "trial", str(old_folder))
     lakebatch.import_legacy(lake, "07_v2_trial", str(old_folder))
-    assert look(lake, "trial", str(old_folder)).batches == ()
+    assert plan(lake, "trial", str(old_folder)).batches == ()
 
 
 @pytest.mark.parametrize("inside", [[], ["03_v1_x"]])
@@ -346,9 +346,9 @@ def test_folder_with_nothing_of_the_older_layout_is_refused(lake, tmp_path, insi
     for name in inside:
         (empty / name).mkdir()
     with pytest.raises(LegacyError, match=f"nothing to import in .*{''.join(inside)}"):
-        look(lake, "response-noise", str(empty))
+        plan(lake, "response-noise", str(empty))
     with pytest.raises(StorageError, match="No such file or directory"):
-        look(lake, "response-noise", str(tmp_path / "nowhere"))
+        plan(lake, "response-noise", str(tmp_path / "nowhere"))
 
 
 def test_empty_frames_and_files_are_named(bring, old_folder):

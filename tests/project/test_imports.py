@@ -16,7 +16,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {"cli": "The command line: one thin command per verb; the only place that prints."},
     {
         "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",
-        "legacy": "Older scripts and files: their import, the older interface, and frames of any columns.",
+        "legacy": "Import of older files, the older interface, and frames of any columns; ``pickles`` is frozen.",
     },
     {"lake": "The nouns that users hold: a lake, an experiment in it, a snapshot of all its experiments."},
     {

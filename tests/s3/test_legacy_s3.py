@@ -8,7 +8,7 @@ import pytest
 import lakebatch
 from lakebatch import create_batch_executor
 from lakebatch.errors import IncompleteWarning, StorageError
-from lakebatch.legacy.importer import look
+from lakebatch.legacy.importer import plan
 
 NAME = "response_noise_results"
 
@@ -41,4 +41,4 @@ def test_prefix_is_imported_into_a_lake_and_read_by_the_older_interface(s3_lake)
     assert rows["Response Noise Level"].tolist() == [0.0, 0.1]
     assert s3_lake.server.secret not in repr((done, executor, lake))
     with pytest.raises(StorageError, match="NoSuchBucket"):
-        look(lake, "response-noise", "s3://not-there/old")
+        plan(lake, "response-noise", "s3://not-there/old")

@@ -43,13 +43,13 @@ def import_legacy(
     """
     from lakebatch.legacy import importer
 
-    planned = importer.look(open_lake(context), name, folder, unlisted=unlisted)
+    planned = importer.plan(open_lake(context), name, folder, unlisted=unlisted)
     show(planned.report(), form)
     if not yes:
         advice = " Do it with --yes." if planned.batches else ""
         say(f"{_amount(planned, 'would be')}.{advice}")
         return
-    done = importer.carry_out(planned, inform)
+    done = importer.execute(planned, inform)
     inform(f"{_amount(done, 'are')}.")
     if done.left_behind:
         click.echo(f"{done.left_behind} could not be imported, see above.", err=True)

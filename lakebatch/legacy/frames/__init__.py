@@ -1,1 +1,1 @@
-"""Frames with any columns, in Delta tables that grow with them; and the rows of results that some of them hold."""
+"""Frames of any columns, in Delta tables that grow with them; and the rows of results in some of them."""

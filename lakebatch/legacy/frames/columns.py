@@ -1,4 +1,4 @@
-"""Where each column of a frame goes in a table that grows, so that nothing is cast and nothing lost."""
+"""The column of a growing table for each column of a frame, so that nothing is cast and nothing lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakebatch.errors import SchemaError
 from lakebatch.storage.delta.withholding import withheld
 
 RESERVED = ("assembly_id", "part", "row", "recorded_at")
-"""What every table of frames has of its own."""
+"""The columns that lakebatch adds to every table of frames."""
 KINDS: dict[pl.DataType, str] = {
     pl.String(): "string",
     pl.Boolean(): "boolean",
@@ -26,7 +26,7 @@ KINDS: dict[pl.DataType, str] = {
     pl.Datetime("us"): "timestamp_ntz",
     pl.Datetime("us", "UTC"): "timestamp",
 }
-"""The types that a column can be stored as, by what Delta calls them."""
+"""The types of stored columns, with their names in Delta."""
 WIDER: dict[pl.DataType, pl.DataType] = {
     pl.UInt8(): pl.Int16(),
     pl.UInt16(): pl.Int32(),
@@ -34,21 +34,21 @@ WIDER: dict[pl.DataType, pl.DataType] = {
     pl.UInt64(): pl.Int64(),
     pl.Null(): pl.String(),
 }
-"""The smallest type for what Delta has no type for; whatever does not fit into it is refused."""
+"""The smallest type of Delta for each type that Delta lacks; values that do not fit are refused."""
 MAX_DETAIL = 150
 SUFFIX = re.compile(r" \[[^\[\]]+\]$")
 
 
 def storable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame in types that Delta has, every value as it was.
+    """Return the frame in types of Delta, with every value as it was.
 
-    Unsigned numbers become the next larger signed ones, categories their text, times with a zone the same
-    instant in UTC, nanoseconds microseconds where none is lost. Secrets are withheld.
+    Unsigned integers become the next larger signed ones, categories strings, times with a zone the same instant in
+    UTC, and nanoseconds microseconds if none is lost. Secrets are withheld.
 
     Raises
     ------
     SchemaError
-        If a column cannot be stored without losing something. The message names all of them.
+        If a column cannot be stored without loss. The message names all such columns.
     """
     faults: list[str] = []
     columns: list[pl.Series] = []
@@ -63,7 +63,7 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def kind(dtype: pl.DataType) -> str:
-    """Return what Delta calls a type.
+    """Return the name of a type in Delta.
 
     >>> kind(pl.List(pl.Float64()))
     'list<double>'
@@ -78,8 +78,8 @@ def kind(dtype: pl.DataType) -> str:
 def place(frame: pl.DataFrame, present: Mapping[str, pl.DataType]) -> dict[str, str]:
     """Return the name in the table for each column of a frame.
 
-    A column has its own name where that is free or has the same type in the table already. Otherwise it goes to
-    a column beside it that is called after the type too, such as ``level [double]``.
+    A column keeps its name if the name is free, or has the same type in the table. Otherwise its name in the table
+    also has the type, as in ``level [double]``.
 
     >>> place(pl.DataFrame({"level": [0.05], "Level": [1]}), {"level": pl.Int64()})
     {'level': 'level [double]', 'Level': 'Level [long]'}
@@ -90,13 +90,13 @@ def place(frame: pl.DataFrame, present: Mapping[str, pl.DataType]) -> dict[str, 
         for candidate in _candidates(name, kind(dtype)):
             if taken.setdefault(candidate.casefold(), (candidate, dtype)) == (candidate, dtype):
                 break
-        taken[candidate.casefold()] = (candidate, pl.Unknown())  # no second column of the frame goes there
+        taken[candidate.casefold()] = (candidate, pl.Unknown())  # for one column of the frame only
         placed[name] = candidate
     return placed
 
 
 def original(name: str) -> str:
-    """Return what a column of the table was called in the frames.
+    """Return the name that a column of the table has in the frames.
 
     >>> original("level [double]"), original("level"), original("time [s] [double]")
     ('level', 'level', 'time [s]')
@@ -105,7 +105,7 @@ def original(name: str) -> str:
 
 
 def brief(error: Exception) -> str:
-    """Return what an error of another package says, as the end of a sentence of ours."""
+    """Return the first line of another package's error, as the end of a sentence."""
     return (str(error).split("\n")[0][:MAX_DETAIL]).rstrip(".")
 
 

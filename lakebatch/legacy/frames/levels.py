@@ -1,4 +1,4 @@
-"""Levels as texts, so that ``0`` and ``0.0`` are one."""
+"""Levels as strings, so that ``0`` and ``0.0`` are equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LEVEL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 def as_level(value: Any) -> float | None:
-    """Return the level that a number or a text stands for; None if it stands for none.
+    """Return the level that a number or a string means; None if it means none.
 
     >>> as_level("0.05"), as_level("baseline"), as_level("nan")
     (0.05, None, None)
@@ -23,7 +23,7 @@ def as_level(value: Any) -> float | None:
 
 
 def level_text(level: float) -> str:
-    """Return the one text of a level.
+    """Return the canonical string of a level.
 
     >>> [level_text(float(text)) for text in ("0", "0.0", "-0.0", "1e-1", "0.10", "2.0", "1e16")]
     ['0', '0', '0', '0.1', '0.1', '2', '1e+16']
@@ -32,7 +32,7 @@ def level_text(level: float) -> str:
 
 
 def same_id(value: Any) -> str:
-    """Return an assembly's id as text, the same for every way to write one level.
+    """Return an assembly's id as a string, the same for every spelling of one level.
 
     >>> same_id(0), same_id("0.0"), same_id("20251216_142230_run001")
     ('0', '0', '20251216_142230_run001')

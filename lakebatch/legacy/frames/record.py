@@ -1,4 +1,4 @@
-"""Assemblies that no experiment computed: how they are begun, written and completed."""
+"""Assemblies that no experiment computed: their plan, rows and status."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lakebatch.legacy.frames.results import to_results
 from lakebatch.legacy.frames.table import FrameTable
 
 ORIGINAL_IDS = "original_ids"
-"""Key of the config for the ids that an assembly has for those who wrote it."""
+"""Key of the config for the ids that older scripts and files give an assembly."""
 
 
-def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **fields: Any) -> Plan:
-    """Return the plan of an assembly that is written by somebody else than an experiment, while it holds a lease."""
+def plan_assembly(made_by: str, details: Mapping[str, Any], *, lease: str | None, **fields: Any) -> Plan:
+    """Return the plan of an assembly that no experiment computes, and that its writer holds a lease for."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     defaults: dict[str, Any] = {
         "parts": (),
@@ -44,7 +44,7 @@ def plan(made_by: str, details: Mapping[str, Any], *, lease: str | None, **field
 
 
 def ensure(stored: StoredExperiment) -> None:
-    """Create the tables that every experiment has, where they are missing."""
+    """Create the tables of every experiment that are missing."""
     if not stored.exists():
         check_new_name(stored.name)
     stored.storage.check_writable()
@@ -54,13 +54,13 @@ def ensure(stored: StoredExperiment) -> None:
 
 
 def original_ids(assembly: Assembly) -> list[str]:
-    """Return the ids that an assembly has for those who wrote it: their own, else that of the lake."""
+    """Return the ids that older scripts and files give an assembly; without any, its id in the lake."""
     return list(assembly.settings.get(ORIGINAL_IDS) or [assembly.assembly_id])
 
 
 @dataclass(frozen=True)
 class Saved:
-    """One frame of an assembly: the name it is saved under and the part it is, which is no other frame's."""
+    """One frame of an assembly: the name that it is saved under, and its part, which no other frame has."""
 
     name: str
     part: str
@@ -69,7 +69,7 @@ class Saved:
 
 
 def write(stored: StoredExperiment, assembly: Assembly, saved: Saved) -> None:
-    """Append a frame as it is and then the results that it holds, each exactly once."""
+    """Append a frame as it is, and then the results in it, each exactly once."""
     metadata = {
         "lakebatch.experiment": stored.folder,
         "lakebatch.config_hash": assembly.config_hash,
@@ -92,7 +92,7 @@ def record(
     done: int,
     error: str | None,
 ) -> Assembly:
-    """Record what became of an assembly: its parts, how many of them there are, and the rows of its results."""
+    """Record the status of an assembly: its parts, their number, and the row count of its results."""
     if status == "completed":
         stored.claim_version(assembly.assembly_id)
     table = stored.results.at()

@@ -1,4 +1,4 @@
-"""Frames of results with the column names of the older layout, as rows of ``results``."""
+"""Rows of ``results`` from frames with the column names of the older layout."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "n_warnings": ("n_warnings",),
     "error": ("error",),
 }
-"""Our columns and what else they have been called: lower case, with ``_`` for all but letters and digits."""
+"""Our columns and their older names: in lower case, with ``_`` for all but letters and digits."""
 MODELS = {
     "Linear Regression": "linear_regression",
     "Random Forest": "random_forest",
@@ -36,7 +36,7 @@ MODELS = {
     "Support Vector Machine": "support_vector",
     "Neural Network": "neural_network",
 }
-"""Models under the names of the older layout, and ours."""
+"""Names of models in the older layout, and ours."""
 FEATURE_SETS = {
     "original_feature_data": "initial",
     "last_time_data": "last",
@@ -44,9 +44,9 @@ FEATURE_SETS = {
     "combined_lp_data": "initial+last",
     "combined_dyn_data": "initial+dynamic",
 }
-"""Feature sets under the names of the older layout, and ours."""
+"""Names of feature sets in the older layout, and ours."""
 NOISY = {"noisy_feature_data": "initial", "original_feature_data": "initial_clean"}
-"""Those that are called otherwise where the expression is noisy."""
+"""Names of feature sets that mean others where the expression is noisy."""
 METRICS = ("mse", "r2", "pearson_r", "pearson_p")
 RANGES = {
     "mse": (0.0, None),
@@ -56,29 +56,29 @@ RANGES = {
     "fit_seconds": (0.0, None),
 }
 COUNTS = ("repeat", "n_train", "n_test")
-"""Columns that are left out where one of their numbers is negative."""
+"""Columns that are left out if one of their numbers is negative."""
 LEVEL = re.compile(r"[a-z_]+_(noise|distortion)_(level|factor)")
 MAX_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of ``results``, and which of a frame's columns became which of theirs."""
+    """Rows of ``results``, and the frame's column of each of their columns."""
 
     rows: pl.DataFrame
     columns: Mapping[str, str]
 
 
 def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | None:
-    """Return the rows of results that a frame holds, without those columns that are filled in; None if it holds none.
+    """Return the rows of results in a frame, without the columns that lakebatch adds; None if it has no results.
 
-    A frame holds results if it has a model or a feature set and a metric. A metric that is not finite, or lies
-    where none can, becomes NULL with the value in ``error``. Columns of other names or types are left out.
+    A frame has results if it has a metric, and a model or a feature set. A metric that is not finite or out of its
+    range becomes NULL, with the value in ``error``. Columns of other names or types are left out.
 
     Parameters
     ----------
     level : float, optional
-        The level of the frame, where it has no such column.
+        The level of a frame without such a column.
     """
     dtypes = load_schema("results").polars
     found: dict[str, pl.Series] = {}
@@ -97,7 +97,7 @@ def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | Non
 
 
 def our_name(column: str) -> str | None:
-    """Return what a column of the older layout is called in ``results``.
+    """Return the name in ``results`` of a column of the older layout; None if it has none.
 
     >>> [our_name(name) for name in ("R2 Score", "Feature Data", "Response Noise Level", "Timestamp")]
     ['r2', 'feature_set', 'level', None]
@@ -109,7 +109,7 @@ def our_name(column: str) -> str | None:
 
 
 def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
-    """Return a column in another type if every value stays what it is."""
+    """Return a column in another type; None if a value would change."""
     if column.dtype == dtype or column.dtype == pl.Null:
         return column.cast(dtype)
     if not column.dtype.is_numeric() and not (column.dtype == pl.String and dtype == pl.Float64):
@@ -139,27 +139,27 @@ def _renamed_values(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_impossible(rows: pl.DataFrame, has_error: bool) -> pl.DataFrame:
-    """Return the rows with NULL for each number that cannot be one, and the number in ``error``."""
+    """Return the rows with NULL for each impossible number, and the number in ``error``."""
     reasons = [pl.col("error")] if has_error else []
     changes = []
     for name, dtype in rows.schema.items():
         if not dtype.is_float():
             continue
-        least, most = RANGES.get(name, (None, None))
+        low, high = RANGES.get(name, (None, None))
         column = pl.col(name)
         bad = ~column.is_finite()
-        bad = bad | (column < least) if least is not None else bad
-        bad = bad | (column > most) if most is not None else bad
+        bad = bad | (column < low) if low is not None else bad
+        bad = bad | (column > high) if high is not None else bad
         reasons.append(pl.when(bad).then(pl.format("{} was {}", pl.lit(name), column)))
         if name in METRICS:
             is_silent = pl.col("error").is_null() if has_error else pl.lit(True)
             reasons.append(pl.when(column.is_null() & is_silent).then(pl.lit(f"{name} was missing")))
         changes.append(pl.when(bad).then(None).otherwise(column).alias(name))
-    told = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
-    return rows.with_columns(*changes, pl.when(told != "").then(told).otherwise(None).alias("error"))
+    error = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return rows.with_columns(*changes, pl.when(error != "").then(error).otherwise(None).alias("error"))
 
 
 def left_out(frame: pl.DataFrame, results: Results | None) -> list[str]:
-    """Return the columns of a frame that are not in its results, and so only where the frame is kept as it was."""
+    """Return the columns of a frame that its results lack; only the table of the frame has them."""
     known = results.columns if results else {}
     return [name for name in frame.columns if name not in known and name not in RESERVED]

@@ -1,4 +1,4 @@
-"""A table of frames that were saved under one name, each exactly once."""
+"""The table of the frames that were saved under one name, each exactly once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class FrameTable:
     def append(
         self, assembly_id: str, part: str, frame: pl.DataFrame, at: datetime, metadata: Mapping[str, str]
     ) -> bool:
-        """Append a frame in one commit; False if the table has the same one already.
+        """Append a frame in one commit; return False if the table has the same frame already.
 
         Raises
         ------
         SchemaError
-            If a column cannot be stored without losing something.
+            If a column cannot be stored without loss.
         AssemblyError
             If the table has another frame of this assembly and part.
         """
@@ -41,7 +41,7 @@ class FrameTable:
 
         def data_after(last: int) -> pl.DataFrame | None:
             present = self.table.newest().scan()
-            if last and _holds(present, assembly_id, part, rows, self.name):
+            if last and _has_same(present, assembly_id, part, rows, self.name):
                 return None
             return _stamped(rows.rename(place(rows, present.collect_schema())), assembly_id, part, at)
 
@@ -50,7 +50,7 @@ class FrameTable:
         return self.table.append_once(assembly_id, data_after, written_by)
 
     def read(self, assembly_ids: Sequence[str]) -> pl.DataFrame:
-        """Return the frames of some assemblies, in that order, with the columns as they are in the table."""
+        """Return the frames of some assemblies, in that order, with the columns of the table."""
         order = pl.DataFrame({"assembly_id": assembly_ids}, schema={"assembly_id": pl.String()})
         chosen = self.table.at().scan(list(assembly_ids)).collect()
         numbered = chosen.join(order.with_row_index("place"), on="assembly_id", how="left")
@@ -58,7 +58,7 @@ class FrameTable:
 
 
 def check_frame_name(name: str) -> str:
-    """Return the name if it can be that of a folder."""
+    """Return the name if a folder can have it."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} is not a name to save under. Expected up to 100 letters, digits, '_' or '-', "
@@ -68,19 +68,19 @@ def check_frame_name(name: str) -> str:
 
 
 def frame_names(storage: Storage, folder: str) -> list[str]:
-    """Return the names that frames of an experiment were saved under."""
+    """Return the names under which frames of an experiment were saved."""
     inside = replace(storage, uri=storage.join(folder, FRAMES))
     return [name for name in inside.folders() if NAME.fullmatch(name)]
 
 
-def _holds(present: pl.LazyFrame, assembly_id: str, part: str, rows: pl.DataFrame, name: str) -> bool:
-    """Whether a frame is there already; refuse another in its place."""
-    mine = (pl.col("assembly_id") == assembly_id) & (pl.col("part") == part)
-    held = present.filter(mine).collect().sort("row")
-    if held.is_empty():
+def _has_same(present: pl.LazyFrame, assembly_id: str, part: str, rows: pl.DataFrame, name: str) -> bool:
+    """Whether the table has a frame already; refuse another one in its place."""
+    is_own = (pl.col("assembly_id") == assembly_id) & (pl.col("part") == part)
+    saved = present.filter(is_own).collect().sort("row")
+    if saved.is_empty():
         return False
-    own = held.select(column for column in held if column.name not in RESERVED)
-    used = {column.name for column in own if column.null_count() < held.height}
+    own = saved.select(column for column in saved if column.name not in RESERVED)
+    used = {column.name for column in own if column.null_count() < saved.height}
     placed = place(rows, own.schema)
     has_columns = used <= set(placed.values()) <= set(own.columns)
     if has_columns and own.select(placed.values()).equals(rows.rename(placed)):

@@ -1,1 +1,1 @@
-"""Pickles read as data: nothing in them is run."""
+"""Pickled pandas frames, read as data without running them; frozen: no format or feature is added here."""

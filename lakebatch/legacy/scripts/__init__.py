@@ -1,5 +1,1 @@
-"""The older interface: batches saved as pandas frames and re-assembled by the name they were saved under."""
-
-from lakebatch.legacy.scripts.executor import BatchExecutor, create_batch_executor
-
-__all__ = ["BatchExecutor", "create_batch_executor"]
+"""The older interface: pandas frames saved by hand, and re-assembled by the name that they were saved under."""

@@ -1,4 +1,4 @@
-"""Attempts at an assembly by the id that older callers give it."""
+"""Attempts at an assembly, by the id that older callers give it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import AssemblyError
 from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.legacy.frames.record import ORIGINAL_IDS, original_ids, plan
+from lakebatch.legacy.frames.record import ORIGINAL_IDS, original_ids, plan_assembly
 
 MADE_BY = "create_batch_executor"
 
 
 def find(assemblies: Sequence[Assembly], wanted: str) -> Assembly | None:
-    """Return the newest assembly with an id that is not discarded; a completed one before any other."""
+    """Return the newest assembly of an id; completed ones come first, discarded ones are left out."""
     return max(_all(assemblies, wanted), key=_rank, default=None)
 
 
 def begin(stored: StoredExperiment, wanted: str | None, lease: str | None) -> Assembly:
-    """Begin an assembly and discard earlier attempts at it; one that is completed is returned instead.
+    """Begin an assembly and discard earlier attempts at it; if one is completed, return that instead.
 
     Raises
     ------
@@ -34,14 +34,16 @@ def begin(stored: StoredExperiment, wanted: str | None, lease: str | None) -> As
         return found
 
     details = {ORIGINAL_IDS: [wanted]} if wanted else {}
-    begun = stored.log.start(plan(MADE_BY, details, lease=lease), stored.results.version(), unless=serves)
+    begun = stored.log.start(
+        plan_assembly(MADE_BY, details, lease=lease), stored.results.version(), unless=serves
+    )
     if wanted:
         _discard_others(stored, wanted, begun)
     return begun
 
 
-def one_each(assemblies: Sequence[Assembly]) -> dict[str, Assembly]:
-    """Return what `find` returns for each id there is, in the order in which they were begun."""
+def by_original_id(assemblies: Sequence[Assembly]) -> dict[str, Assembly]:
+    """Return the result of `find` for each id, in the order in which the ids were begun."""
     chosen: dict[str, Assembly] = {}
     for each in assemblies:
         for wanted in original_ids(each) if each.status != "discarded" else ():

@@ -1,4 +1,4 @@
-"""`create_batch_executor` and what it returns, on a lake."""
+"""`create_batch_executor` and its `BatchExecutor`, on a lake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create_batch_executor(
     storage_backend: Literal["local", "s3"] | None = None,
     lake: str | os.PathLike[str] | None = None,
 ) -> BatchExecutor:
-    """Open an experiment of a lake by the names of the older interface; its frames are pandas'.
+    """Open an experiment of a lake by the names of the older interface; its frames are pandas frames.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ def create_batch_executor(
         Name the folder, ``{exp_number}_{version_number}_{notebook_name}``. ``batch-response-noise`` is the experiment
         ``response-noise``, and so with every experiment that can be run.
     section_number : str, optional
-        Taken because older callers give it; nothing depends on it.
+        Ignored; older callers pass it.
     storage_backend : {"local", "s3"}, optional
-        Where the lake has to be; without it, wherever it is.
+        The storage that the lake must have; any by default.
     lake : optional
         The lake, as for `lakebatch.open_lake`.
 
     Raises
     ------
     ConfigError
-        If the names cannot be those of an experiment, or the lake is not where ``storage_backend`` says.
+        If no experiment can have the names, or the lake is not on the given ``storage_backend``.
     MissingDependencyError
         If pandas is not installed.
     """
@@ -61,12 +61,12 @@ def create_batch_executor(
 
 
 class BatchExecutor:
-    """One experiment's assemblies, each begun, saved into and marked as completed by hand.
+    """The assemblies of one experiment, which are begun, filled and completed by hand.
 
     Attributes
     ----------
     current_assembly_id : str or None
-        What was begun last and is saved into.
+        The assembly that was begun last; frames are saved in it.
     """
 
     def __init__(self, stored: StoredExperiment) -> None:
@@ -77,17 +77,17 @@ class BatchExecutor:
         self._lease = ExitStack()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Go to another process without the lease, which this one renews."""
+        """Leave the lease out, which this process renews."""
         return {**self.__dict__, "_lease": ExitStack()}
 
     def __repr__(self) -> str:
         return f"BatchExecutor({self.stored.storage.join(self.stored.folder)!r})"
 
     def generate_assembly_id(self, config_value: Any = None) -> str:
-        """Begin an assembly and return its id: that of the value, such as a level, or without one a new one.
+        """Begin an assembly and return its id: the value, such as a level, or a new id without one.
 
-        What an earlier attempt at the same value has saved and not completed is discarded. A value that is
-        completed stays so: saving the same rows again adds nothing, and other rows are refused.
+        An earlier attempt at the same value that was not completed is discarded. A completed value stays completed:
+        the same rows saved again add nothing, and other rows are refused.
         """
         ensure(self.stored)
         wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
@@ -106,7 +106,7 @@ class BatchExecutor:
         Raises
         ------
         ConfigError
-            If no assembly is begun, the name cannot be that of a table, or the frame has no rows.
+            If no assembly is begun, no table can have the name, or the frame has no rows.
         AssemblyError
             If other rows were saved under this name already, or the assembly is completed without it.
         """
@@ -128,7 +128,7 @@ class BatchExecutor:
         self._end("failed", error)
 
     def get_assembly_status(self, assembly_id: Any) -> str:
-        """Return 'started', 'completed' or 'failed'; 'not_found' for what was never begun or is discarded."""
+        """Return 'started', 'completed' or 'failed'; 'not_found' if it was never begun or is discarded."""
         found = attempts.find(self._assemblies(), same_id(assembly_id))
         return found.status if found else "not_found"
 
@@ -137,7 +137,7 @@ class BatchExecutor:
         return reading.assembly_list(self._events())
 
     def get_pending_assemblies(self, config_value_list: Iterable[Value]) -> list[Value]:
-        """Return those of some values that have no completed assembly; 0 and 0.0 are one value."""
+        """Return the values without a completed assembly; 0 and 0.0 are equal."""
         completed = {wanted for each in self._completed() for wanted in original_ids(each)}
         return [value for value in config_value_list if same_id(value) not in completed]
 
@@ -148,11 +148,10 @@ class BatchExecutor:
     def sequential_reassembly(
         self, data_file_common_name: str, data_path: str | None = None, auto_clean: bool = True
     ) -> pd.DataFrame:
-        """Return what all completed assemblies saved under a name, as one frame.
+        """Return the frames that all completed assemblies saved under a name, as one frame.
 
-        Saved frames come in the order of their assemblies; after them come the results of assemblies that a run
-        computed, if the name is that of results. What is missing is warned of. The other arguments are taken because older
-        callers give them, and say nothing here: a name is a table, and there is nothing to clean.
+        Saved frames come in the order of their assemblies. If results have this name, the results that runs computed
+        follow. A warning names missing frames. The other arguments are ignored; older callers pass them.
 
         Raises
         ------
@@ -179,7 +178,7 @@ class BatchExecutor:
         return self._current
 
     def _check_open(self, assembly: Assembly, name: str) -> None:
-        """Refuse a new name in an assembly that is completed, and anything in one that is discarded."""
+        """Refuse a new name in a completed assembly, and any name in a discarded one."""
         newest = self.stored.log.get(assembly.assembly_id)
         done = newest.status == "discarded" or (newest.status == "completed" and name not in newest.parts)
         if done:

@@ -1,4 +1,4 @@
-"""Which experiment of which lake the names of the older interface mean."""
+"""The lake and the experiment that the names of the older interface mean."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.storage import BUCKET_NAMES, Storage, locate
 
 BATCH = "batch-"
-"""What the notebooks that ran an experiment in batches are called, before its name."""
+"""Prefix of the names of notebooks that ran an experiment in batches."""
 
 
 def open_experiment(
     notebook: str, number: str, version: str, backend: str | None, lake: str | os.PathLike[str] | None
 ) -> StoredExperiment:
-    """Return the experiment in the lake; nothing has to be there yet.
+    """Return the experiment in the lake, which may be new.
 
     Raises
     ------
     ConfigError
-        If the names cannot be those of an experiment, or the lake is not where the backend says.
+        If no experiment can have the names, or the lake is not on the given backend.
     """
     return StoredExperiment(_locate(backend, lake), folder_name(notebook, number, version))
 
@@ -64,5 +64,5 @@ def _locate(backend: str | None, lake: str | os.PathLike[str] | None) -> Storage
 
 
 def _without_s3(environment: os._Environ[str]) -> dict[str, str]:
-    """Return the environment without what makes a bucket the lake."""
+    """Return the environment without the variables that make a bucket the lake."""
     return {name: value for name, value in environment.items() if name not in BUCKET_NAMES}

@@ -1,4 +1,4 @@
-"""pandas frames to polars and back, without a value changing. The only import of pandas."""
+"""Conversion of pandas frames to polars and back, with all values as they are. The only import of pandas."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_EXACT = 2**53
 
 
 def load_pandas() -> Any:
-    """Return pandas, or say how to get it."""
+    """Return pandas; without it, raise an error that tells how to install it."""
     try:
         import pandas
     except ImportError as error:
@@ -30,17 +30,17 @@ def load_pandas() -> Any:
 
 
 def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
-    """Return a pandas frame as polars; an index that is more than a count becomes columns, labels become text.
+    """Return a pandas frame as polars; an index other than row numbers becomes columns, labels become strings.
 
     Raises
     ------
     SchemaError
-        If two columns have one name, or a column holds what has no common type.
+        If two columns have one name, or the values of a column have no common type.
     """
     pandas = load_pandas()
     if not isinstance(frame, pandas.DataFrame):
         raise SchemaError(f"Cannot save a {type(frame).__name__}. Expected a pandas.DataFrame.")
-    flat = frame if _only_counts(frame.index, pandas) else frame.reset_index()
+    flat = frame if _is_row_numbers(frame.index, pandas) else frame.reset_index()
     names = ["/".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in flat.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SchemaError(f"Cannot save this frame: two columns are called {twice[0]!r}. Rename one of them.")
@@ -49,9 +49,9 @@ def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Return rows of a table of frames as a pandas frame with the columns that they were saved with.
+    """Return rows of a table of frames as a pandas frame with the columns of the saved frames.
 
-    Columns that are there in several types become one again: numbers if all of them are, else objects.
+    Columns that the table has in several types become one again: of numbers if all are numbers, else of objects.
     """
     pandas = load_pandas()
     groups: dict[str, list[str]] = {}
@@ -62,8 +62,8 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     return pandas.DataFrame(columns, index=pandas.RangeIndex(frame.height))
 
 
-def _only_counts(index: Any, pandas: Any) -> bool:
-    """Whether an index says no more than the order of the rows, as after `concat` or a filter."""
+def _is_row_numbers(index: Any, pandas: Any) -> bool:
+    """Whether an index has only row numbers, as after `concat` or a filter."""
     return index.name is None and index.nlevels == 1 and pandas.api.types.is_integer_dtype(index.dtype)
 
 
@@ -80,7 +80,7 @@ def _column(values: Any, name: str) -> pl.Series:
 
 
 def _series(frame: pl.DataFrame, stored: Sequence[str], pandas: Any) -> Any:
-    """Return the one column that some columns of the table were."""
+    """Return one column from the columns of the table that it was saved as."""
     used = [name for name in stored if frame[name].null_count() < frame.height] or list(stored[:1])
     if len(used) == 1:
         return _one(frame[used[0]], pandas)
@@ -102,7 +102,7 @@ def _are_exact_numbers(frame: pl.DataFrame) -> bool:
 
 
 def _one(column: pl.Series, pandas: Any) -> Any:
-    """Return a column; whole numbers and booleans with gaps in pandas' types that have a place for them."""
+    """Return a column; integers and booleans with NULL in pandas' nullable types."""
     series = column.to_arrow().to_pandas(integer_object_nulls=True)
     if column.null_count() and column.dtype.is_integer():
         return series.astype(str(column.dtype))  # polars and pandas call them the same

@@ -1,4 +1,4 @@
-"""What older callers read: the list of assemblies, and what was saved under a name."""
+"""The reads of older callers: the list of assemblies, and the frames under one name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lakebatch.errors import ConfigError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.legacy.frames.record import original_ids
 from lakebatch.legacy.frames.table import FrameTable, frame_names
-from lakebatch.legacy.scripts.attempts import one_each
+from lakebatch.legacy.scripts.attempts import by_original_id
 from lakebatch.legacy.scripts.pandas_frames import load_pandas, to_pandas
 from lakebatch.snapshot.gaps import Gap, report_gaps
 
@@ -34,18 +34,18 @@ LEVELS = {
     "expression-noise": "Expression Noise Level",
     "response-noise": "Response Noise Level",
 }
-"""What older callers know the columns of results as."""
+"""Names of columns of results in the older layout."""
 
 
 def assembly_list(events: pl.DataFrame | None) -> pd.DataFrame:
-    """Return one row per id: when the assembly was begun, and its status."""
+    """Return one row per id: the time at which the assembly was begun, and its status."""
     pandas = load_pandas()
     rows = [] if events is None else _listed(events)
     return pandas.DataFrame(rows, columns=list(COLUMNS), dtype=object)
 
 
 def reassemble(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -> pd.DataFrame:
-    """Return what completed assemblies saved under a name, then the results that runs computed.
+    """Return the frames that completed assemblies saved under a name, then the results that runs computed.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _listed(events: pl.DataFrame) -> list[tuple[str, str, str]]:
     begun = dict(events.filter(pl.col("event") == 0).select("assembly_id", "at").iter_rows())
     return [
         (wanted, f"{begun[each.assembly_id]:%Y%m%d_%H%M%S}", each.status)
-        for wanted, each in one_each(latest(events)).items()
+        for wanted, each in by_original_id(latest(events)).items()
     ]
 
 
@@ -79,7 +79,7 @@ def _saved(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -
 
 
 def _computed(stored: StoredExperiment, name: str, completed: Sequence[Assembly]) -> pd.DataFrame:
-    """Return the results of runs with the names that older callers know."""
+    """Return the results of runs, with the column names of the older layout."""
     if name not in ("results", f"{stored.name.replace('-', '_')}_results"):
         completed = []
     ids = [each.assembly_id for each in completed]
