@@ -1,4 +1,4 @@
-"""Files of users: whether they are there and can be read, and written whole or not at all."""
+"""Files of users: checks of existence and rights, and writes that take place whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from lakebatch.errors import LakebatchError, StorageError
 
-# By these alone nothing is there; by any other error it may be, and cannot be looked at
+# Only these errors mean that nothing exists; after any other, something may
 ABSENT = (FileNotFoundError, NotADirectoryError)
-# What a disk answers that takes no more, and what to do
+# Errors of a full disk, and the advice on each
 NO_SPACE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some of your quota",
@@ -23,13 +23,13 @@ NO_SPACE = {
 }
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is something at a path; a link to nothing is something.
+def path_exists(path: Path) -> bool:
+    """Whether something exists at a path.
 
     Raises
     ------
     StorageError
-        If that cannot be told, for want of rights or because the disk does not answer; or if it is such a link.
+        If rights or the disk prevent an answer, or if the path is a link to nothing.
     """
     try:
         path.stat()
@@ -43,9 +43,9 @@ def is_there(path: Path) -> bool:
 
 
 def check_readable(file: Path) -> None:
-    """Raise `StorageError` if a file may not be read, or its disk does not give its first byte."""
+    """Raise `StorageError` unless the first byte of a file can be read."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe nobody would open the other end
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
         try:
             os.read(descriptor, 1)
         finally:
@@ -55,24 +55,24 @@ def check_readable(file: Path) -> None:
 
 
 def unreadable(error: OSError, path: str, expected: str = "folder") -> StorageError:
-    """Return the error to raise where something is, or may be, that cannot be looked at."""
+    """Return the error for a path that cannot be read and may exist."""
     return StorageError(f"Cannot read {path}: {error.strerror}. Expected a readable {expected}.")
 
 
 def unwritable(error: OSError, path: str) -> StorageError:
-    """Return the error to raise where nothing can be written."""
+    """Return the error for a path that cannot be written to."""
     return StorageError(
         f"Cannot write to {path}: {error.strerror}. Free or unlock the folder, or name another with --lake."
     )
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Reserve bytes for a file, where its disk can do that without writing them.
+    """Reserve bytes for a file on disks that can do so without writing them.
 
     Raises
     ------
     OSError
-        If there is no room for them, or a quota or a limit is in the way.
+        If the disk is full, or a quota or a limit is reached.
     """
     import ctypes  # most processes only read
 
@@ -86,7 +86,7 @@ def allocate(descriptor: int, size: int) -> None:
 
 
 def probe(folder: Path) -> None:
-    """Raise `StorageError` unless a file can be written in a folder; none is left there."""
+    """Raise `StorageError` unless a file can be written in a folder; leave none there."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"lakebatch")
@@ -96,7 +96,7 @@ def probe(folder: Path) -> None:
 
 
 def check_replaceable(file: Path) -> None:
-    """Raise `StorageError` unless a file can be written, as far as that can be told before."""
+    """Raise `StorageError` if its kind or the rights of its folder prevent a file from being written."""
     try:
         if file.exists() and not file.is_file():
             raise StorageError(
@@ -113,10 +113,10 @@ def check_replaceable(file: Path) -> None:
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[Path]:
-    """Yield the path of a file to write, which takes the place of another one when it is written.
+def replace_atomically(file: Path) -> Iterator[Path]:
+    """Yield the path of a new file, which replaces another one when it is written.
 
-    A link stays one, and what it leads to is replaced; the rights to the file stay as they are.
+    A link stays a link, and its target is replaced; the rights of the file stay as they are.
 
     Raises
     ------
@@ -125,9 +125,8 @@ def replacing(file: Path) -> Iterator[Path]:
     """
     check_replaceable(file)
     target = _target(file)
-    partial = target.with_name(
-        f".lakebatch-{secrets.token_hex(6)}"
-    )  # short: a name may be as long as one can be
+    # a short name of its own, since that of the file may have the maximum length
+    partial = target.with_name(f".lakebatch-{secrets.token_hex(6)}")
     try:
         yield partial
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Which process this one is, and whether another one still runs."""
+"""The identity of this process, and whether another one is alive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def host() -> str:
-    """Return the name of this machine: a label to show, since containers and machines can share one."""
+    """Return the host name, a label for people: containers and machines can share one."""
     return platform.node() or "unknown"
 
 
 def namespace() -> str:
-    """Return the boot and PID namespace of this process; the host name where the system does not say them.
+    """Return the boot and PID namespace of this process; the host name where the system has neither.
 
-    A pid and a start token name one process within it. Processes of another one cannot be seen from here.
+    Within a namespace, pid and start token identify a process. Processes of other namespaces are invisible.
     """
     try:
         return f"{_boot()} {os.readlink('/proc/self/ns/pid')}"
@@ -26,9 +26,9 @@ def namespace() -> str:
 
 
 def start_token(pid: int) -> str | None:
-    """Return what tells a process from a later one with the same pid, where the system says it.
+    """Return a token that distinguishes a process from later ones with its pid; None where the system has none.
 
-    On Linux this is its start time in clock ticks since boot, together with the boot's own id.
+    On Linux: the id of the boot, and the start time in clock ticks since then.
     """
     try:
         ticks = _stat(pid)[19]
@@ -38,20 +38,20 @@ def start_token(pid: int) -> str | None:
 
 
 def is_alive(pid: int, token: str | None) -> bool:
-    """Whether the process that had this pid and start token still runs in this PID namespace."""
+    """Whether the process with this pid and start token is alive in this PID namespace."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it runs, as somebody else
+        pass  # alive, as another user
     if _has_ended(pid):
         return False
     return token is None or start_token(pid) in (None, token)
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether the process has ended and only waits for its parent to hear of it."""
+    """Whether the process has ended, and only its parent has not read its exit code."""
     try:
         return _stat(pid)[0] == "Z"
     except (OSError, IndexError):
@@ -63,12 +63,12 @@ def _boot() -> str:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what Linux says of a process, from its state on."""
+    """Return the fields of a process's status on Linux, from its state on."""
     return Path("/proc", _folder(pid), "stat").read_text().rpartition(")")[2].split()
 
 
 def _folder(pid: int) -> str:
-    """Return where /proc has a process of this namespace; in a container it can show those of the machine instead."""
+    """Return the folder of a process in /proc, which in a container can show the processes of the machine instead."""
     if pid == os.getpid():
         return "self"
     if os.readlink("/proc/self") != str(os.getpid()):

@@ -1,4 +1,4 @@
-"""Secrets are taken out of text that is recorded, logged or shown."""
+"""Redaction of secrets in text that is recorded, logged or shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = (
     "NTFY_TOKEN",
     "LAKEBATCH_WEBHOOK",
 )
-"""The environment variables whose values are secret."""
+"""Environment variables whose values are secret."""
 URLS = (
     "S3_ENDPOINT",
     "AWS_ENDPOINT_URL",
@@ -33,11 +33,11 @@ URLS = (
     "https_proxy",
     "all_proxy",
 )
-"""The environment variables whose URL can hold a password, which is secret."""
+"""Environment variables whose URL can contain a password, which is secret."""
 MIN_LENGTH = 6
-"""Shorter values are left alone: they would be found in ordinary words."""
+"""Length of the shortest value that is redacted: shorter ones occur in ordinary words."""
 MIN_LENGTH_IN_URL = 20
-"""Shorter pieces of the webhook's path and query are left alone: they are words, and no tokens."""
+"""The same for a piece of the webhook's path and query: shorter ones are words, and no tokens."""
 ESCAPE = re.compile("%[0-9A-F]{2}")
 IN_A_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
@@ -65,7 +65,7 @@ def redact(text: str) -> str:
 
 
 def redacted(tree: Any) -> Any:
-    """Return plain data with every text in it redacted, also the keys of mappings.
+    """Return plain data with all strings redacted, also the keys of mappings.
 
     >>> redacted({"from": ["http://me:password@example.org", 1]})
     {'from': ['http://[withheld]@example.org', 1]}
@@ -80,12 +80,12 @@ def redacted(tree: Any) -> Any:
 
 
 def replacements() -> dict[str, str]:
-    """Return what stands in place of each form of each secret, the longest form first."""
+    """Return the replacement of each form of each secret, the longest form first."""
     return {form: f"[{name} withheld]" for form, name in _forms(_secrets(os.environ))}
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a form of a secret is in the text."""
+    """Whether the text contains a form of a secret."""
     return any(form in text for form in replacements())
 
 
@@ -104,9 +104,9 @@ def _password(url: str) -> str:
 
 @lru_cache(maxsize=8)
 def _forms(secrets: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return each form that a secret can have in a text and the name of its setting, the longest first.
+    """Return each form that a secret can have in a text, with the name of its setting, the longest first.
 
-    A form that is part of what stands in place of secrets is left out, so that redacting twice changes nothing.
+    A form that occurs in a replacement is left out, so that a second redaction changes nothing.
     """
     pieces = [(name, piece) for name, value in secrets for piece in (value, *_tokens(name, value))]
     found = {form: name for name, piece in pieces for form in _spellings(piece)}
@@ -134,8 +134,8 @@ def _spellings(value: str) -> Iterator[str]:
     yield from (value.replace("\\", "\\\\").replace('"', '\\"'), json.dumps(value)[1:-1], repr(value)[1:-1])
     content = value.encode(errors="surrogateescape")
     yield from (content.hex(), content.hex().upper())
-    for before in range(3):  # a text inside of base64 has three looks, depending on how much stands before it
+    for before in range(3):  # base64 spells a text in three ways, by the number of bytes before it
         coded = base64.b64encode(bytes(before) + content).decode().rstrip("=")
-        # the characters at its edges also hold bits of its neighbours
+        # the characters at its edges also encode bits of its neighbours
         inner = coded[(before * 8 + 5) // 6 : (before + len(content)) * 8 // 6]
         yield from (inner, inner.translate(str.maketrans("+/", "-_")))

@@ -1,4 +1,4 @@
-"""Text for people: control characters escaped, times to the second, near misses of names."""
+"""Text for people: escaped control characters, times to the second, suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from typing import Any, TextIO
 
 from lakebatch._secrets import redact
 
-STEERING = re.compile(
+CONTROLS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-"""Control characters but the line end, what turns the direction of writing or is not seen, and halves of characters."""
+"""Control characters except the line end, invisible ones, those that change the direction of writing, and surrogates."""
 
 
-def visible(text: str) -> str:
-    r"""Return the text with control characters spelled out; lines are kept.
+def escape_controls(text: str) -> str:
+    r"""Return the text with control characters escaped, except line ends.
 
-    >>> visible("\x1b[31mred\x07")
+    >>> escape_controls("\x1b[31mred\x07")
     '\\x1b[31mred\\x07'
     """
-    return STEERING.sub(_spelled, text)
+    return CONTROLS.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
-    r"""Return the text with control characters spelled out, in one line.
+    r"""Return the text in one line, with control characters escaped.
 
     >>> one_line("a\n  b\r")
     'a b'
     """
-    return visible(" ".join(text.split()))
+    return escape_controls(" ".join(text.split()))
 
 
 def to_second(value: datetime) -> str:
-    """Return a time to the second, as it can be given back: with Z for UTC where it says its zone."""
+    """Return a time to the second, as options accept it: with Z for UTC if it has a zone."""
     zone = "Z" if value.tzinfo else ""
     return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{zone}"
 
 
-def _spelled(match: re.Match[str]) -> str:
+def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -50,22 +50,22 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats log records, with their tracebacks, without secrets and control characters."""
+    """Formats log records and their tracebacks without secrets and control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
-        return visible(redact(super().format(record)))
+        return escape_controls(redact(super().format(record)))
 
 
 class RedactingStream:
-    """A text stream that writes to another one, without secrets and control characters."""
+    """A text stream that writes to another one without secrets and control characters."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text; each is looked at on its own."""
-        self._stream.write(visible(redact(text)))
+        """Write a text, redacted on its own."""
+        self._stream.write(escape_controls(redact(text)))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -73,7 +73,7 @@ class RedactingStream:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that leads from a mistyped name to the right ones.
+    """Return a sentence that suggests the right name for a mistyped one, and lists all.
 
     >>> nearest("respons-noise", ["expression-noise", "response-noise"])
     "Did you mean 'response-noise'? Known: expression-noise, response-noise."
@@ -82,14 +82,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint(name, names)}Known: {', '.join(names) or 'none'}."
 
 
-def hint(name: str, known: Sequence[str], likeness: float = 0.7) -> str:
-    """Return a question that offers the known name nearest to a mistyped one; nothing if none is near.
+def hint(name: str, known: Sequence[str], min_similarity: float = 0.7) -> str:
+    """Return a question that suggests the known name nearest to a mistyped one; empty if none is near.
 
     >>> hint("respons-noise", ["expression-noise", "response-noise"])
     "Did you mean 'response-noise'? "
     >>> hint("respons", ["expression-noise", "response-noise"])
     "Did you mean 'response-noise'? "
     """
-    close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=min_similarity)
     close = close or [each for each in known if len(name) > 1 and each.startswith(name)]
     return f"Did you mean {close[0]!r}? " if close else ""

@@ -4,20 +4,20 @@
 
     LakebatchError                   shown by the command line as one line, exit code 1
     ├── ConfigError (ValueError)         a key, a value or a combination that cannot be run
-    ├── UnknownNameError (LookupError)   an experiment, preset, query or assembly that is not there
+    ├── UnknownNameError (LookupError)   an experiment, preset, query or assembly that does not exist
     ├── NameClashError (ValueError)      two experiments or queries that claim one name
     ├── StorageError (OSError)           a lake that cannot be reached, read or written
     │   └── DamageError (OSError)            a file of a table that is missing, cut off or unreadable
-    ├── SchemaError (TypeError)          a frame or a table that does not have the columns it must have
-    ├── CommitError (RuntimeError)       an append whose outcome stayed unknown or was refused
-    ├── AssemblyError (RuntimeError)     an assembly in the wrong state for what was asked
+    ├── SchemaError (TypeError)          a frame or a table without the required columns
+    ├── CommitError (RuntimeError)       an append that was refused, or whose outcome is unknown
+    ├── AssemblyError (RuntimeError)     an assembly in the wrong state for the request
     ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
-    ├── IncompleteError (RuntimeError)   a dataset with a gap, where a whole one was asked for
+    ├── IncompleteError (RuntimeError)   a dataset with a gap, where a complete one was required
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
-    ├── QueryError (ValueError)          SQL that cannot be answered
-    ├── LimitError (RuntimeError)        a query that needs more time or memory than it may use
-    ├── ClusterError (RuntimeError)      a cluster that cannot be reached, or cannot compute as this machine would
-    ├── ForkError (RuntimeError)         a read in a process that was forked from one that had read
+    ├── QueryError (ValueError)          SQL that cannot be executed
+    ├── LimitError (RuntimeError)        a query that exceeds its time or memory limit
+    ├── ClusterError (RuntimeError)      a cluster that cannot be reached, or would compute other rows than this machine
+    ├── ForkError (RuntimeError)         a read in a process that was forked after its parent had read
     ├── MissingDependencyError (ImportError)   an optional package that is not installed
     └── ExperimentError (RuntimeError)   an experiment that broke its contract or could not compute
         └── SimulationError (ArithmeticError)  an integration that failed, or a value that is not finite
@@ -40,7 +40,7 @@ class ConfigError(LakebatchError, ValueError):
 
 
 class UnknownNameError(LakebatchError, LookupError):
-    """An experiment, preset, query or assembly that is not there; the message lists what is."""
+    """An experiment, preset, query or assembly that does not exist; the message lists those that do."""
 
 
 class NameClashError(LakebatchError, ValueError):
@@ -52,35 +52,35 @@ class StorageError(LakebatchError, OSError):
 
 
 class DamageError(StorageError, OSError):
-    """A file of a table that is missing, cut off or unreadable; the message names it and what to do.
+    """A file of a table that is missing, cut off or unreadable; the message names the file and the remedy.
 
     Attributes
     ----------
     assembly_id : str or None
-        The assembly whose rows the file holds, where it is known.
+        The assembly whose rows the file has, where it is known.
     """
 
     assembly_id: str | None = None
 
 
 class SchemaError(LakebatchError, TypeError):
-    """A frame or a table that does not have the columns it must have."""
+    """A frame or a table without the required columns."""
 
 
 class CommitError(LakebatchError, RuntimeError):
-    """An append that was refused, or whose outcome could not be learned."""
+    """An append that was refused, or whose outcome is unknown."""
 
 
 class AssemblyError(LakebatchError, RuntimeError):
-    """An assembly that is in the wrong state for what was asked."""
+    """An assembly that is in the wrong state for the request."""
 
 
 class RunInterrupted(LakebatchError, KeyboardInterrupt):  # noqa: N818
-    """A run that was stopped on request; what it committed is kept and the rest can be resumed."""
+    """A run that was stopped on request; its committed parts stay, and the others can be resumed."""
 
 
 class IncompleteError(LakebatchError, RuntimeError):
-    """A dataset with a gap, where a whole one was asked for."""
+    """A dataset with a gap, where a complete one was required."""
 
 
 class LegacyError(LakebatchError, ValueError):
@@ -88,19 +88,19 @@ class LegacyError(LakebatchError, ValueError):
 
 
 class QueryError(LakebatchError, ValueError):
-    """SQL that cannot be answered."""
+    """SQL that cannot be executed."""
 
 
 class LimitError(LakebatchError, RuntimeError):
-    """A query that needs more time or memory than it may use."""
+    """A query that exceeds its time or memory limit."""
 
 
 class ClusterError(LakebatchError, RuntimeError):
-    """A cluster that cannot be reached, or cannot compute as this machine would."""
+    """A cluster that cannot be reached, or would compute other rows than this machine."""
 
 
 class ForkError(LakebatchError, RuntimeError):
-    """A read in a process that was forked from one that had read, where it would wait for ever."""
+    """A read in a process that was forked after its parent had read, where it would wait forever."""
 
 
 class MissingDependencyError(LakebatchError, ImportError):
@@ -120,14 +120,14 @@ class IncompleteWarning(UserWarning):
 
 
 class DamageWarning(UserWarning):
-    """Something in the lake that is damaged, and was left out so that the rest can be read; the message names it."""
+    """Damage in the lake that was left out so that the rest can be read; the message names it."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
 
 
 class UnreadableWarning(DamageWarning):
-    """Something in the lake that may be whole and cannot be looked at, and was left out; commands end with exit code 1."""
+    """A file or table that cannot be read and may be whole, and was left out; commands end with exit code 1."""
 
 
 class MixtureWarning(UserWarning):

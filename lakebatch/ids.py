@@ -16,14 +16,14 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 VERSION = re.compile(r"v\d{1,6}", re.ASCII)
 MAX_NAME = 100
-"""With number and version in front it still fits in one step of a path."""
+"""Length of a name that, after number and version, still fits in one step of a path."""
 RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "information-schema"}
-"""Names that mean something else in SQL: of the engine's own catalogs and schemas, and of the views of all experiments."""
+"""Names with another meaning in SQL: the engine's own catalogs and schemas, and the schema of all experiments."""
 MAX_SEED = 2**63 - 1
 
 
 def assembly_id(at: datetime, run_number: int) -> str:
-    """Return the id of the assembly that started at a moment and took a running number.
+    """Return the id of the assembly with a start time and a run number.
 
     >>> assembly_id(datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC), 7)
     '20261123_142230_run007'
@@ -50,13 +50,13 @@ def check_name(value: str, what: str = "experiment name") -> str:
     return value
 
 
-def check_public(value: str, what: str) -> str:
-    """Return the value unless it holds a secret: names are recorded as they are, and compared with what is recorded.
+def check_no_secret(value: str, what: str) -> str:
+    """Return the value unless it contains a secret: names are recorded as they are, so that they can be compared.
 
     Raises
     ------
     ConfigError
-        If it does.
+        If it contains one.
     """
     if holds_secret(value):
         raise ConfigError(
@@ -66,7 +66,7 @@ def check_public(value: str, what: str) -> str:
 
 
 def check_new_name(value: str, what: str = "experiment name") -> str:
-    """Return the value if it can be the name of something new that SQL is to find."""
+    """Return the value if it can be a new name that SQL will use."""
     if check_name(value, what) in RESERVED:
         raise ConfigError(
             f"{value!r} cannot be an {what}, since it has another meaning in SQL. Expected a name other than "
@@ -76,7 +76,7 @@ def check_new_name(value: str, what: str = "experiment name") -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: keys sorted, no spaces, no NaN.
+    """Return the canonical JSON text of a value: keys sorted, no spaces, no NaN.
 
     >>> canonical_json({"b": 1.0, "a": [0.1, None]})
     '{"a":[0.1,null],"b":1.0}'

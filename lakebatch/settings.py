@@ -9,42 +9,41 @@ from typing import Any
 from lakebatch import _parsing
 from lakebatch.errors import ConfigError, StorageError
 
-PROJECT_FILE = "lakebatch.toml"
+SETTINGS_FILE = "lakebatch.toml"
 
 
 def working_folder() -> Path:
-    """Return the working directory; if it is gone, a path in which nothing is found."""
+    """Return the working directory; if it was removed, a path in which nothing exists."""
     try:
         return Path.cwd()
     except FileNotFoundError:
         return Path()
 
 
-def needed_working_folder() -> Path:
+def require_working_folder() -> Path:
     """Return the working directory.
 
     Raises
     ------
     StorageError
-        If it is gone.
+        If it was removed.
     """
     try:
         return Path.cwd()
     except OSError as error:
         raise StorageError(
-            f"The working directory is gone ({error.strerror}). Go to one that is there."
+            f"The working directory is gone ({error.strerror}). Change to one that exists."
         ) from error
 
 
 def is_source_tree(folder: Path | None = None) -> bool:
-    """Whether a folder, the working directory by default, is the source of lakebatch."""
-    return os.path.isfile(
-        (folder or Path()) / "lakebatch" / "errors.py"
-    )  # not so for a name too long to be one
+    """Whether a folder, by default the working directory, is the source tree of lakebatch."""
+    # unlike Path.is_file, this is False for a name that is too long
+    return os.path.isfile((folder or Path()) / "lakebatch" / "errors.py")
 
 
-def read_project() -> dict[str, Any]:
-    """Return what the file says; nothing where there is none.
+def read_settings() -> dict[str, Any]:
+    """Return the settings in the file; none without a file.
 
     Raises
     ------
@@ -53,7 +52,7 @@ def read_project() -> dict[str, Any]:
     StorageError
         If it cannot be read.
     """
-    file = working_folder() / PROJECT_FILE
+    file = working_folder() / SETTINGS_FILE
     try:
         return _parsing.parse_toml(_parsing.read_text(file))
     except OSError as error:

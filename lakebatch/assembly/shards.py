@@ -27,7 +27,7 @@ from lakebatch.assembly.record import (
 )
 from lakebatch.assembly.workers import identity
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.ids import canonical_json, check_public
+from lakebatch.ids import canonical_json, check_no_secret
 
 End: TypeAlias = Literal["done", "interrupted"]
 Event: TypeAlias = tuple[Status, dict[str, Any]]
@@ -96,7 +96,7 @@ def parse(text: str, array: str | None = None, environment: Mapping[str, str] = 
         )
     if not ARRAY.fullmatch(name):
         raise ConfigError(f"array is {name!r}. Expected letters, digits and any of . _ : - without spaces.")
-    return Shard(index, of, check_public(name, "array"))
+    return Shard(index, of, check_no_secret(name, "array"))
 
 
 def _array(environment: Mapping[str, str]) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lakebatch._secrets import redact
-from lakebatch._text import visible
+from lakebatch._text import escape_controls
 from lakebatch.cli import completion as completing
 from lakebatch.cli.context import common
 from lakebatch.cli.usage import Choice
@@ -190,7 +190,7 @@ def show(frame: pl.DataFrame, form: Any) -> None:
 
     to_terminal = sys.stdout.isatty()
     text = redact(render(frame, form, most=MAX_ROWS if form == "table" and to_terminal else None))
-    click.echo(_exact(visible(text) if to_terminal else text, form))
+    click.echo(_exact(escape_controls(text) if to_terminal else text, form))
 
 
 def _exact(text: str, form: Any) -> str:

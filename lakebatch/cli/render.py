@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 from polars import selectors
 
-from lakebatch._text import to_second, visible
+from lakebatch._text import escape_controls, to_second
 from lakebatch.cli.values import as_json, exact, is_finite
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
@@ -139,7 +139,7 @@ def _cell(value: Any) -> str:
         return ", ".join(_cell(each) for each in value)
     if isinstance(value, dict):
         return ", ".join(f"{_cell(key)}: {_cell(each)}" for key, each in value.items())
-    return visible(str(value).replace("\n", " "))
+    return escape_controls(str(value).replace("\n", " "))
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

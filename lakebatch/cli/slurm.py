@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lakebatch.settings import needed_working_folder
+from lakebatch.settings import require_working_folder
 from lakebatch.storage import Storage
 
 TASKS = 8
@@ -57,5 +57,5 @@ def batch_script(name: str, arguments: Sequence[str], storage: Storage, parts: i
         command=f"{program} {shlex.join(['run', *arguments])}",
         environment=KEYS if storage.is_s3 else "",
         path=shlex.quote(str(Path(sys.executable).parent)),
-        folder=shlex.quote(str(needed_working_folder())),
+        folder=shlex.quote(str(require_working_folder())),
     )

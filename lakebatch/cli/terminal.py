@@ -8,7 +8,7 @@ import traceback
 from types import TracebackType
 
 from lakebatch._secrets import redact
-from lakebatch._text import visible
+from lakebatch._text import escape_controls
 
 
 class CurrentError(logging.Handler):
@@ -24,7 +24,7 @@ class CurrentError(logging.Handler):
 
 def harmless(text: str) -> str:
     """Return the text without secrets and control characters."""
-    return visible(redact(text))
+    return escape_controls(redact(text))
 
 
 def say(text: str) -> None:

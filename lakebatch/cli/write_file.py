@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from lakebatch._files import check_replaceable, replacing
+from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch.cli.render import flat
 from lakebatch.errors import ConfigError, SchemaError
 
@@ -36,7 +36,7 @@ def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
     """
     check_name(file)
     try:
-        with replacing(file) as partial:
+        with replace_atomically(file) as partial:
             return _write(pieces, partial, file.suffix)
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(

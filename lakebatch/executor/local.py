@@ -21,7 +21,7 @@ from lakebatch.executor.base import DIED, POLL_SECONDS, never
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import AnyExperiment, Source
-from lakebatch.settings import needed_working_folder
+from lakebatch.settings import require_working_folder
 
 Numbered = tuple[int, Part]
 Lost = tuple[list[Numbered], list[Numbered]]
@@ -62,7 +62,7 @@ class Local:
     def check(self, source: Source, experiment: AnyExperiment) -> None:
         """Refuse only a working directory that is gone, in which no worker process starts; they have all this one has."""
         if self.jobs > 1:
-            needed_working_folder()
+            require_working_folder()
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool] = never) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""

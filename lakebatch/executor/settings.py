@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from lakebatch.experiment.config import Layer, check
 from lakebatch.experiment.contract import ConfigModel, setting
-from lakebatch.settings import PROJECT_FILE, read_project
+from lakebatch.settings import SETTINGS_FILE, read_settings
 
 TABLE = "executor"
 
@@ -58,7 +58,7 @@ def read(overrides: Mapping[str, Any]) -> Settings:
         If a key is unknown or a value cannot be used.
     """
     layers = [
-        Layer(PROJECT_FILE, {TABLE: read_project().get(TABLE, {})}),
+        Layer(SETTINGS_FILE, {TABLE: read_settings().get(TABLE, {})}),
         Layer("option", {TABLE: dict(overrides)}),
     ]
     model = check(_Project, layers).model

@@ -18,7 +18,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from lakebatch._secrets import redact
-from lakebatch._text import RedactingStream, one_line, visible
+from lakebatch._text import RedactingStream, escape_controls, one_line
 from lakebatch.assembly.part_writer import Rows
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import Spool
@@ -79,7 +79,7 @@ class Outcome:
         if self.error is not None:
             object.__setattr__(self, "error", one_line(redact(self.error)))
         if self.trace is not None:
-            object.__setattr__(self, "trace", visible(redact(self.trace)))
+            object.__setattr__(self, "trace", escape_controls(redact(self.trace)))
 
 
 @dataclass(frozen=True)

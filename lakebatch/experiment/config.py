@@ -19,7 +19,7 @@ from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED
-from lakebatch.settings import PROJECT_FILE, read_project
+from lakebatch.settings import SETTINGS_FILE, read_settings
 
 MODELS = "models"
 """Key of the project's file for the packages that a record may have imported."""
@@ -122,10 +122,10 @@ def importable(source: Source) -> list[str]:
     ConfigError
         If ``models`` in ``lakebatch.toml`` is no list of packages.
     """
-    named = read_project().get(MODELS, [])
+    named = read_settings().get(MODELS, [])
     if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
         raise ConfigError(
-            f"{MODELS!r} in {Path(PROJECT_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
+            f"{MODELS!r} in {Path(SETTINGS_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
         )
     own = source.module.rpartition(".")[0] or source.module
     return ["sklearn", BUILT_IN, own, *named]

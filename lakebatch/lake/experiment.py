@@ -16,7 +16,7 @@ from lakebatch.assembly.record import Assembly, Status, now
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError, UnknownNameError
-from lakebatch.ids import check_assembly_id, check_name, check_public
+from lakebatch.ids import check_assembly_id, check_name, check_no_secret
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import diff, replicates
@@ -261,7 +261,7 @@ class StoredExperiment(ExperimentTables):
             If the name stands for another state already.
         """
         which = moment(version, as_of)
-        check_public(check_name(name, "tag"), "tag")
+        check_no_secret(check_name(name, "tag"), "tag")
         self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before that of the rows
         pinned = self.at(which)

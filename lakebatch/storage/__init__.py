@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.settings import PROJECT_FILE, read_project
+from lakebatch.settings import SETTINGS_FILE, read_settings
 from lakebatch.storage.local import LocalFolder, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
 from lakebatch.storage.uris import normalize
@@ -185,10 +185,10 @@ def s3_options(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _project_lake() -> str:
-    lake = read_project().get("lake", "")
+    lake = read_settings().get("lake", "")
     if not isinstance(lake, str):
         raise ConfigError(
-            f"'lake' in {Path(PROJECT_FILE).absolute()} is {lake!r}. Expected a folder or s3://bucket/prefix."
+            f"'lake' in {Path(SETTINGS_FILE).absolute()} is {lake!r}. Expected a folder or s3://bucket/prefix."
         )
     return lake
 

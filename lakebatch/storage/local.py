@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from lakebatch._files import ABSENT, NO_SPACE, allocate, is_there, probe, unreadable, unwritable
+from lakebatch._files import ABSENT, NO_SPACE, allocate, path_exists, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
 
 Validator: TypeAlias = "tuple[int | str, ...]"
@@ -60,7 +60,7 @@ class LocalFolder:
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in it, sorted; none if it does not exist yet."""
-        if not is_there(self.path):
+        if not path_exists(self.path):
             return []
         try:
             with os.scandir(self.path) as entries:
@@ -78,7 +78,7 @@ class LocalFolder:
         The clock of a disk is coarse, so the folder alone does not tell that another file has come.
         """
         place = self.path / folder
-        if is_there(place / unless):
+        if path_exists(place / unless):
             return None
         try:
             return *_identity(place), *_identity(place / name)
@@ -209,7 +209,7 @@ class LocalFolder:
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless commits can be made here and the disk is not full."""
-        is_there(self.path)
+        path_exists(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -221,7 +221,7 @@ class LocalFolder:
     def check_folders(self, folders: Iterable[str]) -> None:
         """Raise `StorageError` unless files can be created in those of some folders that are there."""
         for folder in folders:
-            if is_there(self.path / folder):
+            if path_exists(self.path / folder):
                 probe(self.path / folder)
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:

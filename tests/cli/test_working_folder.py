@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from lakebatch.cli import main
 
-GONE = "The working directory is gone (No such file or directory). Go to one that is there."
+GONE = "The working directory is gone (No such file or directory). Change to one that exists."
 
 
 @pytest.fixture

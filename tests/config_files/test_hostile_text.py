@@ -13,7 +13,7 @@ from lakebatch.experiment import presets, registry
 from lakebatch.experiment.config import resolve
 from lakebatch.experiment.config_files import parse_setting, read_file
 from lakebatch.experiment.yaml_files import load
-from lakebatch.settings import read_project
+from lakebatch.settings import read_settings
 
 DEEP = 100_000
 
@@ -179,4 +179,4 @@ def test_project_file_is_read_in_bounds(tmp_path, monkeypatch, text):
     else:
         Path("lakebatch.toml").write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError, match=r"Cannot read .*lakebatch.toml: it is n.* Expected TOML\.$"):
-        read_project()
+        read_settings()

@@ -19,7 +19,7 @@ from leaks import SECRETS, content, leaks
 import lakebatch
 from lakebatch import errors
 from lakebatch._secrets import SETTINGS, learn, redact
-from lakebatch._text import one_line, visible
+from lakebatch._text import escape_controls, one_line
 from lakebatch.cli import main
 from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
@@ -219,8 +219,8 @@ def test_markdown_of_hostile_text_stays_one_row_of_its_cells():
     "sign", ["\u061c", "\u200b", "\u200f", "\u202e", "\u2069", "\ufeff", "\xad", "\U000e0041"]
 )
 def test_sign_that_is_not_seen_is_spelled_out(sign):
-    assert visible(f"a{sign}b") == f"a{sign.encode('unicode_escape').decode()}b"
-    assert visible("a naïve 日本語 Ωμέγα 🧬") == "a naïve 日本語 Ωμέγα 🧬"
+    assert escape_controls(f"a{sign}b") == f"a{sign.encode('unicode_escape').decode()}b"
+    assert escape_controls("a naïve 日本語 Ωμέγα 🧬") == "a naïve 日本語 Ωμέγα 🧬"
 
 
 def test_name_of_a_lake_that_turns_the_writing_is_spelled_out(leaking):
@@ -236,8 +236,8 @@ def test_name_of_a_lake_that_turns_the_writing_is_spelled_out(leaking):
 
 @given(st.text())
 def test_visible_text_never_steers(text):
-    shown = visible(text)
-    assert visible(shown) == shown
+    shown = escape_controls(text)
+    assert escape_controls(shown) == shown
     assert not [sign for sign in shown if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160)]
     shown.encode()  # no half of a character is left
     assert "\n" not in one_line(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lakebatch._files import check_replaceable, replacing
+from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import (
@@ -75,7 +75,7 @@ class Picture:
         """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path."""
         path = check_file(Path(file))
         data = self.to_bytes(path.suffix, width_mm)
-        with replacing(path) as partial:
+        with replace_atomically(path) as partial:
             partial.write_bytes(data)
         return path
 

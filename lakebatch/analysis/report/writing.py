@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lakebatch._files import check_replaceable, replacing
+from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._version import __version__
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import Options, Picture
@@ -153,5 +153,5 @@ def _pixels(data: bytes) -> int:
 
 
 def _write(file: Path, data: bytes) -> None:
-    with replacing(file) as partial:
+    with replace_atomically(file) as partial:
         partial.write_bytes(data)

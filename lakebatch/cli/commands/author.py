@@ -10,7 +10,7 @@ import click
 from lakebatch.cli import completion as completing
 from lakebatch.cli.options import preset_option, settings_option
 from lakebatch.cli.terminal import harmless
-from lakebatch.settings import is_source_tree, needed_working_folder
+from lakebatch.settings import is_source_tree, require_working_folder
 
 
 @click.command(epilog="Example: lakebatch init study")
@@ -47,7 +47,7 @@ def new(name: str) -> None:
     """Write a commented, working experiment NAME into ./experiments."""
     from lakebatch.experiment.scaffold import new_experiment
 
-    folder = needed_working_folder()
+    folder = require_working_folder()
     file = new_experiment(name, folder)
     click.echo(
         f"Wrote {file.relative_to(folder)}. Try it with:\n"

@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch.assembly.tables import FRAMES, frames_table
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.ids import check_public
+from lakebatch.ids import check_no_secret
 from lakebatch.legacy.frames.columns import RESERVED, place, storable
 from lakebatch.storage import Storage
 
@@ -64,7 +64,7 @@ def check_frame_name(name: str) -> str:
             f"{name!r} is not a name to save under. Expected up to 100 letters, digits, '_' or '-', "
             "e.g. response_noise_results."
         )
-    return check_public(name, "name to save under")
+    return check_no_secret(name, "name to save under")
 
 
 def frame_names(storage: Storage, folder: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.errors import AssemblyError, ConfigError
-from lakebatch.ids import check_public
+from lakebatch.ids import check_no_secret
 from lakebatch.legacy.frames.levels import as_level, same_id
 from lakebatch.legacy.frames.record import Saved, ensure, original_ids, record, write
 from lakebatch.legacy.frames.table import check_frame_name
@@ -90,7 +90,7 @@ class BatchExecutor:
         the same rows saved again add nothing, and other rows are refused.
         """
         ensure(self.stored)
-        wanted = None if config_value is None else check_public(same_id(config_value), "assembly")
+        wanted = None if config_value is None else check_no_secret(same_id(config_value), "assembly")
         self._lease.close()
         with ExitStack() as leases:
             held = leases.enter_context(lease.held(self.stored.storage, self.stored.folder))

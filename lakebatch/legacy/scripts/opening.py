@@ -7,7 +7,7 @@ import os
 from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import registry
-from lakebatch.ids import check_public
+from lakebatch.ids import check_no_secret
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.storage import BUCKET_NAMES, Storage, locate
 
@@ -42,7 +42,7 @@ def folder_name(notebook: str, number: str, version: str) -> str:
             f"{folder!r} cannot be an experiment's folder. Expected a number, a version such as v1, and a name of "
             "lower-case words joined by '-', e.g. ('batch-response-noise', '03', 'v1')."
         )
-    return check_public(folder, "experiment's folder")
+    return check_no_secret(folder, "experiment's folder")
 
 
 def _locate(backend: str | None, lake: str | os.PathLike[str] | None) -> Storage:

@@ -88,7 +88,7 @@ def _computed(stored: StoredExperiment, name: str, completed: Sequence[Assembly]
     return to_pandas(rows.rename(OLDER_NAMES | {"level": LEVELS.get(stored.name, "Level")}))
 
 
-def _gaps(assembly: Assembly, name: str, is_there: bool) -> list[Gap]:
-    missing = [] if is_there else [f"completed, nothing was saved as {name}"]
+def _gaps(assembly: Assembly, name: str, is_saved: bool) -> list[Gap]:
+    missing = [] if is_saved else [f"completed, nothing was saved as {name}"]
     ids = ", ".join(original_ids(assembly))
     return [Gap(ids, what) for what in (*missing, *assembly.known_gaps)]

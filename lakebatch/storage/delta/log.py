@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakebatch._files import ABSENT, is_there, unreadable
+from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
 from lakebatch.storage.local import StoredFile
@@ -311,7 +311,7 @@ def exists(table: Path) -> bool:
             return any(ENTRY.fullmatch(each.name) or CHECKPOINT.fullmatch(each.name) for each in files)
     except ABSENT:
         for place in (table.parent, table, log):  # a link to nothing: the disk may be away on which it is
-            is_there(place)
+            path_exists(place)
         return False
     except OSError as error:
         raise unreadable(error, str(log)) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import deltalake
 
-from lakebatch._files import is_there
+from lakebatch._files import path_exists
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
@@ -154,7 +154,7 @@ class TableReader:
 
     def _has_next(self, version: int) -> bool:
         """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
-        return self._folder is not None and is_there(Path(self._folder, FOLDER, entry_name(version + 1)))
+        return self._folder is not None and path_exists(Path(self._folder, FOLDER, entry_name(version + 1)))
 
     def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
         """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
