@@ -87,13 +87,13 @@ class ThroughputMeter:
     def describe(self, at: float) -> str:
         """Return rate, time left, last commit and failures in one line.
 
-        >>> pulse = Pulse(Work(110, "fits", parts=6))
-        >>> pulse.describe(60.0)
+        >>> meter = ThroughputMeter(Work(110, "fits", parts=6))
+        >>> meter.describe(60.0)
         'preparing and computing the first parts, nothing committed yet, 0 failed'
-        >>> pulse.version, pulse.committed_at = 7, 98.0
-        >>> pulse.note(10, 90.0)
-        >>> pulse.note(30, 100.0)
-        >>> pulse.describe(100.0)
+        >>> meter.version, meter.committed_at = 7, 98.0
+        >>> meter.note(10, 90.0)
+        >>> meter.note(30, 100.0)
+        >>> meter.describe(100.0)
         '2.0 fits/s, 40 s left, version 7 committed 2 s ago, 0 failed'
         """
         commit = "nothing committed yet"
