@@ -9,6 +9,7 @@ from lakebatch.cli.terminal import say
 from lakebatch.errors import LimitError
 
 if TYPE_CHECKING:
+    from lakebatch.lake.arguments import QueryArguments
     from lakebatch.lake.snapshot import LakeSnapshot
 
 Answer = TypeVar("Answer")
@@ -28,20 +29,14 @@ def answered(ask: Callable[[], Answer]) -> Answer:
         raise
 
 
-def prompt(
-    pin: Callable[[], LakeSnapshot],
-    form: Any,
-    options: dict[str, Any],
-    timeout: float | None,
-    memory: str | None,
-) -> None:
+def prompt(pin: Callable[[], LakeSnapshot], form: Any, options: QueryArguments) -> None:
     """Answer one query after the other at a prompt."""
     from lakebatch.cli.prompt import Prompt
     from lakebatch.sql import supervision
+    from lakebatch.sql.options import QueryOptions
     from lakebatch.sql.session import Session
 
-    limits = supervision.limits(timeout, memory)
-    asking = Prompt(lambda: Session(pin(), limits=limits, **options), form)
+    asking = Prompt(lambda: Session(pin(), QueryOptions(**options)), form)
     try:
         asking.loop()
     finally:

@@ -7,8 +7,9 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -37,19 +38,27 @@ AS_OF = (
 )
 
 
-def version_options(function: Function) -> Function:
-    """Add ``--version``, ``--as-of`` and ``--tag``."""
+def moment_options(command: Function) -> Function:
+    """Add ``--version``, ``--as-of`` and ``--tag``; the command gets them as one `Moment`."""
+
+    @wraps(command)
+    def with_moment(
+        *arguments: Any, version: int | None, as_of: str | None, tag: str | None, **given: Any
+    ) -> Any:
+        from lakebatch.snapshot.moment import moment
+
+        return command(*arguments, moment=moment(version, as_of, tag), **given)
+
     function = click.option(
         "--tag", metavar="TAG", shell_complete=completing.tags, help="State under a tag, see: lakebatch tag"
-    )(function)
-    function = click.option(
-        "--as-of",
-        metavar="TIME",
-        help=AS_OF,
-    )(function)
-    return click.option(
-        "--version", type=int, metavar="N", help="State at a version, see: lakebatch history"
-    )(function)
+    )(with_moment)
+    function = click.option("--as-of", metavar="TIME", help=AS_OF)(function)
+    return cast(
+        Function,
+        click.option("--version", type=int, metavar="N", help="State at a version, see: lakebatch history")(
+            function
+        ),
+    )
 
 
 def format_option(function: Function) -> Function:

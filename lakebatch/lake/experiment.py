@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.ids import check_assembly_id, check_name, check_public
+from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
 from lakebatch.maintenance import optimize as upkeep
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import diff, replicates
@@ -40,11 +41,10 @@ DISCARDED: tuple[Status, ...] = ("discarded",)
 
 
 class StoredExperiment(ExperimentTables):
-    """One experiment's tables in a lake: what was run, how it went, and its rows.
+    """One experiment's tables in a lake: its assemblies, their statuses and their rows.
 
-    Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``) or a
-    ``tag`` is given. A time is ISO 8601 text, a date, a datetime, or a time of pandas or NumPy; it is local
-    time unless it says otherwise, and means up to the end of the day, minute or second that it names.
+    Methods with ``**state`` read the newest state, or that of a ``version``, a time (``as_of``) or a ``tag``, see
+    `lakebatch.lake.arguments.StateArguments`.
     """
 
     def _repr_html_(self) -> str:
@@ -56,38 +56,41 @@ class StoredExperiment(ExperimentTables):
         """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
         return (self.name if unique else self.folder).replace("-", "_")
 
-    def snapshot(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> Snapshot:
-        """Return the experiment's rows and statuses, pinned at one moment."""
-        return self.at(moment(version, as_of, tag))
+    @takes(StateArguments)
+    def snapshot(self, **state: Unpack[StateArguments]) -> Snapshot:
+        """Return the experiment's rows and statuses, pinned at one moment.
+
+        Parameters
+        ----------
+        **state
+            See `lakebatch.lake.arguments.StateArguments`.
+        """
+        return self.at(moment_of(state))
 
     def at(self, moment: Moment) -> Snapshot:
         """Return the experiment's rows and statuses at a moment, see `lakebatch.snapshot.pin.pin`."""
         return pin(self, moment)
 
+    @takes(StateArguments)
     def scan(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
+        **state: Unpack[StateArguments],
     ) -> pl.LazyFrame:
         """Return the rows of every completed assembly, lazily, see `lakebatch.snapshot.snapshot.Snapshot.scan`."""
-        return self.snapshot(version=version, as_of=as_of, tag=tag).scan(include, table=table, on_gap=on_gap)
+        return self.at(moment_of(state)).scan(include, table=table, on_gap=on_gap)
 
+    @takes(StateArguments)
     def reassemble(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
+        **state: Unpack[StateArguments],
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
 
@@ -108,41 +111,28 @@ class StoredExperiment(ExperimentTables):
         DamageError
             If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        pinned = self.at(moment_of(state))
         return pinned.reassemble(include, table=table, on_gap=on_gap)
 
-    def assemblies(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> pl.DataFrame:
+    @takes(StateArguments)
+    def assemblies(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        pinned = self.at(moment_of(state))
         damage.warn_of(pinned.tables.lost)
         return summarize(pinned)
 
-    def completeness(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        on_gap: OnGap = "warn",
-    ) -> pl.DataFrame:
+    @takes(StateArguments)
+    def completeness(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return one row per planned part of each assembly: whether it is there and, if not, why.
 
         Of an assembly with a damaged file no part is, where ``on_gap`` is "ignore"; else that is a `DamageError`.
         """
-        return self.snapshot(version=version, as_of=as_of, tag=tag).completeness(on_gap)
+        return self.at(moment_of(state)).completeness(on_gap)
 
-    def replicates(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        on_gap: OnGap = "warn",
-    ) -> pl.DataFrame:
+    @takes(StateArguments)
+    def replicates(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
-        return replicates.compare(self.snapshot(version=version, as_of=as_of, tag=tag), on_gap)
+        return replicates.compare(self.at(moment_of(state)), on_gap)
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
@@ -154,70 +144,66 @@ class StoredExperiment(ExperimentTables):
         except UnknownNameError:
             return "not_found"
 
+    @takes(StateArguments)
     def dataset(
         self,
         assembly_id: str,
         *,
         level: float,
         feature_set: str,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
+        **state: Unpack[StateArguments],
     ) -> tuple[pl.DataFrame, pl.Series]:
         """Return features and target exactly as models were trained on them, see `lakebatch.snapshot.dataset.load`."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
 
+    @takes(PlotArguments)
     def plot(
         self,
         kind: str = "levels",
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         against: str | int | Time | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
-        **options: Any,
+        **options: Unpack[PlotArguments],
     ) -> Picture:
         """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.analysis.plots.picture`.
 
-        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; ``against`` another version,
-        time or tag; further ``options`` are those of `lakebatch.analysis.plots.Options`: metric, by, zoom, unit,
-        assembly, level.
-        """
-        from lakebatch.analysis import (
-            plots,  # pictures are slow to import, and need what may not be installed
-        )
+        For example ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``.
 
+        Parameters
+        ----------
+        against : version, time or tag, optional
+            Another state, drawn behind this one.
+        **options
+            The state, see `lakebatch.lake.arguments.StateArguments`, and `lakebatch.analysis.plots.Options`.
+        """
+        from lakebatch.analysis import plots  # slow to import, and matplotlib is an optional package
+
+        moment, others = split(options, PlotArguments)
         return plots.picture(
-            self.snapshot(version=version, as_of=as_of, tag=tag),
+            self.at(moment),
             kind,
             against=None if against is None else self.at(parse(against)),
             include=include,
             on_gap=on_gap,
-            options=plots.Options(**options),
+            options=plots.Options(**others),
         )
 
+    @takes(PlotArguments)
     def report(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
-        **options: Any,
+        **options: Unpack[PlotArguments],
     ) -> Report:
         """Return a report, see `lakebatch.analysis.report`: ``noise.report(metric="r2").save("report.html")``."""
-        from lakebatch.analysis import plots, report  # as for pictures
+        from lakebatch.analysis import plots, report  # as above
 
-        return report.report(
-            self.snapshot(version=version, as_of=as_of, tag=tag),
-            include=include,
-            on_gap=on_gap,
-            options=plots.Options(**options),
-        )
+        moment, others = split(options, PlotArguments)
+        drawn = plots.Options(**others)
+        return report.report(self.at(moment), include=include, on_gap=on_gap, options=drawn)
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table that each saw."""
@@ -237,7 +223,7 @@ class StoredExperiment(ExperimentTables):
 
     def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
         """Heal what is damaged where that can be proven right, see `lakebatch.maintenance.repair.heal`."""
-        from lakebatch.maintenance import repair  # as for pictures
+        from lakebatch.maintenance import repair  # as above
 
         return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
 

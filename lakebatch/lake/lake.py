@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
-from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.experiment import registry
+from lakebatch.lake.arguments import (
+    LakeQueryArguments,
+    LakeViewArguments,
+    StateArguments,
+    moment_of,
+    split,
+    takes,
+)
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize as upkeep
 from lakebatch.snapshot import html as notebook
-from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.moment import Moment, moment
-from lakebatch.snapshot.snapshot import COMPLETED
-from lakebatch.snapshot.times import Time
+from lakebatch.snapshot.moment import Moment
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.cache import TableCache
@@ -53,11 +57,16 @@ class Lake:
         found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
 
-    def snapshot(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> LakeSnapshot:
-        """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
-        return self.at(moment(version, as_of, tag))
+    @takes(StateArguments)
+    def snapshot(self, **state: Unpack[StateArguments]) -> LakeSnapshot:
+        """Return every experiment, pinned at one moment; those not yet begun, or without the tag, are left out.
+
+        Parameters
+        ----------
+        **state
+            See `lakebatch.lake.arguments.StateArguments`.
+        """
+        return self.at(moment_of(state))
 
     def at(self, moment: Moment) -> LakeSnapshot:
         """Return every experiment at a moment, see `lakebatch.snapshot.snapshots.Snapshots.pin`."""
@@ -66,73 +75,45 @@ class Lake:
             damage.warn_left_out(name, error)
         return pinned
 
+    @takes(LakeQueryArguments)
     def sql(
-        self,
-        text: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, text: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[LakeQueryArguments]
     ) -> pl.DataFrame:
-        """Return what one SQL query answers over the lake's views, see `lakebatch.sql.session.query`."""
-        which = moment(version, as_of, tag)
-        pinned = LakeSnapshot.pin(self.experiments(), which)
-        return pinned.sql(
-            text,
-            parameters,
-            include=include,
-            on_gap=on_gap,
-            also=also,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
+        """Return the answer to one SQL query over the lake's views, see `lakebatch.lake.snapshot.LakeSnapshot.sql`.
 
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+        """
+        moment, others = split(options, LakeQueryArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).sql(text, parameters, **others)
+
+    @takes(LakeQueryArguments)
     def query(
-        self,
-        name: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, name: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[LakeQueryArguments]
     ) -> pl.DataFrame:
-        """Return what a named query answers, see `lakebatch.lake.snapshot.LakeSnapshot.query`."""
-        pinned = LakeSnapshot.pin(self.experiments(), moment(version, as_of, tag))
-        return pinned.query(
-            name,
-            parameters,
-            include=include,
-            on_gap=on_gap,
-            also=also,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
+        """Return the answer to a named query, see `lakebatch.lake.snapshot.LakeSnapshot.query`.
 
-    def connect(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-    ) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.session.connect`."""
-        which = moment(version, as_of, tag)
-        pinned = LakeSnapshot.pin(self.experiments(), which)
-        return pinned.connect(include=include, on_gap=on_gap, also=also)
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+        """
+        moment, others = split(options, LakeQueryArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).query(name, parameters, **others)
+
+    @takes(LakeViewArguments)
+    def connect(self, **options: Unpack[LakeViewArguments]) -> duckdb.DuckDBPyConnection:
+        """Return a new DuckDB connection in which every table is a view, see `lakebatch.sql.session.connect`.
+
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.ViewArguments`.
+        """
+        moment, others = split(options, LakeViewArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).connect(**others)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""

@@ -13,9 +13,9 @@ from lakebatch.cli.options import (
     damage_option,
     format_option,
     jobs_option,
+    moment_options,
     open_lake,
     show,
-    version_options,
 )
 from lakebatch.cli.terminal import say
 from lakebatch.cli.usage import Choice
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from lakebatch.snapshot.diff import Difference
+    from lakebatch.snapshot.moment import Moment
 
 DIFFERS = 1
 METRICS = ("mse", "r2", "pearson_r")
@@ -86,7 +87,7 @@ def restore(context: click.Context, name: str, assembly: str, reason: str) -> No
 @click.command(epilog="Example: lakebatch completeness response-noise")
 @click.argument("name", shell_complete=completing.stored)
 @click.option("--all", "everything", is_flag=True, help="Also the parts that are there.")
-@version_options
+@moment_options
 @damage_option
 @format_option
 @click.pass_context
@@ -94,16 +95,14 @@ def completeness(
     context: click.Context,
     name: str,
     everything: bool,
-    version: int | None,
-    as_of: str | None,
-    tag: str | None,
+    moment: Moment,
     on_gap: Any,
     form: str,
 ) -> None:
     """Show which planned parts of experiment NAME are missing, and why."""
     import polars as pl
 
-    parts = open_lake(context)[name].completeness(version=version, as_of=as_of, tag=tag, on_gap=on_gap)
+    parts = open_lake(context)[name].at(moment).completeness(on_gap)
     missing = parts.filter(~pl.col("present"))
     show(parts if everything else missing, form)
     click.echo(f"{missing.height} of {parts.height} planned parts are missing.", err=True)
@@ -111,21 +110,21 @@ def completeness(
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
 @click.argument("name", shell_complete=completing.stored)
-@version_options
+@moment_options
 @damage_option
 @format_option
 @click.pass_context
 def replicates(
     context: click.Context,
     name: str,
-    version: int | None,
-    as_of: str | None,
-    tag: str | None,
+    moment: Moment,
     on_gap: Any,
     form: str,
 ) -> None:
     """Show which assemblies of experiment NAME share their config, and whether those of one seed agree."""
-    found = open_lake(context)[name].replicates(version=version, as_of=as_of, tag=tag, on_gap=on_gap)
+    from lakebatch.snapshot.replicates import compare
+
+    found = compare(open_lake(context)[name].at(moment), on_gap)
     show(found, form)
     if found.is_empty():
         click.echo("No two assemblies share a config.", err=True)

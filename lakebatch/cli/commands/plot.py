@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lakebatch.cli import completion as completing
 from lakebatch.cli.context import inform
-from lakebatch.cli.options import include_options, open_lake, version_options
+from lakebatch.cli.options import include_options, moment_options, open_lake
 from lakebatch.cli.terminal import harmless, say
 from lakebatch.cli.usage import Choice
+
+if TYPE_CHECKING:
+    from lakebatch.snapshot.moment import Moment
 
 KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
@@ -68,7 +71,7 @@ UNITS = ("split", "assembly")
 @click.option(
     "--width", type=float, metavar="MM", help="Width in mm.  [default: 89, or 183 for several panels]"
 )
-@version_options
+@moment_options
 @include_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
@@ -80,31 +83,30 @@ def plot(
     /,
     name: str,
     kind: str,
+    moment: Moment,
     against: str | None,
     width: float | None,
     include: tuple[Any, ...],
     on_gap: Any,
     output: Path | None,
-    **given: Any,
+    **drawn: Any,
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
     from lakebatch.analysis import plots
     from lakebatch.snapshot.moment import parse
 
-    asked = {key: given.pop(key) for key in ("metric", "by", "zoom", "unit", "assembly", "level")}
-    options = plots.Options(**asked)
-    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": options}
+    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
-    snapshot = stored.snapshot(**given)
+    snapshot = stored.at(moment)
     if against is not None:
         reading["against"] = stored.at(parse(against))
     if kind == ALL:
         _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
         return
     file = plots.check_file(output or Path(f"{name}-{kind}.png"))
-    drawn = plots.picture(snapshot, kind, **reading)
-    drawn.save(file, width)
-    inform(f"{file}: {drawn.chart.description()}")
+    picture = plots.picture(snapshot, kind, **reading)
+    picture.save(file, width)
+    inform(f"{file}: {picture.chart.description()}")
 
 
 def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
@@ -149,7 +151,7 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
     show_default=True,
     help="What intervals and tests are over.",
 )
-@version_options
+@moment_options
 @include_options
 @click.option(
     "-o",
@@ -165,17 +167,17 @@ def report(
     name: str,
     metric: Any,
     unit: Any,
+    moment: Moment,
     include: tuple[Any, ...],
     on_gap: Any,
     output: Path | None,
-    **moment: Any,
 ) -> None:
     """Write a report of experiment NAME, now or at any past state: one HTML file, and Markdown."""
     from lakebatch.analysis import plots
     from lakebatch.analysis import report as reports
 
     file = reports.check_file(output or Path(f"{name}-report.html"))
-    snapshot = open_lake(context)[name].snapshot(**moment)
+    snapshot = open_lake(context)[name].at(moment)
     options = plots.Options(metric=metric, unit=unit)
     written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
     for each in written:

@@ -16,13 +16,13 @@ from lakebatch.cli.options import (
     deliver,
     format_option,
     include_options,
+    moment_options,
     open_lake,
     output_option,
     preset_option,
     save,
     settings_option,
     show,
-    version_options,
 )
 from lakebatch.cli.terminal import harmless, say
 from lakebatch.cli.usage import Choice
@@ -30,6 +30,7 @@ from lakebatch.cli.usage import Choice
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.lake.arguments import QueryArguments
     from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.snapshot import LakeSnapshot
     from lakebatch.snapshot.moment import Moment
@@ -80,7 +81,7 @@ def list_(context: click.Context, form: str) -> None:
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
 @click.argument("name", shell_complete=completing.stored)
-@version_options
+@moment_options
 @include_options
 @click.option(
     "--table",
@@ -95,9 +96,7 @@ def list_(context: click.Context, form: str) -> None:
 def reassemble(
     context: click.Context,
     name: str,
-    version: int | None,
-    as_of: str | None,
-    tag: str | None,
+    moment: Moment,
     include: tuple[Any, ...],
     on_gap: Any,
     table: Any,
@@ -106,7 +105,7 @@ def reassemble(
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    pinned = open_lake(context)[name].snapshot(version=version, as_of=as_of, tag=tag)
+    pinned = open_lake(context)[name].at(moment)
     if output is None:
         show(pinned.reassemble(include, table=table, on_gap=on_gap), form)
     else:
@@ -163,7 +162,7 @@ def history(context: click.Context, name: str, form: str) -> None:
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
 )
-@version_options
+@moment_options
 @click.option(
     "--also",
     multiple=True,
@@ -192,9 +191,7 @@ def sql(
     query_name: str | None,
     file: Path | None,
     parameters: tuple[str, ...],
-    version: int | None,
-    as_of: str | None,
-    tag: str | None,
+    moment: Moment,
     also: tuple[str, ...],
     include: tuple[Any, ...],
     on_gap: Any,
@@ -212,7 +209,6 @@ def sql(
     """
     from lakebatch.cli.asking import answered, prompt
     from lakebatch.lake.snapshot import LakeSnapshot
-    from lakebatch.snapshot.moment import moment
     from lakebatch.sql import named as named_queries
 
     if sum(each is not None for each in (text, query_name, file)) > 1:
@@ -221,19 +217,20 @@ def sql(
     lake = open_lake(context)
 
     def pin() -> LakeSnapshot:
-        return LakeSnapshot.pin(lake.experiments(), moment(version, as_of, tag))
+        return LakeSnapshot.pin(lake.experiments(), moment)
 
     if print_setup:
         click.echo(pin().sql_setup(include, on_gap))
         return
     others = {
-        name: LakeSnapshot.pin(lake.experiments(), moment) for name, moment in _named_moments(also).items()
+        name: LakeSnapshot.pin(lake.experiments(), other) for name, other in _named_moments(also).items()
     }
-    options: dict[str, Any] = {"include": include, "on_gap": on_gap, "also": others}
+    options: QueryArguments = {
+        "include": include, "on_gap": on_gap, "also": others, "timeout": timeout, "memory_limit": memory,
+    }  # fmt: skip
     if text is None and not (query_name or file) and sys.stdin.isatty():
-        prompt(pin, form, options, timeout, memory)
+        prompt(pin, form, options)
         return
-    options |= {"timeout": timeout, "memory_limit": memory}
     if query_name:
         bound = named_queries.bind(parameters, named_queries.get(query_name))
         answer = answered(lambda: pin().query(query_name, bound, **options))
