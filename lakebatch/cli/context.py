@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from lakebatch._text import RedactingFormatter
 from lakebatch.cli.terminal import CurrentError, say
+
+if TYPE_CHECKING:
+    from lakebatch.lake.lake import Lake
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 NOISY = ("botocore", "boto3", "urllib3", "numba")
@@ -108,3 +112,16 @@ def inform(text: str) -> None:
     """Say on standard error what is not wrong, unless asked to be quiet."""
     if not common(click.get_current_context()).quiet:
         say(text)
+
+
+def open_lake(context: click.Context) -> Lake:
+    """Return the lake that the group's option names."""
+    from lakebatch.lake.lake import open_lake as open_
+
+    return open_(common(context).lake)
+
+
+def program(context: click.Context) -> str:
+    """Return how this program has to be called so that it opens the same lake."""
+    given = common(context)
+    return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"

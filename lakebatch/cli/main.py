@@ -51,8 +51,8 @@ from lakebatch.cli.commands import (
 from lakebatch.cli.commands import (
     watch as watching,
 )
+from lakebatch.cli.context import open_lake, program
 from lakebatch.cli.next_steps import next_steps
-from lakebatch.cli.options import open_lake, program
 from lakebatch.cli.terminal import say, show_traceback
 from lakebatch.cli.usage import with_example
 from lakebatch.errors import (

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
-from lakebatch._secrets import redact
-from lakebatch._text import visible
 from lakebatch.cli import completion as completing
-from lakebatch.cli.context import common
 from lakebatch.cli.usage import Choice
-from lakebatch.errors import StorageError
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from lakebatch.lake.lake import Lake
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
 STATUSES = ("started", "completed", "failed", "discarded")
-MAX_ROWS = 200
-EXACT = ("csv", "json", "ndjson")
-NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 AS_OF = (
     "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "
     "with an offset or Z; as tables show it, in UTC: '2026-11-20 12:00:30Z'."
@@ -154,64 +138,3 @@ def jobs_option(function: Function) -> Function:
     return click.option(
         "--jobs", type=int, metavar="N", help="Worker processes.  [default: one per processor]"
     )(function)
-
-
-def open_lake(context: click.Context) -> Lake:
-    """Return the lake that the group's option names."""
-    from lakebatch.lake.lake import open_lake as open_
-
-    return open_(common(context).lake)
-
-
-def program(context: click.Context) -> str:
-    """Return how this program has to be called so that it opens the same lake."""
-    given = common(context)
-    return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"
-
-
-def check_output(output: Path | None) -> None:
-    """Refuse a file name that says no known form, before anything is read."""
-    if output is not None:
-        from lakebatch.cli.write_file import check_name
-
-        check_name(output)
-
-
-def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
-    """Write a frame to a file if one is named, else print it."""
-    if output is None:
-        show(frame, form)
-        return
-    save(iter([frame]), output)
-
-
-def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
-    """Write frames to one file, piece by piece, and say what is in it."""
-    from lakebatch.cli.write_file import write
-
-    rows, columns = write(pieces, output)
-    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
-
-
-def show(frame: pl.DataFrame, form: Any) -> None:
-    """Print a frame to standard output; on a terminal a long table is cut, and says so."""
-    from lakebatch.cli.render import render
-
-    to_terminal = sys.stdout.isatty()
-    text = redact(render(frame, form, most=MAX_ROWS if form == "table" and to_terminal else None))
-    click.echo(_exact(visible(text) if to_terminal else text, form))
-
-
-def _exact(text: str, form: Any) -> str:
-    """Return a text as standard output can show it: what other programs read keeps each character, or is refused."""
-    try:
-        if form in EXACT and sys.stdout.encoding:
-            text.encode(sys.stdout.encoding)
-    except UnicodeEncodeError as error:
-        if form != "csv":
-            return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
-        raise StorageError(
-            f"Cannot print {text[error.start]!a} as csv: standard output is {error.encoding}. "
-            "Set PYTHONIOENCODING=utf-8, or write a file with -o FILE.csv."
-        ) from error
-    return text

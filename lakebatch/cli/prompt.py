@@ -11,7 +11,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from lakebatch.cli.options import show
+from lakebatch.cli.output import show
 from lakebatch.cli.terminal import say
 from lakebatch.errors import LakebatchError
 from lakebatch.sql import named as named_queries

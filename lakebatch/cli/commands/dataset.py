@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.options import (
-    AS_OF,
-    damage_option,
-    format_option,
-    jobs_option,
-    moment_options,
-    open_lake,
-    show,
-)
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import AS_OF, damage_option, format_option, jobs_option, moment_options
+from lakebatch.cli.output import show
 from lakebatch.cli.terminal import say
 from lakebatch.cli.usage import Choice
 

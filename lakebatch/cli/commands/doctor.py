@@ -7,7 +7,9 @@ import sys
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.options import format_option, open_lake, show
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
 
 PROBLEMS = 1
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli.context import inform
-from lakebatch.cli.options import format_option, open_lake, show
+from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
 from lakebatch.cli.terminal import say
 
 if TYPE_CHECKING:

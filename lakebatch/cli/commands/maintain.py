@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.options import format_option, open_lake, program, show
+from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
 from lakebatch.cli.terminal import say
 from lakebatch.cli.usage import Choice
 

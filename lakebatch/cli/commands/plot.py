@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.context import inform
-from lakebatch.cli.options import include_options, moment_options, open_lake
+from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.options import include_options, moment_options
 from lakebatch.cli.terminal import harmless, say
 from lakebatch.cli.usage import Choice
 

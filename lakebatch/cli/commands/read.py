@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.explaining import explain
+from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
-    check_output,
     config_option,
-    deliver,
     format_option,
     include_options,
     moment_options,
-    open_lake,
     output_option,
     preset_option,
-    save,
     settings_option,
-    show,
 )
+from lakebatch.cli.output import check_output, deliver, explain, save, show
 from lakebatch.cli.terminal import harmless, say
 from lakebatch.cli.usage import Choice
 

@@ -7,7 +7,9 @@ import sys
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.options import format_option, jobs_option, open_lake, program, show
+from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.options import format_option, jobs_option
+from lakebatch.cli.output import show
 
 STILL_DAMAGED = 1
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.context import common
+from lakebatch.cli.context import common, open_lake, program
 from lakebatch.cli.execution_options import Where, where_options
-from lakebatch.cli.options import config_option, open_lake, preset_option, program, settings_option
+from lakebatch.cli.options import config_option, preset_option, settings_option
 from lakebatch.cli.terminal import harmless, say
 from lakebatch.settings import working_folder
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.options import open_lake
+from lakebatch.cli.context import open_lake
 from lakebatch.cli.terminal import harmless
 
 
