@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lakebatch.cli.exit_codes import ERROR, INTERRUPTED
 from lakebatch.cli.terminal import say
 from lakebatch.errors import LimitError
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from lakebatch.lake.snapshot import LakeSnapshot
 
 Answer = TypeVar("Answer")
-
-ERROR, INTERRUPTED = 1, 130
 
 
 def answered(ask: Callable[[], Answer]) -> Answer:

@@ -10,13 +10,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
 from lakebatch.cli.context import common
-from lakebatch.cli.usage import Choice
 
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
@@ -24,30 +23,11 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 5.0
 """How long a lake, perhaps one that cannot be reached, is waited for."""
 VARIABLE = "_LAKEBATCH_COMPLETE"
-SHELLS = ("bash", "zsh", "fish")
-HOW = {
-    "bash": 'eval "$(lakebatch completion bash)"   in ~/.bashrc',
-    "zsh": 'eval "$(lakebatch completion zsh)"   in ~/.zshrc, after compinit',
-    "fish": "lakebatch completion fish | source   in ~/.config/fish/config.fish",
-}
+
 
 Found = Iterable[tuple[str, str]]
 """What can be completed, and what is said beside it."""
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
-
-
-@click.command(
-    epilog="Example: lakebatch completion bash",
-    help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
-    + "\n".join(f"Add the line  {line}" for line in HOW.values()),
-)
-@click.argument("shell", type=Choice(SHELLS))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete."""
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())
 
 
 def completer(find: Callable[[click.Context], Found], patience: float | None = TIMEOUT_SECONDS) -> Completer:
@@ -149,5 +129,3 @@ queries = completer(_queries, patience=None)
 """Completes a named query."""
 presets = completer(_presets, patience=None)
 """Completes a preset of the experiment named before it."""
-
-COMMANDS: tuple[Any, ...] = (completion,)

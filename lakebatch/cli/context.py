@@ -14,6 +14,7 @@ from lakebatch._text import RedactingFormatter
 from lakebatch.cli.terminal import CurrentError, say
 
 if TYPE_CHECKING:
+    from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -125,3 +126,9 @@ def program(context: click.Context) -> str:
     """Return how this program has to be called so that it opens the same lake."""
     given = common(context)
     return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"
+
+
+def experiments(context: click.Context, name: str | None) -> list[StoredExperiment]:
+    """Return the experiment of a name, or all of the lake."""
+    lake = open_lake(context)
+    return [lake[name]] if name else lake.experiments()

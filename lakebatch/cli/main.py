@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
@@ -18,40 +18,9 @@ from lakebatch._version import __version__
 from lakebatch.cli import completion as completing
 from lakebatch.cli import context as common
 from lakebatch.cli import streams
-from lakebatch.cli.commands import (
-    author as authoring,
-)
-from lakebatch.cli.commands import (
-    dataset as curating,
-)
-from lakebatch.cli.commands import (
-    doctor as doctoring,
-)
-from lakebatch.cli.commands import (
-    help as manual,
-)
-from lakebatch.cli.commands import (
-    legacy as importing,
-)
-from lakebatch.cli.commands import (
-    maintain as upkeep,
-)
-from lakebatch.cli.commands import (
-    plot as figures,
-)
-from lakebatch.cli.commands import (
-    read as reading,
-)
-from lakebatch.cli.commands import (
-    repair as repairing,
-)
-from lakebatch.cli.commands import (
-    run as running,
-)
-from lakebatch.cli.commands import (
-    watch as watching,
-)
+from lakebatch.cli.commands import SECTIONS
 from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.exit_codes import ERROR, INTERRUPTED, USAGE
 from lakebatch.cli.next_steps import next_steps
 from lakebatch.cli.terminal import say, show_traceback
 from lakebatch.cli.usage import with_example
@@ -65,19 +34,8 @@ from lakebatch.errors import (
     UnreadableWarning,
 )
 
-ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
 WHOLE = 1000
 """So long that no first sentence of a command's help is cut."""
-SECTIONS: dict[str, Sequence[click.Command]] = {
-    "Run and look on": (*running.COMMANDS, *watching.COMMANDS),
-    "Read": reading.COMMANDS,
-    "Draw and report": figures.COMMANDS,
-    "Look after a dataset": curating.COMMANDS,
-    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS, *repairing.COMMANDS),
-    "Write your own": authoring.COMMANDS,
-    "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
-    "Read the manual": manual.COMMANDS,
-}
 PANIC = "PanicException"
 """What polars and deltalake, each with a class of its own, raise where they break down: as out of memory or files."""
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)

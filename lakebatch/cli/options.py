@@ -15,6 +15,8 @@ from lakebatch.cli.usage import Choice
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
+METRICS = ("pearson_r", "r2", "mse")
+UNITS = ("split", "assembly")
 STATUSES = ("started", "completed", "failed", "discarded")
 AS_OF = (
     "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "

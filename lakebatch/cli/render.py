@@ -154,3 +154,16 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
         )
         for name in lists
     )
+
+
+def byte_size(count: float) -> str:
+    """Return a number of bytes for a person to read.
+
+    >>> byte_size(1234567)
+    '1.2 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

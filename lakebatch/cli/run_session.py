@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import click
+
+from lakebatch.cli.context import common, program
+from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.interrupts import InterruptHandler, brake
 from lakebatch.cli.log_file import OWN, LogFile
 from lakebatch.cli.notify import Notification, Notifier
 from lakebatch.cli.progress import terminal_progress
-from lakebatch.cli.terminal import say
+from lakebatch.cli.terminal import harmless, say
 from lakebatch.runner.progress import Progress, Work
+from lakebatch.settings import working_folder
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
+    from lakebatch.assembly.shards import Shard
     from lakebatch.executor.counters import Counters
     from lakebatch.executor.worker import Outcome
+    from lakebatch.lake.lake import Lake
 
 
 class RunSession(Progress):
@@ -100,3 +108,37 @@ def run_with_session(name: str, folder: Callable[[], str], work: Callable[[Progr
 def _outcome(assembly: Assembly) -> str:
     done = f"{assembly.parts_done} of {assembly.parts_planned} parts, {assembly.rows} rows"
     return f"{done}; failed: {assembly.error}" if assembly.error else done
+
+
+def conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
+    """Say how it ended and where to look next."""
+    command = program(click.get_current_context())
+    failed = (
+        assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
+    )
+    if assembly.status == "failed" or failed:
+        say(
+            f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
+            f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
+        )
+        sys.exit(FAILED_PARTS)
+    if common(click.get_current_context()).quiet:
+        return
+    if assembly.status != "completed":
+        click.echo(
+            f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
+            "are there. The shard that finishes last completes it."
+        )
+        return
+    stored = lake[name]
+    where = harmless(stored.results.uri.removeprefix(f"{working_folder()}/"))
+    click.echo(
+        f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
+        "Look at it with:\n"
+        f"  {command} plot {name} -o {name}.png\n"
+        f"  {command} report {name}\n"
+        f"  {command} reassemble {name} -o {name}.parquet\n"
+        f"  {command} sql --query summary --param experiment={name}"
+    )
+    for gap in assembly.known_gaps:
+        say(f"Warning: {gap}")

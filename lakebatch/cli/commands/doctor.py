@@ -1,4 +1,4 @@
-"""The command that looks for what is wrong: doctor."""
+"""Command ``doctor``: a search for damage."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import click
 
 from lakebatch.cli import completion as completing
 from lakebatch.cli.context import open_lake
+from lakebatch.cli.exit_codes import ERROR
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
-
-PROBLEMS = 1
 
 
 @click.command(epilog="Example: lakebatch doctor response-noise --deep")
@@ -37,7 +36,4 @@ def doctor(context: click.Context, name: str | None, deep: bool, read_only: bool
     notes = worth_a_look.height - problems
     click.echo(f"{found.height} checks: {problems} problems, {notes} notes", err=True)
     if problems:
-        sys.exit(PROBLEMS)
-
-
-COMMANDS = (doctor,)
+        sys.exit(ERROR)

@@ -82,6 +82,3 @@ def _unknown(topic: str, known: list[str]) -> UnknownNameError:
         f"Unknown topic {topic!r}. {hint(topic, known)}Pages: {', '.join(pages.TOPICS)}. "
         "Commands: lakebatch --help"
     )
-
-
-COMMANDS = (help_,)

@@ -1,4 +1,4 @@
-"""The command that heals what is damaged: repair."""
+"""Command ``repair``: repair of damage."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import click
 
 from lakebatch.cli import completion as completing
 from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.dry_run import yes_option
+from lakebatch.cli.exit_codes import ERROR
 from lakebatch.cli.options import format_option, jobs_option
 from lakebatch.cli.output import show
-
-STILL_DAMAGED = 1
 
 
 @click.command(epilog="Example: lakebatch repair response-noise --yes")
 @click.argument("name", required=False, shell_complete=completing.stored)
-@click.option("--yes", is_flag=True, help="Do it; without, only say what would be done.")
+@yes_option
 @jobs_option
 @format_option
 @click.pass_context
@@ -39,7 +39,4 @@ def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None
         command = " ".join(filter(None, [program(context), "repair", name, "--yes"]))
         click.echo(f"Nothing was changed. Heal it with: {command}", err=True)
     if counts.keys() - {"healed"}:
-        sys.exit(STILL_DAMAGED)
-
-
-COMMANDS = (repair,)
+        sys.exit(ERROR)

@@ -1,8 +1,7 @@
-"""The commands that compute: run, resume."""
+"""Command ``run``: a new assembly."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,19 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion as completing
-from lakebatch.cli.context import common, open_lake, program
+from lakebatch.cli.context import common, open_lake
 from lakebatch.cli.execution_options import Where, where_options
 from lakebatch.cli.options import config_option, preset_option, settings_option
-from lakebatch.cli.terminal import harmless, say
-from lakebatch.settings import working_folder
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.assembly.shards import Shard
-    from lakebatch.lake.lake import Lake
     from lakebatch.runner.progress import Progress
-
-FAILED_PARTS = 3
 
 
 class Levels(click.Command):
@@ -64,7 +57,7 @@ def run(
 
     With --shard the tasks of an array job share one assembly: the first starts it, the last completes it.
     """
-    from lakebatch.cli.run_session import run_with_session
+    from lakebatch.cli.run_session import conclude, run_with_session
     from lakebatch.runner import run as runner
 
     chosen = Where(**where)
@@ -85,92 +78,7 @@ def run(
                 lake, name, **what, seed=seed, executor=executor, shard=shard, progress=progress
             )
 
-    _conclude(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
-
-
-@click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
-@click.argument("name", required=False, shell_complete=completing.stored)
-@click.argument("assembly", required=False, shell_complete=completing.assemblies)
-@where_options
-@click.option(
-    "--allow-changed",
-    is_flag=True,
-    help="Go on though the experiment's source has changed since: the assembly then has rows of both.",
-)
-@click.pass_context
-def resume(
-    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **where: Any
-) -> None:
-    """Continue what was interrupted or failed: only the parts that are missing.
-
-    Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake. With --shard
-    the tasks of an array job share what is missing of an ASSEMBLY.
-    """
-    from lakebatch.cli.run_session import run_with_session
-    from lakebatch.runner import run as runner
-
-    for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
-        if given == "":
-            raise click.UsageError(
-                f"{what} is empty, as from a variable that is not set. Leave it out to choose the newest."
-            )
-    at = Where(**where)
-    shard = at.shard
-    if shard is not None and assembly is None:
-        raise click.UsageError("--shard needs to know which assembly is shared. Give NAME and ASSEMBLY.")
-    lake = open_lake(context)
-    chosen = runner.newest_resumable(lake) if name is None else name
-
-    def work(progress: Progress) -> Assembly:
-        with at.executor() as executor:
-            return runner.resume(
-                lake,
-                chosen,
-                assembly,
-                executor=executor,
-                shard=shard,
-                allow_changed=allow_changed,
-                progress=progress,
-            )
-
-    _conclude(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
-
-
-COMMANDS = (run, resume)
-
-
-def _conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
-    """Say how it ended and where to look next."""
-    command = program(click.get_current_context())
-    failed = (
-        assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
-    )
-    if assembly.status == "failed" or failed:
-        say(
-            f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
-            f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
-        )
-        sys.exit(FAILED_PARTS)
-    if common(click.get_current_context()).quiet:
-        return
-    if assembly.status != "completed":
-        click.echo(
-            f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
-            "are there. The shard that finishes last completes it."
-        )
-        return
-    stored = lake[name]
-    where = harmless(stored.results.uri.removeprefix(f"{working_folder()}/"))
-    click.echo(
-        f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
-        "Look at it with:\n"
-        f"  {command} plot {name} -o {name}.png\n"
-        f"  {command} report {name}\n"
-        f"  {command} reassemble {name} -o {name}.parquet\n"
-        f"  {command} sql --query summary --param experiment={name}"
-    )
-    for gap in assembly.known_gaps:
-        say(f"Warning: {gap}")
+    conclude(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
 
 
 def _batch_script(

@@ -1,4 +1,4 @@
-"""The command that looks on, from another terminal or machine: watch."""
+"""Command ``watch``: live progress of all assemblies."""
 
 from __future__ import annotations
 
@@ -76,6 +76,3 @@ def _repeat(look: Callable[[], str], state: Callable[[], object], every: float) 
             click.echo(look() + "\n")
             sys.stdout.flush()
         time.sleep(every)
-
-
-COMMANDS = (watch,)

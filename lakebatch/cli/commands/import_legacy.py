@@ -1,4 +1,4 @@
-"""The command that brings in what was written before there was a lake: import-legacy."""
+"""Command ``import-legacy``: import of older files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
 from lakebatch.cli.terminal import say
 
 if TYPE_CHECKING:
     from lakebatch.legacy.importer import Import
-
-FAILED_PARTS = 3
 
 
 @click.command(
@@ -64,6 +63,3 @@ def _amount(found: Import, verb: str) -> str:
     files = "1 file" if found.files == 1 else f"{found.files} files"
     made = "1 assembly" if len(found.batches) == 1 else f"{len(found.batches)} assemblies"
     return f"{files} with {found.rows} rows {verb} imported into {place} as {made}"
-
-
-COMMANDS = (import_legacy,)

@@ -1,0 +1,30 @@
+"""Command ``completion``: what makes a shell complete."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from lakebatch.cli.completion import VARIABLE
+from lakebatch.cli.usage import Choice
+
+SHELLS = ("bash", "zsh", "fish")
+HOW = {
+    "bash": 'eval "$(lakebatch completion bash)"   in ~/.bashrc',
+    "zsh": 'eval "$(lakebatch completion zsh)"   in ~/.zshrc, after compinit',
+    "fish": "lakebatch completion fish | source   in ~/.config/fish/config.fish",
+}
+
+
+@click.command(
+    epilog="Example: lakebatch completion bash",
+    help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
+    + "\n".join(f"Add the line  {line}" for line in HOW.values()),
+)
+@click.argument("shell", type=Choice(SHELLS))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes a shell complete."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())

@@ -1,0 +1,45 @@
+"""Command ``vacuum``: removal of unused files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lakebatch.cli import completion as completing
+from lakebatch.cli.context import experiments
+from lakebatch.cli.dry_run import conclude, yes_option
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command(epilog="Example: lakebatch vacuum response-noise --keep-days 30 --yes")
+@click.argument("name", required=False, shell_complete=completing.stored)
+@click.option(
+    "--keep-days",
+    type=int,
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="Leave files that were needed within so many days: whoever reads a state can go on so long.",
+)
+@yes_option
+@format_option
+@click.pass_context
+def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, form: str) -> None:
+    """Remove files that nothing needs: merged ones, and what crashes left; never what a tag needs.
+
+    Every past state stays readable here. Other programs can still read the newest version and the tagged ones.
+    Files younger than a day that no commit names are always left: somebody may be about to commit them.
+    """
+    from lakebatch.cli.render import byte_size
+    from lakebatch.maintenance import optimize as upkeep
+
+    done = upkeep.vacuum(experiments(context, name), keep_days=keep_days, dry_run=not yes)
+    show(done, form)
+    files = done["files"].sum()
+    gain = f"{files} files, {byte_size(int(done['bytes'].sum()))} freed" if files else ""
+    conclude(context, yes, gain, "vacuum", name, "" if keep_days == 7 else f"--keep-days {keep_days}")
