@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from lakebatch import _process as process
-from lakebatch._version import __version__
 from lakebatch.assembly import decisions
-from lakebatch.assembly.decisions import decide
-from lakebatch.assembly.record import Assembly, Status, now
+from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import AssemblyError, UnknownNameError
-from lakebatch.ids import check_assembly_id, check_name, check_public
+from lakebatch.errors import UnknownNameError
+from lakebatch.ids import check_assembly_id
 from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
 from lakebatch.maintenance import optimize as upkeep
 from lakebatch.snapshot import dataset as datasets
@@ -34,10 +30,6 @@ from lakebatch.storage.delta import damage
 if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
-
-logger = logging.getLogger(__name__)
-
-DISCARDED: tuple[Status, ...] = ("discarded",)
 
 
 class StoredExperiment(ExperimentTables):
@@ -247,25 +239,15 @@ class StoredExperiment(ExperimentTables):
             If the name stands for another state already.
         """
         which = moment(version, as_of)
-        check_public(check_name(name, "tag"), "tag")
         self.check_folders(("tags",))
-        events_version = None if which.is_past else self.log.table.version()  # before that of the rows
-        pinned = self.at(which)
-        stored = {each: self._table_version(each) for each in ("samples", "trajectories")}
-        return self.tag_log.set(
-            Tag(
-                tag=name,
-                at=now(),
-                note=note,
-                results_version=pinned.version,
-                assemblies_version=events_version,
-                as_of=which.time,
-                samples_version=stored["samples"],
-                trajectories_version=stored["trajectories"],
-                code_version=__version__,
-                host=process.host(),
-            )
-        )
+        events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
+        versions = {
+            "results": self.at(which).version,
+            "assemblies": events_version,
+            "samples": self._table_version("samples"),
+            "trajectories": self._table_version("trajectories"),
+        }
+        return self.tag_log.create(name, note, which.time, versions)
 
     def tags(self) -> pl.DataFrame:
         """Return every tag as a row, oldest first."""
@@ -281,15 +263,7 @@ class StoredExperiment(ExperimentTables):
         AssemblyError
             If a process of this machine works on it, or it is discarded already.
         """
-        assembly = self.log.get(assembly_id)
-        if worker := assembly.worker_here():
-            raise AssemblyError(
-                f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
-            )
-        decided = decide(self, assembly, "discarded", reason, after=("started", "completed", "failed"))
-        if worker := assembly.worker_seen():
-            logger.warning("%s was being computed by %s, which stops soon.", assembly_id, worker)
-        return decided
+        return decisions.discard(self, assembly_id, reason)
 
     def restore(self, assembly_id: str, reason: str) -> Assembly:
         """Take back an assembly that was discarded: it gets the status that it had before.
@@ -299,11 +273,7 @@ class StoredExperiment(ExperimentTables):
         AssemblyError
             If it is not discarded.
         """
-        events = self.log.events().filter(
-            (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
-        )
-        before = events["status"].to_list()[-1:] or ["started"]
-        return decide(self, self.log.get(assembly_id), before[0], reason, after=DISCARDED)
+        return decisions.restore(self, assembly_id, reason)
 
     def note(self, assembly: Assembly, text: str) -> Assembly:
         """Record something that was found out about an assembly, or done to it; its status stays."""
