@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from lakebatch.cli.context import common
+from lakebatch.cli.context import group_options
 
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
@@ -61,7 +61,7 @@ def _be_silent() -> None:
 def _lake(context: click.Context) -> Lake:
     from lakebatch.lake.lake import open_lake
 
-    return open_lake(common(context).lake)
+    return open_lake(group_options(context).lake)
 
 
 def _name(context: click.Context) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from lakebatch.cli import completion as completing
-from lakebatch.cli.usage import Choice
+from lakebatch.cli import completion
+from lakebatch.cli.usage_errors import Choice
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,8 +19,8 @@ METRICS = ("pearson_r", "r2", "mse")
 UNITS = ("split", "assembly")
 STATUSES = ("started", "completed", "failed", "discarded")
 AS_OF = (
-    "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "
-    "with an offset or Z; as tables show it, in UTC: '2026-11-20 12:00:30Z'."
+    "State at the end of a day, minute or second: 2026-11-20, '2026-11-20 12:00' (local time), or with an offset or "
+    "Z, as tables show times: '2026-11-20 12:00:30Z'."
 )
 
 
@@ -36,14 +36,14 @@ def moment_options(command: Function) -> Function:
         return command(*arguments, moment=moment(version, as_of, tag), **given)
 
     function = click.option(
-        "--tag", metavar="TAG", shell_complete=completing.tags, help="State under a tag, see: lakebatch tag"
+        "--tag", metavar="TAG", shell_complete=completion.tags, help="State with this tag, see: lakebatch tag"
     )(with_moment)
     function = click.option("--as-of", metavar="TIME", help=AS_OF)(function)
     return cast(
         Function,
-        click.option("--version", type=int, metavar="N", help="State at a version, see: lakebatch history")(
-            function
-        ),
+        click.option(
+            "--version", type=int, metavar="N", help="State at this version, see: lakebatch history"
+        )(function),
     )
 
 
@@ -55,13 +55,13 @@ def format_option(function: Function) -> Function:
         type=Choice(FORMATS),
         default="table",
         show_default=True,
-        help="How to print. csv, json and ndjson lose nothing; in JSON, NaN and Infinity are texts.",
+        help="Output format. csv, json and ndjson are lossless; NaN and Infinity are strings in JSON.",
     )(function)
 
 
 def damage_option(function: Function) -> Function:
-    """Add ``--on-gap`` to a command that shows by itself what is missing."""
-    return _gap_option(function, "Only ignore leaves out assemblies that have damaged files.")
+    """Add ``--on-gap`` to a command that itself lists missing parts."""
+    return _gap_option(function, "Only ignore leaves out assemblies with damaged files.")
 
 
 def _gap_option(function: Function, text: str) -> Function:
@@ -79,7 +79,7 @@ def include_options(function: Function) -> Function:
     function = _gap_option(
         function,
         "What to do when an assembly, a planned part or the baseline is missing. Only ignore leaves out "
-        "assemblies that have damaged files.",
+        "assemblies with damaged files.",
     )
     return click.option(
         "--include",
@@ -98,7 +98,7 @@ def output_option(function: Function) -> Function:
         "--output",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="FILE.parquet, .csv or .arrow.",
+        help="Write to FILE.parquet, FILE.csv or FILE.arrow.",
     )(function)
 
 
@@ -108,8 +108,8 @@ def preset_option(function: Function) -> Function:
         "--preset",
         default="guide",
         show_default=True,
-        shell_complete=completing.presets,
-        help="Set of values to start from.",
+        shell_complete=completion.presets,
+        help="Config to start from.",
     )(function)
 
 
@@ -120,7 +120,7 @@ def config_option(function: Function) -> Function:
         "config_file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="TOML, YAML or JSON over the preset.",
+        help="Config in TOML, YAML or JSON; overrides the preset.",
     )(function)
 
 
@@ -131,7 +131,7 @@ def settings_option(function: Function) -> Function:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="One key over all else, e.g. cohort.n_samples=200; can be repeated.",
+        help="Value of one key, e.g. cohort.n_samples=200; overrides the file; can be repeated.",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""Frames that a command prints, or writes to a file."""
+"""Output of a command: frames on standard output or in a file."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import click
 
 from lakebatch._secrets import redact
 from lakebatch._text import visible
-from lakebatch.cli.terminal import harmless
+from lakebatch.cli.stderr import sanitize
 from lakebatch.errors import StorageError
 
 if TYPE_CHECKING:
     import polars as pl
 
 MAX_ROWS = 200
-EXACT = ("csv", "json", "ndjson")
+LOSSLESS = ("csv", "json", "ndjson")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def check_output(output: Path | None) -> None:
-    """Refuse a file name that says no known form, before anything is read."""
+    """Refuse an unknown file format before anything is read."""
     if output is not None:
-        from lakebatch.cli.write_file import check_name
+        from lakebatch.cli.write_file import check_file
 
-        check_name(output)
+        check_file(output)
 
 
-def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
-    """Write a frame to a file if one is named, else print it."""
+def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
+    """Write a frame to a file; without a file, print it."""
     if output is None:
         show(frame, form)
         return
@@ -43,7 +43,7 @@ def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
 
 
 def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
-    """Write frames to one file, piece by piece, and say what is in it."""
+    """Write frames to one file, piece by piece, and print the row count."""
     from lakebatch.cli.write_file import write
 
     rows, columns = write(pieces, output)
@@ -51,18 +51,18 @@ def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
 
 
 def show(frame: pl.DataFrame, form: Any) -> None:
-    """Print a frame to standard output; on a terminal a long table is cut, and says so."""
+    """Print a frame on standard output; on a terminal, a long table is cut and says so."""
     from lakebatch.cli.render import render
 
     to_terminal = sys.stdout.isatty()
-    text = redact(render(frame, form, most=MAX_ROWS if form == "table" and to_terminal else None))
-    click.echo(_exact(visible(text) if to_terminal else text, form))
+    text = redact(render(frame, form, max_rows=MAX_ROWS if form == "table" and to_terminal else None))
+    click.echo(_encodable(visible(text) if to_terminal else text, form))
 
 
-def _exact(text: str, form: Any) -> str:
-    """Return a text as standard output can show it: what other programs read keeps each character, or is refused."""
+def _encodable(text: str, form: Any) -> str:
+    """Return lossless formats in the encoding of standard output: JSON escapes other characters, CSV is refused."""
     try:
-        if form in EXACT and sys.stdout.encoding:
+        if form in LOSSLESS and sys.stdout.encoding:
             text.encode(sys.stdout.encoding)
     except UnicodeEncodeError as error:
         if form != "csv":
@@ -74,15 +74,17 @@ def _exact(text: str, form: Any) -> str:
     return text
 
 
-def explain(frame: pl.DataFrame, form: Any, headline: Callable[[dict[str, Any]], str], about: str) -> None:
-    """Print a frame; on a terminal that is too narrow for it, a headline per row and its column `about` below."""
+def show_with_text(
+    frame: pl.DataFrame, form: Any, headline: Callable[[dict[str, Any]], str], about: str
+) -> None:
+    """Print a frame; on a narrow terminal, print a headline per row with its column `about` below."""
     width = shutil.get_terminal_size().columns
     if form != "table" or not sys.stdout.isatty() or _width(frame) <= width:
         show(frame, form)
         return
     for row in frame.iter_rows(named=True):
-        click.echo(harmless(_wrapped(headline(row), width, "        ", "")))
-        click.echo(harmless(_wrapped(row[about], width, "    ", "    ")))
+        click.echo(sanitize(_wrapped(headline(row), width, "        ", "")))
+        click.echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
 
 
 def _wrapped(text: str, width: int, later: str, first: str) -> str:

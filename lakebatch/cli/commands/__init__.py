@@ -38,18 +38,18 @@ from lakebatch.cli.commands import (
 )
 
 SECTIONS: dict[str, Sequence[click.Command]] = {
-    "Run and look on": (run.run, resume.resume, watch.watch),
+    "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
         status.status, list.list_, reassemble.reassemble, dataset.dataset, history.history, sql.sql, queries.queries_,
         config.config,
     ),
     "Draw and report": (plot.plot, report.report),
-    "Look after a dataset": (
+    "Curate a dataset": (
         tag.tag, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,
     ),
-    "Look after a lake": (optimize.optimize, vacuum.vacuum, du.du, doctor.doctor, repair.repair),
+    "Maintain a lake": (optimize.optimize, vacuum.vacuum, du.du, doctor.doctor, repair.repair),
     "Write your own": (init.init, new.new, check.check),
-    "Bring in, and type less": (import_legacy.import_legacy, completion.completion),
+    "Import and completion": (import_legacy.import_legacy, completion.completion),
     "Read the manual": (help.help_,),
 }  # fmt: skip

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.options import preset_option, settings_option
-from lakebatch.cli.terminal import harmless
+from lakebatch.cli.stderr import sanitize
 
 
 @click.command(epilog="Example: lakebatch check response-noise --preset smoke")
-@click.argument("name", shell_complete=completing.runnable)
+@click.argument("name", shell_complete=completion.runnable)
 @preset_option
 @settings_option
 def check(name: str, preset: str, settings: tuple[str, ...]) -> None:
-    """Check that experiment NAME keeps its promises: the same rows for any number of workers, resumable, ...
+    """Check the contract of experiment NAME: the same rows with any worker count, resumable, and more.
 
-    It runs several times, in a lake of its own that is removed afterwards; a small config is enough.
+    The experiment runs several times in a temporary lake; a small config is enough.
     """
     from lakebatch.errors import ExperimentError
     from lakebatch.runner.check import CHECKS, CheckConfig
@@ -29,7 +29,7 @@ def check(name: str, preset: str, settings: tuple[str, ...]) -> None:
             each(trial)
         except ExperimentError as error:
             faults += 1
-            click.echo(harmless(f"broken  {promise}\n        {error}"))
+            click.echo(sanitize(f"broken  {promise}\n        {error}"))
         else:
             click.echo(f"kept    {promise}")
     if faults:

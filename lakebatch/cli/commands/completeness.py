@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import damage_option, format_option, moment_options
 from lakebatch.cli.output import show
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch completeness response-noise")
-@click.argument("name", shell_complete=completing.stored)
-@click.option("--all", "everything", is_flag=True, help="Also the parts that are there.")
+@click.argument("name", shell_complete=completion.stored)
+@click.option("--all", "everything", is_flag=True, help="List the committed parts too.")
 @moment_options
 @damage_option
 @format_option
@@ -30,7 +30,7 @@ def completeness(
     on_gap: Any,
     form: str,
 ) -> None:
-    """Show which planned parts of experiment NAME are missing, and why."""
+    """Show the missing parts of experiment NAME, and why they are missing."""
     import polars as pl
 
     parts = open_lake(context)[name].at(moment).completeness(on_gap)

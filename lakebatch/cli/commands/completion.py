@@ -1,4 +1,4 @@
-"""Command ``completion``: what makes a shell complete."""
+"""Command ``completion``: scripts for shell completion."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from lakebatch.cli.completion import VARIABLE
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.usage_errors import Choice
 
 SHELLS = ("bash", "zsh", "fish")
 HOW = {
@@ -18,13 +18,13 @@ HOW = {
 
 @click.command(
     epilog="Example: lakebatch completion bash",
-    help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
+    help="Print the script for completion of commands, experiments, assemblies, tags and queries in SHELL.\n\n\b\n"
     + "\n".join(f"Add the line  {line}" for line in HOW.values()),
 )
 @click.argument("shell", type=Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete."""
+    """Print the completion script of a shell."""
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())

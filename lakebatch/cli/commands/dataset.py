@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
     output_option,
 )
-from lakebatch.cli.output import check_output, deliver
+from lakebatch.cli.output import check_output, show_or_save
 
 if TYPE_CHECKING:
     pass
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: lakebatch dataset response-noise 20261123_142230_run001 --level 0.1 --features dynamic -o x.csv"
 )
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("assembly", shell_complete=completing.assemblies)
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("assembly", shell_complete=completion.assemblies)
 @click.option("--level", type=float, required=True, metavar="L", help="Level of the perturbation.")
 @click.option("--features", required=True, metavar="SET", help="Name of the feature set, e.g. dynamic.")
 @output_option
@@ -38,8 +38,8 @@ def dataset(
     output: Path | None,
     form: str,
 ) -> None:
-    """Give back what models were trained on in one ASSEMBLY: the features, and the target as last column."""
+    """Return the rows that models of one ASSEMBLY were trained on: features, and the target as last column."""
     check_output(output)
     stored = open_lake(context)[name]
     columns, target = stored.dataset(assembly, level=level, feature_set=features)
-    deliver(columns.with_columns(target), output, form)
+    show_or_save(columns.with_columns(target), output, form)

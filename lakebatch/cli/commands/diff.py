@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     METRICS,
@@ -14,7 +14,7 @@ from lakebatch.cli.options import (
     format_option,
 )
 from lakebatch.cli.output import show
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch diff response-noise paper-v1 now")
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("before", shell_complete=completing.moments)
-@click.argument("after", default="now", shell_complete=completing.moments)
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("before", shell_complete=completion.moments)
+@click.argument("after", default="now", shell_complete=completion.moments)
 @click.option(
     "--metric",
     type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
-    help="Whose shifts are shown.",
+    help="Metric to compare.",
 )
 @damage_option
 @format_option
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def diff(
     context: click.Context, name: str, before: str, after: str, metric: str, on_gap: Any, form: str
 ) -> None:
-    """Show what changed in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
+    """Show the changes in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
     from lakebatch.cli.render import render
 
     found = open_lake(context)[name].diff(before, after, on_gap=on_gap)
@@ -49,7 +49,7 @@ def diff(
         click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
         return
     click.echo(f"From {found.before} to {found.after}", err=form != "table")
-    if form == "table":  # to be looked at, where what did not change is in the way
+    if form == "table":  # people want the changes alone
         sections["metrics"] = sections["metrics"].remove(shift=0.0)
     for title, frame in sections.items():
         click.echo(f"\n{title}: {'nothing' if frame.is_empty() else ''}".rstrip(), err=form != "table")

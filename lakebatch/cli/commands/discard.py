@@ -1,4 +1,4 @@
-"""Commands ``discard`` and ``restore``: an assembly out of the dataset and back."""
+"""Commands ``discard`` and ``restore``: exclusion of an assembly from the dataset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 
 if TYPE_CHECKING:
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: lakebatch discard response-noise 20261123_142230_run001 --reason 'wrong dose'"
 )
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("assembly", shell_complete=completing.assemblies)
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded.")
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("assembly", shell_complete=completion.assemblies)
+@click.option("--reason", required=True, metavar="TEXT", help="Reason; it is recorded.")
 @click.pass_context
 def discard(context: click.Context, name: str, assembly: str, reason: str) -> None:
-    """Take an ASSEMBLY out of the dataset; nothing is removed, and earlier versions still have it."""
+    """Exclude an ASSEMBLY from the dataset; no row is deleted, and earlier versions still contain it."""
     open_lake(context)[name].discard(assembly, reason)
-    click.echo(f"{assembly} is discarded. Take it back with: lakebatch restore {name} {assembly}", err=True)
+    click.echo(f"{assembly} is discarded. Undo it with: lakebatch restore {name} {assembly}", err=True)
 
 
 @click.command(
     epilog="Example: lakebatch restore response-noise 20261123_142230_run001 --reason 'dose was right'"
 )
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("assembly", shell_complete=completing.assemblies)
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded.")
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("assembly", shell_complete=completion.assemblies)
+@click.option("--reason", required=True, metavar="TEXT", help="Reason; it is recorded.")
 @click.pass_context
 def restore(context: click.Context, name: str, assembly: str, reason: str) -> None:
-    """Take back an ASSEMBLY that was discarded."""
+    """Include a discarded ASSEMBLY in the dataset again."""
     restored = open_lake(context)[name].restore(assembly, reason)
     click.echo(f"{assembly} is {restored.state} again.", err=True)

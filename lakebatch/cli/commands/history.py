@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch history response-noise")
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @format_option
 @click.pass_context
 def history(context: click.Context, name: str, form: str) -> None:
-    """Show what happened to experiment NAME, oldest first, with the versions to read it at."""
+    """Show the events of experiment NAME, oldest first, with the version after each."""
     show(open_lake(context)[name].history(), form)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @format_option
 @click.pass_context
 def list_(context: click.Context, form: str) -> None:
-    """List the experiments that can be run, and what the lake has of each."""
+    """List the experiments that can be run, and their assemblies in the lake."""
     import polars as pl
 
     from lakebatch.experiment import registry
@@ -33,7 +33,7 @@ def list_(context: click.Context, form: str) -> None:
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
-    """Return a row of the list; without numbers where the tables are damaged."""
+    """Return a row of the list; without counts if the tables are damaged."""
     from lakebatch.storage.delta.damage import reported
 
     row: dict[str, Any] = {"experiment": name, "origin": origin or "only in the lake", "folder": None}
@@ -41,6 +41,6 @@ def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> d
         return row | {"assemblies": 0, "completed": 0}
     row |= {"folder": stored.folder, "assemblies": None, "completed": None}
     with reported(name):
-        states = stored.assemblies()["status"]
-        row |= {"assemblies": states.len(), "completed": int((states == "completed").sum())}
+        assembly_states = stored.assemblies()["status"]
+        row |= {"assemblies": assembly_states.len(), "completed": int((assembly_states == "completed").sum())}
     return row

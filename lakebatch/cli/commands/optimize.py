@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import experiments
-from lakebatch.cli.dry_run import conclude, yes_option
+from lakebatch.cli.dry_run import report_end, yes_option
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch optimize response-noise --yes")
-@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @yes_option
 @format_option
 @click.pass_context
 def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> None:
-    """Merge small files, so that reading is quicker; no row and no past state changes."""
+    """Merge small files for faster reads; no row and no past state changes."""
     from lakebatch.maintenance import optimize as upkeep
 
     done = upkeep.optimize(experiments(context, name), dry_run=not yes)
     show(done, form)
     saved = int((done["files"] - done["files_after"]).sum())
-    conclude(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)
+    report_end(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)

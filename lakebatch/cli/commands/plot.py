@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
-from lakebatch.cli.terminal import harmless, say
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.moment import Moment
@@ -28,43 +28,43 @@ ALL = "all"
 @click.command(
     epilog="Example: lakebatch plot response-noise --kind levels --by model --zoom 0.6 1 -o levels.pdf"
 )
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @click.option(
-    "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
+    "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Kind of picture."
 )
 @click.option(
     "--metric",
     type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
-    help="What is drawn.",
+    help="Metric to draw.",
 )
 @click.option(
     "--by",
     type=Choice(["feature_set", "model"]),
     default="feature_set",
     show_default=True,
-    help="What colours show.",
+    help="Meaning of the colours.",
 )
-@click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric's axis.")
+@click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
 @click.option(
     "--unit",
     type=Choice(UNITS),
     default="split",
     show_default=True,
-    help="What intervals are over.",
+    help="Sampling unit of the intervals.",
 )
 @click.option(
     "--against",
     metavar="MOMENT",
-    shell_complete=completing.moments,
-    help="Draw another state behind it: a version, a time or a tag.",
+    shell_complete=completion.moments,
+    help="Overlay a second state: a version, a time or a tag.",
 )
 @click.option(
     "--assembly",
     metavar="ID",
-    shell_complete=completing.assemblies,
-    help="Whose trajectories or network.  [default: the newest]",
+    shell_complete=completion.assemblies,
+    help="Assembly of the trajectories or the network.  [default: the newest]",
 )
 @click.option(
     "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
@@ -111,7 +111,7 @@ def plot(
 
 
 def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
-    """Write every kind that can be drawn as a PNG into a folder; say why where one cannot."""
+    """Write a PNG of every kind into a folder; print the reason where one cannot be drawn."""
     from lakebatch.analysis import plots
     from lakebatch.errors import (
         AssemblyError,
@@ -130,7 +130,7 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
         try:
             file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
         except (IncompleteError, AssemblyError, ConfigError, ExperimentError, UnknownNameError) as error:
-            say(f"no {kind}: {error}")
+            print_stderr(f"no {kind}: {error}")
         else:
-            click.echo(harmless(str(file)))
-        reading = {**reading, "on_gap": "ignore"}  # gaps are named once
+            click.echo(sanitize(str(file)))
+        reading = {**reading, "on_gap": "ignore"}  # gaps are reported once

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def queries_(form: str) -> None:
     """List the named queries for: lakebatch sql --query NAME
 
-    Parameters in brackets can be left out; the others are given with --param NAME=VALUE.
+    Pass parameters with --param NAME=VALUE; those in brackets are optional.
     """
     import polars as pl
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
@@ -16,14 +16,14 @@ from lakebatch.cli.options import (
     output_option,
 )
 from lakebatch.cli.output import check_output, save, show
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.moment import Moment
 
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @moment_options
 @include_options
 @click.option(
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=Choice(["results", "samples", "trajectories"]),
     default="results",
     show_default=True,
-    help="Rows of which table.",
+    help="Table to read.",
 )
 @output_option
 @format_option

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake, program
 from lakebatch.cli.dry_run import yes_option
 from lakebatch.cli.exit_codes import ERROR
@@ -15,18 +15,17 @@ from lakebatch.cli.output import show
 
 
 @click.command(epilog="Example: lakebatch repair response-noise --yes")
-@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @yes_option
 @jobs_option
 @format_option
 @click.pass_context
 def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None, form: str) -> None:
-    """Heal damage in the lake, or in experiment NAME, where that can be proven right.
+    """Repair damage in the lake, or in experiment NAME, where the result can be proven right.
 
-    Lost and damaged data files get their rows back: from other files, from copies in the log, or computed anew from the
-    assembly's record. They are put back only if they have the fingerprint that their commit recorded. Rows that are
-    there twice leave the table, and checkpoints are written anew. Nothing else is changed. Exit code 1 if something is
-    still damaged.
+    Lost and damaged data files are restored: from other files, from copies in the log, or by computing the rows again
+    from the record of the assembly. Rows return only with the fingerprint that their commit recorded. Doubled rows
+    are removed, and checkpoints are written again. Nothing else is changed. Exit code 1 if damage remains.
     """
     found = open_lake(context).repair(name, dry_run=not yes, jobs=jobs)
     if not found.is_empty() or form != "table":

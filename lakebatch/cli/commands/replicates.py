@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import damage_option, format_option, moment_options
 from lakebatch.cli.output import show
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @moment_options
 @damage_option
 @format_option
@@ -28,7 +28,7 @@ def replicates(
     on_gap: Any,
     form: str,
 ) -> None:
-    """Show which assemblies of experiment NAME share their config, and whether those of one seed agree."""
+    """Show the assemblies of experiment NAME that share a config, and whether those of one seed agree."""
     from lakebatch.snapshot.replicates import compare
 
     found = compare(open_lake(context)[name].at(moment), on_gap)

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
-from lakebatch.cli.terminal import harmless
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.stderr import sanitize
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.moment import Moment
 
 
 @click.command(epilog="Example: lakebatch report response-noise -o report.html")
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @click.option(
     "--metric",
     type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
-    help="What is reported.",
+    help="Metric to report.",
 )
 @click.option(
     "--unit",
     type=Choice(UNITS),
     default="split",
     show_default=True,
-    help="What intervals and tests are over.",
+    help="Sampling unit of intervals and tests.",
 )
 @moment_options
 @include_options
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="FILE.html; Markdown goes to FILE.md, its pictures to the folder FILE.  [default: NAME-report.html]",
+    help="FILE.html; also writes FILE.md and the folder FILE with its pictures.  [default: NAME-report.html]",
 )
 @click.pass_context
 def report(
@@ -54,7 +54,7 @@ def report(
     on_gap: Any,
     output: Path | None,
 ) -> None:
-    """Write a report of experiment NAME, now or at any past state: one HTML file, and Markdown."""
+    """Write a report of experiment NAME, now or at any past state, as one HTML file and as Markdown."""
     from lakebatch.analysis import plots
     from lakebatch.analysis import report as reports
 
@@ -63,4 +63,4 @@ def report(
     options = plots.Options(metric=metric, unit=unit)
     written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
     for each in written:
-        click.echo(harmless(str(each)))
+        click.echo(sanitize(str(each)))

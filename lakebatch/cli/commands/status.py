@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
 )
 from lakebatch.cli.output import show
-from lakebatch.cli.terminal import harmless, say
+from lakebatch.cli.stderr import print_stderr, sanitize
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,34 +21,36 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch status response-noise")
-@click.argument("name", required=False, shell_complete=completing.stored)
-@click.argument("assembly", required=False, shell_complete=completing.assemblies)
+@click.argument("name", required=False, shell_complete=completion.stored)
+@click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @format_option
 @click.pass_context
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
-    """Show the assemblies of experiment NAME, of the whole lake, or everything about one ASSEMBLY.
+    """Show the assemblies of experiment NAME, of the whole lake, or all fields of one ASSEMBLY.
 
-    How far each is, how long ago it last wrote to the lake (age), and how long a running one may still take (eta).
+    The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
     """
-    from lakebatch.cli.status_table import state_table, states
+    from lakebatch.cli.status_table import assembly_states, state_table
 
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
     if not stored:
-        say(f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise")
+        print_stderr(
+            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise"
+        )
         return
     if assembly:
         show(_details(stored[0], assembly), form)
         return
-    found = states(lake, name)
+    found = assembly_states(lake, name)
     if form != "table":
         show(found, form)
         return
-    click.echo(harmless(state_table(found)))
+    click.echo(sanitize(state_table(found)))
 
 
 def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
-    """Return everything that is recorded of one assembly, one row per field."""
+    """Return the recorded fields of one assembly, one row per field."""
     import polars as pl
 
     stored.log.get(assembly)

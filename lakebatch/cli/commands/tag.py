@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import AS_OF, format_option
 from lakebatch.cli.output import show
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch tag response-noise paper-v1 --note 'as submitted'")
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("tag", required=False, shell_complete=completing.tags)
-@click.option("--note", metavar="TEXT", help="What the tag is for.")
-@click.option("--version", type=int, metavar="N", help="Tag the state at a version instead of the newest.")
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("tag", required=False, shell_complete=completion.tags)
+@click.option("--note", metavar="TEXT", help="Purpose of the tag.")
+@click.option("--version", type=int, metavar="N", help="Tag the state at this version instead of the newest.")
 @click.option("--as-of", metavar="TIME", help=f"Tag an earlier state instead of the newest. {AS_OF}")
 @format_option
 @click.pass_context
@@ -32,7 +32,7 @@ def tag(
     as_of: str | None,
     form: str,
 ) -> None:
-    """Name the newest state of experiment NAME for ever; without TAG, list the tags."""
+    """Give the newest state of experiment NAME a permanent name; without TAG, list the tags."""
     stored = open_lake(context)[name]
     if tag is None:
         show(stored.tags(), form)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import experiments
-from lakebatch.cli.dry_run import conclude, yes_option
+from lakebatch.cli.dry_run import report_end, yes_option
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: lakebatch vacuum response-noise --keep-days 30 --yes")
-@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @click.option(
     "--keep-days",
     type=int,
     default=7,
     show_default=True,
     metavar="N",
-    help="Leave files that were needed within so many days: whoever reads a state can go on so long.",
+    help="Keep files that were still in use within N days, for readers of earlier states.",
 )
 @yes_option
 @format_option
 @click.pass_context
 def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, form: str) -> None:
-    """Remove files that nothing needs: merged ones, and what crashes left; never what a tag needs.
+    """Remove unused files: merged ones and leftovers of crashes, but no file of a tagged state.
 
-    Every past state stays readable here. Other programs can still read the newest version and the tagged ones.
-    Files younger than a day that no commit names are always left: somebody may be about to commit them.
+    lakebatch can still read every past state; other programs can read the newest version and the tagged ones. Files
+    that are in no commit and younger than a day always stay: a writer may be about to commit them.
     """
     from lakebatch.cli.render import byte_size
     from lakebatch.maintenance import optimize as upkeep
@@ -42,4 +42,4 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
     show(done, form)
     files = done["files"].sum()
     gain = f"{files} files, {byte_size(int(done['bytes'].sum()))} freed" if files else ""
-    conclude(context, yes, gain, "vacuum", name, "" if keep_days == 7 else f"--keep-days {keep_days}")
+    report_end(context, yes, gain, "vacuum", name, "" if keep_days == 7 else f"--keep-days {keep_days}")

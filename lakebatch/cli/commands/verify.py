@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli import completion as completing
+from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.exit_codes import ERROR
 from lakebatch.cli.options import format_option, jobs_option
 from lakebatch.cli.output import show
-from lakebatch.cli.terminal import say
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     pass
 
 
 @click.command(epilog="Example: lakebatch verify response-noise 20261123_142230_run001")
-@click.argument("name", shell_complete=completing.stored)
-@click.argument("assembly", shell_complete=completing.assemblies)
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("assembly", shell_complete=completion.assemblies)
 @jobs_option
 @format_option
 @click.pass_context
 def verify(context: click.Context, name: str, assembly: str, jobs: int | None, form: str) -> None:
-    """Run an ASSEMBLY again from nothing but its record, and compare row by row; the verdict is recorded."""
+    """Run an ASSEMBLY again from its record alone, and compare row by row; the verdict is recorded."""
     from lakebatch.cli.progress import terminal_progress
     from lakebatch.runner import verify as verification
     from lakebatch.snapshot import changes
@@ -33,9 +33,9 @@ def verify(context: click.Context, name: str, assembly: str, jobs: int | None, f
     lake = open_lake(context)
     stored = lake[name]
     for change in changes.since(stored.name, stored.log.get(assembly)):
-        say(f"Warning: {change}")
+        print_stderr(f"Warning: {change}")
     verdict = verification.verify(lake, name, assembly, jobs=jobs, progress=terminal_progress())
-    say(f"{assembly} {verdict}")
+    print_stderr(f"{assembly} {verdict}")
     if not verdict.reproduced:
         show(verdict.tables, form)
         sys.exit(ERROR)
