@@ -1,4 +1,4 @@
-"""One experiment in a lake: what was run, how it went, and its rows."""
+"""One experiment in a lake: its assemblies, their statuses and their rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from lakebatch.ids import check_assembly_id
 from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
 from lakebatch.maintenance import optimize as upkeep
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import diff, replicates
-from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import diff, html, replicates
 from lakebatch.snapshot.diff import Difference
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment, parse
@@ -42,10 +41,10 @@ class StoredExperiment(ExperimentTables):
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
         damage.warn_of(pinned.tables.lost)
-        return notebook.section(f"{self.folder}, now", brief(pinned))
+        return html.section(f"{self.folder}, now", brief(pinned))
 
     def schema_name(self, *, unique: bool = True) -> str:
-        """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
+        """Return the name of the experiment's schema in SQL: from its folder, if its name is not unique in the lake."""
         return (self.name if unique else self.folder).replace("-", "_")
 
     @takes(StateArguments)
@@ -115,9 +114,9 @@ class StoredExperiment(ExperimentTables):
 
     @takes(StateArguments)
     def completeness(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
-        """Return one row per planned part of each assembly: whether it is there and, if not, why.
+        """Return one row per planned part of each assembly: whether its rows are present and, if not, why.
 
-        Of an assembly with a damaged file no part is, where ``on_gap`` is "ignore"; else that is a `DamageError`.
+        An assembly with a damaged file raises `DamageError`; with ``on_gap="ignore"``, all its parts count as missing.
         """
         return self.at(moment_of(state)).completeness(on_gap)
 
@@ -145,7 +144,7 @@ class StoredExperiment(ExperimentTables):
         feature_set: str,
         **state: Unpack[StateArguments],
     ) -> tuple[pl.DataFrame, pl.Series]:
-        """Return features and target exactly as models were trained on them, see `lakebatch.snapshot.dataset.load`."""
+        """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
 
@@ -159,7 +158,7 @@ class StoredExperiment(ExperimentTables):
         on_gap: OnGap = "warn",
         **options: Unpack[PlotArguments],
     ) -> Picture:
-        """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.analysis.plots.picture`.
+        """Return a picture for a notebook or a file, see `lakebatch.analysis.plots.picture`.
 
         For example ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``.
 
@@ -198,11 +197,11 @@ class StoredExperiment(ExperimentTables):
         return report.report(self.at(moment), include=include, on_gap=on_gap, options=drawn)
 
     def history(self) -> pl.DataFrame:
-        """Return every event, oldest first, with the version of the results table that each saw."""
+        """Return every event, oldest first, with the version of the results table after it."""
         return history(self.log.events())
 
     def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
-        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
+        """Return the changes between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
         return diff.compare(self, before, after, on_gap)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
@@ -210,17 +209,17 @@ class StoredExperiment(ExperimentTables):
         return upkeep.optimize([self], dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.optimize.vacuum`."""
+        """Remove unused files, see `lakebatch.maintenance.optimize.vacuum`."""
         return upkeep.vacuum([self], keep_days=keep_days, dry_run=dry_run)
 
     def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
-        """Heal what is damaged where that can be proven right, see `lakebatch.maintenance.repair.heal`."""
+        """Repair damage where the result can be proven right, see `lakebatch.maintenance.repair.heal`."""
         from lakebatch.maintenance import repair  # as above
 
         return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.optimize.usage`."""
+        """Return the disk usage, see `lakebatch.maintenance.optimize.usage`."""
         return upkeep.usage([self])
 
     def tag(
@@ -231,7 +230,7 @@ class StoredExperiment(ExperimentTables):
         version: int | None = None,
         as_of: Time | None = None,
     ) -> Tag:
-        """Name a state, the newest by default, for ever: vacuum never removes what it needs.
+        """Give a state, by default the newest, a permanent name: vacuum never removes its files.
 
         Raises
         ------
@@ -254,19 +253,19 @@ class StoredExperiment(ExperimentTables):
         return self.tag_log.frame()
 
     def discard(self, assembly_id: str, reason: str) -> Assembly:
-        """Take an assembly out of the dataset, for a reason; nothing is removed, and `restore` takes it back.
+        """Exclude an assembly from the dataset, for a reason; no row is deleted, and `restore` undoes it.
 
-        A process elsewhere that works on it stops at its next look.
+        A process on another machine that computes it stops when it next reads the events.
 
         Raises
         ------
         AssemblyError
-            If a process of this machine works on it, or it is discarded already.
+            If a process of this machine computes it, or it is discarded already.
         """
         return decisions.discard(self, assembly_id, reason)
 
     def restore(self, assembly_id: str, reason: str) -> Assembly:
-        """Take back an assembly that was discarded: it gets the status that it had before.
+        """Give a discarded assembly the status that it had before.
 
         Raises
         ------
@@ -276,7 +275,7 @@ class StoredExperiment(ExperimentTables):
         return decisions.restore(self, assembly_id, reason)
 
     def note(self, assembly: Assembly, text: str) -> Assembly:
-        """Record something that was found out about an assembly, or done to it; its status stays."""
+        """Record a note about an assembly; its status stays."""
         return decisions.note(self, assembly, text)
 
     def _table_version(self, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""A lake: the experiments in one place, each a few Delta tables."""
+"""A lake: experiments in a folder or on S3, each a few Delta tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lakebatch.lake.arguments import (
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize as upkeep
-from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import damage
@@ -38,19 +38,19 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._kept = TableCache()
+        self._table_cache = TableCache()
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
 
     def _repr_html_(self) -> str:
-        return notebook.section(str(self.storage.uri), self.snapshot().overview())
+        return html.section(str(self.storage.uri), self.snapshot().overview())
 
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
 
     def __getitem__(self, name: str) -> StoredExperiment:
-        """Return an experiment by its name, or by its whole folder name where it has several versions."""
+        """Return an experiment by name, or by folder name if the lake has several versions of it."""
         found = [each for each in self.experiments() if name in (each.name, each.folder)]
         if not found:
             raise self._unknown(name, self.experiments())
@@ -120,16 +120,16 @@ class Lake:
         return upkeep.optimize(self.experiments(), dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = upkeep.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.optimize.vacuum`."""
+        """Remove unused files, see `lakebatch.maintenance.optimize.vacuum`."""
         return upkeep.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.optimize.usage`."""
+        """Return the disk usage, see `lakebatch.maintenance.optimize.usage`."""
         return upkeep.usage(self.experiments())
 
     def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
-        """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.maintenance.doctor`."""
-        from lakebatch.maintenance import doctor  # only whoever asks needs it
+        """Return problems of the lake or one experiment, each with a command, see `lakebatch.maintenance.doctor`."""
+        from lakebatch.maintenance import doctor  # loaded when it is asked for
 
         chosen = self._chosen(name)
         return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
@@ -137,7 +137,7 @@ class Lake:
     def repair(
         self, name: str | None = None, *, dry_run: bool = True, jobs: int | None = None
     ) -> pl.DataFrame:
-        """Heal damage in the lake or one experiment where that can be proven right, see `lakebatch.maintenance.repair`."""
+        """Repair damage where the result can be proven right, see `lakebatch.maintenance.repair`."""
         from lakebatch.maintenance import repair  # as above
 
         outcomes = (
@@ -146,7 +146,7 @@ class Lake:
         return repair.to_frame(outcomes)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
-        """Return the experiments of a name, or all without one, also those whose tables cannot be opened."""
+        """Return the experiments of a name, or all without a name, damaged ones included."""
         stored = self._folders()
         chosen = [each for each in stored if name in (None, each.name, each.folder)]
         if name and not chosen:
@@ -159,7 +159,7 @@ class Lake:
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [StoredExperiment(self.storage, folder, self._kept) for folder in folders]
+        stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
@@ -174,7 +174,7 @@ class Lake:
 
 
 def _may_exist(stored: StoredExperiment) -> bool:
-    """Whether an experiment is there; also if its tables are damaged, so that whoever reads it is told."""
+    """Whether an experiment exists; True also for damaged tables, so that readers get the error."""
     try:
         return stored.exists()
     except (StorageError, SchemaError):
@@ -182,9 +182,9 @@ def _may_exist(stored: StoredExperiment) -> bool:
 
 
 def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:
-    """Open a lake: a folder, ``s3://bucket/prefix``, or what the environment and ``lakebatch.toml`` say.
+    """Open a lake: a folder, ``s3://bucket/prefix``, or by default the one from the environment or ``lakebatch.toml``.
 
-    Nothing is created before something is run.
+    Nothing is created before the first run.
 
     >>> open_lake("no-such-folder").experiments()
     []
