@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from typing import Any
+
+import polars as pl
 
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.errors import AssemblyError, ConfigError
+
+logger = logging.getLogger(__name__)
+
+DISCARDED: tuple[Status, ...] = ("discarded",)
 
 
 def decide(
@@ -51,3 +58,37 @@ def decide(
 def note(tables: ExperimentTables, assembly: Assembly, text: str, **changes: Any) -> Assembly:
     """Record something that was found out about an assembly, or done to it; its status stays."""
     return decide(tables, assembly, assembly.status, text, after=(assembly.status,), **changes)
+
+
+def discard(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly:
+    """Take an assembly out of the dataset, for a reason.
+
+    Raises
+    ------
+    AssemblyError
+        If a process of this machine computes it, or it is discarded already.
+    """
+    assembly = tables.log.get(assembly_id)
+    if worker := assembly.worker_here():
+        raise AssemblyError(
+            f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
+        )
+    decided = decide(tables, assembly, "discarded", reason, after=("started", "completed", "failed"))
+    if worker := assembly.worker_seen():
+        logger.warning("%s was being computed by %s, which stops soon.", assembly_id, worker)
+    return decided
+
+
+def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly:
+    """Give a discarded assembly the status that it had before.
+
+    Raises
+    ------
+    AssemblyError
+        If it is not discarded.
+    """
+    events = tables.log.events().filter(
+        (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
+    )
+    before = events["status"].to_list()[-1:] or ["started"]
+    return decide(tables, tables.log.get(assembly_id), before[0], reason, after=DISCARDED)

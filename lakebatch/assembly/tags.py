@@ -8,9 +8,13 @@ from datetime import datetime
 
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch._secrets import redacted
 from lakebatch._text import nearest
+from lakebatch._version import __version__
+from lakebatch.assembly.record import now
 from lakebatch.errors import NameClashError, UnknownNameError
+from lakebatch.ids import check_name, check_no_secret
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.schema import conform
 from lakebatch.storage.delta.table import Table
@@ -49,6 +53,22 @@ class TagLog:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+
+    def create(
+        self, name: str, note: str | None, as_of: datetime | None, versions: Mapping[str, int | None]
+    ) -> Tag:
+        """Record a tag for the state that is in these versions of the tables, exactly once, see `set`."""
+        return self.set(
+            Tag(
+                tag=check_no_secret(check_name(name, "tag"), "tag"),
+                at=now(),
+                note=note,
+                as_of=as_of,
+                **{f"{table}_version": version for table, version in versions.items()},  # type: ignore[arg-type]
+                code_version=__version__,
+                host=process.host(),
+            )
+        )
 
     def set(self, tag: Tag) -> Tag:
         """Record a tag, exactly once.

@@ -1,84 +1,56 @@
-"""What a shell offers to complete: names from the lake and the registry, quickly, and nothing where that fails."""
+"""Shell completion of names in the lake, the registry and the queries."""
 
 from __future__ import annotations
 
-import atexit
+import faulthandler
 import importlib
 import logging
 import os
-import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
-from lakebatch.cli.context import common
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.context import group_options
 
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
 
 TIMEOUT_SECONDS = 5.0
-"""How long a lake, perhaps one that cannot be reached, is waited for."""
 VARIABLE = "_LAKEBATCH_COMPLETE"
-SHELLS = ("bash", "zsh", "fish")
-HOW = {
-    "bash": 'eval "$(lakebatch completion bash)"   in ~/.bashrc',
-    "zsh": 'eval "$(lakebatch completion zsh)"   in ~/.zshrc, after compinit',
-    "fish": "lakebatch completion fish | source   in ~/.config/fish/config.fish",
-}
 
 Found = Iterable[tuple[str, str]]
-"""What can be completed, and what is said beside it."""
+"""Names that can be completed, each with a description."""
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
-@click.command(
-    epilog="Example: lakebatch completion bash",
-    help="Print what makes SHELL complete commands, experiments, assemblies, tags and queries.\n\n\b\n"
-    + "\n".join(f"Add the line  {line}" for line in HOW.values()),
-)
-@click.argument("shell", type=Choice(SHELLS))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete."""
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())
-
-
-def completer(find: Callable[[click.Context], Found], patience: float | None = TIMEOUT_SECONDS) -> Completer:
-    """Return a completer of what a function finds; whatever goes wrong, or takes too long, completes nothing."""
+def completer(find: Callable[[click.Context], Found], *, asks_lake: bool = True) -> Completer:
+    """Return a completer of names; it completes nothing after an error or the timeout."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        found: list[CompletionItem[str]] = []
-
-        def look() -> None:
-            try:
-                matching = [each for each in find(context) if each[0].startswith(incomplete)]
-            except Exception:  # noqa: BLE001
-                return  # nobody asked to see an error in the middle of typing
-            found.extend(CompletionItem(value, help=about or None) for value, about in matching)
-
         _be_silent()
-        importlib.import_module("lakebatch.lake.lake")  # which does not count as waiting for a lake
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        thread.join(patience)
-        if thread.is_alive():
-            atexit.register(_leave)
-        return list(found)
+        importlib.import_module("lakebatch.lake.lake")  # outside of the timeout, which is for the lake
+        # an error has no place in a line that is being typed
+        with suppress(Exception), _timeout() if asks_lake else nullcontext():
+            found = [each for each in find(context) if each[0].startswith(incomplete)]
+            return [CompletionItem(value, help=about or None) for value, about in found]
+        return []
 
     return complete
 
 
-def _leave() -> None:
-    """End the process although the lake is still waited for: an engine whose thread is cut off aborts, and says so."""
-    sys.stdout.flush()
-    os._exit(0)
+@contextmanager
+def _timeout() -> Iterator[None]:
+    """End the process after the timeout: no exception reaches an engine that waits for a server."""
+    with open(os.devnull, "w") as nothing:
+        faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True, file=nothing)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _be_silent() -> None:
@@ -89,11 +61,11 @@ def _be_silent() -> None:
 def _lake(context: click.Context) -> Lake:
     from lakebatch.lake.lake import open_lake
 
-    return open_lake(common(context).lake)
+    return open_lake(group_options(context).lake)
 
 
 def _name(context: click.Context) -> str | None:
-    """Return the experiment named before; click leaves it among the arguments while an option lacks its value."""
+    """Return the experiment typed before; click leaves it among the arguments while an option lacks its value."""
     return context.params.get("name") or next(iter(context.args), None)
 
 
@@ -135,19 +107,17 @@ def _presets(context: click.Context) -> Found:
     return [(name, "") for name in presets.names(source, registry.load(source))]
 
 
-runnable = completer(_runnable, patience=None)
+runnable = completer(_runnable, asks_lake=False)
 """Completes an experiment that can be run."""
 stored = completer(_stored)
-"""Completes an experiment that the lake has something of."""
+"""Completes an experiment in the lake."""
 assemblies = completer(_assemblies)
-"""Completes an assembly of the experiment named before it."""
+"""Completes an assembly of the experiment typed before it."""
 tags = completer(_tags)
-"""Completes a tag of the experiment named before it, or of the whole lake."""
+"""Completes a tag of the experiment typed before it, or of the whole lake."""
 moments = completer(_moments)
 """Completes a tag or an assembly."""
-queries = completer(_queries, patience=None)
+queries = completer(_queries, asks_lake=False)
 """Completes a named query."""
-presets = completer(_presets, patience=None)
-"""Completes a preset of the experiment named before it."""
-
-COMMANDS: tuple[Any, ...] = (completion,)
+presets = completer(_presets, asks_lake=False)
+"""Completes a preset of the experiment typed before it."""

@@ -1,42 +1,55 @@
-"""The options that stand before or after the command, as one types them: --lake, -v, -q."""
+"""Options before or after any command (--lake, -v, -q), and the lake that they choose."""
 
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from lakebatch._text import RedactingFormatter
-from lakebatch.cli.terminal import CurrentError, say
+from lakebatch.cli.stderr import CurrentError, print_stderr
+
+if TYPE_CHECKING:
+    from lakebatch.lake.experiment import StoredExperiment
+    from lakebatch.lake.lake import Lake
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 NOISY = ("botocore", "boto3", "urllib3", "numba")
 
 
 @dataclass
-class Common:
-    """What was given of them so far, and whether something that may be whole was left out of what was shown."""
+class GroupOptions:
+    """Values of the options so far.
+
+    Attributes
+    ----------
+    is_lake_typed : bool
+        Whether the lake is from the command line, not from the environment.
+    is_incomplete : bool
+        Whether the output lacks data that could not be read.
+    """
 
     lake: str | None = None
-    names_lake: bool = False
+    is_lake_typed: bool = False
     verbose: int = 0
     quiet: bool = False
-    lacks_something: bool = False
+    is_incomplete: bool = False
     handler: CurrentError = field(default_factory=CurrentError)
 
 
-def common(context: click.Context) -> Common:
-    """Return what was given, before and after the command."""
-    return context.find_root().ensure_object(Common)
+def group_options(context: click.Context) -> GroupOptions:
+    """Return the values of the options before and after the command."""
+    return context.find_root().ensure_object(GroupOptions)
 
 
 def options(*, on_group: bool) -> list[click.Option]:
     """Return the options for the group, or for one of its commands.
 
-    The environment's lake is read with the group's, so that it never wins over what was typed.
+    Only the group reads the environment, so that a typed lake always wins.
     """
     lake = click.Option(
         ["--lake"],
@@ -44,67 +57,86 @@ def options(*, on_group: bool) -> list[click.Option]:
         envvar="LAKEBATCH_LAKE" if on_group else None,
         show_envvar=on_group,
         expose_value=False,
-        callback=_note_lake,
+        callback=_set_lake,
         shell_complete=_folders,
-        help="Folder or s3://bucket/prefix.  [default: as lakebatch.toml or the S3 settings say, else ./lake]",
+        help="Folder or s3://bucket/prefix.  [default: from lakebatch.toml or the S3 settings, else ./lake]",
     )
     verbose = click.Option(
         ["-v", "--verbose"],
         count=True,
         expose_value=False,
-        callback=_note_verbose,
-        help="Say what is done; twice for more.",
+        callback=_raise_level,
+        help="Log what is done; twice for details.",
     )
     quiet = click.Option(
         ["-q", "--quiet"],
         is_flag=True,
         expose_value=False,
-        callback=_note_quiet,
-        help="Say nothing of a run, a picture or an import but what goes wrong.",
+        callback=_set_quiet,
+        help="Print no progress and no closing message, only warnings and errors.",
     )
     return [lake, verbose, quiet]
 
 
 def start_logging(context: click.Context) -> None:
-    """Log to standard error, as much as was asked for; what stands after the command can still ask for more."""
-    logging.basicConfig(handlers=[common(context).handler])
-    _log_as_asked(common(context))
+    """Log to standard error; options after the command can still raise the level."""
+    logging.basicConfig(handlers=[group_options(context).handler])
+    _set_level(group_options(context))
 
 
-def _log_as_asked(given: Common) -> None:
-    level = LEVELS[min(given.verbose, 2)]
-    given.handler.setLevel(level)
+def _set_level(chosen: GroupOptions) -> None:
+    level = LEVELS[min(chosen.verbose, 2)]
+    chosen.handler.setLevel(level)
     logging.getLogger().setLevel(level)
-    given.handler.setFormatter(
-        RedactingFormatter("%(asctime)s %(name)s: %(message)s" if given.verbose else "%(message)s")
+    chosen.handler.setFormatter(
+        RedactingFormatter("%(asctime)s %(name)s: %(message)s" if chosen.verbose else "%(message)s")
     )
     for noisy in NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING if given.verbose < 2 else logging.NOTSET)
+        logging.getLogger(noisy).setLevel(logging.WARNING if chosen.verbose < 2 else logging.NOTSET)
 
 
 def _folders(context: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     return [CompletionItem(incomplete, type="dir")]
 
 
-def _note_lake(context: click.Context, option: click.Parameter, value: str | None) -> None:
+def _set_lake(context: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is not None:
-        given = common(context)
-        given.lake = value
+        chosen = group_options(context)
+        chosen.lake = value
         source = context.get_parameter_source(option.name or "")
-        given.names_lake = source is click.core.ParameterSource.COMMANDLINE
+        chosen.is_lake_typed = source is click.core.ParameterSource.COMMANDLINE
 
 
-def _note_verbose(context: click.Context, _: Any, value: int) -> None:
+def _raise_level(context: click.Context, _: Any, value: int) -> None:
     if value:
-        common(context).verbose += value
-        _log_as_asked(common(context))
+        group_options(context).verbose += value
+        _set_level(group_options(context))
 
 
-def _note_quiet(context: click.Context, _: Any, value: bool) -> None:
-    common(context).quiet |= value
+def _set_quiet(context: click.Context, _: Any, value: bool) -> None:
+    group_options(context).quiet |= value
 
 
 def inform(text: str) -> None:
-    """Say on standard error what is not wrong, unless asked to be quiet."""
-    if not common(click.get_current_context()).quiet:
-        say(text)
+    """Print a message on standard error unless ``--quiet`` was given."""
+    if not group_options(click.get_current_context()).quiet:
+        print_stderr(text)
+
+
+def open_lake(context: click.Context) -> Lake:
+    """Return the lake that ``--lake``, the environment or the settings name."""
+    from lakebatch.lake.lake import open_lake as open_
+
+    return open_(group_options(context).lake)
+
+
+def program(context: click.Context) -> str:
+    """Return the start of a command that opens the same lake."""
+    chosen = group_options(context)
+    return f"lakebatch --lake {shlex.quote(str(chosen.lake))}" if chosen.is_lake_typed else "lakebatch"
+
+
+def experiments(context: click.Context, name: str | None) -> list[StoredExperiment]:
+    """Return one experiment of the lake by name, or all without a name."""
+    lake = open_lake(context)
+    return [lake[name]] if name else lake.experiments()

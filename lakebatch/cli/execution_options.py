@@ -1,4 +1,4 @@
-"""Options that say where a run is computed: on this machine, on a cluster, or in the tasks of an array job."""
+"""Options for the place of a computation: this machine, a cluster, or a task of an array job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from lakebatch.cli.context import inform
 from lakebatch.cli.options import jobs_option
-from lakebatch.cli.usage import Choice
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.assembly.shards import Shard
@@ -21,8 +21,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Where:
-    """What the options say."""
+class ExecutionOptions:
+    """Values of the options."""
 
     jobs: int | None
     kind: str | None
@@ -32,25 +32,27 @@ class Where:
 
     @property
     def shard(self) -> Shard | None:
-        """The share of the parts that is asked for, if one is."""
+        """The shard to compute, if the parts are shared."""
         from lakebatch.assembly import shards
 
         if self.shard_text is None:
             if self.array is not None:
-                raise click.UsageError("--array names what several --shard I/N share. Give --shard too.")
+                raise click.UsageError(
+                    "--array names the array that several --shard I/N belong to. Give --shard too."
+                )
             return None
         return shards.parse(self.shard_text, self.array)
 
     @property
     def tasks(self) -> int | None:
-        """How many shards are asked for, if any are; which of them, and of which array, does not matter yet."""
+        """The shard count, if the parts are shared; shard index and array do not matter yet."""
         from lakebatch.assembly import shards
 
         return shards.parse(self.shard_text, "any").of if self.shard_text else None
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
-        """Yield the executor that is asked for, here or in the project's file."""
+        """Yield the executor from the options or the settings file."""
         from lakebatch.executor import settings
         from lakebatch.executor.open import opened
 
@@ -60,26 +62,26 @@ class Where:
             yield executor
 
 
-def where_options(function: Function) -> Function:
+def execution_options(function: Function) -> Function:
     """Add ``--jobs``, ``--executor``, ``--scheduler``, ``--shard`` and ``--array``."""
     function = click.option(
         "--array",
         metavar="NAME",
-        help="What the tasks of one array share.  [default: the number that SLURM, PBS or LSF gives the array]",
+        help="Name of the array job, the same for all its tasks.  [default: the job id from SLURM, PBS or LSF]",
     )(function)
     function = click.option(
         "--shard",
         "shard_text",
         metavar="I/N",
-        help="Compute the I-th of N shares of the parts, as a task of an array job.",
+        help="Compute shard I of N, as one task of an array job.",
     )(function)
     function = click.option(
-        "--scheduler", metavar="ADDRESS", help="A Dask cluster that runs already, e.g. tcp://host:8786."
+        "--scheduler", metavar="ADDRESS", help="Scheduler of a running Dask cluster, e.g. tcp://host:8786."
     )(function)
     function = click.option(
         "--executor",
         "kind",
         type=Choice(["local", "dask"]),
-        help="Worker processes here, or a Dask cluster.  [default: local, or [executor] in lakebatch.toml]",
+        help="Worker processes on this machine, or a Dask cluster.  [default: [executor] in lakebatch.toml, else local]",
     )(function)
     return jobs_option(function)

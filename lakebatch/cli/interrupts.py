@@ -1,4 +1,4 @@
-"""Ctrl-C while parts are computed: gentle once, firm twice."""
+"""Ctrl-C during a run: the first finishes the running parts, the second stops at once."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from lakebatch.cli.terminal import say
+from lakebatch.cli.stderr import print_stderr
 
-TIMEOUT_SECONDS = 30.0
-"""How long parts that are being computed may still take after the first Ctrl-C."""
-GENTLE = (
-    f"Stopping: the parts that are being computed are finished and committed, for {TIMEOUT_SECONDS:.0f} s at most. "
+TIMEOUT_SECONDS = 30.0  # for the running parts, after the first Ctrl-C
+NOTICE = (
+    f"Stopping: the running parts get up to {TIMEOUT_SECONDS:.0f} s to finish and are committed. "
     "Ctrl-C again stops at once."
 )
 
 
 class InterruptHandler:
-    """Hears Ctrl-C; the first one, while parts are computed, asks for no more parts."""
+    """Signal handler: the first Ctrl-C, while parts are computed, prevents further parts."""
 
     def __init__(self) -> None:
-        self.computing = False
-        self.announce: Callable[[str], None] = say
+        self.is_computing = False
+        self.announce: Callable[[str], None] = print_stderr
         self._asked_at: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note the first Ctrl-C; raise at the second, and at once where no part would be lost."""
-        if self._asked_at is not None or not self.computing:
+        """Record the first Ctrl-C; raise at the second, and at once where no part would be lost."""
+        if self._asked_at is not None or not self.is_computing:
             raise KeyboardInterrupt
         self._asked_at = time.monotonic()
-        # in a thread: what is broken off here may hold the display's lock
-        threading.Thread(target=self.announce, args=(GENTLE,), daemon=True).start()
+        # in a thread, since the interrupted code may hold the lock of the display
+        threading.Thread(target=self.announce, args=(NOTICE,), daemon=True).start()
 
-    def is_pulled(self) -> bool:
-        """Whether no more parts are to be begun; raises when those that had begun have taken too long."""
+    def wants_to_stop(self) -> bool:
+        """Whether no further part may begin; raise when the running parts exceed their time limit."""
         if self._asked_at is None:
             return False
         if time.monotonic() - self._asked_at > TIMEOUT_SECONDS:
@@ -45,11 +44,11 @@ class InterruptHandler:
 
 
 @contextmanager
-def brake() -> Iterator[InterruptHandler]:
-    """Hear Ctrl-C in a gentler way for a while."""
-    pulled = InterruptHandler()
-    before = signal.signal(signal.SIGINT, pulled)
+def handled_interrupts() -> Iterator[InterruptHandler]:
+    """Handle Ctrl-C with an `InterruptHandler` within the block."""
+    handler = InterruptHandler()
+    before = signal.signal(signal.SIGINT, handler)
     try:
-        yield pulled
+        yield handler
     finally:
         signal.signal(signal.SIGINT, before)

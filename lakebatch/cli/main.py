@@ -1,4 +1,4 @@
-"""The group of commands: options for all of them, errors as one line, exit codes."""
+"""The command group: options of all commands, errors in one line, exit codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,46 +15,14 @@ import click
 
 from lakebatch._text import one_line
 from lakebatch._version import __version__
-from lakebatch.cli import completion as completing
-from lakebatch.cli import context as common
-from lakebatch.cli import streams
-from lakebatch.cli.commands import (
-    author as authoring,
-)
-from lakebatch.cli.commands import (
-    dataset as curating,
-)
-from lakebatch.cli.commands import (
-    doctor as doctoring,
-)
-from lakebatch.cli.commands import (
-    help as manual,
-)
-from lakebatch.cli.commands import (
-    legacy as importing,
-)
-from lakebatch.cli.commands import (
-    maintain as upkeep,
-)
-from lakebatch.cli.commands import (
-    plot as figures,
-)
-from lakebatch.cli.commands import (
-    read as reading,
-)
-from lakebatch.cli.commands import (
-    repair as repairing,
-)
-from lakebatch.cli.commands import (
-    run as running,
-)
-from lakebatch.cli.commands import (
-    watch as watching,
-)
+from lakebatch.cli import completion, standard_streams
+from lakebatch.cli import context as group_options
+from lakebatch.cli.commands import SECTIONS
+from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.exit_codes import ERROR, INTERRUPTED, USAGE
 from lakebatch.cli.next_steps import next_steps
-from lakebatch.cli.options import open_lake, program
-from lakebatch.cli.terminal import say, show_traceback
-from lakebatch.cli.usage import with_example
+from lakebatch.cli.stderr import print_stderr, show_traceback
+from lakebatch.cli.usage_errors import with_example
 from lakebatch.errors import (
     ConfigError,
     LakebatchError,
@@ -65,66 +33,55 @@ from lakebatch.errors import (
     UnreadableWarning,
 )
 
-ERROR, USAGE, FAILED_PARTS, INTERRUPTED = 1, 2, 3, 130
-WHOLE = 1000
-"""So long that no first sentence of a command's help is cut."""
-SECTIONS: dict[str, Sequence[click.Command]] = {
-    "Run and look on": (*running.COMMANDS, *watching.COMMANDS),
-    "Read": reading.COMMANDS,
-    "Draw and report": figures.COMMANDS,
-    "Look after a dataset": curating.COMMANDS,
-    "Look after a lake": (*upkeep.COMMANDS, *doctoring.COMMANDS, *repairing.COMMANDS),
-    "Write your own": authoring.COMMANDS,
-    "Bring in, and type less": (*importing.COMMANDS, *completing.COMMANDS),
-    "Read the manual": manual.COMMANDS,
-}
-PANIC = "PanicException"
-"""What polars and deltalake, each with a class of its own, raise where they break down: as out of memory or files."""
+MAX_HELP_LENGTH = 1000  # longer than any first sentence of a help text
+PANIC = (
+    "PanicException"  # polars and deltalake raise a class of this name when they crash, e.g. out of memory
+)
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 
 class Commands(click.Group):
-    """A group that turns what lakebatch raises on purpose into one line and an exit code."""
+    """A group that turns errors of lakebatch into one line and an exit code."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        if completing.VARIABLE not in os.environ:  # what a shell completes is written as bytes
-            streams.prepare()
+        if completion.VARIABLE not in os.environ:  # completions are written as bytes
+            standard_streams.prepare()
         try:
             return super().main(*arguments, **options)
-        except streams.OutputError as error:  # of --help, which is answered before a command is invoked
-            _end(f"Error: {error}", ERROR)
+        except standard_streams.OutputError as error:  # from --help, which runs before any command
+            _exit(f"Error: {error}", ERROR)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             answer = super().invoke(context)
-            if common.common(context).lacks_something:
+            if group_options.group_options(context).is_incomplete:
                 sys.exit(ERROR)
             return answer
         except RunInterrupted as interrupt:
-            _end(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
+            _exit(str(interrupt).replace("lakebatch resume", f"{program(context)} resume"), INTERRUPTED)
         except KeyboardInterrupt:
-            _end("Interrupted.", INTERRUPTED)
+            _exit("Interrupted.", INTERRUPTED)
         except click.UsageError as error:
             raise with_example(error) from error
         except LakebatchError as error:
-            _end(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
+            _exit(f"Error: {error}", USAGE if isinstance(error, USAGE_ERRORS) else ERROR)
         except OSError as error:
-            if error.filename is None:  # then it is not about a file of the user's
+            if error.filename is None:  # not about a file of the user
                 raise
-            _end(
-                f"Error: Cannot use {error.filename}: {error.strerror}. See that it is there and yours to use.",
+            _exit(
+                f"Error: Cannot use {error.filename}: {error.strerror}. Check that it exists and that you may use it.",
                 ERROR,
             )
         except BaseException as error:
             if type(error).__name__ != PANIC:
                 raise
-            _end(
-                f"Error: An engine broke down: {one_line(str(error)).rstrip('.')}. See: {program(context)} doctor",
+            _exit(
+                f"Error: An engine crashed: {one_line(str(error)).rstrip('.')}. See: {program(context)} doctor",
                 ERROR,
             )
 
     def add_command(self, command: click.Command, name: str | None = None) -> None:
-        command.params += common.options(on_group=False)
+        command.params += group_options.options(on_group=False)
         super().add_command(command, name)
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -133,12 +90,14 @@ class Commands(click.Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(each.name or "", each.get_short_help_str(WHOLE)) for each in commands])
+                formatter.write_dl(
+                    [(each.name or "", each.get_short_help_str(MAX_HELP_LENGTH)) for each in commands]
+                )
 
 
 @click.group(
     cls=Commands,
-    params=common.options(on_group=True),
+    params=group_options.options(on_group=True),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: lakebatch run response-noise",
     invoke_without_command=True,
@@ -148,10 +107,10 @@ class Commands(click.Group):
 def main(context: click.Context) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.
 
-    Without a command: what can be done next with the lake.
+    Without a command, print what can be done next with the lake.
     """
-    common.start_logging(context)
-    warnings.showwarning = _once_each()
+    group_options.start_logging(context)
+    warnings.showwarning = _warning_printer()
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
     if context.invoked_subcommand is None:
@@ -162,26 +121,26 @@ for command in chain.from_iterable(SECTIONS.values()):
     main.add_command(command)
 
 
-def _end(message: str, code: int) -> NoReturn:
-    say(message)
+def _exit(message: str, code: int) -> NoReturn:
+    print_stderr(message)
     sys.exit(code)
 
 
-def _once_each() -> Callable[..., None]:
-    """Return what shows warnings, each of them once for a command, and notes which of them make it end as an error."""
+def _warning_printer() -> Callable[..., None]:
+    """Return a printer that shows each warning once, and records unreadable data for the exit code."""
     shown: set[str] = set()
 
     def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in shown:
             shown.add(str(message))
-            say(f"Warning: {message}")
+            print_stderr(f"Warning: {message}")
         context = click.get_current_context(silent=True)
         if isinstance(message, UnreadableWarning) and context and context.params.get("on_gap") != "ignore":
-            common.common(context).lacks_something = True
+            group_options.group_options(context).is_incomplete = True
 
     return show_warning
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """End as after Ctrl-C: the state is recorded and the run can be resumed."""
+    """End as after Ctrl-C: the run records its state and can be resumed."""
     raise KeyboardInterrupt

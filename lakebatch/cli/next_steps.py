@@ -1,4 +1,4 @@
-"""What to do next, given the state of the lake: what `lakebatch` alone says."""
+"""Suggested next commands for a lake: the output of `lakebatch` without a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lakebatch._version import __version__
-from lakebatch.cli.terminal import harmless
+from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
 
 Step = tuple[str, str]
-"""The rest of a command, and what it is for."""
+"""A command without the program's name, and its purpose."""
 
 FIRST: tuple[Step, ...] = (
-    ("run response-noise --preset smoke", "a whole run in seconds, to see how it goes"),
-    ("run response-noise", "the real thing, a minute on two cores"),
-    ("init study", "a folder to work in, with examples and a notebook"),
-    ("list", "the experiments there are"),
+    ("run response-noise --preset smoke", "a whole run in seconds, to try it"),
+    ("run response-noise", "the default run, a minute on two cores"),
+    ("init study", "a working folder with examples and a notebook"),
+    ("list", "all experiments"),
 )
 MAX_UNFINISHED = 5
 MAX_OWN = 3
-WIDE = 1000
+MAX_WIDTH = 1000
 
 
 def next_steps(lake: Lake, program: str) -> str:
-    """Return what can be done next with a lake, as commands."""
+    """Return the next commands for a lake, as text."""
     found = {each: _assemblies(each) for each in lake.experiments()}
-    steps = list(_steps(found)) if any(found.values()) else list(_first())
-    return harmless(
+    steps = list(_steps(found)) if any(found.values()) else list(_first_steps())
+    return sanitize(
         "\n".join(
             [
                 f"lakebatch {__version__}, lake {lake.storage.uri}: {_state(found)}",
@@ -46,8 +46,8 @@ def next_steps(lake: Lake, program: str) -> str:
     )
 
 
-def _first() -> Iterator[Step]:
-    """Return what to begin with; in a folder that was made to work in, with the experiments that are there."""
+def _first_steps() -> Iterator[Step]:
+    """Yield the first commands for an empty lake; in a working folder, its own experiments too."""
     from lakebatch.experiment import registry
 
     own = [source for source in registry.find().values() if source.file is not None]
@@ -59,16 +59,16 @@ def _first() -> Iterator[Step]:
 
 
 def _lines(steps: list[Step], program: str) -> list[str]:
-    """Return the steps side by side with what they are for, or below it where the terminal is narrow."""
+    """Return each step beside its purpose, or below it on a narrow terminal."""
     width = max(len(command) for command, _ in steps)
     wide = [f"  {program} {command:<{width}}   {why}" for command, why in steps]
-    if max(map(len, wide)) <= shutil.get_terminal_size((WIDE, 0)).columns:
+    if max(map(len, wide)) <= shutil.get_terminal_size((MAX_WIDTH, 0)).columns:
         return wide
     return [line for command, why in steps for line in (f"  {why}:", f"    {program} {command}")]
 
 
 def _assemblies(stored: StoredExperiment) -> list[Assembly]:
-    """Return the assemblies of an experiment; none, with a warning, where that cannot be read."""
+    """Return the assemblies of an experiment; none, with a warning, if they cannot be read."""
     from lakebatch.storage.delta.damage import reported
 
     found: list[Assembly] = []
@@ -89,12 +89,12 @@ def _state(found: dict[StoredExperiment, list[Assembly]]) -> str:
 def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
     states = {each.state for assemblies in found.values() for each in assemblies}
     if "started" in states:
-        yield "watch", "see how far the running ones are"
+        yield "watch", "watch the running assemblies"
     yield from list(_unfinished(found))[-MAX_UNFINISHED:]
     whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]
     if whole:
-        yield from _readings(whole[-1])
-    yield "status", "every assembly, and how far it is"
+        yield from _reading_steps(whole[-1])
+    yield "status", "progress of every assembly"
 
 
 def _unfinished(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
@@ -102,7 +102,7 @@ def _unfinished(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]
 
     for stored, assemblies in found.items():
         for each in filter(is_resumable, assemblies):
-            why = f"{each.state}: compute the parts that are missing"
+            why = f"{each.state}: compute the missing parts"
             yield f"resume {stored.name} {each.assembly_id}", why
 
 
@@ -110,10 +110,10 @@ def _has_completed(assemblies: list[Assembly]) -> bool:
     return any(each.state == "completed" for each in assemblies)
 
 
-def _readings(stored: StoredExperiment) -> Iterator[Step]:
+def _reading_steps(stored: StoredExperiment) -> Iterator[Step]:
     name = stored.name
-    yield f"reassemble {name} -o {name}.parquet", "all completed runs as one file"
-    yield f"sql --query summary --param experiment={name}", "a question in SQL"
+    yield f"reassemble {name} -o {name}.parquet", "all completed assemblies in one file"
+    yield f"sql --query summary --param experiment={name}", "a query in SQL"
     yield f"plot {name} -o {name}.png", "a picture"
     yield f"report {name}", "tables, pictures and statistics on one page"
     yield f"run {name}", "one more independent replicate"

@@ -1,4 +1,4 @@
-"""Tells ntfy and a webhook how a run goes; whatever goes wrong there is logged and never harms the run."""
+"""Notifications about a run through ntfy and a webhook; a failure is logged and never harms the run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from lakebatch._secrets import redact, redacted
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 5.0
-"""How long a server may take to answer, and how long the end of a run waits for what is still on its way."""
+TIMEOUT_SECONDS = 5.0  # for an answer of the server, and for open requests at the end of a run
 PUBLIC_NTFY = "https://ntfy.sh"
 WEBHOOK = "LAKEBATCH_WEBHOOK"
 
 
 @dataclass(frozen=True)
 class Notification:
-    """What is told: a title, a text, and the same for programs."""
+    """Title and text for people, and the same as fields for programs."""
 
     title: str
     text: str
@@ -33,7 +32,7 @@ class Notification:
 
 
 class Notifier:
-    """Sends news to the places that the environment names, each in a thread of its own."""
+    """Sends notifications to the servers that the environment names, each in its own thread."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
@@ -41,11 +40,11 @@ class Notifier:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def tell(self, news: Notification) -> None:
-        """Send news to every place there is, without waiting."""
+    def send(self, notification: Notification) -> None:
+        """Send a notification to every server, without waiting."""
         try:
-            requests = list(_requests(news, self._environment))
-        except ValueError as error:  # an address that is none
+            requests = list(_requests(notification, self._environment))
+        except ValueError as error:  # an invalid address
             logger.warning("Cannot send a notification: %s. Correct NTFY_URL or %s.", error, WEBHOOK)
             return
         for request in requests:
@@ -54,12 +53,12 @@ class Notifier:
             self._threads.append(thread)
 
     def finish(self) -> None:
-        """Wait a moment for what is still on its way."""
+        """Wait a moment for open requests."""
         for thread in self._threads:
             thread.join(TIMEOUT_SECONDS + 1)
 
     def _send(self, request: urllib.request.Request) -> None:
-        """Send a request; where that fails, each host and reason is named once."""
+        """Send a request; warn once per host and reason of a failure."""
         try:
             with OPENER.open(request, timeout=TIMEOUT_SECONDS):
                 logger.info("Notified %s", request.host)
@@ -72,28 +71,28 @@ class Notifier:
             logger.debug("The notification failed: %s", error)
 
 
-def _requests(news: Notification, environment: Mapping[str, str]) -> list[urllib.request.Request]:
+def _requests(notification: Notification, environment: Mapping[str, str]) -> list[urllib.request.Request]:
     found = []
     if topic := environment.get("NTFY_TOPIC"):
-        body = {"topic": topic, "title": redact(news.title), "message": redact(news.text)}
+        body = {"topic": topic, "title": redact(notification.title), "message": redact(notification.text)}
         token = environment.get("NTFY_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         found.append(_request(environment.get("NTFY_URL") or PUBLIC_NTFY, body, headers))
     if webhook := environment.get(WEBHOOK):
-        text = {"title": redact(news.title), "text": redact(news.text)}
-        found.append(_request(webhook, text | redacted(news.fields), {}))
+        text = {"title": redact(notification.title), "text": redact(notification.text)}
+        found.append(_request(webhook, text | redacted(notification.fields), {}))
     return found
 
 
 def _request(url: str, body: Mapping[str, object], headers: Mapping[str, str]) -> urllib.request.Request:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{redact(url)!r} is not an address that begins with http:// or https://")
+        raise ValueError(f"{redact(url)!r} is not an address with http:// or https://")
     data = json.dumps(body).encode()
     return urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method="POST")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the error that it is here: a token would go to a host that nobody named."""
+    """Treats a redirect as an error: it would send the token to an unknown host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -103,7 +102,7 @@ OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong, without the address, whose path can be a secret."""
+    """Return the reason of a failure, without the address: its path can be a secret."""
     if isinstance(error, urllib.error.HTTPError) and 300 <= error.code < 400:
         return f"it redirects elsewhere ({error.code}), which is not followed; correct NTFY_URL or {WEBHOOK}"
     return f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__

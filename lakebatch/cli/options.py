@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from lakebatch._secrets import redact
-from lakebatch._text import escape_controls
-from lakebatch.cli import completion as completing
-from lakebatch.cli.context import common
-from lakebatch.cli.usage import Choice
-from lakebatch.errors import StorageError
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from lakebatch.lake.lake import Lake
+from lakebatch.cli import completion
+from lakebatch.cli.usage_errors import Choice
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
+METRICS = ("pearson_r", "r2", "mse")
+UNITS = ("split", "assembly")
 STATUSES = ("started", "completed", "failed", "discarded")
-MAX_ROWS = 200
-EXACT = ("csv", "json", "ndjson")
-NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 AS_OF = (
-    "State at the end of the day, minute or second that TIME names: 2026-11-20, '2026-11-20 12:00' (local time), or "
-    "with an offset or Z; as tables show it, in UTC: '2026-11-20 12:00:30Z'."
+    "State at the end of a day, minute or second: 2026-11-20, '2026-11-20 12:00' (local time), or with an offset or "
+    "Z, as tables show times: '2026-11-20 12:00:30Z'."
 )
 
 
-def version_options(function: Function) -> Function:
-    """Add ``--version``, ``--as-of`` and ``--tag``."""
+def moment_options(command: Function) -> Function:
+    """Add ``--version``, ``--as-of`` and ``--tag``; the command gets them as one `Moment`."""
+
+    @wraps(command)
+    def with_moment(
+        *arguments: Any, version: int | None, as_of: str | None, tag: str | None, **given: Any
+    ) -> Any:
+        from lakebatch.snapshot.moment import moment
+
+        return command(*arguments, moment=moment(version, as_of, tag), **given)
+
     function = click.option(
-        "--tag", metavar="TAG", shell_complete=completing.tags, help="State under a tag, see: lakebatch tag"
-    )(function)
-    function = click.option(
-        "--as-of",
-        metavar="TIME",
-        help=AS_OF,
-    )(function)
-    return click.option(
-        "--version", type=int, metavar="N", help="State at a version, see: lakebatch history"
-    )(function)
+        "--tag", metavar="TAG", shell_complete=completion.tags, help="State with this tag, see: lakebatch tag"
+    )(with_moment)
+    function = click.option("--as-of", metavar="TIME", help=AS_OF)(function)
+    return cast(
+        Function,
+        click.option(
+            "--version", type=int, metavar="N", help="State at this version, see: lakebatch history"
+        )(function),
+    )
 
 
 def format_option(function: Function) -> Function:
@@ -60,13 +55,13 @@ def format_option(function: Function) -> Function:
         type=Choice(FORMATS),
         default="table",
         show_default=True,
-        help="How to print. csv, json and ndjson lose nothing; in JSON, NaN and Infinity are texts.",
+        help="Output format. csv, json and ndjson are lossless; NaN and Infinity are strings in JSON.",
     )(function)
 
 
 def damage_option(function: Function) -> Function:
-    """Add ``--on-gap`` to a command that shows by itself what is missing."""
-    return _gap_option(function, "Only ignore leaves out assemblies that have damaged files.")
+    """Add ``--on-gap`` to a command that itself lists missing parts."""
+    return _gap_option(function, "Only ignore leaves out assemblies with damaged files.")
 
 
 def _gap_option(function: Function, text: str) -> Function:
@@ -84,7 +79,7 @@ def include_options(function: Function) -> Function:
     function = _gap_option(
         function,
         "What to do when an assembly, a planned part or the baseline is missing. Only ignore leaves out "
-        "assemblies that have damaged files.",
+        "assemblies with damaged files.",
     )
     return click.option(
         "--include",
@@ -103,7 +98,7 @@ def output_option(function: Function) -> Function:
         "--output",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="FILE.parquet, .csv or .arrow.",
+        help="Write to FILE.parquet, FILE.csv or FILE.arrow.",
     )(function)
 
 
@@ -113,8 +108,8 @@ def preset_option(function: Function) -> Function:
         "--preset",
         default="guide",
         show_default=True,
-        shell_complete=completing.presets,
-        help="Set of values to start from.",
+        shell_complete=completion.presets,
+        help="Config to start from.",
     )(function)
 
 
@@ -125,7 +120,7 @@ def config_option(function: Function) -> Function:
         "config_file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="TOML, YAML or JSON over the preset.",
+        help="Config in TOML, YAML or JSON; overrides the preset.",
     )(function)
 
 
@@ -136,7 +131,7 @@ def settings_option(function: Function) -> Function:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="One key over all else, e.g. cohort.n_samples=200; can be repeated.",
+        help="Value of one key, e.g. cohort.n_samples=200; overrides the file; can be repeated.",
     )(function)
 
 
@@ -145,64 +140,3 @@ def jobs_option(function: Function) -> Function:
     return click.option(
         "--jobs", type=int, metavar="N", help="Worker processes.  [default: one per processor]"
     )(function)
-
-
-def open_lake(context: click.Context) -> Lake:
-    """Return the lake that the group's option names."""
-    from lakebatch.lake.lake import open_lake as open_
-
-    return open_(common(context).lake)
-
-
-def program(context: click.Context) -> str:
-    """Return how this program has to be called so that it opens the same lake."""
-    given = common(context)
-    return f"lakebatch --lake {shlex.quote(str(given.lake))}" if given.names_lake else "lakebatch"
-
-
-def check_output(output: Path | None) -> None:
-    """Refuse a file name that says no known form, before anything is read."""
-    if output is not None:
-        from lakebatch.cli.write_file import check_name
-
-        check_name(output)
-
-
-def deliver(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
-    """Write a frame to a file if one is named, else print it."""
-    if output is None:
-        show(frame, form)
-        return
-    save(iter([frame]), output)
-
-
-def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
-    """Write frames to one file, piece by piece, and say what is in it."""
-    from lakebatch.cli.write_file import write
-
-    rows, columns = write(pieces, output)
-    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
-
-
-def show(frame: pl.DataFrame, form: Any) -> None:
-    """Print a frame to standard output; on a terminal a long table is cut, and says so."""
-    from lakebatch.cli.render import render
-
-    to_terminal = sys.stdout.isatty()
-    text = redact(render(frame, form, most=MAX_ROWS if form == "table" and to_terminal else None))
-    click.echo(_exact(escape_controls(text) if to_terminal else text, form))
-
-
-def _exact(text: str, form: Any) -> str:
-    """Return a text as standard output can show it: what other programs read keeps each character, or is refused."""
-    try:
-        if form in EXACT and sys.stdout.encoding:
-            text.encode(sys.stdout.encoding)
-    except UnicodeEncodeError as error:
-        if form != "csv":
-            return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
-        raise StorageError(
-            f"Cannot print {text[error.start]!a} as csv: standard output is {error.encoding}. "
-            "Set PYTHONIOENCODING=utf-8, or write a file with -o FILE.csv."
-        ) from error
-    return text

@@ -1,4 +1,4 @@
-"""The pages of the manual, as they are shipped in the package."""
+"""Pages of the manual in the package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOPICS = (
     "architecture",
     "changes",
 )
-"""The pages, in the order in which they are listed."""
+"""Pages, in the order of the list."""
 
 
 def read(topic: str) -> str:
@@ -30,14 +30,14 @@ def read(topic: str) -> str:
     >>> read("sql").splitlines()[0]
     '# SQL'
     """
-    from importlib import resources  # which only this command needs
+    from importlib import resources  # only this command needs it
 
     page = resources.files("lakebatch").joinpath("docs", f"{topic}.md")
     return page.read_text(encoding="utf-8")
 
 
 def summary(topic: str) -> str:
-    """Return what a page answers: the line below its title.
+    """Return the summary of a page, the line below its title.
 
     >>> summary("changes")
     'What each release changed.'

@@ -1,4 +1,4 @@
-"""How a run goes, on standard error: a live display on a terminal, one line per part elsewhere."""
+"""Progress of a run on standard error: a live display on a terminal, else one line per part."""
 
 from __future__ import annotations
 
@@ -15,60 +15,58 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from lakebatch.assembly.record import Assembly
-from lakebatch.cli.context import common
-from lakebatch.cli.terminal import harmless, say
+from lakebatch.cli.context import group_options
+from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Outcome
 from lakebatch.runner.progress import Progress, Work
 from lakebatch.snapshot.eta import duration
 
 REFRESH_SECONDS = 0.25
-SETTLED_SECONDS = 2.0
-"""How long work is watched before its speed is told; it is counted in lumps."""
+MIN_SECONDS = 2.0  # of work before the rate is shown, since work is counted in batches
 
 
-class Quiet(Progress):
-    """Says only what it is told to."""
+class QuietProgress(Progress):
+    """Progress that is not shown."""
 
-    def say(self, line: str) -> None:
-        """Say something."""
-        say(line)
-
-
-def terminal_progress() -> Quiet:
-    """Return what suits standard error, and what was asked for."""
-    if common(click.get_current_context()).quiet:
-        return Quiet()
-    return Live() if sys.stderr.isatty() else Lines()
+    def print_line(self, line: str) -> None:
+        """Print a line."""
+        print_stderr(line)
 
 
-class Lines(Quiet):
+def terminal_progress() -> QuietProgress:
+    """Return the display that suits standard error and ``--quiet``."""
+    if group_options(click.get_current_context()).quiet:
+        return QuietProgress()
+    return LiveProgress() if sys.stderr.isatty() else LineProgress()
+
+
+class LineProgress(QuietProgress):
     """One line per part."""
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
-        """Say what begins."""
+        """Print the assembly and its work."""
         self._planned = work.parts
         self._done = done
-        self.say(_headline(assembly, done, work))
+        self.print_line(_headline(assembly, done, work))
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
-        """Say which part is in the table, and how long it took."""
+        """Print the part and its duration."""
         self._done += 1
-        self.say(
+        self.print_line(
             f"{self._done}/{self._planned} {outcome.part.key}: {rows} rows committed, {outcome.seconds:.1f} s"
         )
 
     def part_failed(self, outcome: Outcome) -> None:
-        """Say which part failed and why."""
-        self.say(f"failed {outcome.part.key}: {outcome.error}")
+        """Print the part and its error."""
+        self.print_line(f"failed {outcome.part.key}: {outcome.error}")
 
 
 @dataclass
 class ThroughputMeter:
-    """What one process has done of an assembly since it began, and how fast.
+    """Work done by one process on an assembly, and its rate.
 
-    Speed counts from when the first work was done: what comes before, such as compiling and simulating a cohort,
-    comes once.
+    The rate counts from the first finished work: compiling and the simulation of a cohort come before it, once.
     """
 
     work: Work
@@ -76,24 +74,24 @@ class ThroughputMeter:
     failures: int = 0
     version: int | None = None
     committed_at: float | None = None
-    _first: tuple[float, int] | None = None
+    _start_point: tuple[float, int] | None = None
 
-    def note(self, amount: int, at: float) -> None:
-        """Take down how much is done by now."""
+    def record(self, amount: int, at: float) -> None:
+        """Record the amount of finished work."""
         self.amount = amount
-        if amount and self._first is None:
-            self._first = (at, amount)
+        if amount and self._start_point is None:
+            self._start_point = (at, amount)
 
     def describe(self, at: float) -> str:
         """Return rate, time left, last commit and failures in one line.
 
-        >>> pulse = Pulse(Work(110, "fits", parts=6))
-        >>> pulse.describe(60.0)
+        >>> meter = ThroughputMeter(Work(110, "fits", parts=6))
+        >>> meter.describe(60.0)
         'preparing and computing the first parts, nothing committed yet, 0 failed'
-        >>> pulse.version, pulse.committed_at = 7, 98.0
-        >>> pulse.note(10, 90.0)
-        >>> pulse.note(30, 100.0)
-        >>> pulse.describe(100.0)
+        >>> meter.version, meter.committed_at = 7, 98.0
+        >>> meter.record(10, 90.0)
+        >>> meter.record(30, 100.0)
+        >>> meter.describe(100.0)
         '2.0 fits/s, 40 s left, version 7 committed 2 s ago, 0 failed'
         """
         commit = "nothing committed yet"
@@ -102,17 +100,17 @@ class ThroughputMeter:
         return f"{self._speed(at)}, {commit}, {self.failures} failed"
 
     def _speed(self, at: float) -> str:
-        if self._first is None:
+        if self._start_point is None:
             return "preparing and computing the first parts"
-        seconds, done = at - self._first[0], self.amount - self._first[1]
-        if seconds < SETTLED_SECONDS or not done:
+        seconds, done = at - self._start_point[0], self.amount - self._start_point[1]
+        if seconds < MIN_SECONDS or not done:
             return f"? {self.work.unit}/s, ? left"
         rate = done / seconds
         return f"{rate:.1f} {self.work.unit}/s, {duration((self.work.amount - self.amount) / rate)} left"
 
 
-class Live(Lines):
-    """Bars of parts and of work, with rate, time left, last commit and failures; parts are listed above as they come."""
+class LiveProgress(LineProgress):
+    """Progress bars with rate, time left, last commit and failures; finished parts are listed above them."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -129,9 +127,9 @@ class Live(Lines):
         self._watcher: threading.Thread | None = None
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
-        """Show the display."""
+        """Open the display."""
         super().started(assembly, done, work, counters)
-        self._pulse = ThroughputMeter(work)
+        self._meter = ThroughputMeter(work)
         self._parts = self._bars.add_task("parts", total=work.parts, completed=done)
         self._rows = self._bars.add_task(work.unit, total=work.amount)
         self._display.start()
@@ -141,30 +139,30 @@ class Live(Lines):
     def part_committed(self, outcome: Outcome, rows: int) -> None:
         """List the part and move the bar."""
         super().part_committed(outcome, rows)
-        self._pulse.version, self._pulse.committed_at = outcome.version, time.monotonic()
+        self._meter.version, self._meter.committed_at = outcome.version, time.monotonic()
         self._bars.advance(self._parts)
 
     def part_failed(self, outcome: Outcome) -> None:
         """List the part and count it."""
         super().part_failed(outcome)
-        self._pulse.failures += 1
+        self._meter.failures += 1
 
     def ended(self) -> None:
-        """Take the display away."""
+        """Close the display."""
         self._stop.set()
         if self._watcher is not None:
             self._watcher.join()
             self._display.stop()
 
-    def say(self, line: str) -> None:
-        """Say something above the display."""
-        self._console.print(Text(harmless(line)), highlight=False)
+    def print_line(self, line: str) -> None:
+        """Print a line above the display."""
+        self._console.print(Text(sanitize(line)), highlight=False)
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):
-            self._pulse.note(counters.total(), time.monotonic())
-            self._bars.update(self._rows, completed=self._pulse.amount)
-            line = Text(self._pulse.describe(time.monotonic()), no_wrap=True, overflow="ellipsis")
+            self._meter.record(counters.total(), time.monotonic())
+            self._bars.update(self._rows, completed=self._meter.amount)
+            line = Text(self._meter.describe(time.monotonic()), no_wrap=True, overflow="ellipsis")
             self._display.update(Group(self._bars.get_renderable(), line), refresh=True)
 
 

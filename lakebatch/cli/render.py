@@ -1,4 +1,4 @@
-"""A frame as text: table, CSV, JSON, NDJSON or Markdown."""
+"""Frames as text: table, CSV, JSON, NDJSON or Markdown."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from lakebatch._text import escape_controls, to_second
 from lakebatch.cli.values import as_json, exact, is_finite
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
-WIDE = 100_000
+MAX_WIDTH = 100_000
 GUTTER = 3
-SHORT = 24
-"""Longest text that is never broken over lines, such as an assembly's id or a time."""
+UNBROKEN_WIDTH = 24  # cells up to this width, such as an assembly's id or a time, stay in one line
 
 
-def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str:
+def render(frame: pl.DataFrame, form: Format, *, max_rows: int | None = None) -> str:
     """Return a frame as text, without a line end.
 
     ``table`` and ``markdown`` are for people: times in UTC (Z) without fractions, numbers to six digits. The
-    other forms lose nothing: durations are ISO 8601, binary is hexadecimal, and NaN and infinity, which JSON
-    lacks, are the texts "NaN", "Infinity" and "-Infinity" there. With ``most``, a table shows that many rows
-    and says how many it leaves out.
+    other formats are lossless: durations are ISO 8601, binary is hexadecimal, and NaN and infinity, which JSON
+    lacks, are the strings "NaN", "Infinity" and "-Infinity" there. With ``max_rows``, a table shows that many rows
+    and counts the others.
 
     >>> print(render(pl.DataFrame({"level": [0.0, 0.1], "model": ["a", None]}), "markdown"))
     | level | model |
@@ -37,15 +36,15 @@ def render(frame: pl.DataFrame, form: Format, *, most: int | None = None) -> str
     | 0.1 |  |
     """
     if form == "csv":
-        return flat(frame).write_csv().removesuffix("\n")
+        return flatten(frame).write_csv().removesuffix("\n")
     if form in ("json", "ndjson"):
         return _json(exact(frame), lines=form == "ndjson")
     frame = exact(frame).with_columns(frame.select(selectors.duration()))
-    return _markdown(frame) if form == "markdown" else _table(frame, most)
+    return _markdown(frame) if form == "markdown" else _table(frame, max_rows)
 
 
 def _json(frame: pl.DataFrame, *, lines: bool) -> str:
-    """Return the rows as JSON, one a line or in one list; quickly where polars loses nothing."""
+    """Return the rows as JSON, one per line or in one list; by polars where that is lossless."""
     if all(map(is_finite, frame)):
         return frame.write_ndjson().removesuffix("\n") if lines else frame.write_json()
     named = frame.with_columns(selectors.temporal().cast(pl.String)).iter_rows(named=True)
@@ -53,8 +52,8 @@ def _json(frame: pl.DataFrame, *, lines: bool) -> str:
     return "\n".join(rows) if lines else f"[{','.join(rows)}]"
 
 
-def _table(frame: pl.DataFrame, most: int | None) -> str:
-    shown = frame if most is None else frame.head(most)
+def _table(frame: pl.DataFrame, max_rows: int | None) -> str:
+    shown = frame if max_rows is None else frame.head(max_rows)
     cells = {name: [_cell(value) for value in shown[name].to_list()] for name in shown.columns}
     left_out = frame.height - shown.height
     more = f"\n{left_out} more rows; see them all with --format csv" if left_out else ""
@@ -62,7 +61,7 @@ def _table(frame: pl.DataFrame, most: int | None) -> str:
 
 
 def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
-    """Return the cells as a table as wide as the terminal; short texts, such as ids, are never broken."""
+    """Return the cells as a table as wide as the terminal; short cells, such as ids, stay in one line."""
     from rich.cells import cell_len
 
     if not cells:
@@ -77,22 +76,22 @@ def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
 
 
 def _aligned(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str]) -> str:
-    """Return the cells, a title first in each column, as lines in which none has to be broken."""
+    """Return the cells, a title first in each column, as a table with one line per row."""
     columns = [_padded(column, widths[name], name in right) for name, column in cells.items()]
     head, *lines = ((" " * GUTTER).join(row).rstrip() for row in zip(*columns, strict=True))
     return "\n".join([head, "─" * (sum(widths.values()) + GUTTER * (len(widths) - 1)), *lines])
 
 
-def _padded(column: list[str], width: int, to_the_right: bool) -> list[str]:
+def _padded(column: list[str], width: int, is_right_aligned: bool) -> list[str]:
     from rich.cells import cell_len
 
     blanks = (" " * (width - cell_len(cell)) for cell in column)
     pairs = zip(blanks, column, strict=True)
-    return [blank + cell if to_the_right else cell + blank for blank, cell in pairs]
+    return [blank + cell if is_right_aligned else cell + blank for blank, cell in pairs]
 
 
 def _folded(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str], width: int) -> str:
-    """Return the cells, a title first in each column, as a table whose long texts are broken over lines."""
+    """Return the cells, a title first in each column, as a table that wraps long cells."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -101,7 +100,9 @@ def _folded(cells: dict[str, list[str]], widths: dict[str, int], right: Collecti
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, (title, *_) in cells.items():
         side: Literal["left", "right"] = "right" if name in right else "left"
-        table.add_column(Text(title), justify=side, overflow="fold", min_width=min(widths[name], SHORT))
+        table.add_column(
+            Text(title), justify=side, overflow="fold", min_width=min(widths[name], UNBROKEN_WIDTH)
+        )
     for row in zip(*(column[1:] for column in cells.values()), strict=True):
         table.add_row(*map(Text, row))
     text = io.StringIO()
@@ -110,10 +111,12 @@ def _folded(cells: dict[str, list[str]], widths: dict[str, int], right: Collecti
 
 
 def _width(widths: Iterable[int]) -> int:
-    """Return how wide a table is drawn: as the terminal, but never so narrow that short texts would break."""
+    """Return the width of a table: the terminal's, or more if short cells need it."""
     if not sys.stdout.isatty():
-        return WIDE
-    return max(shutil.get_terminal_size().columns, sum(min(width, SHORT) + GUTTER for width in widths))
+        return MAX_WIDTH
+    return max(
+        shutil.get_terminal_size().columns, sum(min(width, UNBROKEN_WIDTH) + GUTTER for width in widths)
+    )
 
 
 def _markdown(frame: pl.DataFrame) -> str:
@@ -123,12 +126,12 @@ def _markdown(frame: pl.DataFrame) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text with what Markdown would read as the end of a cell, as HTML or as a link escaped."""
+    """Return the text with Markdown's cell separators, HTML and links escaped."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("](", "]\\(")
 
 
 def _cell(value: Any) -> str:
-    """Return one value for a person to read; nothing for NULL."""
+    """Return one value for people; nothing for NULL."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -142,8 +145,8 @@ def _cell(value: Any) -> str:
     return escape_controls(str(value).replace("\n", " "))
 
 
-def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists and structs as JSON text, and durations and binary as text, since CSV has none."""
+def flatten(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with strings for all types that CSV lacks: lists and structs are JSON."""
     frame = exact(frame)
     lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(
@@ -154,3 +157,16 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
         )
         for name in lists
     )
+
+
+def byte_size(count: float) -> str:
+    """Return a number of bytes for people.
+
+    >>> byte_size(1234567)
+    '1.2 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,4 +1,4 @@
-"""The batch script of an array job whose tasks share one assembly."""
+"""Batch script of an array job whose tasks share one assembly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from lakebatch.settings import require_working_folder
 from lakebatch.storage import Storage
 
-TASKS = 8
+DEFAULT_TASKS = 8
 SCRIPT = """\
 #!/bin/bash
 #SBATCH --job-name={name}
@@ -18,22 +18,22 @@ SCRIPT = """\
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=8G
 #SBATCH --time=04:00:00
-#SBATCH --signal=TERM@120        # two minutes before the end: what is done is committed, the rest can be resumed
+#SBATCH --signal=TERM@120        # two minutes before the end: finished parts are committed, the rest can be resumed
 #SBATCH --requeue
 #SBATCH --output={name}-%A_%a.log
 
-# Each task computes its share of the parts of one assembly, on which all of them agree by the number of the array.
-# Whichever task finishes last completes it. What is missing afterwards, if a task was lost, is named by
+# Each task computes one shard of the same assembly, which all tasks find by the id of the array job. The last task to
+# finish completes the assembly. If a task was lost, list the missing parts with
 #   {program} completeness {name}
-# and computed by submitting this script again with "resume {name} ASSEMBLY" for what stands between "lakebatch ..." and
-# "--shard" in the last line.
+# and compute them: in the last line, replace the words between "lakebatch ..." and "--shard" by
+# "resume {name} ASSEMBLY", and submit this script again.
 {environment}export PATH={path}:$PATH
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 cd {folder} || exit 1
 srun {command} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --executor local --jobs "$SLURM_CPUS_PER_TASK"
 """
-KEYS = """\
-# The lake is on S3. Keys stay out of this file: set S3_ACCESS_KEY and S3_SECRET_KEY in the shell that submits it.
+S3_NOTE = """\
+# The lake is on S3. This file holds no keys: set S3_ACCESS_KEY and S3_SECRET_KEY in the shell that submits it.
 """
 
 
@@ -43,19 +43,19 @@ def batch_script(name: str, arguments: Sequence[str], storage: Storage, parts: i
     Parameters
     ----------
     arguments : sequence of str
-        Those of ``lakebatch run`` that say what is run; where and how is the script's.
+        Arguments of ``lakebatch run`` for the experiment and its config; the script adds place and lake.
     parts : int
-        How many parts there are: more tasks than that would have nothing to do.
+        Part count, the largest useful number of tasks.
     tasks : int, optional
-        How many tasks are wanted.
+        Task count.
     """
     program = f"lakebatch --lake {shlex.quote(storage.uri)}"
     return SCRIPT.format(
         name=name,
-        tasks=min(tasks or TASKS, parts),
+        tasks=min(tasks or DEFAULT_TASKS, parts),
         program=program,
         command=f"{program} {shlex.join(['run', *arguments])}",
-        environment=KEYS if storage.is_s3 else "",
+        environment=S3_NOTE if storage.is_s3 else "",
         path=shlex.quote(str(Path(sys.executable).parent)),
         folder=shlex.quote(str(require_working_folder())),
     )

@@ -1,4 +1,4 @@
-"""The assemblies of a lake as a table: how far each is, how long ago it wrote, how long it may take."""
+"""Assemblies of a lake as a table: progress, time since the last commit, time left."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "last_commit": pace.COLUMNS["last_commit"],
     "eta_seconds": pace.COLUMNS["eta_seconds"],
 }
-NARROW = 120
-"""Below so many columns a terminal gets fewer of the table's, and errors in lines of their own."""
+MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns, and errors in separate lines
 
 
-def states(lake: Lake, name: str | None = None) -> pl.DataFrame:
+def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
     """Return one row per assembly of a lake or of one of its experiments."""
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
@@ -45,7 +44,7 @@ def states(lake: Lake, name: str | None = None) -> pl.DataFrame:
 
 def state_table(found: pl.DataFrame) -> str:
     """Return the assemblies as a table for people, as wide as the terminal."""
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < NARROW
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < MIN_FULL_WIDTH
     table = found.select(
         "experiment",
         "assembly_id",

@@ -1,4 +1,4 @@
-"""Values of a frame in forms that know fewer types: nothing is lost, and no engine breaks down over one."""
+"""Lossless strings for values of types that CSV, JSON or Python lack."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import polars as pl
 
-# The days from 1970 to the first and the last day of the years 1 to 9999, in which Python has dates.
+# Days since 1970 of the first and the last date of Python, in the years 1 and 9999.
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
-# The days up to which polars can write a date, in the years to 260,000; beyond it breaks down.
-SHOWN_DAYS = 95_000_000
+# Days since 1970 up to which polars can format a date, in the years to 260,000; it crashes beyond.
+MAX_POLARS_DAYS = 95_000_000
 PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
-# The number that stands for infinity in a column of dates and in one of times.
-ENDLESS = {"days": 2**31 - 1, "us": 2**63 - 1, "ms": 2**63 - 1}
+# Infinity in a column of dates and in one of times.
+INFINITY = {"days": 2**31 - 1, "us": 2**63 - 1, "ms": 2**63 - 1}
 
 
 def exact(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with what only polars knows as text: durations in ISO 8601, binary in hexadecimal, late dates."""
-    return frame.with_columns(_exact(column) for column in frame if not _is_plain(column.dtype))
+    """Return a frame with strings for durations (ISO 8601), binary (hexadecimal), objects and dates beyond year 9999."""
+    return frame.with_columns(_encodable(column) for column in frame if not _is_plain(column.dtype))
 
 
 def is_finite(column: pl.Series) -> bool:
@@ -31,7 +31,7 @@ def is_finite(column: pl.Series) -> bool:
 
 
 def as_json(value: Any, separators: tuple[str, str] = (", ", ": ")) -> str:
-    """Return a value as JSON, which has no NaN and no infinity: they are texts there.
+    """Return a value as JSON, with strings for NaN and infinity.
 
     >>> as_json([0.5, None, math.inf, {"a": math.nan}])
     '[0.5, null, "Infinity", {"a": "NaN"}]'
@@ -44,7 +44,7 @@ def as_json(value: Any, separators: tuple[str, str] = (", ", ": ")) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with each number that JSON lacks as text."""
+    """Return a value with strings for the numbers that JSON lacks."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, list):
@@ -53,7 +53,7 @@ def _finite(value: Any) -> Any:
 
 
 def _is_plain(dtype: pl.DataType) -> bool:
-    """Whether every form has each value of a type, or polars writes it so."""
+    """Whether all formats can represent every value of a type."""
     if isinstance(dtype, pl.List | pl.Array):
         return _is_plain(dtype.inner)  # type: ignore[arg-type]
     if isinstance(dtype, pl.Struct):
@@ -62,14 +62,14 @@ def _is_plain(dtype: pl.DataType) -> bool:
 
 
 def _inner(column: pl.Series) -> Iterator[pl.Series]:
-    """Yield the columns within one of lists or structs."""
+    """Yield the columns inside a column of lists or structs."""
     if isinstance(column.dtype, pl.List | pl.Array):
         yield column.explode()
     elif isinstance(column.dtype, pl.Struct):
         yield from (column.struct.field(field.name) for field in column.dtype.fields)
 
 
-def _exact(column: pl.Series) -> pl.Series:
+def _encodable(column: pl.Series) -> pl.Series:
     dtype = column.dtype
     if dtype == pl.Duration:
         return column.dt.to_string("iso")
@@ -88,7 +88,7 @@ def _exact(column: pl.Series) -> pl.Series:
 
 def _of_lists(column: pl.Series, dtype: pl.List | pl.Array) -> pl.Series:
     within = column.explode(empty_as_null=False, keep_nulls=False)
-    if (changed := _exact(within)) is within:
+    if (changed := _encodable(within)) is within:
         return column
     lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
     lengths = lists.list.len()
@@ -100,7 +100,7 @@ def _of_lists(column: pl.Series, dtype: pl.List | pl.Array) -> pl.Series:
 
 def _of_structs(column: pl.Series, dtype: pl.Struct) -> pl.Series:
     fields = list(_inner(column))
-    changed = [_exact(each) for each in fields]
+    changed = [_encodable(each) for each in fields]
     if all(one is other for one, other in zip(fields, changed, strict=True)):
         return column
     names = [field.name for field in dtype.fields]
@@ -112,21 +112,21 @@ def _of_structs(column: pl.Series, dtype: pl.Struct) -> pl.Series:
 
 
 def _unit(dtype: pl.DataType) -> tuple[str, int]:
-    """Return in what a date or time is counted, and how many of these a day has."""
+    """Return the unit that a date or time is counted in, and the units per day."""
     unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "days"
     return unit, PER_DAY.get(unit, 1)
 
 
 def _dates(column: pl.Series) -> pl.Series:
-    """Return dates as they are; as text if some are out of the years 1 to 9999, such as infinity."""
+    """Return dates unchanged, or as strings if some are outside of the years 1 to 9999, such as infinity."""
     unit, per_day = _unit(column.dtype)
     number = column.to_physical().alias("number")
     if unit == "ns" or number.is_between(FIRST_DAY * per_day, (LAST_DAY + 1) * per_day - 1).all():
         return column
-    is_shown = pl.col("number").is_between(-SHOWN_DAYS * per_day, SHOWN_DAYS * per_day)
+    is_shown = pl.col("number").is_between(-MAX_POLARS_DAYS * per_day, MAX_POLARS_DAYS * per_day)
     date = pl.when(is_shown).then(pl.col("number")).cast(number.dtype).cast(column.dtype).cast(pl.String)
     other = (
-        pl.when(pl.col("number").abs() >= ENDLESS[unit])
+        pl.when(pl.col("number").abs() >= INFINITY[unit])
         .then(pl.when(pl.col("number") > 0).then(pl.lit("infinity")).otherwise(pl.lit("-infinity")))
         .otherwise(pl.format("{} {} from 1970-01-01", "number", pl.lit(unit)))
     )

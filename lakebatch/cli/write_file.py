@@ -1,4 +1,4 @@
-"""Rows as a file: Parquet, CSV or Arrow; piece by piece, and whole or not at all."""
+"""Parquet, CSV and Arrow files, written piece by piece and replaced atomically."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch.cli.render import flat
+from lakebatch.cli.render import flatten
 from lakebatch.errors import ConfigError, SchemaError
 
-ENDINGS = (".parquet", ".csv", ".arrow")
+SUFFIXES = (".parquet", ".csv", ".arrow")
 Write = Callable[[pl.DataFrame], None]
 
 
-def check_name(file: Path) -> None:
-    """Raise `ConfigError` unless the file's name ends in a known way, `StorageError` if it cannot be written."""
-    if file.suffix not in ENDINGS:
-        raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
+def check_file(file: Path) -> None:
+    """Raise `ConfigError` for an unknown file format, `StorageError` for a file that cannot be written."""
+    if file.suffix not in SUFFIXES:
+        raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(SUFFIXES)}.")
     check_replaceable(file)
 
 
 def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
-    """Write frames of the same columns, one after the other, in the form that the file's name says.
+    """Write frames of the same columns, one after the other, in the format of the file's suffix.
 
-    No more than one of them is in memory at a time, and an earlier file is replaced only when all is written.
+    Only one of them is in memory at a time, and an existing file is replaced only after the last.
 
     Returns
     -------
     rows, columns : int
     """
-    check_name(file)
+    check_file(file)
     try:
         with replace_atomically(file) as partial:
             return _write(pieces, partial, file.suffix)
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(
-            f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another form."
+            f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another format."
         ) from error
 
 
@@ -80,7 +80,7 @@ def _csv(file: Path, first: pl.DataFrame) -> Iterator[Write]:
         header = [True]
 
         def write_piece(piece: pl.DataFrame) -> None:
-            flat(piece).write_csv(sink, include_header=header[0])
+            flatten(piece).write_csv(sink, include_header=header[0])
             header[0] = False
 
         yield write_piece

@@ -1,26 +1,22 @@
-"""One experiment in a lake: what was run, how it went, and its rows."""
+"""One experiment in a lake: its assemblies, their statuses and their rows."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from lakebatch import _process as process
-from lakebatch._version import __version__
 from lakebatch.assembly import decisions
-from lakebatch.assembly.decisions import decide
-from lakebatch.assembly.record import Assembly, Status, now
+from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import AssemblyError, UnknownNameError
-from lakebatch.ids import check_assembly_id, check_name, check_no_secret
+from lakebatch.errors import UnknownNameError
+from lakebatch.ids import check_assembly_id
+from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import diff, replicates
-from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import diff, html, replicates
 from lakebatch.snapshot.diff import Difference
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment, parse
@@ -34,60 +30,58 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
 
-logger = logging.getLogger(__name__)
-
-DISCARDED: tuple[Status, ...] = ("discarded",)
-
 
 class StoredExperiment(ExperimentTables):
-    """One experiment's tables in a lake: what was run, how it went, and its rows.
+    """One experiment's tables in a lake: its assemblies, their statuses and their rows.
 
-    Every method reads the newest state unless a ``version`` of the results table, a time (``as_of``) or a
-    ``tag`` is given. A time is ISO 8601 text, a date, a datetime, or a time of pandas or NumPy; it is local
-    time unless it says otherwise, and means up to the end of the day, minute or second that it names.
+    Methods with ``**state`` read the newest state, or that of a ``version``, a time (``as_of``) or a ``tag``, see
+    `lakebatch.lake.arguments.StateArguments`.
     """
 
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
         damage.warn_of(pinned.tables.lost)
-        return notebook.section(f"{self.folder}, now", brief(pinned))
+        return html.section(f"{self.folder}, now", brief(pinned))
 
     def schema_name(self, *, unique: bool = True) -> str:
-        """Return what the experiment is called in SQL; by its folder where its name is not unique in the lake."""
+        """Return the name of the experiment's schema in SQL: from its folder, if its name is not unique in the lake."""
         return (self.name if unique else self.folder).replace("-", "_")
 
-    def snapshot(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> Snapshot:
-        """Return the experiment's rows and statuses, pinned at one moment."""
-        return self.at(moment(version, as_of, tag))
+    @takes(StateArguments)
+    def snapshot(self, **state: Unpack[StateArguments]) -> Snapshot:
+        """Return the experiment's rows and statuses, pinned at one moment.
+
+        Parameters
+        ----------
+        **state
+            See `lakebatch.lake.arguments.StateArguments`.
+        """
+        return self.at(moment_of(state))
 
     def at(self, moment: Moment) -> Snapshot:
         """Return the experiment's rows and statuses at a moment, see `lakebatch.snapshot.pin.pin`."""
         return pin(self, moment)
 
+    @takes(StateArguments)
     def scan(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
+        **state: Unpack[StateArguments],
     ) -> pl.LazyFrame:
         """Return the rows of every completed assembly, lazily, see `lakebatch.snapshot.snapshot.Snapshot.scan`."""
-        return self.snapshot(version=version, as_of=as_of, tag=tag).scan(include, table=table, on_gap=on_gap)
+        return self.at(moment_of(state)).scan(include, table=table, on_gap=on_gap)
 
+    @takes(StateArguments)
     def reassemble(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
+        **state: Unpack[StateArguments],
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
 
@@ -108,41 +102,28 @@ class StoredExperiment(ExperimentTables):
         DamageError
             If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        pinned = self.at(moment_of(state))
         return pinned.reassemble(include, table=table, on_gap=on_gap)
 
-    def assemblies(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> pl.DataFrame:
+    @takes(StateArguments)
+    def assemblies(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        pinned = self.at(moment_of(state))
         damage.warn_of(pinned.tables.lost)
         return summarize(pinned)
 
-    def completeness(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        on_gap: OnGap = "warn",
-    ) -> pl.DataFrame:
-        """Return one row per planned part of each assembly: whether it is there and, if not, why.
+    @takes(StateArguments)
+    def completeness(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
+        """Return one row per planned part of each assembly: whether its rows are present and, if not, why.
 
-        Of an assembly with a damaged file no part is, where ``on_gap`` is "ignore"; else that is a `DamageError`.
+        An assembly with a damaged file raises `DamageError`; with ``on_gap="ignore"``, all its parts count as missing.
         """
-        return self.snapshot(version=version, as_of=as_of, tag=tag).completeness(on_gap)
+        return self.at(moment_of(state)).completeness(on_gap)
 
-    def replicates(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        on_gap: OnGap = "warn",
-    ) -> pl.DataFrame:
+    @takes(StateArguments)
+    def replicates(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
-        return replicates.compare(self.snapshot(version=version, as_of=as_of, tag=tag), on_gap)
+        return replicates.compare(self.at(moment_of(state)), on_gap)
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
@@ -154,77 +135,73 @@ class StoredExperiment(ExperimentTables):
         except UnknownNameError:
             return "not_found"
 
+    @takes(StateArguments)
     def dataset(
         self,
         assembly_id: str,
         *,
         level: float,
         feature_set: str,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
+        **state: Unpack[StateArguments],
     ) -> tuple[pl.DataFrame, pl.Series]:
-        """Return features and target exactly as models were trained on them, see `lakebatch.snapshot.dataset.load`."""
-        pinned = self.snapshot(version=version, as_of=as_of, tag=tag)
+        """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
+        pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
 
+    @takes(PlotArguments)
     def plot(
         self,
         kind: str = "levels",
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         against: str | int | Time | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
-        **options: Any,
+        **options: Unpack[PlotArguments],
     ) -> Picture:
-        """Return a picture that shows itself in a notebook and can be saved, see `lakebatch.analysis.plots.picture`.
+        """Return a picture for a notebook or a file, see `lakebatch.analysis.plots.picture`.
 
-        ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``; ``against`` another version,
-        time or tag; further ``options`` are those of `lakebatch.analysis.plots.Options`: metric, by, zoom, unit,
-        assembly, level.
+        For example ``noise.plot("levels", by="model", zoom=(0.6, 1)).save("levels.pdf")``.
+
+        Parameters
+        ----------
+        against : version, time or tag, optional
+            Another state, drawn behind this one.
+        **options
+            The state, see `lakebatch.lake.arguments.StateArguments`, and `lakebatch.analysis.plots.Options`.
         """
-        from lakebatch.analysis import (
-            plots,  # pictures are slow to import, and need what may not be installed
-        )
+        from lakebatch.analysis import plots  # slow to import, and matplotlib is an optional package
 
+        moment, others = split(options, PlotArguments)
         return plots.picture(
-            self.snapshot(version=version, as_of=as_of, tag=tag),
+            self.at(moment),
             kind,
             against=None if against is None else self.at(parse(against)),
             include=include,
             on_gap=on_gap,
-            options=plots.Options(**options),
+            options=plots.Options(**others),
         )
 
+    @takes(PlotArguments)
     def report(
         self,
         *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
         include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
-        **options: Any,
+        **options: Unpack[PlotArguments],
     ) -> Report:
         """Return a report, see `lakebatch.analysis.report`: ``noise.report(metric="r2").save("report.html")``."""
-        from lakebatch.analysis import plots, report  # as for pictures
+        from lakebatch.analysis import plots, report  # as above
 
-        return report.report(
-            self.snapshot(version=version, as_of=as_of, tag=tag),
-            include=include,
-            on_gap=on_gap,
-            options=plots.Options(**options),
-        )
+        moment, others = split(options, PlotArguments)
+        drawn = plots.Options(**others)
+        return report.report(self.at(moment), include=include, on_gap=on_gap, options=drawn)
 
     def history(self) -> pl.DataFrame:
-        """Return every event, oldest first, with the version of the results table that each saw."""
+        """Return every event, oldest first, with the version of the results table after it."""
         return history(self.log.events())
 
     def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
-        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
+        """Return the changes between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
         return diff.compare(self, before, after, on_gap)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
@@ -232,17 +209,17 @@ class StoredExperiment(ExperimentTables):
         return optimize.optimize([self], dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.vacuum.vacuum`."""
+        """Remove unused files, see `lakebatch.maintenance.vacuum.vacuum`."""
         return vacuum.vacuum([self], keep_days=keep_days, dry_run=dry_run)
 
     def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
-        """Heal what is damaged where that can be proven right, see `lakebatch.maintenance.repair.heal`."""
-        from lakebatch.maintenance import repair  # as for pictures
+        """Repair damage where the result can be proven right, see `lakebatch.maintenance.repair.heal`."""
+        from lakebatch.maintenance import repair  # as above
 
         return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.usage.usage`."""
+        """Return the disk usage, see `lakebatch.maintenance.usage.usage`."""
         return usage.usage([self])
 
     def tag(
@@ -253,7 +230,7 @@ class StoredExperiment(ExperimentTables):
         version: int | None = None,
         as_of: Time | None = None,
     ) -> Tag:
-        """Name a state, the newest by default, for ever: vacuum never removes what it needs.
+        """Give a state, by default the newest, a permanent name: vacuum never removes its files.
 
         Raises
         ------
@@ -261,66 +238,44 @@ class StoredExperiment(ExperimentTables):
             If the name stands for another state already.
         """
         which = moment(version, as_of)
-        check_no_secret(check_name(name, "tag"), "tag")
         self.check_folders(("tags",))
-        events_version = None if which.is_past else self.log.table.version()  # before that of the rows
-        pinned = self.at(which)
-        stored = {each: self._table_version(each) for each in ("samples", "trajectories")}
-        return self.tag_log.set(
-            Tag(
-                tag=name,
-                at=now(),
-                note=note,
-                results_version=pinned.version,
-                assemblies_version=events_version,
-                as_of=which.time,
-                samples_version=stored["samples"],
-                trajectories_version=stored["trajectories"],
-                code_version=__version__,
-                host=process.host(),
-            )
-        )
+        events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
+        versions = {
+            "results": self.at(which).version,
+            "assemblies": events_version,
+            "samples": self._table_version("samples"),
+            "trajectories": self._table_version("trajectories"),
+        }
+        return self.tag_log.create(name, note, which.time, versions)
 
     def tags(self) -> pl.DataFrame:
         """Return every tag as a row, oldest first."""
         return self.tag_log.frame()
 
     def discard(self, assembly_id: str, reason: str) -> Assembly:
-        """Take an assembly out of the dataset, for a reason; nothing is removed, and `restore` takes it back.
+        """Exclude an assembly from the dataset, for a reason; no row is deleted, and `restore` undoes it.
 
-        A process elsewhere that works on it stops at its next look.
+        A process on another machine that computes it stops when it next reads the events.
 
         Raises
         ------
         AssemblyError
-            If a process of this machine works on it, or it is discarded already.
+            If a process of this machine computes it, or it is discarded already.
         """
-        assembly = self.log.get(assembly_id)
-        if worker := assembly.worker_here():
-            raise AssemblyError(
-                f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
-            )
-        decided = decide(self, assembly, "discarded", reason, after=("started", "completed", "failed"))
-        if worker := assembly.worker_seen():
-            logger.warning("%s was being computed by %s, which stops soon.", assembly_id, worker)
-        return decided
+        return decisions.discard(self, assembly_id, reason)
 
     def restore(self, assembly_id: str, reason: str) -> Assembly:
-        """Take back an assembly that was discarded: it gets the status that it had before.
+        """Give a discarded assembly the status that it had before.
 
         Raises
         ------
         AssemblyError
             If it is not discarded.
         """
-        events = self.log.events().filter(
-            (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
-        )
-        before = events["status"].to_list()[-1:] or ["started"]
-        return decide(self, self.log.get(assembly_id), before[0], reason, after=DISCARDED)
+        return decisions.restore(self, assembly_id, reason)
 
     def note(self, assembly: Assembly, text: str) -> Assembly:
-        """Record something that was found out about an assembly, or done to it; its status stays."""
+        """Record a note about an assembly; its status stays."""
         return decisions.note(self, assembly, text)
 
     def _table_version(self, name: str) -> int | None:

@@ -1,26 +1,30 @@
-"""A lake: the experiments in one place, each a few Delta tables."""
+"""A lake: experiments in a folder or on S3, each a few Delta tables."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
-from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.experiment import registry
+from lakebatch.lake.arguments import (
+    LakeQueryArguments,
+    LakeViewArguments,
+    StateArguments,
+    moment_of,
+    split,
+    takes,
+)
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize, usage, vacuum
-from lakebatch.snapshot import html as notebook
-from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.moment import Moment, moment
-from lakebatch.snapshot.snapshot import COMPLETED
-from lakebatch.snapshot.times import Time
+from lakebatch.snapshot import html
+from lakebatch.snapshot.moment import Moment
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.cache import TableCache
@@ -34,30 +38,35 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._kept = TableCache()
+        self._table_cache = TableCache()
 
     def __repr__(self) -> str:
         return f"Lake({self.storage.uri!r})"
 
     def _repr_html_(self) -> str:
-        return notebook.section(str(self.storage.uri), self.snapshot().overview())
+        return html.section(str(self.storage.uri), self.snapshot().overview())
 
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
 
     def __getitem__(self, name: str) -> StoredExperiment:
-        """Return an experiment by its name, or by its whole folder name where it has several versions."""
+        """Return an experiment by name, or by folder name if the lake has several versions of it."""
         found = [each for each in self.experiments() if name in (each.name, each.folder)]
         if not found:
             raise self._unknown(name, self.experiments())
         found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
 
-    def snapshot(
-        self, *, version: int | None = None, as_of: Time | None = None, tag: str | None = None
-    ) -> LakeSnapshot:
-        """Return every experiment, pinned at one moment; those that had not begun, or lack the tag, are left out."""
-        return self.at(moment(version, as_of, tag))
+    @takes(StateArguments)
+    def snapshot(self, **state: Unpack[StateArguments]) -> LakeSnapshot:
+        """Return every experiment, pinned at one moment; those not yet begun, or without the tag, are left out.
+
+        Parameters
+        ----------
+        **state
+            See `lakebatch.lake.arguments.StateArguments`.
+        """
+        return self.at(moment_of(state))
 
     def at(self, moment: Moment) -> LakeSnapshot:
         """Return every experiment at a moment, see `lakebatch.snapshot.snapshots.Snapshots.pin`."""
@@ -66,89 +75,61 @@ class Lake:
             damage.warn_left_out(name, error)
         return pinned
 
+    @takes(LakeQueryArguments)
     def sql(
-        self,
-        text: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, text: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[LakeQueryArguments]
     ) -> pl.DataFrame:
-        """Return what one SQL query answers over the lake's views, see `lakebatch.sql.session.query`."""
-        which = moment(version, as_of, tag)
-        pinned = LakeSnapshot.pin(self.experiments(), which)
-        return pinned.sql(
-            text,
-            parameters,
-            include=include,
-            on_gap=on_gap,
-            also=also,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
+        """Return the answer to one SQL query over the lake's views, see `lakebatch.lake.snapshot.LakeSnapshot.sql`.
 
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+        """
+        moment, others = split(options, LakeQueryArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).sql(text, parameters, **others)
+
+    @takes(LakeQueryArguments)
     def query(
-        self,
-        name: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, name: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[LakeQueryArguments]
     ) -> pl.DataFrame:
-        """Return what a named query answers, see `lakebatch.lake.snapshot.LakeSnapshot.query`."""
-        pinned = LakeSnapshot.pin(self.experiments(), moment(version, as_of, tag))
-        return pinned.query(
-            name,
-            parameters,
-            include=include,
-            on_gap=on_gap,
-            also=also,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
+        """Return the answer to a named query, see `lakebatch.lake.snapshot.LakeSnapshot.query`.
 
-    def connect(
-        self,
-        *,
-        version: int | None = None,
-        as_of: Time | None = None,
-        tag: str | None = None,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-    ) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.session.connect`."""
-        which = moment(version, as_of, tag)
-        pinned = LakeSnapshot.pin(self.experiments(), which)
-        return pinned.connect(include=include, on_gap=on_gap, also=also)
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+        """
+        moment, others = split(options, LakeQueryArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).query(name, parameters, **others)
+
+    @takes(LakeViewArguments)
+    def connect(self, **options: Unpack[LakeViewArguments]) -> duckdb.DuckDBPyConnection:
+        """Return a new DuckDB connection in which every table is a view, see `lakebatch.sql.session.connect`.
+
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.ViewArguments`.
+        """
+        moment, others = split(options, LakeViewArguments)
+        return LakeSnapshot.pin(self.experiments(), moment).connect(**others)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""
         return optimize.optimize(self.experiments(), dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
-        """Remove files that nothing needs, see `lakebatch.maintenance.vacuum.vacuum`."""
+        """Remove unused files, see `lakebatch.maintenance.vacuum.vacuum`."""
         return vacuum.vacuum(self.experiments(), keep_days=keep_days, dry_run=dry_run)
 
     def usage(self) -> pl.DataFrame:
-        """Return what takes space, see `lakebatch.maintenance.usage.usage`."""
+        """Return the disk usage, see `lakebatch.maintenance.usage.usage`."""
         return usage.usage(self.experiments())
 
     def doctor(self, name: str | None = None, *, deep: bool = False, read_only: bool = False) -> pl.DataFrame:
-        """Return what is wrong with the lake or one experiment and what to run, see `lakebatch.maintenance.doctor`."""
-        from lakebatch.maintenance import doctor  # only whoever asks needs it
+        """Return problems of the lake or one experiment, each with a command, see `lakebatch.maintenance.doctor`."""
+        from lakebatch.maintenance import doctor  # loaded when it is asked for
 
         chosen = self._chosen(name)
         return doctor.to_frame(doctor.examine(self.storage, chosen, deep=deep, read_only=read_only))
@@ -156,7 +137,7 @@ class Lake:
     def repair(
         self, name: str | None = None, *, dry_run: bool = True, jobs: int | None = None
     ) -> pl.DataFrame:
-        """Heal damage in the lake or one experiment where that can be proven right, see `lakebatch.maintenance.repair`."""
+        """Repair damage where the result can be proven right, see `lakebatch.maintenance.repair`."""
         from lakebatch.maintenance import repair  # as above
 
         outcomes = (
@@ -165,7 +146,7 @@ class Lake:
         return repair.to_frame(outcomes)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
-        """Return the experiments of a name, or all without one, also those whose tables cannot be opened."""
+        """Return the experiments of a name, or all without a name, damaged ones included."""
         stored = self._folders()
         chosen = [each for each in stored if name in (None, each.name, each.folder)]
         if name and not chosen:
@@ -178,7 +159,7 @@ class Lake:
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [StoredExperiment(self.storage, folder, self._kept) for folder in folders]
+        stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
@@ -193,7 +174,7 @@ class Lake:
 
 
 def _may_exist(stored: StoredExperiment) -> bool:
-    """Whether an experiment is there; also if its tables are damaged, so that whoever reads it is told."""
+    """Whether an experiment exists; True also for damaged tables, so that readers get the error."""
     try:
         return stored.exists()
     except (StorageError, SchemaError):
@@ -201,9 +182,9 @@ def _may_exist(stored: StoredExperiment) -> bool:
 
 
 def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:
-    """Open a lake: a folder, ``s3://bucket/prefix``, or what the environment and ``lakebatch.toml`` say.
+    """Open a lake: a folder, ``s3://bucket/prefix``, or by default the one from the environment or ``lakebatch.toml``.
 
-    Nothing is created before something is run.
+    Nothing is created before the first run.
 
     >>> open_lake("no-such-folder").experiments()
     []

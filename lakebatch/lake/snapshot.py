@@ -1,13 +1,14 @@
-"""The experiments of a lake at one moment, and SQL over them."""
+"""Experiments of a lake at one moment, and SQL over them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from lakebatch.assembly.record import Status
+from lakebatch.lake.arguments import QueryArguments, ViewArguments, query_options, takes
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import COMPLETED
 from lakebatch.snapshot.snapshots import Snapshots
@@ -17,80 +18,62 @@ if TYPE_CHECKING:
 
 
 class LakeSnapshot(Snapshots):
-    """Some experiments of a lake, pinned at one moment; a mapping from their names to their snapshots."""
+    """Experiments of a lake, pinned at one moment: a mapping from their names to their snapshots."""
 
+    @takes(QueryArguments)
     def sql(
-        self,
-        text: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, text: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[QueryArguments]
     ) -> pl.DataFrame:
-        """Return what one SQL query answers over the views of these snapshots, see `lakebatch.sql.session.query`.
+        """Return the answer to one SQL query over the views of these snapshots, see `lakebatch.sql.session.query`.
 
         Parameters
         ----------
-        timeout : float, s
-            How long it may take; without one, as long as it takes.
-        memory_limit : str
-            How much memory it may use, e.g. ``4GB``; half of the machine's, or its container's, without one.
+        **options
+            See `lakebatch.lake.arguments.QueryArguments`.
         """
-        from lakebatch.sql import session, supervision  # duckdb is slow to import, and only SQL needs it
+        from lakebatch.sql import session  # duckdb is slow to import, and only SQL needs it
 
-        limits = supervision.limits(timeout, memory_limit)
-        return session.query(self, text, parameters, include=include, on_gap=on_gap, also=also, limits=limits)
+        return session.query(self, text, parameters, query_options(options))
 
+    @takes(QueryArguments)
     def query(
-        self,
-        name: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-        timeout: float | None = None,
-        memory_limit: str | None = None,
+        self, name: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[QueryArguments]
     ) -> pl.DataFrame:
-        """Return what a named query answers, e.g. ``query("levels", {"experiment": "response-noise"})``.
+        """Return the answer to a named query, e.g. ``query("levels", {"experiment": "response-noise"})``.
+
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.QueryArguments`.
 
         Raises
         ------
         UnknownNameError
-            If there is no such query, or nothing of the experiment that it asks for.
+            If the query is unknown, or the experiment that it asks for is not in the lake.
         ConfigError
             If a parameter is unknown or missing.
         """
         from lakebatch.sql import session  # as above
 
-        chosen, text, values = session.choose(self, name, parameters or {}, on_gap)
-        return chosen.sql(
-            text,
-            values,
-            include=include,
-            on_gap=on_gap,
-            also=also,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
+        asked = query_options(options)
+        chosen, text, values = session.choose(self, name, parameters or {}, asked.on_gap)
+        return session.query(chosen, text, values, asked)
 
     def sql_setup(self, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
         """Return the statements that make a plain DuckDB see these snapshots, see `lakebatch.sql.catalog.setup`."""
-        from lakebatch.sql import catalog as sql_text
+        from lakebatch.sql import catalog  # as above
 
-        return sql_text.setup(self, include, on_gap)
+        return catalog.setup(self, include, on_gap)
 
-    def connect(
-        self,
-        *,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, LakeSnapshot] | None = None,
-    ) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection of one's own in which every table is a view, see `lakebatch.sql.session.connect`."""
+    @takes(ViewArguments)
+    def connect(self, **options: Unpack[ViewArguments]) -> duckdb.DuckDBPyConnection:
+        """Return a new DuckDB connection in which every table is a view, see `lakebatch.sql.session.connect`.
+
+        Parameters
+        ----------
+        **options
+            See `lakebatch.lake.arguments.ViewArguments`.
+        """
         from lakebatch.sql import session  # as above
 
-        return session.connect(self, include=include, on_gap=on_gap, also=also)
+        return session.connect(self, query_options(options, ViewArguments))

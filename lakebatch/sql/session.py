@@ -17,18 +17,19 @@ from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
 from lakebatch.ids import RESERVED, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import identifier, listed, quoted
+from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
-from lakebatch.sql.supervision import Limits, Supervisor
+from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, forks
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
+DEFAULT = QueryOptions()
 
 # Errors that no file can be behind
 OF_THE_QUERY = (
@@ -38,13 +39,7 @@ OF_THE_QUERY = (
 )  # fmt: skip
 
 
-def connect(
-    snapshot: Snapshots,
-    *,
-    include: Collection[Status] = COMPLETED,
-    on_gap: OnGap = "warn",
-    also: Mapping[str, Snapshots] | None = None,
-) -> duckdb.DuckDBPyConnection:
+def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection in which every table of some experiments is a view.
 
     Per experiment there is a schema, such as ``response_noise`` (with the number and version of its
@@ -53,21 +48,16 @@ def connect(
     ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
     the columns ``experiment`` and ``version``. What the rows lack is reported as ``on_gap`` says.
 
-    Parameters
-    ----------
-    also : mapping
-        Other snapshots by a name: with ``{"before": then}``, ``before.response_noise.results`` stands
-        beside ``response_noise.results``.
-
     Raises
     ------
     DamageError
         If anything cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
     """
+    include, on_gap = options.include, options.on_gap
     snapshot.report(include, on_gap)
     with ExitStack() as opened:
         connection = opened.enter_context(duckdb.connect())
-        views = _open(connection, _catalogs(snapshot, also), include)
+        views = _open(connection, _catalogs(snapshot, options.also), include)
         found = list(dict.fromkeys(fault for each in views.by_path.values() for fault in each.faults))
         if found and on_gap != "ignore":
             raise damage.refused(found)
@@ -81,11 +71,7 @@ def query(
     snapshot: Snapshots,
     text: str,
     parameters: Mapping[str, Any] | None = None,
-    *,
-    include: Collection[Status] = COMPLETED,
-    on_gap: OnGap = "warn",
-    also: Mapping[str, Snapshots] | None = None,
-    limits: Limits | None = None,
+    options: QueryOptions = DEFAULT,
 ) -> pl.DataFrame:
     """Return what one SQL query answers over the views of some experiments.
 
@@ -101,7 +87,7 @@ def query(
     DamageError
         If something of the views that it reads is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
-    with Session(snapshot, include=include, on_gap=on_gap, also=also, limits=limits) as session:
+    with Session(snapshot, options) as session:
         return session.answer(text, parameters)
 
 
@@ -135,22 +121,13 @@ def choose(
 class Session:
     """Several queries, one after the other, over one and the same snapshot."""
 
-    def __init__(
-        self,
-        snapshot: Snapshots,
-        *,
-        include: Collection[Status] = COMPLETED,
-        on_gap: OnGap = "warn",
-        also: Mapping[str, Snapshots] | None = None,
-        limits: Limits | None = None,
-    ) -> None:
+    def __init__(self, snapshot: Snapshots, options: QueryOptions = DEFAULT) -> None:
         self.snapshot = snapshot
-        self._catalogs = _catalogs(snapshot, also)
-        self._include = include
-        self._on_gap = on_gap
-        self._limits = limits or Limits()
+        self._options = options
+        self._limits = options.limits
+        self._catalogs = _catalogs(snapshot, options.also)
         self._opened = ExitStack()
-        snapshot.report(include, on_gap)
+        snapshot.report(options.include, options.on_gap)
         self._open()
 
     def __enter__(self) -> Session:
@@ -180,13 +157,10 @@ class Session:
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """Return what a named query answers, see `choose`."""
-        chosen, text, values = choose(self.snapshot, name, parameters, self._on_gap)
+        chosen, text, values = choose(self.snapshot, name, parameters, self._options.on_gap)
         if chosen is self.snapshot:
             return self.answer(text, values)
-        also = {name: each for name, each in self._catalogs.items() if name != MAIN}
-        options: dict[str, Any] = {"include": self._include, "on_gap": self._on_gap, "limits": self._limits}
-        with Session(chosen, also=also, **options) as session:
-            return session.answer(text, values)
+        return query(chosen, text, values, self._options)
 
     def _open(self) -> None:
         """Open a connection that can read the views and nothing else."""
@@ -197,7 +171,7 @@ class Session:
             )
             connection = opened.enter_context(duckdb.connect())
             memory = self._limits.apply(connection)
-            self._views = _open(connection, self._catalogs, self._include)
+            self._views = _open(connection, self._catalogs, self._options.include)
             _lock(connection, self._views.files, scratch)
             self._connection, self._opened = connection, opened.pop_all()
         self._supervisor = Supervisor(connection, self._opened, Path(scratch), self._limits, memory)
@@ -213,7 +187,7 @@ class Session:
             raise _explained(error) from error
         used = self._views.read(paths)
         found = _faults(used)
-        if found and self._on_gap != "ignore":
+        if found and self._options.on_gap != "ignore":
             raise damage.refused(found)
         return used
 
@@ -221,7 +195,9 @@ class Session:
         """Warn of what a query left out and put together."""
         damage.warn_of(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
-        mixture.report([text for each in read for text in each.mixed(self._include)], self._on_gap)
+        mixture.report(
+            [text for each in read for text in each.mixed(self._options.include)], self._options.on_gap
+        )
 
     def _run(self, work: Callable[[], Result], deadline: float) -> Result:
         """Return what the connection answers in a transaction that cannot write."""
@@ -246,7 +222,7 @@ class Session:
             return False
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
-            snapshot.tables.look_inside(name, snapshot.ids(self._include), read_through)
+            snapshot.tables.look_inside(name, snapshot.ids(self._options.include), read_through)
             for view in used
             for snapshot, name in view.reads
         ]:

@@ -1,8 +1,10 @@
 """Completion, as the shells ask for it."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,13 @@ def test_other_shells_are_told_the_state_of_each_assembly(copied_lake, tmp_path,
 def test_lake_that_cannot_be_read_completes_nothing_and_says_nothing(tmp_path):
     (tmp_path / "lakebatch.toml").write_text("lake = [")
     assert offered(["lakebatch", "status", ""], tmp_path) == []
+
+
+def test_lake_that_does_not_answer_completes_nothing_after_a_few_seconds(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes connections, and never answers
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for name, value in {"ENDPOINT": address, "ACCESS_KEY": "key", "SECRET_KEY": "secret"}.items():
+            monkeypatch.setenv(f"S3_{name}", value)
+        began = time.monotonic()
+        assert offered(["lakebatch", "--lake", "s3://bucket/lake", "status", ""], tmp_path) == []
+        assert 5 < time.monotonic() - began < 13  # S3 itself gives up after about 15 s

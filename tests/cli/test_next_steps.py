@@ -45,7 +45,7 @@ def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypat
     [
         (
             ["run"],
-            "Missing argument 'NAME'. See what there is with: lakebatch list\nExample: lakebatch run resp",
+            "Missing argument 'NAME'. List the experiments with: lakebatch list\nExample: lakebatch run resp",
         ),
         (
             ["discard", "toy", "x"],

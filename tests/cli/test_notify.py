@@ -125,7 +125,7 @@ def test_redirect_is_not_followed_and_is_named_once(caplog):
             notifier = Notifier(told)
             caplog.clear()
             for _ in range(2):
-                notifier.tell(Notification("title", "text"))
+                notifier.send(Notification("title", "text"))
                 notifier.finish()
             assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
                 f"Could not notify 127.0.0.1:{serving.server_port}: it redirects elsewhere ({serving.code}), "
@@ -139,7 +139,7 @@ def test_fields_for_programs_hold_no_secret(server, monkeypatch):
     url, got = server
     monkeypatch.setenv("NTFY_TOKEN", TOKEN)
     notifier = Notifier({"LAKEBATCH_WEBHOOK": url})
-    notifier.tell(Notification("title", "text", {"error": f"no {TOKEN}"}))
+    notifier.send(Notification("title", "text", {"error": f"no {TOKEN}"}))
     notifier.finish()
     assert got[0][2]["error"] == "no [NTFY_TOKEN withheld]"
 

@@ -116,4 +116,4 @@ def test_engine_that_breaks_down_is_one_line(study, monkeypatch):
     )
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
-    assert done.stderr == "Error: An engine broke down: out-of-range date. See: lakebatch doctor\n"
+    assert done.stderr == "Error: An engine crashed: out-of-range date. See: lakebatch doctor\n"

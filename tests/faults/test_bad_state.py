@@ -18,6 +18,7 @@ import lakebatch
 from lakebatch.assembly import events as assembly_log
 from lakebatch.errors import DamageError, DamageWarning, IncompleteWarning, SchemaError, StorageError
 from lakebatch.snapshot.gaps import OnGap
+from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.session import Session
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
@@ -268,7 +269,7 @@ def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
 def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
     file = damage_done.garbled(damage_done.data_file(toy / "results", "run002"))
     text = "SELECT count(DISTINCT results) FROM toy.results"
-    with Session(copied_lake.snapshot(), on_gap="ignore") as session:
+    with Session(copied_lake.snapshot(), QueryOptions(on_gap="ignore")) as session:
         with pytest.warns(DamageWarning, match=f"Left out: {file} of .*run002 cannot be read"):
             assert session.answer(text).item() == 9
         with pytest.warns(DamageWarning, match=f"Left out: {file}"):

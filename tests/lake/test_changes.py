@@ -161,7 +161,7 @@ def test_resume_says_on_the_command_line_what_has_changed(lake, toy, failed, cap
 def test_variable_that_is_not_set_chooses_nothing(lake, toy, failed, arguments, what):
     refused = CliRunner().invoke(main, ["--lake", "lake", "resume", *arguments])
     assert refused.exit_code == 2
-    assert f"{what}, as from a variable that is not set" in refused.output
+    assert f"{what}, perhaps from an unset variable" in refused.output
     with pytest.raises(AssemblyError, match="is not an assembly id"):
         lakebatch.resume(lake, toy, "")
     assert lake[toy].history().height == 2

@@ -228,14 +228,16 @@ def test_table_in_another_time_zone_is_shown_in_utc():
 def test_table_with_room_for_all_is_drawn_as_one_whose_long_texts_are_broken(columns, monkeypatch):
     frame = pl.DataFrame(columns, strict=False)
     drawn = render(frame, "table")
-    monkeypatch.setattr(rendering, "_aligned", lambda *cells: rendering._folded(*cells, rendering.WIDE))
+    monkeypatch.setattr(rendering, "_aligned", lambda *cells: rendering._folded(*cells, rendering.MAX_WIDTH))
     assert drawn == render(frame, "table")
 
 
 def test_table_says_how_many_rows_it_leaves_out():
     frame = pl.DataFrame({"x": list(range(5))})
-    assert render(frame, "table", most=3).splitlines()[-1] == "2 more rows; see them all with --format csv"
-    assert "more rows" not in render(frame, "table", most=5)
+    assert (
+        render(frame, "table", max_rows=3).splitlines()[-1] == "2 more rows; see them all with --format csv"
+    )
+    assert "more rows" not in render(frame, "table", max_rows=5)
     assert "more rows" not in render(frame, "table")
 
 

@@ -15,8 +15,8 @@ from processes import wait_until_computed
 
 from lakebatch.errors import ConfigError, LimitError
 from lakebatch.sql import supervision
+from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.session import Session
-from lakebatch.sql.supervision import limits
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
 DEAF = "SELECT sum(levenshtein(repeat('a', 20000 + i::INT), repeat('b', 20000))) FROM range({rows}) AS t(i)"
@@ -37,7 +37,7 @@ def _wait_for_the_engine():
 @pytest.mark.parametrize("text", [ENDLESS, DEAF.format(rows=4)])
 def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
     begin = time.monotonic()
-    with Session(lake.snapshot(), limits=limits(0.5)) as session:
+    with Session(lake.snapshot(), QueryOptions(timeout=0.5)) as session:
         with pytest.raises(
             LimitError, match=r"^The query took longer than 0.5 s and was ended. Allow more with: --timeout$"
         ):

@@ -57,7 +57,7 @@ def test_exit_codes_and_words_of_a_shard(slow, monkeypatch) -> None:
     code, text = shown("--shard", "1/2", "--array", "a")
     assert code == 0
     assert "this shard's 4 parts of 8" in text
-    assert "is done: 4 of 8 parts are there. The shard that finishes last completes it." in text
+    assert "is done: 4 of 8 parts are committed. The last shard to finish completes it." in text
     code, text = shown("--shard", "1/2")
     assert (code, "Give each of them the same --array NAME" in text) == (2, True)
     code, text = shown("--array", "a")

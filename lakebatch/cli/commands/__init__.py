@@ -1,1 +1,55 @@
-"""The commands of the command line, in one module per group."""
+"""Commands of the command line, one module per command."""
+
+from collections.abc import Sequence
+
+import click
+
+from lakebatch.cli.commands import (
+    check,
+    completeness,
+    completion,
+    config,
+    dataset,
+    diff,
+    discard,
+    doctor,
+    du,
+    help,
+    history,
+    import_legacy,
+    init,
+    list,
+    new,
+    optimize,
+    plot,
+    queries,
+    reassemble,
+    repair,
+    replicates,
+    report,
+    resume,
+    run,
+    sql,
+    status,
+    tag,
+    vacuum,
+    verify,
+    watch,
+)
+
+SECTIONS: dict[str, Sequence[click.Command]] = {
+    "Run and watch": (run.run, resume.resume, watch.watch),
+    "Read": (
+        status.status, list.list_, reassemble.reassemble, dataset.dataset, history.history, sql.sql, queries.queries_,
+        config.config,
+    ),
+    "Draw and report": (plot.plot, report.report),
+    "Curate a dataset": (
+        tag.tag, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
+        verify.verify,
+    ),
+    "Maintain a lake": (optimize.optimize, vacuum.vacuum, du.du, doctor.doctor, repair.repair),
+    "Write your own": (init.init, new.new, check.check),
+    "Import and completion": (import_legacy.import_legacy, completion.completion),
+    "Read the manual": (help.help_,),
+}  # fmt: skip

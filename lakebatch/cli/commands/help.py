@@ -1,4 +1,4 @@
-"""The manual on the command line: help."""
+"""Command ``help``: pages of the manual."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from click.shell_completion import CompletionItem
 from lakebatch.cli import pages
 from lakebatch.errors import UnknownNameError
 
-WIDEST = 120
-"""Longer lines of prose are hard to read."""
+MAX_WIDTH = 120  # longer lines of prose are hard to read
 LINK = re.compile(r"\[([^]]+)\]\(([\w-]+)\.md\)")
-"""A link to another page; on a terminal the command that shows it stands there instead."""
+"""Link to another page, on a terminal replaced by the command that shows the page."""
 PICTURE = re.compile(r"!\[([^]]+)\]\([^)]+\)")
 
 
@@ -31,7 +30,7 @@ def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> li
 @click.argument("topic", required=False, shell_complete=_complete)
 @click.pass_context
 def help_(context: click.Context, topic: str | None) -> None:
-    """Show the manual's page on TOPIC, or the help of the command TOPIC; without TOPIC, list the pages."""
+    """Show the manual page TOPIC, or the help of the command TOPIC; without TOPIC, list the pages."""
     if topic is None:
         click.echo(_contents(context))
     elif topic in pages.TOPICS:
@@ -51,14 +50,14 @@ def _contents(context: click.Context) -> str:
 
 
 def _shown(page: str) -> str:
-    """Return a page as Markdown, or on a terminal as it is meant to look."""
+    """Return a page as Markdown, on a terminal rendered."""
     if not sys.stdout.isatty():
         return page.rstrip("\n")
     from rich.console import Console
     from rich.markdown import Markdown
 
     console = Console()
-    console.width = min(console.width, WIDEST)
+    console.width = min(console.width, MAX_WIDTH)
     text = PICTURE.sub(r"*Picture: \1*", LINK.sub(r"\1 (`lakebatch help \2`)", page))
     with console.capture() as capture:
         console.print(Markdown(text, hyperlinks=False))
@@ -82,6 +81,3 @@ def _unknown(topic: str, known: list[str]) -> UnknownNameError:
         f"Unknown topic {topic!r}. {hint(topic, known)}Pages: {', '.join(pages.TOPICS)}. "
         "Commands: lakebatch --help"
     )
-
-
-COMMANDS = (help_,)

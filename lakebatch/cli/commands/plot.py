@@ -1,66 +1,70 @@
-"""The commands that draw and report: plot, report."""
+"""Command ``plot``: pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
-from lakebatch.cli.context import inform
-from lakebatch.cli.options import include_options, open_lake, version_options
-from lakebatch.cli.terminal import harmless, say
-from lakebatch.cli.usage import Choice
+from lakebatch.cli import completion
+from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
+from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.usage_errors import Choice
+
+if TYPE_CHECKING:
+    from lakebatch.snapshot.moment import Moment
+
 
 KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
 )  # fmt: skip
+
+
 ALL = "all"
-METRICS = ("pearson_r", "r2", "mse")
-UNITS = ("split", "assembly")
 
 
 @click.command(
     epilog="Example: lakebatch plot response-noise --kind levels --by model --zoom 0.6 1 -o levels.pdf"
 )
-@click.argument("name", shell_complete=completing.stored)
+@click.argument("name", shell_complete=completion.stored)
 @click.option(
-    "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Which picture."
+    "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Kind of picture."
 )
 @click.option(
     "--metric",
     type=Choice(METRICS),
     default="pearson_r",
     show_default=True,
-    help="What is drawn.",
+    help="Metric to draw.",
 )
 @click.option(
     "--by",
     type=Choice(["feature_set", "model"]),
     default="feature_set",
     show_default=True,
-    help="What colours show.",
+    help="Meaning of the colours.",
 )
-@click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric's axis.")
+@click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
 @click.option(
     "--unit",
     type=Choice(UNITS),
     default="split",
     show_default=True,
-    help="What intervals are over.",
+    help="Sampling unit of the intervals.",
 )
 @click.option(
     "--against",
     metavar="MOMENT",
-    shell_complete=completing.moments,
-    help="Draw another state behind it: a version, a time or a tag.",
+    shell_complete=completion.moments,
+    help="Overlay a second state: a version, a time or a tag.",
 )
 @click.option(
     "--assembly",
     metavar="ID",
-    shell_complete=completing.assemblies,
-    help="Whose trajectories or network.  [default: the newest]",
+    shell_complete=completion.assemblies,
+    help="Assembly of the trajectories or the network.  [default: the newest]",
 )
 @click.option(
     "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
@@ -68,7 +72,7 @@ UNITS = ("split", "assembly")
 @click.option(
     "--width", type=float, metavar="MM", help="Width in mm.  [default: 89, or 183 for several panels]"
 )
-@version_options
+@moment_options
 @include_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
@@ -80,35 +84,34 @@ def plot(
     /,
     name: str,
     kind: str,
+    moment: Moment,
     against: str | None,
     width: float | None,
     include: tuple[Any, ...],
     on_gap: Any,
     output: Path | None,
-    **given: Any,
+    **drawn: Any,
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
     from lakebatch.analysis import plots
     from lakebatch.snapshot.moment import parse
 
-    asked = {key: given.pop(key) for key in ("metric", "by", "zoom", "unit", "assembly", "level")}
-    options = plots.Options(**asked)
-    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": options}
+    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
-    snapshot = stored.snapshot(**given)
+    snapshot = stored.at(moment)
     if against is not None:
         reading["against"] = stored.at(parse(against))
     if kind == ALL:
         _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
         return
     file = plots.check_file(output or Path(f"{name}-{kind}.png"))
-    drawn = plots.picture(snapshot, kind, **reading)
-    drawn.save(file, width)
-    inform(f"{file}: {drawn.chart.description()}")
+    picture = plots.picture(snapshot, kind, **reading)
+    picture.save(file, width)
+    inform(f"{file}: {picture.chart.description()}")
 
 
 def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
-    """Write every kind that can be drawn as a PNG into a folder; say why where one cannot."""
+    """Write a PNG of every kind into a folder; print the reason where one cannot be drawn."""
     from lakebatch.analysis import plots
     from lakebatch.errors import (
         AssemblyError,
@@ -127,59 +130,7 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
         try:
             file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
         except (IncompleteError, AssemblyError, ConfigError, ExperimentError, UnknownNameError) as error:
-            say(f"no {kind}: {error}")
+            print_stderr(f"no {kind}: {error}")
         else:
-            click.echo(harmless(str(file)))
-        reading = {**reading, "on_gap": "ignore"}  # gaps are named once
-
-
-@click.command(epilog="Example: lakebatch report response-noise -o report.html")
-@click.argument("name", shell_complete=completing.stored)
-@click.option(
-    "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
-    show_default=True,
-    help="What is reported.",
-)
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="What intervals and tests are over.",
-)
-@version_options
-@include_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="FILE.html; Markdown goes to FILE.md, its pictures to the folder FILE.  [default: NAME-report.html]",
-)
-@click.pass_context
-def report(
-    context: click.Context,
-    /,
-    name: str,
-    metric: Any,
-    unit: Any,
-    include: tuple[Any, ...],
-    on_gap: Any,
-    output: Path | None,
-    **moment: Any,
-) -> None:
-    """Write a report of experiment NAME, now or at any past state: one HTML file, and Markdown."""
-    from lakebatch.analysis import plots
-    from lakebatch.analysis import report as reports
-
-    file = reports.check_file(output or Path(f"{name}-report.html"))
-    snapshot = open_lake(context)[name].snapshot(**moment)
-    options = plots.Options(metric=metric, unit=unit)
-    written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
-    for each in written:
-        click.echo(harmless(str(each)))
-
-
-COMMANDS = (plot, report)
+            click.echo(sanitize(str(file)))
+        reading = {**reading, "on_gap": "ignore"}  # gaps are reported once

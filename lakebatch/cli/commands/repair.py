@@ -1,4 +1,4 @@
-"""The command that heals what is damaged: repair."""
+"""Command ``repair``: repair of damage."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import sys
 
 import click
 
-from lakebatch.cli import completion as completing
-from lakebatch.cli.options import format_option, jobs_option, open_lake, program, show
-
-STILL_DAMAGED = 1
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake, program
+from lakebatch.cli.dry_run import yes_option
+from lakebatch.cli.exit_codes import ERROR
+from lakebatch.cli.options import format_option, jobs_option
+from lakebatch.cli.output import show
 
 
 @click.command(epilog="Example: lakebatch repair response-noise --yes")
-@click.argument("name", required=False, shell_complete=completing.stored)
-@click.option("--yes", is_flag=True, help="Do it; without, only say what would be done.")
+@click.argument("name", required=False, shell_complete=completion.stored)
+@yes_option
 @jobs_option
 @format_option
 @click.pass_context
 def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None, form: str) -> None:
-    """Heal damage in the lake, or in experiment NAME, where that can be proven right.
+    """Repair damage in the lake, or in experiment NAME, where the result can be proven right.
 
-    Lost and damaged data files get their rows back: from other files, from copies in the log, or computed anew from the
-    assembly's record. They are put back only if they have the fingerprint that their commit recorded. Rows that are
-    there twice leave the table, and checkpoints are written anew. Nothing else is changed. Exit code 1 if something is
-    still damaged.
+    Lost and damaged data files are restored: from other files, from copies in the log, or by computing the rows again
+    from the record of the assembly. Rows return only with the fingerprint that their commit recorded. Doubled rows
+    are removed, and checkpoints are written again. Nothing else is changed. Exit code 1 if damage remains.
     """
     found = open_lake(context).repair(name, dry_run=not yes, jobs=jobs)
     if not found.is_empty() or form != "table":
@@ -37,7 +38,4 @@ def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None
         command = " ".join(filter(None, [program(context), "repair", name, "--yes"]))
         click.echo(f"Nothing was changed. Heal it with: {command}", err=True)
     if counts.keys() - {"healed"}:
-        sys.exit(STILL_DAMAGED)
-
-
-COMMANDS = (repair,)
+        sys.exit(ERROR)

@@ -1,32 +1,25 @@
-"""The commands that compute: run, resume."""
+"""Command ``run``: a new assembly."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion as completing
-from lakebatch.cli.context import common
-from lakebatch.cli.execution_options import Where, where_options
-from lakebatch.cli.options import config_option, open_lake, preset_option, program, settings_option
-from lakebatch.cli.terminal import harmless, say
-from lakebatch.settings import working_folder
+from lakebatch.cli import completion
+from lakebatch.cli.context import group_options, open_lake
+from lakebatch.cli.execution_options import ExecutionOptions, execution_options
+from lakebatch.cli.options import config_option, preset_option, settings_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.assembly.shards import Shard
-    from lakebatch.lake.lake import Lake
     from lakebatch.runner.progress import Progress
-
-FAILED_PARTS = 3
 
 
 class Levels(click.Command):
-    """A command whose ``--levels`` takes every value up to the next option."""
+    """A command whose ``--levels`` takes all values up to the next option."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(context, _repeated(args, "--levels"))
@@ -35,17 +28,20 @@ class Levels(click.Command):
 @click.command(
     cls=Levels, epilog="Example: lakebatch run response-noise --preset smoke --levels 0 0.1 --jobs 2"
 )
-@click.argument("name", shell_complete=completing.runnable)
+@click.argument("name", shell_complete=completion.runnable)
 @preset_option
 @config_option
 @settings_option
 @click.option("--levels", type=float, multiple=True, metavar="L...", help="Levels of the perturbation.")
 @click.option(
-    "--seed", type=int, metavar="N", help="The assembly's seed.  [default: a new replicate each time]"
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
 )
-@where_options
+@execution_options
 @click.option(
-    "--print-slurm", is_flag=True, help="Print a batch script that runs it as an array job; run nothing."
+    "--print-slurm", is_flag=True, help="Print a SLURM script for an array job of this run, and run nothing."
 )
 @click.pass_context
 def run(
@@ -58,125 +54,44 @@ def run(
     levels: tuple[float, ...],
     seed: int | None,
     print_slurm: bool,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Run a new assembly of experiment NAME and append its rows to the lake.
 
-    With --shard the tasks of an array job share one assembly: the first starts it, the last completes it.
+    With --shard, the tasks of an array job share one assembly: the first starts it, the last completes it.
     """
-    from lakebatch.cli.run_session import run_with_session
+    from lakebatch.cli.run_session import report_end, run_with_session
     from lakebatch.runner import run as runner
 
-    chosen = Where(**where)
-    what: dict[str, Any] = {
+    execution = ExecutionOptions(**options)
+    layers: dict[str, Any] = {
         "preset": preset,
         "config": config_file,
         "settings": settings,
         "overrides": {"levels": list(levels)} if levels else None,
     }
     if print_slurm:
-        click.echo(_batch_script(context, name, what, seed, chosen))
+        click.echo(_slurm_script(context, name, layers, seed, execution))
         return
-    lake, shard = open_lake(context), chosen.shard
+    lake, shard = open_lake(context), execution.shard
 
     def work(progress: Progress) -> Assembly:
-        with chosen.executor() as executor:
+        with execution.executor() as executor:
             return runner.run(
-                lake, name, **what, seed=seed, executor=executor, shard=shard, progress=progress
+                lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
             )
 
-    _conclude(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
+    report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
 
 
-@click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
-@click.argument("name", required=False, shell_complete=completing.stored)
-@click.argument("assembly", required=False, shell_complete=completing.assemblies)
-@where_options
-@click.option(
-    "--allow-changed",
-    is_flag=True,
-    help="Go on though the experiment's source has changed since: the assembly then has rows of both.",
-)
-@click.pass_context
-def resume(
-    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **where: Any
-) -> None:
-    """Continue what was interrupted or failed: only the parts that are missing.
-
-    Without ASSEMBLY the newest such one of experiment NAME; without NAME the newest of the lake. With --shard
-    the tasks of an array job share what is missing of an ASSEMBLY.
-    """
-    from lakebatch.cli.run_session import run_with_session
-    from lakebatch.runner import run as runner
-
-    for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
-        if given == "":
-            raise click.UsageError(
-                f"{what} is empty, as from a variable that is not set. Leave it out to choose the newest."
-            )
-    at = Where(**where)
-    shard = at.shard
-    if shard is not None and assembly is None:
-        raise click.UsageError("--shard needs to know which assembly is shared. Give NAME and ASSEMBLY.")
-    lake = open_lake(context)
-    chosen = runner.newest_resumable(lake) if name is None else name
-
-    def work(progress: Progress) -> Assembly:
-        with at.executor() as executor:
-            return runner.resume(
-                lake,
-                chosen,
-                assembly,
-                executor=executor,
-                shard=shard,
-                allow_changed=allow_changed,
-                progress=progress,
-            )
-
-    _conclude(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
-
-
-COMMANDS = (run, resume)
-
-
-def _conclude(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
-    """Say how it ended and where to look next."""
-    command = program(click.get_current_context())
-    failed = (
-        assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
-    )
-    if assembly.status == "failed" or failed:
-        say(
-            f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
-            f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
-        )
-        sys.exit(FAILED_PARTS)
-    if common(click.get_current_context()).quiet:
-        return
-    if assembly.status != "completed":
-        click.echo(
-            f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
-            "are there. The shard that finishes last completes it."
-        )
-        return
-    stored = lake[name]
-    where = harmless(stored.results.uri.removeprefix(f"{working_folder()}/"))
-    click.echo(
-        f"{assembly.assembly_id} is completed: {assembly.rows} rows in {where}, version {assembly.results_version}\n"
-        "Look at it with:\n"
-        f"  {command} plot {name} -o {name}.png\n"
-        f"  {command} report {name}\n"
-        f"  {command} reassemble {name} -o {name}.parquet\n"
-        f"  {command} sql --query summary --param experiment={name}"
-    )
-    for gap in assembly.known_gaps:
-        say(f"Warning: {gap}")
-
-
-def _batch_script(
-    context: click.Context, name: str, what: Mapping[str, Any], seed: int | None, where: Where
+def _slurm_script(
+    context: click.Context,
+    name: str,
+    layers: Mapping[str, Any],
+    seed: int | None,
+    execution: ExecutionOptions,
 ) -> str:
-    """Return the script of an array job that runs this, after checking that it could."""
+    """Return the script of an array job for this run, after a check of its config."""
     from lakebatch import storage
     from lakebatch.cli.slurm import batch_script
     from lakebatch.experiment import registry
@@ -184,26 +99,26 @@ def _batch_script(
 
     source = registry.get(name)
     experiment = registry.load(source)
-    layers = {"preset": what["preset"], "settings": what["settings"], "overrides": what["overrides"]}
-    parts = experiment.parts(resolve(source, experiment, file=what["config"], **layers).model)
-    lake = storage.locate(common(context).lake)
-    return batch_script(name, _arguments(name, what, seed), lake, len(parts), where.tasks)
+    others = {key: layers[key] for key in ("preset", "settings", "overrides")}
+    parts = experiment.parts(resolve(source, experiment, file=layers["config"], **others).model)
+    lake = storage.locate(group_options(context).lake)
+    return batch_script(name, _arguments(name, layers, seed), lake, len(parts), execution.tasks)
 
 
-def _arguments(name: str, what: Mapping[str, Any], seed: int | None) -> list[str]:
-    """Return what has to follow ``lakebatch run`` so that it runs this, from any folder."""
-    arguments = [name, "--preset", what["preset"]]
-    if what["config"]:
-        arguments += ["--config", str(what["config"].absolute())]
-    for setting in what["settings"]:
+def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
+    """Return the arguments of ``lakebatch run`` for this run, valid in any folder."""
+    arguments = [name, "--preset", layers["preset"]]
+    if layers["config"]:
+        arguments += ["--config", str(layers["config"].absolute())]
+    for setting in layers["settings"]:
         arguments += ["--set", setting]
-    if what["overrides"]:
-        arguments += ["--levels", *map(str, what["overrides"]["levels"])]
+    if layers["overrides"]:
+        arguments += ["--levels", *map(str, layers["overrides"]["levels"])]
     return arguments if seed is None else [*arguments, "--seed", str(seed)]
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:
-    """Return the arguments with the option repeated before each of its values."""
+    """Return the arguments with the option before each of its values."""
     result: list[str] = []
     inside = False
     for argument in arguments:

@@ -1,4 +1,4 @@
-"""The command that looks on, from another terminal or machine: watch."""
+"""Command ``watch``: live progress of all assemblies."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from contextlib import suppress
 
 import click
 
-from lakebatch.cli import completion as completing
-from lakebatch.cli.options import open_lake
-from lakebatch.cli.terminal import harmless
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.stderr import sanitize
 
 
 @click.command(epilog="Example: lakebatch watch response-noise --once")
-@click.argument("name", required=False, shell_complete=completing.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @click.option(
     "--every",
     type=click.FloatRange(min=0.1),
     default=2.0,
     show_default=True,
     metavar="S",
-    help="Seconds between looks.",
+    help="Seconds between updates.",
 )
-@click.option("--once", is_flag=True, help="Look once.")
+@click.option("--once", is_flag=True, help="Print the table once.")
 @click.pass_context
 def watch(context: click.Context, name: str | None, every: float, once: bool) -> None:
-    """Show how far every assembly of the lake, or of experiment NAME, is, until Ctrl-C.
+    """Show the progress of every assembly of the lake, or of experiment NAME, until Ctrl-C.
 
-    All of it is read from the lake, so it does not matter where the runs are. Away from a terminal a table is
-    printed whenever something was committed.
+    The progress is read from the lake, so the runs can be on any machine. Without a terminal, the table is printed
+    after every commit.
     """
-    from lakebatch.cli.status_table import state_table, states
+    from lakebatch.cli.status_table import assembly_states, state_table
 
     lake = open_lake(context)
 
-    def look() -> str:
-        found = states(lake, name)
+    def draw() -> str:
+        found = assembly_states(lake, name)
         return (
-            harmless(state_table(found))
+            sanitize(state_table(found))
             if found.height
             else f"Nothing has been run in {lake.storage.uri} yet."
         )
 
     with suppress(KeyboardInterrupt):
         if once:
-            click.echo(look())
+            click.echo(draw())
         elif sys.stdout.isatty():
-            _redraw(look, every)
+            _redraw(draw, every)
         else:
-            _repeat(look, lambda: states(lake, name).drop("eta_seconds").rows(), every)
+            _repeat(draw, lambda: assembly_states(lake, name).drop("eta_seconds").rows(), every)
 
 
-def _redraw(look: Callable[[], str], every: float) -> None:
+def _redraw(draw: Callable[[], str], every: float) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -62,20 +62,18 @@ def _redraw(look: Callable[[], str], every: float) -> None:
         while True:
             at = time.strftime("%H:%M:%SZ", time.gmtime())
             display.update(
-                Text(f"{look()}\n\n{at}, every {every:g} s; Ctrl-C ends this, not the runs"), refresh=True
+                Text(f"{draw()}\n\n{at}, every {every:g} s; Ctrl-C ends this display, not the runs"),
+                refresh=True,
             )
             time.sleep(every)
 
 
-def _repeat(look: Callable[[], str], state: Callable[[], object], every: float) -> None:
-    """Print what is seen once per change of the state."""
+def _repeat(draw: Callable[[], str], state: Callable[[], object], every: float) -> None:
+    """Print the table once per change of the state."""
     seen: object = None
     while True:
         if (now := state()) != seen:
             seen = now
-            click.echo(look() + "\n")
+            click.echo(draw() + "\n")
             sys.stdout.flush()
         time.sleep(every)
-
-
-COMMANDS = (watch,)

@@ -1,4 +1,4 @@
-"""What is said on a terminal: without secrets, and without what would steer the terminal."""
+"""Messages on standard error, without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lakebatch._text import escape_controls
 
 
 class CurrentError(logging.Handler):
-    """Logs to whatever standard error is at that moment, so that a live display can keep below it."""
+    """Log handler for the current ``sys.stderr``, so that a live display stays below the messages."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
@@ -22,22 +22,22 @@ class CurrentError(logging.Handler):
             self.handleError(record)
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return the text without secrets and control characters."""
     return escape_controls(redact(text))
 
 
-def say(text: str) -> None:
-    """Say something on standard error."""
-    _write(harmless(text))
+def print_stderr(text: str) -> None:
+    """Print a message on standard error."""
+    _write(sanitize(text))
 
 
 def _write(text: str) -> None:
-    """Write a line to whatever standard error is: click would go past a live display that stands in for it."""
+    """Write a line to the current ``sys.stderr``: click would bypass a live display in its place."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Show the traceback of a bug, as Python does."""
-    sys.stderr.write(harmless("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(sanitize("".join(traceback.format_exception(kind, error, trace))))

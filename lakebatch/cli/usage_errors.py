@@ -1,4 +1,4 @@
-"""What is said of a command that was typed wrongly: what is wrong, the nearest right word, and an example."""
+"""Errors about a mistyped command: the fault, the nearest right word and an example."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 
 
 class Choice(click.Choice[str]):
-    """One of some words; of a mistyped one it is said which is nearest."""
+    """A choice whose error names the nearest word."""
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(words)
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Return what is wrong, and the nearest word."""
+        """Return the fault and the nearest word."""
         from lakebatch._text import hint
 
         words = [str(each) for each in self.choices]
@@ -23,10 +23,10 @@ class Choice(click.Choice[str]):
 
 
 def with_example(error: click.UsageError) -> click.UsageError:
-    """Return the error with how the command is used rightly, where a command is at fault."""
+    """Return the error with the example of its command."""
     command = error.ctx.command if error.ctx else None
     if command is None or isinstance(command, click.Group) or not command.epilog:
         return error
     lacks_name = isinstance(error, click.MissingParameter) and error.param and error.param.name == "name"
-    where = " See what there is with: lakebatch list" if lacks_name else ""
-    return click.UsageError(f"{error.format_message()}{where}\n{command.epilog}", error.ctx)
+    advice = " List the experiments with: lakebatch list" if lacks_name else ""
+    return click.UsageError(f"{error.format_message()}{advice}\n{command.epilog}", error.ctx)

@@ -1,4 +1,4 @@
-"""The standard streams, whatever they are: closed, full, broken off, or without the characters of a table."""
+"""Standard streams that can be closed, full, a broken pipe, or in an encoding without box characters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO, cast
 from lakebatch.errors import LakebatchError
 
 PLAIN = "lakebatch.plain"
-"""The error handler with which characters that an encoding lacks are written in others."""
+"""Error handler that replaces characters that an encoding lacks."""
 ASCII = str.maketrans(
     {
         **dict.fromkeys("\u2500\u2501\u2010\u2011\u2013\u2014\u2212", "-"),
@@ -24,19 +24,19 @@ ASCII = str.maketrans(
         "\u00a0": " ",
     }
 )  # fmt: skip
-"""Lines of tables, dashes, quotation marks and signs, and what stands for each where there is ASCII alone."""
+"""ASCII replacements of box characters, dashes, quotation marks and signs."""
 BROKEN_PIPE = 141
-"""The exit code of a program whose reader has gone, as a shell gives it for one that dies of that."""
+"""Exit code after a broken pipe, 128 + SIGPIPE as in a shell."""
 
 
 class OutputError(LakebatchError):
-    """Output that could not be written, for another reason than that nobody reads it any more."""
+    """Output that could not be written, except to a broken pipe."""
 
 
 class Stream:
-    """A stream that is written to as a whole; what cannot be written ends in ``failed``, once.
+    """A text stream that calls ``failed`` once when it cannot be written.
 
-    It has no ``buffer``, past which click would write in an encoding of its own choice.
+    It has no ``buffer``: click would write to it in an encoding of its own choice.
     """
 
     def __init__(self, below: TextIO, number: int, failed: Callable[[OSError], None]) -> None:
@@ -55,29 +55,29 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush."""
         self._try(self._below.flush)
 
     def _try(self, write: Callable[[], object]) -> None:
         try:
             write()
         except OSError as error:
-            _replace_by_nothing(self._number)  # so that what is still to be flushed cannot fail again
+            _redirect_to_null(self._number)  # so that the next flush cannot fail again
             self._failed(error)
 
 
 def prepare() -> None:
-    """Have this process write to its standard streams so, unless something else stands in for them."""
+    """Replace the standard streams of this process, unless something else already did."""
     codecs.register_error(PLAIN, plain)
     for number in range(3):
-        _fill(number)
-    sys.stdin = sys.stdin or _nothing("r")
-    sys.stdout = _standing_in(sys.stdout, sys.__stdout__, 1, _end)
-    sys.stderr = _standing_in(sys.stderr, sys.__stderr__, 2, _go_on)
+        _open_if_closed(number)
+    sys.stdin = sys.stdin or _null("r")
+    sys.stdout = _replaced(sys.stdout, sys.__stdout__, 1, _exit)
+    sys.stderr = _replaced(sys.stderr, sys.__stderr__, 2, _ignore)
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:
-    r"""Return characters that an encoding lacks in ASCII, and where to go on.
+    r"""Return ASCII for characters that an encoding lacks, and the position after them.
 
     >>> codecs.register_error(PLAIN, plain)
     >>> "── …ß".encode("ascii", PLAIN)
@@ -89,19 +89,19 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
-def _fill(number: int) -> None:
-    """Open nothing in place of a closed stream: a table's file would get its number, and what is said would go there."""
+def _open_if_closed(number: int) -> None:
+    """Open /dev/null for a closed stream: else a data file would get its number, and messages would go there."""
     try:
         os.fstat(number)
     except OSError:
         os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def _standing_in(
+def _replaced(
     stream: TextIO | None, original: TextIO | None, number: int, failed: Callable[[OSError], None]
 ) -> TextIO:
     if stream is None:
-        return _nothing("w")
+        return _null("w")
     if stream is not original or not isinstance(stream, io.TextIOWrapper):
         return stream
     raw = io.FileIO(number, "w", closefd=False)
@@ -109,22 +109,22 @@ def _standing_in(
     return cast(TextIO, Stream(below, number, failed))
 
 
-def _nothing(mode: str) -> TextIO:
+def _null(mode: str) -> TextIO:
     return cast(TextIO, open(os.devnull, mode, encoding="utf-8"))
 
 
-def _replace_by_nothing(number: int) -> None:
+def _redirect_to_null(number: int) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, number)
     os.close(nothing)
 
 
-def _end(error: OSError) -> NoReturn:
-    """End, since what was asked for cannot be delivered; quietly if its reader has had enough."""
+def _exit(error: OSError) -> NoReturn:
+    """End the command, with an error unless the reader closed the pipe."""
     if error.errno == errno.EPIPE:
         sys.exit(BROKEN_PIPE)
     raise OutputError(f"Cannot write to standard output: {error.strerror}.")
 
 
-def _go_on(error: OSError) -> None:
-    """Go on: a run does not end because nobody hears of it."""
+def _ignore(error: OSError) -> None:
+    """Ignore the error: a run continues without its messages."""

@@ -1,4 +1,4 @@
-"""The prompt for SQL: statements over several lines, history, completion of names."""
+"""Prompt for SQL: statements over several lines, history, completion of names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from lakebatch.cli.options import show
-from lakebatch.cli.terminal import say
+from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr
 from lakebatch.errors import LakebatchError
 from lakebatch.sql import named as named_queries
 
@@ -25,7 +25,7 @@ KEYWORDS = (
     "SUMMARIZE", "DESCRIBE",
 )  # fmt: skip
 HELP = """\
-A statement ends with ';' and can go over several lines.
+A statement ends with ';' and can span several lines.
   .tables          the views and their columns
   .queries         the named queries
   .query NAME [parameter=value ...]   answer a named query
@@ -34,7 +34,7 @@ A statement ends with ';' and can go over several lines.
 
 
 class Prompt:
-    """Reads statements from a terminal and prints what they answer, until it is told to end."""
+    """Reads statements from a terminal and prints their answers, until Ctrl-D or ``.quit``."""
 
     def __init__(self, open_session: Callable[[], Session], form: Any) -> None:
         self._open_session = open_session
@@ -45,7 +45,7 @@ class Prompt:
         )
 
     def loop(self) -> None:
-        """Go on until Ctrl-D or ``.quit``."""
+        """Answer statements until Ctrl-D or ``.quit``."""
         snapshot = self._session.snapshot
         click.echo(
             f"{', '.join(snapshot) or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True
@@ -54,12 +54,12 @@ class Prompt:
             if statement == ".quit":
                 return
             try:
-                self._carry_out(statement)
+                self._execute(statement)
             except KeyboardInterrupt:
                 click.echo("Interrupted.", err=True)
 
     def close(self) -> None:
-        """Close what the last statement was answered from."""
+        """Close the session."""
         self._session.close()
 
     def _statements(self) -> Iterator[str]:
@@ -78,14 +78,14 @@ class Prompt:
                 if text:
                     yield text
 
-    def _carry_out(self, statement: str) -> None:
+    def _execute(self, statement: str) -> None:
         try:
             if statement.startswith("."):
                 self._command(*statement[1:].split())
             else:
                 show(self._session.answer(statement), self._form)
         except LakebatchError as error:
-            say(f"Error: {error}")
+            print_stderr(f"Error: {error}")
 
     def _command(self, name: str = "help", *arguments: str) -> None:
         if name == "tables":
@@ -112,7 +112,7 @@ TABLES = """
 
 
 def _words(session: Session) -> list[str]:
-    """Return what can be completed: keywords, views and columns."""
+    """Return the words that can be completed: keywords, views and columns."""
     names = session.answer(
         "SELECT DISTINCT table_schema || '.' || table_name AS word FROM information_schema.columns "
         "UNION SELECT DISTINCT column_name FROM information_schema.columns"
@@ -121,7 +121,7 @@ def _words(session: Session) -> list[str]:
 
 
 def _history() -> History:
-    """Return the history of earlier prompts of this user, if it can be kept."""
+    """Return the history of earlier prompts of this user, or an empty one if the file cannot be written."""
     file = Path.home() / HISTORY
     try:
         file.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""The command that brings in what was written before there was a lake: import-legacy."""
+"""Command ``import-legacy``: import of older files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakebatch.cli.context import inform
-from lakebatch.cli.options import format_option, open_lake, show
-from lakebatch.cli.terminal import say
+from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.exit_codes import FAILED_PARTS
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     from lakebatch.legacy.importer import Import
-
-FAILED_PARTS = 3
 
 
 @click.command(
@@ -23,12 +23,12 @@ FAILED_PARTS = 3
 )
 @click.argument("name")
 @click.argument("folder")
-@click.option("--yes", is_flag=True, help="Do it; without this it is only said what would be done.")
+@click.option("--yes", is_flag=True, help="Import; without, only print the plan.")
 @click.option(
     "--unlisted/--no-unlisted",
     default=True,
     show_default=True,
-    help="Whether files that assembly_list.csv does not name are imported.",
+    help="Import files that assembly_list.csv does not list.",
 )
 @format_option
 @click.pass_context
@@ -37,9 +37,9 @@ def import_legacy(
 ) -> None:
     """Import assembly_list.csv and the files NAME_ID.pkl, .parquet or .csv of FOLDER into experiment NAME.
 
-    FOLDER is a folder or s3://bucket/prefix. First it is only said what would be imported and what the folder has
-    lost. A file is imported once, however often this is called. Of a pickle nothing is run: data frames are read from
-    it, anything else is refused. An experiment that cannot be run is given as a whole folder name, e.g. 01_v1_trial.
+    FOLDER is a folder or s3://bucket/prefix. Without --yes, only the plan is printed, with the missing files of the
+    folder. Each file is imported once, even if this command is repeated. No code in a pickle is run: only data frames
+    are read, anything else is refused. For an experiment that cannot be run, give a folder name, e.g. 01_v1_trial.
     """
     from lakebatch.legacy import importer
 
@@ -47,7 +47,7 @@ def import_legacy(
     show(planned.report(), form)
     if not yes:
         advice = " Do it with --yes." if planned.batches else ""
-        say(f"{_amount(planned, 'would be')}.{advice}")
+        print_stderr(f"{_amount(planned, 'would be')}.{advice}")
         return
     done = importer.execute(planned, inform)
     inform(f"{_amount(done, 'are')}.")
@@ -63,6 +63,3 @@ def _amount(found: Import, verb: str) -> str:
     files = "1 file" if found.files == 1 else f"{found.files} files"
     made = "1 assembly" if len(found.batches) == 1 else f"{len(found.batches)} assemblies"
     return f"{files} with {found.rows} rows {verb} imported into {place} as {made}"
-
-
-COMMANDS = (import_legacy,)

@@ -1,0 +1,66 @@
+"""Command ``diff``: changes between two states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import (
+    METRICS,
+    damage_option,
+    format_option,
+)
+from lakebatch.cli.output import show
+from lakebatch.cli.usage_errors import Choice
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakebatch.snapshot.diff import Difference
+
+
+@click.command(epilog="Example: lakebatch diff response-noise paper-v1 now")
+@click.argument("name", shell_complete=completion.stored)
+@click.argument("before", shell_complete=completion.moments)
+@click.argument("after", default="now", shell_complete=completion.moments)
+@click.option(
+    "--metric",
+    type=Choice(METRICS),
+    default="pearson_r",
+    show_default=True,
+    help="Metric to compare.",
+)
+@damage_option
+@format_option
+@click.pass_context
+def diff(
+    context: click.Context, name: str, before: str, after: str, metric: str, on_gap: Any, form: str
+) -> None:
+    """Show the changes in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
+    from lakebatch.cli.render import render
+
+    found = open_lake(context)[name].diff(before, after, on_gap=on_gap)
+    sections = _sections(found, metric)
+    if form == "json":
+        texts = {key: render(frame, "json") for key, frame in sections.items()}
+        click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
+        return
+    click.echo(f"From {found.before} to {found.after}", err=form != "table")
+    if form == "table":  # people want the changes alone
+        sections["metrics"] = sections["metrics"].remove(shift=0.0)
+    for title, frame in sections.items():
+        click.echo(f"\n{title}: {'nothing' if frame.is_empty() else ''}".rstrip(), err=form != "table")
+        if not frame.is_empty():
+            show(frame, form)
+
+
+def _sections(found: Difference, metric: str) -> dict[str, pl.DataFrame]:
+    return {
+        "assemblies": found.assemblies,
+        "config": found.config,
+        "code": found.code,
+        "metrics": found.metrics.filter(metric=metric),
+    }

@@ -1,0 +1,31 @@
+"""Command ``optimize``: merging of small files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import experiments
+from lakebatch.cli.dry_run import report_end, yes_option
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import show
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command(epilog="Example: lakebatch optimize response-noise --yes")
+@click.argument("name", required=False, shell_complete=completion.stored)
+@yes_option
+@format_option
+@click.pass_context
+def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> None:
+    """Merge small files for faster reads; no row and no past state changes."""
+    from lakebatch.maintenance import optimize as maintenance
+
+    done = maintenance.optimize(experiments(context, name), dry_run=not yes)
+    show(done, form)
+    saved = int((done["files"] - done["files_after"]).sum())
+    report_end(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)

@@ -1,0 +1,55 @@
+"""Command ``reassemble``: all completed assemblies as one dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import (
+    format_option,
+    include_options,
+    moment_options,
+    output_option,
+)
+from lakebatch.cli.output import check_output, save, show
+from lakebatch.cli.usage_errors import Choice
+
+if TYPE_CHECKING:
+    from lakebatch.snapshot.moment import Moment
+
+
+@click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
+@click.argument("name", shell_complete=completion.stored)
+@moment_options
+@include_options
+@click.option(
+    "--table",
+    type=Choice(["results", "samples", "trajectories"]),
+    default="results",
+    show_default=True,
+    help="Table to read.",
+)
+@output_option
+@format_option
+@click.pass_context
+def reassemble(
+    context: click.Context,
+    name: str,
+    moment: Moment,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    table: Any,
+    output: Path | None,
+    form: str,
+) -> None:
+    """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
+    check_output(output)
+    pinned = open_lake(context)[name].at(moment)
+    if output is None:
+        show(pinned.reassemble(include, table=table, on_gap=on_gap), form)
+    else:
+        save(pinned.pieces(include, table=table, on_gap=on_gap), output)

@@ -1,0 +1,66 @@
+"""Command ``report``: a report in HTML and Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
+from lakebatch.cli.stderr import sanitize
+from lakebatch.cli.usage_errors import Choice
+
+if TYPE_CHECKING:
+    from lakebatch.snapshot.moment import Moment
+
+
+@click.command(epilog="Example: lakebatch report response-noise -o report.html")
+@click.argument("name", shell_complete=completion.stored)
+@click.option(
+    "--metric",
+    type=Choice(METRICS),
+    default="pearson_r",
+    show_default=True,
+    help="Metric to report.",
+)
+@click.option(
+    "--unit",
+    type=Choice(UNITS),
+    default="split",
+    show_default=True,
+    help="Sampling unit of intervals and tests.",
+)
+@moment_options
+@include_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="FILE.html; also writes FILE.md and the folder FILE with its pictures.  [default: NAME-report.html]",
+)
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    name: str,
+    metric: Any,
+    unit: Any,
+    moment: Moment,
+    include: tuple[Any, ...],
+    on_gap: Any,
+    output: Path | None,
+) -> None:
+    """Write a report of experiment NAME, now or at any past state, as one HTML file and as Markdown."""
+    from lakebatch.analysis import plots
+    from lakebatch.analysis import report as reports
+
+    file = reports.check_file(output or Path(f"{name}-report.html"))
+    snapshot = open_lake(context)[name].at(moment)
+    options = plots.Options(metric=metric, unit=unit)
+    written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
+    for each in written:
+        click.echo(sanitize(str(each)))

@@ -1,0 +1,63 @@
+"""Command ``resume``: the missing parts of an assembly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.execution_options import ExecutionOptions, execution_options
+
+if TYPE_CHECKING:
+    from lakebatch.assembly.record import Assembly
+    from lakebatch.runner.progress import Progress
+
+
+@click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
+@click.argument("name", required=False, shell_complete=completion.stored)
+@click.argument("assembly", required=False, shell_complete=completion.assemblies)
+@execution_options
+@click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Continue although the source of the experiment has changed: the assembly gets rows of both.",
+)
+@click.pass_context
+def resume(
+    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **options: Any
+) -> None:
+    """Compute the missing parts of an interrupted or failed ASSEMBLY.
+
+    The default is the newest such assembly of experiment NAME; without NAME, of the lake. With --shard, the tasks of
+    an array job share the missing parts.
+    """
+    from lakebatch.cli.run_session import report_end, run_with_session
+    from lakebatch.runner import run as runner
+
+    for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
+        if given == "":
+            raise click.UsageError(
+                f"{what} is empty, perhaps from an unset variable. Leave it out to choose the newest."
+            )
+    execution = ExecutionOptions(**options)
+    shard = execution.shard
+    if shard is not None and assembly is None:
+        raise click.UsageError("--shard needs the assembly to share. Give NAME and ASSEMBLY.")
+    lake = open_lake(context)
+    chosen = runner.newest_resumable(lake) if name is None else name
+
+    def work(progress: Progress) -> Assembly:
+        with execution.executor() as executor:
+            return runner.resume(
+                lake,
+                chosen,
+                assembly,
+                executor=executor,
+                shard=shard,
+                allow_changed=allow_changed,
+                progress=progress,
+            )
+
+    report_end(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)

@@ -1,0 +1,178 @@
+"""Command ``sql``: queries with DuckDB."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.exit_codes import ERROR, INTERRUPTED
+from lakebatch.cli.options import format_option, include_options, moment_options, output_option
+from lakebatch.cli.output import check_output, show_or_save
+from lakebatch.cli.stderr import print_stderr
+from lakebatch.errors import LimitError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakebatch.lake.arguments import QueryArguments
+    from lakebatch.lake.lake import Lake
+    from lakebatch.lake.snapshot import LakeSnapshot
+    from lakebatch.snapshot.moment import Moment
+
+
+@click.command(
+    epilog='Example: lakebatch sql "SELECT level, avg(r2) FROM response_noise.results GROUP BY level"'
+)
+@click.argument("text", metavar="[SQL]", required=False)
+@click.option(
+    "--query",
+    "query_name",
+    metavar="NAME",
+    shell_complete=completion.queries,
+    help="Named query, see: lakebatch queries",
+)
+@click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="File with one query.")
+@click.option(
+    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
+)
+@moment_options
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME=MOMENT",
+    help="A second state, by version, time or tag: --also before=paper-v1 adds before.response_noise.results; "
+    "can be repeated.",
+)
+@include_options
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of a query.  [default: none]")
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Memory limit of a query, e.g. 4GB or 25%.  [default: 50% of the machine or container]",
+)
+@click.option(
+    "--print-setup",
+    is_flag=True,
+    help="Print the statements that create the same views in a plain DuckDB shell.",
+)
+@output_option
+@format_option
+@click.pass_context
+def sql(
+    context: click.Context,
+    /,
+    text: str | None,
+    query_name: str | None,
+    file: Path | None,
+    parameters: tuple[str, ...],
+    moment: Moment,
+    also: tuple[str, ...],
+    print_setup: bool,
+    output: Path | None,
+    form: str,
+    **limits: Any,
+) -> None:
+    """Answer one SQL query over the lake with DuckDB: from the argument, a file, a named query or standard input.
+
+    On a terminal, without a query, a prompt reads one query after the other. Each experiment is a schema with the
+    views results, assemblies, events and gaps; lake.results, lake.assemblies and lake.gaps combine all experiments.
+    """
+    if sum(each is not None for each in (text, query_name, file)) > 1:
+        raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")
+    check_output(output)
+    lake = open_lake(context)
+    if print_setup:
+        click.echo(_pin(lake, moment).sql_setup(limits["include"], limits["on_gap"]))
+        return
+    options = _options(lake, also, **limits)
+    if text is None and not (query_name or file) and sys.stdin.isatty():
+        _prompt(lambda: _pin(lake, moment), form, options)
+        return
+    if query_name is None and text is None:
+        text = _read(file)
+    frame = _answer(lambda: _ask(_pin(lake, moment), query_name, text or "", parameters, options))
+    show_or_save(frame, output, form)
+
+
+def _pin(lake: Lake, moment: Moment) -> LakeSnapshot:
+    """Return the experiments at a moment; a query that reads a damaged one reports it."""
+    from lakebatch.lake.snapshot import LakeSnapshot
+
+    return LakeSnapshot.pin(lake.experiments(), moment)
+
+
+def _options(
+    lake: Lake, also: Sequence[str], include: Any, on_gap: Any, timeout: float | None, memory: str | None
+) -> QueryArguments:
+    from lakebatch.snapshot.moment import parse
+
+    others = {}
+    for argument in also:
+        name, _, moment = argument.partition("=")
+        if not (name and moment):
+            raise click.UsageError("Cannot read --also. Expected NAME=MOMENT, e.g. --also before=paper-v1.")
+        others[name] = _pin(lake, parse(moment))
+    return {"include": include, "on_gap": on_gap, "also": others, "timeout": timeout, "memory_limit": memory}
+
+
+def _ask(
+    snapshot: LakeSnapshot, name: str | None, text: str, parameters: Sequence[str], options: QueryArguments
+) -> pl.DataFrame:
+    from lakebatch.sql import named
+
+    if name:
+        return snapshot.query(name, named.bind(parameters, named.get(name)), **options)
+    return snapshot.sql(text, named.bind(parameters), **options)
+
+
+def _answer(ask: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """Return an answer; end the process if it was interrupted and DuckDB still computes."""
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        _exit_if_busy("Interrupted.", INTERRUPTED)
+        raise
+    except LimitError as error:
+        _exit_if_busy(f"Error: {error}", ERROR)
+        raise
+
+
+def _exit_if_busy(message: str, code: int) -> None:
+    from lakebatch.sql import supervision
+
+    if supervision.is_busy():
+        print_stderr(message)
+        supervision.leave(code)
+
+
+def _prompt(pin: Callable[[], LakeSnapshot], form: Any, options: QueryArguments) -> None:
+    from lakebatch.cli.sql_prompt import Prompt
+    from lakebatch.sql import supervision
+    from lakebatch.sql.options import QueryOptions
+    from lakebatch.sql.session import Session
+
+    prompt = Prompt(lambda: Session(pin(), QueryOptions(**options)), form)
+    try:
+        prompt.loop()
+    finally:
+        prompt.close()
+    if supervision.is_busy():
+        supervision.leave(0)
+
+
+def _read(file: Path | None) -> str:
+    """Return the text of a file, or of standard input, without a byte order mark."""
+    try:
+        content = file.read_bytes() if file else sys.stdin.buffer.read()
+        return content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(
+            f"Cannot read {file or 'standard input'}: {getattr(error, 'strerror', None) or error}. "
+            "Expected a text file with one query."
+        ) from error

@@ -1,0 +1,60 @@
+"""Command ``status``: progress of assemblies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lakebatch.cli import completion
+from lakebatch.cli.context import open_lake
+from lakebatch.cli.options import (
+    format_option,
+)
+from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr, sanitize
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakebatch.lake.experiment import StoredExperiment
+
+
+@click.command(epilog="Example: lakebatch status response-noise")
+@click.argument("name", required=False, shell_complete=completion.stored)
+@click.argument("assembly", required=False, shell_complete=completion.assemblies)
+@format_option
+@click.pass_context
+def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
+    """Show the assemblies of experiment NAME, of the whole lake, or all fields of one ASSEMBLY.
+
+    The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
+    """
+    from lakebatch.cli.status_table import assembly_states, state_table
+
+    lake = open_lake(context)
+    stored = [lake[name]] if name else lake.experiments()
+    if not stored:
+        print_stderr(
+            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise"
+        )
+        return
+    if assembly:
+        show(_details(stored[0], assembly), form)
+        return
+    found = assembly_states(lake, name)
+    if form != "table":
+        show(found, form)
+        return
+    click.echo(sanitize(state_table(found)))
+
+
+def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
+    """Return the recorded fields of one assembly, one row per field."""
+    import polars as pl
+
+    stored.log.get(assembly)
+    row = stored.assemblies().filter(pl.col("assembly_id") == assembly).row(0, named=True)
+    return pl.DataFrame(
+        {"field": list(row), "value": [None if value is None else str(value) for value in row.values()]}
+    )

@@ -1,0 +1,104 @@
+"""Output of a command: frames on standard output or in a file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakebatch._secrets import redact
+from lakebatch._text import escape_controls
+from lakebatch.cli.stderr import sanitize
+from lakebatch.errors import StorageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MAX_ROWS = 200
+LOSSLESS = ("csv", "json", "ndjson")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+def check_output(output: Path | None) -> None:
+    """Refuse an unknown file format before anything is read."""
+    if output is not None:
+        from lakebatch.cli.write_file import check_file
+
+        check_file(output)
+
+
+def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
+    """Write a frame to a file; without a file, print it."""
+    if output is None:
+        show(frame, form)
+        return
+    save(iter([frame]), output)
+
+
+def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
+    """Write frames to one file, piece by piece, and print the row count."""
+    from lakebatch.cli.write_file import write
+
+    rows, columns = write(pieces, output)
+    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
+
+
+def show(frame: pl.DataFrame, form: Any) -> None:
+    """Print a frame on standard output; on a terminal, a long table is cut and says so."""
+    from lakebatch.cli.render import render
+
+    to_terminal = sys.stdout.isatty()
+    text = redact(render(frame, form, max_rows=MAX_ROWS if form == "table" and to_terminal else None))
+    click.echo(_encodable(escape_controls(text) if to_terminal else text, form))
+
+
+def _encodable(text: str, form: Any) -> str:
+    """Return lossless formats in the encoding of standard output: JSON escapes other characters, CSV is refused."""
+    try:
+        if form in LOSSLESS and sys.stdout.encoding:
+            text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError as error:
+        if form != "csv":
+            return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+        raise StorageError(
+            f"Cannot print {text[error.start]!a} as csv: standard output is {error.encoding}. "
+            "Set PYTHONIOENCODING=utf-8, or write a file with -o FILE.csv."
+        ) from error
+    return text
+
+
+def show_with_text(
+    frame: pl.DataFrame, form: Any, headline: Callable[[dict[str, Any]], str], about: str
+) -> None:
+    """Print a frame; on a narrow terminal, print a headline per row with its column `about` below."""
+    width = shutil.get_terminal_size().columns
+    if form != "table" or not sys.stdout.isatty() or _width(frame) <= width:
+        show(frame, form)
+        return
+    for row in frame.iter_rows(named=True):
+        click.echo(sanitize(_wrapped(headline(row), width, "        ", "")))
+        click.echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
+
+
+def _wrapped(text: str, width: int, later: str, first: str) -> str:
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _width(frame: pl.DataFrame) -> int:
+    from lakebatch.cli.render import render
+
+    return max(map(len, render(frame, "table").splitlines()), default=0)

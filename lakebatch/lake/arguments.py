@@ -1,0 +1,159 @@
+"""Keyword arguments that methods of a lake, an experiment and a snapshot share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from lakebatch._text import nearest
+from lakebatch.assembly.record import Status
+from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.moment import Moment, moment
+from lakebatch.snapshot.snapshot import COMPLETED
+from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.snapshot.times import Time
+
+if TYPE_CHECKING:
+    from lakebatch.analysis.plots.options import By
+    from lakebatch.analysis.statistics import Unit
+    from lakebatch.sql.options import QueryOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Defaults other than None
+DEFAULTS: dict[str, Any] = {
+    "include": COMPLETED, "on_gap": "warn", "metric": "pearson_r", "by": "feature_set", "unit": "split",
+}  # fmt: skip
+
+
+class StateArguments(TypedDict, total=False):
+    """The state to read, by at most one of the three; the newest by default.
+
+    Attributes
+    ----------
+    version : int
+        Version of the results table.
+    as_of : time
+        ISO 8601 text, a date, a datetime, or a time of pandas or NumPy. It is local time unless it has a zone, and
+        means the end of the day, minute or second that it names.
+    tag : str
+    """
+
+    version: int | None
+    as_of: Time | None
+    tag: str | None
+
+
+class ViewArguments(TypedDict, total=False):
+    """The rows that SQL views show.
+
+    Attributes
+    ----------
+    include : statuses
+        Assemblies to read, by status; completed ones by default.
+    on_gap : {"warn", "refuse", "ignore"}
+        What to do when a dataset has a gap. Only "ignore" leaves out data that cannot be read.
+    also : mapping
+        More snapshots, by name: with ``{"before": then}``, ``before.response_noise.results`` stands beside
+        ``response_noise.results``.
+    """
+
+    include: Collection[Status]
+    on_gap: OnGap
+    also: Mapping[str, Snapshots] | None
+
+
+class QueryArguments(ViewArguments, total=False):
+    """The rows that SQL views show, and the limits of a query.
+
+    Attributes
+    ----------
+    timeout : float, s
+        No limit by default.
+    memory_limit : str
+        Such as ``4GB`` or ``25%``; half of the memory of the machine or container by default.
+    """
+
+    timeout: float | None
+    memory_limit: str | None
+
+
+class LakeViewArguments(StateArguments, ViewArguments, total=False):
+    """The state to read, and the rows that SQL views show."""
+
+
+class LakeQueryArguments(StateArguments, QueryArguments, total=False):
+    """The state to read, the rows that SQL views show, and the limits of a query."""
+
+
+class PlotArguments(StateArguments, total=False):
+    """The state to read, and the options of a picture, see `lakebatch.analysis.plots.Options`."""
+
+    metric: str
+    by: By
+    zoom: tuple[float, float] | None
+    unit: Unit
+    assembly: str | None
+    level: float | None
+
+
+def takes(arguments: type) -> Callable[[Function], Function]:
+    """Spell out keyword arguments in the signature that ``help`` and notebooks show.
+
+    >>> @takes(StateArguments)
+    ... def rows(**state): ...
+    >>> list(inspect.signature(rows).parameters)
+    ['version', 'as_of', 'tag']
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        shared = [_parameter(name, hint) for name, hint in arguments.__annotations__.items()]
+        function.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def _parameter(name: str, hint: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=DEFAULTS.get(name),
+        annotation=getattr(hint, "__forward_arg__", hint),
+    )
+
+
+def moment_of(given: Mapping[str, Any]) -> Moment:
+    """Return the moment that the arguments of a state name.
+
+    >>> moment_of({"verson": 3})
+    Traceback (most recent call last):
+    TypeError: Unexpected keyword argument 'verson'. Did you mean 'version'? Known: as_of, tag, version.
+    """
+    return split(given, StateArguments)[0]
+
+
+def split(given: Mapping[str, Any], arguments: type) -> tuple[Moment, dict[str, Any]]:
+    """Return the moment that arguments name, and the other arguments."""
+    check(given, arguments)
+    state = StateArguments.__annotations__
+    others = {name: value for name, value in given.items() if name not in state}
+    return moment(**{name: value for name, value in given.items() if name in state}), others
+
+
+def query_options(given: Mapping[str, Any], arguments: type = QueryArguments) -> QueryOptions:
+    """Return the options of a query that arguments give."""
+    from lakebatch.sql.options import QueryOptions  # SQL is loaded when it is asked for
+
+    check(given, arguments)
+    return QueryOptions(**given)
+
+
+def check(given: Mapping[str, Any], arguments: type) -> None:
+    """Raise TypeError for a keyword argument that is not among those expected."""
+    expected = arguments.__annotations__
+    for name in given.keys() - expected.keys():
+        raise TypeError(f"Unexpected keyword argument {name!r}. {nearest(name, expected)}")
