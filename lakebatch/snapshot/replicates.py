@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.snapshot.compare import digests
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.snapshot.snapshot import Snapshot
 
 COLUMNS = {
     "config_hash": pl.String(),
@@ -50,23 +51,11 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     )
     repeated = listed.filter(pl.col("replicates") > 1)
     contested = repeated.filter(pl.col("same_seed") > 1)["assembly_id"].to_list()
-    digests = _digests(snapshot, contested, on_gap)
+    digest_of = digests(snapshot, contested, RESULTS, on_gap)
     firsts: dict[tuple[str, int], str] = {}
     agrees: list[bool | None] = []
     for config_hash, seed, assembly_id, _, same in repeated.iter_rows():
-        digest = digests.get(assembly_id)
+        digest = digest_of.get(assembly_id)
         known = same > 1 and digest is not None
         agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)
     return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*COLUMNS)
-
-
-def _digests(snapshot: Snapshot, ids: list[str], on_gap: OnGap) -> dict[str, str]:
-    """Return a digest of the rows of each assembly, whatever their order, times and ids aside."""
-    stable = [column.name for column in load_schema("results").columns if not column.volatile]
-
-    def hashes(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return rows.select("assembly_id", pl.struct(stable).hash().alias("hash"))
-
-    hashed = snapshot.collected(COMPLETED, hashes, on_gap=on_gap, only=ids)
-    sums = hashed.group_by("assembly_id").agg(pl.len(), pl.col("hash").sum().alias("sum"))
-    return {key: f"{count}:{total}" for key, count, total in sums.iter_rows()}
