@@ -16,6 +16,7 @@ from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
 from lakebatch.storage.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.schema import TableSchema, conform
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
@@ -68,7 +69,7 @@ class PartWriter:
 
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
-        return damage.steadily(self.table, lambda now: committed_parts(now, self.assembly_id))
+        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id))
 
 
 def check_reasons(rows: Rows, schema: TableSchema) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 
@@ -21,14 +20,12 @@ from lakebatch.errors import (
     StorageError,
     UnreadableWarning,
 )
+from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion, collect
 from lakebatch.storage.s3_errors import explain
 
-Result = TypeVar("Result")
-
-REOPENED = 10
-"""How often a read begins again because the files it was about to read have been merged and removed."""
+REOPENED = MAX_RENEWALS
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # How the engines say that a file is not there; what else they say may name another file
 NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
@@ -138,18 +135,6 @@ def rows(
         return collect(chosen)
 
 
-def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
-    """Return what is read, at once, of a table as it is now; again if its files were merged and removed meanwhile."""
-    for attempt in range(REOPENED):
-        pinned = table.at() if attempt else table.newest()
-        try:
-            return read(pinned)
-        except DamageError:
-            if table.at().number == pinned.number:
-                raise
-    return read(table.at())
-
-
 def newest_rows(table: Table) -> pl.DataFrame:
     """Return the rows that a table has now, of every file that can be read; warn of each that is damaged."""
     readable, lost = newest_readable(table)
@@ -163,7 +148,7 @@ def newest_rows(table: Table) -> pl.DataFrame:
 def newest_readable(table: Table) -> tuple[pl.DataFrame, list[Fault]]:
     """Return the rows that a table has now, of every file that can be read, and the files that cannot."""
     try:
-        return steadily(table, lambda pinned: rows(pinned, pinned.scan())), []
+        return read_latest(table, lambda pinned: rows(pinned, pinned.scan())), []
     except StorageError:
         return readable_rows(table.at())
 
