@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.completeness import damaged
@@ -15,7 +16,7 @@ from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
-NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
+NEEDED = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.errors import ConfigError
 
-Metric: TypeAlias = Literal["pearson_r", "r2", "mse"]
 Unit: TypeAlias = Literal["split", "assembly"]
 
-METRICS: tuple[Metric, ...] = ("pearson_r", "r2", "mse")
 UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
@@ -32,8 +31,8 @@ SPLIT = ("assembly_id", "repeat")
 
 def check_metric(metric: str) -> None:
     """Raise `ConfigError` unless results have this metric."""
-    if metric not in METRICS:
-        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(METRICS)}.")
+    if metric not in metrics.NAMES:
+        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(metrics.NAMES)}.")
 
 
 def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
@@ -151,8 +150,8 @@ def robustness(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
         rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline is not above 0),
         units. Splits without a baseline are left out.
     """
-    if metric not in ("pearson_r", "r2"):
-        raise ConfigError(f"Cannot rank by {metric}. Expected pearson_r or r2.")
+    if metric not in metrics.ranked():
+        raise ConfigError(f"Cannot rank by {metric}. Expected {' or '.join(metrics.ranked())}.")
     cell, at_baseline = ["feature_set", "model"], pl.col("level") == BASELINE
     splits = (
         _values(rows, metric)

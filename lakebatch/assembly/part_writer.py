@@ -10,6 +10,7 @@ from typing import TypeAlias
 import polars as pl
 import pyarrow as pa
 
+from lakebatch import metrics
 from lakebatch.assembly.spool import read
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta import damage
@@ -22,8 +23,6 @@ from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.delta.withholding import withheld
 
-METRICS = ("mse", "r2", "pearson_r", "pearson_p")
-# the columns of results that are NULL only with a reason
 Rows: TypeAlias = pl.DataFrame | Path
 """One part's rows of one table: a frame, or an Arrow stream file of frames where they were spooled."""
 
@@ -81,12 +80,12 @@ def check_reasons(rows: Rows, schema: TableSchema) -> None:
         If there is one.
     """
     for frame in [rows] if isinstance(rows, pl.DataFrame) else read(rows):
-        metrics = [name for name in METRICS if name in frame.columns and name in schema.polars]
+        present = schema.polars.keys() & set(frame.columns)
         told = frame["error"] if "error" in frame.columns else pl.Series([None], dtype=pl.String)
         if told.dtype not in (pl.String, pl.Null):  # which is refused when it is written
             return
         is_silent = told.cast(pl.String).fill_null("").str.strip_chars() == ""
-        for name in metrics:
+        for name in (each.name for each in metrics.COLUMNS if each.name in present):
             if count := int((frame[name].is_null() & is_silent).sum()):
                 raise SchemaError(
                     f"Cannot append to {schema.table!r}: column {name!r} is NULL in {count} rows in which 'error' says "

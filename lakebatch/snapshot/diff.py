@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.ids import ASSEMBLY_ID
@@ -20,7 +21,7 @@ from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.times import Time
 
-METRICS = ("mse", "r2", "pearson_r")
+METRICS = (*metrics.NAMES,)
 NOTABLE = 0.01
 """A notebook shows the shifts whose p-value is below."""
 GROUP = ("level", "feature_set", "model")

@@ -36,6 +36,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
+        "metrics": "",
         "_files": "",
     },
     {"errors": "", "_text": ""},

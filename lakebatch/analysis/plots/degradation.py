@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Chart, Dots, Panel, Rule
 from lakebatch.analysis.plots.levels import (
@@ -18,7 +19,6 @@ from lakebatch.analysis.plots.levels import (
     usable_rows,
 )
 from lakebatch.analysis.plots.options import Options
-from lakebatch.analysis.plots.style import metric_name
 from lakebatch.analysis.statistics import BASELINE, comparisons, robustness, sensitivity
 from lakebatch.analysis.statistics import degradation as degradations
 from lakebatch.errors import IncompleteError
@@ -31,7 +31,7 @@ def degradation(material: AnalysisData, options: Options) -> Chart:
     if table.is_empty():
         raise IncompleteError(_no_baseline(material))
     panel = level_panel(material, options.metric, rows, lines(table, options.by, names(rows, options.by)))
-    metric = metric_name(options.metric)
+    metric = metrics.label(options.metric)
     return Chart(
         title=f"Degradation of {metric} against the baseline by {WORDS[options.by]}, {material.experiment}",
         caption=interval_caption("Mean paired difference to level 0", table, options),
@@ -57,7 +57,7 @@ def sensitivity_chart(material: AnalysisData, options: Options) -> Chart:
             f"There is no slope to draw: {material.experiment}, {material.moment}, has a single level, "
             f"{rows['level'][0]:g}. Run it with two levels or more."
         )
-    metric = metric_name(options.metric)
+    metric = metrics.label(options.metric)
     panel = _ranking(table, "slope", options, f"slope of {metric} on level")
     return Chart(
         title=f"Sensitivity of {metric} to the level, {material.experiment}",
@@ -76,10 +76,10 @@ def robustness_chart(material: AnalysisData, options: Options) -> Chart:
         raise IncompleteError(_no_baseline(material))
     if ranked.is_empty():
         raise IncompleteError(
-            f"There is no ranking to draw: no baseline of {metric_name(options.metric)} is above 0 in "
+            f"There is no ranking to draw: no baseline of {metrics.label(options.metric)} is above 0 in "
             f"{material.experiment}, {material.moment}."
         )
-    metric = metric_name(options.metric)
+    metric = metrics.label(options.metric)
     panel = _ranking(ranked, "robustness", options, f"robustness of {metric}")
     unranked = table.height - ranked.height
     note = (f"{unranked} without a baseline above 0 are not ranked.",) if unranked else ()
@@ -99,7 +99,7 @@ def comparison(material: AnalysisData, options: Options) -> Chart:
         raise IncompleteError(
             f"There is nothing to compare: {material.experiment}, {material.moment}, has one {WORDS[options.by]}."
         )
-    metric = metric_name(options.metric)
+    metric = metrics.label(options.metric)
     dots = Dots("", 0, tuple(table["mean"]), tuple(table["low"]), tuple(table["high"]))
     pairs = tuple(f"{one} − {other}" for one, other in table.select("one", "other").rows())  # noqa: RUF001
     panel = Panel((Rule(0.0), dots), x_label=f"difference of {metric}", y_names=pairs, x_range=options.zoom)

@@ -8,14 +8,15 @@ from itertools import chain
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
-from lakebatch.analysis.plots.style import metric_name
 from lakebatch.analysis.statistics import intervals
 from lakebatch.errors import IncompleteError
 
-CORRELATIONS = (-1.05, 1.05)
+# How far an axis goes on beyond the limits of a metric
+AXIS_MARGIN = 0.05
 CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
 WORDS = {"feature_set": "feature set", "model": "model"}
 
@@ -26,7 +27,7 @@ def levels(material: AnalysisData, options: Options) -> Chart:
     table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
     panel = level_panel(material, options.metric, rows, lines(table, options.by, names(rows, options.by)))
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
         caption=interval_caption("Mean", table, options),
         notes=CUT if not options.zoom and possible(table, options.metric) else (),
         panels=with_zero([replace(panel, y_range=options.zoom or possible(table, options.metric))]),
@@ -49,7 +50,7 @@ def grid(material: AnalysisData, options: Options) -> Chart:
         for name in names(rows, of)
     ]
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
         f"{material.experiment}",
         caption=interval_caption("Mean", table, options),
         notes=CUT if not options.zoom and possible(table, options.metric) else (),
@@ -68,12 +69,12 @@ def boxes(material: AnalysisData, options: Options) -> Chart:
     panel = Panel(
         tuple(marks),
         x_label=level_label(material),
-        y_label=metric_name(options.metric),
+        y_label=metrics.label(options.metric),
         x_names=tuple(f"{level:g}" for level in at),
         y_range=options.zoom,
     )
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
         caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
         "the interquartile range, fits beyond.",
         panels=with_zero([panel]),
@@ -125,15 +126,19 @@ def level_panel(material: AnalysisData, metric: str, rows: pl.DataFrame, marks: 
     return Panel(
         marks,
         x_label=level_label(material),
-        y_label=metric_name(metric),
+        y_label=metrics.label(metric),
         x_ticks=tuple(sorted(set(rows["level"]))),
     )
 
 
 def possible(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
-    """Return the axis of a correlation where intervals, of a few splits, go on beyond what it can be."""
-    ends = table.select(pl.min_horizontal(pl.col("low").min(), -pl.col("high").max())).item()
-    return CORRELATIONS if metric == "pearson_r" and ends is not None and ends < CORRELATIONS[0] else None
+    """Return the axis of a metric with two limits where intervals, of a few splits, exceed them."""
+    found = metrics.BY_NAME[metric]
+    if found.minimum is None or found.maximum is None:
+        return None
+    low, high = found.minimum - AXIS_MARGIN, found.maximum + AXIS_MARGIN
+    exceeds = table.select((pl.col("low").min() < low) | (pl.col("high").max() > high)).item()
+    return (low, high) if exceeds else None
 
 
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lakebatch import metrics
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.errors import ConfigError
 
@@ -18,7 +19,8 @@ class Options:
 
     Attributes
     ----------
-    metric : {"pearson_r", "r2", "mse"}
+    metric : str
+        One of `lakebatch.metrics.NAMES`.
     by : {"feature_set", "model"}
         What is told apart by colour; the other is averaged over.
     zoom : (float, float), optional
@@ -31,7 +33,7 @@ class Options:
         Level at which trajectories are shown; those of the clean cohort by default.
     """
 
-    metric: str = "pearson_r"
+    metric: str = metrics.DEFAULT
     by: By = "feature_set"
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"

@@ -14,13 +14,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 GREY = "#595959"
 
-METRIC_NAMES = {
-    "pearson_r": "Pearson r",
-    "r2": "R²",
-    "mse": "mean squared error",
-}
-"""How metrics are written on axes."""
-
 RC: Any = {
     "axes.edgecolor": "#333333",
     "axes.grid": True,
@@ -69,12 +62,3 @@ def marker(slot: int) -> str:
 def web_marker(slot: int) -> str:
     """Return plotly's marker of a slot."""
     return WEB_MARKERS[(slot + slot // len(COLOURS)) % len(WEB_MARKERS)]
-
-
-def metric_name(metric: str) -> str:
-    """Return how a metric is written on an axis.
-
-    >>> metric_name("pearson_r")
-    'Pearson r'
-    """
-    return METRIC_NAMES.get(metric, metric)

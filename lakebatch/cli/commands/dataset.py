@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch import metrics
 from lakebatch.cli import completion as completing
 from lakebatch.cli.options import (
     AS_OF,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lakebatch.snapshot.diff import Difference
 
 DIFFERS = 1
-METRICS = ("mse", "r2", "pearson_r")
 
 
 @click.command(epilog="Example: lakebatch tag response-noise paper-v1 --note 'as submitted'")
@@ -137,8 +137,8 @@ def replicates(
 @click.argument("after", default="now", shell_complete=completing.moments)
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="Whose shifts are shown.",
 )

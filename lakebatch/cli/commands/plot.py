@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lakebatch import metrics
 from lakebatch.cli import completion as completing
 from lakebatch.cli.context import inform
 from lakebatch.cli.options import include_options, open_lake, version_options
@@ -17,7 +18,6 @@ KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
 )  # fmt: skip
 ALL = "all"
-METRICS = ("pearson_r", "r2", "mse")
 UNITS = ("split", "assembly")
 
 
@@ -30,8 +30,8 @@ UNITS = ("split", "assembly")
 )
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="What is drawn.",
 )
@@ -137,8 +137,8 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
 @click.argument("name", shell_complete=completing.stored)
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="What is reported.",
 )
