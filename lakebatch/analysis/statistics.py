@@ -26,6 +26,8 @@ Unit: TypeAlias = Literal["split", "assembly"]
 UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
+MIN_PAIRS = 5
+"""The fewest pairs of which `shifts` gives a p-value."""
 SPLIT = ("assembly_id", "repeat")
 
 
@@ -101,6 +103,26 @@ def comparisons(
     ]
     pairs = pl.concat(found) if found else _estimates(_no_differences(values), ["one", "other"], unit)
     return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
+
+
+def shifts(pairs: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Return the mean of paired differences in each group, tested against 0.
+
+    Parameters
+    ----------
+    pairs : frame
+        assembly_id, repeat, value (the difference of two fits on one split), overlap (n_test / n_train), and ``by``.
+
+    Returns
+    -------
+    frame, one row per group
+        ``by``, units, t, p_value, p_holm (corrected for the number of groups). NULL below `MIN_PAIRS` units
+        and where all differences are the same.
+    """
+    found = _estimates(pairs, by, "split").with_columns(t=pl.col("mean") / pl.col("error"))
+    is_tested = pl.col("t").is_finite() & (pl.col("units") >= MIN_PAIRS)
+    tested = found.with_columns(pl.when(is_tested).then(pl.col("t", "p_value")))
+    return tested.select(*by, "units", "t", "p_value", p_holm=holm(tested["p_value"]))
 
 
 def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:

@@ -19,9 +19,8 @@ from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.ids import check_assembly_id, check_name, check_no_secret
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import diff, replicates
 from lakebatch.snapshot import html as notebook
-from lakebatch.snapshot.diff import Difference
+from lakebatch.snapshot import replicates
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment, parse
 from lakebatch.snapshot.pin import pin
@@ -31,6 +30,7 @@ from lakebatch.snapshot.times import Time
 from lakebatch.storage.delta import damage
 
 if TYPE_CHECKING:
+    from lakebatch.analysis.diff import Difference
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
 
@@ -224,7 +224,9 @@ class StoredExperiment(ExperimentTables):
         return history(self.log.events())
 
     def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
-        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
+        """Return what changed between two versions, times, tags or assemblies, see `lakebatch.analysis.diff.compare`."""
+        from lakebatch.analysis import diff  # as for pictures
+
         return diff.compare(self, before, after, on_gap)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:

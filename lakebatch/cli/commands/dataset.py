@@ -24,7 +24,7 @@ from lakebatch.cli.usage import Choice
 if TYPE_CHECKING:
     import polars as pl
 
-    from lakebatch.snapshot.diff import Difference
+    from lakebatch.analysis.diff import Difference
 
 DIFFERS = 1
 
@@ -156,12 +156,14 @@ def diff(
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}
         click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
+        say(f"metrics: {found.caption}")
         return
     click.echo(f"From {found.before} to {found.after}", err=form != "table")
     if form == "table":  # to be looked at, where what did not change is in the way
         sections["metrics"] = sections["metrics"].remove(shift=0.0)
     for title, frame in sections.items():
-        click.echo(f"\n{title}: {'nothing' if frame.is_empty() else ''}".rstrip(), err=form != "table")
+        about = "nothing" if frame.is_empty() else found.caption if title == "metrics" else ""
+        click.echo(f"\n{title}: {about}".rstrip(), err=form != "table")
         if not frame.is_empty():
             show(frame, form)
 
