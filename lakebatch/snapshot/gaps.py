@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly import shards
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
@@ -93,4 +93,4 @@ def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
     message = f"The dataset is incomplete: {named}{more}."
     if on_gap == "refuse":
         raise IncompleteError(message)
-    warnings.warn(message, IncompleteWarning, stacklevel=3)
+    warn(message, IncompleteWarning)

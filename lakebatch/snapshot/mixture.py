@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
 from lakebatch.errors import MixtureWarning
 from lakebatch.snapshot.gaps import OnGap
@@ -25,7 +25,7 @@ def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
     if mixtures and on_gap != "ignore":
         named = "; ".join(mixtures[:MAX_NAMED])
         more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
-        warnings.warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning, stacklevel=3)
+        warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning)
 
 
 def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:

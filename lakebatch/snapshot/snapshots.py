@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import polars as pl
 
 from lakebatch._text import nearest
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
@@ -157,9 +157,8 @@ class Snapshots(Mapping[str, Snapshot]):
     def report_names(self) -> None:
         """Warn of experiments that have another name in SQL."""
         for name in sorted(RESERVED & self._folders.keys()):
-            warnings.warn(
-                f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.',
-                stacklevel=4,
+            warn(
+                f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.'
             )
 
     def refuse_damaged(self, on_gap: OnGap) -> None:
@@ -214,7 +213,7 @@ def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[
         raise UnknownNameError(f"Unknown tag {tag!r}. {nearest(tag, tags)}")
     without = [each.name for each in experiments if each.folder not in known]
     if without:
-        warnings.warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.", stacklevel=3)
+        warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.")
 
 
 def _report_not_begun(
@@ -224,6 +223,4 @@ def _report_not_begun(
         raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
     later = [each.name for each in experiments if each.folder not in known]
     if later:
-        warnings.warn(
-            f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.", stacklevel=3
-        )
+        warn(f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.")

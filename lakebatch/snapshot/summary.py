@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, DamageWarning
 from lakebatch.snapshot.snapshot import Snapshot
@@ -66,7 +65,7 @@ def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
     try:
         return len(snapshot.parts_done(each))
     except DamageError as error:
-        warnings.warn(str(error), DamageWarning, stacklevel=2)
+        warn(str(error), DamageWarning)
         return None
 
 

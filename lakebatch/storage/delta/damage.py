@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from lakebatch._files import ABSENT, check_readable
+from lakebatch._warnings import warn
 from lakebatch.errors import (
     DamageError,
     DamageWarning,
@@ -141,7 +141,7 @@ def newest_rows(table: Table) -> pl.DataFrame:
     for fault in lost:
         if fault.is_whole:
             raise fault.error()
-        warnings.warn(str(fault), DamageWarning, stacklevel=3)
+        warn(str(fault), DamageWarning)
     return readable
 
 
@@ -181,7 +181,7 @@ def warn_left_out(name: str, error: LakebatchError) -> None:
     """Warn that something cannot be read and is left out."""
     command = f"lakebatch doctor {name.partition('.')[0].replace('_', '-')}"
     kind = DamageWarning if isinstance(error, DamageError | SchemaError) else UnreadableWarning
-    warnings.warn(f"{name} is left out: {error} (see: {command})", kind, stacklevel=4)
+    warn(f"{name} is left out: {error} (see: {command})", kind)
 
 
 def refused(found: Sequence[Fault]) -> StorageError:
@@ -205,7 +205,7 @@ def warn_of(found: Sequence[Fault]) -> None:
     named = "; ".join(each.what for each in found[:MAX_NAMED])
     more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
     kind = UnreadableWarning if any(each.is_whole for each in found) else DamageWarning
-    warnings.warn(f"Left out: {named}{more}. {found[0].advice}", kind, stacklevel=4)
+    warn(f"Left out: {named}{more}. {found[0].advice}", kind)
 
 
 def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: BaseException) -> StorageError:
