@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
 
 import polars as pl
 
-from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.errors import DamageError, UnknownNameError
-from lakebatch.snapshot import changes, mixture
+from lakebatch.snapshot import changes, mixture, pieces
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot.committed_parts import CommittedParts
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order, put_in_order
+from lakebatch.snapshot.row_order import in_order, put_in_order
+from lakebatch.snapshot.statuses import COMPLETED as COMPLETED
+from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
-from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.version import Arrange, TableVersion, collect
 
-COMPLETED: tuple[Status, ...] = ("completed",)
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
 
 
-class Snapshot:
+class Snapshot(Statuses):
     """One experiment's tables, pinned at one moment.
 
     A row is seen if its assembly is completed at that moment or, where assemblies of other statuses are
@@ -71,15 +70,11 @@ class Snapshot:
         uncertain: Collection[str] = (),
         other_versions: Sequence[str] = (),
     ) -> None:
-        self.folder = folder
-        self.moment = moment
-        self._events = events
+        super().__init__(folder, moment, events, leases, uncertain)
         self.version = version
         self.tables = tables
         self.other_versions = tuple(other_versions)
-        self.uncertain = frozenset(uncertain)
-        self._find_parts = find_parts
-        self.leases = leases
+        self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -91,51 +86,6 @@ class Snapshot:
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self.folder.split("_", 2)[2]
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """The events that had been recorded by then."""
-        forks.check()
-        return self._events
-
-    @property
-    def last_events(self) -> pl.DataFrame:
-        """The last event of each assembly, in the order of their running numbers."""
-        forks.check()
-        return self._last_events
-
-    @cached_property
-    def _last_events(self) -> pl.DataFrame:
-        return assembly.last_events(self._events)
-
-    @cached_property
-    def assemblies(self) -> list[Assembly]:
-        """Each assembly as it stood, in the order of their running numbers."""
-        return assembly.from_rows(self.last_events, self.leases)
-
-    @cached_property
-    def not_completed(self) -> list[Assembly]:
-        """Those of the assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
-
-    def assembly(self, assembly_id: str) -> Assembly:
-        """Return one assembly as it stood.
-
-        Raises
-        ------
-        UnknownNameError
-            If there was no such assembly.
-        """
-        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
-            return each
-        raise UnknownNameError(
-            f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
-        )
-
-    @property
     def missing_versions(self) -> str | None:
         """What to say if the results lack versions that events saw, as after the loss of the newest log entries."""
         results = self.table()
@@ -143,15 +93,6 @@ class Snapshot:
         if results is None or not isinstance(seen, int) or seen <= results.number:
             return None
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
-
-    def state(self, each: Assembly) -> str:
-        """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
-        return each.status if self.moment.is_past else each.state
-
-    def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return the ids of the assemblies with one of these statuses."""
-        wanted = pl.col("status").is_in(list(include)) & ~pl.col("assembly_id").is_in(list(self.uncertain))
-        return self.last_events.filter(wanted)["assembly_id"].to_list()
 
     def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
         """Return which of these assemblies have rows that different code computed, and in words which."""
@@ -277,32 +218,7 @@ class Snapshot:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
-        ids, counts = self.ids(include), self.rows_by_assembly(table)
-        large = [each for each in ids if counts.get(each, 0) > PIECE]
-        if on_gap == "ignore":  # what is found later has left half of an assembly
-            self.tables.look_inside(table, large)
-        ids, found = self.tables.readable(table, ids, on_gap)
-        damage.warn_of(found)
-        mixture.report(self.mixed(include), on_gap)
-        for piece in batches(sorted(ids), counts) if ids else [[]]:
-            if piece[:1] in [[each] for each in large]:
-                yield from self._levels(table, piece)
-            else:
-                yield self.tables.read(table, piece, on_gap, self._in_order)
-
-    def _in_order(self, pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
-        return collect(in_order(self.rows_of(pinned, ids)))
-
-    def _levels(self, table: str, piece: list[str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of one large assembly in order, a few parts of one level at a time."""
-
-        def of(chosen: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
-            return self.tables.read(
-                table, piece, "refuse", lambda pinned, ids: collect(chosen(self.rows_of(pinned, ids)))
-            )
-
-        for wanted in by_level(of(count_parts)):
-            yield of(lambda rows, wanted=wanted: in_order(rows.filter(wanted)))  # type: ignore[misc]
+        return pieces.read(self, self.ids(include), self.mixed(include), table=table, on_gap=on_gap)
 
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
@@ -321,22 +237,6 @@ class Snapshot:
         rows = self.rows_by_assembly()
         return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
 
-    @cached_property
-    def _committed(self) -> dict[str, list[str] | DamageError]:
-        """What had been committed of each assembly that was not completed, or why that cannot be read."""
-        unfinished = self.not_completed
-        try:
-            pairs = set(self._find_parts([each.assembly_id for each in unfinished])) if unfinished else set()
-        except DamageError:
-            return {each.assembly_id: self._look_up(each) for each in unfinished}
-        return {each.assembly_id: _planned(each, pairs) for each in unfinished}
-
-    def _look_up(self, each: Assembly) -> list[str] | DamageError:
-        try:
-            return _planned(each, self._find_parts([each.assembly_id]))
-        except DamageError as error:
-            return error
-
     def committed(self, assembly_id: str) -> list[str]:
         """Return the parts of an assembly that was not completed that had been committed, in the order of the plan.
 
@@ -345,10 +245,12 @@ class Snapshot:
         DamageError
             If that cannot be read.
         """
-        found = self._committed[assembly_id]
-        if isinstance(found, DamageError):
-            raise found
-        return found
+        return self._committed.of_unfinished(assembly_id)
+
+    def parts_done(self, each: Assembly) -> list[str]:
+        """Return the planned parts of an assembly that have rows, in the order of the plan."""
+        is_completed = each.status in COMPLETED
+        return self._committed.look_up(each) if is_completed else self.committed(each.assembly_id)
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return what the dataset of these assemblies lacks, see `lakebatch.snapshot.completeness.gaps`."""
@@ -356,19 +258,8 @@ class Snapshot:
 
         return completeness.gaps(self, include)
 
-    def parts_done(self, each: Assembly) -> list[str]:
-        """Return the planned parts of an assembly that have rows, in the order of the plan."""
-        if each.status not in COMPLETED:
-            return self.committed(each.assembly_id)
-        return _planned(each, self._find_parts([each.assembly_id]))
-
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
         from lakebatch.snapshot import completeness  # which reads snapshots
 
         return completeness.parts(self, on_gap)
-
-
-def _planned(each: Assembly, pairs: Collection[tuple[str, str]]) -> list[str]:
-    """Return the planned parts of an assembly that are among pairs of id and key, in the order of the plan."""
-    return [part for part in each.parts if (each.assembly_id, part) in pairs]
