@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.tables import PinnedTables
@@ -55,7 +55,7 @@ def _newest(tables: ExperimentTables) -> Snapshot:
     newest = _pinned(tables, NEWEST, events, results.number, results)
     if newest.missing_versions:
         what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
-        warnings.warn(what, DamageWarning, stacklevel=3)
+        warn(what, DamageWarning)
     return newest
 
 
@@ -114,18 +114,12 @@ def _pinned(
         return table.at() if table.exists() else None
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
-        if version == newest.number:
-            try:
-                return _pairs(newest, ids)
-            except DamageError:
-                if tables.results.version() == version:  # else its files may have been merged and removed
-                    raise
         try:
-            return _pairs(tables.results.at(version), ids)
-        except (
-            StorageError,
-            pl.exceptions.ComputeError,
-        ):  # vacuum has removed its files, the log still says it
+            return _pairs(newest if version == newest.number else tables.results.at(version), ids)
+        except (StorageError, pl.exceptions.ComputeError):
+            if tables.results.version() == version:
+                raise
+            # a vacuum after a compaction has removed the files of this version; its log still names the parts
             return _pairs_by_log(tables.results.commits(), version, ids)
 
     lost = [_named(fault, events, newest) for fault in events.lost]

@@ -9,6 +9,7 @@ from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.storage.delta import damage, forks
 from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.read_again import retry_on_compaction
 from lakebatch.storage.delta.version import TableVersion
 
 Result = TypeVar("Result")
@@ -76,14 +77,24 @@ class PinnedTables:
         return renewed
 
     def faults(self, name: str, ids: Collection[str]) -> list[Fault]:
-        """Return the files of some assemblies that are known to be unreadable, the events' first."""
-        found = list(damage.faults(self.existing(name), ids))
-        for _ in range(damage.REOPENED):
-            if not found or not self.renew():
-                break
-            found = list(damage.faults(self.existing(name), ids))
+        """Return the known faults of some assemblies, those of the events first."""
+
+        def look() -> None:
+            if found := self._on_disk(name, ids):
+                raise _FaultsError(found)
+
+        try:
+            retry_on_compaction(look, self.renew, _FaultsError)
+        except _FaultsError as error:
+            return self._all_faults(name, ids, error.faults)
+        return self._all_faults(name, ids, [])
+
+    def _on_disk(self, name: str, ids: Collection[str]) -> list[Fault]:
+        return list(damage.faults(self.existing(name), ids))
+
+    def _all_faults(self, name: str, ids: Collection[str], on_disk: Sequence[Fault]) -> list[Fault]:
         inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
-        return [*self.lost, *sorted([*found, *inside], key=lambda fault: fault.assembly_id or "")]
+        return [*self.lost, *sorted([*on_disk, *inside], key=lambda fault: fault.assembly_id or "")]
 
     def look_inside(self, name: str, ids: Collection[str], check: Check = None) -> bool:
         """Read every file of some assemblies, and keep which cannot be read; whether there is any of one assembly."""
@@ -121,15 +132,17 @@ class PinnedTables:
             result, found = self.read_rest(name, ids, read)
             damage.warn_of(found)
             return result
-        for _ in range(damage.REOPENED):
-            self.readable(name, ids, on_gap)
+
+        def read_all() -> Result:
+            if faults := self._all_faults(name, ids, self._on_disk(name, ids)):
+                raise damage.refused(faults)
             try:
                 with damage.named(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
             except StorageError as error:
-                if not self.renew():
-                    raise damage.with_way_out(error) from error
-        return read(self.existing(name), list(ids))
+                raise damage.with_way_out(error) from error
+
+        return retry_on_compaction(read_all, self.renew, StorageError)
 
     def read_rest(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None
@@ -141,18 +154,36 @@ class PinnedTables:
         check : callable, optional
             Reads the file at a path in another engine too, to find what keeps that one from reading.
         """
-        for _ in range(damage.REOPENED):
-            found = self.faults(name, ids)
-            wanted = without(ids, found)
-            try:
-                return read(self.existing(name), wanted), found
-            except damage.READ_FAULTS as error:
-                if not self.renew() and not self.look_inside(name, wanted, check):
-                    if isinstance(error, StorageError):
-                        raise
-                    raise damage.unexplained(self.existing(name), error) from error
-        found = self.faults(name, ids)
-        return read(self.existing(name), without(ids, found)), found
+        on_disk: list[Fault] = []
+        is_read = False
+
+        def read_readable() -> tuple[Result, list[Fault]]:
+            nonlocal on_disk, is_read
+            before, on_disk = on_disk, self._on_disk(name, ids)
+            is_read = not on_disk or on_disk == before
+            if not is_read:
+                raise _FaultsError(on_disk)
+            found = self._all_faults(name, ids, on_disk)
+            return read(self.existing(name), without(ids, found)), found
+
+        def renew() -> bool:
+            # a fault is left out only when no newer state explains it
+            return self.renew() or not is_read or self.look_inside(name, without(ids, on_disk), check)
+
+        try:
+            return retry_on_compaction(read_readable, renew, (_FaultsError, *damage.READ_FAULTS))
+        except StorageError:
+            raise
+        except damage.READ_FAULTS as error:
+            raise damage.unexplained(self.existing(name), error) from error
+
+
+class _FaultsError(Exception):
+    """Files that cannot be read, perhaps because a compaction has replaced them."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults)
+        self.faults = faults
 
 
 def without(ids: Sequence[str], found: Collection[Fault]) -> list[str]:

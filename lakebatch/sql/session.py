@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from lakebatch.assembly.record import Status
-from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
+from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
@@ -26,6 +26,7 @@ from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Limits, Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta.read_again import retry_on_compaction
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
@@ -166,17 +167,24 @@ class Session:
     def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Return what one query answers, see `query`."""
         deadline = time.monotonic() + self._limits.seconds
-        for _ in range(damage.REOPENED):
+        used: list[View] = []
+
+        def read() -> pl.DataFrame:
+            nonlocal used
             used = self._used(text, deadline)
             try:
-                frame = self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
+                return self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
             except duckdb.Error as error:
-                if not self._has_mended(error, used):
-                    raise _explained(error) from error
-            else:
-                self._report(used)
-                return frame
-        raise StorageError("The files of the lake are merged faster than they can be read. Try again.")
+                if _may_be_of_a_file(error):
+                    raise
+                raise _explained(error) from error
+
+        try:
+            frame = retry_on_compaction(read, lambda: self._reopen(used), duckdb.Error)
+        except duckdb.Error as error:
+            raise _explained(error) from error
+        self._report(used)
+        return frame
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """Return what a named query answers, see `choose`."""
@@ -240,10 +248,8 @@ class Session:
             self._is_usable = False
             raise
 
-    def _has_mended(self, error: duckdb.Error, used: Sequence[View]) -> bool:
-        """Look for the files behind an error; whether they were merged with others, or can be left out or named."""
-        if isinstance(error, OF_THE_QUERY) or not _may_be_of_a_file(error):
-            return False
+    def _reopen(self, used: Sequence[View]) -> bool:
+        """Open the views again if a compaction has replaced files, or a file of theirs turns out to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
             snapshot.tables.look_inside(name, snapshot.ids(self._include), read_through)
@@ -257,6 +263,8 @@ class Session:
 
 def _may_be_of_a_file(error: duckdb.Error) -> bool:
     """Whether a file may be behind an error; not behind one that the query itself raises."""
+    if isinstance(error, OF_THE_QUERY):
+        return False
     return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
 
 

@@ -54,7 +54,9 @@ def test_replicates_of_other_cohorts_show_means_and_no_test(stored, run, lake, t
     seeds = [stored.snapshot().assembly(each).seed for each in (first, second)]
     assert found.untested == f"the cohorts differ (seeds {seeds[0]} before, {seeds[1]} after)"
     assert f"no test: {found.untested}" in found._repr_html_()
-    done = CliRunner().invoke(main, ["--lake", lake.storage.uri, "diff", toy, first, second, "--metric", "mse"])
+    done = CliRunner().invoke(
+        main, ["--lake", lake.storage.uri, "diff", toy, first, second, "--metric", "mse"]
+    )
     assert f"metrics: no test: {found.untested}" in done.output
 
 

@@ -64,3 +64,20 @@ def test_other_errors_are_raised_at_once():
 
     with pytest.raises(StorageError, match="S3 says nothing"):
         retry_on_compaction(attempt, lambda: pytest.fail("renewed"))
+
+
+@pytest.mark.parametrize("on_gap", ["refuse", "ignore"])
+def test_snapshot_reads_again_ten_times_and_not_ten_times_ten(stored, on_gap):
+    (first,) = stored.assemblies()["assembly_id"]
+    snapshot = stored.snapshot()
+    reads = []
+
+    def read(pinned, ids):
+        reads.append(ids)
+        decide = stored.discard if len(reads) % 2 else stored.restore  # either has a version of its own
+        decide(first, "for a test")
+        raise OSError("the file is gone")
+
+    with pytest.raises(StorageError, match="merged faster than they can be read"):
+        snapshot.tables.read("results", [first], on_gap, read)
+    assert reads == [[first]] * MAX_RENEWALS
