@@ -10,13 +10,13 @@ import polars as pl
 from lakebatch import metrics
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.snapshot import mixture
-from lakebatch.snapshot.completeness import damaged
+from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
-NEEDED = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
+RESULT_COLUMNS = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read(
     """
     gaps = snapshot.gaps(include)
     report_gaps(gaps, on_gap)
-    rows = snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap)
+    rows = snapshot.collected(include, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
     mixture.report(snapshot.mixed(include), on_gap)
     return AnalysisData(
         experiment=snapshot.name,
@@ -76,7 +76,7 @@ def read(
         rows=rows.sort(KEYS, maintain_order=True),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
-        gaps=to_frame([*damaged(snapshot, include), *gaps]),
+        gaps=to_frame([*damage_gaps(snapshot, include), *gaps]),
         mixtures=snapshot.mixtures(include),
     )
 

@@ -270,10 +270,10 @@ def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFr
         assemblies=assemblies,
         fits=pl.col("fits").sum(),
     )
-    return _with_student(found).sort(groups)
+    return _with_t_test(found).sort(groups)
 
 
-def _with_student(found: pl.DataFrame) -> pl.DataFrame:
+def _with_t_test(found: pl.DataFrame) -> pl.DataFrame:
     from scipy import stats  # slow to import
 
     mean, error = (found[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("mean", "error"))

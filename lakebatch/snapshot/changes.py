@@ -21,7 +21,7 @@ COMPARED = ("python", "lakebatch", SOURCE)
 """Keys of an environment that are compared, beside its packages."""
 HASH_CHARACTERS = 12
 """How much of a hash is shown."""
-BEGAN = (pl.col("status") == "started") & pl.col("pid").is_not_null()
+IS_BEGINNING = (pl.col("status") == "started") & pl.col("pid").is_not_null()
 
 
 def check(
@@ -69,7 +69,7 @@ def mixtures(events: pl.DataFrame, *, only: str | None = None) -> dict[str, str]
     only : str, optional
         Compare nothing else than this key, such as ``source_hash``.
     """
-    began = events.filter(BEGAN)
+    began = events.filter(IS_BEGINNING)
     several = began.filter(began["assembly_id"].is_duplicated())["assembly_id"].unique(maintain_order=True)
     found = {}
     for assembly_id in several:
@@ -128,7 +128,7 @@ def _shown(name: str, value: str) -> str:
 
 def _environments(events: pl.DataFrame, assembly_id: str) -> list[dict[str, Any]]:
     """Return the environments in which processes began to work on an assembly, oldest first."""
-    began = events.filter(BEGAN, assembly_id=assembly_id).sort("event")
+    began = events.filter(IS_BEGINNING, assembly_id=assembly_id).sort("event")
     first = began.unique("environment", keep="first", maintain_order=True)
     return [
         read_environment(text, where("environment", assembly_id, event))

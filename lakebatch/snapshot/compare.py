@@ -10,7 +10,7 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta.schema import load_schema
 
-COLUMNS: dict[str, pl.DataType] = {
+DIFFERENCE_COLUMNS: dict[str, pl.DataType] = {
     "column": pl.String(),
     "rows_differing": pl.Int64(),
     "largest_relative_difference": pl.Float64(),
@@ -46,13 +46,13 @@ def differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Return one row per column that differs between two frames of `rows`; unequal row counts are one row alone."""
     if before.height != after.height:
         missing = abs(before.height - after.height)
-        return pl.DataFrame([(ROW_COUNT, missing, None)], schema=COLUMNS, orient="row")
+        return pl.DataFrame([(ROW_COUNT, missing, None)], schema=DIFFERENCE_COLUMNS, orient="row")
     found = []
     for name in before.columns:
         count = int(before[name].ne_missing(after[name]).sum())
         if count:
             found.append((name, count, _largest(before[name], after[name])))
-    return pl.DataFrame(found, schema=COLUMNS, orient="row")
+    return pl.DataFrame(found, schema=DIFFERENCE_COLUMNS, orient="row")
 
 
 def _largest(before: pl.Series, after: pl.Series) -> float | None:

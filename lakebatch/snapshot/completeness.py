@@ -9,11 +9,11 @@ import polars as pl
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.snapshot.gaps import Gap, OnGap, lacks, why_missing
+from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage
 
-COLUMNS = {
+PART_COLUMNS = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "part": pl.String(),
@@ -23,7 +23,7 @@ COLUMNS = {
 """The columns of `parts`."""
 LOST_EVENTS = "some of its events cannot be read"
 # Which last events are of assemblies that lack nothing, with the rows that are there counted
-WHOLE = (
+IS_COMPLETE = (
     pl.col("status").is_in(COMPLETED)
     & (pl.col("rows") == pl.col("counted").fill_null(0))
     & (pl.col("known_gaps").list.len() == 0)
@@ -45,7 +45,7 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     rows = [
         row for each in snapshot.assemblies for row in _parts_of(snapshot, each, lost.get(each.assembly_id))
     ]
-    return pl.DataFrame(rows, schema=COLUMNS)
+    return pl.DataFrame(rows, schema=PART_COLUMNS)
 
 
 def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
@@ -55,8 +55,8 @@ def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Ga
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
     return [
         Gap(each.assembly_id, what)
-        for each in from_rows(events.filter(~WHOLE), snapshot.leases)
-        for what in lacks(
+        for each in from_rows(events.filter(~IS_COMPLETE), snapshot.leases)
+        for what in missing_from(
             each,
             snapshot.state(each),
             rows=rows.get(each.assembly_id, 0),
@@ -66,14 +66,14 @@ def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Ga
     ]
 
 
-def damaged(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def damage_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
     """Return what of some assemblies cannot be read, table by table, as far as that is known."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
-    return [*lost, *(gap for name in DATA for gap in _damaged(snapshot, include, name))]
+    return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
 
 
-def _damaged(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:

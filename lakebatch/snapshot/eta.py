@@ -10,24 +10,24 @@ from lakebatch.assembly.record import Assembly, now
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.damage import reported
 
-COLUMNS: dict[str, pl.DataType] = {
+ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "last_commit": pl.Datetime("us", "UTC"),
     "eta_seconds": pl.Float64(),
 }
-"""The columns of `paces`."""
+"""The columns of `progress_estimates`."""
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
 
 
-def paces(snapshot: Snapshot) -> pl.DataFrame:
+def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly: when it last wrote something and, while it runs, how long the rest may take."""
     unfinished = [each.assembly_id for each in snapshot.assemblies if each.status != "completed"]
     commits = _commits(snapshot, unfinished)
-    rows = [_pace(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
-    return pl.DataFrame(rows, schema=COLUMNS)
+    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
+    return pl.DataFrame(rows, schema=ESTIMATE_COLUMNS)
 
 
-def _pace(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
+def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
     running = snapshot.state(each) == "started"
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
     last = max([each.at, *commits])

@@ -15,7 +15,7 @@ from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MAX_GAPS = 10
-COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
+GAP_COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Gap:
 def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
     """Return gaps as a frame, one row each."""
     rows = [(gap.assembly_id or None, gap.what) for gap in gaps]
-    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    return pl.DataFrame(rows, schema=GAP_COLUMNS, orient="row")
 
 
-def lacks(
+def missing_from(
     assembly: Assembly, state: str, *, rows: int, done: Callable[[], Sequence[str]], included: bool
 ) -> list[str]:
     """Return what a dataset lacks of one assembly, in words.

@@ -24,7 +24,7 @@ def read(
     counts = snapshot.rows_by_assembly(table)
     large = [each for each in ids if counts.get(each, 0) > PIECE]
     if on_gap == "ignore":  # a fault that is found later would leave half of an assembly
-        snapshot.tables.look_inside(table, large)
+        snapshot.tables.read_files(table, large)
     ids, found = snapshot.tables.readable(table, ids, on_gap)
     damage.warn_of(found)
     mixture.report(mixtures, on_gap)

@@ -40,7 +40,7 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
     return _newest(tables) if moment.time is None else _as_of(tables, moment.time)
 
 
-def knows(tables: ExperimentTables, moment: Moment) -> bool:
+def existed_at(tables: ExperimentTables, moment: Moment) -> bool:
     """Whether the experiment had begun at a time, or has a tag."""
     if moment.tag is not None:
         return any(each.tag == moment.tag for each in tables.tag_log.all())

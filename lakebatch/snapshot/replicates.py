@@ -9,7 +9,7 @@ from lakebatch.snapshot.compare import digests
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
-COLUMNS = {
+REPLICATE_COLUMNS = {
     "config_hash": pl.String(),
     "seed": pl.Int64(),
     "assembly_id": pl.String(),
@@ -44,7 +44,7 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
             "seed": [each.seed for each in completed],
             "assembly_id": [each.assembly_id for each in completed],
         },
-        schema_overrides={name: COLUMNS[name] for name in ("config_hash", "seed", "assembly_id")},
+        schema_overrides={name: REPLICATE_COLUMNS[name] for name in ("config_hash", "seed", "assembly_id")},
     ).with_columns(
         pl.len().over("config_hash").cast(pl.Int64).alias("replicates"),
         pl.len().over("config_hash", "seed").cast(pl.Int64).alias("same_seed"),
@@ -58,4 +58,4 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
         digest = digest_of.get(assembly_id)
         known = same > 1 and digest is not None
         agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)
-    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*COLUMNS)
+    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*REPLICATE_COLUMNS)

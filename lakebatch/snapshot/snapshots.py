@@ -17,7 +17,7 @@ from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.pin import knows, pin
+from lakebatch.snapshot.pin import existed_at, pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage
 
@@ -81,7 +81,7 @@ class Snapshots(Mapping[str, Snapshot]):
         for each in experiments:
             name = each.name if count[each.name] == 1 else each.folder
             try:
-                if not knows(each, moment):
+                if not existed_at(each, moment):
                     continue
                 found[name] = pin(each, moment)
             except (StorageError, SchemaError) as error:

@@ -9,7 +9,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, DamageWarning
 from lakebatch.snapshot.snapshot import Snapshot
 
-COLUMNS: dict[str, pl.DataType] = {
+SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "parts_done": pl.Int64(),
@@ -39,7 +39,11 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .with_columns(pl.col("rows").fill_null(0))
     )
     known = _not_completed(snapshot)
-    return rows.update(known, on="assembly_id", include_nulls=True).select(*COLUMNS).cast(pl.Schema(COLUMNS))
+    return (
+        rows.update(known, on="assembly_id", include_nulls=True)
+        .select(*SUMMARY_COLUMNS)
+        .cast(pl.Schema(SUMMARY_COLUMNS))
+    )
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
@@ -57,7 +61,7 @@ def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
         (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
         for each in snapshot.not_completed
     ]
-    columns = {name: COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
+    columns = {name: SUMMARY_COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 

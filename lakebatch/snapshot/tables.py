@@ -96,7 +96,7 @@ class PinnedTables:
         inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
         return [*self.lost, *sorted([*on_disk, *inside], key=lambda fault: fault.assembly_id or "")]
 
-    def look_inside(self, name: str, ids: Collection[str], check: Check = None) -> bool:
+    def read_files(self, name: str, ids: Collection[str], check: Check = None) -> bool:
         """Read every file of some assemblies, and keep which cannot be read; whether there is any of one assembly."""
         known = self._inside.setdefault(name, {})
         found = {
@@ -118,7 +118,7 @@ class PinnedTables:
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
             raise damage.refused(found)
-        return without(ids, found), found
+        return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
         """Return what is read of those of some assemblies that can be read; again if files were merged and removed.
@@ -129,7 +129,7 @@ class PinnedTables:
             If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
         if on_gap == "ignore":
-            result, found = self.read_rest(name, ids, read)
+            result, found = self.read_readable(name, ids, read)
             damage.warn_of(found)
             return result
 
@@ -144,7 +144,7 @@ class PinnedTables:
 
         return retry_on_compaction(read_all, self.renew, StorageError)
 
-    def read_rest(
+    def read_readable(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None
     ) -> tuple[Result, list[Fault]]:
         """Return what is read of those of some assemblies that can be read, and why the others are left out.
@@ -164,11 +164,11 @@ class PinnedTables:
             if not is_read:
                 raise _FaultsError(on_disk)
             found = self._all_faults(name, ids, on_disk)
-            return read(self.existing(name), without(ids, found)), found
+            return read(self.existing(name), unaffected(ids, found)), found
 
         def renew() -> bool:
             # a fault is left out only when no newer state explains it
-            return self.renew() or not is_read or self.look_inside(name, without(ids, on_disk), check)
+            return self.renew() or not is_read or self.read_files(name, unaffected(ids, on_disk), check)
 
         try:
             return retry_on_compaction(read_readable, renew, (_FaultsError, *damage.READ_FAULTS))
@@ -186,7 +186,7 @@ class _FaultsError(Exception):
         self.faults = faults
 
 
-def without(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
+def unaffected(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
     """Return the assemblies that no fault is of."""
     lost = {fault.assembly_id for fault in found}
     return [each for each in ids if each not in lost]

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakebatch.errors import QueryError
-from lakebatch.sql.catalog import identifier
+from lakebatch.sql.catalog import quote_identifier
 
 # Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing
-AS_TEXT = {
+TEXT_TYPES = {
     "bignum", "bit", "blob", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant",
 }  # fmt: skip
 # Types whose infinity would become a time near 1970
-COARSE = {"timestamp_s", "timestamp_ms"}
+COARSE_TIMESTAMPS = {"timestamp_s", "timestamp_ms"}
 # Endings of the names of further columns that an interval is read as
 MONTHS, TEXT = "|months", "|text"
 # Microseconds
@@ -42,14 +42,14 @@ def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mappi
         If a value cannot stand in a frame.
     """
     relation = connection.sql(text, params=dict(parameters) or None)
-    names = _distinct(relation.columns)
+    names = _unique_names(relation.columns)
     columns = list(zip(names, relation.types, strict=True))
-    chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _chosen(number, name, kind)]
-    frame = _converted(relation.project(", ".join(chosen)).to_arrow_table())
+    chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _select(number, name, kind)]
+    frame = _frame(relation.project(", ".join(chosen)).to_arrow_table())
     return _with_integers(_with_durations(frame, [name for name, kind in columns if kind.id == "interval"]))
 
 
-def _converted(table: pa.Table) -> pl.DataFrame:
+def _frame(table: pa.Table) -> pl.DataFrame:
     try:
         for number, name in enumerate(table.column_names):
             _check_range(name, table.column(number))
@@ -60,7 +60,7 @@ def _converted(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _distinct(names: list[str]) -> list[str]:
+def _unique_names(names: list[str]) -> list[str]:
     """Return names of which no two are the same, in their order."""
     found: list[str] = []
     for name in names:
@@ -72,30 +72,30 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _chosen(number: int, name: str, kind: Any) -> Iterator[str]:
+def _select(number: int, name: str, kind: Any) -> Iterator[str]:
     """Yield what selects a column by its number: as it is, as text, or as what an interval is made of."""
     if kind.id == "interval":
-        yield f"epoch_us(#{number}) AS {identifier(name)}"
-        yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {identifier(name + MONTHS)}"
-        yield f"#{number}::VARCHAR AS {identifier(name + TEXT)}"
-    elif any(each.id in AS_TEXT or _has_other_keys(each) for each in _inside(kind)):
-        yield f"#{number}::VARCHAR AS {identifier(name)}"
-    elif kind.id in COARSE:
-        yield f"#{number}::TIMESTAMP AS {identifier(name)}"
+        yield f"epoch_us(#{number}) AS {quote_identifier(name)}"
+        yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {quote_identifier(name + MONTHS)}"
+        yield f"#{number}::VARCHAR AS {quote_identifier(name + TEXT)}"
+    elif any(each.id in TEXT_TYPES or _has_other_keys_than_text(each) for each in _nested_types(kind)):
+        yield f"#{number}::VARCHAR AS {quote_identifier(name)}"
+    elif kind.id in COARSE_TIMESTAMPS:
+        yield f"#{number}::TIMESTAMP AS {quote_identifier(name)}"
     else:
-        yield f"#{number} AS {identifier(name)}"
+        yield f"#{number} AS {quote_identifier(name)}"
 
 
-def _inside(kind: Any) -> Iterator[Any]:
+def _nested_types(kind: Any) -> Iterator[Any]:
     """Yield a type and those that it is made of."""
     yield kind
     if kind.id in ("list", "array", "struct", "map"):
         for name, child in kind.children:
             if name != "size":
-                yield from _inside(child)
+                yield from _nested_types(child)
 
 
-def _has_other_keys(kind: Any) -> bool:
+def _has_other_keys_than_text(kind: Any) -> bool:
     """Whether a type is a map whose keys are no texts."""
     return bool(kind.id == "map" and kind.children[0][1].id != "varchar")
 

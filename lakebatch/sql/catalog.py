@@ -16,7 +16,7 @@ from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.schema import TableSchema
 
-PLAIN = re.compile("[a-z_][a-z0-9_]*")
+PLAIN_NAME = re.compile("[a-z_][a-z0-9_]*")
 SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "config_hash")
 S3_SETUP = """\
 -- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
@@ -29,10 +29,10 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     """Return the statement that makes what the rows of some assemblies are read from a view."""
     table = snapshot.table(name)
     assert table is not None
-    columns = ", ".join(identifier(column) for column in table.columns())
+    columns = ", ".join(quote_identifier(column) for column in table.columns())
     return (
         f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(found, table.schema)}"
-        f"{_where(snapshot, ids, has_others=found.has_others)}"
+        f"{_condition(snapshot, ids, has_others=found.has_others)}"
     )
 
 
@@ -56,7 +56,7 @@ def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: 
     return "\n".join([*([S3_SETUP] if remote else []), *(f"{each};" for each in statements)])
 
 
-def identifier(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return a name as it stands in SQL.
 
     >>> print(identifier('a "name"'))
@@ -65,16 +65,16 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def shown(name: str) -> str:
+def readable_name(name: str) -> str:
     """Return a name as a person writes it in SQL.
 
     >>> shown("toy"), shown("90_v1_toy")
     ('toy', '"90_v1_toy"')
     """
-    return name if PLAIN.fullmatch(name) else identifier(name)
+    return name if PLAIN_NAME.fullmatch(name) else quote_identifier(name)
 
 
-def quoted(value: str) -> str:
+def string_literal(value: str) -> str:
     """Return a text as it stands in SQL.
 
     >>> print(quoted("it's"))
@@ -83,14 +83,14 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def listed(values: Collection[str]) -> str:
+def list_literal(values: Collection[str]) -> str:
     """Return texts as a list in SQL."""
-    return "[" + ", ".join(quoted(value) for value in values) + "]"
+    return "[" + ", ".join(string_literal(value) for value in values) + "]"
 
 
 def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
     for name, each in snapshot.schemas().items():
-        schema = identifier(name)
+        schema = quote_identifier(name)
         yield f"CREATE SCHEMA {schema}"
         yield from _assemblies(schema, each)
         for table in DATA:
@@ -116,7 +116,11 @@ def _literal(value: object) -> str:
         return "NULL"
     if isinstance(value, int):
         return str(value)
-    return f"TIMESTAMPTZ {quoted(value.isoformat())}" if isinstance(value, datetime) else quoted(str(value))
+    return (
+        f"TIMESTAMPTZ {string_literal(value.isoformat())}"
+        if isinstance(value, datetime)
+        else string_literal(str(value))
+    )
 
 
 def _is_local(snapshot: Snapshot) -> bool:
@@ -130,27 +134,31 @@ def _read(found: Sources, schema: TableSchema) -> str:
     partition = "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR}"
     sources = []
     if found.bundles:
-        sources.append(f"FROM read_parquet({listed(found.bundles)}, {by_name}, hive_partitioning = false)")
+        sources.append(
+            f"FROM read_parquet({list_literal(found.bundles)}, {by_name}, hive_partitioning = false)"
+        )
     if found.files:
-        sources.append(f"FROM read_parquet({listed(found.files)}, {by_name}, {partition})")
+        sources.append(f"FROM read_parquet({list_literal(found.files)}, {by_name}, {partition})")
     if schema.late:
         nulls = ", ".join(
-            f"CAST(NULL AS {column.sql}) AS {identifier(column.name)}" for column in schema.late
+            f"CAST(NULL AS {column.sql}) AS {quote_identifier(column.name)}" for column in schema.late
         )
         sources.append(f"SELECT {nulls} WHERE false")
     return f"({' UNION ALL BY NAME '.join(sources)})"
 
 
-def _where(snapshot: Snapshot, ids: Collection[str], *, has_others: bool) -> str:
+def _condition(snapshot: Snapshot, ids: Collection[str], *, has_others: bool) -> str:
     """Return the condition that leaves no other assembly, and of an unfinished one what it had at the moment."""
     conditions = []
     if has_others:
-        conditions.append(f"assembly_id IN ({', '.join(map(quoted, ids))})")
+        conditions.append(f"assembly_id IN ({', '.join(map(string_literal, ids))})")
     unfinished = [each.assembly_id for each in snapshot.not_completed if each.assembly_id in set(ids)]
     if unfinished:
         seen = [
-            f"(assembly_id = {quoted(each)} AND list_contains({listed(snapshot.committed(each))}, part))"
+            f"(assembly_id = {string_literal(each)} AND list_contains({list_literal(snapshot.committed(each))}, part))"
             for each in unfinished
         ]
-        conditions.append(f"(NOT list_contains({listed(unfinished)}, assembly_id) OR {' OR '.join(seen)})")
+        conditions.append(
+            f"(NOT list_contains({list_literal(unfinished)}, assembly_id) OR {' OR '.join(seen)})"
+        )
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""

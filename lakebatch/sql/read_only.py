@@ -65,7 +65,7 @@ def check_reading(connection: duckdb.DuckDBPyConnection, text: str, views: Mappi
             f"Cannot read the SQL: {error.reason} at character {error.start}. Expected UTF-8 text."
         ) from None
     tree = _reading_tree(connection, text)
-    return {path for part, known in _parts(tree) for path in _read_by(part, known, views)}
+    return {path for part, known in _parts(tree) for path in _views_of_part(part, known, views)}
 
 
 def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _children(part: dict[str, Any], known: frozenset[str]) -> Iterator[tuple[Any
             yield child, known | own if key == "right" else known
 
 
-def _read_by(part: dict[str, Any], known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
+def _views_of_part(part: dict[str, Any], known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
     """Yield the view that a part reads, if it reads one; refuse what may do more."""
     kind = part.get("type")
     if isinstance(kind, str) and kind.endswith("_NODE") and kind not in READING_NODES:
@@ -160,21 +160,25 @@ def _check_table_function(
             f"Expected one of {', '.join(sorted(READING_FUNCTIONS))}."
         )
     if name.lower() in NAMING_FUNCTIONS:
-        for path in _named_by(function):
+        for path in _paths_of_function(function):
             yield from _view(path, known, views)
 
 
-def _named_by(function: dict[str, Any]) -> list[Path]:
+def _paths_of_function(function: dict[str, Any]) -> list[Path]:
     """Return what the first argument of a table function names: a view, or several in a list."""
     arguments = function.get("arguments") or [{}]
     first = arguments[0].get("expression") or {}
     if any(each.get("name") in SOURCES for each in arguments):
         first = {}
     is_list = first.get("class") == "FUNCTION" and first.get("function_name") == "list_value"
-    return [_named(each["expression"]) for each in first["arguments"]] if is_list else [_named(first)]
+    return (
+        [_path_of_argument(each["expression"]) for each in first["arguments"]]
+        if is_list
+        else [_path_of_argument(first)]
+    )
 
 
-def _named(expression: dict[str, Any]) -> Path:
+def _path_of_argument(expression: dict[str, Any]) -> Path:
     if expression.get("class") == "COLUMN_REF":
         return tuple(map(str, expression["column_names"]))
     text = str((expression.get("literal") or {}).get("text", ""))

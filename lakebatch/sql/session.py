@@ -21,7 +21,7 @@ from lakebatch.snapshot.snapshot import COMPLETED
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
-from lakebatch.sql.catalog import identifier, listed, quoted
+from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Limits, Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
 
 # Errors that no file can be behind
-OF_THE_QUERY = (
+QUERY_ERRORS = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
     duckdb.NotImplementedException, duckdb.InterruptException,
@@ -171,18 +171,18 @@ class Session:
 
         def read() -> pl.DataFrame:
             nonlocal used
-            used = self._used(text, deadline)
+            used = self._views_read(text, deadline)
             try:
                 return self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
             except duckdb.Error as error:
-                if _may_be_of_a_file(error):
+                if _may_be_damage(error):
                     raise
-                raise _explained(error) from error
+                raise _query_error(error) from error
 
         try:
             frame = retry_on_compaction(read, lambda: self._reopen(used), duckdb.Error)
         except duckdb.Error as error:
-            raise _explained(error) from error
+            raise _query_error(error) from error
         self._report(used)
         return frame
 
@@ -211,14 +211,14 @@ class Session:
         self._supervisor = Supervisor(connection, self._opened, Path(scratch), self._limits, memory)
         self._is_usable = True
 
-    def _used(self, text: str, deadline: float) -> list[View]:
+    def _views_read(self, text: str, deadline: float) -> list[View]:
         """Return the views that a query reads; refuse what does more, and what is damaged."""
-        if not self._is_usable or self._supervisor.is_left():
+        if not self._is_usable or self._supervisor.is_abandoned():
             self._open()
         try:
             paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
         except duckdb.Error as error:
-            raise _explained(error) from error
+            raise _query_error(error) from error
         used = self._views.read(paths)
         found = _faults(used)
         if found and self._on_gap != "ignore":
@@ -252,7 +252,7 @@ class Session:
         """Open the views again if a compaction has replaced files, or a file of theirs turns out to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
-            snapshot.tables.look_inside(name, snapshot.ids(self._include), read_through)
+            snapshot.tables.read_files(name, snapshot.ids(self._include), read_through)
             for view in used
             for snapshot, name in view.reads
         ]:
@@ -261,14 +261,14 @@ class Session:
         return True
 
 
-def _may_be_of_a_file(error: duckdb.Error) -> bool:
+def _may_be_damage(error: duckdb.Error) -> bool:
     """Whether a file may be behind an error; not behind one that the query itself raises."""
-    if isinstance(error, OF_THE_QUERY):
+    if isinstance(error, QUERY_ERRORS):
         return False
     return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
 
 
-def _explained(error: duckdb.Error) -> QueryError | LimitError:
+def _query_error(error: duckdb.Error) -> QueryError | LimitError:
     line = " ".join(str(error).split())
     if isinstance(error, duckdb.OutOfMemoryException):
         return LimitError(f"The query needs more memory than it may use: {line} Allow more with: --memory")
@@ -302,17 +302,17 @@ def _open(
         connection.execute("SET TimeZone = 'UTC'")
         for name, snapshot in catalogs.items():
             if name != MAIN:
-                connection.execute(f"ATTACH ':memory:' AS {identifier(name)}")
+                connection.execute(f"ATTACH ':memory:' AS {quote_identifier(name)}")
             views.add(name, snapshot)
     except duckdb.Error as error:
-        raise _explained(error) from error
+        raise _query_error(error) from error
     return views
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
     """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
-    connection.execute(f"SET temp_directory = {quoted(scratch)}")
-    connection.execute(f"SET allowed_paths = {listed(files)}")
+    connection.execute(f"SET temp_directory = {string_literal(scratch)}")
+    connection.execute(f"SET allowed_paths = {list_literal(files)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

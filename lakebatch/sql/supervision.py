@@ -33,7 +33,7 @@ UNITS = {"%": "%", **{f"{letter}{i}b".lower(): f"{letter}{i}B" for letter in "KM
 # First letters of the units in which the engine says what it may use, each 1024 times the one before
 BINARY = "bKMGTP"
 # How much of the limit all memory may grow by: the engine counts neither its answer nor single long values
-BEYOND = 1.5
+MEMORY_HEADROOM = 1.5
 STATUS = Path("/proc/self/statm")
 
 
@@ -112,27 +112,27 @@ class Supervisor:
         """
         future: Future[Result] = Future()
         thread = Thread(target=_work, args=(future, work), daemon=True)
-        most = _memory() + BEYOND * self.bytes
+        max_bytes = _memory() + MEMORY_HEADROOM * self.bytes
         thread.start()
         try:
             while not wait([future], POLL_SECONDS).done:
-                self._check(deadline, most)
+                self._check(deadline, max_bytes)
         except BaseException:
             if not self._ended(future):
                 self._abandon(thread, future)
             raise
         return future.result()
 
-    def is_left(self) -> bool:
+    def is_abandoned(self) -> bool:
         """Whether the connection is still at work on something that was to end."""
         return any(each.scratch == self.scratch for each in _abandoned)
 
-    def _check(self, deadline: float, most: float) -> None:
+    def _check(self, deadline: float, max_bytes: float) -> None:
         if time.monotonic() > deadline:
             raise LimitError(
                 f"The query took longer than {self.limits.seconds:g} s and was ended. Allow more with: --timeout"
             )
-        if _memory() > most:
+        if _memory() > max_bytes:
             raise LimitError(
                 f"The query needs more memory than {self.limits.memory} and was ended. Ask for fewer rows, or allow "
                 "more with: --memory"

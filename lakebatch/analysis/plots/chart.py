@@ -126,8 +126,8 @@ class Panel:
     y_names: tuple[str, ...] = ()
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
-    whole: bool = False
-    bare: bool = False
+    integers_only: bool = False
+    hide_axes: bool = False
 
     @property
     def series(self) -> list[Series]:

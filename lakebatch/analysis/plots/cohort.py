@@ -18,7 +18,7 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
 TRAJECTORIES = "trajectories"
-THREADS = 12
+MAX_SINGLE_SAMPLES = 12
 """How many samples are drawn one by one."""
 
 LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
@@ -45,8 +45,9 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: O
     at = "clean" if options.level is None else f"level {options.level:g}"
     return Chart(
         title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
-        caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and {min(THREADS, samples)} "
-        "single samples." + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
+        caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and "
+        f"{min(MAX_SINGLE_SAMPLES, samples)} single samples."
+        + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
         panels=tuple(panels),
     )
 
@@ -59,7 +60,7 @@ def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap 
     return Chart(
         title=f"Network of {snapshot.name} {assembly.assembly_id}",
         caption="Blue arrows act up, orange bars act down. " + _edges_in_words(diagram),
-        panels=(Panel(_drawn(diagram), bare=True),),
+        panels=(Panel(_drawn(diagram), hide_axes=True),),
     )
 
 
@@ -99,7 +100,7 @@ def _find_rows(
 def _species_panel(species: str, rows: pl.DataFrame, axis: TimeAxis) -> Panel:
     values = np.array(rows["values"].to_list(), dtype=float)
     low, middle, high = np.percentile(values, [5, 50, 95], axis=0)
-    chosen = np.linspace(0, len(values) - 1, min(THREADS, len(values))).astype(int)
+    chosen = np.linspace(0, len(values) - 1, min(MAX_SINGLE_SAMPLES, len(values))).astype(int)
     threads = [Thread(0, axis.times, tuple(values[index])) for index in chosen]
     band = Line("", 0, axis.times, tuple(middle), tuple(low), tuple(high), band=True)
     rules = [Rule(time, text=name) for name, time in axis.onsets.items()]

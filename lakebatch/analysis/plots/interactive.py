@@ -100,7 +100,7 @@ def _label(figure: Figure, panel: Panel, place: dict[str, int], share: bool) -> 
         x |= {"tickvals": panel.x_ticks}
     if panel.y_names:
         y |= {"categoryorder": "array", "categoryarray": [_text(name) for name in reversed(panel.y_names)]}
-    if panel.bare:
+    if panel.hide_axes:
         x |= {"visible": False}
         y |= {"visible": False, "scaleanchor": "x"}
     figure.update_xaxes(**x, **place)

@@ -36,7 +36,7 @@ def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
 def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
     look: dict[str, Any] = {"color": style.colour(mark.slot), "linestyle": "--" if mark.ghost else "-"}
     x = list(mark.x) if mark.band or mark.step else _dodged(mark.x, panel, place)
-    y = _filled(mark.y)
+    y = _nan_for_none(mark.y)
     if mark.step:
         axes.step(x, y, where="post", marker=style.marker(mark.slot), **look)
         return
@@ -44,7 +44,12 @@ def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
         axes.plot(x, y, **look)
         if mark.low:
             axes.fill_between(
-                x, _filled(mark.low), _filled(mark.high), color=look["color"], alpha=0.2, linewidth=0
+                x,
+                _nan_for_none(mark.low),
+                _nan_for_none(mark.high),
+                color=look["color"],
+                alpha=0.2,
+                linewidth=0,
             )
         return
     points = {"marker": style.marker(mark.slot), "markerfacecolor": "white" if mark.ghost else look["color"]}
@@ -171,5 +176,5 @@ def _distance(upper: float | None, lower: float | None) -> float:
     return math.nan if upper is None or lower is None else max(upper - lower, 0.0)
 
 
-def _filled(values: Iterable[float | None]) -> list[float]:
+def _nan_for_none(values: Iterable[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]

@@ -11,18 +11,7 @@ from typing import Any, TypeAlias
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import (
-    cohort,
-    interactive,
-    levels,
-    static,
-)
-from lakebatch.analysis.plots import (
-    degradation as effects,
-)
-from lakebatch.analysis.plots import (
-    growth as dataset,
-)
+from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Options
 from lakebatch.assembly.record import Status
@@ -33,18 +22,18 @@ from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
 
-RESULT_KINDS: dict[str, OfResults] = {
+RESULT_CHARTS: dict[str, OfResults] = {
     "levels": levels.levels,
     "boxes": levels.boxes,
     "grid": levels.grid,
-    "degradation": effects.degradation,
-    "sensitivity": effects.sensitivity_chart,
-    "robustness": effects.robustness_chart,
-    "comparison": effects.comparison,
-    "growth": dataset.growth,
+    "degradation": degradation.degradation,
+    "sensitivity": degradation.sensitivity_chart,
+    "robustness": degradation.robustness_chart,
+    "comparison": degradation.comparison,
+    "growth": growth.growth,
 }
-COHORT_KINDS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
-KINDS = (*RESULT_KINDS, *COHORT_KINDS)
+COHORT_CHARTS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
+KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
 ENDINGS = (".png", ".svg", ".pdf", ".html")
@@ -121,36 +110,36 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
-    if kind in COHORT_KINDS:
+    if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
         report_gaps(snapshot.gaps(include), on_gap)
         return _draw_cohort(snapshot, kind, include, chosen, on_gap)
-    drawn = Picture(kind, RESULT_KINDS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
     if against is None:
         return drawn
     other = read(against, include=include, on_gap=on_gap)
-    return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
+    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
 
 
 def draw(
     snapshot: Snapshot,
-    material: AnalysisData,
+    data: AnalysisData,
     kind: str,
     include: Collection[Status],
     options: Options,
     on_gap: OnGap = "warn",
 ) -> Picture:
     """Return a picture of a snapshot whose frames were read before."""
-    if kind in COHORT_KINDS:
+    if kind in COHORT_CHARTS:
         return _draw_cohort(snapshot, kind, include, options, on_gap)
-    return Picture(kind, RESULT_KINDS[kind](material, options))
+    return Picture(kind, RESULT_CHARTS[kind](data, options))
 
 
 def _draw_cohort(
     snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
 ) -> Picture:
-    return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options, on_gap))
+    return Picture(kind, COHORT_CHARTS[kind](snapshot, snapshot.ids(include), options, on_gap))
 
 
 def check_kind(kind: str) -> None:

@@ -78,7 +78,7 @@ def _height(chart: Chart, rows: int, width: float) -> float:
     names = max(len(panel.y_names) for panel in chart.panels)
     if names:
         return 22 + ROW_MM * names + _legend_mm(chart, width)
-    if chart.panels[0].bare:
+    if chart.panels[0].hide_axes:
         return width * _flatness(chart.panels[0])
     each = PANEL_MM if rows == 1 else 46.0 if rows <= 3 else 38.0
     return rows * each + _legend_mm(chart, width)
@@ -112,7 +112,7 @@ def _place(mark: Mark, panel: Panel) -> float:
 
 def _label(axes: Axes, panel: Panel) -> None:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title)
-    if panel.bare:
+    if panel.hide_axes:
         axes.set_axis_off()
         axes.set_aspect("equal")
         axes.set_xlim(*_span(panel, "x", MARGIN))
@@ -127,7 +127,7 @@ def _label(axes: Axes, panel: Panel) -> None:
         _set_ticks(axes, panel.x_ticks)
     if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):
         _set_dates(axes)
-    if panel.whole:
+    if panel.integers_only:
         axes.yaxis.get_major_locator().set_params(integer=True)
     if panel.x_range:
         axes.set_xlim(panel.x_range)

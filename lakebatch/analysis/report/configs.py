@@ -110,13 +110,13 @@ def _command(name: str, preset: str, differences: tuple[Difference, ...], settin
     leaves = dict(_leaves(settings))
     given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
     words = ["lakebatch", "run", name]
-    if preset and _gives(name, preset, given, settings):
+    if preset and _reproduces(name, preset, given, settings):
         chosen = [] if preset == presets.DEFAULT_PRESET else ["--preset", preset]
         return shlex.join([*words, *chosen, *(word for each in given for word in ("--set", each))])
     return shlex.join([*words, "--config", "config.json"])
 
 
-def _gives(name: str, preset: str, given: list[str], settings: Mapping[str, Any]) -> bool:
+def _reproduces(name: str, preset: str, given: list[str], settings: Mapping[str, Any]) -> bool:
     try:
         source = registry.get(name)
         model = config.resolve(source, registry.load(source), preset=preset, settings=given).model

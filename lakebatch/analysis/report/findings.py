@@ -24,7 +24,7 @@ TESTED = {"units": "units", "fits": "fits", "p_value": "p", "p_holm": "p (Holm)"
 Draw: TypeAlias = Callable[[str, Options], Picture]
 """Draws a picture of a kind."""
 
-WANTED: tuple[tuple[str, By], ...] = (
+REPORT_PICTURES: tuple[tuple[str, By], ...] = (
     ("levels", "feature_set"),
     ("levels", "model"),
     ("grid", "model"),
@@ -41,9 +41,9 @@ WANTED: tuple[tuple[str, By], ...] = (
 """The pictures of a report, each by what its colours tell apart."""
 
 
-def results_section(material: AnalysisData, options: Options) -> Section:
+def results_section(data: AnalysisData, options: Options) -> Section:
     """Return tables of the metric by level, feature set and model."""
-    metric, rows = options.metric, material.rows.drop_nulls("level")
+    metric, rows = options.metric, data.rows.drop_nulls("level")
     if rows.drop_nulls(metric).is_empty():
         return Section("results", "Results", (f"There is no fit with {metrics.label(metric)}.",))
     value = pl.col(metric)
@@ -82,7 +82,7 @@ def picture_section(draw: Draw, options: Options) -> Section:
     """Return every picture that can be drawn, and why the others cannot."""
     parts = [
         _figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
-        for kind, by in WANTED
+        for kind, by in REPORT_PICTURES
     ]
     return Section("pictures", "Pictures", tuple(parts))
 
@@ -108,9 +108,9 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     )
 
 
-def statistics_section(material: AnalysisData, options: Options) -> Section:
+def statistics_section(data: AnalysisData, options: Options) -> Section:
     """Return tests and rankings."""
-    metric, rows = metrics.label(options.metric), material.rows.drop_nulls(["level", "feature_set", "model"])
+    metric, rows = metrics.label(options.metric), data.rows.drop_nulls(["level", "feature_set", "model"])
     parts: list[SectionPart] = [_method(options)]
     compared = statistics.comparisons(rows, options.metric, unit=options.unit)
     if not compared.is_empty():

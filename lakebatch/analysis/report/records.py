@@ -15,10 +15,10 @@ from lakebatch.analysis.report.tables import Table, table
 from lakebatch.assembly.record import Assembly
 
 
-def run_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
+def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
     numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
-    runs = material.assemblies.with_columns(
+    runs = data.assemblies.with_columns(
         parts=pl.format("{} of {}", "parts_done", "parts_planned"),
         config_number=pl.col("assembly_id").replace_strict(numbers, default=None, return_dtype=pl.Int64),
         seed=pl.col("seed").cast(pl.String),
@@ -55,10 +55,10 @@ def _nearness(each: RunConfig) -> str:
     return f"nearest to the preset {each.preset}, from which it differs in {keys}."
 
 
-def time_section(material: AnalysisData) -> Section:
+def time_section(data: AnalysisData) -> Section:
     """Return how long assemblies and fits took."""
-    runs = material.assemblies.join(
-        material.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
+    runs = data.assemblies.join(
+        data.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
         on="assembly_id",
         how="left",
         maintain_order="left",
@@ -68,7 +68,7 @@ def time_section(material: AnalysisData) -> Section:
         )
     )
     seconds = pl.col("fit_seconds")
-    fits = material.rows.group_by("model").agg(
+    fits = data.rows.group_by("model").agg(
         fits=seconds.count(),
         mean=seconds.mean(),
         median=seconds.median(),
@@ -100,21 +100,21 @@ def time_section(material: AnalysisData) -> Section:
     )
 
 
-def fault_section(material: AnalysisData) -> Section:
+def fault_section(data: AnalysisData) -> Section:
     """Return what is missing and what failed."""
     parts: list[SectionPart] = []
-    if material.gaps.is_empty():
+    if data.gaps.is_empty():
         parts.append("The dataset has no gap: every assembly, planned part and baseline is there.")
     else:
         parts.append(
             table(
-                material.gaps,
+                data.gaps,
                 "What the dataset lacks",
                 {"assembly_id": "assembly", "what": "what is missing"},
             )
         )
-    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in material.mixtures.items()]
-    failed = material.assemblies.drop_nulls("error")
+    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in data.mixtures.items()]
+    failed = data.assemblies.drop_nulls("error")
     if not failed.is_empty():
         parts.append(
             table(
@@ -124,7 +124,7 @@ def fault_section(material: AnalysisData) -> Section:
             )
         )
     faults = (
-        material.rows.drop_nulls("error")
+        data.rows.drop_nulls("error")
         .group_by("feature_set", "model", "error", maintain_order=True)
         .agg(fits=pl.len())
     )
@@ -138,18 +138,18 @@ def fault_section(material: AnalysisData) -> Section:
     return Section("faults", "Failures and gaps", tuple(parts))
 
 
-def provenance_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
+def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return what produced the rows and how to produce them again."""
-    seeds = {each.assembly_id: each.seed for each in material.records}
+    seeds = {each.assembly_id: each.seed for each in data.records}
     commands = [
         f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
         for number, each in enumerate(configs, 1)
         for name in each.assemblies
     ]
-    quoted = shlex.quote(material.experiment)
+    quoted = shlex.quote(data.experiment)
     reading = [
-        f"lakebatch reassemble {quoted} --version {material.version} -o {quoted}.parquet",
-        f"lakebatch report {quoted} --version {material.version}",
+        f"lakebatch reassemble {quoted} --version {data.version} -o {quoted}.parquet",
+        f"lakebatch report {quoted} --version {data.version}",
     ]
     return Section(
         "provenance",
@@ -159,7 +159,7 @@ def provenance_section(material: AnalysisData, configs: Sequence[RunConfig]) -> 
             "assembly again; where --config config.json is named, save the whole config from above under that name.",
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
-            _environments(material.records),
+            _environments(data.records),
         ),
     )
 

@@ -102,12 +102,12 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # what is missing is said before anything is drawn
-    material = read(snapshot, include=include, on_gap=on_gap)
+    data = read(snapshot, include=include, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
-        return draw(snapshot, material, kind, include, asked, on_gap)
+        return draw(snapshot, data, kind, include, asked, on_gap)
 
-    return Report(compose(material, draw_kind, options or Options()))
+    return Report(compose(data, draw_kind, options or Options()))
 
 
 def check_file(file: Path) -> Path:
