@@ -1,4 +1,4 @@
-"""What of a snapshot's plan is there and can be read: gaps, parts, damaged tables."""
+"""Gaps, parts and damage of a snapshot, compared with its plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PART_COLUMNS = {
 }
 """The columns of `parts`."""
 LOST_EVENTS = "some of its events cannot be read"
-# Which last events are of assemblies that lack nothing, with the rows that are there counted
+# Selects the last events of assemblies without a gap; "counted" is the row count in the table
 IS_COMPLETE = (
     pl.col("status").is_in(COMPLETED)
     & (pl.col("rows") == pl.col("counted").fill_null(0))
@@ -31,12 +31,12 @@ IS_COMPLETE = (
 
 
 def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
-    """Return one row per planned part of each assembly: whether it is there and, if not, why.
+    """Return one row per planned part of each assembly: whether it is present and, if not, why.
 
     Raises
     ------
     DamageError
-        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": its parts are missing then.
+        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": then its parts count as missing.
     """
     _, found = snapshot.tables.readable(RESULTS, snapshot.ids(EVERY_STATUS), on_gap)
     damage.warn_of(found)
@@ -49,7 +49,7 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
 
 
 def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
-    """Return what a dataset of some assemblies lacks: whole assemblies, planned parts, baselines."""
+    """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
@@ -67,7 +67,7 @@ def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Ga
 
 
 def damage_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
-    """Return what of some assemblies cannot be read, table by table, as far as that is known."""
+    """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
     return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
@@ -84,7 +84,7 @@ def _table_damage_gaps(snapshot: Snapshot, include: Collection[Status], name: st
 
 
 def _parts_of(snapshot: Snapshot, each: Assembly, fault: str | None) -> Iterator[dict[str, object]]:
-    """Yield one row per planned part; what a completed assembly has is looked up only if its rows do not add up."""
+    """Yield one row per planned part; those of a completed assembly are read only when its row count is wrong."""
     whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
     done = [] if fault else each.parts if whole else snapshot.parts_done(each)
     state = snapshot.state(each)

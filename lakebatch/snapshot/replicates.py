@@ -1,4 +1,4 @@
-"""Assemblies of the same config: which are replicates, and which are the same computation with other rows."""
+"""Replicates: assemblies of one config, and whether those of one seed have the same rows."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     Columns
     -------
     replicates
-        How many completed assemblies have this config.
+        The number of completed assemblies with this config.
     same_seed
-        How many of them have this seed too, and should therefore have the same rows.
+        The number of them with this seed, which therefore should have the same rows.
     agrees
-        Whether the rows are those of the first with this config and seed, times aside; NULL for one alone,
-        and for one that cannot be read.
+        Whether the rows equal those of the first with this config and seed, except for times; NULL for a single
+        one, and for one that cannot be read.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One experiment's rows and statuses, pinned at one moment: everything that reads goes through it."""
+"""The rows and statuses of one experiment at one moment."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
 class Snapshot(Statuses):
     """One experiment's tables, pinned at one moment.
 
-    A row is seen if its assembly is completed at that moment or, where assemblies of other statuses are
-    asked for, if its part had been committed by then. Tables are only appended to, so the rows of a past
-    moment are read from the newest files, and neither compaction nor vacuum takes them away.
+    A snapshot holds the rows of assemblies that were completed at that moment. When assemblies of other statuses
+    are included, it holds the rows of the parts that had been committed by then. Tables are only appended to, so
+    the rows of a past moment are read from the newest files; neither compaction nor vacuum removes them.
 
-    Statuses are read before rows, and ``completed`` is recorded after the last row: a snapshot that knows
-    an assembly as completed holds all of its rows.
+    Statuses are read before rows, and ``completed`` is recorded after the last row: when a snapshot shows
+    an assembly as completed, it holds all of its rows.
 
     Parameters
     ----------
     folder : str
         The experiment's folder in the lake.
     moment : Moment
-        Which state this is.
+        The moment.
     events : frame
         The events that had been recorded by then.
     version : int
         The version of the results table at that moment.
     tables : PinnedTables
-        The data tables as they are now.
+        The data tables in their newest state.
     find_parts : callable
-        Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
+        Returns the parts of some assemblies in the results table at the moment, as pairs of id and key.
     leases : Leases, optional
-        By which processes elsewhere are judged.
+        The leases that tell whether a process on another machine is alive.
     uncertain : collection of str
-        The assemblies of which events cannot be read; their rows are left out.
+        The assemblies with events that cannot be read; their rows are left out.
     other_versions : sequence of str
-        Folders of other versions of the experiment, where it was asked for by its name alone.
+        Folders of other versions of the experiment, when it was selected by its name alone.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Snapshot(Statuses):
 
     @property
     def missing_versions(self) -> str | None:
-        """What to say if the results lack versions that events saw, as after the loss of the newest log entries."""
+        """Description of lost versions: an event recorded a later version of the results than the table has now."""
         results = self.table()
         seen = self.events["results_version"].max() if self.events.height else 0
         if results is None or not isinstance(seen, int) or seen <= results.number:
@@ -95,27 +95,27 @@ class Snapshot(Statuses):
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
 
     def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
-        """Return which of these assemblies have rows that different code computed, and in words which."""
+        """Return a description of each of these assemblies with rows from different code, by id."""
         of_these = pl.col("assembly_id").is_in(self.ids(include))
         return changes.mixtures(self.events.filter(of_these), only=changes.SOURCE)
 
     def mixed(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return what may not belong together in the rows of these assemblies: configs, code, versions."""
+        """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         versions = mixture.of_versions(self.name, self.folder, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
-        """Return one of the data tables, None if nothing was ever written to it."""
+        """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
 
     def renew(self) -> bool:
-        """Open the tables again, which changes no row of this snapshot; whether any has newer files."""
+        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         return self.tables.renew()
 
     def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
-        """Return what cannot be read of the assemblies with one of these statuses, as far as that is known."""
+        """Return the known faults in the files of the assemblies with one of these statuses."""
         return self.tables.faults(table, self.ids(include))
 
     def scan(
@@ -125,19 +125,19 @@ class Snapshot(Statuses):
         table: str = RESULTS,
         on_gap: OnGap = "warn",
     ) -> pl.LazyFrame:
-        """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
+        """Return the rows of the assemblies with one of these statuses, lazily: filters and columns are pushed down.
 
         Parameters
         ----------
         table : str
             ``results``, ``samples`` or ``trajectories``.
         on_gap : {"warn", "refuse", "ignore"}
-            Whether to leave out the assemblies of which a file is missing or cut off.
+            "ignore" leaves out assemblies with a missing or truncated file.
 
         Raises
         ------
         DamageError
-            If a file of one of the assemblies is missing or cut off, unless ``on_gap`` is "ignore".
+            If a file of one of the assemblies is missing or truncated, unless ``on_gap`` is "ignore".
         """
         ids, found = self.tables.readable(table, self.ids(include), on_gap)
         damage.warn_of(found)
@@ -146,19 +146,19 @@ class Snapshot(Statuses):
     def rows_of(
         self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
     ) -> pl.LazyFrame:
-        """Return the rows that a table has of some assemblies, lazily, without those later than this snapshot.
+        """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
 
         Parameters
         ----------
         arranged : callable
-            Puts the rows of single files into an order, see `TableVersion.scan`.
+            Sorts the rows of single files, see `TableVersion.scan`.
         """
         unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
         later = self.last_events.filter(unfinished)["assembly_id"].to_list()
         return self._as_committed(pinned.scan(ids, arranged=arranged), later)
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
-        """Return the rows of one assembly, whatever its status, lazily."""
+        """Return the rows of one assembly of any status, lazily."""
         self.assembly(assembly_id)
         pinned = self.tables.existing(table)
         damage.check(pinned, [assembly_id])
@@ -201,7 +201,14 @@ class Snapshot(Statuses):
         on_gap: OnGap = "warn",
         only: Collection[str] | None = None,
     ) -> pl.DataFrame:
-        """Return what is chosen of the rows of the assemblies with one of these statuses, or of only some of them.
+        """Return a selection from the rows of the assemblies with one of these statuses.
+
+        Parameters
+        ----------
+        chosen : callable
+            Selects from the lazy rows of some assemblies.
+        only : collection of str, optional
+            The ids of the assemblies to read.
 
         Raises
         ------
@@ -223,27 +230,27 @@ class Snapshot(Statuses):
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
     ) -> pl.DataFrame:
-        """Return what a lazy frame over one of the tables gives; a file that cannot be read is named."""
+        """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
         return damage.rows(self.tables.existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
-        """Return how many rows of each assembly the table has now, from its log alone."""
+        """Return the current row count of each assembly in a table, from the log alone."""
         pinned = self.table(table)
         return {} if pinned is None else pinned.rows_by_assembly()
 
     @property
     def counted(self) -> pl.DataFrame:
-        """The rows that the results have of each assembly, as ``assembly_id`` and ``rows``."""
+        """The row count of each assembly in the results, as ``assembly_id`` and ``rows``."""
         rows = self.rows_by_assembly()
         return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
 
     def committed(self, assembly_id: str) -> list[str]:
-        """Return the parts of an assembly that was not completed that had been committed, in the order of the plan.
+        """Return the committed parts of an assembly that was not completed, in the order of the plan.
 
         Raises
         ------
         DamageError
-            If that cannot be read.
+            If they cannot be read.
         """
         return self._committed.of_unfinished(assembly_id)
 
@@ -253,13 +260,13 @@ class Snapshot(Statuses):
         return self._committed.look_up(each) if is_completed else self.committed(each.assembly_id)
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
-        """Return what the dataset of these assemblies lacks, see `lakebatch.snapshot.completeness.gaps`."""
-        from lakebatch.snapshot import completeness  # which reads snapshots
+        """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
+        from lakebatch.snapshot import completeness  # it imports this module
 
         return completeness.gaps(self, include)
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
-        from lakebatch.snapshot import completeness  # which reads snapshots
+        from lakebatch.snapshot import completeness  # it imports this module
 
         return completeness.parts(self, on_gap)

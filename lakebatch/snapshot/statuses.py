@@ -29,7 +29,7 @@ class Statuses:
     events : frame
         The events that had been recorded by then.
     leases : Leases, optional
-        By which processes on other machines are judged.
+        The leases that tell whether a process on another machine is alive.
     uncertain : collection of str
         The assemblies with events that cannot be read.
     """
@@ -61,7 +61,7 @@ class Statuses:
 
     @property
     def last_events(self) -> pl.DataFrame:
-        """The last event of each assembly, in the order of their running numbers."""
+        """The last event of each assembly, by run number."""
         forks.check()
         return self._last_events
 
@@ -71,21 +71,21 @@ class Statuses:
 
     @cached_property
     def assemblies(self) -> list[Assembly]:
-        """Each assembly as it stood, in the order of their running numbers."""
+        """Each assembly at the moment, by run number."""
         return assembly.from_rows(self.last_events, self.leases)
 
     @cached_property
     def not_completed(self) -> list[Assembly]:
-        """Those of the assemblies that are not completed."""
+        """The assemblies that are not completed."""
         return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
 
     def assembly(self, assembly_id: str) -> Assembly:
-        """Return one assembly as it stood.
+        """Return one assembly at the moment.
 
         Raises
         ------
         UnknownNameError
-            If there was no such assembly.
+            If the assembly did not exist.
         """
         for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
             return each
@@ -94,7 +94,7 @@ class Statuses:
         )
 
     def state(self, each: Assembly) -> str:
-        """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
+        """Return an assembly's state; of a past moment its status, since leases tell of live processes only now."""
         return each.status if self.moment.is_past else each.state
 
     def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:

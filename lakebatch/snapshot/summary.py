@@ -1,4 +1,4 @@
-"""One row per assembly: what became of it."""
+"""One row per assembly: status, parts, rows and origin."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "config": pl.String(),
     "error": pl.String(),
 }
-"""The columns of a summary."""
+"""The columns of `summarize`."""
 
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
-    """Return one row per assembly, in the order of their running numbers."""
+    """Return one row per assembly, by run number."""
     first = snapshot.events.filter(pl.col("event") == 0)
     last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows")
     rows = (
@@ -47,16 +47,16 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
-"""The columns that a person looks at first."""
+"""The most important columns of a summary."""
 
 
 def brief(snapshot: Snapshot) -> pl.DataFrame:
-    """Return what a person looks at first, one row per assembly."""
+    """Return the most important columns, one row per assembly."""
     return summarize(snapshot).select(*BRIEF)
 
 
 def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
-    """Return state and parts of each assembly that is not completed; NULL parts, with a warning, if they cannot be read."""
+    """Return state and parts of each assembly that is not completed; unreadable parts are NULL, with a warning."""
     rows = [
         (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
         for each in snapshot.not_completed
@@ -74,7 +74,7 @@ def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
 
 
 def history(events: pl.DataFrame) -> pl.DataFrame:
-    """Return every event, oldest first whatever the clocks said, with the version of the results that each saw."""
+    """Return every event with its version of the results, oldest first even where clocks differ."""
     forward = pl.col("at").cum_max().over("assembly_id")
     return events.sort("results_version", forward, "run_number", "event").select(
         pl.col("results_version").alias("version"),

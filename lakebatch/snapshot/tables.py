@@ -1,4 +1,4 @@
-"""The data tables behind a snapshot, and which of its assemblies cannot be read from them."""
+"""The data tables behind a snapshot, and their faults."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Check: TypeAlias = "Callable[[str], object] | None"
 
 
 class PinnedTables:
-    """The data tables of one experiment as they are now, opened again when files were merged and removed.
+    """The data tables of one experiment in their newest state, opened again after a compaction.
 
     Parameters
     ----------
     folder : str
         The experiment's folder in the lake.
     open_table : callable
-        Returns a table by name as it is now, None if nothing was ever written to it.
+        Returns the newest state of a table by name, None if it was never written.
     opened : mapping
-        The tables that are open already.
+        The tables that are already open.
     lost : sequence of Fault
-        What cannot be read of the experiment's events, and so concerns every table.
+        Faults of the experiment's events, which concern every table.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PinnedTables:
         self.lost = tuple(lost)
 
     def get(self, name: str) -> TableVersion | None:
-        """Return a table by name, None if nothing was ever written to it."""
+        """Return a table by name, None if it was never written."""
         forks.check()
         if name not in self._tables:
             self._tables[name] = self._open_table(name)
@@ -60,7 +60,7 @@ class PinnedTables:
         Raises
         ------
         UnknownNameError
-            If nothing was ever written to it.
+            If it was never written.
         """
         pinned = self.get(name)
         if pinned is None:
@@ -68,7 +68,7 @@ class PinnedTables:
         return pinned
 
     def renew(self) -> bool:
-        """Open the tables again, which changes no row of a snapshot; whether any has newer files."""
+        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         before = {name: table.number for name, table in self._tables.items() if table is not None}
         self._tables |= {name: self._open_table(name) for name in before}
         renewed = any(table and table.number != before.get(name) for name, table in self._tables.items())
@@ -97,7 +97,7 @@ class PinnedTables:
         return [*self.lost, *sorted([*on_disk, *inside], key=lambda fault: fault.assembly_id or "")]
 
     def read_files(self, name: str, ids: Collection[str], check: Check = None) -> bool:
-        """Read every file of some assemblies, and keep which cannot be read; whether there is any of one assembly."""
+        """Read every file of some assemblies and keep the faults; return whether any is new."""
         known = self._inside.setdefault(name, {})
         found = {
             fault.assembly_id: fault
@@ -108,7 +108,7 @@ class PinnedTables:
         return bool(found)
 
     def readable(self, name: str, ids: Sequence[str], on_gap: OnGap) -> tuple[list[str], list[Fault]]:
-        """Return which of some assemblies can be read, and why the others are left out.
+        """Return the readable ones among some assemblies, and the faults of the others.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class PinnedTables:
         return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
-        """Return what is read of those of some assemblies that can be read; again if files were merged and removed.
+        """Read some assemblies, again after a compaction, and return the result.
 
         Raises
         ------
@@ -147,12 +147,12 @@ class PinnedTables:
     def read_readable(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None
     ) -> tuple[Result, list[Fault]]:
-        """Return what is read of those of some assemblies that can be read, and why the others are left out.
+        """Read the readable ones among some assemblies; return the result and the faults of the others.
 
         Parameters
         ----------
         check : callable, optional
-            Reads the file at a path in another engine too, to find what keeps that one from reading.
+            Reads the file at a path in another engine too, to find the file that this engine cannot read.
         """
         on_disk: list[Fault] = []
         is_read = False
@@ -179,7 +179,7 @@ class PinnedTables:
 
 
 class _FaultsError(Exception):
-    """Files that cannot be read, perhaps because a compaction has replaced them."""
+    """Files that cannot be read, possibly since a compaction replaced them."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults)
@@ -187,6 +187,6 @@ class _FaultsError(Exception):
 
 
 def unaffected(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
-    """Return the assemblies that no fault is of."""
+    """Return the assemblies without a fault."""
     lost = {fault.assembly_id for fault in found}
     return [each for each in ids if each not in lost]

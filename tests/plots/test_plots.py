@@ -16,7 +16,7 @@ from lakebatch.analysis import plots, statistics
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import levels, static
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
-from lakebatch.analysis.plots.levels import possible, with_zero
+from lakebatch.analysis.plots.levels import axis_limits, with_zero
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.cli.commands import plot as figures
@@ -178,13 +178,13 @@ def test_metric_on_both_sides_of_zero_has_a_line_there(study):
 
 def test_axis_of_a_correlation_ends_where_correlations_do():
     def axis(metric, low, high):
-        return possible(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
+        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
 
     assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
     assert axis("pearson_r", -0.5, 0.9) is None
     assert axis("r2", -3.5, 0.9) is None
     empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
-    assert possible(empty, "pearson_r") is None
+    assert axis_limits(empty, "pearson_r") is None
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
