@@ -1,4 +1,4 @@
-"""What DuckDB answers, as a frame of polars that holds the same values."""
+"""Conversion of DuckDB results to polars frames without loss."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 from lakebatch.errors import QueryError
 from lakebatch.sql.catalog import quote_identifier
 
-# Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing
+# Types that a frame or an output format lacks; their strings lose nothing
 TEXT_TYPES = {
     "bignum", "bit", "blob", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant",
 }  # fmt: skip
-# Types whose infinity would become a time near 1970
+# Types in which infinity would become a time near 1970
 COARSE_TIMESTAMPS = {"timestamp_s", "timestamp_ms"}
-# Endings of the names of further columns that an interval is read as
+# Suffixes of the extra columns of an interval
 MONTHS, TEXT = "|months", "|text"
 # Microseconds
 DAY = 86_400_000_000
-# What a date of the years 1 to 9999, or a time of one day, lies between; infinity lies outside
+# Limits of dates in the years 1 to 9999 and of times in one day; infinity lies outside
 RANGES = {
     pa.date32(): (-719_162, 2_932_896),
     pa.timestamp("us"): (-719_162 * DAY, 2_932_897 * DAY - 1),
@@ -34,12 +34,12 @@ RANGES = {
 
 
 def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-    """Return what a query answers; columns of one name are told apart as DuckDB does, ``seed`` and ``seed_1``.
+    """Return the result of a query; repeated column names get a number as in DuckDB, ``seed`` and ``seed_1``.
 
     Raises
     ------
     QueryError
-        If a value cannot stand in a frame.
+        If a frame cannot hold a value.
     """
     relation = connection.sql(text, params=dict(parameters) or None)
     names = _unique_names(relation.columns)
@@ -61,7 +61,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 def _unique_names(names: list[str]) -> list[str]:
-    """Return names of which no two are the same, in their order."""
+    """Return the names in order, repeated ones with a number."""
     found: list[str] = []
     for name in names:
         number, new = 0, name
@@ -73,7 +73,7 @@ def _unique_names(names: list[str]) -> list[str]:
 
 
 def _select(number: int, name: str, kind: Any) -> Iterator[str]:
-    """Yield what selects a column by its number: as it is, as text, or as what an interval is made of."""
+    """Yield the SQL that selects a column by its number: as it is, as a string, or an interval as its components."""
     if kind.id == "interval":
         yield f"epoch_us(#{number}) AS {quote_identifier(name)}"
         yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {quote_identifier(name + MONTHS)}"
@@ -87,7 +87,7 @@ def _select(number: int, name: str, kind: Any) -> Iterator[str]:
 
 
 def _nested_types(kind: Any) -> Iterator[Any]:
-    """Yield a type and those that it is made of."""
+    """Yield a type and the types nested in it."""
     yield kind
     if kind.id in ("list", "array", "struct", "map"):
         for name, child in kind.children:
@@ -96,12 +96,12 @@ def _nested_types(kind: Any) -> Iterator[Any]:
 
 
 def _has_other_keys_than_text(kind: Any) -> bool:
-    """Whether a type is a map whose keys are no texts."""
+    """Whether a type is a map with keys other than strings."""
     return bool(kind.id == "map" and kind.children[0][1].id != "varchar")
 
 
 def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
-    """Refuse dates and times that a frame cannot hold, also inside of other values."""
+    """Refuse dates and times that a frame cannot hold, also inside nested values."""
     kind = values.type
     if pa.types.is_struct(kind):
         for index in range(kind.num_fields):
@@ -122,7 +122,7 @@ def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
 
 
 def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    """Return intervals as durations; as text, such as ``1 month``, where one has months, which have no fixed length."""
+    """Return intervals as durations; a column with months, which have no fixed length, as strings such as ``1 month``."""
     for name in names:
         of_months = frame[name + MONTHS].fill_null(0).cast(pl.Boolean).any()
         column = frame[name + TEXT] if of_months else frame[name].cast(pl.Duration("us"))
@@ -131,7 +131,7 @@ def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 
 def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with sums of integers as integers; DuckDB hands them out as decimals of 38 digits."""
+    """Return sums of integers as integers; DuckDB returns them as decimals of 38 digits."""
     sums = [name for name, dtype in frame.schema.items() if dtype == pl.Decimal(38, 0)]
     fitting = [
         name

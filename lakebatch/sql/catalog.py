@@ -1,4 +1,4 @@
-"""The SQL that makes a table's files a view, also for a DuckDB of one's own."""
+"""SQL that defines views over the files of tables, also for any DuckDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.schema import TableSchema
 
 PLAIN_NAME = re.compile("[a-z_][a-z0-9_]*")
-SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "config_hash")
+ASSEMBLY_COLUMNS = (
+    "assembly_id",
+    "status",
+    "parts_done",
+    "parts_planned",
+    "rows",
+    "started_at",
+    "seed",
+    "config_hash",
+)
 S3_SETUP = """\
 -- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
 INSTALL httpfs;
@@ -26,7 +35,7 @@ CREATE SECRET (TYPE s3, PROVIDER credential_chain);"""
 
 
 def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collection[str]) -> str:
-    """Return the statement that makes what the rows of some assemblies are read from a view."""
+    """Return the statement that creates a view over the rows of some assemblies."""
     table = snapshot.table(name)
     assert table is not None
     columns = ", ".join(quote_identifier(column) for column in table.columns())
@@ -37,17 +46,17 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
 
 
 def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
-    """Return the statements that make the data tables of a snapshot views in a plain DuckDB.
+    """Return the statements that create the data tables of a snapshot as views in any DuckDB.
 
-    They name the files of the snapshot one by one: the views stay as they are, whatever is added to the
-    lake later, and need no extension for a lake on disk.
+    They name every file of the snapshot, so the views do not change when the lake grows; a lake on disk needs no
+    DuckDB extension.
 
     Raises
     ------
     DamageError
         If something cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
     SchemaError
-        If a table has a feature with which its files alone are not its content.
+        If a table has a feature that makes its files differ from its content.
     """
     snapshot.report_names()
     snapshot.refuse_damaged(on_gap)
@@ -57,7 +66,7 @@ def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: 
 
 
 def quote_identifier(name: str) -> str:
-    """Return a name as it stands in SQL.
+    """Return a name as a quoted SQL identifier.
 
     >>> print(identifier('a "name"'))
     "a ""name\"""
@@ -66,7 +75,7 @@ def quote_identifier(name: str) -> str:
 
 
 def readable_name(name: str) -> str:
-    """Return a name as a person writes it in SQL.
+    """Return a name as an SQL identifier, quoted only when necessary.
 
     >>> shown("toy"), shown("90_v1_toy")
     ('toy', '"90_v1_toy"')
@@ -75,7 +84,7 @@ def readable_name(name: str) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a text as it stands in SQL.
+    """Return a string as an SQL literal.
 
     >>> print(quoted("it's"))
     'it''s'
@@ -84,7 +93,7 @@ def string_literal(value: str) -> str:
 
 
 def list_literal(values: Collection[str]) -> str:
-    """Return texts as a list in SQL."""
+    """Return strings as an SQL list."""
     return "[" + ", ".join(string_literal(value) for value in values) + "]"
 
 
@@ -104,11 +113,11 @@ def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> I
 
 
 def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
-    """Yield the statement that makes what became of each assembly a table."""
-    rows = summarize(snapshot).select(*SHOWN).rows()
+    """Yield the statement that creates the table of assemblies."""
+    rows = summarize(snapshot).select(*ASSEMBLY_COLUMNS).rows()
     if rows:
         values = ",\n  ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-        yield f"CREATE TABLE {schema}.assemblies ({', '.join(SHOWN)}) AS VALUES\n  {values}"
+        yield f"CREATE TABLE {schema}.assemblies ({', '.join(ASSEMBLY_COLUMNS)}) AS VALUES\n  {values}"
 
 
 def _literal(value: object) -> str:
@@ -129,7 +138,7 @@ def _is_local(snapshot: Snapshot) -> bool:
 
 
 def _read(found: Sources, schema: TableSchema) -> str:
-    """Return what reads bundles and files; where columns were added later, those that lack them have NULL there."""
+    """Return the SQL that reads bundles and files; a column added later is NULL for older files."""
     by_name = f"union_by_name = {bool(schema.late)}"
     partition = "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR}"
     sources = []
@@ -148,7 +157,7 @@ def _read(found: Sources, schema: TableSchema) -> str:
 
 
 def _condition(snapshot: Snapshot, ids: Collection[str], *, has_others: bool) -> str:
-    """Return the condition that leaves no other assembly, and of an unfinished one what it had at the moment."""
+    """Return the condition that selects the assemblies and, of unfinished ones, the parts committed at the moment."""
     conditions = []
     if has_others:
         conditions.append(f"assembly_id IN ({', '.join(map(string_literal, ids))})")

@@ -1,4 +1,4 @@
-"""Queries over a snapshot of the lake: the views, a connection over them, and what keeps it to them."""
+"""DuckDB connections over the views of a snapshot, and queries restricted to these views."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lakebatch.storage.delta.read_again import retry_on_compaction
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
 
-# Errors that no file can be behind
+# Errors of the query itself, never of a damaged file
 QUERY_ERRORS = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
@@ -52,7 +52,7 @@ def connect(
     folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
     ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
     ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
-    the columns ``experiment`` and ``version``. What the rows lack is reported as ``on_gap`` says.
+    the columns ``experiment`` and ``version``. Gaps are reported as ``on_gap`` says.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def connect(
     Raises
     ------
     DamageError
-        If anything cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
+        If anything is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
     snapshot.report(include, on_gap)
     with ExitStack() as opened:
@@ -88,19 +88,19 @@ def query(
     also: Mapping[str, Snapshots] | None = None,
     limits: Limits | None = None,
 ) -> pl.DataFrame:
-    """Return what one SQL query answers over the views of some experiments.
+    """Return the result of one SQL query over the views of some experiments.
 
-    It can read the views and nothing else: no file, no network, no extension, no setting, no write.
-    Parameters are bound, as ``$name`` in the text.
+    The query can only read the views: no file, network, extension, setting or write.
+    Parameters are bound as ``$name`` in the text.
 
     Raises
     ------
     QueryError
-        If the text is not one reading statement, or DuckDB cannot answer it.
+        If the text is not one reading statement, or DuckDB cannot run it.
     LimitError
-        If it takes more time or memory than it may.
+        If it exceeds its time or memory.
     DamageError
-        If something of the views that it reads is damaged, unless ``on_gap`` is "ignore", which leaves it out.
+        If a view that it reads is damaged, unless ``on_gap`` is "ignore", which leaves the damaged assemblies out.
     """
     with Session(snapshot, include=include, on_gap=on_gap, also=also, limits=limits) as session:
         return session.answer(text, parameters)
@@ -109,14 +109,14 @@ def query(
 def choose(
     snapshots: Chosen, name: str, parameters: Mapping[str, Any], on_gap: OnGap
 ) -> tuple[Chosen, str, dict[str, Any]]:
-    """Return the snapshots that a named query reads, its text, and its parameters with their defaults.
+    """Return the snapshots for a named query, its SQL, and its parameters with defaults.
 
-    The snapshots hold one version of the experiment that it asks for: the newest, or that of a folder's name.
+    The snapshots hold one version of the requested experiment: the newest, or the version of a given folder.
 
     Raises
     ------
     UnknownNameError
-        If there is no such query, or nothing of the experiment.
+        If the query or the experiment does not exist.
     ConfigError
         If a parameter is unknown or missing.
     """
@@ -134,7 +134,7 @@ def choose(
 
 
 class Session:
-    """Several queries, one after the other, over one and the same snapshot."""
+    """Several queries, one after the other, over one snapshot."""
 
     def __init__(
         self,
@@ -161,11 +161,11 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, and remove the folder that it sorts in."""
+        """Close the connection, and remove its temporary folder."""
         self._opened.close()
 
     def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Return what one query answers, see `query`."""
+        """Return the result of one query, see `query`."""
         deadline = time.monotonic() + self._limits.seconds
         used: list[View] = []
 
@@ -187,7 +187,7 @@ class Session:
         return frame
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-        """Return what a named query answers, see `choose`."""
+        """Return the result of a named query, see `choose`."""
         chosen, text, values = choose(self.snapshot, name, parameters, self._on_gap)
         if chosen is self.snapshot:
             return self.answer(text, values)
@@ -197,7 +197,7 @@ class Session:
             return session.answer(text, values)
 
     def _open(self) -> None:
-        """Open a connection that can read the views and nothing else."""
+        """Open a connection that can only read the views."""
         self._opened.close()
         with ExitStack() as opened:
             scratch = opened.enter_context(
@@ -212,7 +212,7 @@ class Session:
         self._is_usable = True
 
     def _views_read(self, text: str, deadline: float) -> list[View]:
-        """Return the views that a query reads; refuse what does more, and what is damaged."""
+        """Return the views that a query reads; refuse a query that does more, and damaged views."""
         if not self._is_usable or self._supervisor.is_abandoned():
             self._open()
         try:
@@ -226,13 +226,13 @@ class Session:
         return used
 
     def _report(self, used: Sequence[View]) -> None:
-        """Warn of what a query left out and put together."""
+        """Warn of assemblies that a query left out, and of mixtures."""
         damage.warn_of(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
         mixture.report([text for each in read for text in each.mixed(self._include)], self._on_gap)
 
     def _run(self, work: Callable[[], Result], deadline: float) -> Result:
-        """Return what the connection answers in a transaction that cannot write."""
+        """Return the result of work in a read-only transaction."""
 
         def reading() -> Result:
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
@@ -249,7 +249,7 @@ class Session:
             raise
 
     def _reopen(self, used: Sequence[View]) -> bool:
-        """Open the views again if a compaction has replaced files, or a file of theirs turns out to be damaged."""
+        """Open the views again after a compaction, or if one of their files is found to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
             snapshot.tables.read_files(name, snapshot.ids(self._include), read_through)
@@ -262,7 +262,7 @@ class Session:
 
 
 def _may_be_damage(error: duckdb.Error) -> bool:
-    """Whether a file may be behind an error; not behind one that the query itself raises."""
+    """Whether a damaged file may have caused an error."""
     if isinstance(error, QUERY_ERRORS):
         return False
     return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
@@ -280,7 +280,7 @@ def _faults(used: Sequence[View]) -> list[damage.Fault]:
 
 
 def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict[str, Snapshots]:
-    """Return the snapshots by the catalogs that their views stand in."""
+    """Return the snapshots by the catalogs of their views."""
     schemas = snapshot.folders()
     for name in also or {}:
         check_name(name, "name of a snapshot")
@@ -295,7 +295,7 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
 def _open(
     connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots], include: Collection[Status]
 ) -> Views:
-    """Make the views of snapshots in a connection, each snapshot in a catalog of its own."""
+    """Create the views of snapshots in a connection, one catalog per snapshot."""
     forks.check()
     views = Views(connection, include)
     try:
@@ -310,7 +310,7 @@ def _open(
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
-    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
+    """Restrict the connection to the views, their files and a temporary folder."""
     connection.execute(f"SET temp_directory = {string_literal(scratch)}")
     connection.execute(f"SET allowed_paths = {list_literal(files)}")
     connection.execute("SET python_enable_replacements = false")

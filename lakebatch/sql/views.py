@@ -1,4 +1,4 @@
-"""Makes the views of snapshots in a connection, and knows what cannot be read of each."""
+"""Views of snapshots in a DuckDB connection, with the faults of each."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
 
 MAIN = "memory"
-"""The catalog of a connection that was opened without a file."""
+"""The default catalog of an in-memory connection."""
 UNION = "lake"
 UNION_VIEWS = ("results", "assemblies", "gaps")
-"""The views that there are of all experiments together."""
+"""The views over all experiments together."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A view: what of it cannot be read, and the tables of snapshots that it reads."""
+    """A view: its faults, and the tables of snapshots that it reads."""
 
     faults: tuple[Fault, ...] = ()
     reads: tuple[tuple[Snapshot, str], ...] = ()
 
 
 class Views:
-    """The views of some snapshots, each snapshot in a catalog of its own.
+    """The views of some snapshots, one catalog per snapshot.
 
     Attributes
     ----------
     by_path : dict
-        Each view by its name with and without the catalog.
+        Each view by its name, with and without the catalog.
     names : dict
-        How each is written in SQL.
+        The name of each view in SQL.
     files : list of str
         The files behind them.
     """
@@ -59,7 +59,7 @@ class Views:
         self.files: list[str] = []
 
     def add(self, catalog: str, snapshot: Snapshots) -> None:
-        """Make the views of a snapshot in a catalog that is there."""
+        """Create the views of a snapshot in an existing catalog."""
         for schema, each in snapshot.schemas().items():
             self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
             self._add_records(catalog, schema, each)
@@ -70,7 +70,7 @@ class Views:
         self._add_unions(catalog, snapshot)
 
     def read(self, paths: Iterable[Path]) -> list[View]:
-        """Return the views of some names."""
+        """Return some views by name."""
         return [self.by_path[path] for path in sorted(paths)]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
@@ -81,7 +81,7 @@ class Views:
         self._add_frame(catalog, schema, "gaps", to_frame(gaps), View())
 
     def _add_data(self, catalog: str, schema: str, snapshot: Snapshot, name: str) -> None:
-        """Make rows a view over the files of a table that can be read; an empty one if none can."""
+        """Create a view over the readable files of a table; an empty one if none is readable."""
         tables = snapshot.tables
         try:
             if tables.get(name) is None:
@@ -99,7 +99,7 @@ class Views:
             self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
 
     def _create_data(self, schema: str, snapshot: Snapshot, table: TableVersion, ids: list[str]) -> None:
-        """Make the rows of some assemblies a view, or a copy where DuckDB cannot read them from the files alone."""
+        """Create a view over the rows of some assemblies; a copy if DuckDB cannot read the files directly."""
         name = table.schema.table
         found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
         if not found.all:
@@ -112,7 +112,7 @@ class Views:
         self.files += found.all
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
-        """Make the views of an experiment that cannot be read at all: empty, but for what is said of it."""
+        """Create empty views for an experiment that cannot be read, and one gap that says why."""
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
         frames = {name: load_schema(name).polars for name in DATA} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
@@ -176,7 +176,7 @@ def read_through(file: str) -> None:
     OSError
         If it cannot.
     """
-    if "://" in file:  # what is on S3 is read by another engine
+    if "://" in file:  # polars reads S3
         return
     with duckdb.connect() as connection:
         try:
