@@ -1,4 +1,4 @@
-"""What pictures and reports are made of: the frames of one experiment, read from a snapshot."""
+"""The frames of one experiment behind its charts and reports, read from a snapshot."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class AnalysisData:
     Attributes
     ----------
     experiment : str
-        Its name.
+        The name of the experiment.
     moment : str
-        Which state this is, in words.
+        A description of the state.
     version : int
         The version of the results table.
     rows : frame
-        Rows of ``results`` of the assemblies that are included.
+        Rows of ``results`` of the included assemblies.
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
-        The same, as they stood.
+        The assemblies at the moment.
     gaps : frame
-        What the rows lack: assembly_id, what.
+        The gaps in the rows: assembly_id, what.
     mixtures : mapping
-        Which assemblies different code computed, and in words which.
+        A description of each assembly that different code computed, by id.
     """
 
     experiment: str
@@ -82,7 +82,7 @@ def read(
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Return in words which state a snapshot is, with its version."""
+    """Return a description of the state of a snapshot, with its version."""
     version, moment = f"version {snapshot.version}", str(snapshot.moment)
     return (
         version

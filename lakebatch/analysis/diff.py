@@ -1,4 +1,4 @@
-"""What changed between two states of an experiment, or between two of its assemblies."""
+"""Differences between two states of an experiment, or between two of its assemblies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SETTINGS: dict[str, pl.DataType] = {"key": pl.String(), "before": pl.String(), "
 
 @dataclass(frozen=True)
 class ComparedState:
-    """One of two states: a snapshot and those of its assemblies that are compared."""
+    """One of two compared states: a snapshot and its compared assemblies."""
 
     name: str
     snapshot: Snapshot
@@ -68,7 +68,7 @@ class ComparedState:
 
     @property
     def completed(self) -> list[Assembly]:
-        """The assemblies whose rows are compared."""
+        """The completed assemblies: the rows of these are compared."""
         return [each for each in self.assemblies if each.status == "completed"]
 
     @property
@@ -81,7 +81,7 @@ class ComparedState:
         return self._collected(lambda rows: rows.group_by(GROUP).agg(pl.col(metrics.NAMES).mean()), on_gap)
 
     def splits(self, on_gap: OnGap) -> pl.DataFrame:
-        """Return the metrics of each cohort, repeat, level, feature set and model, and the split that they are of."""
+        """Return the metrics and the split of each cohort, repeat, level, feature set and model."""
         columns = ["assembly_id", "repeat", *GROUP, *SPLIT, *metrics.NAMES]
         fits = self._collected(lambda rows: rows.select(columns), on_gap)
         cohorts = pl.DataFrame(list(self.seeds.items()), schema=COHORTS, orient="row")
@@ -94,18 +94,18 @@ class ComparedState:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from one side to the other.
+    """Differences from one state to another.
 
     Attributes
     ----------
     before, after : str
-        What the sides are.
+        The names of the states.
     assemblies : frame
-        One row per assembly that was added, removed or changed its status, with its rows.
+        One row per assembly that was added or removed, or changed its status, with its rows.
     config : frame
-        One row per key of the configs whose values differ.
+        One row per config key with different values.
     code : frame
-        One row per version of code, Python or package that differs.
+        One row per different version of code, Python or a package.
     metrics : frame
         Per metric, level, feature set and model: the means, their difference (the largest of a metric first), and a
         t test over the splits that both sides have in common, see `lakebatch.analysis.statistics.shifts`.
@@ -142,7 +142,7 @@ class Difference:
 def compare(
     tables: ExperimentTables, before: int | Time, after: int | Time = "now", on_gap: OnGap = "warn"
 ) -> Difference:
-    """Return what changed between two versions, times, tags or assemblies.
+    """Return the differences between two versions, times, tags or assemblies.
 
     Parameters
     ----------
@@ -200,12 +200,12 @@ def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] |
 
 
 def _settings(side: ComparedState) -> dict[str, set[str]]:
-    """Return which values each key of the config has in the compared assemblies."""
+    """Return the values of each config key in the compared assemblies."""
     return _values(dict(leaves(each.settings)) for each in side.assemblies)
 
 
 def _code(side: ComparedState) -> dict[str, set[str]]:
-    """Return which versions of code, Python and packages wrote the compared assemblies."""
+    """Return the versions of code, Python and packages of the compared assemblies."""
     return _values(
         {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies
     )

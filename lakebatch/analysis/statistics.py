@@ -1,4 +1,4 @@
-"""What pictures and reports say about results: means with intervals, paired differences, p-values. Frames in, frames out.
+"""Statistics of results: means with intervals, paired differences, p-values. Frames in, frames out.
 
 The experimental unit is one random split of one assembly: levels, feature sets and models of a split share its
 patients, so they are averaged or paired, never counted as independent. The splits of an assembly overlap, too:
@@ -6,7 +6,7 @@ the variance of their mean is corrected for that as Nadeau and Bengio (2003, doi
 
     variance of the mean = s^2 * (1 / splits + n_test / n_train / assemblies).
 
-With ``unit="assembly"`` each assembly counts once, which asks for several assemblies and assumes nothing.
+With ``unit="assembly"`` each assembly counts once, which needs several assemblies and no correction.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
     rows : frame
         Rows of ``results``; those without the metric are left out.
     by : column names
-        What makes a group, e.g. ``["feature_set", "level"]``.
+        The columns that define a group, e.g. ``["feature_set", "level"]``.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
 
 
 def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
-    """Return how a metric differs from the baseline of the same assembly, feature set, model and split.
+    """Return the change of a metric from the baseline of the same assembly, feature set, model and split.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
 def comparisons(
     rows: pl.DataFrame, metric: str, *, of: str = "feature_set", unit: Unit = "split"
 ) -> pl.DataFrame:
-    """Return every two feature sets (or models) compared, by the differences of fits that share all else.
+    """Return a comparison of every two feature sets (or models), from paired fits that share everything else.
 
     Returns
     -------

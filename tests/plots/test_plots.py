@@ -306,7 +306,7 @@ def test_names_are_shown_as_they_are(study):
     ("options", "fault"),
     [
         ({"metric": "r3"}, "Unknown metric 'r3'"),
-        ({"by": "colour"}, "Cannot tell apart by 'colour'"),
+        ({"by": "colour"}, "Cannot colour by 'colour'"),
         ({"unit": "day"}, "Unknown unit 'day'"),
         ({"zoom": (1, 0)}, "The zoom is 1 to 0"),
     ],

@@ -1,4 +1,4 @@
-"""Pictures of what an assembly simulated: its trajectories with the onsets, and its network as a diagram."""
+"""Charts of a simulated cohort: trajectories with onsets, and the network as a diagram."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lakebatch.snapshot.snapshot import Snapshot
 
 TRAJECTORIES = "trajectories"
 MAX_SINGLE_SAMPLES = 12
-"""How many samples are drawn one by one."""
+"""The maximum number of samples with a line of their own."""
 
 LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
 BENT = 0.35
@@ -53,7 +53,7 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: O
 
 
 def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
-    """Return the network that an assembly simulated, as a diagram."""
+    """Return the network of an assembly as a diagram."""
     assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
     experiment, config = recall(snapshot, assembly.assembly_id)
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
@@ -75,7 +75,7 @@ def _newest(snapshot: Snapshot, ids: list[str]) -> str:
 def _find_rows(
     snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap
 ) -> tuple[str, pl.DataFrame]:
-    """Return the chosen assembly, or the newest that kept its trajectories, and these."""
+    """Return the selected assembly, or the newest with stored trajectories, and its trajectories."""
     candidates = [options.assembly] if options.assembly else list(reversed(ids))
     level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
     for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
@@ -119,7 +119,7 @@ def _drawn(diagram: Diagram) -> tuple[Box | Arrow, ...]:
 
 
 def _places(diagram: Diagram) -> dict[str, tuple[float, float]]:
-    """Return where nodes stand: layers from left to right, the nodes of a layer centred."""
+    """Return the positions of nodes: layers from left to right, the nodes of a layer centred."""
     layers: dict[int, list[str]] = defaultdict(list)
     for node in diagram.nodes:
         layers[node.layer].append(node.name)
@@ -131,7 +131,7 @@ def _places(diagram: Diagram) -> dict[str, tuple[float, float]]:
 
 
 def _arrow(edge: Edge, places: dict[str, tuple[float, float]]) -> Arrow:
-    """Return an edge; one that does not lead to the next layer is bent around what stands between."""
+    """Return an edge, curved around other nodes unless it leads to the next layer."""
     start, end = places[edge.source], places[edge.target]
     layers, rows = round((end[0] - start[0]) / LAYER_WIDTH), abs(end[1] - start[1]) / ROW_HEIGHT
     bend = 0.0 if layers == 1 else BENT if layers or rows < 1.5 else 2 * BENT

@@ -1,4 +1,4 @@
-"""Pictures of what perturbation does: degradation, sensitivity, robustness, and feature sets compared."""
+"""Charts of the effects of perturbation: degradation, sensitivity, robustness, and comparisons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lakebatch.errors import IncompleteError
 
 
 def degradation(data: AnalysisData, options: Options) -> Chart:
-    """Return the difference to the baseline against the level, by feature set or by model."""
+    """Return the change from the baseline against the level, by feature set or by model."""
     rows = usable_rows(data, options.metric)
     table = degradations(rows, options.metric, [options.by], unit=options.unit)
     if table.is_empty():
@@ -111,7 +111,7 @@ def comparison(data: AnalysisData, options: Options) -> Chart:
 
 
 def _ranking(table: pl.DataFrame, value: str, options: Options, label: str) -> Panel:
-    """Return one row per feature set and model, best first, coloured by one of the two."""
+    """Return a panel with one row per feature set and model, best first, coloured by one of them."""
     cells = table.select("feature_set", "model").rows()
     has_interval = "low" in table.columns
     marks = [

@@ -1,4 +1,4 @@
-"""A picture of how the dataset grew."""
+"""A chart of the growth of the dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakebatch.errors import IncompleteError
 
 
 def growth(data: AnalysisData, options: Options) -> Chart:
-    """Return the rows of completed assemblies over time."""
+    """Return the cumulative rows and completed assemblies over time."""
     done = data.assemblies.filter(status="completed").sort("changed_at", "assembly_id")
     if done.is_empty():
         raise IncompleteError(

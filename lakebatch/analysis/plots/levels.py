@@ -1,4 +1,4 @@
-"""Pictures of a metric against the level: lines, boxes, and a grid of one panel per feature set."""
+"""Charts of a metric against the level: lines, boxes, and a grid of panels."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import intervals
 from lakebatch.errors import IncompleteError
 
-# How far an axis goes on beyond the limits of a metric
+# Margin of an axis beyond the limits of a metric
 AXIS_MARGIN = 0.05
-CUT_NOTE = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
+CUT_NOTE = ("Some intervals over few splits extend beyond the axis, which ends at the limits of the metric.",)
 WORDS = {"feature_set": "feature set", "model": "model"}
 
 
@@ -75,19 +75,19 @@ def boxes(data: AnalysisData, options: Options) -> Chart:
     )
     return Chart(
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
-        caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
-        "the interquartile range, fits beyond.",
+        caption=f"Each box shows {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
+        "the interquartile range, and fits beyond.",
         panels=with_zero([panel]),
     )
 
 
 def usable_rows(data: AnalysisData, metric: str) -> pl.DataFrame:
-    """Return the rows that have a level, the metric and a name of feature set and model.
+    """Return the rows with a level and the metric; a missing feature set or model is named "all".
 
     Raises
     ------
     IncompleteError
-        If there is none.
+        If there is no such row.
     """
     named = data.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
     rows = named.drop_nulls(["level", metric])
@@ -132,7 +132,7 @@ def level_panel(data: AnalysisData, metric: str, rows: pl.DataFrame, marks: tupl
 
 
 def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
-    """Return the axis of a metric with two limits where intervals, of a few splits, exceed them."""
+    """Return axis limits for a metric with two limits, if intervals over few splits exceed them; else None."""
     found = metrics.BY_NAME[metric]
     if found.minimum is None or found.maximum is None:
         return None
@@ -142,7 +142,7 @@ def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
 
 
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
-    """Return panels of one metric with a line at 0 where it lies on both sides of 0."""
+    """Return panels of one metric with a line at 0 if its values have both signs."""
     values = [
         value for panel in panels for mark in panel.series for value in _drawn(mark) if value is not None
     ]
@@ -157,7 +157,7 @@ def level_label(data: AnalysisData) -> str:
 
 
 def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
-    """Return what points and intervals stand for."""
+    """Return the meaning of points and intervals."""
     if table["low"].null_count() == table.height:
         return f"{what}; a single {options.unit}, so there is no interval."
     units, assemblies = (max(table[column].to_list()) for column in ("units", "assemblies"))
@@ -170,7 +170,7 @@ def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
 
 
 def capital(text: str) -> str:
-    """Return a text with a capital first letter."""
+    """Return a string with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 

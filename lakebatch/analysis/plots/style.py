@@ -1,4 +1,4 @@
-"""How pictures look: colours that the colour-blind tell apart, a marker for each, sizes that journals ask for."""
+"""The style of charts: colour-blind safe colours, markers, and sizes for journals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RC: Any = {
     "ytick.labelsize": 7,
     "ytick.major.width": 0.6,
 }
-"""Settings of matplotlib; fonts stay text in PDF and SVG."""
+"""Settings of matplotlib; text stays text in PDF and SVG."""
 
 
 def colour(slot: int) -> str:
@@ -55,7 +55,7 @@ def colour(slot: int) -> str:
 
 
 def marker(slot: int) -> str:
-    """Return matplotlib's marker of a slot; past the last colour, colours and markers pair up anew."""
+    """Return matplotlib's marker of a slot; after the last colour, colours pair with other markers."""
     return MARKERS[(slot + slot // len(COLOURS)) % len(MARKERS)]
 
 

@@ -1,4 +1,4 @@
-"""Puts a report together from its sections."""
+"""Composition of a report from its sections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     Parameters
     ----------
     draw : callable
-        Draws a picture; what cannot be drawn raises and is named in the report.
+        Draws a picture; the report names the error of a picture that cannot be drawn.
     """
     configs = run_configs(data.experiment, data.records)
     sections = [

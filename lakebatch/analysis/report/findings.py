@@ -1,4 +1,4 @@
-"""The sections of a report on what was found: results, pictures, statistics."""
+"""The sections of a report with findings: results, pictures, statistics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REPORT_PICTURES: tuple[tuple[str, By], ...] = (
     ("trajectories", "feature_set"),
     ("network", "feature_set"),
 )
-"""The pictures of a report, each by what its colours tell apart."""
+"""The pictures of a report, each with the column that its colours show."""
 
 
 def results_section(data: AnalysisData, options: Options) -> Section:
@@ -79,7 +79,7 @@ def results_section(data: AnalysisData, options: Options) -> Section:
 
 
 def picture_section(draw: Draw, options: Options) -> Section:
-    """Return every picture that can be drawn, and why the others cannot."""
+    """Return every picture that can be drawn, and the reasons for the others."""
     parts = [
         _figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
         for kind, by in REPORT_PICTURES

@@ -1,4 +1,4 @@
-"""The sections of a report on how it came about: runs, configs, times, faults, provenance."""
+"""The sections of a report on its origin: runs, configs, times, faults, provenance."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
         "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
         "seed": "seed", "config_number": "config", "code_version": "code",
     }  # fmt: skip
-    return Section("runs", "What was run", (table(runs, "Every assembly, completed or not", names),))
+    return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
 
 
 def config_section(configs: Sequence[RunConfig]) -> Section:
-    """Return each config, by its differences from the nearest preset and whole."""
+    """Return each config: its differences from the nearest preset, and the whole."""
     parts: list[SectionPart] = []
     for number, each in enumerate(configs, 1):
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
@@ -48,7 +48,7 @@ def config_section(configs: Sequence[RunConfig]) -> Section:
 
 def _nearness(each: RunConfig) -> str:
     if not each.preset:
-        return "the experiment's code is not at hand, so it cannot be compared with presets."
+        return "the experiment's code is not installed, so it cannot be compared with presets."
     if not each.differences:
         return f"exactly the preset {each.preset}."
     keys = "one key" if len(each.differences) == 1 else f"{len(each.differences)} keys"
@@ -56,7 +56,7 @@ def _nearness(each: RunConfig) -> str:
 
 
 def time_section(data: AnalysisData) -> Section:
-    """Return how long assemblies and fits took."""
+    """Return the durations of assemblies and fits."""
     runs = data.assemblies.join(
         data.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
         on="assembly_id",
@@ -101,16 +101,16 @@ def time_section(data: AnalysisData) -> Section:
 
 
 def fault_section(data: AnalysisData) -> Section:
-    """Return what is missing and what failed."""
+    """Return gaps, mixtures, failed assemblies and failed fits."""
     parts: list[SectionPart] = []
     if data.gaps.is_empty():
-        parts.append("The dataset has no gap: every assembly, planned part and baseline is there.")
+        parts.append("The dataset has no gap: every assembly, planned part and baseline is present.")
     else:
         parts.append(
             table(
                 data.gaps,
-                "What the dataset lacks",
-                {"assembly_id": "assembly", "what": "what is missing"},
+                "Gaps in the dataset",
+                {"assembly_id": "assembly", "what": "missing"},
             )
         )
     parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in data.mixtures.items()]
@@ -129,7 +129,7 @@ def fault_section(data: AnalysisData) -> Section:
         .agg(fits=pl.len())
     )
     if faults.is_empty():
-        parts.append("Every fit that is read has its metrics.")
+        parts.append("Every fit has its metrics.")
     else:
         names = {"feature_set": "feature set", "model": "model", "fits": "fits", "error": "error"}
         parts.append(
@@ -139,7 +139,7 @@ def fault_section(data: AnalysisData) -> Section:
 
 
 def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
-    """Return what produced the rows and how to produce them again."""
+    """Return the origin of the rows and the commands to reproduce them."""
     seeds = {each.assembly_id: each.seed for each in data.records}
     commands = [
         f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
@@ -155,8 +155,8 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
         "provenance",
         "Provenance and how to reproduce it",
         (
-            "Rows depend on config, seed and code alone. Install the code and the packages named below and run each "
-            "assembly again; where --config config.json is named, save the whole config from above under that name.",
+            "Rows depend only on config, seed and code. Install the code and packages listed below and run each assembly "
+            "again. For a command with --config config.json, first save the whole config from above in that file.",
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
             _environments(data.records),
@@ -165,7 +165,7 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
 
 
 def _environments(assemblies: list[Assembly]) -> Table:
-    """Return what each assembly ran on; equal ones in one row."""
+    """Return the environments of assemblies, equal ones in one row."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for each in assemblies:
         known = each.surroundings
@@ -179,4 +179,4 @@ def _environments(assemblies: list[Assembly]) -> Table:
         groups.setdefault(key, []).append(each.assembly_id)
     rows = tuple((", ".join(names), *key) for key, names in groups.items())
     columns = ("assemblies", "code", "Python", "platform", "packages", "SHA-256 of the source")
-    return Table("What produced the rows", columns, rows, (False,) * len(columns))
+    return Table("Code and environment of the rows", columns, rows, (False,) * len(columns))
