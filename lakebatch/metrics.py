@@ -62,7 +62,7 @@ def label(name: str) -> str:
 
 
 def ranked() -> tuple[str, ...]:
-    """Return the names of the metrics of which a higher value is better, so that a fraction of the baseline ranks.
+    """Return the metrics with higher values for better models, which can be ranked by their fraction of the baseline.
 
     >>> ranked()
     ('pearson_r', 'r2')

@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch import metrics
 from lakebatch.analysis import statistics
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.snapshot import html as notebook
@@ -235,6 +235,10 @@ def _joined(values: set[str] | None) -> str | None:
 def _metrics(before: ComparedState, after: ComparedState, on_gap: OnGap) -> tuple[pl.DataFrame, str]:
     """Return the shifts of all metrics and, where they cannot be tested, why."""
     old, new = before.seeds, after.seeds
+    if UNKNOWN_SEED in (*old.values(), *new.values()):
+        return _untested(
+            before.means(on_gap), after.means(on_gap)
+        ), "imported assemblies have no known cohort"
     if set(old.values()) != set(new.values()):
         reason = f"the cohorts differ (seeds {_listed(old)} before, {_listed(new)} after)"
         return _untested(before.means(on_gap), after.means(on_gap)), reason
@@ -254,7 +258,7 @@ def _differs(name: str) -> pl.Expr:
 
 
 def _paired(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return the fits of two states side by side: those of one cohort, repeat, level, feature set and model."""
+    """Return the fits of two states side by side, paired by cohort, repeat, level, feature set and model."""
     return before.join(after, on=[*GROUP, *CELL], how="inner", nulls_equal=True, suffix="_after")
 
 

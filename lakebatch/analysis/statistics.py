@@ -27,7 +27,7 @@ UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
 MIN_PAIRS = 5
-"""The fewest pairs of which `shifts` gives a p-value."""
+"""The minimum number of pairs for a p-value in `shifts`."""
 SPLIT = ("assembly_id", "repeat")
 
 

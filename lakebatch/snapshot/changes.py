@@ -87,7 +87,7 @@ def mixtures(events: pl.DataFrame, *, only: str | None = None) -> dict[str, str]
 
 
 def since(name: str, assembly: Assembly) -> list[str]:
-    """Return the differences between the code and packages at hand and those of an assembly, one clause each."""
+    """Return the differences between the installed code and packages and those of an assembly, one clause each."""
     experiment = registry.load(registry.get(name))
     source = registry.source_file(experiment)
     now = {

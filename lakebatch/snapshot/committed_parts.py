@@ -29,7 +29,7 @@ class CommittedParts:
         self._find_parts = find_parts
 
     def look_up(self, each: Assembly) -> list[str]:
-        """Return the parts of one assembly, read anew, in the order of the plan."""
+        """Return the parts of one assembly, read again, in the order of the plan."""
         return _planned(each, self._find_parts([each.assembly_id]))
 
     def of_unfinished(self, assembly_id: str) -> list[str]:

@@ -16,7 +16,7 @@ DIFFERENCE_COLUMNS: dict[str, pl.DataType] = {
     "largest_relative_difference": pl.Float64(),
 }
 """The columns of `differences`."""
-# Stands in the place of a column's name where one side has more rows than the other
+# Replaces the column name when the two sides have unequal row counts
 ROW_COUNT = "number of rows"
 
 

@@ -71,7 +71,7 @@ class Snapshots(Mapping[str, Snapshot]):
         if moment.version is not None and len(experiments) != 1:
             names = ", ".join(each.name for each in experiments) or "none"
             raise ConfigError(
-                f"A version is that of one experiment, this lake has {len(experiments)}: {names}. "
+                f"A version belongs to one experiment, this lake has {len(experiments)}: {names}. "
                 "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
             )
         count = Counter(each.name for each in experiments)

@@ -56,7 +56,7 @@ def test_views_of_all_experiments_name_each(filled, tmp_path):
     ]
     assert rows(filled, "SELECT count(*) FROM other_toy.results") == [(3,)]
     with pytest.raises(
-        ConfigError, match=r"A version is that of one experiment, this lake has 2: toy, other-toy"
+        ConfigError, match=r"A version belongs to one experiment, this lake has 2: toy, other-toy"
     ):
         filled.sql("SELECT 1", version=1)
 
