@@ -41,6 +41,7 @@ def run(*arguments):
 
 def test_command_offers_every_kind():
     assert figures.KINDS == plots.KINDS
+    assert figures.UNITS == statistics.UNITS
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
