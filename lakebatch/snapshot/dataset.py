@@ -61,7 +61,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
 def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.DataFrame:
     if snapshot.table(table) is None:
         raise AssemblyError(
-            f"There is no table {table!r} in {snapshot.folder}: {assembly_id} kept no data. Run it again, storing it."
+            f"There is no table {table!r} in {snapshot.folder}: {assembly_id} stored nothing. Run it again, storing data."
         )
     of_level = (pl.col("level") == level) | pl.col("level").is_null()
     chosen = snapshot.scan_one(assembly_id, table=table).filter(of_level)

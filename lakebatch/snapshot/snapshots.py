@@ -118,7 +118,7 @@ class Snapshots(Mapping[str, Snapshot]):
     def __getitem__(self, name: str) -> Snapshot:
         if name not in self._snapshots:
             raise UnknownNameError(
-                f"There was nothing of {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
+                f"There is no experiment {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
             )
         return self._snapshots[name]
 
@@ -157,9 +157,7 @@ class Snapshots(Mapping[str, Snapshot]):
     def report_names(self) -> None:
         """Warn of experiments with another name in SQL."""
         for name in sorted(RESERVED & self._folders.keys()):
-            warn(
-                f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.'
-            )
+            warn(f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name is reserved.')
 
     def refuse_damaged(self, on_gap: OnGap) -> None:
         """Refuse experiments that cannot be read at all; with ``on_gap`` "ignore" only warn."""
@@ -186,7 +184,7 @@ class Snapshots(Mapping[str, Snapshot]):
         found = [name for name, folder in self._folders.items() if asked in (names[name], folder)]
         if not found:
             raise UnknownNameError(
-                f"There was nothing of {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
+                f"There is no experiment {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
             )
         chosen = found[-1]
         return chosen, [name for name in names if name != chosen and names[name] == names[chosen]]

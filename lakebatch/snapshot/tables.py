@@ -64,7 +64,7 @@ class PinnedTables:
         """
         pinned = self.get(name)
         if pinned is None:
-            raise UnknownNameError(f"There is no table {name!r} in {self._folder}: nothing was stored in it.")
+            raise UnknownNameError(f"There is no table {name!r} in {self._folder}: it was never written.")
         return pinned
 
     def renew(self) -> bool:

@@ -55,7 +55,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
             _check_range(name, table.column(number))
         frame = pl.from_arrow(table)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
-        raise QueryError(f"Cannot hold the answer in a frame: {' '.join(str(error).split())}") from error
+        raise QueryError(f"Cannot convert the result to a frame: {' '.join(str(error).split())}") from error
     assert isinstance(frame, pl.DataFrame)
     return frame
 
@@ -116,7 +116,7 @@ def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
         low, high = found["min"].as_py(), found["max"].as_py()
         if low is not None and not known[0] <= low <= high <= known[1]:
             raise QueryError(
-                f"Column {name!r} has a date or time that is infinite or not of the years 1 to 9999. "
+                f"Column {name!r} has a date or time that is infinite or outside the years 1 to 9999. "
                 "Cast it to VARCHAR."
             )
 

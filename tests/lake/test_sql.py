@@ -290,7 +290,7 @@ def test_connection_keeps_the_moment_it_was_opened_at(filled):
 
 
 def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
-    with pytest.raises(QueryError, match=r"^Cannot hold the answer in a frame: [^\n]*$"):
+    with pytest.raises(QueryError, match=r"^Cannot convert the result to a frame: [^\n]*$"):
         lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
 

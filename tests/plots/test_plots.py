@@ -231,7 +231,7 @@ def test_network_is_the_one_that_was_simulated(noise):
 
 def test_cohort_that_is_not_stored_is_named(study):
     with pytest.raises(
-        AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study kept any"
+        AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study stored any"
     ):
         study["study"].plot("trajectories")
     with pytest.raises(ExperimentError, match=r"study has no diagram. Implement diagram"):
@@ -241,6 +241,9 @@ def test_cohort_that_is_not_stored_is_named(study):
 def test_trajectories_of_a_level_that_changed_none_are_refused(noise):
     with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
         noise.plot("trajectories", level=0.3)
+    (assembly_id,) = noise.snapshot().ids()
+    with pytest.raises(AssemblyError, match=f"at level 0.3 to draw: {assembly_id} stored none"):
+        noise.plot("trajectories", level=0.3, assembly=assembly_id)
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])

@@ -59,7 +59,7 @@ def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap 
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
     return Chart(
         title=f"Network of {snapshot.name} {assembly.assembly_id}",
-        caption="Blue arrows act up, orange bars act down. " + _edges_in_words(diagram),
+        caption="Blue arrows activate, orange bars inhibit. " + _edges_in_words(diagram),
         panels=(Panel(_drawn(diagram), hide_axes=True),),
     )
 
@@ -89,10 +89,14 @@ def _find_rows(
         )
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
-    what = options.assembly or f"no completed assembly of {snapshot.name}"
+    what = (
+        f"{options.assembly} stored none"
+        if options.assembly
+        else f"no completed assembly of {snapshot.name} stored any"
+    )
     at = "" if options.level is None else f" at level {options.level:g}"
     raise AssemblyError(
-        f"There are no trajectories{at} to draw: {what} kept any. Expected a run with the config key 'store' at 'all', "
+        f"There are no trajectories{at} to draw: {what}. Expected a run with the config key 'store' at 'all', "
         "and without a level, or one that changes trajectories."
     )
 
