@@ -68,7 +68,7 @@ def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: 
 def quote_identifier(name: str) -> str:
     """Return a name as a quoted SQL identifier.
 
-    >>> print(identifier('a "name"'))
+    >>> print(quote_identifier('a "name"'))
     "a ""name\"""
     """
     return '"' + name.replace('"', '""') + '"'
@@ -77,7 +77,7 @@ def quote_identifier(name: str) -> str:
 def readable_name(name: str) -> str:
     """Return a name as an SQL identifier, quoted only when necessary.
 
-    >>> shown("toy"), shown("90_v1_toy")
+    >>> readable_name("toy"), readable_name("90_v1_toy")
     ('toy', '"90_v1_toy"')
     """
     return name if PLAIN_NAME.fullmatch(name) else quote_identifier(name)
@@ -86,7 +86,7 @@ def readable_name(name: str) -> str:
 def string_literal(value: str) -> str:
     """Return a string as an SQL literal.
 
-    >>> print(quoted("it's"))
+    >>> print(string_literal("it's"))
     'it''s'
     """
     return "'" + value.replace("'", "''") + "'"
