@@ -154,8 +154,9 @@ class PinnedTables:
         check : callable, optional
             Reads the file at a path in another engine too, to find the file that this engine cannot read.
         """
+        self.existing(name)  # its error is final: the rest of a table without a log cannot be read
         on_disk: list[Fault] = []
-        is_read = False
+        is_read = True
 
         def read_readable() -> tuple[Result, list[Fault]]:
             nonlocal on_disk, is_read
