@@ -1,4 +1,4 @@
-"""What pictures and reports are made of: the frames of one experiment, read from a snapshot."""
+"""The frames of one experiment behind its charts and reports, read from a snapshot."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.snapshot import mixture
-from lakebatch.snapshot.completeness import damaged
+from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
-NEEDED = (*KEYS, "n_train", "n_test", "mse", "r2", "pearson_r", "fit_seconds", "error")
+RESULT_COLUMNS = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,21 @@ class AnalysisData:
     Attributes
     ----------
     experiment : str
-        Its name.
+        The name of the experiment.
     moment : str
-        Which state this is, in words.
+        A description of the state.
     version : int
         The version of the results table.
     rows : frame
-        Rows of ``results`` of the assemblies that are included.
+        Rows of ``results`` of the included assemblies.
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
-        The same, as they stood.
+        The assemblies at the moment.
     gaps : frame
-        What the rows lack: assembly_id, what.
+        The gaps in the rows: assembly_id, what.
     mixtures : mapping
-        Which assemblies different code computed, and in words which.
+        A description of each assembly that different code computed, by id.
     """
 
     experiment: str
@@ -66,7 +67,7 @@ def read(
     """
     gaps = snapshot.gaps(include)
     report_gaps(gaps, on_gap)
-    rows = snapshot.collected(include, lambda rows: rows.select(NEEDED), on_gap=on_gap)
+    rows = snapshot.collected(include, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
     mixture.report(snapshot.mixed(include), on_gap)
     return AnalysisData(
         experiment=snapshot.name,
@@ -75,13 +76,13 @@ def read(
         rows=rows.sort(KEYS, maintain_order=True),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
-        gaps=to_frame([*damaged(snapshot, include), *gaps]),
+        gaps=to_frame([*damage_gaps(snapshot, include), *gaps]),
         mixtures=snapshot.mixtures(include),
     )
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Return in words which state a snapshot is, with its version."""
+    """Return a description of the state of a snapshot, with its version."""
     version, moment = f"version {snapshot.version}", str(snapshot.moment)
     return (
         version

@@ -1,4 +1,4 @@
-"""What pictures and reports say about results: means with intervals, paired differences, p-values. Frames in, frames out.
+"""Statistics of results: means with intervals, paired differences, p-values. Frames in, frames out.
 
 The experimental unit is one random split of one assembly: levels, feature sets and models of a split share its
 patients, so they are averaged or paired, never counted as independent. The splits of an assembly overlap, too:
@@ -6,7 +6,7 @@ the variance of their mean is corrected for that as Nadeau and Bengio (2003, doi
 
     variance of the mean = s^2 * (1 / splits + n_test / n_train / assemblies).
 
-With ``unit="assembly"`` each assembly counts once, which asks for several assemblies and assumes nothing.
+With ``unit="assembly"`` each assembly counts once, which needs several assemblies and no correction.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.errors import ConfigError
 
-Metric: TypeAlias = Literal["pearson_r", "r2", "mse"]
 Unit: TypeAlias = Literal["split", "assembly"]
 
-METRICS: tuple[Metric, ...] = ("pearson_r", "r2", "mse")
 UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
+MIN_PAIRS = 5
+"""The minimum number of pairs for a p-value in `shifts`."""
 SPLIT = ("assembly_id", "repeat")
 
 
 def check_metric(metric: str) -> None:
     """Raise `ConfigError` unless results have this metric."""
-    if metric not in METRICS:
-        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(METRICS)}.")
+    if metric not in metrics.NAMES:
+        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(metrics.NAMES)}.")
 
 
 def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
@@ -44,7 +45,7 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
     rows : frame
         Rows of ``results``; those without the metric are left out.
     by : column names
-        What makes a group, e.g. ``["feature_set", "level"]``.
+        The columns that define a group, e.g. ``["feature_set", "level"]``.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
 
 
 def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
-    """Return how a metric differs from the baseline of the same assembly, feature set, model and split.
+    """Return the change of a metric from the baseline of the same assembly, feature set, model and split.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
 def comparisons(
     rows: pl.DataFrame, metric: str, *, of: str = "feature_set", unit: Unit = "split"
 ) -> pl.DataFrame:
-    """Return every two feature sets (or models) compared, by the differences of fits that share all else.
+    """Return a comparison of every two feature sets (or models), from paired fits that share everything else.
 
     Returns
     -------
@@ -102,6 +103,26 @@ def comparisons(
     ]
     pairs = pl.concat(found) if found else _estimates(_no_differences(values), ["one", "other"], unit)
     return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
+
+
+def shifts(pairs: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Return the mean of paired differences in each group, tested against 0.
+
+    Parameters
+    ----------
+    pairs : frame
+        assembly_id, repeat, value (the difference of two fits on one split), overlap (n_test / n_train), and ``by``.
+
+    Returns
+    -------
+    frame, one row per group
+        ``by``, units, t, p_value, p_holm (corrected for the number of groups). NULL below `MIN_PAIRS` units
+        and where all differences are the same.
+    """
+    found = _estimates(pairs, by, "split").with_columns(t=pl.col("mean") / pl.col("error"))
+    is_tested = pl.col("t").is_finite() & (pl.col("units") >= MIN_PAIRS)
+    tested = found.with_columns(pl.when(is_tested).then(pl.col("t", "p_value")))
+    return tested.select(*by, "units", "t", "p_value", p_holm=holm(tested["p_value"]))
 
 
 def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:
@@ -151,8 +172,8 @@ def robustness(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
         rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline is not above 0),
         units. Splits without a baseline are left out.
     """
-    if metric not in ("pearson_r", "r2"):
-        raise ConfigError(f"Cannot rank by {metric}. Expected pearson_r or r2.")
+    if metric not in metrics.ranked():
+        raise ConfigError(f"Cannot rank by {metric}. Expected {' or '.join(metrics.ranked())}.")
     cell, at_baseline = ["feature_set", "model"], pl.col("level") == BASELINE
     splits = (
         _values(rows, metric)
@@ -249,10 +270,10 @@ def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFr
         assemblies=assemblies,
         fits=pl.col("fits").sum(),
     )
-    return _with_student(found).sort(groups)
+    return _with_t_test(found).sort(groups)
 
 
-def _with_student(found: pl.DataFrame) -> pl.DataFrame:
+def _with_t_test(found: pl.DataFrame) -> pl.DataFrame:
     from scipy import stats  # slow to import
 
     mean, error = (found[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("mean", "error"))

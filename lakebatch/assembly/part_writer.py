@@ -10,19 +10,19 @@ from typing import TypeAlias
 import polars as pl
 import pyarrow as pa
 
+from lakebatch import metrics
 from lakebatch.assembly.spool import read
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
 from lakebatch.storage.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.schema import TableSchema, conform
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.delta.withholding import withheld
 
-METRICS = ("mse", "r2", "pearson_r", "pearson_p")
-# the columns of results that are NULL only with a reason
 Rows: TypeAlias = pl.DataFrame | Path
 """One part's rows of one table: a frame, or an Arrow stream file of frames where they were spooled."""
 
@@ -68,7 +68,7 @@ class PartWriter:
 
     def committed(self) -> set[str]:
         """Return the keys of the parts that the table holds."""
-        return damage.steadily(self.table, lambda now: committed_parts(now, self.assembly_id))
+        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id))
 
 
 def check_reasons(rows: Rows, schema: TableSchema) -> None:
@@ -80,12 +80,12 @@ def check_reasons(rows: Rows, schema: TableSchema) -> None:
         If there is one.
     """
     for frame in [rows] if isinstance(rows, pl.DataFrame) else read(rows):
-        metrics = [name for name in METRICS if name in frame.columns and name in schema.polars]
+        present = schema.polars.keys() & set(frame.columns)
         told = frame["error"] if "error" in frame.columns else pl.Series([None], dtype=pl.String)
         if told.dtype not in (pl.String, pl.Null):  # which is refused when it is written
             return
         is_silent = told.cast(pl.String).fill_null("").str.strip_chars() == ""
-        for name in metrics:
+        for name in (each.name for each in metrics.COLUMNS if each.name in present):
             if count := int((frame[name].is_null() & is_silent).sum()):
                 raise SchemaError(
                     f"Cannot append to {schema.table!r}: column {name!r} is NULL in {count} rows in which 'error' says "

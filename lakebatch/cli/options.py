@@ -15,7 +15,6 @@ from lakebatch.cli.usage_errors import Choice
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("table", "csv", "json", "ndjson", "markdown")
-METRICS = ("pearson_r", "r2", "mse")
 UNITS = ("split", "assembly")
 STATUSES = ("started", "completed", "failed", "discarded")
 AS_OF = (

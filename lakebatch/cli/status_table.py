@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 KNOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error")
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
-    **{name: summary.COLUMNS[name] for name in KNOWN},
-    "last_commit": pace.COLUMNS["last_commit"],
-    "eta_seconds": pace.COLUMNS["eta_seconds"],
+    **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
+    "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
+    "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
 }
 MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns, and errors in separate lines
 
@@ -36,7 +36,7 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             pinned = each.snapshot()
             damage.warn_of(pinned.tables.lost)
             known = summary.summarize(pinned).join(
-                pace.paces(pinned), on="assembly_id", maintain_order="left"
+                pace.progress_estimates(pinned), on="assembly_id", maintain_order="left"
             )
             frames.append(known.select(pl.lit(each.name).alias("experiment"), *list(SCHEMA)[1:]))
     return pl.concat(frames)

@@ -16,8 +16,7 @@ from lakebatch.ids import check_assembly_id
 from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import diff, html, replicates
-from lakebatch.snapshot.diff import Difference
+from lakebatch.snapshot import html, replicates
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment, parse
 from lakebatch.snapshot.pin import pin
@@ -27,6 +26,7 @@ from lakebatch.snapshot.times import Time
 from lakebatch.storage.delta import damage
 
 if TYPE_CHECKING:
+    from lakebatch.analysis.diff import Difference
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
 
@@ -201,7 +201,9 @@ class StoredExperiment(ExperimentTables):
         return history(self.log.events())
 
     def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
-        """Return the changes between two versions, times, tags or assemblies, see `lakebatch.snapshot.diff.compare`."""
+        """Return the changes between two versions, times, tags or assemblies, see `lakebatch.analysis.diff.compare`."""
+        from lakebatch.analysis import diff  # slow to import
+
         return diff.compare(self, before, after, on_gap)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
+from lakebatch._warnings import warn
 from lakebatch.errors import DamageWarning
 from lakebatch.storage import Storage
 
@@ -14,11 +14,10 @@ def is_free_of_links(storage: Storage, folder: str) -> bool:
     """Whether a folder and all folders below it lie in the lake itself; warn of a link, which may lead elsewhere."""
     link = find_link(storage, folder)
     if link:
-        warnings.warn(
+        warn(
             f"{link} is a link, and nothing is removed through one: the files of {storage.join(folder)} stay. "
             "Put the folder itself in its place to have them looked after.",
             DamageWarning,
-            stacklevel=2,
         )
     return link is None
 

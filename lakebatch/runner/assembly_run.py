@@ -26,7 +26,7 @@ from lakebatch.experiment.contract import ConfigModel, Part
 from lakebatch.experiment.registry import AnyExperiment, Source
 from lakebatch.maintenance import optimize
 from lakebatch.runner.progress import Progress, Work
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.version import TableVersion
 
 logger = logging.getLogger(__name__)
@@ -256,7 +256,7 @@ class AssemblyRun:
         return self.subject.stored.log.record(self.subject.assembly, status, **reached, error=error)
 
     def _reached(self) -> dict[str, Any]:
-        return damage.steadily(self._marker.table, self._progress)
+        return read_latest(self._marker.table, self._progress)
 
     def _progress(self, table: TableVersion) -> dict[str, Any]:
         assembly_id = self.subject.assembly.assembly_id

@@ -22,7 +22,7 @@ from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.progress import Progress
 from lakebatch.runner.run import resume, run
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.snapshot import compare
 
 SEED = 20_261_123
 
@@ -130,7 +130,7 @@ def check_pieces(trial: CheckConfig) -> None:
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
         found = gathered(run_part(experiment, part, prepared, config, SEED))
-        return {table: pl.concat(each).drop(_volatile(table), strict=False) for table, each in found.items()}
+        return {table: _without_volatile(table, pl.concat(each)) for table, each in found.items()}
 
     parts = experiment.parts(config)
     for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
@@ -187,22 +187,15 @@ def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None
     (name,) = {each.name for each in lake}
     for table in _tables(name):
         first, second = _rows(lake, one, table), _rows(lake, other, table)
-        differing = (
-            [column for column in first.columns if not first[column].equals(second[column])]
-            if (first.height == second.height)
-            else ["(number of rows)"]
-        )
-        _expect(not differing, f"{what} gives other {table}: {', '.join(differing)}")
+        differing = compare.differences(first, second)["column"]
+        _expect(differing.is_empty(), f"{what} gives other {table}: {', '.join(differing)}")
 
 
 def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
-    """Return an assembly's rows of a table without what may differ, in a settled order."""
     (stored,) = lake
-    rows = stored.table(table).at().scan([assembly.assembly_id])
-    frame = rows.drop(_volatile(table)).collect()
-    return frame.sort([name for name, dtype in frame.schema.items() if not dtype.is_nested()])
+    return compare.rows(stored.snapshot(), assembly.assembly_id, table)
 
 
-def _volatile(table: str) -> list[str]:
-    """Return the columns that may differ between two computations of the same rows."""
-    return [column.name for column in load_schema(table).columns if column.volatile]
+def _without_volatile(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    stable = compare.stable_columns(table)
+    return frame.select(name for name in frame.columns if name in stable)

@@ -14,8 +14,7 @@ from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.progress import Progress
 from lakebatch.runner.run import repeat
-from lakebatch.snapshot import changes
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.snapshot import changes, compare
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,6 @@ class Verdict:
                 f"not reproduced: {worst['rows_differing']} rows differ in {worst['table']}.{worst['column']}"
             )
         return verdict + (f" ({'; '.join(self.changes)})" if self.changes else "")
-
-
-COLUMNS: dict[str, pl.DataType] = {
-    "table": pl.String(),
-    "column": pl.String(),
-    "rows_differing": pl.Int64(),
-    "largest_relative_difference": pl.Float64(),
-}
 
 
 def verify(
@@ -97,48 +88,8 @@ def _compare(
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:
-        recorded, repeated = _rows(stored, name, assembly), _rows(other, name, again)
+        recorded = compare.rows(stored.snapshot(), assembly.assembly_id, name)
+        repeated = compare.rows(other.snapshot(), again.assembly_id, name)
         rows += recorded.height
-        frames.append(_differences(name, recorded, repeated))
+        frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
     return Verdict(assembly.assembly_id, tuple(changes.since(stored.name, assembly)), rows, pl.concat(frames))
-
-
-def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFrame:
-    """Return the rows of one assembly in a fixed order, without what differs between any two runs."""
-    columns = [column for column in load_schema(table).columns if not column.volatile]
-    snapshot = stored.snapshot()
-    if snapshot.table(table) is None:
-        return pl.DataFrame(
-            schema={column.name: load_schema(table).polars[column.name] for column in columns}
-        )
-    own = snapshot.scan_one(assembly.assembly_id, table=table)
-    order = [column.name for column in columns if column.type in ("string", "long", "integer")]
-    ordered = own.select(column.name for column in columns).sort(order, maintain_order=True)
-    return snapshot.computed(ordered, [assembly.assembly_id], table=table)
-
-
-def _differences(table: str, recorded: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per column that differs; another number of rows counts as a column of its own."""
-    if recorded.height != repeated.height:
-        missing = abs(recorded.height - repeated.height)
-        return pl.DataFrame([(table, "number of rows", missing, None)], schema=COLUMNS, orient="row")
-    found = []
-    for name in recorded.columns:
-        one, other = recorded[name], repeated[name]
-        differing = int(one.ne_missing(other).sum())
-        if differing:
-            found.append((table, name, differing, _largest(one, other)))
-    return pl.DataFrame(found, schema=COLUMNS, orient="row")
-
-
-def _largest(one: pl.Series, other: pl.Series) -> float | None:
-    """Return the largest difference, relative to the recorded value; None where that means nothing."""
-    if isinstance(one.dtype, pl.List) and one.dtype.inner in (pl.Float32, pl.Float64):
-        if not one.list.len().equals(other.list.len()):
-            return None
-        one, other = one.explode(), other.explode()
-    if not one.dtype.is_float():
-        return None
-    relative = ((other - one) / one).abs()
-    largest = relative.filter(relative.is_finite()).max()
-    return None if largest is None else float(largest)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How code and packages differ: of the events that began work on an assembly, and of this process."""
+"""Differences in code and packages between the processes that computed an assembly, and this one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ logger = logging.getLogger(__name__)
 
 SOURCE = "source_hash"
 COMPARED = ("python", "lakebatch", SOURCE)
-"""Keys of an environment that are compared, beside its packages."""
+"""Compared keys of an environment, besides its packages."""
 HASH_CHARACTERS = 12
-"""How much of a hash is shown."""
-BEGAN = (pl.col("status") == "started") & pl.col("pid").is_not_null()
+"""Displayed length of a hash."""
+IS_BEGINNING = (pl.col("status") == "started") & pl.col("pid").is_not_null()
 
 
 def check(
     events: pl.DataFrame, assembly_id: str, now: Mapping[str, Any], *, name: str, source: Path, allow: bool
 ) -> None:
-    """Refuse to go on with an assembly that other code began; warn of one that other packages began.
+    """Refuse to resume an assembly that other code began; warn of one that other packages began.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def check(
     source : path
         The experiment's file.
     allow : bool
-        Only warn of other code too.
+        Whether to only warn of other code.
 
     Raises
     ------
     AssemblyError
-        If the experiment's source was another when any process began to work on the assembly.
+        If a process began the assembly with another source of the experiment.
     """
     found = dict.fromkeys(
         each
@@ -62,14 +62,14 @@ def check(
 
 
 def mixtures(events: pl.DataFrame, *, only: str | None = None) -> dict[str, str]:
-    """Return what is not the same in all events that began work on an assembly, in words, by assembly.
+    """Return a description, by assembly, of differences between the processes that computed it.
 
     Parameters
     ----------
     only : str, optional
-        Compare nothing else than this key, such as ``source_hash``.
+        The only key to compare, such as ``source_hash``.
     """
-    began = events.filter(BEGAN)
+    began = events.filter(IS_BEGINNING)
     several = began.filter(began["assembly_id"].is_duplicated())["assembly_id"].unique(maintain_order=True)
     found = {}
     for assembly_id in several:
@@ -87,7 +87,7 @@ def mixtures(events: pl.DataFrame, *, only: str | None = None) -> dict[str, str]
 
 
 def since(name: str, assembly: Assembly) -> list[str]:
-    """Return how the code and the packages differ from those that wrote an assembly, one clause each."""
+    """Return the differences between the installed code and packages and those of an assembly, one clause each."""
     experiment = registry.load(registry.get(name))
     source = registry.source_file(experiment)
     now = {
@@ -105,7 +105,7 @@ def since(name: str, assembly: Assembly) -> list[str]:
 
 
 def versions(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Return the versions that rows can depend on, by name: source, lakebatch, Python and packages.
+    """Return the versions that rows can depend on: of source, lakebatch, Python and packages, by name.
 
     >>> versions({"python": "3.11.2", "packages": {"numpy": "2.1.0"}, "cpus": 2})
     {'python': '3.11.2', 'numpy': '2.1.0'}
@@ -127,8 +127,8 @@ def _shown(name: str, value: str) -> str:
 
 
 def _environments(events: pl.DataFrame, assembly_id: str) -> list[dict[str, Any]]:
-    """Return the environments in which processes began to work on an assembly, oldest first."""
-    began = events.filter(BEGAN, assembly_id=assembly_id).sort("event")
+    """Return the different environments of the processes that computed an assembly, oldest first."""
+    began = events.filter(IS_BEGINNING, assembly_id=assembly_id).sort("event")
     first = began.unique("environment", keep="first", maintain_order=True)
     return [
         read_environment(text, where("environment", assembly_id, event))

@@ -1,4 +1,4 @@
-"""What of a snapshot's plan is there and can be read: gaps, parts, damaged tables."""
+"""Gaps, parts and damage of a snapshot, compared with its plan."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import polars as pl
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.snapshot.gaps import Gap, OnGap, lacks, why_missing
+from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage
 
-COLUMNS = {
+PART_COLUMNS = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "part": pl.String(),
@@ -22,8 +22,8 @@ COLUMNS = {
 }
 """The columns of `parts`."""
 LOST_EVENTS = "some of its events cannot be read"
-# Which last events are of assemblies that lack nothing, with the rows that are there counted
-WHOLE = (
+# Selects the last events of assemblies without a gap; "counted" is the row count in the table
+IS_COMPLETE = (
     pl.col("status").is_in(COMPLETED)
     & (pl.col("rows") == pl.col("counted").fill_null(0))
     & (pl.col("known_gaps").list.len() == 0)
@@ -31,12 +31,12 @@ WHOLE = (
 
 
 def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
-    """Return one row per planned part of each assembly: whether it is there and, if not, why.
+    """Return one row per planned part of each assembly: whether it is present and, if not, why.
 
     Raises
     ------
     DamageError
-        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": its parts are missing then.
+        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": then its parts count as missing.
     """
     _, found = snapshot.tables.readable(RESULTS, snapshot.ids(EVERY_STATUS), on_gap)
     damage.warn_of(found)
@@ -45,18 +45,18 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     rows = [
         row for each in snapshot.assemblies for row in _parts_of(snapshot, each, lost.get(each.assembly_id))
     ]
-    return pl.DataFrame(rows, schema=COLUMNS)
+    return pl.DataFrame(rows, schema=PART_COLUMNS)
 
 
 def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
-    """Return what a dataset of some assemblies lacks: whole assemblies, planned parts, baselines."""
+    """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
     return [
         Gap(each.assembly_id, what)
-        for each in from_rows(events.filter(~WHOLE), snapshot.leases)
-        for what in lacks(
+        for each in from_rows(events.filter(~IS_COMPLETE), snapshot.leases)
+        for what in missing_from(
             each,
             snapshot.state(each),
             rows=rows.get(each.assembly_id, 0),
@@ -66,14 +66,14 @@ def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Ga
     ]
 
 
-def damaged(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
-    """Return what of some assemblies cannot be read, table by table, as far as that is known."""
+def damage_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
-    return [*lost, *(gap for name in DATA for gap in _damaged(snapshot, include, name))]
+    return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
 
 
-def _damaged(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:
@@ -84,7 +84,7 @@ def _damaged(snapshot: Snapshot, include: Collection[Status], name: str) -> Iter
 
 
 def _parts_of(snapshot: Snapshot, each: Assembly, fault: str | None) -> Iterator[dict[str, object]]:
-    """Yield one row per planned part; what a completed assembly has is looked up only if its rows do not add up."""
+    """Yield one row per planned part; those of a completed assembly are read only when its row count is wrong."""
     whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
     done = [] if fault else each.parts if whole else snapshot.parts_done(each)
     state = snapshot.state(each)

@@ -1,4 +1,4 @@
-"""What models were trained on, from the lake alone."""
+"""Training data of models, from the lake alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def load(
     snapshot: Snapshot, assembly_id: str, *, level: float, feature_set: str
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """Return the features and the target of one level of an assembly, exactly as models were trained on them.
+    """Return the features and the target that models were trained on, at one level of an assembly.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def load(
     Raises
     ------
     AssemblyError
-        If the assembly did not keep its data, or not of this level.
+        If the assembly did not store its data, or not for this level.
     ExperimentError
         If the assembly has no such level or feature set.
     """
@@ -37,15 +37,15 @@ def load(
 
 
 def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
-    """Return the experiment that an assembly is of, and the assembly's config.
+    """Return the experiment and the config of an assembly.
 
     Raises
     ------
     AssemblyError
-        If the code at hand is another version of the experiment.
+        If the installed code is another version of the experiment.
     """
     from lakebatch.experiment.config import (
-        from_record,  # needs pydantic, and whoever only reads rows does without
+        from_record,  # needs pydantic, which readers of rows do not load
     )
 
     assembly = snapshot.assembly(assembly_id)
@@ -61,7 +61,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
 def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.DataFrame:
     if snapshot.table(table) is None:
         raise AssemblyError(
-            f"There is no table {table!r} in {snapshot.folder}: {assembly_id} kept no data. Run it again, storing it."
+            f"There is no table {table!r} in {snapshot.folder}: {assembly_id} stored nothing. Run it again, storing data."
         )
     of_level = (pl.col("level") == level) | pl.col("level").is_null()
     chosen = snapshot.scan_one(assembly_id, table=table).filter(of_level)

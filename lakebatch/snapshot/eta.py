@@ -1,4 +1,4 @@
-"""How fast an assembly goes, told from the lake alone: when it last committed, and how long the rest may take."""
+"""Last commit and remaining time of each assembly, from the lake alone."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from lakebatch.assembly.record import Assembly, now
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.damage import reported
 
-COLUMNS: dict[str, pl.DataType] = {
+ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "last_commit": pl.Datetime("us", "UTC"),
     "eta_seconds": pl.Float64(),
 }
-"""The columns of `paces`."""
+"""The columns of `progress_estimates`."""
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
 
 
-def paces(snapshot: Snapshot) -> pl.DataFrame:
-    """Return one row per assembly: when it last wrote something and, while it runs, how long the rest may take."""
+def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
+    """Return one row per assembly: its last commit and, while it runs, its remaining time."""
     unfinished = [each.assembly_id for each in snapshot.assemblies if each.status != "completed"]
     commits = _commits(snapshot, unfinished)
-    rows = [_pace(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
-    return pl.DataFrame(rows, schema=COLUMNS)
+    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
+    return pl.DataFrame(rows, schema=ESTIMATE_COLUMNS)
 
 
-def _pace(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
+def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
     running = snapshot.state(each) == "started"
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
     last = max([each.at, *commits])
@@ -35,7 +35,7 @@ def _pace(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[s
 
 
 def _commits(snapshot: Snapshot, assembly_ids: list[str]) -> dict[str, list[datetime]]:
-    """Return when each part of some assemblies was committed."""
+    """Return the commit times of the parts of some assemblies."""
     found: dict[str, list[datetime]] = {}
     results = snapshot.table()
     if results is None or not assembly_ids:
@@ -48,9 +48,9 @@ def _commits(snapshot: Snapshot, assembly_ids: list[str]) -> dict[str, list[date
 
 
 def remaining_seconds(begun: datetime, at: datetime, commits: list[datetime], planned: int) -> float | None:
-    """Return how long the parts that are missing may take, by those committed since this attempt began.
+    """Return the estimated time for the missing parts, from the rate since this attempt began.
 
-    Parts of an earlier attempt say nothing of how fast this one is. None before the first commit.
+    Parts of an earlier attempt say nothing about the rate of this one. None before the first commit.
 
     >>> from datetime import timedelta
     >>> begun = datetime(2026, 11, 23)
@@ -65,7 +65,7 @@ def remaining_seconds(begun: datetime, at: datetime, commits: list[datetime], pl
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time span for a person to read.
+    """Return a readable duration.
 
     >>> duration(42), duration(150), duration(7300), duration(200_000), duration(None)
     ('42 s', '2 min', '2 h', '2 d', '')

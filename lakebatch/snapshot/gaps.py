@@ -1,26 +1,26 @@
-"""What a dataset lacks, and how that is told."""
+"""Gaps in a dataset, and their report."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly import shards
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MAX_GAPS = 10
-COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
+GAP_COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that a dataset lacks, and why; the id is empty where that concerns more than one assembly."""
+    """A gap in a dataset and its reason; the id is empty when the gap concerns several assemblies."""
 
     assembly_id: str
     what: str
@@ -30,46 +30,46 @@ class Gap:
 
 
 def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
-    """Return gaps as a frame, one row each."""
+    """Return gaps as a frame, one row per gap."""
     rows = [(gap.assembly_id or None, gap.what) for gap in gaps]
-    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    return pl.DataFrame(rows, schema=GAP_COLUMNS, orient="row")
 
 
-def lacks(
+def missing_from(
     assembly: Assembly, state: str, *, rows: int, done: Callable[[], Sequence[str]], included: bool
 ) -> list[str]:
-    """Return what a dataset lacks of one assembly, in words.
+    """Return descriptions of the gaps of one assembly in a dataset.
 
     Parameters
     ----------
     rows : int
-        How many rows of it the table has.
+        The row count of the assembly in the table.
     done : callable
-        Returns the parts that it has; asked only where that is not known from the rest.
+        Returns the committed parts; called only when the row count leaves them open.
     included : bool
-        Whether the dataset is to have the assembly at all.
+        Whether the dataset includes the assembly.
     """
     if assembly.status == "discarded" and not included:
         return []
     if assembly.status == "completed" and rows == assembly.rows:
         return list(assembly.known_gaps)
     try:
-        there = done()
+        present = done()
     except DamageError as error:
         return [f"{'' if included else 'left out, '}{state}, its parts cannot be counted: {error}"]
     if not included:
         why = f": {assembly.error}" if assembly.error else ""
-        return [f"left out, {state} with {len(there)} of {assembly.parts_planned} parts done{why}"]
+        return [f"left out, {state} with {len(present)} of {assembly.parts_planned} parts done{why}"]
     missing = [
         f"{state}, no rows of part {part}{_shard_of(assembly, part)}"
         for part in assembly.parts
-        if part not in there
+        if part not in present
     ]
     return [*missing, *_count_fault(assembly, rows), *assembly.known_gaps]
 
 
 def why_missing(assembly: Assembly, state: str, part: str) -> str:
-    """Return why a part has no rows: the error that was recorded of it, else the assembly's state."""
+    """Return why a part has no rows: its recorded error, else the assembly's state."""
     return assembly.failures.get(part, f"{state}, never computed{_shard_of(assembly, part)}")
 
 
@@ -81,11 +81,11 @@ def _shard_of(assembly: Assembly, part: str) -> str:
 def _count_fault(assembly: Assembly, rows: int) -> list[str]:
     if assembly.status != "completed" or rows == assembly.rows:
         return []
-    return [f"completed with {assembly.rows} rows, {rows} are there"]
+    return [f"completed with {assembly.rows} rows, the table has {rows}"]
 
 
 def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
-    """Warn of, refuse or ignore the gaps of a dataset."""
+    """Warn of the gaps of a dataset, raise, or do nothing, as ``on_gap`` says."""
     if not gaps or on_gap == "ignore":
         return
     named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MAX_GAPS])
@@ -93,4 +93,4 @@ def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
     message = f"The dataset is incomplete: {named}{more}."
     if on_gap == "refuse":
         raise IncompleteError(message)
-    warnings.warn(message, IncompleteWarning, stacklevel=3)
+    warn(message, IncompleteWarning)

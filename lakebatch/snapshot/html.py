@@ -1,4 +1,4 @@
-"""How lakes, snapshots and differences show in a notebook: as readable tables."""
+"""Tables of lakes, snapshots and differences in notebooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_ROWS = 50
 
 
 def section(title: str, frame: pl.DataFrame) -> str:
-    """Return a titled HTML table of the first rows of a frame; every text is escaped."""
+    """Return a titled HTML table of the first rows of a frame; every string is escaped."""
     shown = frame.head(MAX_ROWS)
     with pl.Config(tbl_rows=MAX_ROWS, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
         table = shown._repr_html_()
@@ -21,7 +21,7 @@ def section(title: str, frame: pl.DataFrame) -> str:
 
 
 def sections(frames: Mapping[str, pl.DataFrame]) -> str:
-    """Return titled tables, one below the other; empty ones say so in a line."""
+    """Return titled tables, one below the other; an empty one is one line."""
     return "".join(
         f"<p><strong>{escape(title)}</strong>: nothing.</p>" if frame.is_empty() else section(title, frame)
         for title, frame in frames.items()

@@ -1,14 +1,14 @@
-"""What is put together that may not belong together: several configs, sources or versions of one experiment."""
+"""Mixtures in a dataset: several configs, sources or versions of one experiment."""
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
 from lakebatch.errors import MixtureWarning
 from lakebatch.snapshot.gaps import OnGap
@@ -21,15 +21,15 @@ SOURCE = "$.source_hash"
 
 
 def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
-    """Warn in one line of what is read together, unless gaps are ignored."""
+    """Warn of mixtures in one line, unless gaps are ignored."""
     if mixtures and on_gap != "ignore":
         named = "; ".join(mixtures[:MAX_NAMED])
         more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
-        warnings.warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning, stacklevel=3)
+        warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning)
 
 
 def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
-    """Return which version of an experiment is read, in words, where there are others."""
+    """Return a description of the selected version of an experiment, if it has others."""
     if not others:
         return []
     return [
@@ -38,7 +38,7 @@ def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
 
 
 def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
-    """Yield what differs between assemblies that are read together, by their last events."""
+    """Yield descriptions of differences between assemblies in one dataset, by their last events."""
     computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
     configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
     if len(configs) > 1:
@@ -49,7 +49,7 @@ def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the keys of a config with dots between their steps, and their values as text."""
+    """Yield the dotted keys of a config and their values as strings."""
     for name, value in tree.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{prefix}{name}.")
@@ -58,7 +58,7 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def _differences(configs: Sequence[str]) -> str:
-    """Return the keys whose values differ, with the values."""
+    """Return a description of the keys with different values."""
     trees = [dict(leaves(json.loads(each))) for each in configs]
     keys = sorted({key for tree in trees for key in tree})
     values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}

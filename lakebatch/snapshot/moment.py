@@ -1,4 +1,4 @@
-"""Which state of a lake is meant: the newest, or that at a version, at a time or under a tag."""
+"""A reference to a state of a lake: the newest, or by version, time or tag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lakebatch.snapshot.times import Time, describe, is_time, to_time
 
 @dataclass(frozen=True)
 class Moment:
-    """One state: at most one of its fields is set, none of them for the newest."""
+    """A reference to one state: at most one field is set, none for the newest."""
 
     version: int | None = None
     time: datetime | None = None
@@ -20,7 +20,7 @@ class Moment:
 
     @property
     def is_past(self) -> bool:
-        """Whether anything but the newest state is meant."""
+        """Whether it is not the newest state."""
         return self != NEWEST
 
     def __str__(self) -> str:
@@ -35,14 +35,14 @@ NEWEST = Moment()
 
 
 def moment(version: int | None = None, as_of: Time | None = None, tag: str | None = None) -> Moment:
-    """Return the moment that one of three ways to name it gives; the newest state without any.
+    """Return the moment of a version, a time or a tag; the newest state without any of them.
 
-    A time is what `lakebatch.snapshot.times.to_time` takes: text, or a date or time of the usual libraries.
+    A time is a string, or a date or time of a common library, see `lakebatch.snapshot.times.to_time`.
 
     Raises
     ------
     ConfigError
-        If more than one is given, or one has not the form that it must have.
+        If more than one is given, or one is malformed.
     """
     given = {"version": version, "as_of": as_of, "tag": tag}
     named = [name for name, value in given.items() if value is not None]
@@ -56,9 +56,9 @@ def moment(version: int | None = None, as_of: Time | None = None, tag: str | Non
 
 
 def parse(text: str | int | date) -> Moment:
-    """Return the moment that a text, or what is written so, names: a version, a time, a tag, or `now`.
+    """Return the moment of a string (or its value): a version, a time, a tag, or `now`.
 
-    Digits alone are a version: a date has to be written as in 2026-11-20.
+    Digits alone are a version; a date has dashes, as in 2026-11-20.
 
     >>> parse("12"), parse("paper-v1"), parse("now").is_past
     (Moment(version=12, time=None, tag=None), Moment(version=None, time=None, tag='paper-v1'), False)

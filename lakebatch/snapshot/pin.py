@@ -1,18 +1,18 @@
-"""Pins an experiment's tables at one moment."""
+"""Snapshots of an experiment at a moment."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import ConfigError, DamageError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.tables import PinnedTables
@@ -29,9 +29,9 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
     Raises
     ------
     ConfigError
-        If there is no such version, or nothing had been recorded by then.
+        If the version does not exist, or nothing had been recorded by then.
     UnknownNameError
-        If there is no such tag.
+        If the tag does not exist.
     """
     if moment.tag is not None:
         return _tagged(tables, tables.tag_log.get(moment.tag))
@@ -40,7 +40,7 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
     return _newest(tables) if moment.time is None else _as_of(tables, moment.time)
 
 
-def knows(tables: ExperimentTables, moment: Moment) -> bool:
+def existed_at(tables: ExperimentTables, moment: Moment) -> bool:
     """Whether the experiment had begun at a time, or has a tag."""
     if moment.tag is not None:
         return any(each.tag == moment.tag for each in tables.tag_log.all())
@@ -55,26 +55,26 @@ def _newest(tables: ExperimentTables) -> Snapshot:
     newest = _pinned(tables, NEWEST, events, results.number, results)
     if newest.missing_versions:
         what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
-        warnings.warn(what, DamageWarning, stacklevel=3)
+        warn(what, DamageWarning)
     return newest
 
 
 def _at_version(tables: ExperimentTables, version: int, moment: Moment | None = None) -> Snapshot:
-    """Return the state at a version of the results, which may go by another name."""
+    """Return the state at a version of the results; ``moment`` is its name if that is a tag."""
     events = tables.log.read()
     newest = tables.results.at()
     if not 0 <= version <= newest.number:
         raise ConfigError(
             f"There is no version {version}. Expected 0 to {newest.number}; see: lakebatch history"
         )
-    # whoever started at this very version has written nothing into it yet
+    # an assembly that started at this version has not yet written into it
     begun = (pl.col("results_version") < version) | (pl.col("status") != "started")
     past = events.rows.filter((pl.col("results_version") <= version) & begun)
     return _pinned(tables, moment or Moment(version=version), events._replace(rows=past), version, newest)
 
 
 def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = None) -> Snapshot:
-    """Return the state at a time, by the times and versions that the events recorded."""
+    """Return the state at a time, from the times and versions in the events."""
     events = tables.log.read()
     past = events.rows.filter(pl.col("at") <= time)
     if past.is_empty():
@@ -110,22 +110,16 @@ def _pinned(
             raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
         table = tables.table(name)
         if not table.exists() and tables.storage.files(f"{tables.folder}/{name}"):
-            return tables.table(name).newest()  # which says that its log is lost
+            return tables.table(name).newest()  # it raises the error of a lost log
         return table.at() if table.exists() else None
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
-        if version == newest.number:
-            try:
-                return _pairs(newest, ids)
-            except DamageError:
-                if tables.results.version() == version:  # else its files may have been merged and removed
-                    raise
         try:
-            return _pairs(tables.results.at(version), ids)
-        except (
-            StorageError,
-            pl.exceptions.ComputeError,
-        ):  # vacuum has removed its files, the log still says it
+            return _pairs(newest if version == newest.number else tables.results.at(version), ids)
+        except (StorageError, pl.exceptions.ComputeError):
+            if tables.results.version() == version:
+                raise
+            # a vacuum after a compaction has removed the files of this version; its log still names the parts
             return _pairs_by_log(tables.results.commits(), version, ids)
 
     lost = [_named(fault, events, newest) for fault in events.lost]
@@ -143,7 +137,7 @@ def _pinned(
 
 
 def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
-    """Return the fault of a file of events with the assemblies that lost any, as far as tables name them."""
+    """Return the fault of a file of events, with the known assemblies that lost events."""
     known = events.uncertain | (results.rows_by_assembly().keys() - set(events.rows["assembly_id"]))
     of = ", ".join(sorted(known)[:MAX_NAMED]) or "assemblies that have no rows"
     more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
@@ -151,13 +145,13 @@ def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
 
 
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
-    """Return which parts of some assemblies a table has."""
+    """Return the parts of some assemblies in a table."""
     pairs = table.scan(ids).select("assembly_id", "part").unique()
     return set(damage.rows(table, pairs, ids).iter_rows())
 
 
 def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:
-    """Return which parts of some assemblies had been committed up to a version, by what the commits say of themselves."""
+    """Return the parts of some assemblies up to a version, from the metadata of the commits."""
     return {
         (commit.metadata["lakebatch.assembly_id"], commit.metadata["lakebatch.part"])
         for commit in commits

@@ -1,14 +1,15 @@
-"""Assemblies of the same config: which are replicates, and which are the same computation with other rows."""
+"""Replicates: assemblies of one config, and whether those of one seed have the same rows."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.snapshot.compare import digests
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.snapshot.snapshot import Snapshot
 
-COLUMNS = {
+REPLICATE_COLUMNS = {
     "config_hash": pl.String(),
     "seed": pl.Int64(),
     "assembly_id": pl.String(),
@@ -24,12 +25,12 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     Columns
     -------
     replicates
-        How many completed assemblies have this config.
+        The number of completed assemblies with this config.
     same_seed
-        How many of them have this seed too, and should therefore have the same rows.
+        The number of them with this seed, which therefore should have the same rows.
     agrees
-        Whether the rows are those of the first with this config and seed, times aside; NULL for one alone,
-        and for one that cannot be read.
+        Whether the rows equal those of the first with this config and seed, except for times; NULL for a single
+        one, and for one that cannot be read.
 
     Raises
     ------
@@ -43,30 +44,18 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
             "seed": [each.seed for each in completed],
             "assembly_id": [each.assembly_id for each in completed],
         },
-        schema_overrides={name: COLUMNS[name] for name in ("config_hash", "seed", "assembly_id")},
+        schema_overrides={name: REPLICATE_COLUMNS[name] for name in ("config_hash", "seed", "assembly_id")},
     ).with_columns(
         pl.len().over("config_hash").cast(pl.Int64).alias("replicates"),
         pl.len().over("config_hash", "seed").cast(pl.Int64).alias("same_seed"),
     )
     repeated = listed.filter(pl.col("replicates") > 1)
     contested = repeated.filter(pl.col("same_seed") > 1)["assembly_id"].to_list()
-    digests = _digests(snapshot, contested, on_gap)
+    digest_of = digests(snapshot, contested, RESULTS, on_gap)
     firsts: dict[tuple[str, int], str] = {}
     agrees: list[bool | None] = []
     for config_hash, seed, assembly_id, _, same in repeated.iter_rows():
-        digest = digests.get(assembly_id)
+        digest = digest_of.get(assembly_id)
         known = same > 1 and digest is not None
         agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)
-    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*COLUMNS)
-
-
-def _digests(snapshot: Snapshot, ids: list[str], on_gap: OnGap) -> dict[str, str]:
-    """Return a digest of the rows of each assembly, whatever their order, times and ids aside."""
-    stable = [column.name for column in load_schema("results").columns if not column.volatile]
-
-    def hashes(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return rows.select("assembly_id", pl.struct(stable).hash().alias("hash"))
-
-    hashed = snapshot.collected(COMPLETED, hashes, on_gap=on_gap, only=ids)
-    sums = hashed.group_by("assembly_id").agg(pl.len(), pl.col("hash").sum().alias("sum"))
-    return {key: f"{count}:{total}" for key, count, total in sums.iter_rows()}
+    return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*REPLICATE_COLUMNS)

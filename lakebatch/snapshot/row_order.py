@@ -1,4 +1,4 @@
-"""The order in which rows are read, all at once or piece by piece."""
+"""The order of rows, and conditions that select them piece by piece."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from itertools import groupby
 import polars as pl
 
 ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species")
-"""What rows are ordered by, as far as a table has these columns."""
+"""The columns that rows are sorted by; a table may lack some of them."""
 PIECE = 200_000
-"""About how many rows are read at once."""
+"""Approximate row count of one piece."""
 
 
 def in_order(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Return rows in the order of the runs and, within a run, of its levels."""
+    """Return rows sorted by assembly and, within an assembly, by level."""
     known = rows.collect_schema().names()
     return rows.sort([name for name in ORDER if name in known], maintain_order=True)
 
 
 def put_in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of which those of each assembly are in order, with the assemblies in theirs; often they are already."""
+    """Return rows sorted by assembly, given that the rows of each assembly are in order."""
     if rows["assembly_id"].is_sorted():
         return rows
     return rows.sort([name for name in ORDER if name in rows.columns], maintain_order=True)
 
 
 def batches(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield ids in batches that hold about as many rows as a piece."""
+    """Yield ids in batches of about the row count of a piece."""
     total = 0
     numbered = []
     for each in ids:
@@ -38,13 +38,13 @@ def batches(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str]
 
 
 def count_parts(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Return how many rows there are of each part of an assembly, in the order of `by_level`."""
+    """Return the row count of each part of an assembly, in the order of `by_level`."""
     counted = rows.group_by("level", "part").agg(pl.len())
     return counted.sort("level", "part", maintain_order=True)
 
 
 def by_level(parts: pl.DataFrame) -> Iterator[pl.Expr]:
-    """Yield conditions that choose a few counted parts of one level at a time, in the order of `in_order`."""
+    """Yield conditions that select a few counted parts of one level at a time, in the order of `in_order`."""
     offsets = parts["len"].cum_sum() - parts["len"]
     numbered = zip(offsets // PIECE, parts["level"], parts["part"], strict=True)
     for (_, level), batch in groupby(numbered, key=lambda each: each[:2]):

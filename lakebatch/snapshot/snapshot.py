@@ -1,61 +1,60 @@
-"""One experiment's rows and statuses, pinned at one moment: everything that reads goes through it."""
+"""The rows and statuses of one experiment at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
 
 import polars as pl
 
-from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.errors import DamageError, UnknownNameError
-from lakebatch.snapshot import changes, mixture
+from lakebatch.snapshot import changes, mixture, pieces
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot.committed_parts import CommittedParts
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order, put_in_order
+from lakebatch.snapshot.row_order import in_order, put_in_order
+from lakebatch.snapshot.statuses import COMPLETED as COMPLETED
+from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
-from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.version import Arrange, TableVersion, collect
 
-COMPLETED: tuple[Status, ...] = ("completed",)
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
 
 
-class Snapshot:
+class Snapshot(Statuses):
     """One experiment's tables, pinned at one moment.
 
-    A row is seen if its assembly is completed at that moment or, where assemblies of other statuses are
-    asked for, if its part had been committed by then. Tables are only appended to, so the rows of a past
-    moment are read from the newest files, and neither compaction nor vacuum takes them away.
+    A snapshot holds the rows of assemblies that were completed at that moment. When assemblies of other statuses
+    are included, it holds the rows of the parts that had been committed by then. Tables are only appended to, so
+    the rows of a past moment are read from the newest files; neither compaction nor vacuum removes them.
 
-    Statuses are read before rows, and ``completed`` is recorded after the last row: a snapshot that knows
-    an assembly as completed holds all of its rows.
+    Statuses are read before rows, and ``completed`` is recorded after the last row: when a snapshot shows
+    an assembly as completed, it holds all of its rows.
 
     Parameters
     ----------
     folder : str
         The experiment's folder in the lake.
     moment : Moment
-        Which state this is.
+        The moment.
     events : frame
         The events that had been recorded by then.
     version : int
         The version of the results table at that moment.
     tables : PinnedTables
-        The data tables as they are now.
+        The data tables in their newest state.
     find_parts : callable
-        Returns which parts of some assemblies the results table had at the moment, as pairs of id and key.
+        Returns the parts of some assemblies in the results table at the moment, as pairs of id and key.
     leases : Leases, optional
-        By which processes elsewhere are judged.
+        The leases that tell whether a process on another machine is alive.
     uncertain : collection of str
-        The assemblies of which events cannot be read; their rows are left out.
+        The assemblies with events that cannot be read; their rows are left out.
     other_versions : sequence of str
-        Folders of other versions of the experiment, where it was asked for by its name alone.
+        Folders of other versions of the experiment, when it was selected by its name alone.
     """
 
     def __init__(
@@ -71,15 +70,11 @@ class Snapshot:
         uncertain: Collection[str] = (),
         other_versions: Sequence[str] = (),
     ) -> None:
-        self.folder = folder
-        self.moment = moment
-        self._events = events
+        super().__init__(folder, moment, events, leases, uncertain)
         self.version = version
         self.tables = tables
         self.other_versions = tuple(other_versions)
-        self.uncertain = frozenset(uncertain)
-        self._find_parts = find_parts
-        self.leases = leases
+        self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -91,90 +86,36 @@ class Snapshot:
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self.folder.split("_", 2)[2]
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """The events that had been recorded by then."""
-        forks.check()
-        return self._events
-
-    @property
-    def last_events(self) -> pl.DataFrame:
-        """The last event of each assembly, in the order of their running numbers."""
-        forks.check()
-        return self._last_events
-
-    @cached_property
-    def _last_events(self) -> pl.DataFrame:
-        return assembly.last_events(self._events)
-
-    @cached_property
-    def assemblies(self) -> list[Assembly]:
-        """Each assembly as it stood, in the order of their running numbers."""
-        return assembly.from_rows(self.last_events, self.leases)
-
-    @cached_property
-    def not_completed(self) -> list[Assembly]:
-        """Those of the assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
-
-    def assembly(self, assembly_id: str) -> Assembly:
-        """Return one assembly as it stood.
-
-        Raises
-        ------
-        UnknownNameError
-            If there was no such assembly.
-        """
-        for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
-            return each
-        raise UnknownNameError(
-            f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
-        )
-
-    @property
     def missing_versions(self) -> str | None:
-        """What to say if the results lack versions that events saw, as after the loss of the newest log entries."""
+        """Description of lost versions: an event recorded a later version of the results than the table has now."""
         results = self.table()
         seen = self.events["results_version"].max() if self.events.height else 0
         if results is None or not isinstance(seen, int) or seen <= results.number:
             return None
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
 
-    def state(self, each: Assembly) -> str:
-        """Return an assembly's state; in the past, its status, since whether it was still worked on is not known."""
-        return each.status if self.moment.is_past else each.state
-
-    def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return the ids of the assemblies with one of these statuses."""
-        wanted = pl.col("status").is_in(list(include)) & ~pl.col("assembly_id").is_in(list(self.uncertain))
-        return self.last_events.filter(wanted)["assembly_id"].to_list()
-
     def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
-        """Return which of these assemblies have rows that different code computed, and in words which."""
+        """Return a description of each of these assemblies with rows from different code, by id."""
         of_these = pl.col("assembly_id").is_in(self.ids(include))
         return changes.mixtures(self.events.filter(of_these), only=changes.SOURCE)
 
     def mixed(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return what may not belong together in the rows of these assemblies: configs, code, versions."""
+        """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         versions = mixture.of_versions(self.name, self.folder, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
-        """Return one of the data tables, None if nothing was ever written to it."""
+        """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
 
     def renew(self) -> bool:
-        """Open the tables again, which changes no row of this snapshot; whether any has newer files."""
+        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         return self.tables.renew()
 
     def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
-        """Return what cannot be read of the assemblies with one of these statuses, as far as that is known."""
+        """Return the known faults in the files of the assemblies with one of these statuses."""
         return self.tables.faults(table, self.ids(include))
 
     def scan(
@@ -184,19 +125,19 @@ class Snapshot:
         table: str = RESULTS,
         on_gap: OnGap = "warn",
     ) -> pl.LazyFrame:
-        """Return the rows of the assemblies with one of these statuses, lazily: filters and columns reach the files.
+        """Return the rows of the assemblies with one of these statuses, lazily: filters and columns are pushed down.
 
         Parameters
         ----------
         table : str
             ``results``, ``samples`` or ``trajectories``.
         on_gap : {"warn", "refuse", "ignore"}
-            Whether to leave out the assemblies of which a file is missing or cut off.
+            "ignore" leaves out assemblies with a missing or truncated file.
 
         Raises
         ------
         DamageError
-            If a file of one of the assemblies is missing or cut off, unless ``on_gap`` is "ignore".
+            If a file of one of the assemblies is missing or truncated, unless ``on_gap`` is "ignore".
         """
         ids, found = self.tables.readable(table, self.ids(include), on_gap)
         damage.warn_of(found)
@@ -205,19 +146,19 @@ class Snapshot:
     def rows_of(
         self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
     ) -> pl.LazyFrame:
-        """Return the rows that a table has of some assemblies, lazily, without those later than this snapshot.
+        """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
 
         Parameters
         ----------
         arranged : callable
-            Puts the rows of single files into an order, see `TableVersion.scan`.
+            Sorts the rows of single files, see `TableVersion.scan`.
         """
         unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
         later = self.last_events.filter(unfinished)["assembly_id"].to_list()
         return self._as_committed(pinned.scan(ids, arranged=arranged), later)
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
-        """Return the rows of one assembly, whatever its status, lazily."""
+        """Return the rows of one assembly of any status, lazily."""
         self.assembly(assembly_id)
         pinned = self.tables.existing(table)
         damage.check(pinned, [assembly_id])
@@ -260,7 +201,14 @@ class Snapshot:
         on_gap: OnGap = "warn",
         only: Collection[str] | None = None,
     ) -> pl.DataFrame:
-        """Return what is chosen of the rows of the assemblies with one of these statuses, or of only some of them.
+        """Return a selection from the rows of the assemblies with one of these statuses.
+
+        Parameters
+        ----------
+        chosen : callable
+            Selects from the lazy rows of some assemblies.
+        only : collection of str, optional
+            The ids of the assemblies to read.
 
         Raises
         ------
@@ -277,98 +225,48 @@ class Snapshot:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
-        ids, counts = self.ids(include), self.rows_by_assembly(table)
-        large = [each for each in ids if counts.get(each, 0) > PIECE]
-        if on_gap == "ignore":  # what is found later has left half of an assembly
-            self.tables.look_inside(table, large)
-        ids, found = self.tables.readable(table, ids, on_gap)
-        damage.warn_of(found)
-        mixture.report(self.mixed(include), on_gap)
-        for piece in batches(sorted(ids), counts) if ids else [[]]:
-            if piece[:1] in [[each] for each in large]:
-                yield from self._levels(table, piece)
-            else:
-                yield self.tables.read(table, piece, on_gap, self._in_order)
-
-    def _in_order(self, pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
-        return collect(in_order(self.rows_of(pinned, ids)))
-
-    def _levels(self, table: str, piece: list[str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of one large assembly in order, a few parts of one level at a time."""
-
-        def of(chosen: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
-            return self.tables.read(
-                table, piece, "refuse", lambda pinned, ids: collect(chosen(self.rows_of(pinned, ids)))
-            )
-
-        for wanted in by_level(of(count_parts)):
-            yield of(lambda rows, wanted=wanted: in_order(rows.filter(wanted)))  # type: ignore[misc]
+        return pieces.read(self, self.ids(include), self.mixed(include), table=table, on_gap=on_gap)
 
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
     ) -> pl.DataFrame:
-        """Return what a lazy frame over one of the tables gives; a file that cannot be read is named."""
+        """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
         return damage.rows(self.tables.existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
-        """Return how many rows of each assembly the table has now, from its log alone."""
+        """Return the current row count of each assembly in a table, from the log alone."""
         pinned = self.table(table)
         return {} if pinned is None else pinned.rows_by_assembly()
 
     @property
     def counted(self) -> pl.DataFrame:
-        """The rows that the results have of each assembly, as ``assembly_id`` and ``rows``."""
+        """The row count of each assembly in the results, as ``assembly_id`` and ``rows``."""
         rows = self.rows_by_assembly()
         return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
 
-    @cached_property
-    def _committed(self) -> dict[str, list[str] | DamageError]:
-        """What had been committed of each assembly that was not completed, or why that cannot be read."""
-        unfinished = self.not_completed
-        try:
-            pairs = set(self._find_parts([each.assembly_id for each in unfinished])) if unfinished else set()
-        except DamageError:
-            return {each.assembly_id: self._look_up(each) for each in unfinished}
-        return {each.assembly_id: _planned(each, pairs) for each in unfinished}
-
-    def _look_up(self, each: Assembly) -> list[str] | DamageError:
-        try:
-            return _planned(each, self._find_parts([each.assembly_id]))
-        except DamageError as error:
-            return error
-
     def committed(self, assembly_id: str) -> list[str]:
-        """Return the parts of an assembly that was not completed that had been committed, in the order of the plan.
+        """Return the committed parts of an assembly that was not completed, in the order of the plan.
 
         Raises
         ------
         DamageError
-            If that cannot be read.
+            If they cannot be read.
         """
-        found = self._committed[assembly_id]
-        if isinstance(found, DamageError):
-            raise found
-        return found
-
-    def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
-        """Return what the dataset of these assemblies lacks, see `lakebatch.snapshot.completeness.gaps`."""
-        from lakebatch.snapshot import completeness  # which reads snapshots
-
-        return completeness.gaps(self, include)
+        return self._committed.of_unfinished(assembly_id)
 
     def parts_done(self, each: Assembly) -> list[str]:
         """Return the planned parts of an assembly that have rows, in the order of the plan."""
-        if each.status not in COMPLETED:
-            return self.committed(each.assembly_id)
-        return _planned(each, self._find_parts([each.assembly_id]))
+        is_completed = each.status in COMPLETED
+        return self._committed.look_up(each) if is_completed else self.committed(each.assembly_id)
+
+    def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
+        """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
+        from lakebatch.snapshot import completeness  # it imports this module
+
+        return completeness.gaps(self, include)
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
-        from lakebatch.snapshot import completeness  # which reads snapshots
+        from lakebatch.snapshot import completeness  # it imports this module
 
         return completeness.parts(self, on_gap)
-
-
-def _planned(each: Assembly, pairs: Collection[tuple[str, str]]) -> list[str]:
-    """Return the planned parts of an assembly that are among pairs of id and key, in the order of the plan."""
-    return [part for part in each.parts if (each.assembly_id, part) in pairs]

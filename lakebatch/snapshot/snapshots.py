@@ -1,8 +1,7 @@
-"""The snapshots of several experiments, all pinned at one moment."""
+"""Snapshots of several experiments at one moment."""
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import polars as pl
 
 from lakebatch._text import nearest
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
@@ -17,7 +17,7 @@ from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.pin import knows, pin
+from lakebatch.snapshot.pin import existed_at, pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage
 
@@ -31,15 +31,15 @@ OVERVIEW = {
 
 
 class Snapshots(Mapping[str, Snapshot]):
-    """Some experiments of a lake, pinned at one moment; a mapping from their names to their snapshots.
+    """Some experiments of a lake at one moment: a mapping from names to snapshots.
 
-    An experiment whose name is that of another version too is found by its folder. Those that cannot be
-    read are left out, and stand in ``damaged`` with the reason.
+    The key is an experiment's name, or its folder when several versions share the name. Experiments that cannot
+    be read are left out; ``damaged`` holds the reasons.
 
     Parameters
     ----------
     folders : mapping
-        The folder of each experiment, damaged or not, in the order of their numbers and versions.
+        The folder of each experiment, damaged or not, by number and version.
     """
 
     def __init__(
@@ -56,22 +56,22 @@ class Snapshots(Mapping[str, Snapshot]):
 
     @classmethod
     def pin(cls, experiments: Sequence[ExperimentTables], moment: Moment) -> Self:
-        """Return a snapshot of each experiment; those that had not begun, or lack the tag, are left out and named.
+        """Return a snapshot of each experiment; one that had not begun, or lacks the tag, is left out with a warning.
 
-        So are those whose tables are damaged; they stand in what is returned, with the reason.
+        So are experiments with damaged tables; ``damaged`` of the result holds the reasons.
 
         Raises
         ------
         ConfigError
-            If a version is meant and there is not just one experiment, whose version it would be; or if nothing had
-            been recorded by a time.
+            If the moment is a version and there is not exactly one experiment, or if nothing had been recorded by a
+            time.
         UnknownNameError
-            If a tag is meant that no experiment has.
+            If no experiment has the tag.
         """
         if moment.version is not None and len(experiments) != 1:
             names = ", ".join(each.name for each in experiments) or "none"
             raise ConfigError(
-                f"A version is that of one experiment, this lake has {len(experiments)}: {names}. "
+                f"A version belongs to one experiment, this lake has {len(experiments)}: {names}. "
                 "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
             )
         count = Counter(each.name for each in experiments)
@@ -81,7 +81,7 @@ class Snapshots(Mapping[str, Snapshot]):
         for each in experiments:
             name = each.name if count[each.name] == 1 else each.folder
             try:
-                if not knows(each, moment):
+                if not existed_at(each, moment):
                     continue
                 found[name] = pin(each, moment)
             except (StorageError, SchemaError) as error:
@@ -102,7 +102,7 @@ class Snapshots(Mapping[str, Snapshot]):
         return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
 
     def overview(self) -> pl.DataFrame:
-        """Return one row per experiment: how many assemblies it had, how many were completed, their rows."""
+        """Return one row per experiment: its assemblies, the completed ones, and their rows."""
         rows = [
             {
                 "experiment": name,
@@ -118,7 +118,7 @@ class Snapshots(Mapping[str, Snapshot]):
     def __getitem__(self, name: str) -> Snapshot:
         if name not in self._snapshots:
             raise UnknownNameError(
-                f"There was nothing of {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
+                f"There is no experiment {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
             )
         return self._snapshots[name]
 
@@ -129,25 +129,25 @@ class Snapshots(Mapping[str, Snapshot]):
         return len(self._snapshots)
 
     def schemas(self) -> dict[str, Snapshot]:
-        """Return each snapshot by what its experiment is called in SQL."""
+        """Return each snapshot by its schema in SQL."""
         return {self._schema(name): snapshot for name, snapshot in self._snapshots.items()}
 
     def damaged_schemas(self) -> dict[str, LakebatchError]:
-        """Return why each experiment that cannot be read is left out, by what it is called in SQL."""
+        """Return why each unreadable experiment is left out, by its schema in SQL."""
         return {self._schema(name): error for name, error in self.damaged.items()}
 
     def folders(self) -> dict[str, str]:
-        """Return the folder of each experiment, damaged or not, by what it is called in SQL."""
+        """Return the folder of each experiment, damaged or not, by its schema in SQL."""
         return {self._schema(name): folder for name, folder in self._folders.items()}
 
     def _schema(self, name: str) -> str:
-        """Return what an experiment is called in SQL: its folder, where its name means something else there."""
+        """Return the schema of an experiment in SQL: its name, or its folder if the name is reserved."""
         return (self._folders[name] if name in RESERVED else name).replace("-", "_")
 
     def report(self, include: Collection[Status], on_gap: OnGap) -> None:
-        """Warn of, refuse or ignore what the datasets lack.
+        """Warn of the gaps of the datasets, raise, or do nothing, as ``on_gap`` says.
 
-        Of what is damaged, a query counts what it reads; but where gaps are refused, there is to be nothing.
+        Damage matters only to queries that read it, but "refuse" refuses any damaged experiment.
         """
         if on_gap == "refuse":
             self.refuse_damaged(on_gap)
@@ -155,39 +155,36 @@ class Snapshots(Mapping[str, Snapshot]):
         self.report_names()
 
     def report_names(self) -> None:
-        """Warn of experiments that have another name in SQL."""
+        """Warn of experiments with another name in SQL."""
         for name in sorted(RESERVED & self._folders.keys()):
-            warnings.warn(
-                f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name means something else.',
-                stacklevel=4,
-            )
+            warn(f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name is reserved.')
 
     def refuse_damaged(self, on_gap: OnGap) -> None:
-        """Refuse, or with ``on_gap`` "ignore" warn of, experiments that cannot be read at all."""
+        """Refuse experiments that cannot be read at all; with ``on_gap`` "ignore" only warn."""
         faults = [damage.Fault.of(error, name) for name, error in self.damaged.items()]
         if faults and on_gap != "ignore":
             raise damage.refused(faults)
         damage.warn_of(faults)
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
-        """Return what the datasets of the experiments lack."""
+        """Return the gaps in the datasets of the experiments."""
         return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
 
     def renew(self) -> bool:
-        """Open all tables again, which changes no row; whether any has newer files."""
-        return True in [each.renew() for each in self.values()]  # all of them
+        """Open the newest files of all tables, which changes no row; return whether any table has newer files."""
+        return True in [each.renew() for each in self.values()]  # a list, so that all are renewed
 
     def folder(self, name: str) -> str:
         """Return the folder of an experiment, damaged or not."""
         return self._folders[name]
 
     def versions_of(self, asked: str) -> tuple[str, list[str]]:
-        """Return which experiment is asked for, by its name or folder, and its other versions."""
+        """Return the experiment of a name or folder, the newest version of a name, and its other versions."""
         names = {name: folder.split("_", 2)[2] for name, folder in self._folders.items()}
         found = [name for name, folder in self._folders.items() if asked in (names[name], folder)]
         if not found:
             raise UnknownNameError(
-                f"There was nothing of {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
+                f"There is no experiment {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
             )
         chosen = found[-1]
         return chosen, [name for name in names if name != chosen and names[name] == names[chosen]]
@@ -214,7 +211,7 @@ def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[
         raise UnknownNameError(f"Unknown tag {tag!r}. {nearest(tag, tags)}")
     without = [each.name for each in experiments if each.folder not in known]
     if without:
-        warnings.warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.", stacklevel=3)
+        warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.")
 
 
 def _report_not_begun(
@@ -224,6 +221,4 @@ def _report_not_begun(
         raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
     later = [each.name for each in experiments if each.folder not in known]
     if later:
-        warnings.warn(
-            f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.", stacklevel=3
-        )
+        warn(f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.")

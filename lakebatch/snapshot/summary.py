@@ -1,16 +1,15 @@
-"""One row per assembly: what became of it."""
+"""One row per assembly: status, parts, rows and origin."""
 
 from __future__ import annotations
 
-import warnings
-
 import polars as pl
 
+from lakebatch._warnings import warn
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import DamageError, DamageWarning
 from lakebatch.snapshot.snapshot import Snapshot
 
-COLUMNS: dict[str, pl.DataType] = {
+SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "status": pl.String(),
     "parts_done": pl.Int64(),
@@ -25,11 +24,11 @@ COLUMNS: dict[str, pl.DataType] = {
     "config": pl.String(),
     "error": pl.String(),
 }
-"""The columns of a summary."""
+"""The columns of `summarize`."""
 
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
-    """Return one row per assembly, in the order of their running numbers."""
+    """Return one row per assembly, by run number."""
     first = snapshot.events.filter(pl.col("event") == 0)
     last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows")
     rows = (
@@ -40,25 +39,29 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .with_columns(pl.col("rows").fill_null(0))
     )
     known = _not_completed(snapshot)
-    return rows.update(known, on="assembly_id", include_nulls=True).select(*COLUMNS).cast(pl.Schema(COLUMNS))
+    return (
+        rows.update(known, on="assembly_id", include_nulls=True)
+        .select(*SUMMARY_COLUMNS)
+        .cast(pl.Schema(SUMMARY_COLUMNS))
+    )
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
-"""The columns that a person looks at first."""
+"""The most important columns of a summary."""
 
 
 def brief(snapshot: Snapshot) -> pl.DataFrame:
-    """Return what a person looks at first, one row per assembly."""
+    """Return the most important columns, one row per assembly."""
     return summarize(snapshot).select(*BRIEF)
 
 
 def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
-    """Return state and parts of each assembly that is not completed; NULL parts, with a warning, if they cannot be read."""
+    """Return state and parts of each assembly that is not completed; unreadable parts are NULL, with a warning."""
     rows = [
         (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
         for each in snapshot.not_completed
     ]
-    columns = {name: COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
+    columns = {name: SUMMARY_COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
@@ -66,12 +69,12 @@ def _parts_done(each: Assembly, snapshot: Snapshot) -> int | None:
     try:
         return len(snapshot.parts_done(each))
     except DamageError as error:
-        warnings.warn(str(error), DamageWarning, stacklevel=2)
+        warn(str(error), DamageWarning)
         return None
 
 
 def history(events: pl.DataFrame) -> pl.DataFrame:
-    """Return every event, oldest first whatever the clocks said, with the version of the results that each saw."""
+    """Return every event with its version of the results, oldest first even where clocks differ."""
     forward = pl.col("at").cum_max().over("assembly_id")
     return events.sort("results_version", forward, "run_number", "event").select(
         pl.col("results_version").alias("version"),

@@ -1,4 +1,4 @@
-"""The data tables behind a snapshot, and which of its assemblies cannot be read from them."""
+"""The data tables behind a snapshot, and their faults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.storage.delta import damage, forks
 from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.read_again import retry_on_compaction
 from lakebatch.storage.delta.version import TableVersion
 
 Result = TypeVar("Result")
@@ -19,18 +20,18 @@ Check: TypeAlias = "Callable[[str], object] | None"
 
 
 class PinnedTables:
-    """The data tables of one experiment as they are now, opened again when files were merged and removed.
+    """The data tables of one experiment in their newest state, opened again after a compaction.
 
     Parameters
     ----------
     folder : str
         The experiment's folder in the lake.
     open_table : callable
-        Returns a table by name as it is now, None if nothing was ever written to it.
+        Returns the newest state of a table by name, None if it was never written.
     opened : mapping
-        The tables that are open already.
+        The tables that are already open.
     lost : sequence of Fault
-        What cannot be read of the experiment's events, and so concerns every table.
+        Faults of the experiment's events, which concern every table.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class PinnedTables:
         self.lost = tuple(lost)
 
     def get(self, name: str) -> TableVersion | None:
-        """Return a table by name, None if nothing was ever written to it."""
+        """Return a table by name, None if it was never written."""
         forks.check()
         if name not in self._tables:
             self._tables[name] = self._open_table(name)
@@ -59,15 +60,15 @@ class PinnedTables:
         Raises
         ------
         UnknownNameError
-            If nothing was ever written to it.
+            If it was never written.
         """
         pinned = self.get(name)
         if pinned is None:
-            raise UnknownNameError(f"There is no table {name!r} in {self._folder}: nothing was stored in it.")
+            raise UnknownNameError(f"There is no table {name!r} in {self._folder}: it was never written.")
         return pinned
 
     def renew(self) -> bool:
-        """Open the tables again, which changes no row of a snapshot; whether any has newer files."""
+        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         before = {name: table.number for name, table in self._tables.items() if table is not None}
         self._tables |= {name: self._open_table(name) for name in before}
         renewed = any(table and table.number != before.get(name) for name, table in self._tables.items())
@@ -76,17 +77,27 @@ class PinnedTables:
         return renewed
 
     def faults(self, name: str, ids: Collection[str]) -> list[Fault]:
-        """Return the files of some assemblies that are known to be unreadable, the events' first."""
-        found = list(damage.faults(self.existing(name), ids))
-        for _ in range(damage.REOPENED):
-            if not found or not self.renew():
-                break
-            found = list(damage.faults(self.existing(name), ids))
-        inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
-        return [*self.lost, *sorted([*found, *inside], key=lambda fault: fault.assembly_id or "")]
+        """Return the known faults of some assemblies, those of the events first."""
 
-    def look_inside(self, name: str, ids: Collection[str], check: Check = None) -> bool:
-        """Read every file of some assemblies, and keep which cannot be read; whether there is any of one assembly."""
+        def look() -> None:
+            if found := self._on_disk(name, ids):
+                raise _FaultsError(found)
+
+        try:
+            retry_on_compaction(look, self.renew, _FaultsError)
+        except _FaultsError as error:
+            return self._all_faults(name, ids, error.faults)
+        return self._all_faults(name, ids, [])
+
+    def _on_disk(self, name: str, ids: Collection[str]) -> list[Fault]:
+        return list(damage.faults(self.existing(name), ids))
+
+    def _all_faults(self, name: str, ids: Collection[str], on_disk: Sequence[Fault]) -> list[Fault]:
+        inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
+        return [*self.lost, *sorted([*on_disk, *inside], key=lambda fault: fault.assembly_id or "")]
+
+    def read_files(self, name: str, ids: Collection[str], check: Check = None) -> bool:
+        """Read every file of some assemblies and keep the faults; return whether any is new."""
         known = self._inside.setdefault(name, {})
         found = {
             fault.assembly_id: fault
@@ -97,7 +108,7 @@ class PinnedTables:
         return bool(found)
 
     def readable(self, name: str, ids: Sequence[str], on_gap: OnGap) -> tuple[list[str], list[Fault]]:
-        """Return which of some assemblies can be read, and why the others are left out.
+        """Return the readable ones among some assemblies, and the faults of the others.
 
         Raises
         ------
@@ -107,10 +118,10 @@ class PinnedTables:
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
             raise damage.refused(found)
-        return without(ids, found), found
+        return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
-        """Return what is read of those of some assemblies that can be read; again if files were merged and removed.
+        """Read some assemblies, again after a compaction, and return the result.
 
         Raises
         ------
@@ -118,44 +129,65 @@ class PinnedTables:
             If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
         if on_gap == "ignore":
-            result, found = self.read_rest(name, ids, read)
+            result, found = self.read_readable(name, ids, read)
             damage.warn_of(found)
             return result
-        for _ in range(damage.REOPENED):
-            self.readable(name, ids, on_gap)
+
+        def read_all() -> Result:
+            if faults := self._all_faults(name, ids, self._on_disk(name, ids)):
+                raise damage.refused(faults)
             try:
                 with damage.named(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
             except StorageError as error:
-                if not self.renew():
-                    raise damage.with_way_out(error) from error
-        return read(self.existing(name), list(ids))
+                raise damage.with_way_out(error) from error
 
-    def read_rest(
+        return retry_on_compaction(read_all, self.renew, StorageError)
+
+    def read_readable(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None
     ) -> tuple[Result, list[Fault]]:
-        """Return what is read of those of some assemblies that can be read, and why the others are left out.
+        """Read the readable ones among some assemblies; return the result and the faults of the others.
 
         Parameters
         ----------
         check : callable, optional
-            Reads the file at a path in another engine too, to find what keeps that one from reading.
+            Reads the file at a path in another engine too, to find the file that this engine cannot read.
         """
-        for _ in range(damage.REOPENED):
-            found = self.faults(name, ids)
-            wanted = without(ids, found)
-            try:
-                return read(self.existing(name), wanted), found
-            except damage.READ_FAULTS as error:
-                if not self.renew() and not self.look_inside(name, wanted, check):
-                    if isinstance(error, StorageError):
-                        raise
-                    raise damage.unexplained(self.existing(name), error) from error
-        found = self.faults(name, ids)
-        return read(self.existing(name), without(ids, found)), found
+        self.existing(name)  # its error is final: the rest of a table without a log cannot be read
+        on_disk: list[Fault] = []
+        is_read = True
+
+        def read_readable() -> tuple[Result, list[Fault]]:
+            nonlocal on_disk, is_read
+            before, on_disk = on_disk, self._on_disk(name, ids)
+            is_read = not on_disk or on_disk == before
+            if not is_read:
+                raise _FaultsError(on_disk)
+            found = self._all_faults(name, ids, on_disk)
+            return read(self.existing(name), unaffected(ids, found)), found
+
+        def renew() -> bool:
+            # a fault is left out only when no newer state explains it
+            return self.renew() or not is_read or self.read_files(name, unaffected(ids, on_disk), check)
+
+        try:
+            return retry_on_compaction(read_readable, renew, (_FaultsError, *damage.READ_FAULTS))
+        except StorageError:
+            raise
+        except damage.READ_FAULTS as error:
+            raise damage.unexplained(self.existing(name), error) from error
 
 
-def without(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
-    """Return the assemblies that no fault is of."""
+class _FaultsError(Exception):
+    """Files that cannot be read, possibly since a compaction replaced them."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+def unaffected(ids: Sequence[str], found: Collection[Fault]) -> list[str]:
+    """Return the assemblies without a fault."""
     lost = {fault.assembly_id for fault in found}
     return [each for each in ids if each not in lost]

@@ -1,7 +1,7 @@
-"""A time as one gives it, as an instant: text of any ISO 8601 form, or an object of the usual libraries.
+"""Conversion of times in ISO 8601 text, or of types of common libraries, to instants.
 
-A time means up to the end of the unit that it names: a day its last microsecond, a second that of the second. So a time
-that was shown to the second, given back, is the state in which that second's events are.
+A time means the end of its unit: a day its last microsecond, a second its last microsecond. So a time that was
+shown to the second, when given back, includes the events of that second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from lakebatch.errors import ConfigError
 
 Time: TypeAlias = "str | date"
-"""What is taken for a time by those who check types; a datetime is a date."""
+"""The type of a time for type checkers; a datetime is a date."""
 EXAMPLES = "Expected e.g. 2026-11-20, '2026-11-20 12:00' (local time), 2026-11-20T12:00:30Z or now."
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 DATE = (
@@ -27,7 +27,7 @@ TIME = re.compile(rf"{DATE}(?:(?:T|\s+){CLOCK}(?:\s*{ZONE})?)?", re.ASCII | re.I
 
 
 def to_time(value: Any) -> datetime:
-    """Return the last instant that a time means, in UTC; local time unless it says otherwise.
+    """Return the last instant of a time, in UTC; a time without a zone is local.
 
     >>> to_time("2026-11-20T12:00:00+00:00").isoformat()
     '2026-11-20T12:00:00.999999+00:00'
@@ -37,7 +37,7 @@ def to_time(value: Any) -> datetime:
     Raises
     ------
     ConfigError
-        If it is no time, or one that the local clocks do not show once.
+        If it is no time, or a local time that daylight saving skips or repeats.
     """
     if isinstance(value, str):
         return _from_text(value)
@@ -56,7 +56,7 @@ def to_time(value: Any) -> datetime:
 
 
 def is_time(text: str) -> bool:
-    """Whether a text has the form of a date or time; a year alone, or digits alone, could as well be a number.
+    """Whether a string has the form of a date or time; digits alone are a number.
 
     >>> is_time("2026-11"), is_time("2026-W48-5"), is_time("20261120"), is_time("paper-v1")
     (True, True, False, False)
@@ -65,7 +65,7 @@ def is_time(text: str) -> bool:
 
 
 def describe(time: datetime) -> str:
-    """Return a time so that it can be given back: to the second that ends with it, or exactly.
+    """Return a time as `to_time` reads it: to the second if it is the end of one, else exactly.
 
     >>> describe(to_time("2026-11-20T12:00:00Z"))
     '2026-11-20 12:00:00 UTC'
@@ -91,7 +91,7 @@ def _from_text(text: str) -> datetime:
 
 
 def _end(found: re.Match[str]) -> datetime:
-    """Return the last instant of the unit that a text names, with its zone where it names one."""
+    """Return the last instant of the unit of a parsed time, with its zone if it has one."""
     day = _last_day(found)
     hour, minute, second = int(found["hour"] or 23), int(found["minute"] or 59), int(found["second"] or 59)
     micro = int(found["fraction"].ljust(6, "0")[:6]) if found["fraction"] else 999_999
@@ -99,7 +99,7 @@ def _end(found: re.Match[str]) -> datetime:
 
 
 def _last_day(found: re.Match[str]) -> date:
-    """Return the last day of the year, month or week that a text names, or its day."""
+    """Return the day of a parsed time, or the last day of its year, month or week."""
     year = int(found["year"])
     if found["week"]:
         return date.fromisocalendar(year, int(found["week"]), int(found["weekday"] or 7))
@@ -129,14 +129,14 @@ def _zone(found: re.Match[str]) -> timezone | None:
 
 
 def _precision(found: re.Match[str]) -> str:
-    """Return how a time of the same unit is written in UTC."""
+    """Return the format of a time of the same unit in UTC."""
     if found["second"] is None:
         return "%Y-%m-%dT%H:%MZ"
     return "%Y-%m-%dT%H:%M:%S.%fZ" if found["fraction"] else "%Y-%m-%dT%H:%M:%SZ"
 
 
 def _from_numpy(value: Any) -> datetime:
-    """Return the last instant of the unit of a datetime64, which is without a zone."""
+    """Return the last instant of the unit of a datetime64, which has no zone."""
     if not str(value.dtype).startswith("datetime64") or value.ndim or value != value:
         raise ConfigError(f"{value!r} is not a time but of type {value.dtype}. {EXAMPLES}")
     start, after = ((value + more).astype("datetime64[us]") for more in (0, 1))
@@ -147,12 +147,12 @@ def _from_numpy(value: Any) -> datetime:
 
 
 def _in_utc(time: datetime, shown: str, precision: str, *, late: bool = False) -> datetime:
-    """Return a time in UTC; one without a zone is local, and of one that exists twice ``late`` takes the second."""
+    """Return a time in UTC; one without a zone is local, and ``late`` selects the second of two readings."""
     try:
         if time.tzinfo is not None:
             return time.astimezone(UTC)
         early, second = (time.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    except (OverflowError, ValueError):  # within a day of the first or the last year that there is
+    except (OverflowError, ValueError):  # within a day of the first or the last possible year
         return LAST if time.year > LAST.year // 2 else FIRST
     if early == second or late or time.fold:
         return second

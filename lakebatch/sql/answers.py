@@ -1,4 +1,4 @@
-"""What DuckDB answers, as a frame of polars that holds the same values."""
+"""Conversion of DuckDB results to polars frames without loss."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakebatch.errors import QueryError
-from lakebatch.sql.catalog import identifier
+from lakebatch.sql.catalog import quote_identifier
 
-# Types that a frame does not have, or that some forms of output cannot hold; their text loses nothing
-AS_TEXT = {
+# Types that a frame or an output format lacks; their strings lose nothing
+TEXT_TYPES = {
     "bignum", "bit", "blob", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant",
 }  # fmt: skip
-# Types whose infinity would become a time near 1970
-COARSE = {"timestamp_s", "timestamp_ms"}
-# Endings of the names of further columns that an interval is read as
+# Types in which infinity would become a time near 1970
+COARSE_TIMESTAMPS = {"timestamp_s", "timestamp_ms"}
+# Suffixes of the extra columns of an interval
 MONTHS, TEXT = "|months", "|text"
 # Microseconds
 DAY = 86_400_000_000
-# What a date of the years 1 to 9999, or a time of one day, lies between; infinity lies outside
+# Limits of dates in the years 1 to 9999 and of times in one day; infinity lies outside
 RANGES = {
     pa.date32(): (-719_162, 2_932_896),
     pa.timestamp("us"): (-719_162 * DAY, 2_932_897 * DAY - 1),
@@ -34,34 +34,34 @@ RANGES = {
 
 
 def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-    """Return what a query answers; columns of one name are told apart as DuckDB does, ``seed`` and ``seed_1``.
+    """Return the result of a query; repeated column names get a number as in DuckDB, ``seed`` and ``seed_1``.
 
     Raises
     ------
     QueryError
-        If a value cannot stand in a frame.
+        If a frame cannot hold a value.
     """
     relation = connection.sql(text, params=dict(parameters) or None)
-    names = _distinct(relation.columns)
+    names = _unique_names(relation.columns)
     columns = list(zip(names, relation.types, strict=True))
-    chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _chosen(number, name, kind)]
-    frame = _converted(relation.project(", ".join(chosen)).to_arrow_table())
+    chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _select(number, name, kind)]
+    frame = _frame(relation.project(", ".join(chosen)).to_arrow_table())
     return _with_integers(_with_durations(frame, [name for name, kind in columns if kind.id == "interval"]))
 
 
-def _converted(table: pa.Table) -> pl.DataFrame:
+def _frame(table: pa.Table) -> pl.DataFrame:
     try:
         for number, name in enumerate(table.column_names):
             _check_range(name, table.column(number))
         frame = pl.from_arrow(table)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
-        raise QueryError(f"Cannot hold the answer in a frame: {' '.join(str(error).split())}") from error
+        raise QueryError(f"Cannot convert the result to a frame: {' '.join(str(error).split())}") from error
     assert isinstance(frame, pl.DataFrame)
     return frame
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Return names of which no two are the same, in their order."""
+def _unique_names(names: list[str]) -> list[str]:
+    """Return the names in order, repeated ones with a number."""
     found: list[str] = []
     for name in names:
         number, new = 0, name
@@ -72,36 +72,36 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _chosen(number: int, name: str, kind: Any) -> Iterator[str]:
-    """Yield what selects a column by its number: as it is, as text, or as what an interval is made of."""
+def _select(number: int, name: str, kind: Any) -> Iterator[str]:
+    """Yield the SQL that selects a column by its number: as it is, as a string, or an interval as its components."""
     if kind.id == "interval":
-        yield f"epoch_us(#{number}) AS {identifier(name)}"
-        yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {identifier(name + MONTHS)}"
-        yield f"#{number}::VARCHAR AS {identifier(name + TEXT)}"
-    elif any(each.id in AS_TEXT or _has_other_keys(each) for each in _inside(kind)):
-        yield f"#{number}::VARCHAR AS {identifier(name)}"
-    elif kind.id in COARSE:
-        yield f"#{number}::TIMESTAMP AS {identifier(name)}"
+        yield f"epoch_us(#{number}) AS {quote_identifier(name)}"
+        yield f"datepart('month', #{number}) + 12 * datepart('year', #{number}) AS {quote_identifier(name + MONTHS)}"
+        yield f"#{number}::VARCHAR AS {quote_identifier(name + TEXT)}"
+    elif any(each.id in TEXT_TYPES or _has_other_keys_than_text(each) for each in _nested_types(kind)):
+        yield f"#{number}::VARCHAR AS {quote_identifier(name)}"
+    elif kind.id in COARSE_TIMESTAMPS:
+        yield f"#{number}::TIMESTAMP AS {quote_identifier(name)}"
     else:
-        yield f"#{number} AS {identifier(name)}"
+        yield f"#{number} AS {quote_identifier(name)}"
 
 
-def _inside(kind: Any) -> Iterator[Any]:
-    """Yield a type and those that it is made of."""
+def _nested_types(kind: Any) -> Iterator[Any]:
+    """Yield a type and the types nested in it."""
     yield kind
     if kind.id in ("list", "array", "struct", "map"):
         for name, child in kind.children:
             if name != "size":
-                yield from _inside(child)
+                yield from _nested_types(child)
 
 
-def _has_other_keys(kind: Any) -> bool:
-    """Whether a type is a map whose keys are no texts."""
+def _has_other_keys_than_text(kind: Any) -> bool:
+    """Whether a type is a map with keys other than strings."""
     return bool(kind.id == "map" and kind.children[0][1].id != "varchar")
 
 
 def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
-    """Refuse dates and times that a frame cannot hold, also inside of other values."""
+    """Refuse dates and times that a frame cannot hold, also inside nested values."""
     kind = values.type
     if pa.types.is_struct(kind):
         for index in range(kind.num_fields):
@@ -116,13 +116,13 @@ def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
         low, high = found["min"].as_py(), found["max"].as_py()
         if low is not None and not known[0] <= low <= high <= known[1]:
             raise QueryError(
-                f"Column {name!r} has a date or time that is infinite or not of the years 1 to 9999. "
+                f"Column {name!r} has a date or time that is infinite or outside the years 1 to 9999. "
                 "Cast it to VARCHAR."
             )
 
 
 def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    """Return intervals as durations; as text, such as ``1 month``, where one has months, which have no fixed length."""
+    """Return intervals as durations; a column with months, which have no fixed length, as strings such as ``1 month``."""
     for name in names:
         of_months = frame[name + MONTHS].fill_null(0).cast(pl.Boolean).any()
         column = frame[name + TEXT] if of_months else frame[name].cast(pl.Duration("us"))
@@ -131,7 +131,7 @@ def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 
 def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with sums of integers as integers; DuckDB hands them out as decimals of 38 digits."""
+    """Return sums of integers as integers; DuckDB returns them as decimals of 38 digits."""
     sums = [name for name, dtype in frame.schema.items() if dtype == pl.Decimal(38, 0)]
     fitting = [
         name

@@ -1,4 +1,4 @@
-"""Named SQL queries: built in, and in ``./queries``."""
+"""Named SQL queries, built in and in ``./queries``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
 PARAMETER = re.compile(r"--\s*\$(?P<name>\w+):\s*(?P<meaning>.*)")
 DEFAULT = re.compile(r"\((?:(?P<optional>optional)|default: (?P<value>[^)]+))\)\s*$")
-"""How the meaning of a parameter ends that can be left out; an optional one is NULL then."""
+"""Suffix in the description of a parameter with a default; an optional one defaults to NULL."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A named query: its text, the help of its first comment line, its parameters' meanings and defaults."""
+    """A named query: its SQL, its help (the first comment line), its parameters and their defaults."""
 
     name: str
     text: str
@@ -35,7 +35,7 @@ class Query:
     is_built_in: bool = False
 
     def describe_parameters(self) -> str:
-        """Return the parameters as one text, with their defaults; those in brackets can be left out."""
+        """Return a description of the parameters with their defaults; those in brackets are optional."""
         return ", ".join(self._describe(name) for name in self.parameters)
 
     def _describe(self, name: str) -> str:
@@ -46,7 +46,7 @@ class Query:
 
 
 def find() -> dict[str, Query]:
-    """Return every named query; warn of files in the folder of one's own that are none.
+    """Return every named query; warn of files in ``./queries`` that are not queries.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def get(name: str) -> Query:
     Raises
     ------
     UnknownNameError
-        If there is none.
+        If it does not exist.
     ConfigError
-        If the file that the name means cannot be used.
+        If the file with this name is not a valid query.
     """
     known, left_out = _found()
     if name not in known:
@@ -78,7 +78,7 @@ def get(name: str) -> Query:
 
 
 def _found() -> tuple[dict[str, Query], list[Foreign]]:
-    """Return the queries by name, and the files of one's own that are none."""
+    """Return the queries by name, and the files in ``./queries`` that are not queries."""
     left_out: list[Foreign] = []
     with resources.as_file(resources.files(BUILT_IN)) as folder:
         found = {each.name: replace(each, is_built_in=True) for each in _read_all(folder, left_out)}
@@ -112,12 +112,12 @@ def _defaults(parameters: Mapping[str, str]) -> dict[str, Any]:
 
 
 def bind(arguments: Sequence[str], query: Query | None = None) -> dict[str, Any]:
-    """Return the values of a query's parameters from ``name=value`` texts; values are read as TOML, else as text.
+    """Return parameters from ``name=value`` strings; a value is TOML, else a string.
 
     Raises
     ------
     ConfigError
-        If a text is not ``name=value``, or a named query's parameter is unknown or missing.
+        If an argument is not ``name=value``, or a named query's parameter is unknown or missing.
     """
     values: dict[str, Any] = {}
     for argument in arguments:

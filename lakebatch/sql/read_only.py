@@ -1,4 +1,4 @@
-"""What SQL of a stranger may do: read the views. Told from the statement's syntax tree, before it is run."""
+"""Check of SQL by its syntax tree before it runs: it may only read the views."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ EXPLAIN = re.compile(
     r"\s*EXPLAIN\b(\s+ANALYZE\b)?(\s*\(\s*(ANALYZE|FORMAT\s+\w+)(\s*,\s*(ANALYZE|FORMAT\s+\w+))*\s*\))?",
     re.IGNORECASE,
 )
-"""What stands before an explained statement; no comment, since it could hide where that begins."""
+"""The prefix of an explained statement; without comments, which could hide where the statement begins."""
 READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 NAMING_FUNCTIONS = {"query_table", "histogram", "histogram_values", "pragma_table_info"}
-"""Table functions that read the view whose name is their first argument."""
+"""Table functions that read the view named by their first argument."""
 READING_FUNCTIONS = NAMING_FUNCTIONS | {
     "duckdb_columns", "duckdb_constraints", "duckdb_functions", "duckdb_keywords", "duckdb_schemas", "duckdb_tables",
     "duckdb_types", "duckdb_views", "generate_series", "icu_calendar_names", "json_each",
     "json_tree", "pg_timezone_names", "pragma_version", "range", "repeat", "repeat_row", "summary", "unnest",
 }  # fmt: skip
-"""The table functions that reach nothing but the views; others read files, change settings or run other SQL."""
-# Names of that argument, under which it could also stand in another place
+"""The table functions that read nothing but the views; others read files, change settings or run other SQL."""
+# Keywords of that argument, which could also come later in the call
 SOURCES = {"source", "tbl", "table_name"}
-# The functions of values that reach settings, variables or a log
+# Scalar functions that access settings, variables or a log
 REFUSED_FUNCTIONS = {"current_setting", "getenv", "getvariable", "write_log", "currval", "nextval", "setval"}
-# The views of the engine itself that say what the lake's views are
+# The engine's own views that list the views
 CATALOG = {("information_schema", name) for name in ("columns", "schemata", "tables", "views")}
-# What SHOW lists: the views. It can also list variables and databases
-SHOWN = ("__show_tables_expanded", '"tables"')
+# SHOW may list the views, but not variables or databases
+SHOWABLE = ("__show_tables_expanded", '"tables"')
 NAME = re.compile(r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)(?:\.(?:"(?:[^"]|"")+"|[^\W\d]\w*))*')
 STEP = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
@@ -43,20 +43,20 @@ Path: TypeAlias = tuple[str, ...]
 
 
 def check_reading(connection: duckdb.DuckDBPyConnection, text: str, views: Mapping[Path, str]) -> set[Path]:
-    """Refuse what is not one statement that reads views, and return which it reads.
+    """Refuse anything but one statement that reads views; return the views that it reads.
 
-    A SELECT alone does not do: the engine also writes files where one names COPY in its WITH clause, reads them
-    where one stands in the place of a table, or hands SQL to a function. EXPLAIN ANALYZE carries out what it explains.
+    Checking for SELECT is not enough: a WITH clause with COPY writes files, a file name in place of a table reads
+    them, and functions run other SQL. EXPLAIN ANALYZE runs the statement that it explains.
 
     Parameters
     ----------
     views : mapping
-        The views that can be read, and how each is written.
+        The readable views, each with its name in SQL.
 
     Raises
     ------
     QueryError
-        If the text is another statement, or holds a part that may do more than read the views.
+        If the text is another statement, or a part of it could do more than read the views.
     """
     try:
         text.encode()
@@ -65,11 +65,11 @@ def check_reading(connection: duckdb.DuckDBPyConnection, text: str, views: Mappi
             f"Cannot read the SQL: {error.reason} at character {error.start}. Expected UTF-8 text."
         ) from None
     tree = _reading_tree(connection, text)
-    return {path for part, known in _parts(tree) for path in _read_by(part, known, views)}
+    return {path for part, known in _parts(tree) for path in _views_of_part(part, known, views)}
 
 
 def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
-    """Return the syntax tree of one statement that reads, or of the one that EXPLAIN is of."""
+    """Return the syntax tree of one reading statement, or of the statement after EXPLAIN."""
     kinds = _kinds(connection, text)
     if kinds == ["MULTI"]:
         raise QueryError(
@@ -88,7 +88,7 @@ def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str,
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, text: str) -> list[str]:
-    """Return which kinds of statements a text holds; the engine has kinds that its interface does not know."""
+    """Return the kinds of the statements in a text; the Python interface lacks some of the engine's kinds."""
     kinds = []
     for statement in connection.extract_statements(text):
         try:
@@ -99,7 +99,7 @@ def _kinds(connection: duckdb.DuckDBPyConnection, text: str) -> list[str]:
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
-    """Return the syntax tree of the statements in a text; an error in it where they are not all SELECT."""
+    """Return the syntax tree of the statements in a text; it contains an error unless all are SELECT."""
     rows = connection.execute("SELECT json_serialize_sql($text)", {"text": text}).fetchall()
     try:
         return dict(json.loads(rows[0][0]))
@@ -110,7 +110,7 @@ def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
 
 
 def _parts(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Yield every part of a tree with the names that WITH gives to tables there."""
+    """Yield every part of a tree with the table names that WITH defines there."""
     pending: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while pending:
         each, known = pending.pop()
@@ -122,7 +122,7 @@ def _parts(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
 
 
 def _children(part: dict[str, Any], known: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
-    """Yield what is in a part; a name of WITH is known to the tables after it and to the rest of the query."""
+    """Yield the children of a part; a name in WITH is visible to the tables after it and to the rest of the query."""
     for entry in (part.get("cte_map") or {}).get("map", []):
         yield entry["value"], known
         known |= {entry["key"].lower()}
@@ -132,15 +132,19 @@ def _children(part: dict[str, Any], known: frozenset[str]) -> Iterator[tuple[Any
             yield child, known | own if key == "right" else known
 
 
-def _read_by(part: dict[str, Any], known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
-    """Yield the view that a part reads, if it reads one; refuse what may do more."""
+def _views_of_part(part: dict[str, Any], known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
+    """Yield the views that a part reads; refuse a part that could do more."""
     kind = part.get("type")
     if isinstance(kind, str) and kind.endswith("_NODE") and kind not in READING_NODES:
         name = kind.removesuffix("_NODE").removesuffix("_QUERY")
         raise QueryError(f"Cannot run {name} inside a query. Expected a query that only reads.")
     if kind == "BASE_TABLE":
         yield from _view(_path(part), known, views)
-    elif kind == "SHOW_REF" and not part.get("query") and (part.get("table_name") or SHOWN[0]) not in SHOWN:
+    elif (
+        kind == "SHOW_REF"
+        and not part.get("query")
+        and (part.get("table_name") or SHOWABLE[0]) not in SHOWABLE
+    ):
         raise QueryError(f"Cannot show {part.get('table_name')}. Expected SHOW TABLES or DESCRIBE of a view.")
     elif kind == "TABLE_FUNCTION":
         yield from _check_table_function(part["function"], known, views)
@@ -160,21 +164,25 @@ def _check_table_function(
             f"Expected one of {', '.join(sorted(READING_FUNCTIONS))}."
         )
     if name.lower() in NAMING_FUNCTIONS:
-        for path in _named_by(function):
+        for path in _paths_of_function(function):
             yield from _view(path, known, views)
 
 
-def _named_by(function: dict[str, Any]) -> list[Path]:
-    """Return what the first argument of a table function names: a view, or several in a list."""
+def _paths_of_function(function: dict[str, Any]) -> list[Path]:
+    """Return the names in the first argument of a table function: a view, or a list of views."""
     arguments = function.get("arguments") or [{}]
     first = arguments[0].get("expression") or {}
     if any(each.get("name") in SOURCES for each in arguments):
         first = {}
     is_list = first.get("class") == "FUNCTION" and first.get("function_name") == "list_value"
-    return [_named(each["expression"]) for each in first["arguments"]] if is_list else [_named(first)]
+    return (
+        [_path_of_argument(each["expression"]) for each in first["arguments"]]
+        if is_list
+        else [_path_of_argument(first)]
+    )
 
 
-def _named(expression: dict[str, Any]) -> Path:
+def _path_of_argument(expression: dict[str, Any]) -> Path:
     if expression.get("class") == "COLUMN_REF":
         return tuple(map(str, expression["column_names"]))
     text = str((expression.get("literal") or {}).get("text", ""))
@@ -193,7 +201,7 @@ def _path(part: dict[str, Any]) -> Path:
 
 
 def _view(path: Path, known: Collection[str], views: Mapping[Path, str]) -> Iterator[Path]:
-    """Yield the view of a name, nothing where WITH gave it or it is one of the engine's; refuse any other."""
+    """Yield the view of a name, nothing for names from WITH and the engine's catalog; refuse any other."""
     lower = tuple(each.lower() for each in path)
     if lower in views:
         yield lower

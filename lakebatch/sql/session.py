@@ -1,4 +1,4 @@
-"""Queries over a snapshot of the lake: the views, a connection over them, and what keeps it to them."""
+"""DuckDB connections over the views of a snapshot, and queries restricted to these views."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ import duckdb
 import polars as pl
 
 from lakebatch.assembly.record import Status
-from lakebatch.errors import ConfigError, LimitError, QueryError, StorageError
+from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
-from lakebatch.sql.catalog import identifier, listed, quoted
+from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta.read_again import retry_on_compaction
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
 DEFAULT = QueryOptions()
 
-# Errors that no file can be behind
-OF_THE_QUERY = (
+# Errors of the query itself, never of a damaged file
+QUERY_ERRORS = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
     duckdb.NotImplementedException, duckdb.InterruptException,
@@ -46,12 +47,12 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
     folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
     ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
     ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
-    the columns ``experiment`` and ``version``. What the rows lack is reported as ``on_gap`` says.
+    the columns ``experiment`` and ``version``. Gaps are reported as ``on_gap`` says.
 
     Raises
     ------
     DamageError
-        If anything cannot be read, unless ``on_gap`` is "ignore", which leaves it out.
+        If anything is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
     include, on_gap = options.include, options.on_gap
     snapshot.report(include, on_gap)
@@ -73,19 +74,19 @@ def query(
     parameters: Mapping[str, Any] | None = None,
     options: QueryOptions = DEFAULT,
 ) -> pl.DataFrame:
-    """Return what one SQL query answers over the views of some experiments.
+    """Return the result of one SQL query over the views of some experiments.
 
-    It can read the views and nothing else: no file, no network, no extension, no setting, no write.
-    Parameters are bound, as ``$name`` in the text.
+    The query can only read the views: no file, network, extension, setting or write.
+    Parameters are bound as ``$name`` in the text.
 
     Raises
     ------
     QueryError
-        If the text is not one reading statement, or DuckDB cannot answer it.
+        If the text is not one reading statement, or DuckDB cannot run it.
     LimitError
-        If it takes more time or memory than it may.
+        If it exceeds its time or memory.
     DamageError
-        If something of the views that it reads is damaged, unless ``on_gap`` is "ignore", which leaves it out.
+        If a view that it reads is damaged, unless ``on_gap`` is "ignore", which leaves the damaged assemblies out.
     """
     with Session(snapshot, options) as session:
         return session.answer(text, parameters)
@@ -94,14 +95,14 @@ def query(
 def choose(
     snapshots: Chosen, name: str, parameters: Mapping[str, Any], on_gap: OnGap
 ) -> tuple[Chosen, str, dict[str, Any]]:
-    """Return the snapshots that a named query reads, its text, and its parameters with their defaults.
+    """Return the snapshots for a named query, its SQL, and its parameters with defaults.
 
-    The snapshots hold one version of the experiment that it asks for: the newest, or that of a folder's name.
+    The snapshots hold one version of the requested experiment: the newest, or the version of a given folder.
 
     Raises
     ------
     UnknownNameError
-        If there is no such query, or nothing of the experiment.
+        If the query or the experiment does not exist.
     ConfigError
         If a parameter is unknown or missing.
     """
@@ -119,7 +120,7 @@ def choose(
 
 
 class Session:
-    """Several queries, one after the other, over one and the same snapshot."""
+    """Several queries, one after the other, over one snapshot."""
 
     def __init__(self, snapshot: Snapshots, options: QueryOptions = DEFAULT) -> None:
         self.snapshot = snapshot
@@ -137,33 +138,40 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, and remove the folder that it sorts in."""
+        """Close the connection, and remove its temporary folder."""
         self._opened.close()
 
     def answer(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Return what one query answers, see `query`."""
+        """Return the result of one query, see `query`."""
         deadline = time.monotonic() + self._limits.seconds
-        for _ in range(damage.REOPENED):
-            used = self._used(text, deadline)
+        used: list[View] = []
+
+        def read() -> pl.DataFrame:
+            nonlocal used
+            used = self._views_read(text, deadline)
             try:
-                frame = self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
+                return self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
             except duckdb.Error as error:
-                if not self._has_mended(error, used):
-                    raise _explained(error) from error
-            else:
-                self._report(used)
-                return frame
-        raise StorageError("The files of the lake are merged faster than they can be read. Try again.")
+                if _may_be_damage(error):
+                    raise
+                raise _query_error(error) from error
+
+        try:
+            frame = retry_on_compaction(read, lambda: self._reopen(used), duckdb.Error)
+        except duckdb.Error as error:
+            raise _query_error(error) from error
+        self._report(used)
+        return frame
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-        """Return what a named query answers, see `choose`."""
+        """Return the result of a named query, see `choose`."""
         chosen, text, values = choose(self.snapshot, name, parameters, self._options.on_gap)
         if chosen is self.snapshot:
             return self.answer(text, values)
         return query(chosen, text, values, self._options)
 
     def _open(self) -> None:
-        """Open a connection that can read the views and nothing else."""
+        """Open a connection that can only read the views."""
         self._opened.close()
         with ExitStack() as opened:
             scratch = opened.enter_context(
@@ -177,14 +185,14 @@ class Session:
         self._supervisor = Supervisor(connection, self._opened, Path(scratch), self._limits, memory)
         self._is_usable = True
 
-    def _used(self, text: str, deadline: float) -> list[View]:
-        """Return the views that a query reads; refuse what does more, and what is damaged."""
-        if not self._is_usable or self._supervisor.is_left():
+    def _views_read(self, text: str, deadline: float) -> list[View]:
+        """Return the views that a query reads; refuse a query that does more, and damaged views."""
+        if not self._is_usable or self._supervisor.is_abandoned():
             self._open()
         try:
             paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
         except duckdb.Error as error:
-            raise _explained(error) from error
+            raise _query_error(error) from error
         used = self._views.read(paths)
         found = _faults(used)
         if found and self._options.on_gap != "ignore":
@@ -192,7 +200,7 @@ class Session:
         return used
 
     def _report(self, used: Sequence[View]) -> None:
-        """Warn of what a query left out and put together."""
+        """Warn of assemblies that a query left out, and of mixtures."""
         damage.warn_of(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
         mixture.report(
@@ -200,7 +208,7 @@ class Session:
         )
 
     def _run(self, work: Callable[[], Result], deadline: float) -> Result:
-        """Return what the connection answers in a transaction that cannot write."""
+        """Return the result of work in a read-only transaction."""
 
         def reading() -> Result:
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
@@ -216,13 +224,11 @@ class Session:
             self._is_usable = False
             raise
 
-    def _has_mended(self, error: duckdb.Error, used: Sequence[View]) -> bool:
-        """Look for the files behind an error; whether they were merged with others, or can be left out or named."""
-        if isinstance(error, OF_THE_QUERY) or not _may_be_of_a_file(error):
-            return False
+    def _reopen(self, used: Sequence[View]) -> bool:
+        """Open the views again after a compaction, or if one of their files is found to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
-            snapshot.tables.look_inside(name, snapshot.ids(self._options.include), read_through)
+            snapshot.tables.read_files(name, snapshot.ids(self._options.include), read_through)
             for view in used
             for snapshot, name in view.reads
         ]:
@@ -231,12 +237,14 @@ class Session:
         return True
 
 
-def _may_be_of_a_file(error: duckdb.Error) -> bool:
-    """Whether a file may be behind an error; not behind one that the query itself raises."""
+def _may_be_damage(error: duckdb.Error) -> bool:
+    """Whether a damaged file may have caused an error."""
+    if isinstance(error, QUERY_ERRORS):
+        return False
     return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
 
 
-def _explained(error: duckdb.Error) -> QueryError | LimitError:
+def _query_error(error: duckdb.Error) -> QueryError | LimitError:
     line = " ".join(str(error).split())
     if isinstance(error, duckdb.OutOfMemoryException):
         return LimitError(f"The query needs more memory than it may use: {line} Allow more with: --memory")
@@ -248,7 +256,7 @@ def _faults(used: Sequence[View]) -> list[damage.Fault]:
 
 
 def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict[str, Snapshots]:
-    """Return the snapshots by the catalogs that their views stand in."""
+    """Return the snapshots by the catalogs of their views."""
     schemas = snapshot.folders()
     for name in also or {}:
         check_name(name, "name of a snapshot")
@@ -263,24 +271,24 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
 def _open(
     connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots], include: Collection[Status]
 ) -> Views:
-    """Make the views of snapshots in a connection, each snapshot in a catalog of its own."""
+    """Create the views of snapshots in a connection, one catalog per snapshot."""
     forks.check()
     views = Views(connection, include)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         for name, snapshot in catalogs.items():
             if name != MAIN:
-                connection.execute(f"ATTACH ':memory:' AS {identifier(name)}")
+                connection.execute(f"ATTACH ':memory:' AS {quote_identifier(name)}")
             views.add(name, snapshot)
     except duckdb.Error as error:
-        raise _explained(error) from error
+        raise _query_error(error) from error
     return views
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: str) -> None:
-    """Leave the connection nothing but the views, the files behind them and a folder of its own to sort in."""
-    connection.execute(f"SET temp_directory = {quoted(scratch)}")
-    connection.execute(f"SET allowed_paths = {listed(files)}")
+    """Restrict the connection to the views, their files and a temporary folder."""
+    connection.execute(f"SET temp_directory = {string_literal(scratch)}")
+    connection.execute(f"SET allowed_paths = {list_literal(files)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -1,4 +1,4 @@
-"""Runs the engine's work beside this thread, so that Ctrl-C, time and memory end it whatever it is doing."""
+"""Limits of a query: the engine works in a second thread, so that Ctrl-C, time and memory can end it."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from lakebatch.errors import ConfigError, LimitError
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.1
-# How long the engine may take to end after it was told to; inside of one value it does not listen for minutes
+# How long an interrupted engine may take to end; while it computes one value it ignores interrupts for minutes
 GRACE_SECONDS = 0.8
 MEMORY = "50%"
-"""Of the machine, or of what its container may use."""
+"""Fraction of the memory of the machine, or of its container."""
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>%|[KMGT]i?B)", re.IGNORECASE)
 UNITS = {"%": "%", **{f"{letter}{i}b".lower(): f"{letter}{i}B" for letter in "KMGT" for i in ("", "i")}}
-# First letters of the units in which the engine says what it may use, each 1024 times the one before
+# First letters of the engine's memory units, each 1024 times the one before
 BINARY = "bKMGTP"
-# How much of the limit all memory may grow by: the engine counts neither its answer nor single long values
-BEYOND = 1.5
+# Factor on the memory limit for the whole process: the engine counts neither its result nor long single values
+MEMORY_HEADROOM = 1.5
 STATUS = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a query may use.
+    """Time and memory limits of a query.
 
     Attributes
     ----------
     seconds : float
-        How long it may take.
+        Maximum duration in s.
     memory : str
-        How much memory, e.g. ``4GB`` or ``50%``.
+        Maximum memory, e.g. ``4GB`` or ``50%``.
     """
 
     seconds: float = inf
@@ -59,7 +59,7 @@ class Limits:
             raise ConfigError(f"{self.memory!r} is no amount of memory. Expected e.g. 4GB, 500MB or 50%.")
 
     def apply(self, connection: duckdb.DuckDBPyConnection) -> float:
-        """Tell a connection how much memory it may use, and return that in bytes."""
+        """Set the memory limit of a connection, and return it in bytes."""
         match = SIZE.fullmatch(self.memory)
         assert match is not None
         connection.execute(f"SET memory_limit = '{match['number']}{UNITS[match['unit'].lower()]}'")
@@ -69,7 +69,7 @@ class Limits:
 
 
 def limits(seconds: float | None = None, memory: str | None = None) -> Limits:
-    """Return what a query may use, the default in place of what is not given."""
+    """Return the limits of a query, with defaults."""
     return Limits(inf if seconds is None else seconds, MEMORY if memory is None else memory)
 
 
@@ -84,14 +84,14 @@ _abandoned: list[_Abandoned] = []
 
 @dataclass(frozen=True)
 class Supervisor:
-    """Sees to the work of one connection.
+    """Runs the work of one connection within its limits.
 
     Attributes
     ----------
     opened : ExitStack
-        What is closed after the work: the connection, and the folder that it sorts in.
+        Closed after the work: the connection and its temporary folder.
     bytes : float
-        How much memory the connection may use.
+        The memory limit of the connection.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -101,45 +101,45 @@ class Supervisor:
     bytes: float
 
     def run(self, work: Callable[[], Result], deadline: float) -> Result:
-        """Return what the work returns; end it on Ctrl-C, at the deadline and where it takes too much memory.
+        """Return the result of the work; end it on Ctrl-C, at the deadline and above the memory limit.
 
-        Where the engine does not end, its thread is left alone and closes what was opened when it does.
+        If the engine does not end, its thread is abandoned, and closes the connection when it ends.
 
         Raises
         ------
         LimitError
-            If it takes too long or too much memory.
+            If it exceeds its time or memory.
         """
         future: Future[Result] = Future()
         thread = Thread(target=_work, args=(future, work), daemon=True)
-        most = _memory() + BEYOND * self.bytes
+        max_bytes = _memory() + MEMORY_HEADROOM * self.bytes
         thread.start()
         try:
             while not wait([future], POLL_SECONDS).done:
-                self._check(deadline, most)
+                self._check(deadline, max_bytes)
         except BaseException:
             if not self._ended(future):
                 self._abandon(thread, future)
             raise
         return future.result()
 
-    def is_left(self) -> bool:
-        """Whether the connection is still at work on something that was to end."""
+    def is_abandoned(self) -> bool:
+        """Whether the connection still works on an abandoned query."""
         return any(each.scratch == self.scratch for each in _abandoned)
 
-    def _check(self, deadline: float, most: float) -> None:
+    def _check(self, deadline: float, max_bytes: float) -> None:
         if time.monotonic() > deadline:
             raise LimitError(
                 f"The query took longer than {self.limits.seconds:g} s and was ended. Allow more with: --timeout"
             )
-        if _memory() > most:
+        if _memory() > max_bytes:
             raise LimitError(
                 f"The query needs more memory than {self.limits.memory} and was ended. Ask for fewer rows, or allow "
                 "more with: --memory"
             )
 
     def _ended(self, future: Future[Any]) -> bool:
-        """Tell the engine to end, again and again since one that comes before the query has begun is lost."""
+        """Interrupt the engine repeatedly, since an interrupt before the query begins is lost."""
         latest = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < latest:
             self.connection.interrupt()
@@ -156,12 +156,12 @@ class Supervisor:
 
 
 def is_busy() -> bool:
-    """Whether a query that was to end is still at work."""
+    """Whether an abandoned query still runs."""
     return any(each.thread.is_alive() for each in _abandoned)
 
 
 def leave(code: int) -> NoReturn:
-    """End the process although queries are still at work, which would keep it, or make it crash."""
+    """End the process while abandoned queries still run, which would delay a normal exit, or crash it."""
     for each in _abandoned:
         shutil.rmtree(each.scratch, ignore_errors=True)
     for stream in (sys.stdout, sys.stderr):
@@ -173,18 +173,18 @@ def leave(code: int) -> NoReturn:
 def _work(future: Future[Result], work: Callable[[], Result]) -> None:
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+    except BaseException as error:  # noqa: BLE001 - raised by future.result()
         future.set_exception(error)
 
 
 def _wait() -> None:
-    """Wait for the queries that were told to end: a process that ends before its engine crashes."""
+    """Wait for abandoned queries: a process that ends before its engine crashes."""
     for each in _abandoned:
         each.thread.join()
 
 
 def _memory() -> float:
-    """Return how many bytes this process uses, files aside; nothing where the system does not say it."""
+    """Return the memory of this process in bytes without mapped files; 0 where the system does not report it."""
     try:
         _, resident, of_files, *_ = STATUS.read_text().split()
     except OSError:

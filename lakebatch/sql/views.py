@@ -1,4 +1,4 @@
-"""Makes the views of snapshots in a connection, and knows what cannot be read of each."""
+"""Views of snapshots in a DuckDB connection, with the faults of each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import polars as pl
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.snapshot.completeness import damaged
-from lakebatch.snapshot.gaps import COLUMNS as GAPS
-from lakebatch.snapshot.gaps import Gap, to_frame
+from lakebatch.snapshot.completeness import damage_gaps
+from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
-from lakebatch.snapshot.summary import COLUMNS, summarize
-from lakebatch.sql.catalog import identifier, quoted, shown, view
+from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
+from lakebatch.sql.catalog import quote_identifier, readable_name, string_literal, view
 from lakebatch.sql.read_only import Path
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
@@ -25,29 +24,29 @@ from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
 
 MAIN = "memory"
-"""The catalog of a connection that was opened without a file."""
+"""The default catalog of an in-memory connection."""
 UNION = "lake"
-OF_ALL = ("results", "assemblies", "gaps")
-"""The views that there are of all experiments together."""
+UNION_VIEWS = ("results", "assemblies", "gaps")
+"""The views over all experiments together."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A view: what of it cannot be read, and the tables of snapshots that it reads."""
+    """A view: its faults, and the tables of snapshots that it reads."""
 
     faults: tuple[Fault, ...] = ()
     reads: tuple[tuple[Snapshot, str], ...] = ()
 
 
 class Views:
-    """The views of some snapshots, each snapshot in a catalog of its own.
+    """The views of some snapshots, one catalog per snapshot.
 
     Attributes
     ----------
     by_path : dict
-        Each view by its name with and without the catalog.
+        Each view by its name, with and without the catalog.
     names : dict
-        How each is written in SQL.
+        The name of each view in SQL.
     files : list of str
         The files behind them.
     """
@@ -60,7 +59,7 @@ class Views:
         self.files: list[str] = []
 
     def add(self, catalog: str, snapshot: Snapshots) -> None:
-        """Make the views of a snapshot in a catalog that is there."""
+        """Create the views of a snapshot in an existing catalog."""
         for schema, each in snapshot.schemas().items():
             self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
             self._add_records(catalog, schema, each)
@@ -71,23 +70,23 @@ class Views:
         self._add_unions(catalog, snapshot)
 
     def read(self, paths: Iterable[Path]) -> list[View]:
-        """Return the views of some names."""
+        """Return some views by name."""
         return [self.by_path[path] for path in sorted(paths)]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
-        gaps = [*damaged(snapshot, self._include), *snapshot.gaps(self._include)]
+        gaps = [*damage_gaps(snapshot, self._include), *snapshot.gaps(self._include)]
         lost = View(snapshot.tables.lost)
         self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
         self._add_frame(catalog, schema, "events", snapshot.events, lost)
         self._add_frame(catalog, schema, "gaps", to_frame(gaps), View())
 
     def _add_data(self, catalog: str, schema: str, snapshot: Snapshot, name: str) -> None:
-        """Make rows a view over the files of a table that can be read; an empty one if none can."""
+        """Create a view over the readable files of a table; an empty one if none is readable."""
         tables = snapshot.tables
         try:
             if tables.get(name) is None:
                 return
-            _, found = tables.read_rest(
+            _, found = tables.read_readable(
                 name,
                 snapshot.ids(self._include),
                 lambda table, ids: self._create_data(_name(catalog, schema), snapshot, table, ids),
@@ -97,10 +96,10 @@ class Views:
             empty = pl.DataFrame(schema=load_schema(name).polars)
             self._add_frame(catalog, schema, name, empty, View((Fault.of(error, snapshot.name),)))
         else:
-            self._know(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
+            self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
 
     def _create_data(self, schema: str, snapshot: Snapshot, table: TableVersion, ids: list[str]) -> None:
-        """Make the rows of some assemblies a view, or a copy where DuckDB cannot read them from the files alone."""
+        """Create a view over the rows of some assemblies; a copy if DuckDB cannot read the files directly."""
         name = table.schema.table
         found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
         if not found.all:
@@ -113,10 +112,10 @@ class Views:
         self.files += found.all
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
-        """Make the views of an experiment that cannot be read at all: empty, but for what is said of it."""
+        """Create empty views for an experiment that cannot be read, and one gap that says why."""
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
         frames = {name: load_schema(name).polars for name in DATA} | {
-            "assemblies": pl.Schema(COLUMNS),
+            "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "events": load_schema("assemblies").polars,
         }
         for name, columns in frames.items():
@@ -127,21 +126,17 @@ class Views:
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
         columns = {
             "results": load_schema(RESULTS).polars,
-            "assemblies": pl.Schema(COLUMNS),
-            "gaps": pl.Schema(GAPS),
+            "assemblies": pl.Schema(SUMMARY_COLUMNS),
+            "gaps": pl.Schema(GAP_COLUMNS),
         }
         folders = snapshot.folders()
-        for name in OF_ALL:
+        for name in UNION_VIEWS:
             members = {
                 schema: folder
                 for schema, folder in folders.items()
                 if (catalog, schema, name) in self.by_path
             }
-            selects = [
-                f"SELECT {quoted(folder.split('_', 2)[2])} AS experiment, {quoted(folder.split('_')[1])} AS version, * "
-                f"FROM {_name(catalog, schema, name)}"
-                for schema, folder in members.items()
-            ]
+            selects = [_member(_name(catalog, schema, name), folder) for schema, folder in members.items()]
             of_each = [self.by_path[catalog, schema, name] for schema in members]
             union = View(
                 tuple(fault for each in of_each for fault in each.faults),
@@ -150,7 +145,7 @@ class Views:
             if selects:
                 text = " UNION ALL BY NAME ".join(selects)
                 self._connection.execute(f"CREATE VIEW {_name(catalog, UNION, name)} AS {text}")
-                self._know(catalog, UNION, name, union)
+                self._register(catalog, UNION, name, union)
             else:
                 empty = pl.DataFrame(
                     schema={"experiment": pl.String(), "version": pl.String(), **columns[name]}
@@ -159,18 +154,18 @@ class Views:
 
     def _add_frame(self, catalog: str, schema: str, name: str, frame: pl.DataFrame, known: View) -> None:
         self._create_table(_name(catalog, schema, name), frame)
-        self._know(catalog, schema, name, known)
+        self._register(catalog, schema, name, known)
 
     def _create_table(self, name: str, frame: pl.DataFrame) -> None:
         self._connection.register("incoming", frame.to_arrow())
         self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
         self._connection.unregister("incoming")
 
-    def _know(self, catalog: str, schema: str, name: str, known: View) -> None:
+    def _register(self, catalog: str, schema: str, name: str, known: View) -> None:
         paths = [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
         for path in paths:
             self.by_path[path] = known
-            self.names[path] = ".".join(map(shown, path))
+            self.names[path] = ".".join(map(readable_name, path))
 
 
 def read_through(file: str) -> None:
@@ -181,7 +176,7 @@ def read_through(file: str) -> None:
     OSError
         If it cannot.
     """
-    if "://" in file:  # what is on S3 is read by another engine
+    if "://" in file:  # polars reads S3
         return
     with duckdb.connect() as connection:
         try:
@@ -195,4 +190,10 @@ def read_through(file: str) -> None:
 
 
 def _name(*steps: str) -> str:
-    return ".".join(map(identifier, steps))
+    return ".".join(map(quote_identifier, steps))
+
+
+def _member(view: str, folder: str) -> str:
+    """Return the part of a union that selects the rows of one experiment."""
+    _, version, experiment = folder.split("_", 2)
+    return f"SELECT {string_literal(experiment)} AS experiment, {string_literal(version)} AS version, * FROM {view}"

@@ -1,10 +1,14 @@
 """What changed between two states or two assemblies."""
 
+import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 
 import lakebatch
+from lakebatch.analysis.statistics import holm
+from lakebatch.cli.main import main
 from lakebatch.errors import UnknownNameError
 
 
@@ -37,20 +41,81 @@ def test_discarded_and_failed_assemblies_are_changes_of_status(stored, run):
     assert back == {first: "changed", failed: "removed"}
 
 
-def test_metrics_of_two_assemblies_are_compared_as_pairs_of_repeats(stored, run):
+def test_replicates_of_other_cohorts_show_means_and_no_test(stored, run, lake, toy):
     first, second = stored.assemblies()["assembly_id"][0], run().assembly_id
-    shifts = stored.diff(first, second).metrics
+    found = stored.diff(first, second)
     rows = stored.reassemble()
-    (shift,) = shifts.filter(level=0.1, metric="mse").rows(named=True)
-    old, new = (
-        rows.filter(assembly_id=each, level=0.1).sort("repeat")["mse"].to_numpy() for each in (first, second)
+    (shift,) = found.metrics.filter(level=0.1, metric="mse").rows(named=True)
+    old, new = (rows.filter(assembly_id=each, level=0.1)["mse"].mean() for each in (first, second))
+    assert shift["before"] == pytest.approx(old)
+    assert shift["shift"] == pytest.approx(new - old)
+    assert found.metrics["pairs"].to_list() == [0] * found.metrics.height
+    assert found.metrics.select("t", "p", "p_holm").null_count().row(0) == (found.metrics.height,) * 3
+    seeds = [stored.snapshot().assembly(each).seed for each in (first, second)]
+    assert found.untested == f"the cohorts differ (seeds {seeds[0]} before, {seeds[1]} after)"
+    assert f"no test: {found.untested}" in found._repr_html_()
+    done = CliRunner().invoke(
+        main, ["--lake", lake.storage.uri, "diff", toy, first, second, "--metric", "mse"]
     )
-    expected = stats.ttest_rel(new, old)
-    assert shift["pairs"] == 3
-    assert shift["before"] == pytest.approx(old.mean())
-    assert shift["shift"] == pytest.approx((new - old).mean())
-    assert shift["t"] == pytest.approx(expected.statistic)
-    assert shift["p"] == pytest.approx(expected.pvalue)
+    assert f"metrics: no test: {found.untested}" in done.output
+
+
+@pytest.fixture
+def rerun(lake, toy, tmp_path):
+    """Return a function that runs the toy with more repeats and one seed, after a change of its file."""
+    file = tmp_path / "experiments" / "toy.py"
+    text = file.read_text().replace(
+        '"repeat": [repeat],', '"repeat": [repeat], "n_train": [80], "n_test": [20],'
+    )
+
+    def run(old="", new="", repeats=8, seed=5):
+        changed = text.replace("N_REPEATS = 3", f"N_REPEATS = {repeats}")
+        file.write_text(changed.replace(old, new) if old else changed)
+        return lakebatch.run(lake, toy, jobs=1, seed=seed).assembly_id
+
+    return run
+
+
+NOISE = ("float(rng.normal()) ** 2", "float(rng.normal()) ** 2 + (level + 1) * float(rng.random())")
+
+
+def test_shifts_of_one_cohort_have_the_corrected_test_of_reports(stored, rerun):
+    first, second = rerun(), rerun(*NOISE)
+    found = stored.diff(first, second)
+    assert found.untested == ""
+    rows = stored.reassemble(on_gap="ignore").sort("level", "repeat")
+    old, new = (rows.filter(assembly_id=each) for each in (first, second))
+    shifts = found.metrics.filter(metric="mse").sort("level")
+    p_values = []
+    for level, row in zip((0.0, 0.1, 0.2), shifts.rows(named=True), strict=True):
+        shift = (new.filter(level=level)["mse"] - old.filter(level=level)["mse"]).to_numpy()
+        t = shift.mean() / (shift.std(ddof=1) * np.sqrt(1 / 8 + 20 / 80))
+        p_values.append(2 * stats.t.sf(abs(t), 7))
+        assert row["pairs"] == 8
+        assert (row["shift"], row["t"], row["p"]) == pytest.approx((shift.mean(), t, p_values[-1]))
+        assert row["p"] > stats.ttest_1samp(shift, 0).pvalue
+    assert shifts["p_holm"].to_list() == pytest.approx(holm(pl.Series(p_values)).to_list())
+
+
+def test_largest_shift_of_a_metric_comes_first(stored, rerun):
+    shifts = stored.diff(rerun(), rerun(*NOISE)).metrics
+    assert shifts["metric"].unique(maintain_order=True).to_list() == ["r2", "mse"]
+    sizes = shifts.filter(metric="mse")["shift"].abs().to_list()
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(("repeats", "tested"), [(4, False), (5, True)])
+def test_shift_is_tested_from_five_pairs_on(stored, rerun, repeats, tested):
+    shifts = stored.diff(rerun(repeats=repeats), rerun(*NOISE, repeats=repeats)).metrics.filter(metric="mse")
+    assert shifts["pairs"].to_list() == [repeats] * 3
+    assert shifts["p"].is_not_null().to_list() == [tested] * 3
+
+
+def test_fits_on_other_splits_are_not_paired(stored, rerun):
+    first, second = rerun(), rerun('"n_test": [20]', '"n_test": [40]')
+    found = stored.diff(first, second)
+    assert found.untested == "the train/test splits differ"
+    assert found.metrics["p"].null_count() == found.metrics.height > 0
 
 
 def test_state_compared_with_itself_differs_in_nothing(stored):
@@ -76,3 +141,4 @@ def test_state_that_is_not_there_is_an_error(stored):
     with pytest.raises(UnknownNameError, match="There is no assembly 20261123_142230_run999"):
         stored.diff("20261123_142230_run999", "now")
     assert isinstance(stored.diff(0).metrics, pl.DataFrame)
+    assert stored.diff(0, 0).metrics.is_empty()

@@ -106,7 +106,7 @@ def test_entry_cut_off_between_two_lines_is_found(copied_lake, toy):
     assert f"{entry} is cut off: it announces 1 files and names 0" in text
     (first, second) = found(copied_lake, "gaps")
     assert "completed, no rows of part level=0.1" in first
-    assert "completed with 9 rows, 6 are there" in second
+    assert "completed with 9 rows, the table has 6" in second
     assert "lakebatch run toy --seed" in first
     assert "lakebatch discard toy" in first
 

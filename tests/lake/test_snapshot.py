@@ -142,7 +142,7 @@ def test_completed_assembly_with_rows_missing_is_a_gap(stored, plan):
     assert [gap.what for gap in stored.snapshot().gaps()] == [
         "completed, no rows of part level=0",
         "completed, no rows of part level=0.1",
-        "completed with 3 rows, 0 are there",
+        "completed with 3 rows, the table has 0",
     ]
 
 

@@ -56,7 +56,7 @@ def test_views_of_all_experiments_name_each(filled, tmp_path):
     ]
     assert rows(filled, "SELECT count(*) FROM other_toy.results") == [(3,)]
     with pytest.raises(
-        ConfigError, match=r"A version is that of one experiment, this lake has 2: toy, other-toy"
+        ConfigError, match=r"A version belongs to one experiment, this lake has 2: toy, other-toy"
     ):
         filled.sql("SELECT 1", version=1)
 
@@ -290,7 +290,7 @@ def test_connection_keeps_the_moment_it_was_opened_at(filled):
 
 
 def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
-    with pytest.raises(QueryError, match=r"^Cannot hold the answer in a frame: [^\n]*$"):
+    with pytest.raises(QueryError, match=r"^Cannot convert the result to a frame: [^\n]*$"):
         lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
 

@@ -63,6 +63,15 @@ def test_older_script_runs_and_its_data_is_in_the_lake(executor, old_results, tm
     assert stored.assemblies()["status"].to_list() == ["completed"] * 3
 
 
+def test_shifts_between_saved_frames_are_not_tested(executor, old_results, tmp_path):
+    """Their seed, and so their cohort, is not known."""
+    for level in (0, 0.1):
+        save(executor, level, old_results(level))
+    stored = lakebatch.open_lake(tmp_path / "lake")["parameter-distortion"]
+    found = stored.diff(*stored.assemblies()["assembly_id"])
+    assert found.untested == "imported assemblies have no known cohort"
+
+
 def test_zero_and_zero_point_zero_are_one_level(executor, old_results):
     save(executor, 0, old_results(0))
     assert executor.get_pending_assemblies([0.0, "0.0", "0", 0, np.float64(0), 0.5, "x"]) == [0.5, "x"]

@@ -16,7 +16,7 @@ from lakebatch.analysis import plots, statistics
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import levels, static
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
-from lakebatch.analysis.plots.levels import possible, with_zero
+from lakebatch.analysis.plots.levels import axis_limits, with_zero
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.cli.commands import plot as figures
@@ -41,6 +41,7 @@ def run(*arguments):
 
 def test_command_offers_every_kind():
     assert figures.KINDS == plots.KINDS
+    assert figures.UNITS == statistics.UNITS
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
@@ -115,7 +116,7 @@ def test_two_snapshots_are_overlaid(study):
         statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
     )
     assert f"Dashed and hollow: version {version}, without its intervals" in picture.chart.description()
-    shown = {line.line.dash: line.error_y.escape_controls for line in picture.interactive().data}
+    shown = {line.line.dash: line.error_y.visible for line in picture.interactive().data}
     assert shown == {"dash": None, "solid": None}
     assert {
         line.error_y.array is None for line in picture.interactive().data if line.line.dash == "dash"
@@ -178,13 +179,13 @@ def test_metric_on_both_sides_of_zero_has_a_line_there(study):
 
 def test_axis_of_a_correlation_ends_where_correlations_do():
     def axis(metric, low, high):
-        return possible(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
+        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
 
     assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
     assert axis("pearson_r", -0.5, 0.9) is None
     assert axis("r2", -3.5, 0.9) is None
     empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
-    assert possible(empty, "pearson_r") is None
+    assert axis_limits(empty, "pearson_r") is None
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
@@ -230,7 +231,7 @@ def test_network_is_the_one_that_was_simulated(noise):
 
 def test_cohort_that_is_not_stored_is_named(study):
     with pytest.raises(
-        AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study kept any"
+        AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study stored any"
     ):
         study["study"].plot("trajectories")
     with pytest.raises(ExperimentError, match=r"study has no diagram. Implement diagram"):
@@ -240,6 +241,9 @@ def test_cohort_that_is_not_stored_is_named(study):
 def test_trajectories_of_a_level_that_changed_none_are_refused(noise):
     with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
         noise.plot("trajectories", level=0.3)
+    (assembly_id,) = noise.snapshot().ids()
+    with pytest.raises(AssemblyError, match=f"at level 0.3 to draw: {assembly_id} stored none"):
+        noise.plot("trajectories", level=0.3, assembly=assembly_id)
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
@@ -306,7 +310,7 @@ def test_names_are_shown_as_they_are(study):
     ("options", "fault"),
     [
         ({"metric": "r3"}, "Unknown metric 'r3'"),
-        ({"by": "colour"}, "Cannot tell apart by 'colour'"),
+        ({"by": "colour"}, "Cannot colour by 'colour'"),
         ({"unit": "day"}, "Unknown unit 'day'"),
         ({"zoom": (1, 0)}, "The zoom is 1 to 0"),
     ],

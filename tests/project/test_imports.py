@@ -36,10 +36,11 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
+        "metrics": "",
         "_files": "",
     },
     {"errors": "", "_text": ""},
-    {"_secrets": "", "_parsing": "", "_process": "", "_source_tree": "", "_version": ""},
+    {"_secrets": "", "_parsing": "", "_process": "", "_source_tree": "", "_version": "", "_warnings": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 

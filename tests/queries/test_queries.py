@@ -225,7 +225,7 @@ def test_mse_cannot_rank_robustness(ask):
 
 
 def test_unknown_experiment_is_no_empty_answer(study):
-    with pytest.raises(UnknownNameError, match=r"There was nothing of 'stud', now. Did you mean 'study'"):
+    with pytest.raises(UnknownNameError, match=r"There is no experiment 'stud', now. Did you mean 'study'"):
         study.query("levels", {"experiment": "stud"})
 
 

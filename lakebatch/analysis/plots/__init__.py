@@ -1,4 +1,4 @@
-"""Pictures of results: frames in, figures out."""
+"""Charts of results: frames in, figures out."""
 
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.picture import KINDS, Picture, check_file, picture

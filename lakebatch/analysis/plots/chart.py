@@ -1,4 +1,4 @@
-"""What a picture shows, as plain values that know no plotting library: panels of marks."""
+"""Charts as plain values, independent of plotting libraries: panels of marks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Line:
     Attributes
     ----------
     slot : int
-        Its colour and marker; marks with one name share it.
+        The index of its colour and marker; marks with one name share it.
     band : bool
         Draw the intervals as a band without markers.
     step : bool
         Hold each value until the next.
     ghost : bool
-        Draw it as what something else is compared with: dashed and hollow.
+        Draw it dashed and hollow, as the state in the background.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight line across a panel, at a value of the x or the y axis, with a word beside it."""
+    """A straight line across a panel at a value of the x or y axis, with a label."""
 
     at: float
     axis: str = "x"
@@ -79,7 +79,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Box:
-    """A named node of a diagram at a place."""
+    """A named node of a diagram."""
 
     name: str
     x: float
@@ -89,7 +89,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge of a diagram between two places: up with a head, down with a bar."""
+    """An edge of a diagram: activation ends in an arrow head, inhibition in a bar."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -108,11 +108,11 @@ class Panel:
     Attributes
     ----------
     x_ticks : tuple of float
-        Where the x axis has its ticks; chosen by the library where empty.
+        The ticks of the x axis; chosen by the library if empty.
     x_names, y_names : tuple of str
-        Categories in place of numbers, at 0, 1, ...; those of y from top to bottom.
+        Categories instead of numbers, at 0, 1, ...; on the y axis from top to bottom.
     whole : bool
-        The y axis counts: only whole numbers.
+        Label the y axis with integers only.
     bare : bool
         Draw no axes.
     """
@@ -126,25 +126,25 @@ class Panel:
     y_names: tuple[str, ...] = ()
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
-    whole: bool = False
-    bare: bool = False
+    integers_only: bool = False
+    hide_axes: bool = False
 
     @property
     def series(self) -> list[Series]:
-        """The marks that a legend names."""
+        """The marks in the legend."""
         return [mark for mark in self.marks if isinstance(mark, Line | Boxes | Dots)]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: its panels, what it is called, and what a reader has to know of it.
+    """A chart: its panels, title, caption and notes.
 
     Attributes
     ----------
     title : str
-        What it shows, in one line.
+        Its content in one line.
     caption : str
-        What points, intervals and boxes stand for.
+        The meaning of points, intervals and boxes.
     share : bool
         Give all panels the same axes.
     """
@@ -157,7 +157,7 @@ class Chart:
     notes: tuple[str, ...] = field(default=())
 
     def description(self) -> str:
-        """Return the picture in words, for whoever cannot see it."""
+        """Return a description of the chart for readers who cannot see it."""
         names = list(dict.fromkeys(mark.name for panel in self.panels for mark in panel.series if mark.name))
         shown = f" It compares {', '.join(names)}." if len(names) > 1 else ""
         return " ".join([f"{self.title}.{shown}", self.caption, *self.notes])
@@ -169,7 +169,7 @@ def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     Parameters
     ----------
     name : str
-        What the other one is called in the legend.
+        The name of the other chart in the legend.
     """
     titles = {panel.title: panel for panel in other.panels}
     panels = [_over(panel, titles[panel.title]) if panel.title in titles else panel for panel in chart.panels]
@@ -186,7 +186,7 @@ def _over(panel: Panel, other: Panel) -> Panel:
 
 
 def _ghost(mark: Series, slots: dict[str, int], old: Panel, new: Panel) -> Series:
-    """Return a mark as a ghost, its values in the order of the categories of the panel that it comes into."""
+    """Return a mark as a ghost, its values in the order of the new panel's categories."""
     mark = replace(mark, ghost=True, slot=slots.get(mark.name, mark.slot))
     if isinstance(mark, Boxes):
         return replace(mark, values=_reordered(mark.values, old.x_names, new.x_names, ()))

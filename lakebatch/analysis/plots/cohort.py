@@ -1,4 +1,4 @@
-"""Pictures of what an assembly simulated: its trajectories with the onsets, and its network as a diagram."""
+"""Charts of a simulated cohort: trajectories with onsets, and the network as a diagram."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
 TRAJECTORIES = "trajectories"
-THREADS = 12
-"""How many samples are drawn one by one."""
+MAX_SINGLE_SAMPLES = 12
+"""The maximum number of samples with a line of their own."""
 
 LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
 BENT = 0.35
@@ -45,21 +45,22 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: O
     at = "clean" if options.level is None else f"level {options.level:g}"
     return Chart(
         title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
-        caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and {min(THREADS, samples)} "
-        "single samples." + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
+        caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and "
+        f"{min(MAX_SINGLE_SAMPLES, samples)} single samples."
+        + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
         panels=tuple(panels),
     )
 
 
 def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
-    """Return the network that an assembly simulated, as a diagram."""
+    """Return the network of an assembly as a diagram."""
     assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
     experiment, config = recall(snapshot, assembly.assembly_id)
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
     return Chart(
         title=f"Network of {snapshot.name} {assembly.assembly_id}",
-        caption="Blue arrows act up, orange bars act down. " + _edges_in_words(diagram),
-        panels=(Panel(_drawn(diagram), bare=True),),
+        caption="Blue arrows activate, orange bars inhibit. " + _edges_in_words(diagram),
+        panels=(Panel(_drawn(diagram), hide_axes=True),),
     )
 
 
@@ -74,7 +75,7 @@ def _newest(snapshot: Snapshot, ids: list[str]) -> str:
 def _find_rows(
     snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap
 ) -> tuple[str, pl.DataFrame]:
-    """Return the chosen assembly, or the newest that kept its trajectories, and these."""
+    """Return the selected assembly, or the newest with stored trajectories, and its trajectories."""
     candidates = [options.assembly] if options.assembly else list(reversed(ids))
     level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
     for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
@@ -88,10 +89,14 @@ def _find_rows(
         )
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
-    what = options.assembly or f"no completed assembly of {snapshot.name}"
+    what = (
+        f"{options.assembly} stored none"
+        if options.assembly
+        else f"no completed assembly of {snapshot.name} stored any"
+    )
     at = "" if options.level is None else f" at level {options.level:g}"
     raise AssemblyError(
-        f"There are no trajectories{at} to draw: {what} kept any. Expected a run with the config key 'store' at 'all', "
+        f"There are no trajectories{at} to draw: {what}. Expected a run with the config key 'store' at 'all', "
         "and without a level, or one that changes trajectories."
     )
 
@@ -99,7 +104,7 @@ def _find_rows(
 def _species_panel(species: str, rows: pl.DataFrame, axis: TimeAxis) -> Panel:
     values = np.array(rows["values"].to_list(), dtype=float)
     low, middle, high = np.percentile(values, [5, 50, 95], axis=0)
-    chosen = np.linspace(0, len(values) - 1, min(THREADS, len(values))).astype(int)
+    chosen = np.linspace(0, len(values) - 1, min(MAX_SINGLE_SAMPLES, len(values))).astype(int)
     threads = [Thread(0, axis.times, tuple(values[index])) for index in chosen]
     band = Line("", 0, axis.times, tuple(middle), tuple(low), tuple(high), band=True)
     rules = [Rule(time, text=name) for name, time in axis.onsets.items()]
@@ -118,7 +123,7 @@ def _drawn(diagram: Diagram) -> tuple[Box | Arrow, ...]:
 
 
 def _places(diagram: Diagram) -> dict[str, tuple[float, float]]:
-    """Return where nodes stand: layers from left to right, the nodes of a layer centred."""
+    """Return the positions of nodes: layers from left to right, the nodes of a layer centred."""
     layers: dict[int, list[str]] = defaultdict(list)
     for node in diagram.nodes:
         layers[node.layer].append(node.name)
@@ -130,7 +135,7 @@ def _places(diagram: Diagram) -> dict[str, tuple[float, float]]:
 
 
 def _arrow(edge: Edge, places: dict[str, tuple[float, float]]) -> Arrow:
-    """Return an edge; one that does not lead to the next layer is bent around what stands between."""
+    """Return an edge, curved around other nodes unless it leads to the next layer."""
     start, end = places[edge.source], places[edge.target]
     layers, rows = round((end[0] - start[0]) / LAYER_WIDTH), abs(end[1] - start[1]) / ROW_HEIGHT
     bend = 0.0 if layers == 1 else BENT if layers or rows < 1.5 else 2 * BENT

@@ -1,4 +1,4 @@
-"""A picture of how the dataset grew."""
+"""A chart of the growth of the dataset."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from lakebatch.analysis.plots.options import Options
 from lakebatch.errors import IncompleteError
 
 
-def growth(material: AnalysisData, options: Options) -> Chart:
-    """Return the rows of completed assemblies over time."""
-    done = material.assemblies.filter(status="completed").sort("changed_at", "assembly_id")
+def growth(data: AnalysisData, options: Options) -> Chart:
+    """Return the cumulative rows and completed assemblies over time."""
+    done = data.assemblies.filter(status="completed").sort("changed_at", "assembly_id")
     if done.is_empty():
         raise IncompleteError(
-            f"There is no growth to draw: {material.experiment}, {material.moment}, has no completed assembly."
+            f"There is no growth to draw: {data.experiment}, {data.moment}, has no completed assembly."
         )
-    first = material.assemblies["started_at"].min()
+    first = data.assemblies["started_at"].min()
     times = (first, *done["changed_at"])
     panels = [
         Panel((Line("", 0, times, (0, *done.select(pl.col("rows").cum_sum())["rows"]), step=True),),
-              x_label="time (UTC)", y_label="rows", whole=True),
+              x_label="time (UTC)", y_label="rows", integers_only=True),
         Panel((Line("", 0, times, tuple(range(done.height + 1)), step=True),),
-              x_label="time (UTC)", y_label="completed assemblies", whole=True),
+              x_label="time (UTC)", y_label="completed assemblies", integers_only=True),
     ]  # fmt: skip
     rows = int(done["rows"].sum())
     return Chart(
-        title=f"Growth of the dataset, {material.experiment}",
+        title=f"Growth of the dataset, {data.experiment}",
         caption=f"{done.height} completed assemblies with {rows} rows, from the start of the first one.",
         panels=tuple(panels),
         share=False,

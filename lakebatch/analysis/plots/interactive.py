@@ -1,4 +1,4 @@
-"""A chart as a figure of plotly, for notebooks and web pages. The only module that draws with plotly."""
+"""Charts as plotly figures, for notebooks and web pages; the only module that draws with plotly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW_PX, PANEL_PX = 24, 420
 
 
 def draw(chart: Chart) -> Figure:
-    """Return a chart as a figure of plotly: values under the pointer, zoom, series to switch off and on.
+    """Return a chart as a plotly figure with values on hover, zoom, and series that can be hidden.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def page(chart: Chart) -> str:
 
 
 def bundle(chart: Chart) -> dict[str, Any]:
-    """Return what a notebook shows; empty where plotly knows of no notebook."""
+    """Return the MIME bundle of a chart for a notebook; empty outside of notebooks."""
     return dict(draw(chart)._repr_mimebundle_() or {})
 
 
@@ -85,7 +85,7 @@ def _draw_panel(figure: Figure, panel: Panel, place: dict[str, int], named: set[
 
 
 def _legend(mark: Series, named: set[tuple[str, bool]]) -> dict[str, Any]:
-    """Return how a mark stands in the legend: once for all panels."""
+    """Return the legend entry of a mark: one for all panels."""
     key = (mark.name, mark.ghost)
     first, name = key not in named, f"{mark.name} (before)" if mark.ghost else mark.name
     named.add(key)
@@ -100,7 +100,7 @@ def _label(figure: Figure, panel: Panel, place: dict[str, int], share: bool) -> 
         x |= {"tickvals": panel.x_ticks}
     if panel.y_names:
         y |= {"categoryorder": "array", "categoryarray": [_text(name) for name in reversed(panel.y_names)]}
-    if panel.bare:
+    if panel.hide_axes:
         x |= {"visible": False}
         y |= {"visible": False, "scaleanchor": "x"}
     figure.update_xaxes(**x, **place)
@@ -137,7 +137,7 @@ def _thread(
 
 
 def _boxes(figure: Figure, mark: Boxes, panel: Panel, place: dict[str, int], legend: dict[str, Any]) -> None:
-    # a category, not a number, so that boxes stand side by side
+    # plotly groups boxes side by side only on a category axis
     pairs = list(_in_categories(mark, panel.x_names))
     look = {"line": {"color": style.colour(mark.slot)}, "marker": _look(mark)["marker"]}
     fill = "rgba(255,255,255,0)" if mark.ghost else _faint(mark.slot)
@@ -226,5 +226,5 @@ def _faint(slot: int) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text that plotly shows as it stands, since it reads tags."""
+    """Return a string with escaped tags, which plotly would interpret."""
     return html.escape(text, quote=False)

@@ -1,4 +1,4 @@
-"""Pictures of a metric against the level: lines, boxes, and a grid of one panel per feature set."""
+"""Charts of a metric against the level: lines, boxes, and a grid of panels."""
 
 from __future__ import annotations
 
@@ -8,58 +8,59 @@ from itertools import chain
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
-from lakebatch.analysis.plots.style import metric_name
 from lakebatch.analysis.statistics import intervals
 from lakebatch.errors import IncompleteError
 
-CORRELATIONS = (-1.05, 1.05)
-CUT = ("Some intervals, of few splits, go on beyond the axis, which ends where correlations do.",)
+# Margin of an axis beyond the limits of a metric
+AXIS_MARGIN = 0.05
+CUT_NOTE = ("Some intervals over few splits extend beyond the axis, which ends at the limits of the metric.",)
 WORDS = {"feature_set": "feature set", "model": "model"}
 
 
-def levels(material: AnalysisData, options: Options) -> Chart:
+def levels(data: AnalysisData, options: Options) -> Chart:
     """Return a metric against the level with 95 % intervals, by feature set or by model."""
-    rows = usable_rows(material, options.metric)
+    rows = usable_rows(data, options.metric)
     table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
-    panel = level_panel(material, options.metric, rows, lines(table, options.by, names(rows, options.by)))
+    panel = level_panel(data, options.metric, rows, lines(table, options.by, names(rows, options.by)))
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
         caption=interval_caption("Mean", table, options),
-        notes=CUT if not options.zoom and possible(table, options.metric) else (),
-        panels=with_zero([replace(panel, y_range=options.zoom or possible(table, options.metric))]),
+        notes=CUT_NOTE if not options.zoom and axis_limits(table, options.metric) else (),
+        panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.metric))]),
     )
 
 
-def grid(material: AnalysisData, options: Options) -> Chart:
+def grid(data: AnalysisData, options: Options) -> Chart:
     """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
     of, by = ("feature_set", "model") if options.by == "model" else ("model", "feature_set")
-    rows = usable_rows(material, options.metric)
+    rows = usable_rows(data, options.metric)
     table = intervals(rows, options.metric, [of, by, "level"], unit=options.unit)
     panels = [
         replace(
             level_panel(
-                material, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
+                data, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
             ),
             title=name,
-            y_range=options.zoom or possible(table, options.metric),
+            y_range=options.zoom or axis_limits(table, options.metric),
         )
         for name in names(rows, of)
     ]
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
-        f"{material.experiment}",
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
+        f"{data.experiment}",
         caption=interval_caption("Mean", table, options),
-        notes=CUT if not options.zoom and possible(table, options.metric) else (),
+        notes=CUT_NOTE if not options.zoom and axis_limits(table, options.metric) else (),
         panels=with_zero(panels),
     )
 
 
-def boxes(material: AnalysisData, options: Options) -> Chart:
+def boxes(data: AnalysisData, options: Options) -> Chart:
     """Return a box plot by level and feature set (or model)."""
-    rows = usable_rows(material, options.metric)
+    rows = usable_rows(data, options.metric)
     at = sorted(set(rows["level"]))
     marks = [
         Boxes(name, slot, tuple(_values(rows, options, name, level) for level in at))
@@ -67,33 +68,33 @@ def boxes(material: AnalysisData, options: Options) -> Chart:
     ]
     panel = Panel(
         tuple(marks),
-        x_label=level_label(material),
-        y_label=metric_name(options.metric),
+        x_label=level_label(data),
+        y_label=metrics.label(options.metric),
         x_names=tuple(f"{level:g}" for level in at),
         y_range=options.zoom,
     )
     return Chart(
-        title=f"{capital(metric_name(options.metric))} by level and {WORDS[options.by]}, {material.experiment}",
-        caption=f"Each box is of {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
-        "the interquartile range, fits beyond.",
+        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
+        caption=f"Each box shows {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
+        "the interquartile range, and fits beyond.",
         panels=with_zero([panel]),
     )
 
 
-def usable_rows(material: AnalysisData, metric: str) -> pl.DataFrame:
-    """Return the rows that have a level, the metric and a name of feature set and model.
+def usable_rows(data: AnalysisData, metric: str) -> pl.DataFrame:
+    """Return the rows with a level and the metric; a missing feature set or model is named "all".
 
     Raises
     ------
     IncompleteError
-        If there is none.
+        If there is no such row.
     """
-    named = material.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
+    named = data.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
     rows = named.drop_nulls(["level", metric])
     if rows.is_empty():
         raise IncompleteError(
-            f"There is nothing to draw: {material.experiment}, {material.moment}, has no fit with {metric} in a "
-            f"completed assembly. See: lakebatch status {material.experiment}"
+            f"There is nothing to draw: {data.experiment}, {data.moment}, has no fit with {metric} in a "
+            f"completed assembly. See: lakebatch status {data.experiment}"
         )
     return rows
 
@@ -120,24 +121,28 @@ def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...
     )
 
 
-def level_panel(material: AnalysisData, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
+def level_panel(data: AnalysisData, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
     """Return a panel with the levels along its x axis."""
     return Panel(
         marks,
-        x_label=level_label(material),
-        y_label=metric_name(metric),
+        x_label=level_label(data),
+        y_label=metrics.label(metric),
         x_ticks=tuple(sorted(set(rows["level"]))),
     )
 
 
-def possible(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
-    """Return the axis of a correlation where intervals, of a few splits, go on beyond what it can be."""
-    ends = table.select(pl.min_horizontal(pl.col("low").min(), -pl.col("high").max())).item()
-    return CORRELATIONS if metric == "pearson_r" and ends is not None and ends < CORRELATIONS[0] else None
+def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
+    """Return axis limits for a metric with two limits, if intervals over few splits exceed them; else None."""
+    found = metrics.BY_NAME[metric]
+    if found.minimum is None or found.maximum is None:
+        return None
+    low, high = found.minimum - AXIS_MARGIN, found.maximum + AXIS_MARGIN
+    exceeds = table.select((pl.col("low").min() < low) | (pl.col("high").max() > high)).item()
+    return (low, high) if exceeds else None
 
 
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
-    """Return panels of one metric with a line at 0 where it lies on both sides of 0."""
+    """Return panels of one metric with a line at 0 if its values have both signs."""
     values = [
         value for panel in panels for mark in panel.series for value in _drawn(mark) if value is not None
     ]
@@ -146,13 +151,13 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
     return tuple(replace(panel, marks=(Rule(0.0, "y"), *panel.marks)) for panel in panels)
 
 
-def level_label(material: AnalysisData) -> str:
+def level_label(data: AnalysisData) -> str:
     """Return the label of an axis of levels."""
-    return f"level of {material.experiment}"
+    return f"level of {data.experiment}"
 
 
 def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
-    """Return what points and intervals stand for."""
+    """Return the meaning of points and intervals."""
     if table["low"].null_count() == table.height:
         return f"{what}; a single {options.unit}, so there is no interval."
     units, assemblies = (max(table[column].to_list()) for column in ("units", "assemblies"))
@@ -165,7 +170,7 @@ def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
 
 
 def capital(text: str) -> str:
-    """Return a text with a capital first letter."""
+    """Return a string with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 

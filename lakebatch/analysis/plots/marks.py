@@ -1,4 +1,4 @@
-"""How matplotlib draws each kind of mark on a pair of axes."""
+"""Drawing of each kind of mark with matplotlib."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lakebatch.analysis.plots import style
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Dots, Line, Mark, Panel, Rule, Thread
 
 Axes: TypeAlias = Any
-"""matplotlib's own, whose types differ from version to version."""
+"""The axes of matplotlib, whose types differ between versions."""
 
 DODGE = 0.1
-"""How far apart intervals at one level are drawn, as a part of the smallest step between levels."""
+"""Distance of intervals at one level, as a fraction of the smallest step between levels."""
 MAX_DODGE = 0.025
-"""The same, at most, as a part of the range of all levels: about the width of a marker."""
+"""Maximum of this distance, as a fraction of the range of levels: about the width of a marker."""
 
 
 def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
@@ -25,7 +25,7 @@ def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
     Parameters
     ----------
     place : float
-        How far it stands beside the middle, in places of marks that share a position.
+        The offset from the middle, in widths of marks that share a position.
     """
     drawers: dict[type, Callable[..., None]] = {
         Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow,
@@ -36,7 +36,7 @@ def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
 def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
     look: dict[str, Any] = {"color": style.colour(mark.slot), "linestyle": "--" if mark.ghost else "-"}
     x = list(mark.x) if mark.band or mark.step else _dodged(mark.x, panel, place)
-    y = _filled(mark.y)
+    y = _nan_for_none(mark.y)
     if mark.step:
         axes.step(x, y, where="post", marker=style.marker(mark.slot), **look)
         return
@@ -44,7 +44,12 @@ def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
         axes.plot(x, y, **look)
         if mark.low:
             axes.fill_between(
-                x, _filled(mark.low), _filled(mark.high), color=look["color"], alpha=0.2, linewidth=0
+                x,
+                _nan_for_none(mark.low),
+                _nan_for_none(mark.high),
+                color=look["color"],
+                alpha=0.2,
+                linewidth=0,
             )
         return
     points = {"marker": style.marker(mark.slot), "markerfacecolor": "white" if mark.ghost else look["color"]}
@@ -105,7 +110,7 @@ def _dots(axes: Axes, mark: Dots, panel: Panel, place: float) -> None:
 
 
 def _rows_clash(panel: Panel) -> bool:
-    """Return whether two marks have a point in one row."""
+    """Whether two marks have a point in one row."""
     taken = [
         index
         for mark in panel.series
@@ -137,7 +142,7 @@ def _box(axes: Axes, mark: Box, panel: Panel, place: float) -> None:
 
 
 def _arrow(axes: Axes, mark: Arrow, panel: Panel, place: float) -> None:
-    """Draw an edge from the rim of one box to that of the other; boxes are drawn before."""
+    """Draw an edge between the rims of two boxes, which are drawn before."""
     rims = {text.get_position(): text.get_bbox_patch() for text in axes.texts if text.get_text()}
     axes.annotate(
         "", mark.end, mark.start,
@@ -152,7 +157,7 @@ def _arrow(axes: Axes, mark: Arrow, panel: Panel, place: float) -> None:
 
 
 def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
-    """Return positions moved a little aside, so that intervals do not hide each other."""
+    """Return slightly shifted positions, so that intervals do not overlap."""
     ticks = sorted(set(panel.x_ticks or x))
     steps = [after - before for before, after in pairwise(ticks)]
     shift = min(DODGE * min(steps, default=0.0), MAX_DODGE * sum(steps))
@@ -171,5 +176,5 @@ def _distance(upper: float | None, lower: float | None) -> float:
     return math.nan if upper is None or lower is None else max(upper - lower, 0.0)
 
 
-def _filled(values: Iterable[float | None]) -> list[float]:
+def _nan_for_none(values: Iterable[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]

@@ -1,10 +1,11 @@
-"""What can be asked of a picture."""
+"""Options of charts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lakebatch import metrics
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.errors import ConfigError
 
@@ -14,24 +15,25 @@ BY: tuple[By, ...] = ("feature_set", "model")
 
 @dataclass(frozen=True)
 class Options:
-    """What can be asked of a picture; each kind takes what concerns it.
+    """Options of charts; each kind uses the options that apply to it.
 
     Attributes
     ----------
-    metric : {"pearson_r", "r2", "mse"}
+    metric : str
+        One of `lakebatch.metrics.NAMES`.
     by : {"feature_set", "model"}
-        What is told apart by colour; the other is averaged over.
+        The column that colours show; the other is averaged over.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}
-        What intervals are taken over, see `lakebatch.analysis.statistics`.
+        The unit that intervals are computed over, see `lakebatch.analysis.statistics`.
     assembly : str, optional
-        Whose cohort is shown; the newest that has one by default.
+        The assembly of the cohort; by default the newest with stored trajectories.
     level : float, optional
-        Level at which trajectories are shown; those of the clean cohort by default.
+        The level of trajectories; the clean cohort by default.
     """
 
-    metric: str = "pearson_r"
+    metric: str = metrics.DEFAULT
     by: By = "feature_set"
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
@@ -41,7 +43,7 @@ class Options:
     def __post_init__(self) -> None:
         check_metric(self.metric)
         if self.by not in BY:
-            raise ConfigError(f"Cannot tell apart by {self.by!r}. Expected one of: {', '.join(BY)}.")
+            raise ConfigError(f"Cannot colour by {self.by!r}. Expected one of: {', '.join(BY)}.")
         if self.unit not in UNITS:
             raise ConfigError(f"Unknown unit {self.unit!r}. Expected one of: {', '.join(UNITS)}.")
         if self.zoom is not None and not self.zoom[0] < self.zoom[1]:

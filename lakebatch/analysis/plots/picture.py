@@ -1,4 +1,4 @@
-"""A picture of one kind: chosen by name, drawn for print or for the screen, written to a file."""
+"""Pictures of an experiment by kind, for print, screen and files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,7 @@ from typing import Any, TypeAlias
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import (
-    cohort,
-    interactive,
-    levels,
-    static,
-)
-from lakebatch.analysis.plots import (
-    degradation as effects,
-)
-from lakebatch.analysis.plots import (
-    growth as dataset,
-)
+from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Options
 from lakebatch.assembly.record import Status
@@ -33,18 +22,18 @@ from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
 
-RESULT_KINDS: dict[str, OfResults] = {
+RESULT_CHARTS: dict[str, OfResults] = {
     "levels": levels.levels,
     "boxes": levels.boxes,
     "grid": levels.grid,
-    "degradation": effects.degradation,
-    "sensitivity": effects.sensitivity_chart,
-    "robustness": effects.robustness_chart,
-    "comparison": effects.comparison,
-    "growth": dataset.growth,
+    "degradation": degradation.degradation,
+    "sensitivity": degradation.sensitivity_chart,
+    "robustness": degradation.robustness_chart,
+    "comparison": degradation.comparison,
+    "growth": growth.growth,
 }
-COHORT_KINDS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
-KINDS = (*RESULT_KINDS, *COHORT_KINDS)
+COHORT_CHARTS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
+KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
 ENDINGS = (".png", ".svg", ".pdf", ".html")
@@ -58,17 +47,17 @@ METADATA: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart that can be drawn and written; in a notebook it shows itself."""
+    """A chart that can be drawn, saved, and displayed in a notebook."""
 
     kind: str
     chart: Chart
 
     def figure(self, width_mm: float | None = None) -> Any:
-        """Return a figure of matplotlib: 89 mm wide, or 183 mm where there are several panels."""
+        """Return a matplotlib figure, 89 mm wide, or 183 mm with several panels."""
         return static.draw(self.chart, width_mm)
 
     def interactive(self) -> Any:
-        """Return a figure of plotly."""
+        """Return a plotly figure."""
         return interactive.draw(self.chart)
 
     def save(self, file: str | os.PathLike[str], width_mm: float | None = None) -> Path:
@@ -80,13 +69,13 @@ class Picture:
         return path
 
     def to_bytes(self, ending: str, width_mm: float | None = None) -> bytes:
-        """Return what a file of this ending holds."""
+        """Return the content of a file with this ending."""
         if ending == ".html":
             return interactive.page(self.chart).encode()
         return static.to_bytes(self.chart, ending.removeprefix("."), METADATA[ending], width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return what a notebook shows: interactive where plotly is installed, and a PNG for where it is not."""
+        """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
         try:
             bundle = interactive.bundle(self.chart)
         except MissingDependencyError:
@@ -103,64 +92,64 @@ def picture(
     on_gap: OnGap = "warn",
     options: Options | None = None,
 ) -> Picture:
-    """Return a picture of an experiment as it was at one moment.
+    """Return a picture of an experiment at one moment.
 
     Parameters
     ----------
     kind : str
         One of `KINDS`.
     against : Snapshot, optional
-        Another moment that is drawn behind it.
+        Another state, drawn in the background.
 
     Raises
     ------
     UnknownNameError
-        If there is no such kind.
+        If the kind does not exist.
     IncompleteError
-        If what the picture needs is missing, such as the baseline.
+        If required data is missing, such as the baseline.
     """
     check_kind(kind)
     chosen = options or Options()
-    if kind in COHORT_KINDS:
+    if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
         report_gaps(snapshot.gaps(include), on_gap)
         return _draw_cohort(snapshot, kind, include, chosen, on_gap)
-    drawn = Picture(kind, RESULT_KINDS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
     if against is None:
         return drawn
     other = read(against, include=include, on_gap=on_gap)
-    return Picture(kind, overlay(drawn.chart, RESULT_KINDS[kind](other, chosen), other.moment))
+    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
 
 
 def draw(
     snapshot: Snapshot,
-    material: AnalysisData,
+    data: AnalysisData,
     kind: str,
     include: Collection[Status],
     options: Options,
     on_gap: OnGap = "warn",
 ) -> Picture:
-    """Return a picture of a snapshot whose frames were read before."""
-    if kind in COHORT_KINDS:
+    """Return a picture of a snapshot from data that was read before."""
+    if kind in COHORT_CHARTS:
         return _draw_cohort(snapshot, kind, include, options, on_gap)
-    return Picture(kind, RESULT_KINDS[kind](material, options))
+    return Picture(kind, RESULT_CHARTS[kind](data, options))
 
 
 def _draw_cohort(
     snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
 ) -> Picture:
-    return Picture(kind, COHORT_KINDS[kind](snapshot, snapshot.ids(include), options, on_gap))
+    return Picture(kind, COHORT_CHARTS[kind](snapshot, snapshot.ids(include), options, on_gap))
 
 
 def check_kind(kind: str) -> None:
-    """Raise `UnknownNameError` unless there is such a kind of picture."""
+    """Raise `UnknownNameError` unless the kind of picture exists."""
     if kind not in KINDS:
         raise UnknownNameError(f"Unknown picture {kind!r}. {nearest(kind, KINDS)}")
 
 
 def check_file(file: Path) -> Path:
-    """Return a file's path; raise unless its name ends in a known way and it can be written."""
+    """Return a file's path; raise unless its ending is known and it can be written."""
     if file.suffix not in ENDINGS:
         raise ConfigError(f"Cannot write {file}. Expected a name that ends in {', '.join(ENDINGS)}.")
     check_replaceable(file)

@@ -1,4 +1,4 @@
-"""A chart as a figure of matplotlib, ready for print. The only module that draws with matplotlib."""
+"""Charts as matplotlib figures, ready for print; the only module that draws with matplotlib."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MM = 1 / 25.4
 PANEL_MM = 66.0
 ROW_MM = 4.6
 MARGIN = 1.2
-"""Room around the boxes of a diagram, in its own units."""
+"""Margin around the boxes of a diagram, in its own units."""
 MAX_COLUMNS = 3
 MAX_TICKS = 10
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
-    """Return a chart as a figure of matplotlib.
+    """Return a chart as a matplotlib figure.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def draw(chart: Chart, width_mm: float | None = None) -> Figure:
 
 
 def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: float | None = None) -> bytes:
-    """Return a chart as the bytes of a PNG, SVG or PDF file, the same each time."""
+    """Return a chart as the reproducible bytes of a PNG, SVG or PDF file."""
     figure = draw(chart, width_mm)
     import matplotlib
 
@@ -65,7 +65,7 @@ def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: flo
 
 
 def column_count(chart: Chart) -> int:
-    """Return how many panels stand side by side."""
+    """Return the number of panels side by side."""
     panels = len(chart.panels)
     return 1 if panels == 1 else min(MAX_COLUMNS if panels <= 9 else 5, panels)
 
@@ -78,7 +78,7 @@ def _height(chart: Chart, rows: int, width: float) -> float:
     names = max(len(panel.y_names) for panel in chart.panels)
     if names:
         return 22 + ROW_MM * names + _legend_mm(chart, width)
-    if chart.panels[0].bare:
+    if chart.panels[0].hide_axes:
         return width * _flatness(chart.panels[0])
     each = PANEL_MM if rows == 1 else 46.0 if rows <= 3 else 38.0
     return rows * each + _legend_mm(chart, width)
@@ -97,9 +97,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def _place(mark: Mark, panel: Panel) -> float:
-    """Return how far a mark stands beside the middle, in places.
+    """Return the offset of a mark from the middle, in widths of a mark.
 
-    Lines of one name share a place, boxes of one name stand together, and two states of a point above each other.
+    Lines of one name share an offset, boxes of one name are adjacent, and two states of a point are one above the other.
     """
     if isinstance(mark, Line):
         slots = sorted({each.slot for each in panel.series})
@@ -112,14 +112,14 @@ def _place(mark: Mark, panel: Panel) -> float:
 
 def _label(axes: Axes, panel: Panel) -> None:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title)
-    if panel.bare:
+    if panel.hide_axes:
         axes.set_axis_off()
         axes.set_aspect("equal")
         axes.set_xlim(*_span(panel, "x", MARGIN))
         axes.set_ylim(*_span(panel, "y", MARGIN / 2))
     if panel.x_names:
         axes.set_xticks(range(len(panel.x_names)), panel.x_names)
-        axes.grid(escape_controls=False, axis="x")
+        axes.grid(visible=False, axis="x")
     if panel.y_names:
         axes.set_yticks(range(len(panel.y_names)), panel.y_names)
         axes.set_ylim(len(panel.y_names) - 0.4, -0.6)
@@ -127,7 +127,7 @@ def _label(axes: Axes, panel: Panel) -> None:
         _set_ticks(axes, panel.x_ticks)
     if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):
         _set_dates(axes)
-    if panel.whole:
+    if panel.integers_only:
         axes.yaxis.get_major_locator().set_params(integer=True)
     if panel.x_range:
         axes.set_xlim(panel.x_range)
@@ -141,7 +141,7 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
 
 
 def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
-    """Put a tick at each level, and a number where there is room for one."""
+    """Set a tick at each level, with a number if there is space."""
     room = (max(ticks) - min(ticks)) / MAX_TICKS
     labelled: list[float] = []
     for tick in ticks:
@@ -152,7 +152,7 @@ def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
 
 
 def _set_dates(axes: Axes) -> None:
-    """Put few enough times along the x axis that none touches the next."""
+    """Set few enough times on the x axis that they do not overlap."""
     from matplotlib import dates
 
     untyped: Any = dates
@@ -163,7 +163,7 @@ def _set_dates(axes: Axes) -> None:
 
 
 def _finish(figure: Figure, grid: Any, chart: Chart, columns: int, width: float) -> None:
-    """Take away unused axes and repeated labels, and put one legend under all panels."""
+    """Remove unused axes and repeated labels, and set one legend below all panels."""
     panels, flat = len(chart.panels), list(grid.flat)
     for axes in flat[panels:]:
         axes.remove()
@@ -200,7 +200,7 @@ def _handles(chart: Chart) -> list[Any]:
 
 
 def _hollow(chart: Chart) -> Any:
-    """Return what stands in the legend for the state that is drawn behind."""
+    """Return the legend entry of the state in the background."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

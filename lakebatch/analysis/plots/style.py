@@ -1,4 +1,4 @@
-"""How pictures look: colours that the colour-blind tell apart, a marker for each, sizes that journals ask for."""
+"""The style of charts: colour-blind safe colours, markers, and sizes for journals."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 GREY = "#595959"
-
-METRIC_NAMES = {
-    "pearson_r": "Pearson r",
-    "r2": "R²",
-    "mse": "mean squared error",
-}
-"""How metrics are written on axes."""
 
 RC: Any = {
     "axes.edgecolor": "#333333",
@@ -53,7 +46,7 @@ RC: Any = {
     "ytick.labelsize": 7,
     "ytick.major.width": 0.6,
 }
-"""Settings of matplotlib; fonts stay text in PDF and SVG."""
+"""Settings of matplotlib; text stays text in PDF and SVG."""
 
 
 def colour(slot: int) -> str:
@@ -62,19 +55,10 @@ def colour(slot: int) -> str:
 
 
 def marker(slot: int) -> str:
-    """Return matplotlib's marker of a slot; past the last colour, colours and markers pair up anew."""
+    """Return matplotlib's marker of a slot; after the last colour, colours pair with other markers."""
     return MARKERS[(slot + slot // len(COLOURS)) % len(MARKERS)]
 
 
 def web_marker(slot: int) -> str:
     """Return plotly's marker of a slot."""
     return WEB_MARKERS[(slot + slot // len(COLOURS)) % len(WEB_MARKERS)]
-
-
-def metric_name(metric: str) -> str:
-    """Return how a metric is written on an axis.
-
-    >>> metric_name("pearson_r")
-    'Pearson r'
-    """
-    return METRIC_NAMES.get(metric, metric)

@@ -1,4 +1,4 @@
-"""Puts a report together from its sections."""
+"""Composition of a report from its sections."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from lakebatch.analysis.report.findings import Draw
 from lakebatch.analysis.report.tables import cell
 
 
-def compose(material: AnalysisData, draw: Draw, options: Options) -> Content:
+def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     """Return the content of a report.
 
     Parameters
     ----------
     draw : callable
-        Draws a picture; what cannot be drawn raises and is named in the report.
+        Draws a picture; the report names the error of a picture that cannot be drawn.
     """
-    configs = run_configs(material.experiment, material.records)
+    configs = run_configs(data.experiment, data.records)
     sections = [
-        records.run_section(material, configs),
+        records.run_section(data, configs),
         records.config_section(configs),
-        findings.results_section(material, options),
+        findings.results_section(data, options),
         findings.picture_section(draw, options),
-        findings.statistics_section(material, options),
-        records.time_section(material),
-        records.fault_section(material),
-        records.provenance_section(material, configs),
+        findings.statistics_section(data, options),
+        records.time_section(data),
+        records.fault_section(data),
+        records.provenance_section(data, configs),
     ]
     return Content(
-        title=f"{material.experiment}: report",
-        state=_state(material),
-        facts=_facts(material),
-        warnings=_warnings(material),
+        title=f"{data.experiment}: report",
+        state=_state(data),
+        facts=_facts(data),
+        warnings=_warnings(data),
         sections=tuple(sections),
     )
 
 
-def _state(material: AnalysisData) -> str:
-    changed = material.assemblies["changed_at"].max()
-    return f"State: {material.moment}. Last change recorded: {cell(changed)}."
+def _state(data: AnalysisData) -> str:
+    changed = data.assemblies["changed_at"].max()
+    return f"State: {data.moment}. Last change recorded: {cell(changed)}."
 
 
-def _facts(material: AnalysisData) -> tuple[tuple[str, str], ...]:
-    rows, states = material.rows, material.assemblies["status"]
+def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
+    rows, states = data.rows, data.assemblies["status"]
     return (
         ("completed assemblies", f"{int((states == 'completed').sum())} of {states.len()}"),
         ("fits", str(rows.height)),
@@ -56,10 +56,10 @@ def _facts(material: AnalysisData) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _warnings(material: AnalysisData) -> tuple[str, ...]:
-    gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in material.gaps.rows()]
-    failed = material.rows["error"].count()
-    return (*gaps, *([f"{failed} of {material.rows.height} fits have no metric."] if failed else []))
+def _warnings(data: AnalysisData) -> tuple[str, ...]:
+    gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
+    failed = data.rows["error"].count()
+    return (*gaps, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

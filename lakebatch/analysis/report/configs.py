@@ -1,4 +1,4 @@
-"""Which configs were run: how they differ from a preset, and the command that repeats each."""
+"""The configs of an experiment's runs: differences from a preset, and a command to repeat each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ABSENT = "(not set)"
 
 @dataclass(frozen=True)
 class Difference:
-    """A key whose value is another than in the preset."""
+    """A key with another value than in the preset."""
 
     key: str
     preset: str
@@ -26,18 +26,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One config, the assemblies that ran it, and how to run it again.
+    """One config, its assemblies, and the command to run it again.
 
     Attributes
     ----------
     preset : str
-        The preset that it is nearest to; empty where the experiment's code is not at hand.
+        The nearest preset; empty if the experiment's code is not installed.
     differences : tuple of Difference
-        Where it differs from that.
+        Its differences from the preset.
     text : str
-        All of it, as JSON.
+        The whole config as JSON.
     command : str
-        Runs it again, but for the seed.
+        The command to run it again, without the seed.
     """
 
     hash: str
@@ -49,7 +49,7 @@ class RunConfig:
 
 
 def run_configs(name: str, assemblies: list[Assembly]) -> list[RunConfig]:
-    """Return the different configs of some assemblies, in the order of their first run."""
+    """Return the different configs of some assemblies, by first run."""
     groups: dict[str, list[Assembly]] = {}
     for each in assemblies:
         groups.setdefault(each.config_hash, []).append(each)
@@ -70,7 +70,7 @@ def _run_config(name: str, group: list[Assembly]) -> RunConfig:
 
 
 def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[Difference, ...]]:
-    """Return the preset with the fewest differences; none where the code is gone or of another version."""
+    """Return the preset with the fewest differences; none if the code is missing or has another version."""
     found: dict[str, tuple[Difference, ...]] = {}
     try:
         source = registry.get(name)
@@ -106,17 +106,17 @@ def _shown(leaves: Mapping[str, Any], key: str) -> str:
 
 
 def _command(name: str, preset: str, differences: tuple[Difference, ...], settings: Mapping[str, Any]) -> str:
-    """Return the command that runs a config again, tried: with a preset and settings, else with the whole as a file."""
+    """Return the command to run a config again: with a preset and settings if they reproduce it, else with a file."""
     leaves = dict(_leaves(settings))
     given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
     words = ["lakebatch", "run", name]
-    if preset and _gives(name, preset, given, settings):
+    if preset and _reproduces(name, preset, given, settings):
         chosen = [] if preset == presets.DEFAULT_PRESET else ["--preset", preset]
         return shlex.join([*words, *chosen, *(word for each in given for word in ("--set", each))])
     return shlex.join([*words, "--config", "config.json"])
 
 
-def _gives(name: str, preset: str, given: list[str], settings: Mapping[str, Any]) -> bool:
+def _reproduces(name: str, preset: str, given: list[str], settings: Mapping[str, Any]) -> bool:
     try:
         source = registry.get(name)
         model = config.resolve(source, registry.load(source), preset=preset, settings=given).model
@@ -126,7 +126,7 @@ def _gives(name: str, preset: str, given: list[str], settings: Mapping[str, Any]
 
 
 def _toml(value: Any) -> str:
-    """Return a value in TOML, as ``--set`` reads it."""
+    """Return a value as TOML for ``--set``."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a report says, in sections of paragraphs, tables, pictures and commands; it knows neither HTML nor Markdown."""
+"""The content of a report, independent of HTML and Markdown: sections of paragraphs, tables, pictures and commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to be copied as it is."""
+    """A block of text to copy."""
 
     title: str
     text: str
@@ -49,9 +49,9 @@ class Content:
     Attributes
     ----------
     facts : pairs of name and value
-        The few numbers at the top.
+        The key numbers at the top.
     warnings : tuple of str
-        What a reader has to know before anything else: gaps and failures.
+        Gaps and failures, shown first.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The sections of a report on what was found: results, pictures, statistics."""
+"""The sections of a report with findings: results, pictures, statistics."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options, Picture
 from lakebatch.analysis.plots.options import By
-from lakebatch.analysis.plots.style import metric_name
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table, wide
 from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
@@ -24,7 +24,7 @@ TESTED = {"units": "units", "fits": "fits", "p_value": "p", "p_holm": "p (Holm)"
 Draw: TypeAlias = Callable[[str, Options], Picture]
 """Draws a picture of a kind."""
 
-WANTED: tuple[tuple[str, By], ...] = (
+REPORT_PICTURES: tuple[tuple[str, By], ...] = (
     ("levels", "feature_set"),
     ("levels", "model"),
     ("grid", "model"),
@@ -38,14 +38,14 @@ WANTED: tuple[tuple[str, By], ...] = (
     ("trajectories", "feature_set"),
     ("network", "feature_set"),
 )
-"""The pictures of a report, each by what its colours tell apart."""
+"""The pictures of a report, each with the column that its colours show."""
 
 
-def results_section(material: AnalysisData, options: Options) -> Section:
+def results_section(data: AnalysisData, options: Options) -> Section:
     """Return tables of the metric by level, feature set and model."""
-    metric, rows = options.metric, material.rows.drop_nulls("level")
+    metric, rows = options.metric, data.rows.drop_nulls("level")
     if rows.drop_nulls(metric).is_empty():
-        return Section("results", "Results", (f"There is no fit with {metric_name(metric)}.",))
+        return Section("results", "Results", (f"There is no fit with {metrics.label(metric)}.",))
     value = pl.col(metric)
     overall = rows.group_by("level").agg(
         fits=pl.len(),
@@ -66,27 +66,30 @@ def results_section(material: AnalysisData, options: Options) -> Section:
     }
     parts: list[SectionPart] = [
         table(
-            overall.sort("level"), f"{metric_name(metric)} by level, over all feature sets and models", names
+            overall.sort("level"),
+            f"{metrics.label(metric)} by level, over all feature sets and models",
+            names,
         )
     ]
     for of, heading in CELL.items():
         found = statistics.intervals(rows.drop_nulls(of), metric, [of, "level"], unit=options.unit)
-        caption = f"Mean {metric_name(metric)} by {heading} and level, with 95 % interval"
+        caption = f"Mean {metrics.label(metric)} by {heading} and level, with 95 % interval"
         parts.append(wide(found, caption, of, heading))
     return Section("results", "Results", tuple(parts))
 
 
 def picture_section(draw: Draw, options: Options) -> Section:
-    """Return every picture that can be drawn, and why the others cannot."""
+    """Return every picture that can be drawn, and the reasons for the others."""
     parts = [
         _figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
-        for kind, by in WANTED
+        for kind, by in REPORT_PICTURES
     ]
     return Section("pictures", "Pictures", tuple(parts))
 
 
 def _metric(kind: str, options: Options) -> str:
-    return "pearson_r" if kind == "robustness" and options.metric == "mse" else options.metric
+    is_ranked = kind != "robustness" or options.metric in metrics.ranked()
+    return options.metric if is_ranked else metrics.DEFAULT
 
 
 def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
@@ -105,9 +108,9 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     )
 
 
-def statistics_section(material: AnalysisData, options: Options) -> Section:
+def statistics_section(data: AnalysisData, options: Options) -> Section:
     """Return tests and rankings."""
-    metric, rows = metric_name(options.metric), material.rows.drop_nulls(["level", "feature_set", "model"])
+    metric, rows = metrics.label(options.metric), data.rows.drop_nulls(["level", "feature_set", "model"])
     parts: list[SectionPart] = [_method(options)]
     compared = statistics.comparisons(rows, options.metric, unit=options.unit)
     if not compared.is_empty():
@@ -132,7 +135,7 @@ def statistics_section(material: AnalysisData, options: Options) -> Section:
 
 
 def _ranking(rows: pl.DataFrame, options: Options) -> list[Table]:
-    if options.metric == "mse":
+    if options.metric not in metrics.ranked():
         return []
     names = {
         "rank": "rank", **CELL, "baseline": "baseline", "perturbed": "under perturbation", "robustness": "robustness",

@@ -1,4 +1,4 @@
-"""Text that Markdown shows as it stands."""
+"""Escaping of text for Markdown."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")
 LEADING = re.compile(r"^(\d*)([.)#+-]+)(?=\s|$)")
-"""What makes a list or a heading of a line that it begins."""
+"""A prefix that turns a line into a list item or a heading."""
 
 
 def escape(text: str) -> str:
-    r"""Return a text in which nothing is markup.
+    r"""Return a string with escaped markup.
 
     >>> print(escape("a|b `c` <script>"))
     a\|b \`c\` \<script\>
@@ -21,7 +21,7 @@ def escape(text: str) -> str:
 
 
 def fence(text: str) -> str:
-    """Return a fence that is longer than any in a text.
+    """Return a fence longer than any fence in a text.
 
     >>> fence("a ``` b")
     '````'

@@ -1,4 +1,4 @@
-"""The sections of a report on how it came about: runs, configs, times, faults, provenance."""
+"""The sections of a report on its origin: runs, configs, times, faults, provenance."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lakebatch.analysis.report.tables import Table, table
 from lakebatch.assembly.record import Assembly
 
 
-def run_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
+def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
     numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
-    runs = material.assemblies.with_columns(
+    runs = data.assemblies.with_columns(
         parts=pl.format("{} of {}", "parts_done", "parts_planned"),
         config_number=pl.col("assembly_id").replace_strict(numbers, default=None, return_dtype=pl.Int64),
         seed=pl.col("seed").cast(pl.String),
@@ -27,11 +27,11 @@ def run_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section
         "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
         "seed": "seed", "config_number": "config", "code_version": "code",
     }  # fmt: skip
-    return Section("runs", "What was run", (table(runs, "Every assembly, completed or not", names),))
+    return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
 
 
 def config_section(configs: Sequence[RunConfig]) -> Section:
-    """Return each config, by its differences from the nearest preset and whole."""
+    """Return each config: its differences from the nearest preset, and the whole."""
     parts: list[SectionPart] = []
     for number, each in enumerate(configs, 1):
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
@@ -48,17 +48,17 @@ def config_section(configs: Sequence[RunConfig]) -> Section:
 
 def _nearness(each: RunConfig) -> str:
     if not each.preset:
-        return "the experiment's code is not at hand, so it cannot be compared with presets."
+        return "the experiment's code is not installed, so it cannot be compared with presets."
     if not each.differences:
         return f"exactly the preset {each.preset}."
     keys = "one key" if len(each.differences) == 1 else f"{len(each.differences)} keys"
     return f"nearest to the preset {each.preset}, from which it differs in {keys}."
 
 
-def time_section(material: AnalysisData) -> Section:
-    """Return how long assemblies and fits took."""
-    runs = material.assemblies.join(
-        material.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
+def time_section(data: AnalysisData) -> Section:
+    """Return the durations of assemblies and fits."""
+    runs = data.assemblies.join(
+        data.rows.group_by("assembly_id").agg(pl.col("fit_seconds").sum()),
         on="assembly_id",
         how="left",
         maintain_order="left",
@@ -68,7 +68,7 @@ def time_section(material: AnalysisData) -> Section:
         )
     )
     seconds = pl.col("fit_seconds")
-    fits = material.rows.group_by("model").agg(
+    fits = data.rows.group_by("model").agg(
         fits=seconds.count(),
         mean=seconds.mean(),
         median=seconds.median(),
@@ -100,21 +100,21 @@ def time_section(material: AnalysisData) -> Section:
     )
 
 
-def fault_section(material: AnalysisData) -> Section:
-    """Return what is missing and what failed."""
+def fault_section(data: AnalysisData) -> Section:
+    """Return gaps, mixtures, failed assemblies and failed fits."""
     parts: list[SectionPart] = []
-    if material.gaps.is_empty():
-        parts.append("The dataset has no gap: every assembly, planned part and baseline is there.")
+    if data.gaps.is_empty():
+        parts.append("The dataset has no gap: every assembly, planned part and baseline is present.")
     else:
         parts.append(
             table(
-                material.gaps,
-                "What the dataset lacks",
-                {"assembly_id": "assembly", "what": "what is missing"},
+                data.gaps,
+                "Gaps in the dataset",
+                {"assembly_id": "assembly", "what": "missing"},
             )
         )
-    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in material.mixtures.items()]
-    failed = material.assemblies.drop_nulls("error")
+    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in data.mixtures.items()]
+    failed = data.assemblies.drop_nulls("error")
     if not failed.is_empty():
         parts.append(
             table(
@@ -124,12 +124,12 @@ def fault_section(material: AnalysisData) -> Section:
             )
         )
     faults = (
-        material.rows.drop_nulls("error")
+        data.rows.drop_nulls("error")
         .group_by("feature_set", "model", "error", maintain_order=True)
         .agg(fits=pl.len())
     )
     if faults.is_empty():
-        parts.append("Every fit that is read has its metrics.")
+        parts.append("Every fit has its metrics.")
     else:
         names = {"feature_set": "feature set", "model": "model", "fits": "fits", "error": "error"}
         parts.append(
@@ -138,34 +138,34 @@ def fault_section(material: AnalysisData) -> Section:
     return Section("faults", "Failures and gaps", tuple(parts))
 
 
-def provenance_section(material: AnalysisData, configs: Sequence[RunConfig]) -> Section:
-    """Return what produced the rows and how to produce them again."""
-    seeds = {each.assembly_id: each.seed for each in material.records}
+def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
+    """Return the origin of the rows and the commands to reproduce them."""
+    seeds = {each.assembly_id: each.seed for each in data.records}
     commands = [
         f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
         for number, each in enumerate(configs, 1)
         for name in each.assemblies
     ]
-    quoted = shlex.quote(material.experiment)
+    quoted = shlex.quote(data.experiment)
     reading = [
-        f"lakebatch reassemble {quoted} --version {material.version} -o {quoted}.parquet",
-        f"lakebatch report {quoted} --version {material.version}",
+        f"lakebatch reassemble {quoted} --version {data.version} -o {quoted}.parquet",
+        f"lakebatch report {quoted} --version {data.version}",
     ]
     return Section(
         "provenance",
         "Provenance and how to reproduce it",
         (
-            "Rows depend on config, seed and code alone. Install the code and the packages named below and run each "
-            "assembly again; where --config config.json is named, save the whole config from above under that name.",
+            "Rows depend only on config, seed and code. Install the code and packages listed below and run each assembly "
+            "again. For a command with --config config.json, first save the whole config from above in that file.",
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
-            _environments(material.records),
+            _environments(data.records),
         ),
     )
 
 
 def _environments(assemblies: list[Assembly]) -> Table:
-    """Return what each assembly ran on; equal ones in one row."""
+    """Return the environments of assemblies, equal ones in one row."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for each in assemblies:
         known = each.surroundings
@@ -179,4 +179,4 @@ def _environments(assemblies: list[Assembly]) -> Table:
         groups.setdefault(key, []).append(each.assembly_id)
     rows = tuple((", ".join(names), *key) for key, names in groups.items())
     columns = ("assemblies", "code", "Python", "platform", "packages", "SHA-256 of the source")
-    return Table("What produced the rows", columns, rows, (False,) * len(columns))
+    return Table("Code and environment of the rows", columns, rows, (False,) * len(columns))

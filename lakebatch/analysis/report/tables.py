@@ -1,4 +1,4 @@
-"""Tables of a report: cells as text, for HTML and Markdown alike."""
+"""Tables of a report with cells as strings, for HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL_P = 0.001
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its caption, the names of its columns, its cells, and which columns hold numbers."""
+    """A table: caption, column names, cells, and whether each column is numeric."""
 
     caption: str
     columns: tuple[str, ...]
@@ -25,7 +25,7 @@ class Table:
 
 
 def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str]) -> Table:
-    """Return the named columns of a frame as a table, under the names that a reader understands.
+    """Return columns of a frame as a table with readable column names.
 
     >>> table(pl.DataFrame({"p_value": [0.00001, 0.04]}), "Tests", {"p_value": "p"}).rows
     (('< 0.001',), ('0.040',))
@@ -55,7 +55,7 @@ def wide(frame: pl.DataFrame, caption: str, of: str, heading: str) -> Table:
 
 
 def cell(value: Any, column: str = "") -> str:
-    """Return one value for a person to read; nothing for NULL."""
+    """Return one value as readable text; nothing for NULL."""
     if value is None:
         return ""
     if column.startswith("p_"):
@@ -68,7 +68,7 @@ def cell(value: Any, column: str = "") -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number to three decimals, or three digits where that says less.
+    """Return a number with three decimals, or with three digits if it is large or small.
 
     >>> [_number(each) for each in (0.0, 0.39, 12.3456, 1234.5678, 0.00012)]
     ['0.000', '0.390', '12.3', '1235', '0.00012']

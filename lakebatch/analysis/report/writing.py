@@ -1,4 +1,4 @@
-"""A report as files: one HTML file that stands alone, and Markdown beside a folder of pictures."""
+"""Reports as files: one self-contained HTML file, and Markdown with a folder of pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEMPLATES = resources.files("lakebatch.analysis.report") / "templates"
 WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
 PIXELS_PER_POINT = 96 / 72
 SCREEN = 1.5
-"""How much larger than in print pictures are shown on a screen, at most."""
+"""Maximum enlargement of pictures on a screen, relative to print."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Report:
         )
 
     def markdown(self, folder: str) -> str:
-        """Return the report as Markdown that finds its pictures in a folder."""
+        """Return the report as Markdown with its pictures in a folder."""
         environment = _environment(autoescape=False)
         environment.filters |= {"md": markdown.escape, "fence": markdown.fence}
         template = environment.get_template("report.md.j2")
@@ -67,7 +67,7 @@ class Report:
         return re.sub(r"\n{3,}", "\n\n", str(text))
 
     def save(self, file: str | os.PathLike[str]) -> list[Path]:
-        """Write FILE.html, FILE.md and the pictures of the latter in the folder FILE; return the paths."""
+        """Write FILE.html, FILE.md and its pictures in the folder FILE; return the paths."""
         page = check_file(Path(file))
         folder = page.with_suffix("")
         text = page.with_suffix(".md")
@@ -89,32 +89,32 @@ def report(
     on_gap: OnGap = "warn",
     options: Options | None = None,
 ) -> Report:
-    """Return a report of an experiment as it was at one moment.
+    """Return a report of an experiment at one moment.
 
     Parameters
     ----------
     options : Options, optional
-        The metric, and what intervals and tests are taken over.
+        The metric, and the unit of intervals and tests.
 
     Raises
     ------
     MissingDependencyError
         If matplotlib or Jinja is not installed.
     """
-    _environment(autoescape=True)  # what is missing is said before anything is drawn
-    material = read(snapshot, include=include, on_gap=on_gap)
+    _environment(autoescape=True)  # raises for missing packages before anything is drawn
+    data = read(snapshot, include=include, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
-        return draw(snapshot, material, kind, include, asked, on_gap)
+        return draw(snapshot, data, kind, include, asked, on_gap)
 
-    return Report(compose(material, draw_kind, options or Options()))
+    return Report(compose(data, draw_kind, options or Options()))
 
 
 def check_file(file: Path) -> Path:
     """Return a file's path; raise unless its name ends in ``.html`` and it can be written."""
     if file.suffix != ".html":
         raise ConfigError(f"Cannot write the report to {file}. Expected a name that ends in .html.")
-    if file.parent.exists():  # it is made otherwise
+    if file.parent.exists():  # `save` creates it otherwise
         check_replaceable(file)
     return file
 
@@ -140,7 +140,7 @@ def _read(name: str) -> str:
 
 
 def _markup(text: str) -> Any:
-    """Return text of our own that is already HTML."""
+    """Return trusted text as HTML."""
     from markupsafe import Markup
 
     return Markup(text)

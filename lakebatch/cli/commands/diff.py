@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
-    METRICS,
     damage_option,
     format_option,
 )
 from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lakebatch.snapshot.diff import Difference
+    from lakebatch.analysis.diff import Difference
 
 
 @click.command(epilog="Example: lakebatch diff response-noise paper-v1 now")
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 @click.argument("after", default="now", shell_complete=completion.moments)
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="Metric to compare.",
 )
@@ -47,12 +48,14 @@ def diff(
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}
         click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
+        print_stderr(f"metrics: {found.caption}")
         return
     click.echo(f"From {found.before} to {found.after}", err=form != "table")
     if form == "table":  # people want the changes alone
         sections["metrics"] = sections["metrics"].remove(shift=0.0)
     for title, frame in sections.items():
-        click.echo(f"\n{title}: {'nothing' if frame.is_empty() else ''}".rstrip(), err=form != "table")
+        about = "nothing" if frame.is_empty() else found.caption if title == "metrics" else ""
+        click.echo(f"\n{title}: {about}".rstrip(), err=form != "table")
         if not frame.is_empty():
             show(frame, form)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
-from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
+from lakebatch.cli.options import UNITS, include_options, moment_options
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -34,8 +35,8 @@ ALL = "all"
 )
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="Metric to draw.",
 )

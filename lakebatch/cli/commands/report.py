@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import METRICS, UNITS, include_options, moment_options
+from lakebatch.cli.options import UNITS, include_options, moment_options
 from lakebatch.cli.stderr import sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 @click.argument("name", shell_complete=completion.stored)
 @click.option(
     "--metric",
-    type=Choice(METRICS),
-    default="pearson_r",
+    type=Choice(metrics.NAMES),
+    default=metrics.DEFAULT,
     show_default=True,
     help="Metric to report.",
 )

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.legacy.frames.columns import RESERVED
 from lakebatch.storage.delta.schema import load_schema
+
+
+def plain_name(column: str) -> str:
+    """Return the name of a column in lower case, with ``_`` for all but letters and digits.
+
+    >>> plain_name("R2 Score")
+    'r2_score'
+    """
+    return re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "level": ("level", "distortion_factor", "distortion_level", "parameter_distortion", "noise_level"),
@@ -19,10 +30,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "seed": ("seed", "random_state", "random_seed"),
     "n_train": ("n_train",),
     "n_test": ("n_test",),
-    "mse": ("mse", "mean_squared_error"),
-    "r2": ("r2", "r2_score"),
-    "pearson_r": ("pearson_r", "pearson_correlation"),
-    "pearson_p": ("pearson_p", "pearson_p_value"),
+    **{each.name: (each.name, plain_name(each.older_name)) for each in metrics.COLUMNS},
     "fit_seconds": ("fit_seconds",),
     "n_clipped": ("n_clipped",),
     "n_warnings": ("n_warnings",),
@@ -47,12 +55,9 @@ FEATURE_SETS = {
 """Names of feature sets in the older layout, and ours."""
 NOISY = {"noisy_feature_data": "initial", "original_feature_data": "initial_clean"}
 """Names of feature sets that mean others where the expression is noisy."""
-METRICS = ("mse", "r2", "pearson_r", "pearson_p")
-RANGES = {
-    "mse": (0.0, None),
-    "r2": (None, 1.0),
-    "pearson_r": (-1.0, 1.0),
-    "pearson_p": (0.0, 1.0),
+METRICS = tuple(each.name for each in metrics.COLUMNS)
+RANGES: dict[str, tuple[float | None, float | None]] = {
+    **{each.name: (each.minimum, each.maximum) for each in metrics.COLUMNS},
     "fit_seconds": (0.0, None),
 }
 COUNTS = ("repeat", "n_train", "n_test")
@@ -102,7 +107,7 @@ def our_name(column: str) -> str | None:
     >>> [our_name(name) for name in ("R2 Score", "Feature Data", "Response Noise Level", "Timestamp")]
     ['r2', 'feature_set', 'level', None]
     """
-    plain = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+    plain = plain_name(column)
     if LEVEL.fullmatch(plain):
         return "level"
     return next((ours for ours, names in ALIASES.items() if plain in names), None)

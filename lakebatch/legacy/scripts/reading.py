@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lakebatch import metrics
 from lakebatch.assembly.record import MADE_BY, Assembly, latest
 from lakebatch.errors import ConfigError
 from lakebatch.lake.experiment import StoredExperiment
@@ -23,10 +24,7 @@ COLUMNS = ("assembly_id", "timestamp", "status")
 OLDER_NAMES = {
     "model": "Model",
     "feature_set": "Feature Data",
-    "mse": "Mean Squared Error",
-    "r2": "R2 Score",
-    "pearson_r": "Pearson Correlation",
-    "pearson_p": "Pearson P-Value",
+    **{each.name: each.older_name for each in metrics.COLUMNS},
     "assembly_id": "Assembly ID",
 }
 LEVELS = {

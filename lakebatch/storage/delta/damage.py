@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 
 from lakebatch._files import ABSENT, check_readable
+from lakebatch._warnings import warn
 from lakebatch.errors import (
     DamageError,
     DamageWarning,
@@ -21,14 +20,12 @@ from lakebatch.errors import (
     StorageError,
     UnreadableWarning,
 )
+from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion, collect
 from lakebatch.storage.s3_errors import explain
 
-Result = TypeVar("Result")
-
-REOPENED = 10
-"""How often a read begins again because the files it was about to read have been merged and removed."""
+REOPENED = MAX_RENEWALS
 READ_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # How the engines say that a file is not there; what else they say may name another file
 NOT_THERE = ("NoSuchKey", "404 Not Found", "No such file", "os error 2")
@@ -138,32 +135,20 @@ def rows(
         return collect(chosen)
 
 
-def steadily(table: Table, read: Callable[[TableVersion], Result]) -> Result:
-    """Return what is read, at once, of a table as it is now; again if its files were merged and removed meanwhile."""
-    for attempt in range(REOPENED):
-        pinned = table.at() if attempt else table.newest()
-        try:
-            return read(pinned)
-        except DamageError:
-            if table.at().number == pinned.number:
-                raise
-    return read(table.at())
-
-
 def newest_rows(table: Table) -> pl.DataFrame:
     """Return the rows that a table has now, of every file that can be read; warn of each that is damaged."""
     readable, lost = newest_readable(table)
     for fault in lost:
         if fault.is_whole:
             raise fault.error()
-        warnings.warn(str(fault), DamageWarning, stacklevel=3)
+        warn(str(fault), DamageWarning)
     return readable
 
 
 def newest_readable(table: Table) -> tuple[pl.DataFrame, list[Fault]]:
     """Return the rows that a table has now, of every file that can be read, and the files that cannot."""
     try:
-        return steadily(table, lambda pinned: rows(pinned, pinned.scan())), []
+        return read_latest(table, lambda pinned: rows(pinned, pinned.scan())), []
     except StorageError:
         return readable_rows(table.at())
 
@@ -196,7 +181,7 @@ def warn_left_out(name: str, error: LakebatchError) -> None:
     """Warn that something cannot be read and is left out."""
     command = f"lakebatch doctor {name.partition('.')[0].replace('_', '-')}"
     kind = DamageWarning if isinstance(error, DamageError | SchemaError) else UnreadableWarning
-    warnings.warn(f"{name} is left out: {error} (see: {command})", kind, stacklevel=4)
+    warn(f"{name} is left out: {error} (see: {command})", kind)
 
 
 def refused(found: Sequence[Fault]) -> StorageError:
@@ -220,7 +205,7 @@ def warn_of(found: Sequence[Fault]) -> None:
     named = "; ".join(each.what for each in found[:MAX_NAMED])
     more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
     kind = UnreadableWarning if any(each.is_whole for each in found) else DamageWarning
-    warnings.warn(f"Left out: {named}{more}. {found[0].advice}", kind, stacklevel=4)
+    warn(f"Left out: {named}{more}. {found[0].advice}", kind)
 
 
 def _culprit(table: TableVersion, assembly_ids: Collection[str] | None, error: BaseException) -> StorageError:

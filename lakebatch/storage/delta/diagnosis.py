@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 
+from lakebatch._warnings import warn
 from lakebatch.errors import DamageError, DamageWarning, StorageError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
@@ -53,7 +53,7 @@ def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> 
     lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
     for file in lost:
         what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
-        warnings.warn(what, DamageWarning, stacklevel=3)
+        warn(what, DamageWarning)
     return not lost
 
 

@@ -1,0 +1,52 @@
+"""One definition of each metric, that agrees with the schema of ``results``."""
+
+import ast
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lakebatch import metrics
+from lakebatch.cli.commands import dataset, plot
+from lakebatch.storage.delta.constraints import broken
+from lakebatch.storage.delta.schema import load_schema
+
+PACKAGE = Path(__file__).parents[2] / "lakebatch"
+STEP = 0.001
+
+
+def strings(node):
+    """Return the strings that stand in a literal, as keys of a dictionary too."""
+    children = node.keys if isinstance(node, ast.Dict) else node.elts
+    return {each.value for each in children if isinstance(each, ast.Constant)}
+
+
+def test_no_module_lists_the_metrics_a_second_time():
+    literals = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict) and strings(node) >= set(metrics.NAMES)
+    ]
+    assert literals == []
+
+
+@pytest.mark.parametrize("metric", metrics.COLUMNS, ids=lambda metric: metric.name)
+def test_unit_and_range_of_a_metric_are_those_of_the_schema(metric):
+    schema = load_schema("results")
+    (column,) = [each for each in schema.columns if each.name == metric.name]
+    assert column.unit == metric.unit
+    rules = {f"delta.constraints.{name}": rule for name, rule in schema.constraints.items()}
+    rules = {name: rule for name, rule in rules.items() if metric.name in rule}
+    for limit, inside, outside in ((metric.minimum, 0, -STEP), (metric.maximum, 0, STEP)):
+        if limit is None:
+            limit, outside = outside * 1e9, 0  # an open end: any value is possible
+        assert broken(rules, pl.DataFrame({metric.name: [limit + inside]})) is None
+        if outside:
+            assert broken(rules, pl.DataFrame({metric.name: [limit + outside]})) is not None
+
+
+@pytest.mark.parametrize("command", [plot.plot, plot.report, dataset.diff], ids=lambda command: command.name)
+def test_choices_of_a_command_are_the_metrics(command):
+    (option,) = [each for each in command.params if each.name == "metric"]
+    assert (tuple(option.type.choices), option.default) == (metrics.NAMES, metrics.DEFAULT)
