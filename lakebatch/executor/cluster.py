@@ -87,7 +87,7 @@ class Cluster:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
         with Counters.open(job.scratch) as counters, self._connection(), self._loaded(job.source):
-            desk = Dispatcher(self._client, job, cut(experiment, job, parts))
+            desk = Dispatcher(self._client, job, cut(experiment, job, parts), experiment.tables)
             try:
                 while desk.has_work(stop()):
                     desk.hand_out(len(self._workers()), self._at_least)

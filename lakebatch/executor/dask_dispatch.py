@@ -13,7 +13,6 @@ from queue import Empty, SimpleQueue
 from distributed import Client, Future, KilledWorker
 
 from lakebatch.executor import dask_worker as remote
-from lakebatch.executor import worker
 from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.dask_worker import Computed
 from lakebatch.executor.worker import Job, Outcome
@@ -56,10 +55,11 @@ class Dispatcher:
     more, after everything else and alone.
     """
 
-    def __init__(self, client: Client, job: Job, parts: Sequence[PendingPart]) -> None:
+    def __init__(self, client: Client, job: Job, parts: Sequence[PendingPart], tables: Sequence[str]) -> None:
         self._client = client
         self._job = job
         self._parts = parts
+        self._tables = tables
         self._waiting = deque(_in_order(parts))
         self._suspects: deque[Chunk] = deque()
         self._tried: set[Chunk] = set()
@@ -148,15 +148,14 @@ class Dispatcher:
 
     def _put_together(self, number: int) -> Outcome:
         of = self._parts[number]
-        frames = (
-            {table: frame}
-            for index in range(len(of.pieces))
-            for table, each in of.computed[index].frames.items()
-            for frame in each
-        )
         seconds = _seconds(of)
         try:
-            tables = worker.spool(frames, self._job.scratch / f"part{number}", lambda table, frame: None)
+            with self._job.spool(of.part, number, self._tables) as spool:
+                for index in range(len(of.pieces)):
+                    for table, frames in of.computed[index].frames.items():
+                        for frame in frames:
+                            spool.write({table: frame})
+                tables = spool.finish()
         except Exception as error:  # noqa: BLE001
             return Outcome(of.part, error=f"{type(error).__name__}: {error}", seconds=seconds)
         of.computed.clear()

@@ -15,6 +15,7 @@ from multiprocessing import resource_tracker
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
+from lakebatch._secrets import known_secrets
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, never
@@ -107,7 +108,10 @@ def _pooled(
     waiting = deque(parts)
     running: dict[Future[Outcome], Numbered] = {}
     pool = ProcessPoolExecutor(
-        max(1, min(jobs, len(parts))), initializer=worker.initialize, initargs=(os.getpid(),), env=ONE_THREAD
+        max(1, min(jobs, len(parts))),
+        initializer=worker.initialize,
+        initargs=(os.getpid(), known_secrets()),
+        env=ONE_THREAD,
     )
 
     def hand_out() -> None:

@@ -8,8 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from typing import Any
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from lakebatch._secrets import redact
+from lakebatch._secrets import learn, redact
 from lakebatch._text import RedactingStream, escape_controls, one_line
-from lakebatch.assembly.part_writer import Rows
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
-from lakebatch.assembly.spool import Spool
+from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError
 from lakebatch.executor.counters import Counters
 from lakebatch.experiment import registry
@@ -59,6 +57,10 @@ class Job:
             )
         return experiment
 
+    def spool(self, part: Part, index: int, tables: Sequence[str]) -> PartSpool:
+        """Return the files in which the rows of a part wait for their commit."""
+        return PartSpool(self.scratch / f"part{index}", tables, self.assembly_id, part.key)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,7 +71,7 @@ class Outcome:
     """
 
     part: Part
-    tables: Mapping[str, Rows] = field(default_factory=dict)
+    tables: Mapping[str, SpooledRows] = field(default_factory=dict)
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
@@ -106,8 +108,10 @@ def compute(job: Job, part: Part, index: int) -> Outcome:
     return Outcome(part, tables, seconds=time.perf_counter() - began)
 
 
-def initialize(parent: int) -> None:
-    """Make this process leave Ctrl-C to its parent, and end with it, also where the parent has ended already."""
+def initialize(parent: int, secrets: Sequence[tuple[str, str]]) -> None:
+    """Make this process leave Ctrl-C to its parent, end with it, and withhold the secrets that it knows."""
+    for name, value in secrets:
+        learn(name, value)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # what an experiment warns of or logs goes straight to the terminal of the parent
     sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
@@ -119,20 +123,16 @@ def forget() -> None:
     _prepared.clear()
 
 
-def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
+def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
     prepared = _prepare(job)
-    frames = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
-    with Counters.open(job.scratch) as counters:
-
-        def count(table: str, frame: pl.DataFrame) -> None:
-            if table == prepared.experiment.tables[-1]:
-                counters.add(index, frame.height)
-
-        if not isinstance(frames, Mapping):
-            return spool(frames, job.scratch / f"part{index}", count)
-        for table, frame in frames.items():
-            count(table, frame)
-        return dict(frames)
+    tables = prepared.experiment.tables
+    found = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
+    with job.spool(part, index, tables) as spool, Counters.open(job.scratch) as counters:
+        for frames in [found] if isinstance(found, Mapping) else found:
+            spool.write(frames)
+            if tables[-1] in frames:
+                counters.add(index, frames[tables[-1]].height)
+        return spool.finish()
 
 
 def _prepare(job: Job) -> _Prepared:
@@ -157,22 +157,6 @@ def gathered(frames: Frames) -> dict[str, list[pl.DataFrame]]:
         for table, frame in piece.items():
             found.setdefault(table, []).append(frame)
     return found
-
-
-def spool(
-    pieces: Iterable[Mapping[str, pl.DataFrame]], folder: Path, count: Callable[[str, pl.DataFrame], None]
-) -> dict[str, Rows]:
-    """Write the pieces of a part to one file per table as they come, and tell of each frame."""
-    folder.mkdir(exist_ok=True)
-    spools: dict[str, Spool] = {}
-    with ExitStack() as files:
-        for piece in pieces:
-            for table, frame in piece.items():
-                if table not in spools:
-                    spools[table] = files.enter_context(Spool(folder / f"{table}.arrow"))
-                spools[table].write(frame)
-                count(table, frame)
-    return {table: each.file for table, each in spools.items()}
 
 
 def _end_with(parent: int) -> None:

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
-
 from lakebatch.assembly import shards
-from lakebatch.assembly.part_writer import PartWriter, Rows, check_reasons, committed_parts
-from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures, now
+from lakebatch.assembly.part_writer import PartWriter, committed_parts
+from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
 from lakebatch.assembly.shards import End, Shard
-from lakebatch.assembly.spool import count_rows
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.errors import AssemblyError, ExperimentError, LakebatchError, RunInterrupted, SchemaError
+from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Job, Outcome
@@ -157,33 +154,21 @@ class AssemblyRun:
             self.progress.part_failed(outcome)
 
     def _commit(self, outcome: Outcome) -> Outcome:
-        """Append the rows table by table, the marker last; rows that break the contract fail the part."""
-        at, began = now(), time.perf_counter()
+        """Append the rows table by table, the marker last; rows that break a constraint fail the part."""
+        began = time.perf_counter()
         try:
-            self._check_tables(outcome)
             for name, writer in self._writers.items():
                 if name in outcome.tables:
-                    writer.append(outcome.part.key, outcome.tables[name], at)
-        except (SchemaError, ExperimentError) as error:
+                    writer.append_spooled(outcome.part.key, outcome.tables[name])
+        except SchemaError as error:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
         outcome = replace(outcome, version=self._marker.table.known_version)
         logger.info(
             "part %s: computed in %.2f s, committed in %.2f s as version %s",
             *(outcome.part.key, outcome.seconds, time.perf_counter() - began, outcome.version),
         )
-        self.progress.part_committed(outcome, _height(outcome.tables[self._marker.table.schema.table]))
+        self.progress.part_committed(outcome, outcome.tables[self._marker.table.schema.table].rows)
         return outcome
-
-    def _check_tables(self, outcome: Outcome) -> None:
-        declared = ", ".join(self._writers)
-        unknown = sorted(set(outcome.tables) - set(self._writers))
-        if unknown:
-            raise ExperimentError(f"run() returned rows for {', '.join(unknown)}. Its tables are {declared}.")
-        marker = self._marker.table.schema.table
-        if not _height(outcome.tables.get(marker, pl.DataFrame())):
-            raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
-        for name, rows in outcome.tables.items():
-            check_reasons(rows, self._writers[name].table.schema)
 
     def _overtaken(self, newest: Assembly) -> Assembly:
         if newest.status == "completed":
@@ -275,7 +260,3 @@ def _writer(subject: RunPlan, table: str) -> PartWriter:
     }
     assembly = subject.assembly
     return PartWriter(subject.stored.table(table), assembly.assembly_id, metadata, is_new=assembly.event == 0)
-
-
-def _height(rows: Rows) -> int:
-    return rows.height if isinstance(rows, pl.DataFrame) else count_rows(rows)
