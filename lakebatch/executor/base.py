@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.registry import Source
 
 POLL_SECONDS = 0.5
 """Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""
@@ -22,8 +22,8 @@ class Executor(Protocol):
     def describe(self) -> str:
         """Return where parts are computed, in words."""
 
-    def check(self, source: Source, experiment: AnyExperiment) -> None:
-        """Refuse, before anything is recorded, what could not compute an experiment as this process would."""
+    def check(self, source: Source) -> None:
+        """Refuse, before anything is recorded, workers that could not compute an experiment as this process would."""
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part as soon as it is there, in any order.

@@ -69,7 +69,7 @@ class Cluster:
         """Return how many workers there are, and where the scheduler is."""
         return f"{len(self._workers())} workers of the Dask cluster at {self._address}"
 
-    def check(self, source: Source, experiment: AnyExperiment) -> None:
+    def check(self, source: Source) -> None:
         """Wait for a worker, and name what is installed otherwise there than here.
 
         Raises
@@ -81,7 +81,7 @@ class Cluster:
             if self._client.dashboard_link:
                 self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
             self._wait_for_a_worker()
-            self._check_workers(source, experiment)
+            self._check_workers(source)
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""
@@ -95,7 +95,7 @@ class Cluster:
                         _count(counters, piece, computed, experiment.tables[-1])
                         if outcome := desk.sort(piece, computed):
                             yield outcome
-                    self._check_workers(job.source, experiment)
+                    self._check_workers(job.source)
             finally:
                 desk.clear()
 
@@ -138,12 +138,13 @@ class Cluster:
         if self._client.status != "running":
             raise ClusterError(LOST.format(self._address))
 
-    def _check_workers(self, source: Source, experiment: AnyExperiment) -> None:
+    def _check_workers(self, source: Source) -> None:
         """Ask workers that have come since the last time what they have installed."""
         new = {address: about for address, about in self._workers().items() if address not in self._checked}
         if not new:
             return
         self._checked |= new.keys()
+        experiment = registry.load(source)
         here = provenance.environment(registry.source_file(experiment), experiment.version)
         differing: dict[str, list[str]] = {}
         for address, there in self._environments(source, experiment, list(new)).items():

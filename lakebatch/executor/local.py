@@ -21,7 +21,7 @@ from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, never
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.registry import Source
 from lakebatch.settings import require_working_folder
 
 Numbered = tuple[int, Part]
@@ -60,7 +60,7 @@ class Local:
         """Return how many processes there are."""
         return "this process" if self.jobs == 1 else f"{self.jobs} processes"
 
-    def check(self, source: Source, experiment: AnyExperiment) -> None:
+    def check(self, source: Source) -> None:
         """Refuse only a working directory that is gone, in which no worker process starts; they have all this one has."""
         if self.jobs > 1:
             require_working_folder()

@@ -6,22 +6,22 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lakebatch.assembly import shards
 from lakebatch.assembly.part_writer import PartWriter, committed_parts
 from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
-from lakebatch.assembly.shards import End, Shard
+from lakebatch.assembly.shards import Shard
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Job, Outcome
-from lakebatch.experiment.contract import ConfigModel, Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.contract import Part
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.maintenance import optimize
+from lakebatch.runner import share
 from lakebatch.runner.progress import Progress, Work
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.version import TableVersion
@@ -40,36 +40,38 @@ class _OvertakenError(Exception):
         self.newest = newest
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """An assembly with everything that is needed to work on it."""
-
-    stored: ExperimentTables
-    source: Source
-    experiment: AnyExperiment
-    config: ConfigModel
-    parts: tuple[Part, ...]
-    assembly: Assembly
-    shard: Shard | None = None
-
-    @property
-    def share(self) -> list[Part]:
-        """The parts that fall to this process: all of them, unless it is one of several."""
-        return list(self.parts) if self.shard is None else self.shard.share(self.parts)
-
-
 class AssemblyRun:
     """One process's work on one assembly: it is the only writer of its share."""
 
-    def __init__(self, subject: RunPlan, executor: Executor, progress: Progress) -> None:
-        self.subject = subject
+    def __init__(
+        self,
+        stored: ExperimentTables,
+        plan: RunPlan,
+        assembly: Assembly,
+        shard: Shard,
+        executor: Executor,
+        progress: Progress,
+    ) -> None:
+        self.stored = stored
+        self.plan = plan
+        self.assembly = assembly
+        self.shard = shard
         self.executor = executor
         self.progress = progress
         self.failures: dict[str, str] = {}
-        self._is_new = subject.assembly.event == 0
-        self._writers = {name: _writer(subject, name) for name in subject.experiment.tables}
-        self._marker = self._writers[subject.experiment.tables[-1]]
-        self._looked_at = time.monotonic()
+        self._is_new = assembly.event == 0
+        self._writers = {name: self._writer(name) for name in plan.experiment.tables}
+        self._marker = self._writers[plan.experiment.tables[-1]]
+        self._checked_at = time.monotonic()
+
+    def _writer(self, table: str) -> PartWriter:
+        metadata = {
+            "lakebatch.experiment": self.stored.folder,
+            "lakebatch.config_hash": self.assembly.config_hash,
+            "lakebatch.code_version": self.assembly.code_version,
+        }
+        assembly_id = self.assembly.assembly_id
+        return PartWriter(self.stored.table(table), assembly_id, metadata, is_new=self._is_new)
 
     def carry_out(self) -> Assembly:
         """Compute and commit every pending part, and return the assembly as it ended.
@@ -82,10 +84,11 @@ class AssemblyRun:
             If the assembly was discarded meanwhile.
         """
         done = set() if self._is_new else self._marker.committed()
-        pending = [part for part in self.subject.share if part.key not in done]
+        own = self.shard.share(self.plan.parts)
+        pending = [part for part in own if part.key not in done]
         try:
             with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
-                self._compute(pending, Path(folder), len(self.subject.share) - len(pending))
+                self._compute(pending, Path(folder), len(own) - len(pending))
             self._look()
         except _OvertakenError as overtaken:
             return self._overtaken(overtaken.newest)
@@ -97,20 +100,18 @@ class AssemblyRun:
         return self._kept(self._conclude())
 
     def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
-        subject = self.subject
         job = Job(
-            subject.assembly.assembly_id,
-            subject.source,
-            subject.assembly.settings,
-            subject.assembly.seed,
+            self.assembly.assembly_id,
+            self.plan.source,
+            self.assembly.settings,
+            self.assembly.seed,
             scratch,
-            subject.assembly.surroundings.get("source_hash"),
+            self.assembly.surroundings.get("source_hash"),
         )
-        amount = sum(subject.experiment.work(part, subject.config) for part in pending)
-        work = Work(amount, subject.experiment.unit, parts=done + len(pending))
+        work = Work(self.plan.work(pending), unit=self.plan.experiment.unit, parts=done + len(pending))
         with Counters.create(scratch, len(pending)) as counters:
             try:
-                self.progress.started(subject.assembly, done, work, counters)
+                self.progress.started(self.assembly, done, work, counters)
                 taken = self._take_each(job, pending)
             finally:
                 self.progress.ended()  # before the counters are closed, which a display reads
@@ -128,7 +129,7 @@ class AssemblyRun:
 
     def _wants_to_stop(self) -> bool:
         """Say whether no more parts are to be begun; raise where none is to be committed any more."""
-        if time.monotonic() - self._looked_at > CHECK_SECONDS:
+        if time.monotonic() - self._checked_at > CHECK_SECONDS:
             self._look()
         return self.progress.wants_to_stop()
 
@@ -136,10 +137,10 @@ class AssemblyRun:
         """Raise `_OvertakenError` if the assembly needs no more parts; a look that fails decides nothing."""
         newest = None
         try:
-            newest = self.subject.stored.log.known_latest(self.subject.assembly.assembly_id)
+            newest = self.stored.log.known_latest(self.assembly.assembly_id)
         except LakebatchError as error:
-            logger.info("could not look whether %s goes on: %s", self.subject.assembly.assembly_id, error)
-        self._looked_at = time.monotonic()
+            logger.info("could not look whether %s goes on: %s", self.assembly.assembly_id, error)
+        self._checked_at = time.monotonic()
         if newest is not None and newest.status not in UNDECIDED:
             raise _OvertakenError(newest)
 
@@ -172,9 +173,8 @@ class AssemblyRun:
 
     def _overtaken(self, newest: Assembly) -> Assembly:
         if newest.status == "completed":
-            level = (
-                logging.WARNING if self.subject.shard is None else logging.INFO
-            )  # shards complete one another
+            # the shards of an array complete one another
+            level = logging.WARNING if self.shard.is_whole else logging.INFO
             logger.log(
                 level, "%s was completed meanwhile by a process on %s.", newest.assembly_id, newest.host
             )
@@ -183,7 +183,7 @@ class AssemblyRun:
     def _kept(self, ended: Assembly) -> Assembly:
         """Return the assembly as it ended; refuse one that was discarded meanwhile."""
         if ended.status == "discarded":
-            which = f"{self.subject.stored.name} {ended.assembly_id}"
+            which = f"{self.stored.name} {ended.assembly_id}"
             why = (ended.note or ended.error or "no reason given").rstrip(".")
             raise AssemblyError(
                 f"{ended.assembly_id} was discarded meanwhile on {ended.host}: {why}. This run has stopped. "
@@ -192,45 +192,38 @@ class AssemblyRun:
         return ended
 
     def _interrupted(self) -> RunInterrupted:
-        ended = self._kept(self._leave("interrupted"))
-        shard = f" --shard {self.subject.shard}" if self.subject.shard else ""
+        ended = self._kept(self._interrupt())
+        option = "" if self.shard.is_whole else f" --shard {self.shard}"
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
-            f"Continue with: lakebatch resume {self.subject.stored.name} {ended.assembly_id}{shard}"
+            f"Continue with: lakebatch resume {self.stored.name} {ended.assembly_id}{option}"
         )
 
     def _let_go(self) -> None:
-        """Say, if the lake still hears it, that this process no longer works on the assembly."""
+        """Record that this process no longer works on the assembly, if the lake can still be written."""
         try:
-            self._leave("interrupted")
+            self._interrupt()
         except LakebatchError as error:
             logger.warning("Could not record the interruption: %s", error)
 
-    def _leave(self, end: End) -> Assembly:
-        """Record how far the assembly is, and that this process no longer works on it."""
-        subject, reached = self.subject, self._reached()
-        if subject.shard is None:
-            return self._record("started", reached)
-        log = subject.stored.log
-        return shards.leave(log, subject.assembly, subject.shard, end, reached, self.failures)
+    def _interrupt(self) -> Assembly:
+        return share.interrupt(self.stored.log, self.assembly, self.shard, self._reached(), self.failures)
 
     def _conclude(self) -> Assembly:
-        """Record how the assembly ended, if it has: of several processes, whoever finds that it has does so."""
-        if self.subject.shard is not None:
-            left = self._leave("done")
-            if not shards.is_ended(left, self.subject.shard):
-                return left
-            self.subject = replace(self.subject, assembly=left)
-            self.failures = left.failures
+        """Record how the assembly ended, if it has: the shard that ends last does so."""
+        self.assembly = share.hand_in(
+            self.stored.log, self.assembly, self.shard, self._reached, self.failures
+        )
+        if not share.is_last(self.assembly, self.shard):
+            return self.assembly
+        self.failures = self.assembly.failures | self.failures
         reached = self._reached()
-        if reached["parts_done"] < len(self.subject.parts):
+        if reached["parts_done"] < len(self.plan.parts):
             return self._record("failed", reached)
         self.failures = {}
-        optimize.compact_assembly(
-            self._marker.table, self.subject.stored.log.table, self.subject.assembly.assembly_id
-        )
+        optimize.compact_assembly(self._marker.table, self.stored.log.table, self.assembly.assembly_id)
         # another event may have recorded the version of the last rows, also one of an earlier process
-        self.subject.stored.claim_version(self.subject.assembly.assembly_id)
+        self.stored.claim_version(self.assembly.assembly_id)
         return self._record("completed", reached | {"results_version": self._marker.table.version()})
 
     def _record(
@@ -238,25 +231,15 @@ class AssemblyRun:
     ) -> Assembly:
         """Record how far the assembly is, with the version of the table that says so."""
         error = join_failures(self.failures)
-        return self.subject.stored.log.record(self.subject.assembly, status, **reached, error=error)
+        return self.stored.log.record(self.assembly, status, **reached, error=error)
 
     def _reached(self) -> dict[str, Any]:
         return damage.steadily(self._marker.table, self._progress)
 
     def _progress(self, table: TableVersion) -> dict[str, Any]:
-        assembly_id = self.subject.assembly.assembly_id
+        assembly_id = self.assembly.assembly_id
         return {
             "parts_done": len(committed_parts(table, assembly_id)),
             "rows": table.rows_by_assembly().get(assembly_id, 0),
             "results_version": table.number,
         }
-
-
-def _writer(subject: RunPlan, table: str) -> PartWriter:
-    metadata = {
-        "lakebatch.experiment": subject.stored.folder,
-        "lakebatch.config_hash": subject.assembly.config_hash,
-        "lakebatch.code_version": subject.assembly.code_version,
-    }
-    assembly = subject.assembly
-    return PartWriter(subject.stored.table(table), assembly.assembly_id, metadata, is_new=assembly.event == 0)

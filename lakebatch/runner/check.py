@@ -16,8 +16,8 @@ from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ExperimentError, RunInterrupted
 from lakebatch.executor.worker import Outcome, gathered, run_part
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import from_record, resolve
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.progress import Progress
@@ -34,6 +34,10 @@ class CheckConfig:
     name: str
     preset: str = DEFAULT_PRESET
     settings: tuple[str, ...] = ()
+
+    def plan(self) -> RunPlan:
+        """Return what a run would compute."""
+        return RunPlan.resolve(registry.get(self.name), preset=self.preset, settings=self.settings)
 
     def run(
         self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
@@ -54,27 +58,20 @@ class CheckConfig:
 
 def check_plan(trial: CheckConfig) -> None:
     """Parts are the same each time they are planned, also from a config that went through its record."""
-    source = registry.get(trial.name)
-    experiment = registry.load(source)
-    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
-    recorded = from_record(experiment.config_model, json.loads(json.dumps(config.model_dump(mode="json"))))
-    _expect(recorded == config, "the config is another one when it comes back from its record")
-    keys = [part.key for part in experiment.parts(config)]
-    _expect(len(keys) == len(set(keys)) > 0, f"parts() gives no part, or a key twice: {keys}")
-    _expect(
-        keys == [part.key for part in experiment.parts(recorded)], "parts() plans otherwise a second time"
-    )
+    plan = trial.plan()
+    record = json.loads(json.dumps(plan.config.model_dump(mode="json")))
+    recorded = RunPlan.from_record(plan.source, record)
+    _expect(recorded.config == plan.config, "the config is another one when it comes back from its record")
+    _expect(recorded.keys == plan.keys, "parts() plans otherwise a second time")
 
 
 def check_rows(trial: CheckConfig) -> None:
     """Every part has the rows it announced, in tables that are declared, with the columns of their schemas."""
     with _lake() as lake:
         done = trial.run(lake)
-        source = registry.get(trial.name)
-        experiment = registry.load(source)
-        config = from_record(experiment.config_model, done.settings)
-        announced = {part.key: experiment.work(part, config) for part in experiment.parts(config)}
-        rows = lake[trial.name].table(experiment.tables[-1]).at().scan().collect()
+        plan = RunPlan.from_record(registry.get(trial.name), done.settings)
+        announced = {part.key: plan.work([part]) for part in plan.parts}
+        rows = lake[trial.name].table(plan.experiment.tables[-1]).at().scan().collect()
         counted = {str(key[0]): group.height for key, group in rows.group_by("part")}
         _expect(
             counted == announced,
@@ -118,9 +115,8 @@ def check_resumable(trial: CheckConfig) -> None:
 
 def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
-    source = registry.get(trial.name)
-    experiment = registry.load(source)
-    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
+    plan = trial.plan()
+    experiment, config = plan.experiment, plan.config
     whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
     spread = experiment.prepare_spread(
         config,
@@ -132,7 +128,7 @@ def check_pieces(trial: CheckConfig) -> None:
         found = gathered(run_part(experiment, part, prepared, config, SEED))
         return {table: pl.concat(each).drop(_volatile(table), strict=False) for table, each in found.items()}
 
-    parts = experiment.parts(config)
+    parts = plan.parts
     for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
         cut = [frames(piece, spread) for piece in experiment.pieces(part, config)]
         for table, expected in frames(part, whole).items():

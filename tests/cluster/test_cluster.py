@@ -240,7 +240,7 @@ def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkey
     changed = {**here, "packages": {**here["packages"], "numpy": "1.0"}, "python": "3.9.1"}
     monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: changed)
     running.client.wait_for_workers(2, timeout=60)
-    Cluster(running.client).check(source, experiment)
+    Cluster(running.client).check(source)
     assert "numpy is " in caplog.text
     assert "not 1.0, on tcp://" in caplog.text
     assert "Python is " in caplog.text
@@ -257,12 +257,11 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
     file.write_text(file.read_text().replace("import os\n", "import os\nos.environ['ONLY_HERE']\n"))
     monkeypatch.setenv("ONLY_HERE", "1")
     source = registry.get(toy)
-    experiment = registry.load(source)
     running.client.wait_for_workers(2, timeout=60)
     with pytest.raises(
         ClusterError, match=r"The worker tcp://.* cannot load toy: KeyError: 'ONLY_HERE'.*the same path"
     ):
-        Cluster(running.client).check(source, experiment)
+        Cluster(running.client).check(source)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from lakebatch.executor.counters import Counters
 from lakebatch.executor.local import Local
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import from_record, importable
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
@@ -145,14 +145,11 @@ def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict
     if MADE_BY in assembly.settings:
         raise CannotHealError("no experiment computed its rows: they were imported")
     try:
-        source = registry.get(stored.name)
-        experiment = registry.load(source)
-        config = from_record(experiment.config_model, assembly.settings, imports=importable(source))
-        planned = {part.key: part for part in experiment.parts(config)}
+        plan = RunPlan.from_record(registry.get(stored.name), assembly.settings)
     except LakebatchError as error:
         raise CannotComputeError(f"it cannot be computed again: {error}") from error
-    if experiment.version != stored.experiment_version:
+    if plan.experiment.version != stored.experiment_version:
         raise CannotComputeError(
-            f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"
+            f"it is of {stored.folder}, and this code has version {plan.experiment.version} of the experiment"
         )
-    return source, planned
+    return plan.source, {part.key: part for part in plan.parts}
