@@ -8,6 +8,7 @@ part goes into a table before all of its pieces are back here, in the process th
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from distributed import CancelledError, Client
 from distributed.client import ClosedClientError
 
+from lakebatch._version import __version__
 from lakebatch.errors import ClusterError, LakebatchError
 from lakebatch.executor import dask_worker as remote
 from lakebatch.executor.base import POLL_SECONDS
@@ -26,7 +28,7 @@ from lakebatch.executor.dask_worker import Computed
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.registry import Source
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ LOST = (
     "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
     "go on, when there is a cluster again, with: lakebatch resume"
 )
+CALL = "(lambda function, *arguments: function(*arguments))(*__import__('pickle').loads(payload))"
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 """Without which rows would be those of other code than was recorded."""
 
@@ -147,12 +150,9 @@ class Cluster:
         experiment = registry.load(source)
         here = provenance.environment(registry.source_file(experiment), experiment.version)
         differing: dict[str, list[str]] = {}
-        for address, there in self._environments(source, experiment, list(new)).items():
+        for address, there in self._environments(source, experiment.version, list(new)).items():
             if isinstance(there, str):
-                raise ClusterError(
-                    f"The worker {address} cannot load {experiment.name}: {there}. "
-                    "Expected the same packages, and the experiment's file at the same path, as here."
-                )
+                raise ClusterError(f"The worker {address} cannot load {experiment.name}: {there}.")
             for difference in _differences(here, there):
                 differing.setdefault(difference, []).append(address)
         for difference, addresses in differing.items():
@@ -166,17 +166,14 @@ class Cluster:
             )
 
     def _environments(
-        self, source: Source, experiment: AnyExperiment, addresses: Sequence[str]
+        self, source: Source, version: str, addresses: Sequence[str]
     ) -> dict[str, dict[str, Any] | str]:
         """Return what each worker has installed, or what is wrong with it; nothing of one that goes away."""
+        # As bytes, because a worker with another layout of lakebatch breaks off when it cannot read a message.
+        payload = pickle.dumps((remote.environment, source, version))
         asked = {
             address: self._client.submit(
-                remote.environment,
-                source,
-                experiment.version,
-                workers=[address],
-                pure=False,
-                priority=1,
+                eval, CALL, {"payload": payload}, workers=[address], pure=False, priority=1
             )
             for address in addresses
         }
@@ -186,9 +183,7 @@ class Cluster:
                 found[address] = answer.result(timeout=RESPONSE_SECONDS)
             except Exception as error:  # noqa: BLE001
                 if address in self._workers():
-                    found[address] = (
-                        str(error) if isinstance(error, ClusterError) else f"{type(error).__name__}: {error}"
-                    )
+                    found[address] = _reason(error)
             finally:
                 answer.release()
         return found
@@ -203,6 +198,16 @@ class Cluster:
         finally:
             if self._client.status == "running":
                 self._client.unregister_worker_plugin(name)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a worker cannot load an experiment, and what to do about it."""
+    if isinstance(error, ClusterError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError | AttributeError) and "lakebatch" in text:
+        return f"it has another version of lakebatch, or none ({text}). Install lakebatch {__version__} there"
+    return f"{text}. Expected the same packages, and the experiment's file at the same path, as here"
 
 
 def _count(counters: Counters, piece: Chunk, computed: Computed, table: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,6 +263,26 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
         ClusterError, match=r"The worker tcp://.* cannot load toy: KeyError: 'ONLY_HERE'.*the same path"
     ):
         Cluster(running.client).check(source)
+
+
+@pytest.mark.parametrize(
+    "moved", ["executor/dask_worker.py", "experiment/registry.py"], ids=["no function", "no value"]
+)
+def test_worker_with_another_layout_of_lakebatch_is_told_so_in_one_line(toy, tmp_path, moved) -> None:
+    """It can read neither the function that it is to call nor what that is called with."""
+    other = tmp_path / "other" / "lakebatch"
+    shutil.copytree(Path(lakebatch.__file__).parent, other)
+    (other / moved).rename(other / "elsewhere.py")
+    with running_cluster(tmp_path / "old", {}, {"PYTHONPATH": str(other.parent)}) as old:
+        with pytest.raises(ClusterError) as raised:
+            lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(old.client))
+        assert len(old.workers()) == 2
+    message = str(raised.value)
+    assert message.startswith("The worker tcp://")
+    assert "it has another version of lakebatch, or none (ModuleNotFoundError: No module named" in message
+    assert message.endswith(f"Install lakebatch {lakebatch.__version__} there.")
+    assert "\n" not in message
+    assert not Path("lake").exists()
 
 
 @pytest.mark.parametrize(
