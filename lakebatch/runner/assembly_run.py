@@ -1,4 +1,4 @@
-"""Computes what an assembly still lacks and commits it, part by part."""
+"""Computation and commits of the pending parts of one assembly."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from lakebatch.storage.delta.version import TableVersion
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 15.0
-"""How often a run looks, beside before each commit, whether its assembly was discarded or completed by somebody else."""
+# between two checks of the assembly's status while no part is committed; each commit checks it too
 
 
 class _OvertakenError(Exception):
-    """The assembly was discarded, or completed by another process, as its newest event says."""
+    """The assembly was discarded, or completed by another process."""
 
     def __init__(self, newest: Assembly) -> None:
         super().__init__(newest.assembly_id)
@@ -41,7 +41,7 @@ class _OvertakenError(Exception):
 
 
 class AssemblyRun:
-    """One process's work on one assembly: it is the only writer of its share."""
+    """Computes and commits one process's share of an assembly; no other process writes that share."""
 
     def __init__(
         self,
@@ -73,15 +73,15 @@ class AssemblyRun:
         assembly_id = self.assembly.assembly_id
         return PartWriter(self.stored.table(table), assembly_id, metadata, is_new=self._is_new)
 
-    def carry_out(self) -> Assembly:
+    def execute(self) -> Assembly:
         """Compute and commit every pending part, and return the assembly as it ended.
 
         Raises
         ------
         RunInterrupted
-            If it was stopped on request.
+            If it was stopped by Ctrl-C or by `Progress.wants_to_stop`.
         AssemblyError
-            If the assembly was discarded meanwhile.
+            If the assembly has been discarded during the run.
         """
         done = set() if self._is_new else self._marker.committed()
         own = self.shard.share(self.plan.parts)
@@ -89,15 +89,15 @@ class AssemblyRun:
         try:
             with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
                 self._compute(pending, Path(folder), len(own) - len(pending))
-            self._look()
+            self._check_status()
         except _OvertakenError as overtaken:
             return self._overtaken(overtaken.newest)
         except KeyboardInterrupt as interrupt:
             raise self._interrupted() from interrupt
         except Exception:
-            self._let_go()
+            self._release()
             raise
-        return self._kept(self._conclude())
+        return self._refuse_discarded(self._conclude())
 
     def _compute(self, pending: list[Part], scratch: Path, done: int) -> None:
         job = Job(
@@ -112,41 +112,41 @@ class AssemblyRun:
         with Counters.create(scratch, len(pending)) as counters:
             try:
                 self.progress.started(self.assembly, done, work, counters)
-                taken = self._take_each(job, pending)
+                ended = self._commit_each(job, pending)
             finally:
-                self.progress.ended()  # before the counters are closed, which a display reads
-        if taken < len(pending):
+                self.progress.ended()  # the display reads the counters until then
+        if ended < len(pending):
             raise KeyboardInterrupt
 
-    def _take_each(self, job: Job, pending: list[Part]) -> int:
-        """Compute parts until none is left, or until it is asked to stop, and return how many have ended."""
+    def _commit_each(self, job: Job, pending: list[Part]) -> int:
+        """Compute parts until none is left or a stop is requested, and return how many have ended."""
         logger.info("computing %d parts in %s", len(pending), self.executor.describe())
-        taken = 0
+        ended = 0
         for outcome in self.executor.execute(job, pending, self._wants_to_stop):
-            self._take(outcome)
-            taken += 1
-        return taken
+            self._accept(outcome)
+            ended += 1
+        return ended
 
     def _wants_to_stop(self) -> bool:
-        """Say whether no more parts are to be begun; raise where none is to be committed any more."""
+        """Return whether to start no more parts; raise if none may be committed any more."""
         if time.monotonic() - self._checked_at > CHECK_SECONDS:
-            self._look()
+            self._check_status()
         return self.progress.wants_to_stop()
 
-    def _look(self) -> None:
-        """Raise `_OvertakenError` if the assembly needs no more parts; a look that fails decides nothing."""
+    def _check_status(self) -> None:
+        """Raise `_OvertakenError` if the assembly needs no more parts; a read error is only logged."""
         newest = None
         try:
             newest = self.stored.log.known_latest(self.assembly.assembly_id)
         except LakebatchError as error:
-            logger.info("could not look whether %s goes on: %s", self.assembly.assembly_id, error)
+            logger.info("could not check the status of %s: %s", self.assembly.assembly_id, error)
         self._checked_at = time.monotonic()
         if newest is not None and newest.status not in UNDECIDED:
             raise _OvertakenError(newest)
 
-    def _take(self, outcome: Outcome) -> None:
-        """Commit the rows of a part, or note why there are none."""
-        self._look()
+    def _accept(self, outcome: Outcome) -> None:
+        """Commit the rows of a part, or record why it failed."""
+        self._check_status()
         if outcome.error is None:
             outcome = self._commit(outcome)
         if outcome.error is not None:
@@ -178,10 +178,10 @@ class AssemblyRun:
             logger.log(
                 level, "%s was completed meanwhile by a process on %s.", newest.assembly_id, newest.host
             )
-        return self._kept(newest)
+        return self._refuse_discarded(newest)
 
-    def _kept(self, ended: Assembly) -> Assembly:
-        """Return the assembly as it ended; refuse one that was discarded meanwhile."""
+    def _refuse_discarded(self, ended: Assembly) -> Assembly:
+        """Return the assembly as it ended; raise if it has been discarded."""
         if ended.status == "discarded":
             which = f"{self.stored.name} {ended.assembly_id}"
             why = (ended.note or ended.error or "no reason given").rstrip(".")
@@ -192,14 +192,14 @@ class AssemblyRun:
         return ended
 
     def _interrupted(self) -> RunInterrupted:
-        ended = self._kept(self._interrupt())
+        ended = self._refuse_discarded(self._interrupt())
         option = "" if self.shard.is_whole else f" --shard {self.shard}"
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
             f"Continue with: lakebatch resume {self.stored.name} {ended.assembly_id}{option}"
         )
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """Record that this process no longer works on the assembly, if the lake can still be written."""
         try:
             self._interrupt()
@@ -210,7 +210,7 @@ class AssemblyRun:
         return share.interrupt(self.stored.log, self.assembly, self.shard, self._reached(), self.failures)
 
     def _conclude(self) -> Assembly:
-        """Record how the assembly ended, if it has: the shard that ends last does so."""
+        """Hand in this share; the process that hands in the last one records how the assembly ended."""
         self.assembly = share.hand_in(
             self.stored.log, self.assembly, self.shard, self._reached, self.failures
         )
@@ -222,14 +222,14 @@ class AssemblyRun:
             return self._record("failed", reached)
         self.failures = {}
         optimize.compact_assembly(self._marker.table, self.stored.log.table, self.assembly.assembly_id)
-        # another event may have recorded the version of the last rows, also one of an earlier process
+        # an earlier event, also of another process, may have recorded the version of the last rows
         self.stored.claim_version(self.assembly.assembly_id)
         return self._record("completed", reached | {"results_version": self._marker.table.version()})
 
     def _record(
         self, status: Literal["started", "completed", "failed"], reached: Mapping[str, Any]
     ) -> Assembly:
-        """Record how far the assembly is, with the version of the table that says so."""
+        """Record a status and how far the assembly is."""
         error = join_failures(self.failures)
         return self.stored.log.record(self.assembly, status, **reached, error=error)
 

@@ -1,4 +1,4 @@
-"""The promises that every experiment keeps, as checks that anyone can run on theirs."""
+"""Checks of the promises that every experiment must keep, for `lakebatch check`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEED = 20_261_123
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """The experiment to check, and the config to check it with."""
+    """Experiment to check and config for the check."""
 
     name: str
     preset: str = DEFAULT_PRESET
@@ -42,7 +42,7 @@ class CheckConfig:
     def run(
         self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
     ) -> Assembly:
-        """Run one assembly, which must end completed."""
+        """Run one assembly, and raise unless it ends completed."""
         done = run(
             lake,
             self.name,
@@ -57,7 +57,7 @@ class CheckConfig:
 
 
 def check_plan(trial: CheckConfig) -> None:
-    """Parts are the same each time they are planned, also from a config that went through its record."""
+    """The same parts are planned every time, also for a config that was read back from its record."""
     plan = trial.plan()
     record = json.loads(json.dumps(plan.config.model_dump(mode="json")))
     recorded = RunPlan.from_record(plan.source, record)
@@ -66,7 +66,7 @@ def check_plan(trial: CheckConfig) -> None:
 
 
 def check_rows(trial: CheckConfig) -> None:
-    """Every part has the rows it announced, in tables that are declared, with the columns of their schemas."""
+    """Every part has its announced number of rows, in declared tables, with the columns of their schemas."""
     with _lake() as lake:
         done = trial.run(lake)
         plan = RunPlan.from_record(registry.get(trial.name), done.settings)
@@ -80,7 +80,7 @@ def check_rows(trial: CheckConfig) -> None:
 
 
 def check_repeatable(trial: CheckConfig) -> None:
-    """The same seed gives the same rows, in one process and in two, whatever was drawn before."""
+    """The same seed gives the same rows, in one process and in two."""
     with _lake() as lake:
         first, again, parallel = trial.run(lake), trial.run(lake), trial.run(lake, jobs=2)
         _expect_equal(lake, first, again, "a second run with the same seed")
@@ -98,7 +98,7 @@ def check_independent(trial: CheckConfig) -> None:
 
 
 def check_resumable(trial: CheckConfig) -> None:
-    """A run that is stopped after its first part and resumed has the rows of one that was not."""
+    """A run that is interrupted after its first part and resumed has the rows of an uninterrupted run."""
     with _lake() as lake:
         whole = trial.run(lake)
         try:
@@ -114,7 +114,7 @@ def check_resumable(trial: CheckConfig) -> None:
 
 
 def check_pieces(trial: CheckConfig) -> None:
-    """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
+    """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
     plan = trial.plan()
     experiment, config = plan.experiment, plan.config
     whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
@@ -145,7 +145,7 @@ CHECKS: tuple[Callable[[CheckConfig], None], ...] = (
     check_resumable,
     check_pieces,
 )
-"""Every check; each raises `ExperimentError` with what is wrong."""
+"""Every check; a failed one raises `ExperimentError` with the fault."""
 
 
 class _StopAfterFirstPart(Progress):
@@ -156,7 +156,7 @@ class _StopAfterFirstPart(Progress):
 
 
 class _Count(Progress):
-    """Counts the parts that are computed."""
+    """Counts committed parts."""
 
     parts = 0
 
@@ -192,7 +192,7 @@ def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None
 
 
 def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
-    """Return an assembly's rows of a table without what may differ, in a settled order."""
+    """Return an assembly's rows of a table without volatile columns, in a fixed order."""
     (stored,) = lake
     rows = stored.table(table).at().scan([assembly.assembly_id])
     frame = rows.drop(_volatile(table)).collect()

@@ -1,4 +1,4 @@
-"""Checks before an assembly is taken up again: the same version, parts and code."""
+"""Checks before an assembly is resumed: same version, parts and code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, whose rows are in another folder, or would plan other parts.
+        If the experiment has another version now, whose rows are in another folder, or plans other parts.
     """
     source = registry.get(stored.name)
     version = registry.load(source).version
@@ -48,7 +48,7 @@ def check_unchanged(
     *,
     allow: bool,
 ) -> None:
-    """Refuse, unless it is allowed, an assembly that other code of the experiment began, see `changes.check`."""
+    """Raise if other code of the experiment began the assembly, unless allowed; see `changes.check`."""
     changes.check(
         stored.log.events(),
         assembly.assembly_id,

@@ -1,4 +1,4 @@
-"""Starts an assembly or takes one up again: checks everything first, then has the pending parts carried out."""
+"""Start of a new assembly, and resumption of an interrupted or failed one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(
     shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Run a new assembly of an experiment and return it as it ended: completed, or failed in some parts.
+    """Run a new assembly of an experiment and return it as it ended: completed, or failed.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def run(
     executor : Executor, optional
         Where parts are computed, instead of in ``jobs`` worker processes, see `lakebatch.executor`.
     shard : Shard, optional
-        The share of the parts that this process computes, see `lakebatch.assembly.shards`. The processes of one array
-        work on one assembly, which the first of them starts and the last completes.
+        The share of the parts that this process computes, see `lakebatch.assembly.shards`. The processes of an array
+        compute one assembly: the first process starts it, the last one completes it.
 
     Raises
     ------
     LakebatchError
-        If the experiment, the config or the lake cannot be used; nothing has been started then.
+        If the experiment, the config or the lake cannot be used; no assembly has been started then.
     RunInterrupted
         If it was stopped; `resume` continues.
     """
@@ -81,12 +81,12 @@ def repeat(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Run an assembly again from its record alone, with its seed, as a new assembly of another lake.
+    """Run an assembly again from its record, with its seed, as a new assembly of another lake.
 
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, or would plan other parts.
+        If the experiment has another version now, or plans other parts.
     """
     plan = recorded_plan(stored, assembly)
     return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
@@ -124,10 +124,10 @@ def _compute(
     executor: Executor,
     progress: Progress | None,
 ) -> Assembly:
-    """Compute a share of an assembly, unless other processes have completed it meanwhile."""
+    """Compute a share of an assembly, unless other processes have completed the assembly meanwhile."""
     if assembly.status == "completed":
         return assembly
-    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress()).carry_out()
+    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress()).execute()
 
 
 def resume(
@@ -141,20 +141,20 @@ def resume(
     allow_changed: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Continue an assembly that was interrupted or failed: only the parts that are missing.
+    """Continue an interrupted or failed assembly: compute only the missing parts.
 
-    Without an id, the newest such assembly. A completed one is returned as it is. The other parameters are
-    those of `run`.
+    Without an id, this is the newest such assembly. A completed one is returned unchanged. The other parameters
+    are those of `run`.
 
     Parameters
     ----------
     allow_changed : bool
-        Go on also where the experiment's source has changed since, so that the assembly has rows of both.
+        Continue although the experiment's source has changed, so that the assembly mixes rows of both sources.
 
     Raises
     ------
     AssemblyError
-        If it is running or discarded, the experiment's source has changed, or it would now plan other parts.
+        If it is running or discarded, or the experiment's source or its planned parts have changed.
     """
     stored = lake[name]
     assembly = (
@@ -174,12 +174,12 @@ def resume(
     with lease.held(stored.storage, stored.folder) as held:
         version = plan.code_version()
         warn_of_other_version(assembly, version)
-        taken_up = share.take_up(stored.log, assembly, shard, version, {**environment, "lease": held})
-        return _compute(stored, plan, taken_up, shard, executor, progress)
+        resumed = share.resume(stored.log, assembly, shard, version, {**environment, "lease": held})
+        return _compute(stored, plan, resumed, shard, executor, progress)
 
 
 def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment whose resumable assembly is the newest of the lake.
+    """Return the name of the experiment that has the newest resumable assembly of the lake.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def newest_resumable(lake: Lake) -> str:
 
 
 def _record(plan: RunPlan, seed: int | None) -> Plan:
-    """Return what the first event of an assembly records of its plan."""
+    """Return the part of a plan that the first event of an assembly records."""
     config = plan.config.model_dump(mode="json")
     _check_secrets(canonical_json(config), plan.keys)
     return Plan(
@@ -211,7 +211,7 @@ def _record(plan: RunPlan, seed: int | None) -> Plan:
 
 
 def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
-    """Create the experiment's tables where they are missing, and refuse foreign ones, before any computing."""
+    """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     kind = plan.experiment
     stored = StoredExperiment(lake.storage, f"{kind.number}_{kind.version}_{kind.name}")
     names = (*kind.tables, "assemblies")
@@ -223,7 +223,7 @@ def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> Stored
 
 
 def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
-    """Refuse to record a secret of the environment, which would stay in the lake for ever."""
+    """Refuse to record a secret, which would stay in the lake for ever."""
     for what, text in (("config", config), *(("key of a part", key) for key in keys)):
         if holds_secret(text):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The share of an assembly that one process computes: how it is begun, taken up again and handed in."""
+"""Start, resumption and end of one process's share of an assembly."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lakebatch.ids import canonical_json
 def begin(
     log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], None]
 ) -> Assembly:
-    """Return a new assembly; for a shard, the one that its array has begun, once ``check`` has let it pass."""
+    """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
     if shard.is_whole:
         return log.start(plan, results_version)
     return shards.begin(log, plan, results_version, shard, check=check)
 
 
 def check_free(assembly: Assembly, shard: Shard) -> None:
-    """Refuse an assembly that is discarded, or that another process than those of its array is seen to compute."""
+    """Raise if the assembly is discarded, or a process outside of the shard's array is known to compute it."""
     if assembly.status == "discarded":
         raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     is_shared = not shard.is_whole and assembly.array == shard.array
@@ -34,10 +34,10 @@ def check_free(assembly: Assembly, shard: Shard) -> None:
         )
 
 
-def take_up(
+def resume(
     log: AssemblyLog, assembly: Assembly, shard: Shard, code_version: str, environment: Mapping[str, Any]
 ) -> Assembly:
-    """Record that this process computes its share from now on; nothing if the assembly is completed meanwhile."""
+    """Record that this process continues its share, unless the assembly is completed meanwhile."""
     if not shard.is_whole:
         return shards.join(log, assembly, shard, code_version=code_version, environment=environment)
     changed = {"pid": os.getpid(), "code_version": code_version, "environment": canonical_json(environment)}
@@ -45,7 +45,7 @@ def take_up(
     def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
         if latest.status == "completed":
             return None
-        check_free(latest, shard)  # again: another process may have taken it up since the first check
+        check_free(latest, shard)  # again: another process may have resumed it since the first check
         return "started", changed
 
     return log.follow(assembly, event)
@@ -58,7 +58,7 @@ def interrupt(
     reached: Mapping[str, Any],
     failures: Mapping[str, str],
 ) -> Assembly:
-    """Record how far the assembly is, and that this process has stopped before the end of its share."""
+    """Record how far the assembly is, and that this process has stopped early."""
     if shard.is_whole:
         return log.record(assembly, "started", **reached, error=join_failures(failures))
     return shards.leave(log, assembly, shard, "interrupted", reached, failures)
@@ -71,10 +71,10 @@ def hand_in(
     reached: Callable[[], Mapping[str, Any]],
     failures: Mapping[str, str],
 ) -> Assembly:
-    """Record that a shard is done; the whole assembly is concluded at once instead."""
+    """Record that a shard is done; a process outside of any array records nothing, because it concludes at once."""
     return assembly if shard.is_whole else shards.leave(log, assembly, shard, "done", reached(), failures)
 
 
 def is_last(assembly: Assembly, shard: Shard) -> bool:
-    """Whether nothing is left but to conclude the assembly, now that this share is handed in."""
+    """Whether all shares are handed in, so that this process concludes the assembly."""
     return shard.is_whole or shards.is_ended(assembly, shard)

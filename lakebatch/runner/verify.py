@@ -1,4 +1,4 @@
-"""Runs an assembly again from nothing but its record, and compares row by row."""
+"""Repetition of an assembly from its record alone, and comparison row by row."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lakebatch.storage.delta.schema import load_schema
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of running an assembly again.
+    """Result of running an assembly again.
 
     Attributes
     ----------
     changes : tuple of str
-        How code, Python and packages differ from those that wrote the assembly.
+        Differences of code, Python and packages from those that wrote the assembly.
     tables : frame
-        Per table and column: how many rows differ, and by how much at most, relative to the recorded value.
+        Per table and column: number of differing rows, and largest difference relative to the recorded value.
     rows : int
-        How many rows were compared.
+        Number of compared rows.
     """
 
     assembly_id: str
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every row is the same to the last bit, times aside."""
+        """Whether every row is the same to the last bit, except for times."""
         return self.tables.is_empty()
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def verify(
     Raises
     ------
     AssemblyError
-        If the assembly is not completed, or the experiment would now plan other parts.
+        If the assembly is not completed, or the experiment now plans other parts.
     """
     stored = lake[name]
     assembly = stored.log.get(assembly_id)
@@ -104,7 +104,7 @@ def _compare(
 
 
 def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFrame:
-    """Return the rows of one assembly in a fixed order, without what differs between any two runs."""
+    """Return the rows of one assembly in a fixed order, without volatile columns."""
     columns = [column for column in load_schema(table).columns if not column.volatile]
     snapshot = stored.snapshot()
     if snapshot.table(table) is None:
@@ -118,7 +118,7 @@ def _rows(stored: StoredExperiment, table: str, assembly: Assembly) -> pl.DataFr
 
 
 def _differences(table: str, recorded: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per column that differs; another number of rows counts as a column of its own."""
+    """Return one row per column that differs; a different row count counts as a column."""
     if recorded.height != repeated.height:
         missing = abs(recorded.height - repeated.height)
         return pl.DataFrame([(table, "number of rows", missing, None)], schema=COLUMNS, orient="row")
@@ -132,7 +132,7 @@ def _differences(table: str, recorded: pl.DataFrame, repeated: pl.DataFrame) -> 
 
 
 def _largest(one: pl.Series, other: pl.Series) -> float | None:
-    """Return the largest difference, relative to the recorded value; None where that means nothing."""
+    """Return the largest difference relative to the recorded value; None if the values have no such difference."""
     if isinstance(one.dtype, pl.List) and one.dtype.inner in (pl.Float32, pl.Float64):
         if not one.list.len().equals(other.list.len()):
             return None
