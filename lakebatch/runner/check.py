@@ -14,7 +14,7 @@ import polars as pl
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ExperimentError, RunInterrupted
-from lakebatch.executor.worker import Outcome, gathered, run_part
+from lakebatch.executor.worker import Outcome, collect_frames, run_part
 from lakebatch.experiment import registry
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
@@ -125,7 +125,7 @@ def check_pieces(trial: CheckConfig) -> None:
     )
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
-        found = gathered(run_part(experiment, part, prepared, config, SEED))
+        found = collect_frames(run_part(experiment, part, prepared, config, SEED))
         return {table: pl.concat(each).drop(_volatile(table), strict=False) for table, each in found.items()}
 
     parts = plan.parts

@@ -22,9 +22,7 @@ from lakebatch.assembly.seeds import stream_generator
 from lakebatch.cli import main
 from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
-from lakebatch.executor import dask_dispatch as desk_module
-from lakebatch.executor import dask_worker as remote
-from lakebatch.executor import settings
+from lakebatch.executor import dask_dispatch, dask_worker, settings
 from lakebatch.executor.cluster import Cluster
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
@@ -213,14 +211,14 @@ def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None
 def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_path, monkeypatch) -> None:
     """At the worst moment: the client knows that a piece is computed, and asks for it."""
     with running_cluster(tmp_path / "lost", {}) as lost:
-        fetch = desk_module._computed
+        fetch = dask_dispatch._computed
 
         def fetch_too_late(future):
             lost.scheduler.send_signal(signal.SIGSTOP)
             threading.Timer(0.5, lost.scheduler.kill).start()
             return fetch(future)
 
-        monkeypatch.setattr(desk_module, "_computed", fetch_too_late)
+        monkeypatch.setattr(dask_dispatch, "_computed", fetch_too_late)
         with pytest.raises(ClusterError, match=r"The connection to the scheduler .* is lost"):
             lakebatch.run(lake, "toy", executor=Cluster(lost.client))
     assert lake["toy"].assemblies()["status"].to_list() == ["interrupted"]
@@ -237,7 +235,7 @@ def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_pat
 def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkeypatch, caplog) -> None:
     source = registry.get(toy)
     experiment = registry.load(source)
-    here = remote.environment(source, experiment.version)
+    here = dask_worker.environment(source, experiment.version)
     changed = {**here, "packages": {**here["packages"], "numpy": "1.0"}, "python": "3.9.1"}
     monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: changed)
     running.client.wait_for_workers(2, timeout=60)
@@ -309,7 +307,7 @@ def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, argu
             "Config key 'executor.kind' is 'spark' (from lakebatch.toml). Expected 'local' or 'dask'.",
         ),
         ("core = 4", "Unknown config key 'executor.core' (from lakebatch.toml). Did you mean 'cores'?"),
-        ("adaptive = [4, 2]", "adaptive is [4, 2], expected [fewest, most] jobs, e.g. [0, 16]"),
+        ("adaptive = [4, 2]", "adaptive is [4, 2], expected [min, max] jobs, e.g. [0, 16]"),
         ('scheduler = "tcp://a:1"\nsystem = "slurm"', "both scheduler and system are set, expected one"),
     ],
 )
@@ -332,10 +330,10 @@ def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
 
 def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) -> None:
     source = registry.get(toy)
-    assert remote.environment(source, "v1")["source_hash"]
+    assert dask_worker.environment(source, "v1")["source_hash"]
     monkeypatch.setattr(registry, "is_stale", lambda _: True)
     with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; start the workers anew"):
-        remote.environment(source, "v1")
+        dask_worker.environment(source, "v1")
 
 
 def test_missing_dask_is_named_with_what_to_install(slow) -> None:
