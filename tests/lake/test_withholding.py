@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from leaks import SECRETS, content, leaks
 
+import lakebatch
 from lakebatch import _secrets
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import now
