@@ -45,7 +45,10 @@ class RunningCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, settings: Mapping[str, str], worker_environment: Mapping[str, str] | None = None
+    folder: Path,
+    settings: Mapping[str, str],
+    worker_environment: Mapping[str, str] | None = None,
+    workers: int = WORKERS,
 ) -> Iterator[RunningCluster]:
     """Start a cluster and end it; settings are those of Dask's scheduler, the environment is added to the workers'."""
     folder.mkdir(exist_ok=True)
@@ -58,11 +61,11 @@ def running_cluster(
     begun = [_start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")]
     try:
         wait_until(file.exists)
-        options = ("--nthreads", "1", "--nworkers", str(WORKERS), "--no-dashboard")
+        options = ("--nthreads", "1", "--nworkers", str(workers), "--no-dashboard")
         begun += [_start("worker", folder, {**environment, **(worker_environment or {})}, *options)]
         address = json.loads(file.read_text())["address"]
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(WORKERS, timeout=60)
+            client.wait_for_workers(workers, timeout=60)
             yield RunningCluster(address, client, folder, begun[0])
     finally:
         for process in reversed(begun):

@@ -99,6 +99,18 @@ def test_piece_that_takes_its_workers_down_fails_its_part_alone(lake, toy, clust
     assert ended.parts_done == 2
 
 
+def test_pieces_that_wait_behind_one_that_kills_their_worker_are_computed(lake, toy, tmp_path) -> None:
+    """Dask counts a worker's death against every piece on it, so that they die together as often as it allows."""
+    file = Path("experiments/toy.py")
+    kill = "    if level in config.die:\n"
+    file.write_text(file.read_text().replace(kill, f"{kill}        time.sleep(1.0)\n"))
+    many = "levels=[" + ", ".join(str(level) for level in range(12)) + "]"
+    with running_cluster(tmp_path / "single", {"ALLOWED_FAILURES": "1"}, workers=1) as single:
+        ended = lakebatch.run(lake, toy, executor=Cluster(single.client), settings=[many, "die=[6]"])
+    assert ended.failures.keys() == {"level=6"}
+    assert ended.parts_done == 11
+
+
 def test_part_that_raises_is_recorded_with_its_reason(lake, toy, cluster) -> None:
     traces = []
 
