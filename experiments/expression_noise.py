@@ -9,7 +9,7 @@ import numpy as np
 from lakebatch.experiment import setting
 
 from .degradation.config import NoiseConfig
-from .degradation.records import Measured, truth
+from .degradation.measurement import Measurement, clean_measurement
 from .degradation.study import DegradationStudy
 from .prediction.config import CleanInitialEvaluationConfig
 from .prediction.noise import add_noise
@@ -40,8 +40,10 @@ class ExpressionNoise(DegradationStudy[ExpressionNoiseConfig]):
 
     def perturb(
         self, level: float, cohort: Cohort, config: ExpressionNoiseConfig, rng: np.random.Generator
-    ) -> Measured:
+    ) -> Measurement:
         """Return the cohort with noisy expression and what is simulated from it."""
         noisy = add_noise(cohort.initial_concentrations, level, config.noise, rng)
         courses = cohort.resimulate(initial_concentrations=noisy.values)
-        return replace(truth(cohort), initial=noisy.values, time_courses=courses, n_clipped=noisy.n_clipped)
+        return replace(
+            clean_measurement(cohort), initial=noisy.values, time_courses=courses, n_clipped=noisy.n_clipped
+        )

@@ -10,7 +10,7 @@ from pydantic import field_validator
 from lakebatch.experiment import setting
 
 from .degradation.config import BASELINE, DegradationConfig
-from .degradation.records import Measured, truth
+from .degradation.measurement import Measurement, clean_measurement
 from .degradation.study import DegradationStudy
 from .virtual_cohort.cohort import Cohort
 from .virtual_cohort.parameters import distort_parameters
@@ -45,8 +45,8 @@ class ParameterDistortion(DegradationStudy[ParameterDistortionConfig]):
 
     def perturb(
         self, level: float, cohort: Cohort, config: ParameterDistortionConfig, rng: np.random.Generator
-    ) -> Measured:
+    ) -> Measurement:
         """Return the cohort with what is simulated from distorted parameters."""
         parameters = distort_parameters(cohort.parameters, level, rng)
         courses = cohort.resimulate(parameters=parameters)
-        return replace(truth(cohort), parameters=parameters, time_courses=courses)
+        return replace(clean_measurement(cohort), parameters=parameters, time_courses=courses)

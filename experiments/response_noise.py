@@ -9,7 +9,7 @@ import numpy as np
 from lakebatch.experiment import setting
 
 from .degradation.config import NoiseConfig
-from .degradation.records import Measured, truth
+from .degradation.measurement import Measurement, clean_measurement
 from .degradation.study import DegradationStudy
 from .prediction.noise import add_noise
 from .virtual_cohort.cohort import Cohort
@@ -36,7 +36,7 @@ class ResponseNoise(DegradationStudy[ResponseNoiseConfig]):
 
     def perturb(
         self, level: float, cohort: Cohort, config: ResponseNoiseConfig, rng: np.random.Generator
-    ) -> Measured:
+    ) -> Measurement:
         """Return the cohort with a noisy response."""
         noisy = add_noise(cohort.target, level, config.noise, rng)
-        return replace(truth(cohort), target=noisy.values, n_clipped=noisy.n_clipped)
+        return replace(clean_measurement(cohort), target=noisy.values, n_clipped=noisy.n_clipped)

@@ -43,12 +43,17 @@ IN_A_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
 
 _learned: dict[str, str] = {}
-# secrets that did not come from the environment, by the setting that they stand for
+# the setting that each secret from elsewhere than the environment stands for
 
 
 def learn(name: str, value: str) -> None:
     """Withhold a secret that stands elsewhere than in the environment, such as a key of an AWS profile."""
-    _learned[name] = value
+    _learned[value] = name
+
+
+def known_secrets() -> tuple[tuple[str, str], ...]:
+    """Return the secrets that this process knows, each with the name of its setting, for a process that it starts."""
+    return _secrets(os.environ)
 
 
 def redact(text: str) -> str:
@@ -90,7 +95,10 @@ def holds_secret(text: str) -> bool:
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    named = [*_learned.items(), *((name, environment.get(name, "")) for name in SETTINGS)]
+    named = [
+        *((name, value) for value, name in _learned.items()),
+        *((name, environment.get(name, "")) for name in SETTINGS),
+    ]
     named += [(name, _password(environment.get(name, ""))) for name in URLS]
     return tuple((name, value) for name, value in named if len(value) >= MIN_LENGTH)
 

@@ -1,4 +1,4 @@
-"""How a degradation experiment is cut into parts: by level, and finer where a level takes long."""
+"""Parts of a degradation experiment: one per level, finer where a level takes long."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lakebatch.experiment import Part
 
 from .config import DegradationConfig, level_name
 
-LARGEST_PART = 30_000
-"""Fits times samples that one part may hold: about half a minute of one core with the standard models."""
+MAX_PART_WORK = 30_000
+"""Max fits times samples of a part: about half a minute of one core with the standard models."""
 
 WIDTHS = {"initial": 1, "last": 2, "dynamic": 20}
-"""How many columns the pieces of a feature set have, roughly and relative to each other."""
+"""Approximate relative number of columns of the components of a feature set."""
 
 
 def plan_parts(config: DegradationConfig) -> list[Part]:
@@ -33,7 +33,7 @@ def plan_parts(config: DegradationConfig) -> list[Part]:
     """
     evaluation = config.evaluation
     repeats = range(evaluation.n_reps)
-    if _size(config, len(evaluation.feature_sets), len(repeats)) <= LARGEST_PART:
+    if _size(config, len(evaluation.feature_sets), len(repeats)) <= MAX_PART_WORK:
         cuts = [(level, evaluation.feature_sets, repeats, "") for level in config.levels]
     else:
         cuts = [
@@ -68,7 +68,7 @@ def cut(part: Part) -> list[Part]:
 
 
 def fits(part: Part, config: DegradationConfig) -> int:
-    """Return how many fits a part holds."""
+    """Return the number of fits in a part."""
     return len(part.values["feature_sets"]) * len(part.values["repeats"]) * len(config.evaluation.models)
 
 
@@ -77,8 +77,8 @@ def _size(config: DegradationConfig, n_feature_sets: int, n_repeats: int) -> int
 
 
 def _sections(config: DegradationConfig, repeats: range) -> Iterator[range]:
-    """Yield the repeats in as few, nearly even sections as keep a part small."""
-    n_sections = min(math.ceil(_size(config, 1, len(repeats)) / LARGEST_PART), len(repeats))
+    """Yield the repeats in the fewest nearly even sections that keep each part small."""
+    n_sections = min(math.ceil(_size(config, 1, len(repeats)) / MAX_PART_WORK), len(repeats))
     bounds = [round(index * len(repeats) / n_sections) for index in range(n_sections + 1)]
     for first, end in pairwise(bounds):
         yield repeats[first:end]

@@ -1,4 +1,4 @@
-"""The experiment that the noise and distortion experiments are kinds of."""
+"""Base of the noise and distortion experiments."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_for
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
+from .measurement import Measurement, clean_measurement, cohort_tables, level_tables, restore
 from .planning import cut, fits, plan_parts
-from .records import Measured, cohort_tables, level_tables, restore, truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +34,13 @@ class Prepared:
 
     cohort: Cohort
     split_seeds: tuple[int, ...]
-    _last: dict[float, Measured] = field(default_factory=dict)
+    _last: dict[float, Measurement] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_last": {}}
 
-    def measured(self, level: float, measure: Callable[[], Measured]) -> Measured:
-        """Return what is known of the cohort at a level, measured once for pieces of it that follow one another."""
+    def measured(self, level: float, measure: Callable[[], Measurement]) -> Measurement:
+        """Return the measurement at a level, made once for pieces of the level that follow one another."""
         if level not in self._last:
             self._last.clear()
             self._last[level] = measure()
@@ -51,17 +51,17 @@ Config = TypeVar("Config", bound=DegradationConfig)
 
 
 class DegradationStudy(Experiment[Config, Prepared]):
-    """Simulate a cohort, perturb what is known of it, and record how well the response is predicted.
+    """Simulate a cohort, perturb its measurement, and record how well the response is predicted.
 
-    A subclass says in `perturb` what a level does.
+    A subclass implements `perturb`, the effect of a level.
     """
 
     tables = ("samples", "trajectories", "results")
     unit = "fits"
     presets = "lakebatch.experiments"
 
-    def perturb(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measured:
-        """Return what is known of the cohort at a level above the baseline."""
+    def perturb(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
+        """Return the measurement of the cohort at a level above the baseline."""
         raise NotImplementedError
 
     def parts(self, config: Config) -> list[Part]:
@@ -92,7 +92,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
     def run(
         self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator
     ) -> Iterator[Mapping[str, pl.DataFrame]]:
-        """Yield what is stored of the level, then the rows of the fits, repeat by repeat."""
+        """Yield the stored data of the level, then the rows of the fits, repeat by repeat."""
         from ..prediction.evaluation import evaluate  # slow to import, and only a worker needs it
 
         level, repeats = part.values["level"], part.values["repeats"]
@@ -112,18 +112,18 @@ class DegradationStudy(Experiment[Config, Prepared]):
                 yield {"results": rows}
 
     def _stored(
-        self, part: Part, cohort: Cohort, measured: Measured, config: Config
+        self, part: Part, cohort: Cohort, measured: Measurement, config: Config
     ) -> Iterator[Mapping[str, pl.DataFrame]]:
-        """Yield the frames of the generated data that fall to a part; none of them where they are not wanted."""
+        """Yield the generated data that a part stores; nothing if the config stores none."""
         level = part.values["level"]
         if part.values["stores_cohort"]:
             yield stored_tables(cohort_tables(cohort), config)
         if part.values["stores_level"] and level != BASELINE:
             yield stored_tables(level_tables(level, measured, cohort), config)
 
-    def measure(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measured:
-        """Return what is known of the cohort at a level; at the baseline, the truth."""
-        return truth(cohort) if level == BASELINE else self.perturb(level, cohort, config, rng)
+    def measure(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
+        """Return the measurement of the cohort at a level; at the baseline, the clean one."""
+        return clean_measurement(cohort) if level == BASELINE else self.perturb(level, cohort, config, rng)
 
     def dataset(
         self, tables: Mapping[str, pl.DataFrame], config: Config, *, level: float, feature_set: str
@@ -153,7 +153,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return cohort_diagram(config, rng.spawn(2)[0])
 
     def base_seed(self, config: Config) -> int:
-        """Return the seed that the evaluation names."""
+        """Return the seed of the evaluation."""
         return config.evaluation.seed
 
     def work(self, part: Part, config: Config) -> int:
@@ -167,8 +167,8 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return ["the baseline, level 0, which every degradation is measured against, is not among the levels"]
 
 
-def feature_sets(names: Sequence[str], measured: Measured, config: DegradationConfig) -> list[FeatureSet]:
-    """Return the named feature sets of a cohort as it was measured."""
+def feature_sets(names: Sequence[str], measured: Measurement, config: DegradationConfig) -> list[FeatureSet]:
+    """Return feature sets of a measured cohort by their names."""
     forms = measured.time_courses.form_names
     outcome_features = config.evaluation.outcome_features
     return build_feature_sets(
@@ -185,7 +185,7 @@ def feature_sets(names: Sequence[str], measured: Measured, config: DegradationCo
 def stored_tables(
     tables: Mapping[str, pl.DataFrame], config: DegradationConfig
 ) -> Mapping[str, pl.DataFrame]:
-    """Return those of the tables that the config wants stored."""
+    """Return the tables that the config stores."""
     wanted = {"all": ("samples", "trajectories"), "samples": ("samples",), "nothing": ()}[config.store]
     return {name: frame for name, frame in tables.items() if name in wanted}
 

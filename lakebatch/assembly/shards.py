@@ -59,6 +59,16 @@ class Shard:
     of: int
     array: str
 
+    @classmethod
+    def whole(cls) -> Shard:
+        """Return the shard of a process that computes an assembly alone, outside of any array."""
+        return cls(1, 1, "")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is that of no array."""
+        return not self.array
+
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"
 

@@ -1,73 +1,190 @@
-"""Rows on their way from a worker to the table, in a file, so that none of them has to fit in memory."""
+"""Rows of a part on their way from the process that computes them to the one that commits them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 import polars as pl
 import pyarrow as pa
 
+from lakebatch.assembly.part_rows import check_reasons, stamped
+from lakebatch.assembly.record import now
 from lakebatch.errors import ExperimentError
+from lakebatch.storage.delta.commit_copy import copied_columns, encode
+from lakebatch.storage.delta.fingerprint import RunningFingerprint
+from lakebatch.storage.delta.schema import TableSchema, load_schema
+from lakebatch.storage.delta.withholding import withheld
 
-AT_ONCE = 10_000
-"""So many rows are handed on as one frame, since every call of an engine costs more than those of a small one."""
+# Every call of an engine has a fixed cost, which small frames would pay one by one.
+BATCH_ROWS = 10_000
+BATCH_BYTES = 64 << 20
+TIME = "recorded_at"
+# The time follows when the last row is there. Until then this one stands for it.
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Spool:
-    """An Arrow stream file that frames of one table are written to, piece by piece."""
+@dataclass(frozen=True)
+class SpooledRows:
+    """One part's rows of one table in an Arrow stream file: checked, stamped and without secrets.
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self._sink = pa.OSFile(str(file), "wb")
-        self._writer: pa.RecordBatchStreamWriter | None = None
-        self._schema: pl.Schema | None = None
+    Attributes
+    ----------
+    at : datetime
+        Value of ``recorded_at``, the only column that the file lacks.
+    copy : str, optional
+        Copy of the values that cannot be computed again, see `lakebatch.storage.delta.commit_copy`.
+    """
 
-    def write(self, frame: pl.DataFrame) -> None:
-        """Write one more frame; it must have the columns of the first."""
-        if self._schema is None:
-            self._schema = frame.schema
-            self._writer = pa.ipc.new_stream(self._sink, frame.to_arrow().schema)
-        if frame.schema != self._schema:
-            raise ExperimentError(
-                f"run() yielded frames of different columns: {frame.schema} after {self._schema}. Yield the same ones."
-            )
-        assert self._writer is not None
-        self._writer.write_table(frame.to_arrow())
+    file: Path
+    table: str
+    rows: int
+    at: datetime
+    fingerprint: str
+    copy: str | None
 
-    def __enter__(self) -> Spool:
+    def read(self) -> pa.RecordBatchReader:
+        """Return all rows as a stream with the columns of the table."""
+        schema = load_schema(self.table)
+        return pa.RecordBatchReader.from_batches(schema.arrow, self._batches(schema))
+
+    def frame(self) -> pl.DataFrame:
+        """Return all rows as one frame with the columns of the table."""
+        frame = pl.from_arrow(self.read().read_all())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def _batches(self, schema: TableSchema) -> Iterator[pa.RecordBatch]:
+        time = pa.scalar(self.at, schema.arrow.field(TIME).type)
+        with pa.memory_map(str(self.file)) as source, pa.ipc.open_stream(source) as batches:
+            for batch in batches:
+                columns = [
+                    pa.repeat(time, batch.num_rows) if name == TIME else batch.column(name)
+                    for name in schema.arrow.names
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema.arrow)
+
+
+class PartSpool:
+    """The files of one part, one per table, to which its frames are written as they are computed."""
+
+    def __init__(self, folder: Path, tables: Sequence[str], assembly_id: str, part: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._tables = tables
+        self._ids = (assembly_id, part)
+        self._spools: dict[str, TableSpool] = {}
+        self._files = ExitStack()
+
+    def write(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Write frames by the names of their tables.
+
+        Raises
+        ------
+        ExperimentError
+            If a table is not declared, or the columns differ from those of the frames before.
+        SchemaError
+            If rows do not fit their table.
+        """
+        if unknown := sorted(frames.keys() - set(self._tables)):
+            declared = ", ".join(self._tables)
+            raise ExperimentError(f"run() returned rows for {', '.join(unknown)}. Its tables are {declared}.")
+        for table, frame in frames.items():
+            self._spool(table).write(frame)
+
+    def finish(self) -> dict[str, SpooledRows]:
+        """Return what was written; a part without a row in its last table, which marks it as done, is refused."""
+        at = now()
+        spooled = {name: self._spools[name].finish(at) for name in self._tables if name in self._spools}
+        marker = self._tables[-1]
+        if marker not in spooled or not spooled[marker].rows:
+            raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
+        return spooled
+
+    def _spool(self, table: str) -> TableSpool:
+        if table not in self._spools:
+            spool = TableSpool(self._folder / f"{table}.arrow", load_schema(table), *self._ids)
+            self._spools[table] = self._files.enter_context(spool)
+        return self._spools[table]
+
+    def __enter__(self) -> PartSpool:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is not None:
+        self._files.close()
+
+
+class TableSpool:
+    """Arrow stream file of one part's rows of one table: each frame is checked, stamped and hashed as it is written."""
+
+    def __init__(self, file: Path, schema: TableSchema, assembly_id: str, part: str) -> None:
+        self._file = file
+        self._schema = schema
+        self._ids = (assembly_id, part)
+        self._arrow = pa.schema([field for field in schema.arrow if field.name != TIME])
+        self._sink = pa.OSFile(str(file), "wb")
+        self._writer = pa.ipc.new_stream(self._sink, self._arrow)
+        self._columns: pl.Schema | None = None
+        self._waiting: list[pl.DataFrame] = []
+        self._waiting_rows = self._waiting_bytes = 0
+        self._rows = 0
+        self._hash = RunningFingerprint()
+        self._copied: list[pl.DataFrame] = []
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Write one more frame; it must have the columns of the first."""
+        if self._columns is None:
+            self._columns = frame.schema
+        if frame.schema != self._columns:
+            raise ExperimentError(
+                f"run() yielded frames of different columns: {frame.schema} after {self._columns}. Yield the same ones."
+            )
+        self._waiting.append(frame)
+        self._waiting_rows += frame.height
+        self._waiting_bytes += int(frame.estimated_size())
+        if self._waiting_rows >= BATCH_ROWS or self._waiting_bytes >= BATCH_BYTES:
+            self._flush()
+
+    def finish(self, at: datetime) -> SpooledRows:
+        """Close the file and return what it holds, with the time of all its rows."""
+        self._flush()
+        self.close()
+        time = pl.lit(at).cast(self._schema.polars[TIME]).alias(TIME)
+        fingerprint = self._hash.result(pl.select(time))
+        copy = encode(pl.concat(self._copied).with_columns(time)) if self._rows and self._copied else None
+        return SpooledRows(self._file, self._schema.table, self._rows, at, fingerprint, copy)
+
+    def _flush(self) -> None:
+        """Check, stamp, count, hash and write the frames that wait."""
+        if not self._waiting:
+            return
+        frame = pl.concat(self._waiting, rechunk=True)
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+        check_reasons(frame, self._schema)
+        rows = withheld(stamped(frame, self._schema, *self._ids, NO_TIME))
+        self._rows += rows.height
+        if copied := copied_columns(self._schema):
+            self._copied.append(rows.select(copied))
+        rows = rows.drop(TIME)
+        self._hash.add(rows)
+        self._writer.write_table(rows.to_arrow().cast(self._arrow))
+
+    def close(self) -> None:
+        """Close the file, unless it is closed already."""
+        if not self._sink.closed:
             self._writer.close()
-        self._sink.close()
+            self._sink.close()
 
+    def __enter__(self) -> TableSpool:
+        return self
 
-def read(file: Path) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a spooled file, the many small frames that a part can yield as a few."""
-    few: list[pa.RecordBatch] = []
-    rows = 0
-    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        for batch in batches:
-            few.append(batch)
-            rows += batch.num_rows
-            if rows >= AT_ONCE:
-                yield _frame(few)
-                few, rows = [], 0
-        if few:
-            yield _frame(few)
-
-
-def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
-    frame = pl.from_arrow(batches)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def count_rows(file: Path) -> int:
-    """Return the number of rows in a spooled file."""
-    return sum(frame.height for frame in read(file))
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,4 +1,4 @@
-"""What every executor does."""
+"""Interface of all executors."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Protocol
 
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.registry import Source
 
 POLL_SECONDS = 0.5
-"""Longest wait in one go: polars has the system restart a wait that Ctrl-C breaks off, so it is heard in between."""
+# Max duration of one wait. polars makes the system restart waits that Ctrl-C interrupts, so it is only noticed between two.
 DIED = (
     "WorkerDied: the process that computed the part was killed, often for want of memory. Try fewer --jobs."
 )
 
 
 class Executor(Protocol):
-    """Computes the parts of assemblies; it writes nothing to a lake."""
+    """Computes the parts of assemblies, and writes nothing to a lake."""
 
     def describe(self) -> str:
-        """Return where parts are computed, in words."""
+        """Return where parts are computed, for people."""
 
-    def check(self, source: Source, experiment: AnyExperiment) -> None:
-        """Refuse, before anything is recorded, what could not compute an experiment as this process would."""
+    def check(self, source: Source) -> None:
+        """Raise, before anything is recorded, if the workers could not compute an experiment as this process does."""
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
-        """Yield the outcome of each part as soon as it is there, in any order.
+        """Yield the outcome of each part as soon as it has one, in any order.
 
-        Once ``stop`` says so no more parts are begun, and those that were end.
+        Once ``stop`` returns True no more parts are started; those in progress still end.
         """
 
 
-def never() -> bool:
-    """Return that nobody wants to stop."""
+def never_stop() -> bool:
+    """Return False: compute all parts."""
     return False

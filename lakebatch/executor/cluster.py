@@ -1,13 +1,14 @@
-"""Parts on the workers of a Dask cluster, cut into pieces that keep all of them busy.
+"""Executor for the workers of a Dask cluster, with parts split into pieces that keep all workers busy.
 
-The cluster computes what all parts share once, as a task that the others depend on. Dask sends it to each worker that
-needs it, and computes again, on another worker, whatever one that died had not handed over. Nothing of a
-part goes into a table before all of its pieces are back here, in the process that writes.
+The preparation is one task, on which all pieces depend: Dask computes it once and sends it to each worker. It repeats
+the unfinished tasks of a worker that died on another one. The rows of a part are committed by this process, after all
+of its pieces have come back.
 """
 
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,29 +18,32 @@ from typing import Any
 from distributed import CancelledError, Client
 from distributed.client import ClosedClientError
 
+from lakebatch._version import __version__
 from lakebatch.errors import ClusterError, LakebatchError
-from lakebatch.executor import dask_worker as remote
+from lakebatch.executor import dask_worker
 from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.counters import Counters
-from lakebatch.executor.dask_dispatch import Chunk, Dispatcher, cut
-from lakebatch.executor.dask_worker import Computed
+from lakebatch.executor.dask_dispatch import Dispatcher, PieceId, split
+from lakebatch.executor.dask_worker import ComputedPiece
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.experiment.registry import Source
 
 logger = logging.getLogger(__name__)
 
 RESPONSE_SECONDS = 60.0
-"""How long a worker may take to say what it has installed."""
+# for the answer of a worker to what it has installed
 CACHE_SECONDS = 1.0
-"""How long it is known which workers there are."""
+# for which the list of workers is reused
 LOST = (
     "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
     "go on, when there is a cluster again, with: lakebatch resume"
 )
+# Calls a pickled function, see `Cluster._environments`.
+CALL = "(lambda function, *arguments: function(*arguments))(*__import__('pickle').loads(payload))"
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
-"""Without which rows would be those of other code than was recorded."""
+# Differences here mean that other code would compute the rows than is recorded.
 
 
 class Cluster:
@@ -48,11 +52,11 @@ class Cluster:
     Parameters
     ----------
     client : Client
-        Connected to the cluster's scheduler; whoever opened it closes it.
+        Connected to the cluster's scheduler; the caller closes it.
     announce : callable
-        Is told what is worth knowing before anything is computed.
+        Called with messages for the user before anything is computed.
     at_least : int
-        How many pieces are handed out at least, so that a cluster that grows with its work sees that there is some.
+        Min number of submitted pieces, so that a cluster that grows with its work has a reason to.
     """
 
     def __init__(
@@ -66,11 +70,11 @@ class Cluster:
         self._asked_at = -CACHE_SECONDS
 
     def describe(self) -> str:
-        """Return how many workers there are, and where the scheduler is."""
+        """Return the number of workers and the scheduler's address, for people."""
         return f"{len(self._workers())} workers of the Dask cluster at {self._address}"
 
-    def check(self, source: Source, experiment: AnyExperiment) -> None:
-        """Wait for a worker, and name what is installed otherwise there than here.
+    def check(self, source: Source) -> None:
+        """Wait for a worker, and warn of packages that differ from those of this process.
 
         Raises
         ------
@@ -81,27 +85,27 @@ class Cluster:
             if self._client.dashboard_link:
                 self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
             self._wait_for_a_worker()
-            self._check_workers(source, experiment)
+            self._check_workers(source)
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
-        with Counters.open(job.scratch) as counters, self._connection(), self._loaded(job.source):
-            desk = Dispatcher(self._client, job, cut(experiment, job, parts))
+        with Counters.open(job.scratch) as counters, self._connection(), self._load_experiment(job.source):
+            dispatcher = Dispatcher(self._client, job, split(experiment, job, parts), experiment.tables)
             try:
-                while desk.has_work(stop()):
-                    desk.hand_out(len(self._workers()), self._at_least)
-                    for piece, computed in desk.take_in():
+                while dispatcher.has_work(stop()):
+                    dispatcher.submit(len(self._workers()), self._at_least)
+                    for piece, computed in dispatcher.completed():
                         _count(counters, piece, computed, experiment.tables[-1])
-                        if outcome := desk.sort(piece, computed):
+                        if outcome := dispatcher.accept(piece, computed):
                             yield outcome
-                    self._check_workers(job.source, experiment)
+                    self._check_workers(job.source)
             finally:
-                desk.clear()
+                dispatcher.cancel()
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
-        """Say in one line that the scheduler is lost, whatever was asked of it; what fails on a worker is a result."""
+        """Translate every sign of a lost scheduler into one error; failures on a worker are results."""
         try:
             yield
         except LakebatchError:
@@ -110,7 +114,7 @@ class Cluster:
             raise ClusterError(LOST.format(self._address)) from error
 
     def _wait_for_a_worker(self) -> None:
-        """Wait as long as it takes; where workers are started when there is work, there has to be some."""
+        """Wait without limit; a task is submitted meanwhile, because adaptive clusters start workers only for tasks."""
         if self._workers():
             return
         self._announce(f"Waiting for a worker of the Dask cluster at {self._address}; Ctrl-C stops.")
@@ -125,12 +129,14 @@ class Cluster:
         return str(self._client.scheduler.address) if self._client.scheduler else "?"
 
     def _workers(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the scheduler said of its workers a moment ago, by their addresses."""
+        """Return the scheduler's information on each worker by address, at most a moment old."""
         if time.monotonic() > self._asked_at + CACHE_SECONDS:
             self._require_connection()
             now = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             if gone := sorted(self._known.keys() - now.keys()):
-                logger.warning("Gone: %s. What it had not handed over is computed elsewhere.", _named(gone))
+                logger.warning(
+                    "Worker gone: %s. Its unfinished pieces are computed elsewhere.", _join_addresses(gone)
+                )
             self._known, self._asked_at = now, time.monotonic()
         return self._known
 
@@ -138,44 +144,39 @@ class Cluster:
         if self._client.status != "running":
             raise ClusterError(LOST.format(self._address))
 
-    def _check_workers(self, source: Source, experiment: AnyExperiment) -> None:
-        """Ask workers that have come since the last time what they have installed."""
+    def _check_workers(self, source: Source) -> None:
+        """Check the environment of workers that have joined since the last check."""
         new = {address: about for address, about in self._workers().items() if address not in self._checked}
         if not new:
             return
         self._checked |= new.keys()
+        experiment = registry.load(source)
         here = provenance.environment(registry.source_file(experiment), experiment.version)
         differing: dict[str, list[str]] = {}
-        for address, there in self._environments(source, experiment, list(new)).items():
+        for address, there in self._environments(source, experiment.version, list(new)).items():
             if isinstance(there, str):
-                raise ClusterError(
-                    f"The worker {address} cannot load {experiment.name}: {there}. "
-                    "Expected the same packages, and the experiment's file at the same path, as here."
-                )
+                raise ClusterError(f"The worker {address} cannot load {experiment.name}: {there}.")
             for difference in _differences(here, there):
                 differing.setdefault(difference, []).append(address)
         for difference, addresses in differing.items():
-            logger.warning("Other than here, %s on %s.", difference, _named(addresses))
+            logger.warning("Other than here, %s on %s.", difference, _join_addresses(addresses))
         several = [address for address, about in new.items() if about.get("nthreads", 1) > 1]
         if several:
             logger.warning(
                 "%s may use several threads, and computes one piece at a time with one of them. "
                 "Start workers with --nthreads 1 and as many as there are cores.",
-                _named(several),
+                _join_addresses(several),
             )
 
     def _environments(
-        self, source: Source, experiment: AnyExperiment, addresses: Sequence[str]
+        self, source: Source, version: str, addresses: Sequence[str]
     ) -> dict[str, dict[str, Any] | str]:
-        """Return what each worker has installed, or what is wrong with it; nothing of one that goes away."""
+        """Return the environment of each worker, or why it has none; workers that leave meanwhile are left out."""
+        # As bytes, because a worker with another layout of lakebatch breaks off when it cannot read a message.
+        payload = pickle.dumps((dask_worker.environment, source, version))
         asked = {
             address: self._client.submit(
-                remote.environment,
-                source,
-                experiment.version,
-                workers=[address],
-                pure=False,
-                priority=1,
+                eval, CALL, {"payload": payload}, workers=[address], pure=False, priority=1
             )
             for address in addresses
         }
@@ -185,18 +186,16 @@ class Cluster:
                 found[address] = answer.result(timeout=RESPONSE_SECONDS)
             except Exception as error:  # noqa: BLE001
                 if address in self._workers():
-                    found[address] = (
-                        str(error) if isinstance(error, ClusterError) else f"{type(error).__name__}: {error}"
-                    )
+                    found[address] = _reason(error)
             finally:
                 answer.release()
         return found
 
     @contextmanager
-    def _loaded(self, source: Source) -> Iterator[None]:
-        """Have each worker know the experiment's classes for a while."""
+    def _load_experiment(self, source: Source) -> Iterator[None]:
+        """Load the experiment in each worker, also in later ones, during the run."""
         name = f"lakebatch-{source.name}-{uuid.uuid4().hex}"
-        self._client.register_plugin(remote.Loader(source), name=name)
+        self._client.register_plugin(dask_worker.ExperimentLoader(source), name=name)
         try:
             yield
         finally:
@@ -204,13 +203,23 @@ class Cluster:
                 self._client.unregister_worker_plugin(name)
 
 
-def _count(counters: Counters, piece: Chunk, computed: Computed, table: str) -> None:
-    """Count the rows of a piece towards its part."""
+def _reason(error: Exception) -> str:
+    """Return why a worker cannot load an experiment, and what to do about it."""
+    if isinstance(error, ClusterError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ImportError | AttributeError) and "lakebatch" in text:
+        return f"it has another version of lakebatch, or none ({text}). Install lakebatch {__version__} there"
+    return f"{text}. Expected the same packages, and the experiment's file at the same path, as here"
+
+
+def _count(counters: Counters, piece: PieceId, computed: ComputedPiece, table: str) -> None:
+    """Add the rows of a piece to the counter of its part."""
     counters.add(piece.part, sum(frame.height for frame in computed.frames.get(table, [])))
 
 
 def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in words what a worker has otherwise; refuse what would make its rows those of other code."""
+    """Yield the differences of a worker's environment; raise if other code would compute its rows."""
     for name in MUST_AGREE:
         if here[name] != there[name]:
             raise ClusterError(
@@ -225,6 +234,6 @@ def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[
             yield f"{package} is {other or 'missing'}, not {mine or 'missing'},"
 
 
-def _named(addresses: Sequence[str]) -> str:
+def _join_addresses(addresses: Sequence[str]) -> str:
     first = ", ".join(addresses[:3])
     return first if len(addresses) <= 3 else f"{first} and {len(addresses) - 3} more workers"

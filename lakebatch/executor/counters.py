@@ -1,4 +1,4 @@
-"""How far each part is, counted by the worker processes in a small shared file."""
+"""Counters of the rows of each part, which worker processes share in a small file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLOT = struct.Struct("<q")
 
 
 class Counters:
-    """One number per part: only the process that computes a part changes it, anyone may read it."""
+    """One number per part: only the process that computes the part changes it, every process may read it."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
@@ -39,7 +39,7 @@ class Counters:
         return sum(value for (value,) in SLOT.iter_unpack(self._memory[:]))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._memory.close()
 
     def __enter__(self) -> Counters:

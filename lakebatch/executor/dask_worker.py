@@ -1,4 +1,4 @@
-"""What happens in the worker processes of a cluster."""
+"""Work of the worker processes of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from threadpoolctl import threadpool_limits
 from lakebatch._text import RedactingStream
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ClusterError
-from lakebatch.executor.worker import Job, gathered, run_part
+from lakebatch.executor.worker import Job, collect_frames, run_part
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import Source
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES, LARGEST_KEPT = 128 << 20, 32 << 20
-_alone = threading.Lock()
-"""One computation at a time in a process: limits of threads and caught warnings are the process's own."""
+TRIM_BYTES, MMAP_BYTES = 128 << 20, 32 << 20
+# One computation at a time in a process, because thread limits and caught warnings are global in a process.
+_computing = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What all parts share, or why there is none."""
+class Preparation:
+    """Preparation that all parts share, or the error that prevented it."""
 
     shared: Any = None
     error: str | None = None
@@ -42,8 +42,8 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Computed:
-    """The frames of one piece by table name, or why there are none; ``killed`` if its workers died."""
+class ComputedPiece:
+    """Frames of one piece by table name, or an error; ``killed`` if its workers died."""
 
     frames: Mapping[str, Sequence[pl.DataFrame]] = field(default_factory=dict)
     error: str | None = None
@@ -52,14 +52,14 @@ class Computed:
     killed: bool = False
 
 
-class Loader(WorkerPlugin):
-    """Has each worker, also one that comes later, know the experiment's classes before it is sent any of them."""
+class ExperimentLoader(WorkerPlugin):
+    """Loads the experiment in each worker, also in later ones, before its classes have to be unpickled."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
     def setup(self, worker: Any) -> None:
-        """Load the experiment, and keep secrets out of what it prints."""
+        """Load the experiment, and redact its output."""
         if not isinstance(sys.stdout, RedactingStream):
             sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
         _keep_memory()
@@ -67,12 +67,12 @@ class Loader(WorkerPlugin):
 
 
 def environment(source: Source, version: str) -> dict[str, Any]:
-    """Return what results depend on in this process, as `lakebatch.experiment.provenance` does.
+    """Return the environment of this process, see `lakebatch.experiment.provenance`.
 
     Raises
     ------
     ClusterError
-        If this process has loaded code that has changed since.
+        If the source has changed since this process loaded it.
     """
     experiment = registry.load(source)
     if registry.is_stale(source):
@@ -80,58 +80,58 @@ def environment(source: Source, version: str) -> dict[str, Any]:
     return provenance.environment(registry.source_file(experiment), version)
 
 
-def prepare(job: Job) -> Prepared:
-    """Compute what all parts share, with the help of other workers where the experiment asks for it."""
+def prepare(job: Job) -> Preparation:
+    """Compute the preparation that all parts share; the experiment may spread it over other workers."""
     try:
         experiment = job.load()
-        with _alone, threadpool_limits(limits=1):
+        with _computing, threadpool_limits(limits=1):
             config = from_record(experiment.config_model, job.config)
-            return Prepared(
+            return Preparation(
                 experiment.prepare_spread(config, stream_generator(job.seed, PREPARATION), _spread)
             )
     except Exception as error:  # noqa: BLE001
-        return Prepared(error=_reason(error), trace=traceback.format_exc())
+        return Preparation(error=_error_text(error), trace=traceback.format_exc())
 
 
-def compute(job: Job, piece: Part, prepared: Prepared) -> Computed:
-    """Compute one piece of a part; whatever goes wrong in the experiment is the part's failure."""
+def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
+    """Compute one piece of a part; an exception of the experiment fails the part."""
     if prepared.error is not None:
-        return Computed(error=prepared.error, trace=prepared.trace)
-    with _alone, threadpool_limits(limits=1):
+        return ComputedPiece(error=prepared.error, trace=prepared.trace)
+    with _computing, threadpool_limits(limits=1):
         began = time.perf_counter()
         try:
             experiment = job.load()
             config = from_record(experiment.config_model, job.config)
-            frames = gathered(run_part(experiment, piece, prepared.shared, config, job.seed))
+            frames = collect_frames(run_part(experiment, piece, prepared.shared, config, job.seed))
         except Exception as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
-            return Computed(error=_reason(error), trace=traceback.format_exc(), seconds=seconds)
-        return Computed(frames, seconds=time.perf_counter() - began)
+            return ComputedPiece(error=_error_text(error), trace=traceback.format_exc(), seconds=seconds)
+        return ComputedPiece(frames, seconds=time.perf_counter() - began)
 
 
 def _spread(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Have other workers, and this one, call a function with each value; nothing else is computed here meanwhile."""
-    _alone.release()
+    """Return the results of a function for each value, computed by all workers; this task does nothing else meanwhile."""
+    _computing.release()
     try:
         with worker_client() as client:
             return list(client.gather([client.submit(_apply, function, each, pure=False) for each in values]))
     finally:
-        _alone.acquire()
+        _computing.acquire()
 
 
 def _apply(function: Callable[[Any], Any], value: Any) -> Any:
-    with _alone, threadpool_limits(limits=1):
+    with _computing, threadpool_limits(limits=1):
         return function(value)
 
 
-def _reason(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def _keep_memory() -> None:
-    """Have freed memory kept for the next step of a fit; Dask has workers hand it back, which takes a fifth of the time."""
-    # where the C library is another than GNU's, Dask changes nothing either
+    """Keep freed memory for the next step of a fit; by Dask's default workers return it, which costs a fifth of the time."""
+    # with another C library than GNU's Dask changes nothing either
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        library.mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
+        library.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)

@@ -1,4 +1,4 @@
-"""Opens the executor that settings describe, and what it needs, for as long as it is used."""
+"""Opening and closing of the executor that the settings describe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 30
 UNPROFILED = {"distributed.worker.profile.enabled": False}
-"""Dask looks at each worker's stack a hundred times a second, which takes one part in twenty of its time."""
+# Dask samples each worker's stack a hundred times a second, which takes 5 % of its time.
 CLASSES = {
     "slurm": "SLURMCluster",
     "pbs": "PBSCluster",
@@ -29,12 +29,12 @@ CLASSES = {
     "htcondor": "HTCondorCluster",
     "local": "LocalCluster",
 }
-"""What dask-jobqueue calls the batch systems, in a module of each; ``local`` starts its jobs as processes, to try with."""
+# Class of each batch system in dask-jobqueue; ``local`` runs jobs as processes of this machine, for trials.
 
 
 @contextmanager
 def opened(settings: Settings, jobs: int | None, announce: Callable[[str], None]) -> Iterator[Executor]:
-    """Yield the executor; a cluster that is started for it ends afterwards.
+    """Yield the executor; a cluster that was started for it ends afterwards.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def opened(settings: Settings, jobs: int | None, announce: Callable[[str], None]
         return
     if jobs is not None and (settings.scheduler or settings.system):
         raise ConfigError(
-            "--jobs is the number of processes on this machine. How many workers a cluster has, it says itself."
+            "--jobs is the number of processes on this machine. A cluster has its own number of workers: leave --jobs out."
         )
     try:
         from lakebatch.executor.cluster import Cluster
@@ -62,11 +62,11 @@ def opened(settings: Settings, jobs: int | None, announce: Callable[[str], None]
 
 @contextmanager
 def _connected(settings: Settings, jobs: int | None) -> Iterator[Client]:
-    """Yield a client of the cluster that is there, or of one that is started and ends afterwards."""
+    """Yield a client of a running cluster, or of one that is started and ended here."""
     import dask
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told in our own words
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our own messages say what matters
     if settings.scheduler:
         try:
             client = Client(settings.scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -77,10 +77,8 @@ def _connected(settings: Settings, jobs: int | None) -> Iterator[Client]:
         with client:
             yield client
         return
-    with (
-        hold_interrupts(),
-        dask.config.set(UNPROFILED),
-    ):  # so that Ctrl-C in a terminal reaches no worker; they inherit that
+    # workers inherit the blocked signal, so that Ctrl-C in a terminal does not reach them
+    with hold_interrupts(), dask.config.set(UNPROFILED):
         cluster = _queue(settings) if settings.system else _processes(Local.of(jobs).jobs)
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
@@ -93,7 +91,7 @@ def _processes(jobs: int) -> Any:
 
 
 def _queue(settings: Settings) -> Any:
-    """Return a cluster whose workers are jobs of a batch system, the first of them submitted."""
+    """Return a cluster whose workers are jobs of a batch system, with the first jobs submitted."""
     system = settings.system or "local"
     try:
         module = import_module(f"dask_jobqueue.{system}")

@@ -1,4 +1,4 @@
-"""Which executor is to be used: the table ``[executor]`` of ``lakebatch.toml``, and options over it."""
+"""Settings of the executor: table ``[executor]`` of ``lakebatch.toml``, overridden by options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TABLE = "executor"
 
 
 class Settings(ConfigModel):
-    """What the table may hold."""
+    """Keys of the table ``[executor]``."""
 
     kind: Literal["local", "dask"] = setting(
         "local", help="Worker processes of this machine, or a Dask cluster."
@@ -29,10 +29,10 @@ class Settings(ConfigModel):
     queue: str | None = setting(None, help="Queue or partition of the batch system.")
     cores: int = setting(1, help="Cores of one job; each runs one worker process.", ge=1)
     memory: str = setting("4GB", help="Memory of one job, shared by its workers.", min_length=1)
-    walltime: str | None = setting(None, help="Longest time of one job, e.g. 04:00:00.")
-    scale: int = setting(1, help="How many jobs are started.", ge=1)
+    walltime: str | None = setting(None, help="Max duration of one job, e.g. 04:00:00.")
+    scale: int = setting(1, help="Number of jobs.", ge=1)
     adaptive: tuple[int, int] | None = setting(
-        None, help="Fewest and most jobs, started and ended as there is work; instead of scale."
+        None, help="Min and max number of jobs, which follows the amount of work; instead of scale."
     )
     options: dict[str, Any] = setting(
         {}, help="Further arguments for dask-jobqueue's class of the batch system."
@@ -41,7 +41,7 @@ class Settings(ConfigModel):
     @model_validator(mode="after")
     def _check_adaptive(self) -> Settings:
         if self.adaptive and not 0 <= self.adaptive[0] <= self.adaptive[1] > 0:
-            raise ValueError(f"adaptive is {list(self.adaptive)}, expected [fewest, most] jobs, e.g. [0, 16]")
+            raise ValueError(f"adaptive is {list(self.adaptive)}, expected [min, max] jobs, e.g. [0, 16]")
         if self.scheduler and self.system:
             raise ValueError(
                 "both scheduler and system are set, expected one: a cluster that runs, or one to start"
@@ -50,7 +50,7 @@ class Settings(ConfigModel):
 
 
 def read(overrides: Mapping[str, Any]) -> Settings:
-    """Return the settings of the project's file with some over them.
+    """Return the settings of the project file with overrides.
 
     Raises
     ------
@@ -67,6 +67,6 @@ def read(overrides: Mapping[str, Any]) -> Settings:
 
 
 class _Project(ConfigModel):
-    """The part of the project's file that is about executors; its keys are named in full where one is wrong."""
+    """The executor's part of the project file, so that errors show full keys such as ``executor.kind``."""
 
     executor: Settings = setting(help="Where parts are computed.")

@@ -1,4 +1,4 @@
-"""What happens in a worker process: prepare once, then compute parts."""
+"""Work of a worker process: the preparation, once, then parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from typing import Any
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from lakebatch._secrets import redact
+from lakebatch._secrets import learn, redact
 from lakebatch._text import RedactingStream, escape_controls, one_line
-from lakebatch.assembly.part_writer import Rows
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
-from lakebatch.assembly.spool import Spool
+from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError
 from lakebatch.executor.counters import Counters
 from lakebatch.experiment import registry
@@ -34,7 +32,7 @@ PARENT_CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs to compute any part of one assembly; the hash is that of the code that began it."""
+    """Input of a worker for any part of one assembly; ``source_hash`` is that of the code that began the assembly."""
 
     assembly_id: str
     source: Source
@@ -44,12 +42,12 @@ class Job:
     source_hash: str | None = None
 
     def load(self) -> AnyExperiment:
-        """Return the experiment, as it was when the run began.
+        """Return the experiment, unchanged since the run began.
 
         Raises
         ------
         ExperimentError
-            If its source has changed since, so that this part would be of other code than the others.
+            If its source has changed, so that other code would compute this part than the others.
         """
         experiment = registry.load(self.source)
         if self.source_hash not in (None, registry.loaded_hash(self.source)):
@@ -59,17 +57,21 @@ class Job:
             )
         return experiment
 
+    def spool(self, part: Part, index: int, tables: Sequence[str]) -> PartSpool:
+        """Return the files for the rows of a part until their commit."""
+        return PartSpool(self.scratch / f"part{index}", tables, self.assembly_id, part.key)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one part: its rows by table name, or why there are none.
+    """Outcome of one part: its rows by table name, or an error.
 
-    Error and traceback, which quote what an experiment raised, are kept without secrets and control characters.
-    The version is that of the table that has the rows, once they are committed.
+    Error and traceback quote the experiment, so secrets and control characters are removed from them. ``version`` is
+    the table version that holds the rows, once they are committed.
     """
 
     part: Part
-    tables: Mapping[str, Rows] = field(default_factory=dict)
+    tables: Mapping[str, SpooledRows] = field(default_factory=dict)
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
@@ -83,18 +85,18 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _Preparation:
     experiment: AnyExperiment
     config: Any
     shared: Any
 
 
-_prepared: dict[str, _Prepared] = {}
-"""The preparation of the assembly that this process works on, by its id; one at a time."""
+_preparations: dict[str, _Preparation] = {}
+# the preparation by assembly id; only that of the current assembly is kept
 
 
 def compute(job: Job, part: Part, index: int) -> Outcome:
-    """Compute one part; whatever goes wrong in the experiment is the part's failure, not the run's."""
+    """Compute one part; an exception of the experiment fails the part, not the run."""
     began = time.perf_counter()
     try:
         # one thread: parts fill the cores, and the order of a sum must not depend on their number
@@ -106,52 +108,50 @@ def compute(job: Job, part: Part, index: int) -> Outcome:
     return Outcome(part, tables, seconds=time.perf_counter() - began)
 
 
-def initialize(parent: int) -> None:
-    """Make this process leave Ctrl-C to its parent, and end with it, also where the parent has ended already."""
+def initialize(parent: int, secrets: Sequence[tuple[str, str]]) -> None:
+    """Ignore Ctrl-C, end with the parent, and withhold the parent's secrets."""
+    for name, value in secrets:
+        learn(name, value)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # what an experiment warns of or logs goes straight to the terminal of the parent
+    # warnings and logs of an experiment go straight to the parent's terminal
     sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
 
 
 def forget() -> None:
-    """Drop what was prepared in this process."""
-    _prepared.clear()
+    """Drop the preparation of this process."""
+    _preparations.clear()
 
 
-def _tables(job: Job, part: Part, index: int) -> dict[str, Rows]:
+def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
     prepared = _prepare(job)
-    frames = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
-    with Counters.open(job.scratch) as counters:
-
-        def count(table: str, frame: pl.DataFrame) -> None:
-            if table == prepared.experiment.tables[-1]:
-                counters.add(index, frame.height)
-
-        if not isinstance(frames, Mapping):
-            return spool(frames, job.scratch / f"part{index}", count)
-        for table, frame in frames.items():
-            count(table, frame)
-        return dict(frames)
+    tables = prepared.experiment.tables
+    found = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
+    with job.spool(part, index, tables) as spool, Counters.open(job.scratch) as counters:
+        for frames in [found] if isinstance(found, Mapping) else found:
+            spool.write(frames)
+            if tables[-1] in frames:
+                counters.add(index, frames[tables[-1]].height)
+        return spool.finish()
 
 
-def _prepare(job: Job) -> _Prepared:
-    if job.assembly_id not in _prepared:
+def _prepare(job: Job) -> _Preparation:
+    if job.assembly_id not in _preparations:
         forget()
         experiment = job.load()
         config = from_record(experiment.config_model, job.config)
         shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
-        _prepared[job.assembly_id] = _Prepared(experiment, config, shared)
-    return _prepared[job.assembly_id]
+        _preparations[job.assembly_id] = _Preparation(experiment, config, shared)
+    return _preparations[job.assembly_id]
 
 
 def run_part(experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int) -> Frames:
-    """Have an experiment compute a part, or a piece of one, with the random numbers that are its own."""
+    """Return the frames of a part, or of a piece of one, computed with the random stream of the part."""
     return experiment.run(part, shared, config, stream_generator(seed, f"part:{part.stream}"))
 
 
-def gathered(frames: Frames) -> dict[str, list[pl.DataFrame]]:
-    """Return what a part yields, the frames of each table in order."""
+def collect_frames(frames: Frames) -> dict[str, list[pl.DataFrame]]:
+    """Return the frames of a part by table, in order."""
     found: dict[str, list[pl.DataFrame]] = {}
     for piece in [frames] if isinstance(frames, Mapping) else frames:
         for table, frame in piece.items():
@@ -159,23 +159,7 @@ def gathered(frames: Frames) -> dict[str, list[pl.DataFrame]]:
     return found
 
 
-def spool(
-    pieces: Iterable[Mapping[str, pl.DataFrame]], folder: Path, count: Callable[[str, pl.DataFrame], None]
-) -> dict[str, Rows]:
-    """Write the pieces of a part to one file per table as they come, and tell of each frame."""
-    folder.mkdir(exist_ok=True)
-    spools: dict[str, Spool] = {}
-    with ExitStack() as files:
-        for piece in pieces:
-            for table, frame in piece.items():
-                if table not in spools:
-                    spools[table] = files.enter_context(Spool(folder / f"{table}.arrow"))
-                spools[table].write(frame)
-                count(table, frame)
-    return {table: each.file for table, each in spools.items()}
-
-
-def _end_with(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os._exit(1)

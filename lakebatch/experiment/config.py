@@ -1,4 +1,4 @@
-"""A config: defaults <- preset <- file <- ``--set``; checked, and with where each value came from."""
+"""Config from layers (defaults, preset, file, ``--set``), validated, with the origin of each value."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lakebatch.ids import MAX_SEED
 from lakebatch.settings import SETTINGS_FILE, read_settings
 
 MODELS = "models"
-"""Key of the project's file for the packages that a record may have imported."""
+"""Key of the project file for the packages that a record may import."""
 MAX_SHOWN = 200
 # characters of a wrong value that an error quotes
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Some keys of a config and where they came from."""
+    """Keys of a config with their origin."""
 
     origin: str
     values: Tree
@@ -37,13 +37,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A checked config and, for each key that a layer set, where its value came from."""
+    """A validated config, and the origin of each key that a layer set."""
 
     model: ConfigModel
     origins: Mapping[str, str]
 
     def origin(self, key: str) -> str:
-        """Return where the value of a key came from."""
+        """Return the origin of a key's value."""
         while key not in self.origins and "." in key:
             key = key.rpartition(".")[0]
         return self.origins.get(key, "default")
@@ -58,13 +58,13 @@ def resolve(
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
 ) -> Resolved:
-    """Return the config of an experiment from its layers, later ones winning.
+    """Return the config of an experiment from its layers; a later layer overrides an earlier one.
 
     Raises
     ------
     ConfigError
-        If a key is unknown or a value cannot be used; every fault is named, with key, value,
-        expectation and origin.
+        If a key is unknown or a value is invalid; the message lists every fault with key, value, expectation and
+        origin.
     """
     layers = [Layer(f"preset {preset}", tree) for tree in presets.read(source, experiment, preset)]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
@@ -80,7 +80,7 @@ def resolve(
 def check(
     model: type[ConfigModel], layers: Iterable[Layer], *, context: Mapping[str, Any] | None = None
 ) -> Resolved:
-    """Return the checked config that layers of keys make up; a context is that of a record, see `from_record`."""
+    """Return the validated config of some layers; a context is given for a record, see `from_record`."""
     values: Tree = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -97,30 +97,30 @@ def check(
 def from_record(
     model: type[ConfigModel], record: Mapping[str, Any], *, imports: Collection[str] | None = None
 ) -> ConfigModel:
-    """Return the config that an assembly's record holds.
+    """Return the config of an assembly's record.
 
     Parameters
     ----------
     imports : collection of str, optional
-        The packages that it may have imported, see `importable`; without them nothing is, which is enough to read,
-        and in a worker, whose parent process has checked the config.
+        The packages that it may import, see `importable`. By default none: this is enough for reading, and for a
+        worker, whose parent process has validated the config.
 
     Raises
     ------
     ConfigError
-        If the record is no config of this model.
+        If the record does not fit the model.
     """
     layer = Layer("the assembly's record", dict(record))
     return check(model, [layer], context={IMPORTS: imports}).model
 
 
 def importable(source: Source) -> list[str]:
-    """Return the packages that a record may have imported: scikit-learn, the experiment's own, and those of the user.
+    """Return the packages that a record may import: scikit-learn, the experiment's own, and those in ``lakebatch.toml``.
 
     Raises
     ------
     ConfigError
-        If ``models`` in ``lakebatch.toml`` is no list of packages.
+        If ``models`` in ``lakebatch.toml`` is not a list of packages.
     """
     named = read_settings().get(MODELS, [])
     if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
@@ -132,9 +132,9 @@ def importable(source: Source) -> list[str]:
 
 
 def merge(base: Tree, over: Tree) -> Tree:
-    """Return one tree laid over another: tables are merged, everything else is replaced.
+    """Return a tree with the values of another: tables are merged, other values replaced.
 
-    A key made of digits reaches into a list: ``{"drug": {"0": {"dose": 1}}}``.
+    A key of digits is an index of a list: ``{"drug": {"0": {"dose": 1}}}``.
 
     >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
     {'a': {'b': 1, 'c': 3}}
@@ -154,12 +154,12 @@ def merge(base: Tree, over: Tree) -> Tree:
 
 
 def describe(resolved: Resolved) -> Iterator[dict[str, Any]]:
-    """Yield one row per key: its value, unit, origin and meaning."""
+    """Yield one row per key with value, unit, origin and meaning."""
     yield from _describe(resolved, resolved.model, "")
 
 
 def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:
-    """Yield the keys that take the text of a file; those of the tables in a list have the key of the list."""
+    """Yield the keys that accept the content of a file; tables in a list have the key of the list."""
     if not _is_table(annotation):
         for inner in get_args(annotation):
             yield from _file_keys(inner, key)
@@ -172,7 +172,7 @@ def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:
 
 
 def _check_numbers(tree: Any, origin: str, key: str = "") -> None:
-    """Refuse integers that no table and no processor can hold."""
+    """Raise for integers that do not fit 64 bits."""
     below = (
         tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
     )
@@ -231,13 +231,13 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it is written, the beginning of one that is long."""
+    """Return the representation of a value, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:
-    """Yield the keys that lead to a fault; the validator's own names for kinds of values are left out."""
+    """Yield the keys on the path to a fault, without pydantic's names for members of unions."""
     for index, step in enumerate(location):
         inside = isinstance(values, dict) and step in values
         if inside or (isinstance(values, list) and isinstance(step, int)):
@@ -254,7 +254,7 @@ def _origin(key: str, origins: Mapping[str, str]) -> str:
 
 
 def _siblings(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
-    """Return the keys that are known in the table where an unknown one stood."""
+    """Return the known keys of the table that holds an unknown key."""
     for step in steps[:-1]:
         annotation = model.model_fields[step].annotation if step in model.model_fields else None
         tables = [each for each in (annotation, *get_args(annotation)) if _is_table(each)]

@@ -1,4 +1,4 @@
-"""Reads what users write of a config: files, ``--set key=value``, and texts that stand in files."""
+"""Parsers of user-written config: files, ``--set key=value``, and ``file:PATH`` values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lakebatch import _parsing
 from lakebatch.errors import ConfigError
 
 FILE = "file:"
-"""What a value begins with that is the path of a file, whose text is meant."""
+"""Prefix of a value that stands for the content of a file."""
 
 Tree = dict[str, Any]
 
 
 def parse_setting(text: str) -> Tree:
-    """Return the tree that one ``key=value`` sets; the value is read as TOML, or as text where it is none.
+    """Return the tree that one ``key=value`` sets; the value is TOML, or a plain string if it is not.
 
     >>> parse_setting("cohort.n_samples=200")
     {'cohort': {'n_samples': 200}}
@@ -39,7 +39,7 @@ def read_file(file: Path) -> Tree:
     Raises
     ------
     ConfigError
-        If it cannot be read; a key that is there twice is refused, and so is what takes no end of time or memory.
+        If it cannot be read, has a key twice, or would take unbounded time or memory.
     """
     readers: dict[str, Callable[[str], Any]] = {
         ".toml": _parsing.parse_toml,
@@ -61,12 +61,12 @@ def read_file(file: Path) -> Tree:
 
 
 def insert_texts(tree: Tree, folder: Path, keys: Collection[str]) -> Tree:
-    """Return a tree in which each value ``file:PATH`` is the text of that file; paths start in a folder.
+    """Return a tree with each value ``file:PATH`` replaced by that file's content; paths are relative to a folder.
 
     Parameters
     ----------
     keys : collection of str
-        The keys that take the text of a file, such as ``sbml.model``.
+        The keys that accept the content of a file, such as ``sbml.model``.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _with_texts(value: Any, key: str, folder: Path, keys: Collection[str]) -> An
 
 
 def _text(key: str, file: Path) -> str:
-    """Return the text of the file that a key names."""
+    """Return the content of the file that a key refers to."""
     try:
         return _parsing.read_text(file)
     except (OSError, ValueError) as error:
@@ -112,7 +112,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _value(text: str) -> Any:
-    """Return a value that is written as TOML, or the text where it is none."""
+    """Return a TOML value, or the string itself if it is not TOML."""
     try:
         tree = _parsing.parse_toml(f"value = {text}")
     except _parsing.ExcessError as error:

@@ -1,4 +1,4 @@
-"""The contract that an experiment fulfils, and the pieces it is written with."""
+"""Contract of an experiment, and the classes that it is written with."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 from lakebatch.errors import ConfigError, ExperimentError
 
 Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
-"""What a part yields: frames by table name, at once or piece by piece."""
+"""Rows of a part: frames by table name, at once or one after the other."""
 Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
-"""Calls a function with each of some values, all over a cluster, and returns what it returned in their order."""
+"""Calls a function with each value on the workers of a cluster, and returns the results in the same order."""
 
 
 IMPORTS = "imports"
-"""Key of the validation's context, which a config from a record has: the packages that may be imported, or None."""
+"""Key of the validation context of a config from a record: the packages that may be imported, or None."""
 
 
 class ConfigModel(BaseModel):
@@ -31,9 +31,9 @@ class ConfigModel(BaseModel):
 def setting(
     default: Any = ..., *, help: str, unit: str | None = None, file: bool = False, **constraints: Any
 ) -> Any:
-    """Declare one key of a config: its default, what it means, its unit and its bounds.
+    """Declare one key of a config: default, meaning, unit and bounds.
 
-    Without a default the key is required. With ``file`` a user may give ``file:PATH`` in place of the text of that
+    Without a default the key is required. With ``file`` a user may write ``file:PATH`` instead of the content of that
     file. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ...).
     """
     extra: Any = ({"unit": unit} if unit else {}) | ({"file": True} if file else {})
@@ -41,10 +41,10 @@ def setting(
 
 
 def may_import(info: ValidationInfo, path: str) -> bool:
-    """Whether a validator is to import the object at a dotted path that a config names.
+    """Whether a validator may import the object at a dotted path in a config.
 
-    Objects in a config of this user's own are imported. Those that a record names are not imported to read, and to
-    compute only if their package is on the list of those that may be.
+    Objects in the user's own config are imported. Those in a record are not imported for reading, and for computing
+    only if their package is on the list of allowed ones.
 
     Raises
     ------
@@ -66,17 +66,17 @@ def may_import(info: ValidationInfo, path: str) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """One unit of work of an assembly: what is computed, committed and resumed as a whole.
+    """One unit of work of an assembly, computed, committed and resumed as a whole.
 
     Attributes
     ----------
     key : str
         Unique in the assembly; stands in the ``part`` column of every row.
     values : mapping
-        What distinguishes the part, e.g. ``{"level": 0.1}``.
+        Values that distinguish the part, e.g. ``{"level": 0.1}``.
     stream : str
-        Names the part's random stream. Parts with the same stream draw the same numbers, so that the
-        same noise can be shared by parts that split one level. Default: the key.
+        Name of the part's random stream; the key by default. Parts with the same stream draw the same numbers, so
+        that parts of one level can share their noise.
     """
 
     key: str
@@ -90,7 +90,7 @@ class Part:
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """When the values of stored trajectories were taken.
+    """Times of the values of stored trajectories.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class TimeAxis:
     unit : str
         Unit of the times.
     onsets : mapping
-        When something sets in, such as a drug, by its name.
+        Times at which events such as drugs begin, by their names.
     """
 
     times: tuple[float, ...]
@@ -114,9 +114,9 @@ class Node:
     Attributes
     ----------
     layer : int
-        Nodes of one layer stand in one column, from left to right.
+        Column of the node, from left to right.
     kind : str
-        Nodes of one kind have one colour, e.g. ``"drug"``.
+        Nodes of one kind have the same colour, e.g. ``"drug"``.
     """
 
     name: str
@@ -126,7 +126,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge of a diagram: one node acts on another, up or down."""
+    """An edge of a diagram: one node up- or down-regulates another."""
 
     source: str
     target: str
@@ -135,7 +135,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """What an assembly simulates, as nodes and edges that can be drawn."""
+    """Network that an assembly simulates, as nodes and edges."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -148,26 +148,24 @@ Prepared = TypeVar("Prepared")
 class Experiment(Generic[Config, Prepared]):
     """An experiment: a name, a number, a version, a config model and three functions.
 
-    A subclass sets the class attributes and implements `parts` and `run` (`prepare` where its parts
-    share something). It returns frames; it opens no table, no file and no terminal. Every random
-    number comes from the generator it is handed, so that a result depends on config, seed and code
-    alone.
+    A subclass sets the class attributes and implements `parts` and `run`, and `prepare` if its parts share data. It
+    returns frames, and opens no table, no file and no terminal. It draws every random number from the given
+    generator, so that a result depends only on config, seed and code.
 
     Attributes
     ----------
     name : str
         Lower-case words joined by ``-``; the file is named after it, with ``_``.
     number, version : str
-        Order the experiments in a lake and tell incompatible ones apart, e.g. ``"03"`` and ``"v1"``.
+        Order of the experiment in a lake, and version that distinguishes incompatible rows, e.g. ``"03"`` and ``"v1"``.
     config_model : type
-        The `ConfigModel` that its configs are checked against.
+        The `ConfigModel` that validates its configs.
     tables : tuple of str
-        The tables that its parts write, in the order in which they are written. Every part has rows
-        in the last one, which is how it is known to be done.
+        The tables that its parts write, in this order. Every part has rows in the last table, which mark it as done.
     unit : str
-        What a row of the last table stands for, in the plural, so that progress can be shown.
+        Meaning of a row of the last table, in the plural, for the progress display.
     presets : str, optional
-        A package whose presets can be used, beside those in the folder of the experiment's file.
+        A package whose presets can be used, in addition to those in the folder of the experiment's file.
     """
 
     tables: ClassVar[tuple[str, ...]] = ("results",)
@@ -179,31 +177,31 @@ class Experiment(Generic[Config, Prepared]):
     config_model: ClassVar[type[ConfigModel]]
 
     def parts(self, config: Config) -> list[Part]:
-        """Return the parts of an assembly, in the order in which they are best started."""
+        """Return the parts of an assembly, in the best order to start them."""
         raise NotImplementedError
 
     def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
-        """Return what all parts share; computed once in each worker process, the same in each."""
+        """Return the data that all parts share; each worker process computes the same once."""
         return None  # type: ignore[return-value]
 
     def prepare_spread(self, config: Config, rng: np.random.Generator, spread: Spread) -> Prepared:
-        """Return what `prepare` does, where the work can be spread over a cluster.
+        """Return the result of `prepare`, with work spread over a cluster.
 
-        A cluster computes it once and sends it to each worker; so it must be possible to pickle it, like what
-        is spread.
+        A cluster computes it once and sends it to each worker, so the result and the spread functions and values must
+        be picklable.
         """
         return self.prepare(config, rng)
 
     def pieces(self, part: Part, config: Config) -> Sequence[Part]:
-        """Return what a part can be cut into, so that a cluster has enough to hand out.
+        """Return the pieces of a part, which a cluster computes in parallel.
 
-        What `run` yields for the pieces, one after the other, is what it yields for the part. Each piece has the
-        part's random stream.
+        The frames that `run` yields for all pieces, in order, equal those for the part. Each piece has the part's
+        random stream.
         """
         return (part,)
 
     def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
-        """Return the rows of one part as frames by table name, or yield them piece by piece.
+        """Return the rows of one part as frames by table name, or yield such frames one after the other.
 
         The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller.
         """
@@ -212,7 +210,7 @@ class Experiment(Generic[Config, Prepared]):
     def dataset(
         self, tables: Mapping[str, pl.DataFrame], config: Config, *, level: float, feature_set: str
     ) -> tuple[pl.DataFrame, pl.Series]:
-        """Return features and target, exactly as models were trained on them, from one assembly's stored rows.
+        """Return the exact features and target that models were trained on, from one assembly's stored rows.
 
         Parameters
         ----------
@@ -223,23 +221,23 @@ class Experiment(Generic[Config, Prepared]):
         raise ExperimentError(f"{self.name} does not say how to make a dataset. Implement dataset().")
 
     def time_axis(self, config: Config) -> TimeAxis:
-        """Return when the values of stored trajectories were taken, so that they can be drawn."""
+        """Return the times of the values of stored trajectories, for plots."""
         raise ExperimentError(
             f"{self.name} does not say at which times its trajectories are. Implement time_axis()."
         )
 
     def diagram(self, config: Config, rng: np.random.Generator) -> Diagram:
-        """Return what an assembly simulates as nodes and edges; the generator is the one that `prepare` gets."""
+        """Return the simulated network; the generator is the same as for `prepare`."""
         raise ExperimentError(f"{self.name} has no diagram. Implement diagram().")
 
     def base_seed(self, config: Config) -> int:
-        """Return the seed that, with the running number, makes the seed of an assembly."""
+        """Return the seed from which the seed of each assembly derives, together with its run number."""
         return int(getattr(config, "seed", 0))
 
     def work(self, part: Part, config: Config) -> int:
-        """Return how many rows the part will yield, so that progress can be shown."""
+        """Return the number of rows that the part will yield, for the progress display."""
         return 1
 
     def known_gaps(self, config: Config) -> list[str]:
-        """Return what the config leaves out although a complete dataset needs it, in words."""
+        """Return descriptions of the parts that the config leaves out of a complete dataset."""
         return []

@@ -1,4 +1,4 @@
-"""Files in a user's folder that are not what lakebatch looks for there: left out with one warning."""
+"""Unusable files in a user's folder, which are skipped with one warning."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from lakebatch.ids import check_name
 
 Result = TypeVar("Result")
 
-NAMED = 3
+MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A file that is left out: its name, why in a few words, and in the sentence that refuses it when asked for."""
+    """A skipped file: its name, a short reason, and the error message if a user asks for it."""
 
     name: str
     why: str
     refusal: str
 
     def is_called(self, name: str) -> bool:
-        """Whether somebody who asks for a name means this file."""
+        """Whether a requested name refers to this file."""
         stem = self.name.rpartition(".")[0]
         return name in (self.name, stem, stem.replace("_", "-"))
 
 
 class ForeignFileError(ConfigError):
-    """A file that cannot be used; the message says why, and ``why`` says it in a few words."""
+    """A file that cannot be used; ``why`` is a short form of the message."""
 
     def __init__(self, message: str = "", why: str = "") -> None:
         super().__init__(message)
@@ -42,12 +42,12 @@ class ForeignFileError(ConfigError):
 
 
 def listing(folder: Path, ending: str) -> list[str]:
-    """Return the names in a folder that have an ending; without those that begin with ``.`` or ``_``.
+    """Return the file names in a folder with an ending, except those that begin with ``.`` or ``_``.
 
     Raises
     ------
     StorageError
-        If there is such a folder that cannot be read.
+        If the folder exists and cannot be read.
     """
     try:
         names = os.listdir(folder)
@@ -61,7 +61,7 @@ def listing(folder: Path, ending: str) -> list[str]:
 
 
 def name_of(file: Path, what: str) -> str:
-    """Return the name that a file gives to what is in it."""
+    """Return the name of the experiment or query in a file."""
     try:
         return check_name(file.stem.replace("_", "-"), f"{what} file name ({file})")
     except ConfigError as error:
@@ -113,10 +113,10 @@ def check_not_left_out(name: str, left_out: Iterable[Foreign]) -> None:
 
 
 def warn(folder: str, found: Sequence[Foreign]) -> None:
-    """Warn, in one line, of the files that are left out."""
+    """Warn, in one line, of the skipped files."""
     if found:
-        named = ", ".join(f"{one_line(each.name)} ({one_line(each.why)})" for each in found[:NAMED])
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        named = ", ".join(f"{one_line(each.name)} ({one_line(each.why)})" for each in found[:MAX_LISTED])
+        more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
         warnings.warn(
             f"Left out of ./{folder}: {named}{more}. A file whose name begins with _ is passed over in silence.",
             stacklevel=1,

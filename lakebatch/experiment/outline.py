@@ -1,4 +1,4 @@
-"""What the source of an experiment says of it, without running any of it."""
+"""Static facts about an experiment's source, without running it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 
 CONTRACT = {"number", "version", "config_model"}
-"""Attributes of an experiment that hardly another class has beside its name."""
+"""Attributes that, together with a name, distinguish an experiment from other classes."""
 NUMBER = re.compile(rb"""^\s+number\b[^=\n]*=\s*["'](\d{2,6})["']""", re.MULTILINE)
 
 
@@ -26,7 +26,7 @@ def classes(source: bytes) -> list[ast.ClassDef]:
 
 
 def is_experiment(node: ast.ClassDef) -> bool:
-    """Whether a class is an experiment by its looks: derived from one, or with what the contract asks for.
+    """Whether a class looks like an experiment: derived from one, or with the attributes of the contract.
 
     >>> [is_experiment(each) for each in classes(b"class A(Experiment[Config]): ...")]
     [True]
@@ -39,7 +39,7 @@ def is_experiment(node: ast.ClassDef) -> bool:
 
 
 def number(source: bytes) -> int | None:
-    """Return the number that an experiment gives itself, where it stands there as a text.
+    """Return the number of an experiment, if its source has it as a string.
 
     >>> number(b"class A(Experiment):\\n    number = '12'")
     12

@@ -17,16 +17,16 @@ DEFAULT_PRESET = "guide"
 
 FOLDER = "presets"
 PARTICULAR = "experiment"
-"""The table of a preset file that holds what is particular to single experiments."""
+"""Table of a preset file for keys of single experiments."""
 
 
 def names(source: Source, experiment: AnyExperiment) -> list[str]:
-    """Return the names of the presets that an experiment can be run with."""
+    """Return the names of an experiment's presets."""
     return sorted({DEFAULT_PRESET, *_preset_files(source, experiment)})
 
 
 def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the keys that a preset sets for all experiments, and those for this one alone.
+    """Return the keys that a preset sets for all experiments, and those for this experiment alone.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
 
 
 def _text(file: Traversable) -> str:
-    """Return the text of a preset, which can also be inside of a zipped package."""
+    """Return the content of a preset, which may be inside a zipped package."""
     return _parsing.read_text(file) if isinstance(file, Path) else _parsing.decode_text(file.read_bytes())
 
 
@@ -68,7 +68,7 @@ def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traver
 
 
 def _folders(source: Source, experiment: AnyExperiment) -> list[Traversable]:
-    """Return the folder beside the experiment and that of the package that it borrows presets from."""
+    """Return the folders of presets: beside the experiment, and of the package in its ``presets``."""
     package = source.module.rpartition(".")[0]
     own: Traversable = source.file.parent if source.file else resources.files(package or source.module)
     borrowed = [resources.files(experiment.presets)] if experiment.presets not in (None, package) else []

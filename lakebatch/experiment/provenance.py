@@ -1,4 +1,4 @@
-"""What produced an assembly: code version, packages, machine."""
+"""Provenance of an assembly: code version, packages, machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GIT_SECONDS = 10
 
 
 def code_version(source: Path) -> str:
-    """Return the version of lakebatch and, where it is under git, the commit of the experiment's source.
+    """Return the version of lakebatch and, if the experiment's source is in a git repository, its commit.
 
     ``0.1.0``, ``0.1.0+g1a2b3c4d5e6f`` or, with uncommitted changes, ``0.1.0+g1a2b3c4d5e6f.dirty``.
     """
@@ -37,9 +37,9 @@ def code_version(source: Path) -> str:
 
 
 def environment(source: Path, experiment_version: str) -> dict[str, Any]:
-    """Return what else a result may depend on: Python, platform, packages, the experiment's source.
+    """Return what results depend on apart from the config: Python, platform, packages, the experiment's source.
 
-    Environment variables are never part of it, since they can hold secrets.
+    It never includes environment variables, which can hold secrets.
     """
     return {
         "lakebatch": __version__,
@@ -56,7 +56,7 @@ def environment(source: Path, experiment_version: str) -> dict[str, Any]:
 
 
 def source_hash(source: Path) -> str:
-    """Return the SHA-256 over an experiment's file and every source file in the folders beside it."""
+    """Return the SHA-256 of an experiment's file and every source file in the folders beside it."""
     digest = hashlib.sha256()
     beside = [path for path in source.parent.glob("*/**/*") if path.suffix in SOURCES and path.is_file()]
     for path in [source, *sorted(beside)]:
@@ -72,7 +72,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says, or None where there is no git, no repository or no answer."""
+    """Return the output of git; None without git, without a repository, or after an error."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

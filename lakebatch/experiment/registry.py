@@ -1,4 +1,4 @@
-"""Finds an experiment by name: built in, in ``./experiments``, or brought by an installed package."""
+"""Experiments by name: built in, in ``./experiments``, or from an installed package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lakebatch.experiment.provenance import source_hash
 from lakebatch.ids import NAME, NUMBER, VERSION
 from lakebatch.settings import is_source_tree
 
-if TYPE_CHECKING:  # at run time only where one is loaded: whoever reads does without pydantic
+if TYPE_CHECKING:  # at run time only in load(), so that reading commands do not import pydantic
     from lakebatch.experiment.contract import Experiment
 
 GROUP = "lakebatch.experiments"
@@ -33,12 +33,12 @@ FOLDER = "experiments"
 
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
-"""What the source of each experiment's module was, as a hash, when this process loaded it."""
+# source hash of each experiment's module when this process loaded it
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an experiment comes from; enough for a worker process to load it."""
+    """Origin of an experiment, from which a worker process can load it."""
 
     name: str
     origin: str
@@ -48,25 +48,25 @@ class Source:
 
 @dataclass
 class Files:
-    """What lies in the folders of experiments: experiments, other modules by their files, and what cannot be used."""
+    """Files in the folders of experiments: experiments, other modules by file name, and unusable files."""
 
     experiments: list[Source] = field(default_factory=list)
     modules: dict[str, Source] = field(default_factory=dict)
     left_out: list[Foreign] = field(default_factory=list)
 
     def warn(self) -> None:
-        """Warn of what is left out."""
+        """Warn of the files that are not used."""
         others = [Foreign(name, "no Experiment", "") for name in self.modules]
         foreign.warn(FOLDER, sorted([*self.left_out, *others], key=lambda each: each.name))
 
     def other(self, name: str) -> Source | None:
-        """Return the module of a name, in which there may be an experiment after all; refuse a file of that name."""
+        """Return the module of a name, which may define an experiment after all; raise if its file is unusable."""
         foreign.check_not_left_out(name, self.left_out)
         return next((each for each in self.modules.values() if each.name == name), None)
 
 
 def find() -> dict[str, Source]:
-    """Return the source of every experiment by name, without loading any; warn of files that are none.
+    """Return the source of every experiment by name, without loading any; warn of other files.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def get(name: str) -> Source:
     UnknownNameError
         If there is none.
     ConfigError
-        If the file that the name means cannot be used.
+        If the file of that name cannot be used.
     """
     files = _files()
     known = _known(files)
@@ -114,12 +114,12 @@ def _known(files: Files) -> dict[str, Source]:
 
 
 def load(source: Source) -> AnyExperiment:
-    """Return the experiment that a source defines.
+    """Return the experiment of a source.
 
     Raises
     ------
     ConfigError
-        If the file does not define exactly one experiment, or one under another name.
+        If the file does not define exactly one experiment with the expected name.
     """
     from lakebatch.experiment.contract import Experiment
 
@@ -142,7 +142,7 @@ def source_file(experiment: AnyExperiment) -> Path:
 
 
 def numbers() -> set[int]:
-    """Return the numbers that experiments have, of one's own those that stand in their files."""
+    """Return the numbers of all experiments; those of the working directory are read without loading them."""
     found = _files().experiments
     own = [outline.number(each.file.read_bytes()) for each in found if each.file]
     installed = [int(load(each).number) for each in [*found, *_entry_points()] if each.file is None]
@@ -150,13 +150,13 @@ def numbers() -> set[int]:
 
 
 def _files() -> Files:
-    """Return what lies in the folder of what is built in, and in that of the working directory."""
+    """Return the files of the built-in experiments and of the working directory."""
     found = Files()
     package = importlib.util.find_spec(BUILT_IN)
     for folder in map(Path, package.submodule_search_locations or []) if package else ():
-        _look_into(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
-    if not is_source_tree():  # where they are built in already
-        _look_into(Path(FOLDER), found, _own)
+        _scan_folder(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
+    if not is_source_tree():  # there they are the built-in ones
+        _scan_folder(Path(FOLDER), found, _own)
     return found
 
 
@@ -164,7 +164,7 @@ def _own(file: Path, name: str) -> Source:
     return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
 
 
-def _look_into(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
+def _scan_folder(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
     def read(file: Path) -> tuple[str, Source, bool]:
         name = foreign.name_of(file, "experiment")
         return file.name, source(file, name), _looks_like_an_experiment(foreign.content(file))
@@ -197,7 +197,7 @@ def _entry_points() -> list[Source]:
 
 
 def loaded_hash(source: Source) -> str | None:
-    """Return the SHA-256 of an experiment's source as this process has loaded it; None if it has not."""
+    """Return the SHA-256 of an experiment's source that this process has loaded; None if it has not."""
     return _loaded.get(source.module)
 
 
@@ -208,7 +208,7 @@ def is_stale(source: Source) -> bool:
 
 
 def _loaded_module(source: Source) -> ModuleType:
-    """Return the module of an experiment; one without classes, such as a script, is not run to see that it has none."""
+    """Return the module of an experiment; a file without classes, such as a script, is refused without running it."""
     try:
         if source.file is not None and not outline.classes(source.file.read_bytes()):
             raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: none.")
@@ -233,9 +233,9 @@ def _module(source: Source) -> ModuleType:
     if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
         return loaded
     if loaded is not None:
-        _forget(source.file.parent)
+        _unload(source.file.parent)
     _loaded[source.module] = found
-    loader = _AsItIs(source.module, str(source.file))
+    loader = _UncachedLoader(source.module, str(source.file))
     spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -248,17 +248,15 @@ def _module(source: Source) -> ModuleType:
     return module
 
 
-class _AsItIs(SourceFileLoader):
-    """Loads a file as it is now: what Python keeps compiled passes for that of a later one of equal size and second."""
+class _UncachedLoader(SourceFileLoader):
+    """Loads a file without Python's bytecode cache, which misses a change of equal size within a second."""
 
-    def path_stats(
-        self, path: str
-    ) -> Mapping[str, Any]:  # without which no compiled code is looked for or kept
-        raise OSError
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError  # then Python neither reads nor writes bytecode
 
 
-def _forget(folder: Path) -> None:
-    """Have what was loaded from a folder of experiments loaded anew, as a notebook expects after a change."""
+def _unload(folder: Path) -> None:
+    """Unload the modules of a folder of experiments, so that a notebook sees a change."""
     beneath = f"{folder}{os.sep}"
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(beneath):

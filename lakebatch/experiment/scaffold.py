@@ -1,4 +1,4 @@
-"""Writes the files that a user starts from."""
+"""Files that a user starts from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lakebatch.experiment import registry
 from lakebatch.ids import check_new_name
 
 FIRST_NUMBER = 10
-"""Numbers below belong to what is built in."""
+"""Lower numbers belong to built-in experiments."""
 EXAMPLE = "batch-effect"
 TEMPLATES = {
     "lakebatch.toml": "lakebatch.toml",
     "small.toml": "small.toml",
     "queries/loss.sql": "loss.sql",
 }
-"""Files of a new folder, and the templates that they are written from."""
+"""Files of a new folder, and their templates."""
 NOTEBOOK = "first-steps.ipynb"
 
 
@@ -40,12 +40,12 @@ def new_experiment(name: str, directory: Path) -> Path:
 
 
 def new_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Write a config, an experiment, a query and a notebook to start from into a folder.
+    """Write a config, an experiment, a query and a notebook into a folder.
 
     Returns
     -------
     written, kept : lists of files
-        Those that were written, and those that were there before and stay as they are.
+        New files, and files that existed before and are unchanged.
     """
     files = {folder / name: _template(template) for name, template in TEMPLATES.items()}
     notebook = resources.files(registry.BUILT_IN).joinpath(NOTEBOOK)
@@ -69,7 +69,7 @@ def _template(name: str) -> str:
 
 
 def _write(file: Path, text: str) -> bool:
-    """Write a file and return True, or leave the one that is there as it is."""
+    """Write a file and return True; leave an existing one unchanged and return False."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as target:
@@ -84,6 +84,6 @@ def _write(file: Path, text: str) -> bool:
 
 
 def _free_number() -> str:
-    """Return the lowest number that no experiment that can be loaded has."""
+    """Return the lowest number that no experiment has."""
     taken = registry.numbers()
     return f"{next(number for number in range(FIRST_NUMBER, 10_000) if number not in taken):02d}"

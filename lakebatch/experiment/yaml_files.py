@@ -1,4 +1,4 @@
-"""YAML as its version 1.2 reads it, in bounded time and memory. The only import of PyYAML."""
+"""YAML 1.2 in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CORE = {
     ),
     "merge": ("<<", ("<",)),
 }
-"""The plain words that are no text, and what they begin with: YAML 1.2's core schema, and the key that merges."""
+"""Patterns and first characters of plain scalars that are not strings: YAML 1.2's core schema, and the merge key."""
 KNOWN = {TAG + name for name in (*CORE, "str", "seq", "map")}
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads what `yaml.safe_load` does, with the core schema's words instead of those of YAML 1.1."""
+    """The loader of `yaml.safe_load` with the core schema of YAML 1.2 instead of 1.1."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {  # noqa: RUF012
         first: [
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
     composed = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return the next node, unless there are too many: each takes longer to build than to count."""
+        """Return the next node; raise if there are too many, before time is spent on building them."""
         self.composed += 1
         if self.composed > MAX_VALUES:
             raise yaml.YAMLError(f"it has more than {MAX_VALUES} values")
@@ -54,7 +54,7 @@ _Loader.add_constructor(TAG + "int", _integer)
 
 
 def load(text: str) -> Any:
-    """Return what a YAML text says; a key is text, and stands once in its table.
+    """Return the value of a YAML string; keys are strings, unique in their table.
 
     >>> load("{mode: 010, clock: 1:30, on: yes}")
     {'mode': 10, 'clock': '1:30', 'on': 'yes'}
@@ -62,8 +62,8 @@ def load(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is not YAML, or a key is there twice; an `ExcessError` if it is nested too deeply, or has too many values
-        with what its aliases stand for.
+        If it is not YAML, or has a key twice; an `ExcessError` if it is nested too deeply, or has too many values with
+        its aliases expanded.
     """
     loader = _Loader(text)
     try:

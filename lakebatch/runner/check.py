@@ -1,4 +1,4 @@
-"""The promises that every experiment keeps, as checks that anyone can run on theirs."""
+"""Checks of the promises that every experiment must keep, for `lakebatch check`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import polars as pl
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ExperimentError, RunInterrupted
-from lakebatch.executor.worker import Outcome, gathered, run_part
+from lakebatch.executor.worker import Outcome, collect_frames, run_part
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import from_record, resolve
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.progress import Progress
@@ -29,16 +29,20 @@ SEED = 20_261_123
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """The experiment to check, and the config to check it with."""
+    """Experiment to check and config for the check."""
 
     name: str
     preset: str = DEFAULT_PRESET
     settings: tuple[str, ...] = ()
 
+    def plan(self) -> RunPlan:
+        """Return what a run would compute."""
+        return RunPlan.resolve(registry.get(self.name), preset=self.preset, settings=self.settings)
+
     def run(
         self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
     ) -> Assembly:
-        """Run one assembly, which must end completed."""
+        """Run one assembly, and raise unless it ends completed."""
         done = run(
             lake,
             self.name,
@@ -53,28 +57,21 @@ class CheckConfig:
 
 
 def check_plan(trial: CheckConfig) -> None:
-    """Parts are the same each time they are planned, also from a config that went through its record."""
-    source = registry.get(trial.name)
-    experiment = registry.load(source)
-    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
-    recorded = from_record(experiment.config_model, json.loads(json.dumps(config.model_dump(mode="json"))))
-    _expect(recorded == config, "the config is another one when it comes back from its record")
-    keys = [part.key for part in experiment.parts(config)]
-    _expect(len(keys) == len(set(keys)) > 0, f"parts() gives no part, or a key twice: {keys}")
-    _expect(
-        keys == [part.key for part in experiment.parts(recorded)], "parts() plans otherwise a second time"
-    )
+    """The same parts are planned every time, also for a config that was read back from its record."""
+    plan = trial.plan()
+    record = json.loads(json.dumps(plan.config.model_dump(mode="json")))
+    recorded = RunPlan.from_record(plan.source, record)
+    _expect(recorded.config == plan.config, "the config is another one when it comes back from its record")
+    _expect(recorded.keys == plan.keys, "parts() plans otherwise a second time")
 
 
 def check_rows(trial: CheckConfig) -> None:
-    """Every part has the rows it announced, in tables that are declared, with the columns of their schemas."""
+    """Every part has its announced number of rows, in declared tables, with the columns of their schemas."""
     with _lake() as lake:
         done = trial.run(lake)
-        source = registry.get(trial.name)
-        experiment = registry.load(source)
-        config = from_record(experiment.config_model, done.settings)
-        announced = {part.key: experiment.work(part, config) for part in experiment.parts(config)}
-        rows = lake[trial.name].table(experiment.tables[-1]).at().scan().collect()
+        plan = RunPlan.from_record(registry.get(trial.name), done.settings)
+        announced = {part.key: plan.work([part]) for part in plan.parts}
+        rows = lake[trial.name].table(plan.experiment.tables[-1]).at().scan().collect()
         counted = {str(key[0]): group.height for key, group in rows.group_by("part")}
         _expect(
             counted == announced,
@@ -83,7 +80,7 @@ def check_rows(trial: CheckConfig) -> None:
 
 
 def check_repeatable(trial: CheckConfig) -> None:
-    """The same seed gives the same rows, in one process and in two, whatever was drawn before."""
+    """The same seed gives the same rows, in one process and in two."""
     with _lake() as lake:
         first, again, parallel = trial.run(lake), trial.run(lake), trial.run(lake, jobs=2)
         _expect_equal(lake, first, again, "a second run with the same seed")
@@ -101,7 +98,7 @@ def check_independent(trial: CheckConfig) -> None:
 
 
 def check_resumable(trial: CheckConfig) -> None:
-    """A run that is stopped after its first part and resumed has the rows of one that was not."""
+    """A run that is interrupted after its first part and resumed has the rows of an uninterrupted run."""
     with _lake() as lake:
         whole = trial.run(lake)
         try:
@@ -117,10 +114,9 @@ def check_resumable(trial: CheckConfig) -> None:
 
 
 def check_pieces(trial: CheckConfig) -> None:
-    """The pieces of a part, computed from what was prepared in pieces, have the rows of the part, in its order."""
-    source = registry.get(trial.name)
-    experiment = registry.load(source)
-    config = resolve(source, experiment, preset=trial.preset, settings=trial.settings).model
+    """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
+    plan = trial.plan()
+    experiment, config = plan.experiment, plan.config
     whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
     spread = experiment.prepare_spread(
         config,
@@ -129,10 +125,10 @@ def check_pieces(trial: CheckConfig) -> None:
     )
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
-        found = gathered(run_part(experiment, part, prepared, config, SEED))
+        found = collect_frames(run_part(experiment, part, prepared, config, SEED))
         return {table: _without_volatile(table, pl.concat(each)) for table, each in found.items()}
 
-    parts = experiment.parts(config)
+    parts = plan.parts
     for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
         cut = [frames(piece, spread) for piece in experiment.pieces(part, config)]
         for table, expected in frames(part, whole).items():
@@ -149,7 +145,7 @@ CHECKS: tuple[Callable[[CheckConfig], None], ...] = (
     check_resumable,
     check_pieces,
 )
-"""Every check; each raises `ExperimentError` with what is wrong."""
+"""Every check; a failed one raises `ExperimentError` with the fault."""
 
 
 class _StopAfterFirstPart(Progress):
@@ -160,7 +156,7 @@ class _StopAfterFirstPart(Progress):
 
 
 class _Count(Progress):
-    """Counts the parts that are computed."""
+    """Counts committed parts."""
 
     parts = 0
 
@@ -192,6 +188,7 @@ def _expect_equal(lake: Lake, one: Assembly, other: Assembly, what: str) -> None
 
 
 def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
+    """Return an assembly's rows of a table without volatile columns, in a fixed order."""
     (stored,) = lake
     return compare.rows(stored.snapshot(), assembly.assembly_id, table)
 

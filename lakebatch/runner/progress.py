@@ -1,4 +1,4 @@
-"""What is told how a run goes; the command line shows it, by default nobody looks."""
+"""Progress of a run: hooks that the command line overrides, by default without effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakebatch.executor.worker import Outcome
 
 @dataclass(frozen=True)
 class Work:
-    """How much is to be done, what it is counted in, and how many parts it comes in, those done before included."""
+    """Amount of pending work, its unit, and the number of parts, including those done before."""
 
     amount: int
     unit: str
@@ -19,20 +19,20 @@ class Work:
 
 
 class Progress:
-    """Listens to a run; a subclass overrides what it wants to know."""
+    """Hooks of a run; a subclass overrides those that it needs."""
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
-        """Hear that an assembly begins, or goes on, with so many parts done and so much work ahead."""
+        """Called when an assembly starts or resumes, with the number of parts done before and the pending work."""
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
-        """Hear that the rows of a part are in the table."""
+        """Called when the rows of a part are committed."""
 
     def part_failed(self, outcome: Outcome) -> None:
-        """Hear that a part could not be computed."""
+        """Called when a part has failed."""
 
     def wants_to_stop(self) -> bool:
-        """Say whether no more parts are to be begun; what is being computed is still committed."""
+        """Return whether to start no more parts; parts in progress are still committed."""
         return False
 
     def ended(self) -> None:
-        """Hear that nothing more will come."""
+        """Called after the last part."""

@@ -1,4 +1,4 @@
-"""Starts an assembly or takes one up again: checks everything first, then has the pending parts carried out."""
+"""Start of a new assembly, and resumption of an interrupted or failed one."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch._secrets import holds_secret
-from lakebatch.assembly import lease, shards
+from lakebatch.assembly import lease
 from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly.shards import Shard
-from lakebatch.errors import AssemblyError, ConfigError, ExperimentError
+from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import Local
-from lakebatch.experiment import provenance, registry
-from lakebatch.experiment.config import from_record, importable, resolve
-from lakebatch.experiment.contract import ConfigModel, Part
+from lakebatch.experiment import registry
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.presets import DEFAULT_PRESET
-from lakebatch.experiment.registry import AnyExperiment, Source
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
-from lakebatch.runner import resume as resuming
-from lakebatch.runner.assembly_run import AssemblyRun, RunPlan
+from lakebatch.runner import share
+from lakebatch.runner.assembly_run import AssemblyRun
 from lakebatch.runner.progress import Progress
+from lakebatch.runner.resume import check_unchanged, recorded_plan, warn_of_other_version
 from lakebatch.storage.delta import damage
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ def run(
     shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Run a new assembly of an experiment and return it as it ended: completed, or failed in some parts.
+    """Run a new assembly of an experiment and return it as it ended: completed, or failed.
 
     Parameters
     ----------
@@ -58,32 +57,20 @@ def run(
     executor : Executor, optional
         Where parts are computed, instead of in ``jobs`` worker processes, see `lakebatch.executor`.
     shard : Shard, optional
-        The share of the parts that this process computes, see `lakebatch.assembly.shards`. The processes of one array
-        work on one assembly, which the first of them starts and the last completes.
+        The share of the parts that this process computes, see `lakebatch.assembly.shards`. The processes of an array
+        compute one assembly: the first process starts it, the last one completes it.
 
     Raises
     ------
     LakebatchError
-        If the experiment, the config or the lake cannot be used; nothing has been started then.
+        If the experiment, the config or the lake cannot be used; no assembly has been started then.
     RunInterrupted
         If it was stopped; `resume` continues.
     """
     source = registry.get(name)
     check_new_name(source.name)
-    experiment = registry.load(source)
-    model = resolve(
-        source, experiment, preset=preset, file=config, settings=settings, overrides=overrides
-    ).model
-    return _begin(
-        lake,
-        source,
-        experiment,
-        model,
-        seed=seed,
-        executor=executor or Local.of(jobs),
-        shard=shard,
-        progress=progress,
-    )
+    plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
+    return _begin(lake, plan, seed, executor or Local.of(jobs), shard or Shard.whole(), progress)
 
 
 def repeat(
@@ -94,61 +81,53 @@ def repeat(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Run an assembly again from its record alone, with its seed, as a new assembly of another lake.
+    """Run an assembly again from its record, with its seed, as a new assembly of another lake.
 
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, or would plan other parts.
+        If the experiment has another version now, or plans other parts.
     """
-    source = registry.get(stored.name)
-    experiment = registry.load(source)
-    resuming.check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.computed_settings(), imports=importable(source))
-    resuming.check_plan(assembly, _parts(experiment, model))
-    return _begin(
-        lake, source, experiment, model, seed=assembly.seed, executor=Local.of(jobs), progress=progress
-    )
+    plan = recorded_plan(stored, assembly)
+    return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
 
 
 def _begin(
     lake: Lake,
-    source: Source,
-    experiment: AnyExperiment,
-    model: ConfigModel,
-    *,
+    plan: RunPlan,
     seed: int | None,
     executor: Executor,
-    shard: Shard | None = None,
+    shard: Shard,
     progress: Progress | None,
 ) -> Assembly:
-    """Check everything, start a new assembly and carry it out."""
-    parts = _parts(experiment, model)
-    plan = _plan(experiment, model, parts, _check_seed(seed))
-    executor.check(source, experiment)
-    stored = _ensure(lake, experiment)
-    logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(parts))
-    with lease.held(stored.storage, stored.folder) as held:
-        assembly = _start(stored, experiment, _with_lease(plan, held), shard)
-        if assembly.status == "completed":  # by the other shards, which have also done what this one left
-            return assembly
-        subject = RunPlan(stored, source, experiment, model, parts, assembly, shard)
-        return AssemblyRun(subject, executor, progress or Progress()).carry_out()
-
-
-def _start(stored: StoredExperiment, experiment: AnyExperiment, plan: Plan, shard: Shard | None) -> Assembly:
-    version = stored.table(experiment.tables[-1]).version()
-    if shard is None:
-        return stored.log.start(plan, version)
+    """Check everything, start a new assembly and compute its parts."""
+    record = _record(plan, _check_seed(seed))
+    executor.check(plan.source)
+    stored = _ensure(lake, plan)
+    logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
     def check(begun: Assembly) -> None:
-        resuming.check_unchanged(stored, begun, experiment, plan.environment, allow=False)
+        check_unchanged(stored, begun, plan, record.environment, allow=False)
 
-    return shards.begin(stored.log, plan, version, shard, check=check)
+    with lease.held(stored.storage, stored.folder) as held:
+        leased = replace(record, environment={**record.environment, "lease": held})
+        version = stored.table(plan.experiment.tables[-1]).version()
+        assembly = share.begin(stored.log, leased, version, shard, check)
+        return _compute(stored, plan, assembly, shard, executor, progress)
 
 
-def _with_lease(plan: Plan, held: str | None) -> Plan:
-    return replace(plan, environment={**plan.environment, "lease": held})
+def _compute(
+    stored: StoredExperiment,
+    plan: RunPlan,
+    assembly: Assembly,
+    shard: Shard,
+    executor: Executor,
+    progress: Progress | None,
+) -> Assembly:
+    """Compute a share of an assembly, unless other processes have completed the assembly meanwhile."""
+    if assembly.status == "completed":
+        return assembly
+    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress()).execute()
 
 
 def resume(
@@ -162,20 +141,20 @@ def resume(
     allow_changed: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
-    """Continue an assembly that was interrupted or failed: only the parts that are missing.
+    """Continue an interrupted or failed assembly: compute only the missing parts.
 
-    Without an id, the newest such assembly. A completed one is returned as it is. The other parameters are
-    those of `run`.
+    Without an id, this is the newest such assembly. A completed one is returned unchanged. The other parameters
+    are those of `run`.
 
     Parameters
     ----------
     allow_changed : bool
-        Go on also where the experiment's source has changed since, so that the assembly has rows of both.
+        Continue although the experiment's source has changed, so that the assembly mixes rows of both sources.
 
     Raises
     ------
     AssemblyError
-        If it is running or discarded, the experiment's source has changed, or it would now plan other parts.
+        If it is running or discarded, or the experiment's source or its planned parts have changed.
     """
     stored = lake[name]
     assembly = (
@@ -183,29 +162,24 @@ def resume(
     )
     if assembly.status == "completed":
         return assembly
-    resuming.check_resumable(assembly, shard)
-    source = registry.get(stored.name)
-    experiment = registry.load(source)
-    resuming.check_version(stored, assembly, experiment)
-    model = from_record(experiment.config_model, assembly.computed_settings(), imports=importable(source))
-    parts = _parts(experiment, model)
-    resuming.check_plan(assembly, parts)
-    environment = _environment(experiment)
-    resuming.check_unchanged(stored, assembly, experiment, environment, allow=allow_changed)
-    _check_secrets("", parts)
+    shard = shard or Shard.whole()
+    share.check_free(assembly, shard)
+    plan = recorded_plan(stored, assembly)
+    environment = plan.environment()
+    check_unchanged(stored, assembly, plan, environment, allow=allow_changed)
+    _check_secrets("", plan.keys)
     executor = executor or Local.of(jobs)
-    executor.check(source, experiment)
-    _ensure(lake, experiment, assembly.assembly_id)
+    executor.check(plan.source)
+    _ensure(lake, plan, assembly.assembly_id)
     with lease.held(stored.storage, stored.folder) as held:
-        reopened = resuming.reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
-        if reopened.status == "completed":
-            return reopened
-        subject = RunPlan(stored, source, experiment, model, parts, reopened, shard)
-        return AssemblyRun(subject, executor, progress or Progress()).carry_out()
+        version = plan.code_version()
+        warn_of_other_version(assembly, version)
+        resumed = share.resume(stored.log, assembly, shard, version, {**environment, "lease": held})
+        return _compute(stored, plan, resumed, shard, executor, progress)
 
 
 def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment whose resumable assembly is the newest of the lake.
+    """Return the name of the experiment that has the newest resumable assembly of the lake.
 
     Raises
     ------
@@ -221,37 +195,26 @@ def newest_resumable(lake: Lake) -> str:
     return max(found)[1]
 
 
-def _plan(experiment: AnyExperiment, config: ConfigModel, parts: tuple[Part, ...], seed: int | None) -> Plan:
-    source = registry.source_file(experiment)
-    record = config.model_dump(mode="json")
-    _check_secrets(canonical_json(record), parts)
+def _record(plan: RunPlan, seed: int | None) -> Plan:
+    """Return the part of a plan that the first event of an assembly records."""
+    config = plan.config.model_dump(mode="json")
+    _check_secrets(canonical_json(config), plan.keys)
     return Plan(
-        config=record,
-        parts=tuple(part.key for part in parts),
-        base_seed=experiment.base_seed(config),
+        config=config,
+        parts=plan.keys,
+        base_seed=plan.experiment.base_seed(plan.config),
         pinned_seed=seed,
-        known_gaps=tuple(experiment.known_gaps(config)),
-        code_version=provenance.code_version(source),
-        environment=_environment(experiment),
+        known_gaps=tuple(plan.experiment.known_gaps(plan.config)),
+        code_version=plan.code_version(),
+        environment=plan.environment(),
     )
 
 
-def _parts(experiment: AnyExperiment, config: ConfigModel) -> tuple[Part, ...]:
-    parts = tuple(experiment.parts(config))
-    keys = [part.key for part in parts]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice or not keys:
-        what = f"gives the key {twice[0]!r} to two parts" if twice else "plans no part"
-        raise ExperimentError(
-            f"{experiment.name}.parts() {what}. Expected one part or more, each with its own key."
-        )
-    return parts
-
-
-def _ensure(lake: Lake, experiment: AnyExperiment, assembly_id: str | None = None) -> StoredExperiment:
-    """Create the experiment's tables where they are missing, and refuse foreign ones, before any computing."""
-    stored = StoredExperiment(lake.storage, f"{experiment.number}_{experiment.version}_{experiment.name}")
-    names = (*experiment.tables, "assemblies")
+def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
+    """Create missing tables of the experiment and refuse foreign ones, before any computation."""
+    kind = plan.experiment
+    stored = StoredExperiment(lake.storage, f"{kind.number}_{kind.version}_{kind.name}")
+    names = (*kind.tables, "assemblies")
     lake.storage.check_writable()
     stored.check_folders(names, assembly_id)
     for name in names:
@@ -259,13 +222,9 @@ def _ensure(lake: Lake, experiment: AnyExperiment, assembly_id: str | None = Non
     return stored
 
 
-def _environment(experiment: AnyExperiment) -> dict[str, Any]:
-    return provenance.environment(registry.source_file(experiment), experiment.version)
-
-
-def _check_secrets(config: str, parts: tuple[Part, ...]) -> None:
-    """Refuse to record a secret of the environment, which would stay in the lake for ever."""
-    for what, text in (("config", config), *(("key of a part", part.key) for part in parts)):
+def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
+    """Refuse to record a secret, which would stay in the lake for ever."""
+    for what, text in (("config", config), *(("key of a part", key) for key in keys)):
         if holds_secret(text):
             raise ConfigError(
                 f"The {what} holds the value of a secret setting, and would be recorded: {text}. "

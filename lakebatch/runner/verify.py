@@ -1,4 +1,4 @@
-"""Runs an assembly again from nothing but its record, and compares row by row."""
+"""Repetition of an assembly from its record alone, and comparison row by row."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lakebatch.snapshot import changes, compare
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of running an assembly again.
+    """Result of running an assembly again.
 
     Attributes
     ----------
     changes : tuple of str
-        How code, Python and packages differ from those that wrote the assembly.
+        Differences of code, Python and packages from those that wrote the assembly.
     tables : frame
-        Per table and column: how many rows differ, and by how much at most, relative to the recorded value.
+        Per table and column: number of differing rows, and largest difference relative to the recorded value.
     rows : int
-        How many rows were compared.
+        Number of compared rows.
     """
 
     assembly_id: str
@@ -38,7 +38,7 @@ class Verdict:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every row is the same to the last bit, times aside."""
+        """Whether every row is the same to the last bit, except for times."""
         return self.tables.is_empty()
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ def verify(
     Raises
     ------
     AssemblyError
-        If the assembly is not completed, or the experiment would now plan other parts.
+        If the assembly is not completed, or the experiment now plans other parts.
     """
     stored = lake[name]
     assembly = stored.log.get(assembly_id)

@@ -44,8 +44,13 @@ class RunningCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningCluster]:
-    """Start a cluster and end it; settings are those of Dask's scheduler."""
+def running_cluster(
+    folder: Path,
+    settings: Mapping[str, str],
+    worker_environment: Mapping[str, str] | None = None,
+    workers: int = WORKERS,
+) -> Iterator[RunningCluster]:
+    """Start a cluster and end it; settings are those of Dask's scheduler, the environment is added to the workers'."""
     folder.mkdir(exist_ok=True)
     file = folder / "scheduler.json"
     environment = {
@@ -56,14 +61,11 @@ def running_cluster(folder: Path, settings: Mapping[str, str]) -> Iterator[Runni
     begun = [_start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")]
     try:
         wait_until(file.exists)
-        begun += [
-            _start(
-                "worker", folder, environment, "--nthreads", "1", "--nworkers", str(WORKERS), "--no-dashboard"
-            )
-        ]
+        options = ("--nthreads", "1", "--nworkers", str(workers), "--no-dashboard")
+        begun += [_start("worker", folder, {**environment, **(worker_environment or {})}, *options)]
         address = json.loads(file.read_text())["address"]
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(WORKERS, timeout=60)
+            client.wait_for_workers(workers, timeout=60)
             yield RunningCluster(address, client, folder, begun[0])
     finally:
         for process in reversed(begun):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,7 @@ from lakebatch.assembly.seeds import stream_generator
 from lakebatch.cli import main
 from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
-from lakebatch.executor import dask_dispatch as desk_module
-from lakebatch.executor import dask_worker as remote
-from lakebatch.executor import settings
+from lakebatch.executor import dask_dispatch, dask_worker, settings
 from lakebatch.executor.cluster import Cluster
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
@@ -98,6 +97,18 @@ def test_piece_that_takes_its_workers_down_fails_its_part_alone(lake, toy, clust
     assert ended.failures.keys() == {"level=0.1"}
     assert "took one worker after another down with it" in ended.failures["level=0.1"]
     assert ended.parts_done == 2
+
+
+def test_pieces_that_wait_behind_one_that_kills_their_worker_are_computed(lake, toy, tmp_path) -> None:
+    """Dask counts a worker's death against every piece on it, so that they die together as often as it allows."""
+    file = Path("experiments/toy.py")
+    kill = "    if level in config.die:\n"
+    file.write_text(file.read_text().replace(kill, f"{kill}        time.sleep(1.0)\n"))
+    many = "levels=[" + ", ".join(str(level) for level in range(12)) + "]"
+    with running_cluster(tmp_path / "single", {"ALLOWED_FAILURES": "1"}, workers=1) as single:
+        ended = lakebatch.run(lake, toy, executor=Cluster(single.client), settings=[many, "die=[6]"])
+    assert ended.failures.keys() == {"level=6"}
+    assert ended.parts_done == 11
 
 
 def test_part_that_raises_is_recorded_with_its_reason(lake, toy, cluster) -> None:
@@ -212,14 +223,14 @@ def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None
 def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_path, monkeypatch) -> None:
     """At the worst moment: the client knows that a piece is computed, and asks for it."""
     with running_cluster(tmp_path / "lost", {}) as lost:
-        fetch = desk_module._computed
+        fetch = dask_dispatch._computed
 
         def fetch_too_late(future):
             lost.scheduler.send_signal(signal.SIGSTOP)
             threading.Timer(0.5, lost.scheduler.kill).start()
             return fetch(future)
 
-        monkeypatch.setattr(desk_module, "_computed", fetch_too_late)
+        monkeypatch.setattr(dask_dispatch, "_computed", fetch_too_late)
         with pytest.raises(ClusterError, match=r"The connection to the scheduler .* is lost"):
             lakebatch.run(lake, "toy", executor=Cluster(lost.client))
     assert lake["toy"].assemblies()["status"].to_list() == ["interrupted"]
@@ -236,11 +247,11 @@ def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_pat
 def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkeypatch, caplog) -> None:
     source = registry.get(toy)
     experiment = registry.load(source)
-    here = remote.environment(source, experiment.version)
+    here = dask_worker.environment(source, experiment.version)
     changed = {**here, "packages": {**here["packages"], "numpy": "1.0"}, "python": "3.9.1"}
     monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: changed)
     running.client.wait_for_workers(2, timeout=60)
-    Cluster(running.client).check(source, experiment)
+    Cluster(running.client).check(source)
     assert "numpy is " in caplog.text
     assert "not 1.0, on tcp://" in caplog.text
     assert "Python is " in caplog.text
@@ -257,12 +268,31 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
     file.write_text(file.read_text().replace("import os\n", "import os\nos.environ['ONLY_HERE']\n"))
     monkeypatch.setenv("ONLY_HERE", "1")
     source = registry.get(toy)
-    experiment = registry.load(source)
     running.client.wait_for_workers(2, timeout=60)
     with pytest.raises(
         ClusterError, match=r"The worker tcp://.* cannot load toy: KeyError: 'ONLY_HERE'.*the same path"
     ):
-        Cluster(running.client).check(source, experiment)
+        Cluster(running.client).check(source)
+
+
+@pytest.mark.parametrize(
+    "moved", ["executor/dask_worker.py", "experiment/registry.py"], ids=["no function", "no value"]
+)
+def test_worker_with_another_layout_of_lakebatch_is_told_so_in_one_line(toy, tmp_path, moved) -> None:
+    """It can read neither the function that it is to call nor what that is called with."""
+    other = tmp_path / "other" / "lakebatch"
+    shutil.copytree(Path(lakebatch.__file__).parent, other)
+    (other / moved).rename(other / "elsewhere.py")
+    with running_cluster(tmp_path / "old", {}, {"PYTHONPATH": str(other.parent)}) as old:
+        with pytest.raises(ClusterError) as raised:
+            lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(old.client))
+        assert len(old.workers()) == 2
+    message = str(raised.value)
+    assert message.startswith("The worker tcp://")
+    assert "cannot load toy: it has another version of lakebatch, or none (" in message
+    assert message.endswith(f"Install lakebatch {lakebatch.__version__} there.")
+    assert "\n" not in message
+    assert not Path("lake").exists()
 
 
 @pytest.mark.parametrize(
@@ -289,7 +319,7 @@ def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, argu
             "Config key 'executor.kind' is 'spark' (from lakebatch.toml). Expected 'local' or 'dask'.",
         ),
         ("core = 4", "Unknown config key 'executor.core' (from lakebatch.toml). Did you mean 'cores'?"),
-        ("adaptive = [4, 2]", "adaptive is [4, 2], expected [fewest, most] jobs, e.g. [0, 16]"),
+        ("adaptive = [4, 2]", "adaptive is [4, 2], expected [min, max] jobs, e.g. [0, 16]"),
         ('scheduler = "tcp://a:1"\nsystem = "slurm"', "both scheduler and system are set, expected one"),
     ],
 )
@@ -312,10 +342,10 @@ def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
 
 def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) -> None:
     source = registry.get(toy)
-    assert remote.environment(source, "v1")["source_hash"]
+    assert dask_worker.environment(source, "v1")["source_hash"]
     monkeypatch.setattr(registry, "is_stale", lambda _: True)
     with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; start the workers anew"):
-        remote.environment(source, "v1")
+        dask_worker.environment(source, "v1")
 
 
 def test_missing_dask_is_named_with_what_to_install(slow) -> None:

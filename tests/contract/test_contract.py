@@ -109,7 +109,7 @@ def test_column_of_another_type_is_found(coin):
 
 def test_key_given_twice_is_found(coin):
     trial = coin("value = float(rng.random())", **{'f"level={level:g}"': '"level"'})
-    with pytest.raises(ExperimentError, match="a key twice"):
+    with pytest.raises(ExperimentError, match="gives the key 'level' to two parts"):
         contract.check_plan(trial)
 
 

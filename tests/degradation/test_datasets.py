@@ -8,7 +8,7 @@ import lakebatch
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
-from lakebatch.experiments.degradation.records import cohort_tables, restore
+from lakebatch.experiments.degradation.measurement import cohort_tables, restore
 from lakebatch.experiments.prediction.evaluation import evaluate
 from lakebatch.experiments.prediction.feature_sets import FeatureSet
 from lakebatch.experiments.virtual_cohort.cohort import generate_cohort

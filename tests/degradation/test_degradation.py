@@ -8,7 +8,7 @@ from lakebatch.assembly.seeds import stream_generator
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import config, registry
 from lakebatch.experiments.degradation.config import DegradationConfig
-from lakebatch.experiments.degradation.planning import LARGEST_PART, fits, plan_parts
+from lakebatch.experiments.degradation.planning import MAX_PART_WORK, fits, plan_parts
 from lakebatch.experiments.expression_noise import ExpressionNoise
 from lakebatch.experiments.parameter_distortion import ParameterDistortion
 from lakebatch.experiments.prediction.config import EvaluationConfig
@@ -165,7 +165,7 @@ def test_plan_covers_every_fit_once_in_parts_that_stay_small(n_samples, n_reps):
     assert len(covered) == len(set(covered)) == 2 * 5 * n_reps
     assert sum(fits(part, model) for part in parts) == 2 * 5 * 5 * n_reps
     whole_repeat = 5 * n_samples
-    assert all(fits(part, model) * n_samples <= max(LARGEST_PART, whole_repeat) for part in parts)
+    assert all(fits(part, model) * n_samples <= max(MAX_PART_WORK, whole_repeat) for part in parts)
     assert len({part.key for part in parts}) == len(parts)
 
 

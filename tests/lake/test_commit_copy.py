@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.assembly.spool import Spool
 from lakebatch.storage.delta.commit_copy import COPY, MAX_BYTES, copied_columns, decode, encode
 from lakebatch.storage.delta.log import Log
 from lakebatch.storage.delta.schema import load_schema
@@ -77,18 +76,3 @@ def test_default_part_takes_few_bytes(results, frame):
     ticks = np.random.default_rng(1).integers(10**6, 10**9, 250) * 2.0**-36
     rows = frame(rows=250).with_columns(fit_seconds=pl.Series(ticks))
     assert len(encode(rows.select(copied_columns(results.schema)))) < 1_800
-
-
-def test_spooled_part_carries_the_copy_of_a_frame(results, frame, names, tmp_path):
-    from lakebatch.assembly.part_writer import PartWriter
-
-    rows = pl.DataFrame({"fit_seconds": [0.1, 0.2], "repeat": [0, 1]})
-    with Spool(tmp_path / "rows.arrow") as spool:
-        spool.write(rows[:1])
-        spool.write(rows[1:])
-    writer = PartWriter(results, names.assembly_id, {})
-    writer.append("spooled", tmp_path / "rows.arrow", names.at)
-    writer.append("frame", rows, names.at)
-    spooled, whole = [commit.metadata[COPY] for commit in results.commits() if COPY in commit.metadata]
-    assert spooled == whole
-    assert decode(whole, results.schema.polars, 2)["fit_seconds"].to_list() == [0.1, 0.2]

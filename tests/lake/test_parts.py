@@ -8,15 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakebatch.assembly.part_writer import PartWriter, check_reasons
-from lakebatch.assembly.spool import AT_ONCE, Spool, count_rows, read
+from lakebatch.assembly.part_rows import check_reasons
+from lakebatch.assembly.part_writer import PartWriter
+from lakebatch.assembly.spool import BATCH_ROWS, PartSpool
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta.commit_copy import encode
 from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.schema import load_schema
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)
-ROWS = pl.DataFrame({"repeat": [0, 1], "r2": [0.25, None]})
+ROWS = pl.DataFrame({"repeat": [0, 1], "r2": [0.25, None], "error": [None, "constant"]})
 
 
 @pytest.fixture
@@ -25,17 +26,24 @@ def writer(results, names):
 
 
 @pytest.fixture
-def spool(tmp_path):
-    """Return a function that spools frames and returns the file."""
+def spool(tmp_path, names):
+    """Return a function that spools frames of one table, and the rows it gives are of a part."""
 
-    def write(*frames):
-        file = tmp_path / f"spool{secrets.randbits(64)}.arrow"
-        with Spool(file) as sink:
+    def write(*frames, table="results", part="level=0"):
+        folder = tmp_path / f"spool{secrets.randbits(64)}"
+        with PartSpool(folder, [table], names.assembly_id, part) as files:
             for frame in frames:
-                sink.write(frame)
-        return file
+                files.write({table: frame})
+            return files.finish()[table]
 
     return write
+
+
+def append(writer, spool, part, *frames, spooled):
+    """Append frames as the rows of a part, through a spool or as one frame."""
+    if spooled:
+        return writer.append_spooled(part, spool(*frames, part=part))
+    return writer.append(part, pl.concat(frames), AT)
 
 
 def rows_of(table):
@@ -107,12 +115,10 @@ def test_four_processes_with_the_same_parts_append_each_once(tmp_path, results, 
     imports = """
 import polars as pl
 from datetime import UTC, datetime
-from lakebatch.storage.delta.commit_copy import encode
-from lakebatch.storage.delta.table import Table
-from lakebatch.storage.delta.commit_copy import encode
 from lakebatch.assembly.part_writer import PartWriter
-from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
+from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.table import Table
 """
     script = f"""
 table = Table(Storage({str(tmp_path / "lake")!r}), "90_v1_toy", load_schema("results"))
@@ -127,18 +133,49 @@ for part in "abcd":
 def test_spooled_part_is_one_commit_of_all_its_pieces(results, writer, spool):
     before = results.version()
     pieces = [pl.DataFrame({"repeat": [index], "r2": [index / 10]}) for index in range(7)]
-    file = spool(*pieces)
-    assert count_rows(file) == 7
-    assert writer.append("level=0", file, AT)
+    spooled = spool(*pieces)
+    assert spooled.rows == 7
+    assert writer.append_spooled("level=0", spooled)
     assert results.version() == before + 1
     assert rows_of(results)["r2"].to_list() == [index / 10 for index in range(7)]
 
 
 def test_spooled_part_and_frame_give_the_same_rows(results, writer, spool):
-    writer.append("a", spool(ROWS.head(1), ROWS.tail(1)), AT)
+    writer.append_spooled("a", spool(ROWS.head(1), ROWS.tail(1), part="a"))
     writer.append("b", ROWS, AT)
-    rows = rows_of(results)
+    rows = rows_of(results).drop("recorded_at")
     assert rows.filter(part="a").drop("part").equals(rows.filter(part="b").drop("part"))
+
+
+def test_spooled_part_has_one_time_from_after_its_last_row(results, writer, spool, tmp_path, names):
+    with PartSpool(tmp_path / "part0", ["samples", "results"], names.assembly_id, "level=0") as files:
+        files.write({"results": ROWS, "samples": pl.DataFrame({"sample": [1]})})
+        after = datetime.now(UTC)
+        files.write({"results": ROWS})
+        spooled = files.finish()
+    assert after < spooled["results"].at == spooled["samples"].at < datetime.now(UTC)
+    writer.append_spooled("level=0", spooled["results"])
+    assert rows_of(results)["recorded_at"].unique().to_list() == [spooled["results"].at]
+
+
+@pytest.mark.parametrize("heights", [[1] * 250, [0, 3, 0], [4_000] * 8, [30_000, 1, 30_000, 2]])
+def test_spool_counts_hashes_and_copies_the_rows_that_the_table_gets(results, writer, spool, heights):
+    frames = [
+        pl.DataFrame({"repeat": range(n), "fit_seconds": [n / 7] * n, "error": ["ü"] * n}).cast(
+            {"fit_seconds": pl.Float64, "error": pl.String, "repeat": pl.Int64}
+        )
+        for n in heights
+    ]
+    spooled = spool(*frames)
+    writer.append_spooled("level=0", spooled)
+    stored = results.at().scan().collect()
+    assert spooled.rows == stored.height == sum(heights)
+    assert spooled.fingerprint == fingerprint([stored])
+    assert spooled.frame().equals(stored)
+    assert spooled.copy == encode(stored.select("fit_seconds", "recorded_at"))
+    metadata = results.commits()[-1].metadata
+    assert metadata["lakebatch.fingerprint"] == spooled.fingerprint
+    assert metadata["lakebatch.copy"] == spooled.copy
 
 
 @pytest.mark.parametrize(
@@ -159,7 +196,7 @@ def test_rows_that_do_not_fit_are_refused_at_once_and_wholly(
 ):
     began = datetime.now(UTC)
     with pytest.raises(SchemaError, match=fault):
-        writer.append("level=0", spool(bad, bad) if spooled else bad, AT)
+        append(writer, spool, "level=0", bad, bad, spooled=spooled)
     assert (datetime.now(UTC) - began).total_seconds() < 5
     assert rows_of(results).is_empty()
     assert writer.append("level=0", ROWS, AT)
@@ -172,7 +209,7 @@ def test_columns_that_are_filled_in_are_refused(results, writer, spool, column, 
     with pytest.raises(
         ExperimentError, match=f"run.. returned the columns {column}, which are filled in here"
     ):
-        writer.append("level=0", spool(bad) if spooled else bad, AT)
+        append(writer, spool, "level=0", bad, spooled=spooled)
     assert rows_of(results).is_empty()
 
 
@@ -181,37 +218,46 @@ def test_spool_refuses_frames_of_different_columns(spool):
         spool(ROWS, ROWS.drop("r2"))
 
 
-def test_spool_gives_back_what_it_was_given(spool):
-    frame = pl.DataFrame({"a": [[1.0, None], []], "b": ["ü", None], "c": [None, True]})
-    back = list(read(spool(frame, frame)))
-    assert pl.concat(back).equals(pl.concat([frame, frame]))
-    assert pl.concat(back).schema == frame.schema
-
-
 @pytest.mark.parametrize("heights", [[1] * 250, [0, 3, 0], [4_000] * 8, [30_000, 1, 30_000, 2]])
 def test_spool_hands_on_small_frames_as_a_few_in_their_order(spool, heights):
     """Each is large enough but the last, and no larger than one frame was besides."""
     ends = [sum(heights[: index + 1]) for index in range(len(heights))]
     frames = [
-        pl.DataFrame({"a": range(end - height, end)}, schema={"a": pl.Int64})
+        pl.DataFrame({"repeat": range(end - height, end)}, schema={"repeat": pl.Int64})
         for end, height in zip(ends, heights, strict=True)
     ]
-    back = list(read(spool(*frames)))
-    assert pl.concat(back).equals(pl.concat(frames))
-    assert all(each.height >= AT_ONCE for each in back[:-1])
-    assert all(each.height < AT_ONCE + max(heights) for each in back)
+    back = [pl.DataFrame(each) for each in spool(*frames).read()]
+    assert pl.concat(back)["repeat"].equals(pl.concat(frames)["repeat"])
+    assert all(each.height >= BATCH_ROWS for each in back[:-1])
+    assert all(each.height < BATCH_ROWS + max(heights) for each in back)
+
+
+def test_rows_in_memory_and_on_disk_are_bounded_by_bytes_too(spool, monkeypatch):
+    monkeypatch.setattr("lakebatch.assembly.spool.BATCH_BYTES", 10_000)
+    frame = pl.DataFrame({"sample": [0], "initial": [[0.5] * 1_000]})
+    assert [batch.num_rows for batch in spool(*[frame] * 5, table="samples").read()] == [2, 2, 1]
+
+
+def test_part_without_a_row_in_its_last_table_or_with_an_unknown_table_is_refused(tmp_path, names):
+    with PartSpool(tmp_path / "part0", ["samples", "results"], names.assembly_id, "level=0") as files:
+        with pytest.raises(ExperimentError, match=r"rows for other\. Its tables are samples, results"):
+            files.write({"other": ROWS})
+        files.write({"samples": pl.DataFrame({"sample": [1]}), "results": ROWS.head(0)})
+        with pytest.raises(ExperimentError, match="no row for 'results', in which each part must have one"):
+            files.finish()
 
 
 @pytest.mark.parametrize("name", ["mse", "r2", "pearson_r", "pearson_p"])
 @pytest.mark.parametrize(
     "told", [{}, {"error": [None, "why"]}, {"error": [" ", "why"]}, {"error": [None, None]}]
 )
-@pytest.mark.parametrize("spooled", [False, True])
-def test_metric_that_is_null_needs_a_reason(spool, name, told, spooled):
+def test_metric_that_is_null_needs_a_reason(spool, name, told):
     schema = load_schema("results")
     rows = pl.DataFrame({"level": [0.0, 0.1], "model": ["a", "b"], name: [None, 0.5], **told}, strict=False)
     with pytest.raises(SchemaError, match=f"column '{name}' is NULL in 1 rows in which 'error' says nothing"):
-        check_reasons(spool(rows) if spooled else rows, schema)
+        check_reasons(rows, schema)
+    with pytest.raises(SchemaError, match=f"column '{name}' is NULL in 1 rows in which 'error' says nothing"):
+        spool(rows)
     check_reasons(rows.with_columns(error=pl.lit("too few samples")), schema)
     check_reasons(rows.drop(name), schema)
     check_reasons(rows, load_schema("samples"))

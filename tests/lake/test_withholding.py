@@ -4,10 +4,12 @@ import polars as pl
 import pytest
 from leaks import SECRETS, content, leaks
 
+import lakebatch
 from lakebatch import _secrets
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import now
 from lakebatch.assembly.shards import parse
+from lakebatch.assembly.spool import PartSpool
 from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
 from lakebatch.legacy.scripts.executor import create_batch_executor
@@ -64,14 +66,13 @@ def test_lists_of_rows_are_withheld_and_the_fingerprint_is_of_what_is_stored(ope
     table = open_table("samples")
     table.ensure()
     rows = pl.DataFrame({"sample": [0], "initial_names": [["R1", SECRET]], "initial": [[1.0, 2.0]]})
+    writer = PartWriter(table, "20261123_142230_run001", {})
     if spooled:
-        from lakebatch.assembly.spool import Spool
-
-        with Spool(tmp_path / "rows.arrow") as spool:
-            spool.write(rows)
-        rows = tmp_path / "rows.arrow"
-    at = now()
-    PartWriter(table, "20261123_142230_run001", {}).append("level=0", rows, at)
+        with PartSpool(tmp_path / "part0", ["samples"], writer.assembly_id, "level=0") as spool:
+            spool.write({"samples": rows})
+            writer.append_spooled("level=0", spool.finish()["samples"])
+    else:
+        writer.append("level=0", rows, now())
     stored = table.newest().scan().collect()
     assert stored["initial_names"].to_list() == [["R1", MARK]]
     assert table.commits()[-1].metadata["lakebatch.fingerprint"] == fingerprint([stored])
@@ -121,3 +122,37 @@ def test_frames_and_their_records_are_withheld_when_imported_and_saved(lake, tmp
     assert MARK in kept
     assert leaks(kept) == []
     assert import_legacy(lake, "07_v1_trial", str(old)).batches == ()
+
+
+HOLDER = """
+from pathlib import Path
+
+import polars as pl
+
+from lakebatch.experiment import ConfigModel, Experiment, Part
+
+class Holder(Experiment[ConfigModel, None]):
+    name, number, version, config_model = "holder", "96", "v1", ConfigModel
+
+    def parts(self, config):
+        return [Part("a"), Part("b")]
+
+    def run(self, part, prepared, config, rng):
+        return {"results": pl.DataFrame({"error": [Path("key").read_text()]})}
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_secret_that_only_the_parent_knows_is_withheld_from_rows_of_its_workers(
+    tmp_path, monkeypatch, lake, jobs
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lakebatch._secrets._learned", {})
+    _secrets.learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
+    (tmp_path / "key").write_text("from-a-profile")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "holder.py").write_text(HOLDER)
+    assert lakebatch.run(lake, "holder", jobs=jobs).status == "completed"
+    errors = lake["holder"].reassemble()["error"].to_list()
+    assert errors == ["[AWS_SECRET_ACCESS_KEY withheld]"] * 2
+    assert "from-a-profile" not in content(lake.storage.uri)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakebatch.assembly import spool
-from lakebatch.assembly.part_writer import Rows, stamped
+from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError, SchemaError
@@ -20,8 +19,8 @@ from lakebatch.executor.counters import Counters
 from lakebatch.executor.local import Local
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import from_record, importable
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
@@ -29,7 +28,6 @@ from lakebatch.snapshot import changes
 from lakebatch.storage.delta.commit_copy import COPY, decode
 from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.withholding import withheld
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +70,7 @@ class Computed:
             raise CannotComputeError(
                 f"part {part} gives no rows of {schema.table} when it is computed again{self._because}"
             )
-        rows = self._completed(_frame(outcome.tables[schema.table]), group, schema)
+        rows = self._completed(outcome.tables[schema.table].frame(), group, schema)
         if fingerprint([rows]) != group.recorded:
             raise CannotComputeError(
                 f"the rows of part {part}, computed again, have not the fingerprint that its commit recorded"
@@ -90,11 +88,10 @@ class Computed:
         try:
             if text := group.entry.info.get(COPY):
                 copied = decode(text, schema.polars, group.rows or 0)
-                rows = withheld(stamped(frame, schema, self._assembly.assembly_id, part, self._assembly.at))
-                return rows.with_columns(copied)
+                return frame.with_columns(copied)
             at = self._times(part)
             _check_completable(frame, schema, at)
-            return withheld(stamped(frame, schema, self._assembly.assembly_id, part, at or self._assembly.at))
+            return frame.with_columns(recorded_at=pl.lit(at).cast(schema.polars["recorded_at"]))
         except (ValueError, SchemaError, pl.exceptions.PolarsError) as error:
             raise CannotComputeError(
                 f"part {part}, computed again, does not fit its commit: {error}"
@@ -106,7 +103,7 @@ def _check_completable(frame: pl.DataFrame, schema: TableSchema, at: datetime | 
     lost = [
         column.name
         for column in schema.columns
-        if column.volatile and column.name in frame.columns and frame[column.name].null_count() < frame.height
+        if column.volatile and column.name not in STAMPED and frame[column.name].null_count() < frame.height
     ]
     if lost or at is None:
         what = ", ".join(lost) or "recorded_at"
@@ -148,18 +145,11 @@ def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict
     if MADE_BY in assembly.settings:
         raise CannotHealError("no experiment computed its rows: they were imported")
     try:
-        source = registry.get(stored.name)
-        experiment = registry.load(source)
-        config = from_record(experiment.config_model, assembly.settings, imports=importable(source))
-        planned = {part.key: part for part in experiment.parts(config)}
+        plan = RunPlan.from_record(registry.get(stored.name), assembly.settings)
     except LakebatchError as error:
         raise CannotComputeError(f"it cannot be computed again: {error}") from error
-    if experiment.version != stored.experiment_version:
+    if plan.experiment.version != stored.experiment_version:
         raise CannotComputeError(
-            f"it is of {stored.folder}, and this code has version {experiment.version} of the experiment"
+            f"it is of {stored.folder}, and this code has version {plan.experiment.version} of the experiment"
         )
-    return source, planned
-
-
-def _frame(rows: Rows) -> pl.DataFrame:
-    return rows if isinstance(rows, pl.DataFrame) else pl.concat(spool.read(rows))
+    return plan.source, {part.key: part for part in plan.parts}

@@ -45,6 +45,30 @@ def add(fingerprints: Iterable[str | int]) -> str:
     return f"{sum(numbers) % MODULUS:016x}"
 
 
+class RunningFingerprint:
+    """Fingerprint of rows that arrive frame by frame; columns with one value for all rows can follow at the end."""
+
+    def __init__(self) -> None:
+        self._sums: list[Words] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add the rows of a frame."""
+        self._sums += [_column_sums(piece) for piece in frame.iter_slices(PIECE)]
+
+    def result(self, constants: pl.DataFrame) -> str:
+        """Return the fingerprint of the rows, each with the columns of a frame of one row beside its own.
+
+        >>> running = RunningFingerprint()
+        >>> running.add(pl.DataFrame({"level": [0.0, 0.1]}))
+        >>> running.result(pl.DataFrame({"part": ["a"]})) == fingerprint(
+        ...     [pl.DataFrame({"level": [0.0, 0.1], "part": ["a", "a"]})]
+        ... )
+        True
+        """
+        constant = _column_sums(constants)
+        return add(_sum(_mix(sums + constant + STEP)) for sums in self._sums)
+
+
 def row_words(frame: pl.DataFrame) -> Words:
     """Return one word per row; a fingerprint is their sum."""
     pieces = [_rows(piece) for piece in frame.iter_slices(PIECE)]
@@ -57,6 +81,11 @@ def _sum(words: Words) -> int:
 
 def _rows(frame: pl.DataFrame) -> Words:
     """Return one word per row."""
+    return _mix(_column_sums(frame) + STEP)
+
+
+def _column_sums(frame: pl.DataFrame) -> Words:
+    """Return one sum over the columns per row."""
     total = np.zeros(frame.height, np.uint64)
     for series in frame:
         if nulls := series.null_count():
@@ -64,7 +93,7 @@ def _rows(frame: pl.DataFrame) -> Words:
                 total += _named(_values(series), series.name) * series.is_not_null().to_numpy()
         else:
             total += _named(_values(series), series.name)
-    return _mix(total + STEP)
+    return total
 
 
 def _named(words: Words, name: str) -> Words:

@@ -1,0 +1,82 @@
+"""An experiment with a config and the parts that it plans for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakebatch.errors import ExperimentError
+from lakebatch.experiment import config, provenance, registry
+from lakebatch.experiment.contract import ConfigModel, Part
+from lakebatch.experiment.presets import DEFAULT_PRESET
+from lakebatch.experiment.registry import AnyExperiment, Source
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything about a run that is known before an assembly is begun or resumed."""
+
+    source: Source
+    experiment: AnyExperiment
+    config: ConfigModel
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def resolve(
+        cls,
+        source: Source,
+        *,
+        preset: str = DEFAULT_PRESET,
+        file: Path | None = None,
+        settings: Iterable[str] = (),
+        overrides: Mapping[str, Any] | None = None,
+    ) -> RunPlan:
+        """Return the plan for a config of several layers, see `lakebatch.experiment.config.resolve`."""
+        experiment = registry.load(source)
+        resolved = config.resolve(
+            source, experiment, preset=preset, file=file, settings=settings, overrides=overrides
+        )
+        return cls(source, experiment, resolved.model, _parts(experiment, resolved.model))
+
+    @classmethod
+    def from_record(cls, source: Source, record: Mapping[str, Any]) -> RunPlan:
+        """Return the plan for the config of an assembly's record."""
+        experiment = registry.load(source)
+        model = config.from_record(experiment.config_model, record, imports=config.importable(source))
+        return cls(source, experiment, model, _parts(experiment, model))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the parts."""
+        return tuple(part.key for part in self.parts)
+
+    @property
+    def file(self) -> Path:
+        """The experiment's source file."""
+        return registry.source_file(self.experiment)
+
+    def code_version(self) -> str:
+        """Return the version of the experiment's code, see `lakebatch.experiment.provenance`."""
+        return provenance.code_version(self.file)
+
+    def environment(self) -> dict[str, Any]:
+        """Return what the rows depend on beside the config, see `lakebatch.experiment.provenance`."""
+        return provenance.environment(self.file, self.experiment.version)
+
+    def work(self, parts: Iterable[Part]) -> int:
+        """Return the amount of work in some of the parts, in the experiment's unit."""
+        return sum(self.experiment.work(part, self.config) for part in parts)
+
+
+def _parts(experiment: AnyExperiment, model: ConfigModel) -> tuple[Part, ...]:
+    parts = tuple(experiment.parts(model))
+    keys = [part.key for part in parts]
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated or not keys:
+        what = f"gives the key {repeated[0]!r} to two parts" if repeated else "plans no part"
+        raise ExperimentError(
+            f"{experiment.name}.parts() {what}. Expected one part or more, each with its own key."
+        )
+    return parts
