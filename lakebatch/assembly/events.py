@@ -68,12 +68,13 @@ class AssemblyLog:
         """
         attempts: list[Assembly] = []
 
-        def event_after(last: int) -> pl.DataFrame | None:
-            mine = [each for each in attempts if self._has(each)]  # any of them: S3 may act late
-            if mine:
-                attempts.append(mine[0])
+        def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            assemblies = latest(self._newest(state), self.leases()) if attempts or unless else []
+            committed = [each for each in attempts if each in assemblies]  # any of them: S3 may act late
+            if committed:
+                attempts.append(committed[0])
                 return None
-            if unless and (found := unless(self.latest())):
+            if unless and (found := unless(assemblies)):
                 attempts.append(found)
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))
@@ -127,8 +128,8 @@ class AssemblyLog:
         recorded: list[Assembly] = []
         metadata = {"lakebatch.assembly_id": assembly.assembly_id}
 
-        def event_after(last: int) -> pl.DataFrame | None:
-            latest = self.get(assembly.assembly_id)
+        def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            latest = self._get(assembly.assembly_id, self._newest(state))
             made = None if latest in recorded else event(latest)  # any of them: S3 may act late
             if made is None:
                 recorded.append(latest)
@@ -150,9 +151,12 @@ class AssemblyLog:
             If there is no such assembly.
         """
         check_assembly_id(assembly_id)
-        rows = self.events().filter(pl.col("assembly_id") == assembly_id).sort("event")
+        return self._get(assembly_id, self._newest())
+
+    def _get(self, assembly_id: str, events: pl.DataFrame) -> Assembly:
+        rows = events.filter(pl.col("assembly_id") == assembly_id).sort("event")
         if rows.is_empty():
-            known = self.events()["assembly_id"].unique().sort().to_list()
+            known = events["assembly_id"].unique().sort().to_list()
             raise UnknownNameError(
                 f"There is no assembly {assembly_id}. {hint(assembly_id, known, ALIKE)}List them with: lakebatch status"
             )
@@ -160,7 +164,13 @@ class AssemblyLog:
 
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
-        rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
+        return self._newest() if version is None else self._in_order(self._events_at(version))
+
+    def _newest(self, state: TableVersion | None = None) -> pl.DataFrame:
+        """Return every event in a state of the table or a later one; now by default."""
+        return self._in_order(damage.newest_rows(self.table, state))
+
+    def _in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self._checked(rows).sort("run_number", "event")
 
     def read(self, version: int | None = None) -> Events:
@@ -174,7 +184,7 @@ class AssemblyLog:
                 rows = damage.rows(state, state.scan())
             except StorageError:
                 return self._read_damaged(None if version is None else state)
-            state.known_rows = self._checked(rows).sort("run_number", "event")
+            state.known_rows = self._in_order(rows)
         return Events(state.known_rows.clone())
 
     def _read_damaged(self, past: TableVersion | None) -> Events:
@@ -216,12 +226,6 @@ class AssemblyLog:
                 if assembly_id in state.read_file(file)["assembly_id"]:
                     return f"{state.uri}/{file.path}"
         return state.uri
-
-    def _has(self, assembly: Assembly) -> bool:
-        try:
-            return self.get(assembly.assembly_id) == assembly
-        except UnknownNameError:
-            return False
 
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
         row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}

@@ -48,9 +48,9 @@ class PartWriter:
         def stamp(frame: pl.DataFrame) -> pl.DataFrame:
             return withheld(stamped(frame, self.table.schema, self.assembly_id, part, at))
 
-        def data_after(last: int) -> Data | None:
-            if last != self._known_at:  # somebody else, or an attempt of ours, has written since
-                self._known, self._known_at = self.committed(), last
+        def data_after(state: TableVersion, last: int) -> Data | None:
+            if last != self._known_at:  # another process, or a failed attempt of ours, has written since
+                self._known, self._known_at = self.committed(state), last
             if part in self._known:
                 return None
             return stamp(rows) if isinstance(rows, pl.DataFrame) else _stream(rows, self.table.schema, stamp)
@@ -66,9 +66,9 @@ class PartWriter:
             self._known_at += 1
         return written
 
-    def committed(self) -> set[str]:
-        """Return the keys of the parts that the table holds."""
-        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id))
+    def committed(self, state: TableVersion | None = None) -> set[str]:
+        """Return the keys of the parts that the table holds, in a state or a later one; now by default."""
+        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id), state)
 
 
 def check_reasons(rows: Rows, schema: TableSchema) -> None:

@@ -18,6 +18,7 @@ from lakebatch.ids import check_name, check_no_secret
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.schema import conform
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.version import TableVersion
 
 TRANSACTION = "lakebatch.tags"
 
@@ -79,8 +80,8 @@ class TagLog:
             If the name stands for another state already.
         """
 
-        def row_after(last: int) -> pl.DataFrame | None:
-            known = {each.tag: each for each in self.all()}.get(tag.tag)
+        def row_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            known = {each.tag: each for each in self._read(state)}.get(tag.tag)
             if known == tag:  # an attempt of ours that was reported as failed
                 return None
             if known is not None:
@@ -97,9 +98,11 @@ class TagLog:
 
     def all(self) -> list[Tag]:
         """Return every tag, oldest first."""
-        if not self.table.exists():
-            return []
-        rows = damage.newest_rows(self.table).sort("at", "tag")
+        return self._read() if self.table.exists() else []
+
+    def _read(self, state: TableVersion | None = None) -> list[Tag]:
+        """Return every tag of a state or a later one, oldest first."""
+        rows = damage.newest_rows(self.table, state).sort("at", "tag")
         return [Tag(**row) for row in rows.iter_rows(named=True)]
 
     def get(self, name: str) -> Tag:

@@ -17,19 +17,26 @@ from lakebatch.storage.delta import create as making
 from lakebatch.storage.delta import table as delta
 from lakebatch.storage.delta.checkpoints import is_due_between
 from lakebatch.storage.delta.log import PLACEHOLDER
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 
 
+def parts_in(state):
+    return sorted(state.scan().collect()["part"].to_list())
+
+
 def parts_of(table):
-    return sorted(table.at().scan().collect()["part"].to_list())
+    return parts_in(table.at())
 
 
 def once(table, data, part="p", transaction="a"):
     """Append the rows of a part unless the table has it, as a writer of parts does."""
-    return table.append_once(
-        transaction, lambda last: None if part in parts_of(table) else data, {"made": "here"}
-    )
+
+    def data_after(state, last):
+        return None if part in read_latest(table, parts_in, state) else data
+
+    return table.append_once(transaction, data_after, {"made": "here"})
 
 
 @pytest.fixture
@@ -233,7 +240,7 @@ def test_commit_of_another_between_look_and_write_is_looked_at_again(results, op
 def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, frame, fault):
     seen = []
 
-    def data_after(last):
+    def data_after(state, last):
         seen.append(last)
         return frame()
 
@@ -245,14 +252,16 @@ def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, 
 
 
 def test_look_at_the_table_does_not_hide_a_commit_in_between(results, open_table, frame):
-    """The other commits after the state was loaded; whoever then reads the table must still be refused."""
+    """The other commits after the state was loaded; an append that reads the table meanwhile is still refused."""
     seen = []
 
-    def data_after(last):
+    def data_after(state, last):
         if not seen:
             assert once(open_table(), frame("q"), part="q")
         seen.append(last)
-        assert parts_of(results) == ["q"]
+        assert results.version() == 2
+        assert parts_in(results.newest()) == parts_of(results) == ["q"]
+        assert parts_in(state) == ["q"] * last
         return frame(f"number {last + 1}")
 
     assert results.append_once("a", data_after, {})
@@ -516,7 +525,7 @@ def test_interrupt_that_the_engine_takes_for_a_fault_of_its_input_is_raised_as_o
 
     monkeypatch.setattr("deltalake.write_deltalake", write)
     with pytest.raises(KeyboardInterrupt):
-        results.append_once("a", lambda last: frame(), {})
+        results.append_once("a", lambda state, last: frame(), {})
     message = "something else"
     with pytest.raises(ValueError, match=message):
-        results.append_once("a", lambda last: frame(), {})
+        results.append_once("a", lambda state, last: frame(), {})

@@ -25,7 +25,7 @@ def other(open_table):
 
 
 def once(table, frame, part):
-    return table.append_once(part, lambda last: None if last else frame(part), {})
+    return table.append_once(part, lambda state, last: None if last else frame(part), {})
 
 
 def entry(table, version):

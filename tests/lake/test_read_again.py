@@ -13,7 +13,7 @@ from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest, retry_
 def two_files(results, frame):
     """Return a table of results in two small files."""
     for part in ("p", "q"):
-        results.append_once("a", lambda last, part=part: frame(part), {})
+        results.append_once("a", lambda state, last, part=part: frame(part), {})
     return results
 
 

@@ -135,9 +135,12 @@ def rows(
         return collect(chosen)
 
 
-def newest_rows(table: Table) -> pl.DataFrame:
-    """Return the rows that a table has now, of every file that can be read; warn of each that is damaged."""
-    readable, lost = newest_readable(table)
+def newest_rows(table: Table, first: TableVersion | None = None) -> pl.DataFrame:
+    """Return the rows that a table has now, of every file that can be read; warn of each that is damaged.
+
+    ``first`` is the state to read first, see `read_latest`.
+    """
+    readable, lost = newest_readable(table, first)
     for fault in lost:
         if fault.is_whole:
             raise fault.error()
@@ -145,10 +148,10 @@ def newest_rows(table: Table) -> pl.DataFrame:
     return readable
 
 
-def newest_readable(table: Table) -> tuple[pl.DataFrame, list[Fault]]:
+def newest_readable(table: Table, first: TableVersion | None = None) -> tuple[pl.DataFrame, list[Fault]]:
     """Return the rows that a table has now, of every file that can be read, and the files that cannot."""
     try:
-        return read_latest(table, lambda pinned: rows(pinned, pinned.scan())), []
+        return read_latest(table, lambda pinned: rows(pinned, pinned.scan()), first), []
     except StorageError:
         return readable_rows(table.at())
 

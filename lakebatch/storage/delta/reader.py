@@ -54,7 +54,6 @@ class TableReader:
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
-        self._is_appending = False
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -83,10 +82,10 @@ class TableReader:
         """The version that this process knows of, without looking for a newer one."""
         return None if self._handle is None else int(self._handle.version())
 
-    def commits(self) -> list[Commit]:
-        """Return the log, oldest commit first."""
-        handle = self._refresh()
-        entries = reversed(self._ask("read", handle.history))
+    def commits(self, state: TableVersion | None = None) -> list[Commit]:
+        """Return the commits up to a state, the newest by default; oldest first."""
+        history = self._refresh().history if state is None else state.history
+        entries = reversed(self._ask("read", history))
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
@@ -102,12 +101,15 @@ class TableReader:
     def newest(self) -> TableVersion:
         """Return the newest state, to be read at once: it moves on with the next call of this table.
 
-        That is quick, because only what was committed since is read. While `append_once` looks what is there it
-        is the state that the append starts from.
+        That is quick, because only the commits since the last call are read.
         """
         state = self._pinned(self._refresh())
-        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+        self.warn_of_lost_commits()
         return state
+
+    def warn_of_lost_commits(self) -> None:
+        """Warn of each empty log entry since the last checkpoint."""
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
 
     def _stamp(self, version: int) -> Validator | None:
         """Return the validator of a version: it changes with a later version, and with any change of the log."""
@@ -138,13 +140,8 @@ class TableReader:
         return self._handle
 
     def _refresh(self) -> Handle:
-        """Return the handle kept for appends, brought up to date.
-
-        Not while an append looks what is there: if it moved on, the engine would not notice who committed meanwhile.
-        """
+        """Return the handle kept for appends, brought up to date."""
         handle = self._open()
-        if self._is_appending:
-            return handle
         is_behind = self._has_next(int(handle.version()))
         if self._folder is None:
             self._ask("read", handle.update_incremental)
@@ -168,10 +165,9 @@ class TableReader:
 
     def _refuse_foreign(self, handle: Handle) -> None:
         """Refuse to read a table that lacks what every version of its schema has."""
+        names = set(handle.names)
         absent = [
-            column.name
-            for column in self.schema.columns
-            if not column.nullable and column.name not in handle.names
+            column.name for column in self.schema.columns if not column.nullable and column.name not in names
         ]
         if absent:
             raise SchemaError(

@@ -21,7 +21,7 @@ from lakebatch.errors import CommitError
 from lakebatch.storage.delta import checkpoints
 from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH
 from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.version import DataFile, Handle
+from lakebatch.storage.delta.version import DataFile, Handle, TableVersion
 
 TRANSACTION = "lakebatch.compaction"
 """The transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""
@@ -68,9 +68,9 @@ def replace(
     """
     done: list[Replacement] = []
 
-    def write_after(last: int) -> Write | None:
-        _refuse_claimed(table, last)
-        there = {file.path for file in table.newest().data_files()}
+    def write_after(state: TableVersion, last: int) -> Write | None:
+        _refuse_claimed(table, state, last)
+        there = {file.path for file in state.data_files()}
         done[:] = [each for each in replacements if there.issuperset(file.path for file in each.added)]
         due = [
             each
@@ -138,9 +138,9 @@ def _commit(
     checkpoints.write_if_due(handle)
 
 
-def _refuse_claimed(table: Table, last: int) -> None:
+def _refuse_claimed(table: Table, state: TableVersion, last: int) -> None:
     """Leave the files to an older lakebatch that has claimed them, since the engine refuses none of its merges."""
-    holder = _holder(table) if last % 2 else None
+    holder = _holder(table, state) if last % 2 else None
     if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_HOURS):
         raise CommitError(
             f"The files of {table.uri} are being merged by {holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S}Z, with a "
@@ -156,9 +156,9 @@ class _Holder(NamedTuple):
     since: datetime
 
 
-def _holder(table: Table) -> _Holder | None:
+def _holder(table: Table, state: TableVersion) -> _Holder | None:
     """Return who made the last claim; None if the log has none that can be read."""
-    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits()) if CLAIM in commit.metadata)
+    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits(state)) if CLAIM in commit.metadata)
     try:
         claim = json.loads(next(claims))
         return _Holder(

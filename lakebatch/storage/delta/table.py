@@ -40,7 +40,7 @@ from lakebatch.storage.delta.engine import (
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.version import Handle
+from lakebatch.storage.delta.version import Handle, TableVersion
 from lakebatch.storage.delta.withholding import withheld
 from lakebatch.storage.s3_errors import may_pass
 
@@ -57,6 +57,8 @@ TAKEN = "Invalid table version: 0"
 
 Write: TypeAlias = Callable[[Handle], None]
 """A call that commits to the table of a handle."""
+WriteAfter: TypeAlias = Callable[[TableVersion, int], Write | None]
+"""Returns the call that commits to a state of the table, None if no commit is due; see `Table.commit_once`."""
 
 
 class Table(TableReader):
@@ -90,17 +92,19 @@ class Table(TableReader):
             durability.sync_created(self._folder)
 
     def append_once(
-        self, transaction: str, data_after: Callable[[int], Data | None], metadata: Mapping[str, str]
+        self,
+        transaction: str,
+        data_after: Callable[[TableVersion, int], Data | None],
+        metadata: Mapping[str, str],
     ) -> bool:
-        """Append in one commit, exactly once whatever goes wrong on the way; see `commit_once`.
+        """Append in one commit, exactly once whatever fails; see `commit_once`.
 
-        ``data_after(n)`` is asked for what to write, where n is the transaction's version in the newest state (0 before
-        the first); it looks whether the data is there already, in `newest` or any later state, and returns None if so.
+        ``data_after(state, last)`` returns the data to write, or None if ``state`` or a later state has it already.
         Secrets are withheld from a frame; a stream brings its own fingerprint and is without them already.
         """
 
-        def write_after(last: int) -> Write | None:
-            data = data_after(last)
+        def write_after(state: TableVersion, last: int) -> Write | None:
+            data = data_after(state, last)
             if data is None:
                 return None
             data = withheld(data) if isinstance(data, pl.DataFrame) else data
@@ -112,19 +116,19 @@ class Table(TableReader):
                 except ENGINE_ERRORS as error:
                     if BROKEN not in str(error) and not isinstance(error, SchemaMismatchError):
                         raise
-                    raise self._refusal(error, handle, data_after(last)) from error
+                    raise self._refusal(error, handle, data_after(state, last)) from error
 
             return write
 
         return self.commit_once(transaction, write_after)
 
-    def commit_once(self, transaction: str, write_after: Callable[[int], Write | None]) -> bool:
-        """Make one commit, exactly once whatever goes wrong on the way.
+    def commit_once(self, transaction: str, write_after: WriteAfter) -> bool:
+        """Make one commit, exactly once whatever fails.
 
-        Before every attempt the newest state is loaded and ``write_after(n)`` asked for the call that commits, where n
-        is the transaction's version in that state (0 before the first); it looks whether the commit is still due,
-        and returns None if not. What was committed to the same transaction after that state was loaded makes the
-        attempt fail, and the next one looks again.
+        Every attempt loads the newest state and calls ``write_after(state, last)``, where ``last`` is the version of
+        the transaction in that state (0 before the first). It returns the call that commits, or None if ``state`` or
+        a later state shows that no commit is due. A commit that others make to the same transaction after the state
+        was loaded makes the attempt fail, and the next attempt looks again.
 
         Returns
         -------
@@ -144,14 +148,16 @@ class Table(TableReader):
         first: int | None = None
         for attempt in range(ATTEMPTS + 1):
             with turns.taken(self._folder or turns.stand_in(self.uri)):
-                handle = self._refresh()
-                first = int(handle.version()) if first is None else first
-                last = self._ask("read", lambda: handle.transaction_version(transaction))  # noqa: B023
-                write = self._looked(write_after, int(last or 0))
+                handle = self._take_handle()
+                state = self._pinned(handle)
+                first = state.number if first is None else first
+                last = self._ask("read", lambda: state.last_versions([transaction]))[transaction]  # noqa: B023
+                write = write_after(state, last)
                 if write is not None:
                     self._check_attempt(attempt, failure)
                     failure = self._attempt(handle, write, attempt)
             if write is None or failure is None:
+                self._handle = handle
                 # of a failed attempt that was committed all the same, the version is not known
                 self._sync(handle, first if write is None else int(handle.version()) - 1)
                 return write is not None or failure is not None
@@ -174,7 +180,6 @@ class Table(TableReader):
         try:
             write(handle)
         except ENGINE_ERRORS as error:
-            self._handle = None
             logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
             return error
         return None
@@ -184,13 +189,14 @@ class Table(TableReader):
         if self._folder is not None:
             durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
-    def _looked(self, write_after: Callable[[int], Write | None], last: int) -> Write | None:
-        """Ask for the call that commits while the state that the commit starts from stays as it is."""
-        self._is_appending = True
-        try:
-            return write_after(last)
-        finally:
-            self._is_appending = False
+    def _take_handle(self) -> Handle:
+        """Return the handle, brought up to date, for one attempt to commit; other calls open another meanwhile.
+
+        If another call moved it on, the engine would not notice what others committed since it was loaded.
+        """
+        handle = self._refresh()
+        self._handle = None
+        return handle
 
     def mark(self, metadata: Mapping[str, str], *, advance: Iterable[str] = ()) -> int:
         """Commit no rows, so that the next record has a version of its own, and return that version.
@@ -293,7 +299,6 @@ class Table(TableReader):
 
     def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
         """Return the error for rows that break a constraint, which the engine does not name."""
-        self._handle = None
         broken = None if data is None else constraints.broken(handle.metadata().configuration, data)
         which = broken or " ".join(str(error).split()).partition(" Preview of ")[0].rstrip(".")
         return SchemaError(

@@ -247,6 +247,10 @@ class TableVersion:
         """Return the version that each transaction had, 0 before its first; from the log alone."""
         return {each: int(self._handle.transaction_version(each) or 0) for each in transactions}
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return the metadata of the commits up to this version, newest first."""
+        return self._handle.history()
+
     def rows_by_assembly(self) -> dict[str, int]:
         """Return the number of rows of each assembly, from the log alone."""
         return self._rows_by_assembly
