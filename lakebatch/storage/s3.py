@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 from lakebatch._secrets import learn
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.storage.local import StoredFile, Validator
+from lakebatch.storage.retry import S3_CALLS
 from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice
 
 CONNECT_SECONDS = 4
@@ -26,9 +25,6 @@ READERS = 16
 """How many objects are read at once where many are read."""
 REMOVED_AT_ONCE = 1000
 """The most objects that S3 removes with one request."""
-ATTEMPTS = 6
-TIMEOUT_SECONDS = 10.0
-"""After which a call that failed is not tried again: three times for a server that never answers."""
 QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
 
@@ -196,20 +192,15 @@ class Bucket:
         return found
 
     def _call(self, action: str, call: Callable[[Any], Any]) -> Any:
-        """Return what a call answers; what may pass is ridden out, all else is one line."""
+        """Return the answer of a call, repeated after errors that may pass; any other error is one line."""
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        attempt = 0
-        while True:
-            try:
-                return call(self._client)
-            except (BotoCoreError, ClientError, ResponseParserError) as error:
-                attempt += 1
-                if attempt == ATTEMPTS or time.monotonic() > deadline or not _may_pass(error):
-                    raise self._fault(action, error) from error
-            time.sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)
+        errors = (BotoCoreError, ClientError, ResponseParserError)
+        try:
+            return S3_CALLS.call(lambda: call(self._client), errors, _is_transient)
+        except errors as error:
+            raise self._fault(action, error) from error
 
     @cached_property
     def _client(self) -> Any:
@@ -280,7 +271,7 @@ class _ExistsError(StorageError):
     """What was to be written only if it was not there is there."""
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
     if isinstance(error, ClientError):

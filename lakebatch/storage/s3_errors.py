@@ -38,7 +38,9 @@ ADVICE = {
 }
 """What to do, and the error codes that ask for it."""
 OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
-UNREACHABLE = ("Generic S3 error", "error sending request")
+ENGINE_ERROR = "Generic S3 error"
+"""An engine's words for an answer of S3 that it did not expect, or none."""
+UNREACHABLE = (ENGINE_ERROR, "error sending request")
 STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
 """What an engine puts before each step from an error down to its cause."""
 IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
@@ -64,10 +66,10 @@ def refusal(text: str) -> str | None:
     return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
 
 
-def may_pass(text: str) -> bool:
-    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
+def is_unreachable(text: str) -> bool:
+    """Whether an engine's error message says that S3 was not reached, or that the connection broke.
 
-    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
+    >>> is_unreachable("Generic S3 error: Error getting list response body: end of file before message length reached")
     True
     """
     return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
@@ -81,6 +83,6 @@ def explain(text: str) -> str | None:
     """
     if code := refusal(text):
         return f"S3 says {code}. {advice(code)}"
-    if may_pass(text):
+    if is_unreachable(text):
         return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
     return None

@@ -20,6 +20,7 @@ from lakebatch.storage.delta.log import PLACEHOLDER
 from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.retry import COMMITS
 
 
 def parts_in(state):
@@ -203,7 +204,7 @@ def test_failure_before_the_commit_is_tried_again(results, frame, fault):
 
 
 def test_last_attempt_is_looked_at_too(results, frame, fault, monkeypatch):
-    monkeypatch.setattr(delta, "ATTEMPTS", 1)
+    monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=1))
     fault(after=fail_first(deltalake.exceptions.DeltaError("post-commit hook failed")))
     assert once(results, frame())
     assert parts_of(results) == ["p"]
@@ -213,7 +214,7 @@ def test_append_that_never_succeeds_says_that_nothing_was_written(results, frame
     def refuse(call):
         raise OSError("connection reset")
 
-    monkeypatch.setattr(delta, "ATTEMPTS", 3)
+    monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=3))
     calls = fault(before=refuse)
     with pytest.raises(
         CommitError, match=r"in 3 attempts; the last one said: connection reset. Nothing was written"
@@ -340,6 +341,7 @@ def test_ensuring_a_table_again_writes_nothing(results, open_table):
 def test_table_created_by_four_processes_at_once_is_one_table(tmp_path, run_together, names, frame):
     imports = """
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.retry import COMMITS
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 """

@@ -7,39 +7,23 @@ from pathlib import Path
 
 from lakebatch._warnings import warn
 from lakebatch.errors import DamageError, DamageWarning, StorageError
-from lakebatch.storage import Storage
+from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.s3_errors import ENGINE_ERROR
 
 NOISE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
 """What engines add to their messages and nobody can use."""
 # The engine's word for what other tools have given a table, and it does not write
 FOREIGN = "Unsupported table features"
-CHECK = "Check that the lake is there and that you may use it."
-GO_ON = "then go on with: lakebatch resume"
-# What an operating system says again however often it is asked, and what to do
-REFUSALS = {
-    "No space left": f"Nothing is lost: free some space, {GO_ON}",
-    "Disk quota exceeded": f"Nothing is lost: free some of your quota, {GO_ON}",
-    "File too large": f"Nothing is lost: raise the limit of file sizes (ulimit -f), {GO_ON}",
-    "Too many open files": f"Nothing is lost: raise the limit of open files (ulimit -n), {GO_ON}",
-    "Read-only file system": "It can be read; to write, unlock it or name another lake with --lake.",
-    "Permission denied": CHECK,
-    "Operation not permitted": "See that nothing there is locked, and that its file system makes hard links.",
-    "Operation not supported": "Its file system makes no hard links, say; name a folder on another with --lake.",
-    "File name too long": "Name a folder with a shorter path with --lake.",
-    "Too many levels of symbolic links": CHECK,
-    "Not a directory": CHECK,
-}
-NOT_REACHED = "Generic S3 error"
-"""In the error of an engine that S3 did not answer as it should; to look at the log would take as long again."""
 
 
 def explain(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
     """Return the error to raise when an engine could not open, read, create or write a table."""
     uri = storage.join(table)
     detail = " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
-    asks = action != "write" and NOT_REACHED not in detail
-    if asks and (fault := deltalog.first_fault(storage, table)):
+    # To look at the log while S3 is not reached would take as long again
+    has_to_look = action != "write" and ENGINE_ERROR not in detail
+    if has_to_look and (fault := deltalog.first_fault(storage, table)):
         kind = DamageError if fault.is_damage else StorageError
         return kind(f"Cannot {action} {uri}: {fault}")
     return StorageError(f"Cannot {action} {uri}: {detail}. {_advice(detail)}")
@@ -74,14 +58,9 @@ def no_table(storage: Storage, table: str) -> StorageError:
     return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
 
 
-def is_refused_by_disk(detail: str) -> bool:
-    """Whether an engine's error says that a disk does not take something, and never will."""
-    return NOT_REACHED not in detail and any(refusal in detail for refusal in REFUSALS)
-
-
 def _advice(detail: str) -> str:
     if "minimum reader version" in detail:
         return "Install a newer lakebatch, whose engine may know it."
     if any(word in detail for word in (FOREIGN, "error: Unsupported", "Column mapping")):
         return "Have the tool that added them take them out again: ALTER TABLE ... DROP FEATURE."
-    return next((advice for refusal, advice in REFUSALS.items() if refusal in detail), CHECK)
+    return disk_errors.advice(detail)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import deltalake
 
 from lakebatch._files import path_exists
-from lakebatch.errors import SchemaError, StorageError
+from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.cache import TableCache
-from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, patiently, storage_error
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, storage_error, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
 from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
@@ -155,13 +156,19 @@ class TableReader:
 
     def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
         """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
-        try:
-            return patiently(call)
-        except (*ENGINE_ERRORS, ValueError) as error:  # the second for a log with actions of another form
-            raise self._error(action, error) from error
+        with self._translated(action, ValueError):  # for a log with actions of another form
+            return with_retries(call)
 
-    def _error(self, action: str, error: Exception) -> StorageError:
-        return storage_error(self.storage, self.path, action, error)
+    @contextmanager
+    def _translated(self, action: str, *others: type[Exception]) -> Iterator[None]:
+        """Raise an engine's error as one line that says what could not be done to the table."""
+        errors: tuple[type[Exception], ...] = (*ENGINE_ERRORS, *others)
+        try:
+            yield
+        except LakebatchError:
+            raise
+        except errors as error:
+            raise storage_error(self.storage, self.path, action, error) from error
 
     def _refuse_foreign(self, handle: Handle) -> None:
         """Refuse to read a table that lacks what every version of its schema has."""

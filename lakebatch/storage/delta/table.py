@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 import deltalake
@@ -25,16 +26,16 @@ from lakebatch.storage.delta import (
     create as making,
 )
 from lakebatch.storage.delta.engine import (
-    ATTEMPTS,
+    BROKEN_CONSTRAINT,
     COMMIT_RETRIES,
     ENGINE_ERRORS,
     HOT_PATH,
     WRITER_PROPERTIES,
     Answer,
     Data,
-    is_permanent,
-    pause,
+    is_final,
     preserve_interrupt,
+    retry_commit,
     with_fingerprint,
 )
 from lakebatch.storage.delta.log import FOLDER
@@ -42,15 +43,13 @@ from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Handle, TableVersion
 from lakebatch.storage.delta.withholding import withheld
-from lakebatch.storage.s3_errors import may_pass
+from lakebatch.storage.retry import COMMITS, is_transient
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
-BROKEN = "Invalid data found"
-# in the engine's error when rows break a constraint
 TAKEN = "Invalid table version: 0"
 """The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
 
@@ -114,7 +113,7 @@ class Table(TableReader):
                 try:
                     self._write(handle, data, metadata, following)
                 except ENGINE_ERRORS as error:
-                    if BROKEN not in str(error) and not isinstance(error, SchemaMismatchError):
+                    if BROKEN_CONSTRAINT not in str(error) and not isinstance(error, SchemaMismatchError):
                         raise
                     raise self._refusal(error, handle, data_after(state, last)) from error
 
@@ -146,7 +145,7 @@ class Table(TableReader):
         """
         failure: Exception | None = None
         first: int | None = None
-        for attempt in range(ATTEMPTS + 1):
+        for attempt in count(1):
             with turns.taken(self._folder or turns.stand_in(self.uri)):
                 handle = self._take_handle()
                 state = self._pinned(handle)
@@ -161,17 +160,18 @@ class Table(TableReader):
                 # of a failed attempt that was committed all the same, the version is not known
                 self._sync(handle, first if write is None else int(handle.version()) - 1)
                 return write is not None or failure is not None
-            if not is_permanent(failure):
-                pause(attempt)
+            if not is_final(failure):
+                COMMITS.pause(attempt)
         raise AssertionError("unreachable")
 
     def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
         """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
-        if failure is not None and is_permanent(failure):
-            raise self._error("write", failure) from failure
-        if attempt == ATTEMPTS:
+        if failure is not None and is_final(failure):
+            with self._translated("write"):
+                raise failure
+        if attempt > COMMITS.attempts:
             raise CommitError(
-                f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
+                f"Could not commit to {self.uri} in {COMMITS.attempts} attempts; the last one said: {failure}. "
                 "Nothing was written; try again later."
             ) from failure
 
@@ -180,7 +180,7 @@ class Table(TableReader):
         try:
             write(handle)
         except ENGINE_ERRORS as error:
-            logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
+            logger.info("commit to %s, attempt %d: %s", self.uri, attempt, error)
             return error
         return None
 
@@ -205,20 +205,26 @@ class Table(TableReader):
         was prepared before it, and their writers look again.
         """
         names = sorted(set(advance))
-        for attempt in range(ATTEMPTS):
-            handle = self._refresh()
-            try:
-                self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
-            except ENGINE_ERRORS as error:
-                self._handle = None
-                if attempt == ATTEMPTS - 1 or is_permanent(error):
-                    raise self._error("write", error) from error
-                pause(attempt)
-            else:
-                version = int(handle.version())
-                self._sync(handle, version - 1)
-                return version
-        raise AssertionError("unreachable")
+
+        def attempt(handle: Handle) -> None:
+            self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
+
+        handle = self._commit_repeatedly("write", attempt)
+        version = int(handle.version())
+        self._sync(handle, version - 1)
+        return version
+
+    def _commit_repeatedly(self, action: str, commit: Callable[[Handle], object]) -> Handle:
+        """Make a commit that does no harm when it is made twice, and return the handle that made it."""
+
+        def attempt() -> Handle:
+            handle = self._take_handle()
+            commit(handle)
+            self._handle = handle
+            return handle
+
+        with self._translated(action):
+            return retry_commit(attempt)
 
     def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
         """Return what the engine answers when it is to change the newest state in a commit of its own.
@@ -228,13 +234,11 @@ class Table(TableReader):
         StorageError
             If it could not; ``action`` says what, as in "compact".
         """
-        handle = self._refresh()
+        handle = self._take_handle()
         before = int(handle.version())
-        try:
+        with self._translated(action):
             answer = call(handle)
-        except ENGINE_ERRORS as error:
-            self._handle = None
-            raise self._error(action, error) from error
+        self._handle = handle
         if int(handle.version()) > before:
             checkpoints.write_if_due(handle)
         return answer
@@ -242,29 +246,21 @@ class Table(TableReader):
     def _create(self) -> None:
         forks.check()
         self.storage.make_folder(self.path)
-        for attempt in range(ATTEMPTS):
+
+        def attempt() -> None:
             try:
                 making.create(self.uri, self.schema, self._options)
-            except ENGINE_ERRORS as error:
-                if self.exists():  # another process, or this one whose answer was lost, has created it
-                    return
-                if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
-                    raise self._error("create", error) from error
-                pause(attempt)
-            else:
-                return
+            except ENGINE_ERRORS:
+                # another process, or this one whose answer was lost, may have created it
+                if not self.exists():
+                    raise
+
+        with self._translated("create"):
+            COMMITS.call(attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TAKEN in str(error))
 
     def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table until there is nothing to change; others may be doing the same."""
-        for attempt in range(ATTEMPTS):
-            try:
-                if not change(self._refresh(), self.schema):
-                    return
-            except ENGINE_ERRORS as error:
-                self._handle = None
-                if attempt == ATTEMPTS - 1 or is_permanent(error):
-                    raise self._error(action, error) from error
-                pause(attempt)
+        """Change the table unless another process has made the same change."""
+        self._commit_repeatedly(action, lambda handle: change(handle, self.schema))
 
     def _nothing(self) -> pa.RecordBatchReader:
         import pyarrow as pa

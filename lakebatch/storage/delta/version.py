@@ -12,7 +12,7 @@ import polars as pl
 
 from lakebatch.storage.delta import bundles, features, forks
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
-from lakebatch.storage.delta.engine import patiently
+from lakebatch.storage.delta.engine import with_retries
 from lakebatch.storage.delta.migrate import filled, ordered
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.local import StoredFile
@@ -199,7 +199,7 @@ class TableVersion:
     @cached_property
     def file_table(self) -> pl.DataFrame:
         """The Parquet files: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
-        actions = pl.DataFrame(patiently(lambda: self._handle.get_add_actions(flatten=True)))
+        actions = pl.DataFrame(with_retries(lambda: self._handle.get_add_actions(flatten=True)))
         partition = "partition.assembly_id"
         return actions.select(
             pl.col("path").cast(pl.String),
@@ -263,4 +263,4 @@ class TableVersion:
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     """Return a lazy frame over tables, computed; while S3 is not reached, it is tried again."""
-    return patiently(frame.collect)
+    return with_retries(frame.collect)
