@@ -20,7 +20,7 @@ from functools import cached_property
 from lakebatch import _process as process
 from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ class ExperimentTables:
 
     Parameters
     ----------
-    kept : Kept, optional
+    cache : TableCache, optional
         The states of the lake's tables that were read before.
 
     Attributes
@@ -40,7 +40,7 @@ class ExperimentTables:
         Folders of other versions of the experiment, where it was asked for by its name alone.
     """
 
-    def __init__(self, storage: Storage, folder: str, kept: TableCache | None = None) -> None:
+    def __init__(self, storage: Storage, folder: str, cache: TableCache | None = None) -> None:
         match = FOLDER.fullmatch(folder)
         if match is None:
             raise ConfigError(
@@ -53,7 +53,7 @@ class ExperimentTables:
         self.experiment_version = match["version"]
         self.other_versions: tuple[str, ...] = ()
         self._tables: dict[str, Table] = {}
-        self._kept = kept or TableCache()
+        self._cache = cache or TableCache()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
@@ -82,7 +82,7 @@ class ExperimentTables:
     def table(self, name: str) -> Table:
         """Return one of the experiment's tables by name, always the same one: it keeps what it has read of its log."""
         if name not in self._tables:
-            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._kept)
+            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._cache)
         return self._tables[name]
 
     def frames(self, name: str) -> Table:

@@ -14,7 +14,8 @@ from lakebatch.snapshot.row_order import in_order
 from lakebatch.storage.delta import bundles, damage
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
-from lakebatch.storage.local import STAGED, StoredFile
+from lakebatch.storage.local import STAGED
+from lakebatch.storage.place import StoredFile
 
 logger = logging.getLogger(__name__)
 

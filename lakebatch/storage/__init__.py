@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.settings import SETTINGS_FILE, read_settings
-from lakebatch.storage.local import LocalFolder, StoredFile, Validator
+from lakebatch.storage.local import LocalFolder
+from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
-from lakebatch.storage.uris import normalize
+from lakebatch.storage.uris import is_on_s3, normalize
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -39,25 +40,26 @@ class Storage:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def is_s3(self) -> bool:
-        """Whether the lake is on S3."""
-        return self.uri.startswith("s3://")
+    def is_local(self) -> bool:
+        """Whether the lake is a folder on this machine."""
+        return self.place.is_local
 
     def join(self, *names: str) -> str:
         """Return the URI of something in the lake."""
         return "/".join([self.uri.rstrip("/"), *names])
 
     @cached_property
-    def _place(self) -> Bucket | LocalFolder:
-        return Bucket(self.uri, self.options) if self.is_s3 else LocalFolder(self.uri)
+    def place(self) -> Place:
+        """The backend."""
+        return Bucket(self.uri, self.options) if is_on_s3(self.uri) else LocalFolder(self.uri)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
-        return self._place.folders()
+        return self.place.folders()
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder of the lake, by path; none if the folder is not there."""
-        return self._place.files(folder)
+        return self.place.files(folder)
 
     def files_in(self, folder: str) -> list[StoredFile]:
         """Return the files directly in a folder, by path.
@@ -67,80 +69,81 @@ class Storage:
         StorageError
             If the folder is not there.
         """
-        files = [file for file in self._place.files(folder) if "/" not in file.path]
-        if not files and not self.is_s3 and not Path(self.uri, folder).is_dir():
+        files = [file for file in self.place.files(folder) if "/" not in file.path]
+        if not files and self.is_local and not Path(self.uri, folder).is_dir():
             raise StorageError(
                 f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
             )
         return files
 
-    def stamp(self, folder: str, name: str, *, unless: str) -> Validator | None:
-        """Return what is another when a file of a folder is, and on a disk also when any file comes or goes there.
-
-        None if it is not there or cannot be looked at, or if the one is there that it must not be.
-        """
+    def validator(self, folder: str, name: str, *, unless: str) -> Validator | None:
+        """Return the validator of a file, see `Place.validator`; None also if the place cannot be reached."""
         try:
-            return self._place.stamp(folder, name, unless)
+            return self.place.validator(folder, name, unless)
         except StorageError:
             return None
 
     def read(self, path: str) -> bytes:
         """Return the content of a file in the lake."""
-        return self._place.read(path)
+        return self.place.read(path)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file in the lake, whole or not at all."""
-        self._place.write(path, content)
+        self.place.write(path, content)
 
     def remove(self, path: str) -> None:
         """Remove a file of the lake, if it is there."""
-        self._place.remove(path)
+        self.place.remove(path)
 
     def remove_each(self, paths: Iterable[str]) -> None:
         """Remove files of the lake, those that are there."""
-        self._place.remove_each(paths)
+        self.place.remove_each(paths)
 
     def renew(self, path: str, content: bytes) -> None:
         """Write a small file in place; its time becomes that of the storage's clock."""
-        self._place.renew(path, content)
+        self.place.renew(path, content)
 
     def ages(self, folder: str) -> dict[str, float]:
         """Return how many seconds ago each file of a folder was written, by the storage's clock; none without the folder."""
-        return self._place.ages(folder)
+        return self.place.ages(folder)
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
         """Yield the content of each file, or what was wrong with it, in the order asked for."""
-        return self._place.read_each(paths)
+        return self.place.read_each(paths)
 
     def creates_only_once(self) -> bool:
         """Whether of two that create the same file the second is refused, on which every commit relies.
 
         A file is created under a name of its own and removed.
         """
-        return self._place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
+        return self.place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
 
     def make_folder(self, folder: str) -> None:
         """Make a folder in the lake, where there are folders, unless it is there."""
-        self._place.make_folder(folder)
+        self.place.make_folder(folder)
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
-        self._place.check_writable()
+        self.place.check_writable()
 
     def check_folders(self, folders: Iterable[str]) -> None:
         """Raise `StorageError` unless, on a disk, files can be created in those of some folders that are there."""
-        self._place.check_folders(folders)
+        self.place.check_folders(folders)
+
+    def explain(self, error: BaseException) -> str | None:
+        """Return the reason and the advice for an engine's error; None if the place itself is not to blame for it."""
+        return self.place.explain(str(error))
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:
         """Return what below a folder one has no right to, on a disk: files to read, or folders to write in."""
-        return self._place.locked(folder, for_writing=for_writing)
+        return self.place.locked(folder, for_writing=for_writing)
 
     def check_space(self, needed: int) -> None:
         """Raise `StorageError` unless the disk has so many bytes free, and some for what has to be recorded besides.
 
         An engine that runs out of space in the middle of a file says so too, but in many lines.
         """
-        self._place.check_space(needed)
+        self.place.check_space(needed)
 
 
 def locate(
@@ -159,7 +162,7 @@ def locate(
         or DEFAULT_LAKE
     )
     found = Storage(normalize(uri))
-    return replace(found, options=_engine_options(environment)) if found.is_s3 else found
+    return found if found.is_local else replace(found, options=_engine_options(environment))
 
 
 def _engine_options(environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,16 +12,13 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from lakebatch._files import ABSENT, NO_SPACE, allocate, path_exists, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
+from lakebatch.storage.place import Place, StoredFile, Validator
 
-Validator: TypeAlias = "tuple[int | str, ...]"
-"""What is another when a file is."""
 STAGED = re.compile(r"\.\w+")
 """Names of files while they are written: hidden, and without an ending."""
 DANGLING = "is a link that leads nowhere,"
@@ -39,21 +36,10 @@ NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written.
-
-    The fault says why it cannot be read, as of a pipe or of a link that leads nowhere.
-    """
-
-    path: str
-    size: int
-    at: datetime
-    fault: str | None = None
-
-
-class LocalFolder:
+class LocalFolder(Place):
     """A folder on this machine, or on one whose disk is mounted here."""
+
+    is_local = True
 
     def __init__(self, uri: str) -> None:
         self.path = Path(uri)
@@ -72,11 +58,9 @@ class LocalFolder:
         """Return every file below a folder of it, by path; none if that is not there."""
         return sorted(_walk(self.path / folder), key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
-        """Return what is another when a file is, or any comes or goes in its folder; see `Storage.stamp`.
-
-        The clock of a disk is coarse, so the folder alone does not tell that another file has come.
-        """
+    def validator(self, folder: str, name: str, unless: str) -> Validator | None:
+        """Return the validator of a file and its folder; None without it, or with the file ``unless``."""
+        # The clock of a disk is coarse: the time of the folder alone does not tell that a file has come
         place = self.path / folder
         if path_exists(place / unless):
             return None
@@ -111,6 +95,10 @@ class LocalFolder:
         finally:
             with suppress(OSError):
                 staged.unlink()
+
+    def explain(self, message: str) -> str | None:
+        """Return None: an engine's error about a disk names its file and reason."""
+        return None
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""

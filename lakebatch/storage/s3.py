@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from lakebatch._secrets import learn
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.storage.local import StoredFile, Validator
+from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.retry import S3_CALLS
-from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice
+from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice, explain
 
 CONNECT_SECONDS = 4
 RESPONSE_SECONDS = 4
@@ -29,8 +29,10 @@ QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
 
 
-class Bucket:
+class Bucket(Place):
     """A prefix of a bucket on S3, with the settings that reach it."""
+
+    is_local = False
 
     def __init__(self, uri: str, options: Mapping[str, str]) -> None:
         parts = urlsplit(uri)
@@ -55,8 +57,8 @@ class Bucket:
         ]
         return sorted(files, key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
-        """Return what is another when an object is; see `Storage.stamp`. One request tells that and what comes after it."""
+    def validator(self, folder: str, name: str, unless: str) -> Validator | None:
+        """Return the validator of an object; None without it, or with the object ``unless``. One request tells both."""
         below = f"{self.prefix}{folder}/"
         which = {"Bucket": self.name, "Prefix": below, "StartAfter": f"{below}{name[:-1]}", "MaxKeys": 2}
         answer = self._call("list", lambda client: client.list_objects_v2(**which))
@@ -126,6 +128,10 @@ class Bucket:
         finally:
             with suppress(StorageError):
                 self._call("delete from", lambda client: client.delete_object(**one))
+
+    def explain(self, message: str) -> str | None:
+        """Return the reason and the advice for an engine's error about S3; None if the message is about another thing."""
+        return explain(message)
 
     def check_space(self, needed: int) -> None:
         """Do nothing: a bucket is never full in a way that can be asked for."""

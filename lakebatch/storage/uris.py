@@ -60,6 +60,11 @@ def is_uri(text: str) -> bool:
     return "://" in text or MISTYPED.match(text) is not None
 
 
+def is_on_s3(uri: str) -> bool:
+    """Whether a normal URI is that of a bucket."""
+    return uri.startswith("s3://")
+
+
 def absolute(path: str) -> str:
     """Return an absolute path that the engine and the system take for the same folder.
 

@@ -19,7 +19,7 @@ from lakebatch.maintenance import bundles as bundling
 from lakebatch.maintenance import doctor
 from lakebatch.storage.delta import bundles
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 IDS = [f"20261123_142230_run{number:03d}" for number in range(1, 9)]
 ROWS = "FROM toy.results ORDER BY ALL"

@@ -19,7 +19,7 @@ from itertools import groupby
 import polars as pl
 
 from lakebatch.ids import ASSEMBLY_ID
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 FOLDER = "bundles"
 MIN_FILES = 64

@@ -44,7 +44,7 @@ def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> 
 def no_table(storage: Storage, table: str) -> StorageError:
     """Return the error to raise where a table is looked for and none is found."""
     uri = storage.join(table)
-    if not storage.is_s3:
+    if storage.is_local:
         deltalog.exists(Path(uri))  # which raises where that cannot be told
     if left := len(storage.files(table)):
         return DamageError(

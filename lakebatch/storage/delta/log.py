@@ -15,7 +15,7 @@ from typing import Any
 from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 FOLDER = "_delta_log"
 POINTER = "_last_checkpoint"
@@ -323,7 +323,7 @@ def empty_entries(storage: Storage, table: str, since: int | None = None) -> lis
     Only those that a power cut can have left: after the newest checkpoint, and none on S3, where an object is
     written whole or not at all. With ``since``, from that version on instead.
     """
-    if storage.is_s3:
+    if not storage.is_local:
         return []
     folder = Path(storage.uri, table, FOLDER)
     first = _checkpointed(folder) + 1 if since is None else since

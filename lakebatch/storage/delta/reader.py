@@ -21,7 +21,7 @@ from lakebatch.storage.delta.log import FOLDER, entry_name
 from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Handle, TableVersion
-from lakebatch.storage.local import Validator
+from lakebatch.storage.place import Validator
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,20 @@ class TableReader:
 
     Parameters
     ----------
-    kept : Kept, optional
-        Where the newest state is kept for other reads; readers of tables of the same lake may share it.
+    cache : TableCache, optional
+        Cache of the newest states; the tables of one lake may share it.
     """
 
     def __init__(
-        self, storage: Storage, folder: str, schema: TableSchema, kept: TableCache | None = None
+        self, storage: Storage, folder: str, schema: TableSchema, cache: TableCache | None = None
     ) -> None:
         self.schema = schema
         self.storage = storage
         self.path = f"{folder}/{schema.table}"
         self.uri = storage.join(self.path)
-        self._folder = None if storage.is_s3 else Path(self.uri)
+        self._folder = Path(self.uri) if storage.is_local else None
         self._options = dict(storage.options)
-        self._kept = kept or TableCache()
+        self._cache = cache or TableCache()
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
@@ -90,14 +90,22 @@ class TableReader:
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
-        """Return the table as it was at a version; now, without one.
+        """Return the state of the table at a version, the newest by default.
 
-        It stays as it is, whatever is called or committed later. The same one is returned again until something is.
+        The state never changes. The newest one is returned again until something is committed.
         """
         forks.check()
-        if version is None:
-            return self._kept.newest(self.path, self._stamp, lambda: self._opened(None))
-        return self._opened(version)[0]
+        return self._newest_cached() if version is None else self._opened(version)[0]
+
+    def _newest_cached(self) -> TableVersion:
+        cached = self._cache.get(self.path)
+        if cached is not None and self._validator(cached[0].number) == cached[1]:
+            return cached[0]
+        state, is_whole = self._opened(None)
+        # no validator means that a later version was committed meanwhile, or that the log cannot be looked at
+        if is_whole and (validator := self._validator(state.number)) is not None:
+            self._cache.put(self.path, state, validator)
+        return state
 
     def newest(self) -> TableVersion:
         """Return the newest state, to be read at once: it moves on with the next call of this table.
@@ -112,13 +120,13 @@ class TableReader:
         """Warn of each empty log entry since the last checkpoint."""
         diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
 
-    def _stamp(self, version: int) -> Validator | None:
-        """Return the validator of a version: it changes with a later version, and with any change of the log."""
+    def _validator(self, version: int) -> Validator | None:
+        """Return the validator of the newest version: it changes with any change of the log; None for an older version."""
         log = f"{self.path}/{FOLDER}"
-        return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))
+        return self.storage.validator(log, entry_name(version), unless=entry_name(version + 1))
 
     def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
-        """Open the table at a version, and say whether none of the commits up to it is lost."""
+        """Return the state at a version, and whether its log is whole."""
         action = "read" if version is None else f"read version {version} of"
         handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
         self._check_known(handle)
@@ -127,9 +135,7 @@ class TableReader:
 
     def _pinned(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        return TableVersion(
-            handle, self.schema, self._options, lambda: self.storage.files(self.bundle_folder)
-        )
+        return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
 
     def _open(self) -> Handle:
         forks.check()

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 import deltalake
 import polars as pl
 
+from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, features, forks
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.storage.delta.engine import with_retries
 from lakebatch.storage.delta.migrate import filled, ordered
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.local import StoredFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,12 +63,13 @@ class TableVersion:
         self,
         handle: Handle,
         schema: TableSchema,
-        options: Mapping[str, str],
-        list_bundles: Callable[[], Iterable[StoredFile]] = tuple,
+        storage: Storage,
+        bundle_folder: str,
     ) -> None:
         self._handle = handle
-        self._options = dict(options)
-        self._list_bundles = list_bundles
+        self._options = dict(storage.options)
+        self._bundle_folder = bundle_folder
+        self.storage = storage
         self.schema = schema
         self.known_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
@@ -77,7 +78,7 @@ class TableVersion:
     @property
     def is_local(self) -> bool:
         """Whether its files are on this machine."""
-        return "://" not in self.uri
+        return self.storage.is_local
 
     def scan(
         self, assembly_ids: Collection[str] | None = None, *, arranged: Arrange = lambda rows: rows
@@ -157,12 +158,16 @@ class TableVersion:
 
     def known_bundles(self) -> list[Bundle]:
         """Return the bundles that there are now, also those that are of no use to this version."""
-        return bundles.found(self._list_bundles()) if "assembly_id" in self._partitions else []
+        return (
+            bundles.found(self.storage.files(self._bundle_folder))
+            if "assembly_id" in self._partitions
+            else []
+        )
 
     @property
     def bundle_folder(self) -> str:
         """Where they are."""
-        return f"{self.uri.rpartition('/')[0]}/{bundles.FOLDER}/{self.schema.table}"
+        return self.storage.join(self._bundle_folder)
 
     @cached_property
     def sorted_files(self) -> SortedFiles:
