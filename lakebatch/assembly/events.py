@@ -181,7 +181,7 @@ class AssemblyLog:
         state = self.table.at(version)
         if state.known_rows is None:
             try:
-                rows = damage.rows(state, state.scan())
+                rows = damage.read_rows(state, state.scan())
             except StorageError:
                 return self._read_damaged(None if version is None else state)
             state.known_rows = self._in_order(rows)
@@ -204,7 +204,7 @@ class AssemblyLog:
         """Return the events of a past version, from the newest files where its own were merged and removed."""
         past = self.table.at(version)
         try:
-            return damage.rows(past, past.scan())
+            return damage.read_rows(past, past.scan())
         except DamageError:
             return _recorded_by(past, damage.newest_rows(self.table))
 
@@ -222,7 +222,7 @@ class AssemblyLog:
         """Return the file that holds an event; the table, where none can be named."""
         state = self.table.at()
         for file in state.data_files():
-            with damage.named(state):
+            with damage.translate_read_errors(state):
                 if assembly_id in state.read_file(file)["assembly_id"]:
                     return f"{state.uri}/{file.path}"
         return state.uri

@@ -101,7 +101,7 @@ def _size(rows: Rows) -> int:
 def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
     parts = table.scan([assembly_id]).select("part").unique()
-    return set(damage.rows(table, parts, [assembly_id])["part"])
+    return set(damage.read_rows(table, parts, [assembly_id])["part"])
 
 
 def stamped(

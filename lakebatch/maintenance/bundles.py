@@ -57,7 +57,7 @@ def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
 def _write(results: Table, table: TableVersion, indices: range) -> None:
     files = table.sorted_files
     ids = sorted({files.assembly_ids[index] for index in indices})
-    rows = damage.rows(table, in_order(table.scan(ids)), ids)
+    rows = damage.read_rows(table, in_order(table.scan(ids)), ids)
     counts = table.rows_by_assembly()
     expected = sum(counts[each] for each in ids)
     if rows.height != expected:

@@ -26,7 +26,7 @@ from lakebatch.lake.lake import Lake
 from lakebatch.runner import resume as resuming
 from lakebatch.runner.assembly_run import AssemblyRun, RunPlan
 from lakebatch.runner.progress import Progress
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ def newest_resumable(lake: Lake) -> str:
     """
     found = []
     for stored in lake:
-        with damage.reported(stored.name):
+        with omissions.warn_and_skip(stored.name):
             found += [(each.at, stored.name) for each in stored.snapshot().assemblies if is_resumable(each)]
     if not found:
         raise AssemblyError(NOTHING_TO_RESUME)

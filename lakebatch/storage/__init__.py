@@ -14,7 +14,7 @@ from lakebatch.settings import SETTINGS_FILE, read_settings
 from lakebatch.storage.local import LocalFolder
 from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
-from lakebatch.storage.uris import is_on_s3, normalize
+from lakebatch.storage.uris import is_local, normalize
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -51,7 +51,7 @@ class Storage:
     @cached_property
     def place(self) -> Place:
         """The backend."""
-        return Bucket(self.uri, self.options) if is_on_s3(self.uri) else LocalFolder(self.uri)
+        return LocalFolder(self.uri) if is_local(self.uri) else Bucket(self.uri, self.options)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""

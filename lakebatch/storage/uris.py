@@ -60,9 +60,9 @@ def is_uri(text: str) -> bool:
     return "://" in text or MISTYPED.match(text) is not None
 
 
-def is_on_s3(uri: str) -> bool:
-    """Whether a normal URI is that of a bucket."""
-    return uri.startswith("s3://")
+def is_local(uri: str) -> bool:
+    """Whether a URI, as `normalize` returns it, is a path on this machine."""
+    return "://" not in uri
 
 
 def absolute(path: str) -> str:

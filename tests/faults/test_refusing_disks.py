@@ -12,7 +12,8 @@ from deltalake.exceptions import DeltaError
 from processes import Command, run
 
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.engine import is_final, storage_error
+from lakebatch.storage.delta.diagnosis import storage_error
+from lakebatch.storage.delta.engine import is_final
 
 FOR_GOOD = (
     errno.EACCES,

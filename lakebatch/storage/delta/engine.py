@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import deltalake
 import polars as pl
-from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
+from deltalake.exceptions import DeltaError, SchemaMismatchError
 
-from lakebatch.errors import StorageError
-from lakebatch.storage import Storage, retry
-from lakebatch.storage.delta import diagnosis, forks
+from lakebatch.storage import retry
+from lakebatch.storage.delta import forks
+from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.s3_errors import explain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,22 +54,13 @@ def preserve_interrupt() -> Iterator[None]:
 
 def is_final(error: Exception) -> bool:
     """Whether no repetition of a commit can mend an error."""
-    is_refused_by_engine = any(words in str(error) for words in (BROKEN_CONSTRAINT, diagnosis.FOREIGN))
+    is_refused_by_engine = any(words in str(error) for words in (BROKEN_CONSTRAINT, FOREIGN))
     return isinstance(error, SchemaMismatchError) or is_refused_by_engine or retry.is_final(error)
 
 
 def retry_commit(call: Callable[[], Answer]) -> Answer:
     """Return the answer of a call that commits, repeated while other writers are in the way."""
     return retry.COMMITS.call(call, ENGINE_ERRORS, lambda error: not is_final(error))
-
-
-def storage_error(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
-    """Return the error to raise when the engine could not do something to a table."""
-    if isinstance(error, TableNotFoundError) and action != "create":
-        return diagnosis.no_table(storage, table)
-    if of_s3 := explain(str(error)):
-        return StorageError(f"Cannot {action} {storage.join(table)}: {of_s3}")
-    return diagnosis.explain(storage, table, action, error)
 
 
 def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchema) -> dict[str, str]:

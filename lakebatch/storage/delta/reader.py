@@ -16,7 +16,7 @@ from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.cache import TableCache
-from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, storage_error, with_retries
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
 from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
@@ -174,7 +174,7 @@ class TableReader:
         except LakebatchError:
             raise
         except errors as error:
-            raise storage_error(self.storage, self.path, action, error) from error
+            raise diagnosis.storage_error(self.storage, self.path, action, error) from error
 
     def _refuse_foreign(self, handle: Handle) -> None:
         """Refuse to read a table that lacks what every version of its schema has."""
