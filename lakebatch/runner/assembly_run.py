@@ -139,7 +139,7 @@ class AssemblyRun:
         """Raise `_OvertakenError` if the assembly needs no more parts; a look that fails decides nothing."""
         newest = None
         try:
-            newest = self.subject.stored.log.known_latest(self.subject.assembly.assembly_id)
+            newest = self.subject.stored.log.cached_latest(self.subject.assembly.assembly_id)
         except LakebatchError as error:
             logger.info("could not look whether %s goes on: %s", self.subject.assembly.assembly_id, error)
         self._looked_at = time.monotonic()

@@ -128,7 +128,7 @@ def _begin(
     executor.check(source, experiment)
     stored = _ensure(lake, experiment)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(parts))
-    with lease.held(stored.storage, stored.folder) as held:
+    with lease.hold(stored.storage, stored.folder) as held:
         assembly = _start(stored, experiment, _with_lease(plan, held), shard)
         if assembly.status == "completed":  # by the other shards, which have also done what this one left
             return assembly
@@ -196,7 +196,7 @@ def resume(
     executor = executor or Local.of(jobs)
     executor.check(source, experiment)
     _ensure(lake, experiment, assembly.assembly_id)
-    with lease.held(stored.storage, stored.folder) as held:
+    with lease.hold(stored.storage, stored.folder) as held:
         reopened = resuming.reopen(stored, assembly, experiment, {**environment, "lease": held}, shard)
         if reopened.status == "completed":
             return reopened

@@ -33,7 +33,7 @@ RESERVE = 128_000
 MAX_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+RENEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LocalFolder(Place):
@@ -117,7 +117,7 @@ class LocalFolder(Place):
         file = self.path / path
         try:
             file.parent.mkdir(exist_ok=True)
-            with open(os.open(file, RENEWED, 0o666), "wb") as stream:
+            with open(os.open(file, RENEW_FLAGS, 0o666), "wb") as stream:
                 stream.write(content)
         except OSError as error:
             raise StorageError(
@@ -218,7 +218,7 @@ class LocalFolder(Place):
         for place, _, names in os.walk(self.path / folder, onerror=_refuse):
             paths = [place] if for_writing else [f"{place}/{name}" for name in names]
             wanted = os.W_OK | os.X_OK if for_writing else os.R_OK
-            found += [path for path in paths if not os.access(path, wanted) and _is_something(path)]
+            found += [path for path in paths if not os.access(path, wanted) and _exists(path)]
         return sorted(found)
 
     def check_space(self, needed: int) -> None:
@@ -245,7 +245,7 @@ class LocalFolder(Place):
         )
 
 
-def _is_something(path: str) -> bool:
+def _exists(path: str) -> bool:
     """Whether there is something at a path, and no link that leads nowhere, which is not a matter of rights."""
     return os.path.exists(path) if os.path.islink(path) else os.path.lexists(path)
 
@@ -280,7 +280,7 @@ def _walk(folder: Path) -> Iterator[StoredFile]:
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         above = links.pop(place)
         counts = {each: above + os.path.islink(f"{place}/{each}") for each in folders}
-        folders[:] = [each for each in folders if _leads_on(f"{place}/{each}", below, counts[each])]
+        folders[:] = [each for each in folders if _is_followed(f"{place}/{each}", below, counts[each])]
         links |= {f"{place}/{each}": counts[each] for each in folders}
         for file in (f"{place}/{name}" for name in names):
             try:
@@ -291,7 +291,7 @@ def _walk(folder: Path) -> Iterator[StoredFile]:
                 raise unreadable(error, file, "file") from error
 
 
-def _leads_on(folder: str, below: int, links: int) -> bool:
+def _is_followed(folder: str, below: int, links: int) -> bool:
     """Whether to list a folder: behind links not in circles, nor all of what is outside of a lake."""
     if not links:
         return True

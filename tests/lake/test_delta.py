@@ -13,7 +13,7 @@ import pytest
 
 from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import create as making
+from lakebatch.storage.delta import create
 from lakebatch.storage.delta import table as delta
 from lakebatch.storage.delta.checkpoints import is_due_between
 from lakebatch.storage.delta.log import PLACEHOLDER
@@ -456,8 +456,8 @@ def test_log_counts_rows_and_keeps_no_least_and_greatest_values(results, frame):
 
 def test_older_table_keeps_none_from_its_next_commit_on(results, frame, monkeypatch):
     shutil.rmtree(results.uri)
-    kept = {name: value for name, value in making.PROPERTIES.items() if "dataSkipping" not in name}
-    monkeypatch.setattr(making, "PROPERTIES", kept)
+    kept = {name: value for name, value in create.PROPERTIES.items() if "dataSkipping" not in name}
+    monkeypatch.setattr(create, "PROPERTIES", kept)
     older = Table(results.storage, results.path.rpartition("/")[0], results.schema)
     older.ensure()
     once(older, frame())

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
-from lakebatch.assembly.lease import LIFE_SECONDS, held
+from lakebatch.assembly.lease import LEASE_TIMEOUT, held
 from lakebatch.cli import main
 from lakebatch.storage import s3_options
 from lakebatch.storage.delta import bundles
@@ -238,7 +238,7 @@ def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> N
         patch.delattr("lakebatch.storage.s3.datetime")  # this machine's
         age = stored.log.leases().age(name)
         assert age is not None
-        assert 0 <= age < LIFE_SECONDS
+        assert 0 <= age < LEASE_TIMEOUT
         assert stored.log.leases().age("another") == float("inf")
     assert stored.log.leases().age(name) == float("inf")
     assert [key for key in _objects(s3_lake) if "/leases/" in key] == []

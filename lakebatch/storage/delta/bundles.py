@@ -104,14 +104,14 @@ class SortedFiles:
                 end = where.stop
                 yield bundle, where
 
-    def due(self, bundles: Iterable[Bundle], settled: Collection[str]) -> Iterator[range]:
+    def pending(self, bundles: Iterable[Bundle], final: Collection[str]) -> Iterator[range]:
         """Yield which files are worth a bundle: enough small ones, of assemblies that nothing more will be added to."""
         covered = {index for _, where in self.matching(bundles) for index in where}
-        settled = set(settled)
+        final = set(final)
 
         def is_ready(index: int) -> bool:
             is_small = self.sizes[index] < MAX_BYTES
-            return is_small and index not in covered and self.assembly_ids[index] in settled
+            return is_small and index not in covered and self.assembly_ids[index] in final
 
         for ready, group in groupby(range(len(self.paths)), is_ready):
             if ready:
@@ -127,7 +127,7 @@ class SortedFiles:
                 begin = index + 1
 
 
-def found(files: Iterable[StoredFile]) -> list[Bundle]:
+def parse(files: Iterable[StoredFile]) -> list[Bundle]:
     """Return the bundles among the files of their folder; one that is cut off is none."""
     matches = ((NAME.fullmatch(each.path), each.size) for each in files)
     return [
@@ -135,7 +135,7 @@ def found(files: Iterable[StoredFile]) -> list[Bundle]:
     ]
 
 
-def name(files: SortedFiles, where: range, size: int) -> str:
+def bundle_name(files: SortedFiles, where: range, size: int) -> str:
     """Return what the bundle of some files is called, whose size in bytes is known."""
     first, last = files.assembly_ids[where.start], files.assembly_ids[where.stop - 1]
     return f"{first}-{last}-{files.hash(where)}-{size}.parquet"

@@ -26,7 +26,7 @@ MIN_BACKOFF, MAX_BACKOFF = 0.001, 0.008
 """Seconds between two looks whether it is one's turn: ever longer, because many who look often leave no time to commit."""
 
 
-def stand_in(uri: str) -> Path | None:
+def lock_file(uri: str) -> Path | None:
     """Return the file that stands for a table on S3, the same for all processes of a user on this machine.
 
     None where there is no folder that this user alone can write in: in one of somebody else's, a file could be a link.
@@ -51,7 +51,7 @@ def _is_own(folder: Path) -> bool:
 
 
 @contextmanager
-def taken(place: Path | None) -> Iterator[None]:
+def hold(place: Path | None) -> Iterator[None]:
     """Take a turn to commit to the table in a folder, or to the one that a file stands for; none without a place."""
     lock = None
     with suppress(OSError):

@@ -26,7 +26,7 @@ PROPERTIES = {
 told apart by assembly, and each has them inside."""
 
 
-def create(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
+def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
     """Create a table where there is none, in one commit."""
     deltalake.DeltaTable.create(
         uri,

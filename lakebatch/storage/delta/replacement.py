@@ -27,9 +27,9 @@ TRANSACTION = "lakebatch.compaction"
 """The transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""
 CLAIM = "lakebatch.claim"
 """In the metadata of a commit by a lakebatch before 0.2: the process that merges files until its next such commit."""
-FRESH_HOURS = 12
+MAX_AGE_HOURS = 12
 """How old a new file may be when it is committed."""
-CLAIM_HOURS = 24
+CLAIM_TIMEOUT_HOURS = 24
 """After how long such a claim counts as left over."""
 
 
@@ -92,7 +92,7 @@ def _is_fresh(table: Table, replacement: Replacement) -> bool:
     """Whether the new files are there, and too young for `vacuum`, which removes what no commit names after a day."""
     for file in replacement.added:
         folder, _, name = f"{table.path}/{file.path}".rpartition("/")
-        if table.storage.ages(folder).get(name, math.inf) > 3600 * FRESH_HOURS:
+        if table.storage.ages(folder).get(name, math.inf) > 3600 * MAX_AGE_HOURS:
             return False
     return True
 
@@ -141,11 +141,11 @@ def _commit(
 def _refuse_claimed(table: Table, state: TableVersion, last: int) -> None:
     """Leave the files to an older lakebatch that has claimed them, since the engine refuses none of its merges."""
     holder = _holder(table, state) if last % 2 else None
-    if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_HOURS):
+    if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_TIMEOUT_HOURS):
         raise CommitError(
             f"The files of {table.uri} are being merged by {holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S}Z, with a "
             "lakebatch before 0.2. Nothing was done; try again when it has ended, "
-            f"at the latest {CLAIM_HOURS} hours after it began."
+            f"at the latest {CLAIM_TIMEOUT_HOURS} hours after it began."
         )
 
 

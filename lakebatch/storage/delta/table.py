@@ -14,16 +14,12 @@ from deltalake.exceptions import SchemaMismatchError
 from lakebatch.errors import CommitError, SchemaError
 from lakebatch.storage.delta import (
     checkpoints,
+    commit_lock,
     constraints,
+    create,
     durability,
     features,
     forks,
-)
-from lakebatch.storage.delta import (
-    commit_lock as turns,
-)
-from lakebatch.storage.delta import (
-    create as making,
 )
 from lakebatch.storage.delta.engine import (
     BROKEN_CONSTRAINT,
@@ -84,8 +80,8 @@ class Table(TableReader):
         if is_new:
             self._create()
         features.check_writable(self._open(), self.uri)
-        making.check_columns(self._open(), self.schema)
-        for action, change in making.CHANGES.items():
+        create.check_columns(self._open(), self.schema)
+        for action, change in create.CHANGES.items():
             self._alter(action, change)
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
@@ -146,7 +142,7 @@ class Table(TableReader):
         failure: Exception | None = None
         first: int | None = None
         for attempt in count(1):
-            with turns.taken(self._folder or turns.stand_in(self.uri)):
+            with commit_lock.hold(self._folder or commit_lock.lock_file(self.uri)):
                 handle = self._take_handle()
                 state = self._pinned(handle)
                 first = state.number if first is None else first
@@ -249,7 +245,7 @@ class Table(TableReader):
 
         def attempt() -> None:
             try:
-                making.create(self.uri, self.schema, self._options)
+                create.create_table(self.uri, self.schema, self._options)
             except ENGINE_ERRORS:
                 # another process, or this one whose answer was lost, may have created it
                 if not self.exists():

@@ -55,7 +55,7 @@ class TableVersion:
 
     Attributes
     ----------
-    known_rows : frame or None
+    cached_rows : frame or None
         All of its rows, for whoever has read them and reads them again.
     """
 
@@ -71,7 +71,7 @@ class TableVersion:
         self._bundle_folder = bundle_folder
         self.storage = storage
         self.schema = schema
-        self.known_rows: pl.DataFrame | None = None
+        self.cached_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
         self.uri = handle.root
 
@@ -100,12 +100,12 @@ class TableVersion:
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:
             found = self.sources(assembly_ids)
-            rows, has_others = self._rows_of(found, arranged), found.has_others or not self._partitions
+            rows, has_others = self._scan_sources(found, arranged), found.has_others or not self._partitions
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return filled(rows, self._handle.names, self.schema)
 
-    def _rows_of(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
+    def _scan_sources(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
         """Return the rows as polars reads those of a Delta table, which would look at every file of the table first."""
         columns = pl.Schema(self._handle.schema())
         partitions = {name: columns[name] for name in self._partitions}
@@ -159,7 +159,7 @@ class TableVersion:
     def known_bundles(self) -> list[Bundle]:
         """Return the bundles that there are now, also those that are of no use to this version."""
         return (
-            bundles.found(self.storage.files(self._bundle_folder))
+            bundles.parse(self.storage.files(self._bundle_folder))
             if "assembly_id" in self._partitions
             else []
         )
