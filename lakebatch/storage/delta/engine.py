@@ -1,4 +1,4 @@
-"""How the engine is called: what is ridden out, what is final, and the one line that an error becomes."""
+"""Calls of deltalake: options, retries and commit metadata."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Answer = TypeVar("Answer")
 Data: TypeAlias = "pl.DataFrame | pa.RecordBatchReader"
 
 COMMIT_RETRIES = 200
-"""Retries inside one commit; the library's default of 15 loses appends when many write at once."""
+"""Retries inside one commit; the library's default of 15 loses appends when many processes write at once."""
 BROKEN_CONSTRAINT = "Invalid data found"
 """The engine's words for rows that break a constraint."""
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
-"""In a commit's metadata: the part whose rows it added."""
+"""Key in a commit's metadata: the part whose rows it added."""
 FINGERPRINT = "lakebatch.fingerprint"
-"""In a commit's metadata: the fingerprint of the rows it added."""
+"""Key in a commit's metadata: the fingerprint of the rows that it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
 HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-"""Listing the log for clean-up on every commit costs more with every commit; checkpoints have their own rule."""
+"""A clean-up after every commit would list the whole log; `lakebatch.storage.delta.checkpoints` writes checkpoints."""
 
 
 def with_retries(call: Callable[[], Answer]) -> Answer:
@@ -43,7 +43,7 @@ def with_retries(call: Callable[[], Answer]) -> Answer:
 
 @contextmanager
 def preserve_interrupt() -> Iterator[None]:
-    """Raise Ctrl-C as what it is: the engine calls back into Python, and takes one that comes then for a bad input."""
+    """Raise Ctrl-C as `KeyboardInterrupt`; inside its calls back into Python, the engine raises it as `ValueError`."""
     try:
         yield
     except ValueError as error:
@@ -64,17 +64,14 @@ def retry_commit(call: Callable[[], Answer]) -> Answer:
 
 
 def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchema) -> dict[str, str]:
-    """Return a commit's metadata with the fingerprint of a frame, and a copy of what cannot be computed again.
+    """Return a commit's metadata with the fingerprint of a frame and a copy of its volatile columns.
 
-    A stream comes with both.
+    The metadata of a stream has both already.
     """
     if not isinstance(data, pl.DataFrame):
         return dict(metadata)
-    from lakebatch.storage.delta.commit_copy import (  # these need numpy, and reading does not
-        COPY,
-        copied_columns,
-        encode,
-    )
+    # these need numpy, and reading does not
+    from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
     from lakebatch.storage.delta.fingerprint import fingerprint
 
     names = copied_columns(schema)

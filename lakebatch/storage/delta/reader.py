@@ -1,4 +1,4 @@
-"""One Delta table to be read: as it is now, as it was at a version, and the log of its commits."""
+"""Reader of one Delta table: its newest state, its past states, and its commits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lakebatch.storage.place import Validator
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit in a table's log: its version and the metadata it was written with."""
+    """One commit in a table's log: its version and metadata."""
 
     version: int
     operation: str
@@ -34,7 +34,7 @@ class Commit:
 
 
 class TableReader:
-    """A Delta table in a lake, to be read.
+    """Reader of a Delta table in a lake.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class TableReader:
 
     @property
     def bundle_folder(self) -> str:
-        """The folder in the lake for bundles of this table, see `lakebatch.storage.delta.bundles`."""
+        """The folder in the lake for the bundles of this table, see `lakebatch.storage.delta.bundles`."""
         folder, _, name = self.path.rpartition("/")
         return f"{folder}/{bundles.FOLDER}/{name}"
 
@@ -80,7 +80,7 @@ class TableReader:
 
     @property
     def known_version(self) -> int | None:
-        """The version that this process knows of, without looking for a newer one."""
+        """The newest version that this process has seen, without a look for a newer one."""
         return None if self._handle is None else int(self._handle.version())
 
     def commits(self, state: TableVersion | None = None) -> list[Commit]:
@@ -108,9 +108,9 @@ class TableReader:
         return state
 
     def newest(self) -> TableVersion:
-        """Return the newest state, to be read at once: it moves on with the next call of this table.
+        """Return the newest state for an immediate read: the next call of this table changes it.
 
-        That is quick, because only the commits since the last call are read.
+        Only the commits since the last call are read, so this is quicker than `at`.
         """
         state = self._pinned(self._refresh())
         self.warn_of_lost_commits()
@@ -153,15 +153,17 @@ class TableReader:
         if self._folder is None:
             self._ask("read", handle.update_incremental)
         if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
-            self._handle = None  # opened afresh it reads from the last checkpoint on, and not all that it has read before
+            self._handle = (
+                None  # a new handle reads from the last checkpoint on, and not all commits once more
+            )
         return self._open()
 
     def _has_next(self, version: int) -> bool:
-        """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
+        """Whether a local disk has a later version; false on S3, where the engine looks itself."""
         return self._folder is not None and path_exists(Path(self._folder, FOLDER, entry_name(version + 1)))
 
     def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
-        """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
+        """Return the engine's answer; an error is one line that names the table or its damaged file."""
         with self._translated(action, ValueError):  # for a log with actions of another form
             return with_retries(call)
 
@@ -177,7 +179,7 @@ class TableReader:
             raise diagnosis.storage_error(self.storage, self.path, action, error) from error
 
     def _refuse_foreign(self, handle: Handle) -> None:
-        """Refuse to read a table that lacks what every version of its schema has."""
+        """Refuse to read a table that lacks a required column."""
         names = set(handle.names)
         absent = [
             column.name for column in self.schema.columns if not column.nullable and column.name not in names
@@ -189,6 +191,6 @@ class TableReader:
             )
 
     def _check_known(self, handle: Handle) -> None:
-        """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
+        """Refuse a newer table when it is first opened; a table that is open continues with its columns."""
         if not self._is_known:
             check_known(self.uri, handle.metadata().configuration, self.schema)

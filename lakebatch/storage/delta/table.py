@@ -1,4 +1,4 @@
-"""One Delta table: create it, append to it exactly once, read it at a version."""
+"""One Delta table: creation, exactly-once appends, and reads at any version."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TAKEN = "Invalid table version: 0"
-"""The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
+# The engine's words for a table that exists already; S3 may say so (409) although there is none in the end
+TABLE_EXISTS = "Invalid table version: 0"
 
 
 Write: TypeAlias = Callable[[Handle], None]
 """A call that commits to the table of a handle."""
 WriteAfter: TypeAlias = Callable[[TableVersion, int], Write | None]
-"""Returns the call that commits to a state of the table, None if no commit is due; see `Table.commit_once`."""
+"""Returns the call that commits to a state of the table, None if no commit is needed; see `Table.commit_once`."""
 
 
 class Table(TableReader):
-    """A Delta table in a lake, to be read and appended to.
+    """A Delta table in a lake.
 
-    The handle is kept between appends, because opening a table costs more with every commit.
+    The handle stays open between appends, because opening a table costs more with every commit.
     """
 
     def folders(self, assembly_id: str | None = None) -> list[str]:
-        """Return the folders in the lake in which commits write, with that of an assembly if one is named."""
+        """Return the folders in the lake in which commits write, with the partition of an assembly if given."""
         is_apart = assembly_id is not None and "assembly_id" in self.schema.partition_by
         return [
             self.path,
@@ -72,9 +72,9 @@ class Table(TableReader):
         ]
 
     def ensure(self) -> None:
-        """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
+        """Create the table unless it exists; refuse one with other columns; bring an older one up to date.
 
-        That adds the columns, constraints and properties that its schema version did not have.
+        An older table gets the columns, constraints and properties that its schema version did not have.
         """
         is_new = not self.exists()
         if is_new:
@@ -122,13 +122,13 @@ class Table(TableReader):
 
         Every attempt loads the newest state and calls ``write_after(state, last)``, where ``last`` is the version of
         the transaction in that state (0 before the first). It returns the call that commits, or None if ``state`` or
-        a later state shows that no commit is due. A commit that others make to the same transaction after the state
+        a later state shows that no commit is needed. A commit that others make to the same transaction after the state
         was loaded makes the attempt fail, and the next attempt looks again.
 
         Returns
         -------
         bool
-            True if this call made the commit, or found in a later attempt that it had; False if it was not due at first.
+            True if this call made the commit, perhaps in an attempt that was reported as failed; False if none was needed.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Table(TableReader):
                     failure = self._attempt(handle, write, attempt)
             if write is None or failure is None:
                 self._handle = handle
-                # of a failed attempt that was committed all the same, the version is not known
+                # the version of a commit that was reported as failed is unknown: sync all since the first look
                 self._sync(handle, first if write is None else int(handle.version()) - 1)
                 return write is not None or failure is not None
             if not is_final(failure):
@@ -161,7 +161,7 @@ class Table(TableReader):
         raise AssertionError("unreachable")
 
     def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
-        """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
+        """Raise unless another attempt is allowed; the round after the last one only looks for its commit."""
         if failure is not None and is_final(failure):
             with self._translated("write"):
                 raise failure
@@ -172,7 +172,7 @@ class Table(TableReader):
             ) from failure
 
     def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
-        """Commit once, and return the error that does not say whether it was committed."""
+        """Commit once, and return the error, which does not tell whether the commit was made."""
         try:
             write(handle)
         except ENGINE_ERRORS as error:
@@ -181,7 +181,7 @@ class Table(TableReader):
         return None
 
     def _sync(self, handle: Handle, before: int) -> None:
-        """Write the commits after a version through to a local disk."""
+        """Sync the commits after a version to a local disk."""
         if self._folder is not None:
             durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
@@ -195,10 +195,10 @@ class Table(TableReader):
         return handle
 
     def mark(self, metadata: Mapping[str, str], *, advance: Iterable[str] = ()) -> int:
-        """Commit no rows, so that the next record has a version of its own, and return that version.
+        """Make a commit without rows, which gives the next event its own version, and return that version.
 
-        A mark that was made twice after an error does no harm. Transactions that it advances refuse every commit that
-        was prepared before it, and their writers look again.
+        A mark that is made twice after an error does no harm. The transactions in ``advance`` are moved on: every commit
+        to them that was prepared before the mark is refused, and its writer looks again.
         """
         names = sorted(set(advance))
 
@@ -223,12 +223,12 @@ class Table(TableReader):
             return retry_commit(attempt)
 
     def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
-        """Return what the engine answers when it is to change the newest state in a commit of its own.
+        """Return the answer of a call that lets the engine commit to the newest state by itself.
 
         Raises
         ------
         StorageError
-            If it could not; ``action`` says what, as in "compact".
+            If the call fails; ``action`` is its verb in the message, such as "compact".
         """
         handle = self._take_handle()
         before = int(handle.version())
@@ -252,7 +252,9 @@ class Table(TableReader):
                     raise
 
         with self._translated("create"):
-            COMMITS.call(attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TAKEN in str(error))
+            COMMITS.call(
+                attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TABLE_EXISTS in str(error)
+            )
 
     def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
         """Change the table unless another process has made the same change."""
@@ -275,7 +277,7 @@ class Table(TableReader):
                 handle,
                 data,
                 mode="append",
-                # newer code added columns while this had the table open: they are NULL in what is written here
+                # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"
                 if self.schema.grows or len(handle.names) > len(self.schema.columns)
                 else None,
@@ -290,7 +292,7 @@ class Table(TableReader):
         checkpoints.write_if_due(handle)
 
     def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
-        """Return the error for rows that break a constraint, which the engine does not name."""
+        """Return the error that names the broken constraint, which the engine does not."""
         broken = None if data is None else constraints.broken(handle.metadata().configuration, data)
         which = broken or " ".join(str(error).split()).partition(" Preview of ")[0].rstrip(".")
         return SchemaError(
@@ -299,5 +301,5 @@ class Table(TableReader):
 
 
 def _advanced(handle: Handle, name: str) -> deltalake.Transaction:
-    """Return the transaction after the next, so that an even version stays even."""
+    """Return the transaction two versions later, so that an even version stays even."""
     return deltalake.Transaction(name, int(handle.transaction_version(name) or 0) + 2)

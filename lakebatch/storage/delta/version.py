@@ -1,4 +1,4 @@
-"""A Delta table as it was at one version."""
+"""The state of a Delta table at one version."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class DataFile(NamedTuple):
 
 
 class Handle(deltalake.DeltaTable):
-    """A table whose place and files are named as they are, where the engine gives them percent-encoded."""
+    """A deltalake table with plain paths in place of percent-encoded ones."""
 
     @property
     def root(self) -> str:
-        """Where the table is: a path, or a URI on S3."""
+        """The path of the table, or its URI on S3."""
         return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
-        """Return where the files are."""
+        """Return the paths or URIs of the files."""
         return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
 
     @property
@@ -51,12 +51,12 @@ class Handle(deltalake.DeltaTable):
 
 
 class TableVersion:
-    """A Delta table as it was at one version, whatever is appended later.
+    """The state of a Delta table at one version, which later commits do not change.
 
     Attributes
     ----------
     cached_rows : frame or None
-        All of its rows, for whoever has read them and reads them again.
+        All of its rows, once a reader has stored them here.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class TableVersion:
         Parameters
         ----------
         assembly_ids : collection of str, optional
-            Whose rows; where the table is partitioned by assembly, hardly a file of another one is looked at.
+            Assemblies whose rows are wanted; if the table is partitioned by assembly, other files are not opened.
         arranged : callable
-            Puts the rows of files into an order; in bundles they have that of `lakebatch.snapshot.row_order.ORDER`.
+            Sorts the rows of files; those of bundles have the order `lakebatch.snapshot.row_order.ORDER`.
         """
         forks.check()
         if not self.is_plain:
@@ -106,7 +106,7 @@ class TableVersion:
         return filled(rows, self._handle.names, self.schema)
 
     def _scan_sources(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
-        """Return the rows as polars reads those of a Delta table, which would look at every file of the table first."""
+        """Return the rows that `polars.scan_delta` gives, without its look at every file of the table."""
         columns = pl.Schema(self._handle.schema())
         partitions = {name: columns[name] for name in self._partitions}
         rows = []
@@ -117,7 +117,7 @@ class TableVersion:
         return pl.concat(rows) if rows else pl.LazyFrame(schema=columns)
 
     def scan_bundle(self, uri: str) -> pl.LazyFrame:
-        """Return the rows of one bundle alone."""
+        """Return the rows of one bundle."""
         return self._scan_parquet([uri], pl.Schema(self._handle.schema()), {})
 
     def _scan_parquet(
@@ -140,7 +140,7 @@ class TableVersion:
         return list(self._handle.metadata().partition_columns)
 
     def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
-        """Return the URIs of what the rows of all or some assemblies are read from: bundles, and files not in them.
+        """Return the sources of the rows of all or some assemblies, by URI: bundles, and files that are in none.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class TableVersion:
         return Sources(in_bundles, [f"{self.uri}/{path}" for path in found.files], found.has_others)
 
     def known_bundles(self) -> list[Bundle]:
-        """Return the bundles that there are now, also those that are of no use to this version."""
+        """Return the bundles that exist now, including those that do not match this version."""
         return (
             bundles.parse(self.storage.files(self._bundle_folder))
             if "assembly_id" in self._partitions
@@ -166,16 +166,16 @@ class TableVersion:
 
     @property
     def bundle_folder(self) -> str:
-        """Where they are."""
+        """The URI of the folder of the bundles."""
         return self.storage.join(self._bundle_folder)
 
     @cached_property
     def sorted_files(self) -> SortedFiles:
-        """The files of a table that is partitioned by assembly, in the order of the assemblies."""
+        """The files of a table partitioned by assembly, by assembly."""
         return SortedFiles(self.file_table)
 
     def columns(self) -> list[str]:
-        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
+        """Return the names of the columns of `scan`; not every file has those in ``schema.late``."""
         return ordered(self._handle.names, self.schema)
 
     def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
@@ -194,11 +194,11 @@ class TableVersion:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether its files alone are its content."""
+        """Whether the files alone are the content of the table."""
         return not features.beyond_files(self._handle)
 
     def check_readable(self) -> None:
-        """Raise `SchemaError` if another tool has given the table a feature with which it cannot be read."""
+        """Raise `SchemaError` if the table has a feature of another tool with which it cannot be read."""
         features.check_readable(self._handle, self.uri)
 
     @cached_property
@@ -216,7 +216,7 @@ class TableVersion:
         )
 
     def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
-        """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
+        """Return the Parquet files of all or some assemblies; of a table without partitions always all."""
         return list(map(DataFile._make, self._chosen(assembly_ids).iter_rows()))
 
     def _chosen(self, assembly_ids: Collection[str] | None) -> pl.DataFrame:
@@ -227,7 +227,7 @@ class TableVersion:
         return self.file_table.filter(of_these)
 
     def read_file(self, file: DataFile) -> pl.DataFrame:
-        """Return the rows of one file alone, with the columns of `scan`."""
+        """Return the rows of one file, with the columns of `scan`."""
         rows = pl.scan_parquet(
             f"{self.uri}/{file.path}", hive_partitioning=False, storage_options=self._options or None
         )
@@ -236,7 +236,7 @@ class TableVersion:
         return collect(filled(rows, rows.collect_schema().names(), self.schema))
 
     def file_schema(self) -> pa.Schema:
-        """Return the columns of the table's data files, which lack those that it is partitioned by."""
+        """Return the columns of the table's data files, which lack the partition columns."""
         import pyarrow as pa
 
         columns = pa.schema(self._handle.schema().to_arrow())
@@ -249,7 +249,7 @@ class TableVersion:
         )
 
     def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
-        """Return the version that each transaction had, 0 before its first; from the log alone."""
+        """Return the version of each transaction, 0 before its first, from the log alone."""
         return {each: int(self._handle.transaction_version(each) or 0) for each in transactions}
 
     def history(self) -> list[dict[str, Any]]:
@@ -257,7 +257,7 @@ class TableVersion:
         return self._handle.history()
 
     def rows_by_assembly(self) -> dict[str, int]:
-        """Return the number of rows of each assembly, from the log alone."""
+        """Return the row count of each assembly, from the log alone."""
         return self._rows_by_assembly
 
     @cached_property
@@ -267,5 +267,5 @@ class TableVersion:
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Return a lazy frame over tables, computed; while S3 is not reached, it is tried again."""
+    """Return a computed lazy frame over tables; repeated while S3 cannot be reached."""
     return with_retries(frame.collect)
