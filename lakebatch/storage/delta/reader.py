@@ -102,7 +102,7 @@ class TableReader:
         if cached is not None and self._validator(cached[0].number) == cached[1]:
             return cached[0]
         state, is_whole = self._opened(None)
-        # no validator means that a later version was committed meanwhile, or that the log cannot be looked at
+        # without a validator, a later version was committed meanwhile or the log cannot be reached
         if is_whole and (validator := self._validator(state.number)) is not None:
             self._cache.put(self.path, state, validator)
         return state
@@ -153,9 +153,8 @@ class TableReader:
         if self._folder is None:
             self._ask("read", handle.update_incremental)
         if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
-            self._handle = (
-                None  # a new handle reads from the last checkpoint on, and not all commits once more
-            )
+            # a new handle reads from the last checkpoint on, and not all commits once more
+            self._handle = None
         return self._open()
 
     def _has_next(self, version: int) -> bool:
