@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
-from lakebatch.assembly.lease import LEASE_TIMEOUT, held
+from lakebatch.assembly.lease import LEASE_TIMEOUT, hold
 from lakebatch.cli import main
 from lakebatch.storage import s3_options
 from lakebatch.storage.delta import bundles
@@ -234,7 +234,7 @@ def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
 def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> None:
     _run()
     stored = lakebatch.open_lake()["toy"]
-    with held(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
+    with hold(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
         patch.delattr("lakebatch.storage.s3.datetime")  # this machine's
         age = stored.log.leases().age(name)
         assert age is not None
