@@ -166,7 +166,11 @@ class AssemblyLog:
 
     def events(self, version: int | None = None) -> pl.DataFrame:
         """Return every event at a version of the table, ordered by assembly and event; warn of damaged files."""
-        return self._newest() if version is None else self._in_order(self._events_at(version))
+        if version is None:
+            return self._newest()
+        found = self.read(version)
+        damage.warn_of_lost(found.lost)
+        return found.rows
 
     def _newest(self, state: TableVersion | None = None) -> pl.DataFrame:
         """Return every event in a state of the table or a later one, by default the newest."""
@@ -201,14 +205,6 @@ class AssemblyLog:
         """Return an assembly from the cached events of `read`; None if it has no event."""
         rows = self.read().rows.filter(pl.col("assembly_id") == assembly_id)
         return None if rows.is_empty() else from_row(rows.sort("event").row(-1, named=True), self.leases())
-
-    def _events_at(self, version: int) -> pl.DataFrame:
-        """Return the events of a past version, from the newest files if its own were merged and removed."""
-        past = self.table.at(version)
-        try:
-            return damage.read_rows(past, past.scan())
-        except DamageError:
-            return _recorded_by(past, damage.newest_rows(self.table))
 
     def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the events, or raise an error that names the file of one with an id of another form."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,10 @@ from lakebatch._files import ABSENT, check_readable
 from lakebatch._warnings import warn
 from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError
 from lakebatch.storage.delta.diagnosis import one_line
-from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion, collect
 
-REOPENED = MAX_RENEWALS
 READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """Errors that engines raise when they read files."""
 # How engines say that a file is missing; the rest of their message may name another file
@@ -143,11 +142,16 @@ def newest_rows(table: Table, first: TableVersion | None = None) -> pl.DataFrame
     ``first`` is the state to read first, see `read_latest`.
     """
     readable, lost = newest_readable(table, first)
-    for fault in lost:
+    warn_of_lost(lost)
+    return readable
+
+
+def warn_of_lost(faults: Iterable[Fault]) -> None:
+    """Warn of each damaged file; raise if a file may be whole and cannot be reached."""
+    for fault in faults:
         if fault.is_whole:
             raise fault.error()
         warn(str(fault), DamageWarning)
-    return readable
 
 
 def newest_readable(table: Table, first: TableVersion | None = None) -> tuple[pl.DataFrame, list[Fault]]:

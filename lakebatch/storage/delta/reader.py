@@ -95,13 +95,13 @@ class TableReader:
         The state never changes. The newest one is returned again until something is committed.
         """
         forks.check()
-        return self._newest_cached() if version is None else self._opened(version)[0]
+        return self._newest_cached() if version is None else self._open_state(version)[0]
 
     def _newest_cached(self) -> TableVersion:
         cached = self._cache.get(self.path)
         if cached is not None and self._validator(cached[0].number) == cached[1]:
             return cached[0]
-        state, is_whole = self._opened(None)
+        state, is_whole = self._open_state(None)
         # without a validator, a later version was committed meanwhile or the log cannot be reached
         if is_whole and (validator := self._validator(state.number)) is not None:
             self._cache.put(self.path, state, validator)
@@ -112,7 +112,7 @@ class TableReader:
 
         Only the commits since the last call are read, so this is quicker than `at`.
         """
-        state = self._pinned(self._refresh())
+        state = self._state(self._refresh())
         self.warn_of_lost_commits()
         return state
 
@@ -125,15 +125,15 @@ class TableReader:
         log = f"{self.path}/{FOLDER}"
         return self.storage.validator(log, entry_name(version), unless=entry_name(version + 1))
 
-    def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
+    def _open_state(self, version: int | None) -> tuple[TableVersion, bool]:
         """Return the state at a version, and whether its log is whole."""
         action = "read" if version is None else f"read version {version} of"
         handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
         self._check_known(handle)
-        state = self._pinned(handle)
+        state = self._state(handle)
         return state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
 
-    def _pinned(self, handle: Handle) -> TableVersion:
+    def _state(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
         return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
 

@@ -144,7 +144,7 @@ class Table(TableReader):
         for attempt in count(1):
             with commit_lock.hold(self._folder or commit_lock.lock_file(self.uri)):
                 handle = self._take_handle()
-                state = self._pinned(handle)
+                state = self._state(handle)
                 first = state.number if first is None else first
                 last = self._ask("read", lambda: state.last_versions([transaction]))[transaction]  # noqa: B023
                 write = write_after(state, last)
