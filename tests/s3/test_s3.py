@@ -18,6 +18,7 @@ from lakebatch.cli import main
 from lakebatch.storage import s3_options
 from lakebatch.storage.delta import bundles
 from lakebatch.storage.delta.log import FOLDER, PLACEHOLDER, entry_name
+from lakebatch.storage.delta.version import TableVersion
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 PARTS = 8
@@ -155,6 +156,23 @@ def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None
     assert stored.assemblies()["assembly_id"].str.slice(-6).to_list() == ["run001", "run002"]
     rows = stored.reassemble(on_gap="refuse")
     assert rows.height == rows.select("assembly_id", "part", "repeat").n_unique() == 2 * ROWS
+
+
+def test_look_at_a_table_on_s3_does_not_hide_a_commit_in_between(s3_lake) -> None:
+    """Another process commits after the state was loaded; an append that reads the table meanwhile is still refused."""
+    _run()
+    results, other = (lakebatch.open_lake()["toy"].results for _ in range(2))
+    rows, seen = results.at().scan().head(1).collect(), []
+
+    def data_after(state: TableVersion, last: int) -> pl.DataFrame:
+        if not seen:
+            assert other.append_once("a", lambda state, last: rows, {})
+        seen.append(last)
+        assert results.version() == other.version()
+        return rows
+
+    assert results.append_once("a", data_after, {})
+    assert seen == [0, 1]
 
 
 def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) -> None:
