@@ -1,4 +1,4 @@
-"""Decisions about assemblies, and what was found out about them: events at table versions of their own."""
+"""Decisions and notes about assemblies: events that each have their own version of the results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def decide(
     after: Collection[Status],
     **changes: Any,
 ) -> Assembly:
-    """Record a decision at a version of the results table of its own, so that no earlier version changes.
+    """Record a decision with its own version of the results table, so that no earlier version changes.
 
     Parameters
     ----------
     after : statuses
-        The statuses that the assembly may have.
+        Statuses that allow the decision.
     changes
         Further fields of the event.
 
@@ -56,7 +56,7 @@ def decide(
 
 
 def note(tables: ExperimentTables, assembly: Assembly, text: str, **changes: Any) -> Assembly:
-    """Record something that was found out about an assembly, or done to it; its status stays."""
+    """Record a finding about an assembly, or a repair of it; the status stays."""
     return decide(tables, assembly, assembly.status, text, after=(assembly.status,), **changes)
 
 

@@ -1,4 +1,4 @@
-"""The events of assemblies: appended one by one, never changed, read as they were at any version of their table."""
+"""The append-only log of assembly events, readable at any version of its table."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 
 RUN_NUMBER = "lakebatch.run_number"
-ALIKE = 0.9
-"""How much of an id two have in common when one is taken for the other, mistyped in one or two places."""
+# Similarity from which an unknown id counts as a known one with one or two typing errors
+MIN_SIMILARITY = 0.9
 IS_ID = pl.col("assembly_id").str.contains(f"^{ASSEMBLY_ID.pattern}$")
+# Characters of a foreign id that an error quotes
 MAX_SHOWN = 60
-# characters of a foreign id that an error quotes
-WRITTEN = ("error", "note", "known_gaps")
-# what people and experiments write: it is redacted at once, so that an event equals what the table returns
+# Columns that people and experiments write. They are redacted before the commit, so an event equals its row in the table.
+FREE_TEXT = ("error", "note", "known_gaps")
 
 
 class Events(NamedTuple):
-    """The events that can be read, the files that cannot, and the assemblies that these have events of."""
+    """The readable events, the faults of unreadable files, and the assemblies that may have events in such files."""
 
     rows: pl.DataFrame
     lost: tuple[Fault, ...] = ()
@@ -47,11 +47,11 @@ class AssemblyLog:
         self.table = table
 
     def leases(self) -> Leases:
-        """Return the leases of the experiment, to be looked at once."""
+        """Return the leases of the experiment; they are read once, when the first age is asked for."""
         return Leases(self.table.storage, self.table.path.rpartition("/")[0])
 
     def latest(self) -> list[Assembly]:
-        """Return each assembly as it stands now, in the order of their running numbers."""
+        """Return the latest event of each assembly, by running number."""
         return latest(self.events(), self.leases())
 
     def start(
@@ -61,19 +61,20 @@ class AssemblyLog:
         *,
         unless: Callable[[list[Assembly]], Assembly | None] | None = None,
     ) -> Assembly:
-        """Begin an assembly: take the next running number, by a commit that only one can win.
+        """Begin an assembly: take the next running number in a commit that only one process can win.
 
-        Nothing is begun if ``unless`` finds, among the assemblies that there are at that moment, one that
-        serves instead; it is returned.
+        ``unless`` is called with the assemblies that exist at that moment. If it returns one, that one is returned and
+        none is begun.
         """
         attempts: list[Assembly] = []
 
-        def event_after(last: int) -> pl.DataFrame | None:
-            mine = [each for each in attempts if self._has(each)]  # any of them: S3 may act late
-            if mine:
-                attempts.append(mine[0])
+        def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            assemblies = latest(self._newest(state), self.leases()) if attempts or unless else []
+            committed = [each for each in attempts if each in assemblies]  # any of them: S3 may act late
+            if committed:
+                attempts.append(committed[0])
                 return None
-            if unless and (found := unless(self.latest())):
+            if unless and (found := unless(assemblies)):
                 attempts.append(found)
                 return None
             attempts.append(_first_event(plan, last + 1, results_version))
@@ -90,59 +91,60 @@ class AssemblyLog:
         after: Collection[Status] = UNDECIDED,
         **changes: Any,
     ) -> Assembly:
-        """Append an event, unless the assembly has meanwhile got a status that it cannot follow.
+        """Append an event, unless another process has given the assembly a status that the event cannot follow.
 
         Parameters
         ----------
         after : statuses
-            Which statuses the event may follow: by default neither completed nor discarded.
+            Statuses that the event may follow; by default all but completed and discarded.
 
         Returns
         -------
         Assembly
-            The assembly as it stands afterwards.
+            The assembly with its latest event.
         """
 
         def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
             return (status, changes) if latest.status in after else None
 
-        return self.follow(assembly, event, keeps=assembly)
+        return self.follow(assembly, event, base=assembly)
 
     def follow(
         self,
         assembly: Assembly,
         event: Callable[[Assembly], tuple[Status, Mapping[str, Any]] | None],
         *,
-        keeps: Assembly | None = None,
+        base: Assembly | None = None,
     ) -> Assembly:
-        """Append the event that ``event`` makes of the assembly as it stands: a status and what changes with it.
+        """Append the event that ``event`` derives from the latest one: a status and the changed fields.
 
-        What does not change is as in ``keeps``, else as it stands. Nothing is appended where it makes none.
+        The other fields are those of ``base``, by default of the latest event. If ``event`` returns None, nothing is
+        appended.
 
         Returns
         -------
         Assembly
-            The assembly as it stands afterwards.
+            The assembly with its latest event.
         """
         recorded: list[Assembly] = []
         metadata = {"lakebatch.assembly_id": assembly.assembly_id}
 
-        def event_after(last: int) -> pl.DataFrame | None:
-            latest = self.get(assembly.assembly_id)
+        def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            latest = self._get(assembly.assembly_id, self._newest(state))
             made = None if latest in recorded else event(latest)  # any of them: S3 may act late
             if made is None:
                 recorded.append(latest)
                 return None
             status, changes = made
             metadata["lakebatch.event"] = status
-            recorded.append(_next_event(keeps or latest, status, last + 1, changes))
+            recorded.append(_next_event(base or latest, status, last + 1, changes))
             return self._frame(recorded[-1])
 
         self.table.append_once(assembly.assembly_id, event_after, metadata)
         return recorded[-1]
 
     def get(self, assembly_id: str) -> Assembly:
-        """Return an assembly as it stands now.
+        """Return an assembly with its latest event.
 
         Raises
         ------
@@ -150,56 +152,62 @@ class AssemblyLog:
             If there is no such assembly.
         """
         check_assembly_id(assembly_id)
-        rows = self.events().filter(pl.col("assembly_id") == assembly_id).sort("event")
+        return self._get(assembly_id, self._newest())
+
+    def _get(self, assembly_id: str, events: pl.DataFrame) -> Assembly:
+        rows = events.filter(pl.col("assembly_id") == assembly_id).sort("event")
         if rows.is_empty():
-            known = self.events()["assembly_id"].unique().sort().to_list()
+            known = events["assembly_id"].unique().sort().to_list()
             raise UnknownNameError(
-                f"There is no assembly {assembly_id}. {hint(assembly_id, known, ALIKE)}List them with: lakebatch status"
+                f"There is no assembly {assembly_id}. {hint(assembly_id, known, MIN_SIMILARITY)}"
+                "List them with: lakebatch status"
             )
         return from_row(rows.row(-1, named=True), self.leases())
 
     def events(self, version: int | None = None) -> pl.DataFrame:
-        """Return every event at a version of the table, ordered by assembly and event; warn of damaged ones."""
-        rows = damage.newest_rows(self.table) if version is None else self._events_at(version)
+        """Return every event at a version of the table, ordered by assembly and event; warn of damaged files."""
+        if version is None:
+            return self._newest()
+        found = self.read(version)
+        damage.warn_of_lost(found.lost)
+        return found.rows
+
+    def _newest(self, state: TableVersion | None = None) -> pl.DataFrame:
+        """Return every event in a state of the table or a later one, by default the newest."""
+        return self._in_order(damage.newest_rows(self.table, state))
+
+    def _in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self._checked(rows).sort("run_number", "event")
 
     def read(self, version: int | None = None) -> Events:
-        """Return the events that can be read, at a version of the table or now, and what cannot; warn of nothing.
+        """Return the readable events at a version of the table, and the faults, without a warning.
 
-        It is for readers: the same rows are returned again as long as the table is the same.
+        The rows are cached while the table does not change.
         """
         state = self.table.at(version)
-        if state.known_rows is None:
+        if state.cached_rows is None:
             try:
-                rows = damage.rows(state, state.scan())
+                rows = damage.read_rows(state, state.scan())
             except StorageError:
                 return self._read_damaged(None if version is None else state)
-            state.known_rows = self._checked(rows).sort("run_number", "event")
-        return Events(state.known_rows.clone())
+            state.cached_rows = self._in_order(rows)
+        return Events(state.cached_rows.clone())
 
     def _read_damaged(self, past: TableVersion | None) -> Events:
-        """Return the events in the newest files, since those of a past version were perhaps merged and removed."""
+        """Return the events in the newest files: those of a past version may have been merged and removed."""
         readable, lost = damage.newest_readable(self.table)
         rows = self._checked(readable)
         uncertain = _uncertain(rows, self.table.at()) if lost else frozenset()
         known = rows if past is None else _recorded_by(past, rows)
         return Events(known.sort("run_number", "event"), tuple(lost), uncertain)
 
-    def known_latest(self, assembly_id: str) -> Assembly | None:
-        """Return an assembly as `read` has it, None if it has it not: quick as long as the table is the same."""
+    def cached_latest(self, assembly_id: str) -> Assembly | None:
+        """Return an assembly from the cached events of `read`; None if it has no event."""
         rows = self.read().rows.filter(pl.col("assembly_id") == assembly_id)
         return None if rows.is_empty() else from_row(rows.sort("event").row(-1, named=True), self.leases())
 
-    def _events_at(self, version: int) -> pl.DataFrame:
-        """Return the events of a past version, from the newest files where its own were merged and removed."""
-        past = self.table.at(version)
-        try:
-            return damage.rows(past, past.scan())
-        except DamageError:
-            return _recorded_by(past, damage.newest_rows(self.table))
-
     def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return events unless one has an id of another form: refuse it, and name its file."""
+        """Return the events, or raise an error that names the file of one with an id of another form."""
         foreign = rows.filter(~IS_ID)["assembly_id"]
         if foreign.is_empty():
             return rows
@@ -209,19 +217,13 @@ class AssemblyLog:
         )
 
     def _file_of(self, assembly_id: str) -> str:
-        """Return the file that holds an event; the table, where none can be named."""
+        """Return the file that holds an event of an assembly; the table if there is no such file."""
         state = self.table.at()
         for file in state.data_files():
-            with damage.named(state):
+            with damage.translate_read_errors(state):
                 if assembly_id in state.read_file(file)["assembly_id"]:
                     return f"{state.uri}/{file.path}"
         return state.uri
-
-    def _has(self, assembly: Assembly) -> bool:
-        try:
-            return self.get(assembly.assembly_id) == assembly
-        except UnknownNameError:
-            return False
 
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
         row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
@@ -229,14 +231,14 @@ class AssemblyLog:
 
 
 def _recorded_by(past: TableVersion, events: pl.DataFrame) -> pl.DataFrame:
-    """Return those of the newest events that a past version had."""
+    """Return the events that a past version had, out of the newest ones."""
     last = past.last_versions([*events["assembly_id"].unique(), RUN_NUMBER])
     known = pl.col("event") <= pl.col("assembly_id").replace_strict(last, default=0)
     return events.filter(known & (pl.col("run_number") <= last[RUN_NUMBER]))
 
 
 def _uncertain(events: pl.DataFrame, table: TableVersion) -> frozenset[str]:
-    """Return the assemblies of which the table had more events than could be read, by the numbers in its log."""
+    """Return the assemblies that have fewer readable events than the log counts."""
     counts = dict(events.group_by("assembly_id").agg(pl.col("event").n_unique()).iter_rows())
     last = table.last_versions(counts)
     return frozenset(each for each, count in counts.items() if count <= last[each])
@@ -272,5 +274,5 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
 def _next_event(assembly: Assembly, status: Status, event: int, changes: Mapping[str, Any]) -> Assembly:
     fields = {name: getattr(assembly, name) for name in Assembly.__dataclass_fields__}
     fields |= {"error": None, "note": None, "pid": None, "host": process.host()} | dict(changes)
-    fields |= {name: redacted(fields[name]) for name in WRITTEN}
+    fields |= {name: redacted(fields[name]) for name in FREE_TEXT}
     return Assembly(**(fields | {"status": status, "event": event, "at": now()}))

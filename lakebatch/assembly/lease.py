@@ -1,6 +1,7 @@
-"""Leases: small files beside the tables that a run renews, so that other machines see that it lives.
+"""Leases: small files beside the tables that a run renews, so that other machines see that it is running.
 
-A lease decides who is shown as alive and what a bare `resume` takes. Rows are appended exactly once without it.
+A lease decides which runs are shown as running and which one `resume` takes by default. Rows are appended exactly once
+without it.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from functools import cached_property
 from lakebatch import _process as process
 from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "leases"
-RENEW_SECONDS = 15.0
-LIFE_SECONDS = 90.0
-"""How long a process counts as alive after its last renewal: a network file system shows times up to 60 s late."""
-OLD_SECONDS = 24 * 3600.0
+RENEW_INTERVAL = 15.0
+LEASE_TIMEOUT = 90.0
+"""Seconds after the last renewal in which a process counts as running; a network file system shows times up to 60 s late."""
+STALE_AFTER = 24 * 3600.0
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
-END_SECONDS = 5.0
-"""How long the end of a run waits for a renewal that hangs."""
+# Seconds that the end of a run waits for a renewal that hangs
+JOIN_TIMEOUT = 5.0
 
 
 @contextmanager
-def held(storage: Storage, folder: str) -> Iterator[str | None]:
-    """Hold a lease of an experiment, renewed in the background; yield its name, or None if none can be written."""
+def hold(storage: Storage, folder: str) -> Iterator[str | None]:
+    """Hold a lease of an experiment, renewed in the background; yield its name, or None if it cannot be written."""
     lease = _Lease(storage, folder)
     if not lease.renew():
         yield None
@@ -49,49 +50,49 @@ def held(storage: Storage, folder: str) -> Iterator[str | None]:
 
 
 def files(storage: Storage, folder: str) -> list[StoredFile]:
-    """Return the leases of an experiment as files, by their names."""
+    """Return the lease files of an experiment, by name."""
     return [file for file in storage.files(f"{folder}/{FOLDER}") if NAME.fullmatch(file.path)]
 
 
 def remove_old(storage: Storage, folder: str, *, dry_run: bool) -> list[StoredFile]:
-    """Remove the leases that runs which died have left for more than a day, and return them."""
+    """Remove the leases of dead runs after a day, and return them."""
     found = files(storage, folder)
     ages = storage.ages(f"{folder}/{FOLDER}") if found else {}
-    old = [file for file in found if ages.get(file.path, 0.0) > OLD_SECONDS]
+    old = [file for file in found if ages.get(file.path, 0.0) > STALE_AFTER]
     for file in () if dry_run else old:
         storage.remove(f"{folder}/{FOLDER}/{file.path}")
     return old
 
 
 class Leases:
-    """The leases of one experiment, looked at once: when the first age is asked for."""
+    """The leases of one experiment, read once when the first age is asked for."""
 
     def __init__(self, storage: Storage, folder: str) -> None:
         self._storage = storage
         self._path = f"{folder}/{FOLDER}"
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        """Leave the storage behind, whose settings can hold secrets."""
+        """Pickle as None, since the settings of the storage can hold secrets."""
         return type(None), ()
 
     def age(self, name: str) -> float | None:
-        """Return for how many seconds a lease was not renewed, infinite if it is gone; None if that is not known."""
+        """Return the seconds since a lease was renewed, infinite if it is gone; None if the leases cannot be read."""
         if self._ages is None:
             return None
         age = self._ages.get(name, float("inf"))
-        return None if age < -LIFE_SECONDS else max(age, 0.0)  # a clock that went back says nothing
+        return None if age < -LEASE_TIMEOUT else max(age, 0.0)  # the clock of the storage was set back
 
     @cached_property
     def _ages(self) -> Mapping[str, float] | None:
         try:
             return self._storage.ages(self._path)
         except StorageError as error:
-            logger.warning("%s Runs on other machines are taken for running.", error)
+            logger.warning("%s Runs on other machines are assumed to be running.", error)
             return None
 
 
 class _Lease:
-    """One lease, with connections of its own: it is renewed in a thread of its own."""
+    """One lease, with its own connections, since its own thread renews it."""
 
     def __init__(self, storage: Storage, folder: str) -> None:
         self.name = secrets.token_hex(8)
@@ -102,7 +103,7 @@ class _Lease:
         self._has_warned = False
 
     def renew(self) -> bool:
-        """Write the lease, by which its time becomes the storage's now; say so once where that fails."""
+        """Write the lease, which sets its age to 0; log the first failure as a warning."""
         try:
             self._storage.renew(self._path, self._content)
         except StorageError as error:
@@ -116,31 +117,32 @@ class _Lease:
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew it for a while, in a thread that ends with this process."""
-        ear, mouth = os.pipe()
-        thread = threading.Thread(target=self._renew_until_told, args=(ear,), name="lease", daemon=True)
+        """Renew the lease in a daemon thread while the context is open."""
+        stop, stopper = os.pipe()
+        thread = threading.Thread(target=self._renew_until_stopped, args=(stop,), name="lease", daemon=True)
         thread.start()
         try:
             yield
         finally:
             if os.getpid() == self._pid:  # a forked child has no such thread
-                os.write(mouth, b"\n")  # such a child can hold the pipe open, so to close it tells nothing
-                thread.join(END_SECONDS)
-            os.close(mouth)
+                # a byte, because a forked child can hold the pipe open after it is closed here
+                os.write(stopper, b"\n")
+                thread.join(JOIN_TIMEOUT)
+            os.close(stopper)
 
     def end(self) -> None:
-        """Remove it; one that may not be removed becomes too old."""
+        """Remove the lease; if that fails, it expires."""
         if os.getpid() == self._pid:
             with suppress(StorageError):
                 self._storage.remove(self._path)
 
-    def _renew_until_told(self, ear: int) -> None:
+    def _renew_until_stopped(self, stop: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # Ctrl-C is for the main thread
-        # a poll waits for a span of time: a wait until a time takes hours where the clock is set apart
-        end = select.poll()
-        end.register(ear, select.POLLIN)
+        # poll takes a duration; a wait until a point in time could take hours after the clock is set
+        waiter = select.poll()
+        waiter.register(stop, select.POLLIN)
         try:
-            while not end.poll(RENEW_SECONDS * 1000):
+            while not waiter.poll(RENEW_INTERVAL * 1000):
                 self.renew()
         finally:
-            os.close(ear)
+            os.close(stop)

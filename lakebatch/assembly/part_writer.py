@@ -43,11 +43,9 @@ class PartWriter:
         return self._append(part, rows.read, rows.file.stat().st_size, described)
 
     def _append(self, part: str, data: Callable[[], Data], size: int, described: Mapping[str, str]) -> bool:
-        def data_after(last: int) -> Data | None:
-            if (
-                last != self._known_at
-            ):  # another process, or an earlier attempt of this one, has written since
-                self._known, self._known_at = self.committed(), last
+        def data_after(state: TableVersion, last: int) -> Data | None:
+            if last != self._known_at:  # another process, or a failed attempt of ours, has written since
+                self._known, self._known_at = self.committed(state), last
             return None if part in self._known else data()
 
         metadata = {**self.metadata, "lakebatch.assembly_id": self.assembly_id, PART: part, **described}
@@ -58,12 +56,12 @@ class PartWriter:
             self._known_at += 1
         return written
 
-    def committed(self) -> set[str]:
-        """Return the keys of the parts that the table holds."""
-        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id))
+    def committed(self, state: TableVersion | None = None) -> set[str]:
+        """Return the keys of the parts that the table holds, in a state or a later one; now by default."""
+        return read_latest(self.table, lambda now: committed_parts(now, self.assembly_id), state)
 
 
 def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
     parts = table.scan([assembly_id]).select("part").unique()
-    return set(damage.rows(table, parts, [assembly_id])["part"])
+    return set(damage.read_rows(table, parts, [assembly_id])["part"])

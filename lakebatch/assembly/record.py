@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly.lease import LIFE_SECONDS, Leases
+from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
@@ -23,22 +23,22 @@ UNDECIDED: tuple[Status, ...] = ("started", "failed")
 """The statuses of an assembly that may still be completed."""
 NOTHING_TO_RESUME = (
     "Nothing to resume: no assembly is interrupted or failed. One whose process died on another machine counts as "
-    f"interrupted after {LIFE_SECONDS:.0f} s; see: lakebatch status"
+    f"interrupted after {LEASE_TIMEOUT:.0f} s; see: lakebatch status"
 )
 DISCARDED = "{} is discarded. Take it back first with: lakebatch restore"
 MADE_BY = "made_by"
-"""Key of the config of an assembly that no experiment computed; it says what wrote it instead."""
+"""Config key of an assembly that no experiment computed: the tool that wrote it."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
 SHARDS, ENDED = "shards", "ended"
-"""Keys of the environment of an assembly that several processes share out, see `lakebatch.assembly.shards`."""
+"""Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an assembly is to compute, and with what: everything its record says from the start.
+    """What an assembly computes and with what: the content of its first event.
 
-    An id is given only to keep that of an assembly which was begun elsewhere.
+    ``assembly_id`` is set only for an assembly that began elsewhere and keeps its id.
     """
 
     config: Mapping[str, Any]
@@ -52,9 +52,8 @@ class Plan:
 
     def seed(self, run_number: int) -> int:
         """Return the seed of the assembly with this running number."""
-        from lakebatch.assembly.seeds import (
-            replicate_seed,  # needs numpy, and whoever only reads does without
-        )
+        # needs numpy, which reading does without
+        from lakebatch.assembly.seeds import replicate_seed
 
         return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
 
@@ -96,12 +95,12 @@ class Assembly:
         return read_environment(self.environment, self._where("environment"))
 
     def computed_settings(self) -> dict[str, Any]:
-        """Return the settings, from which an experiment can compute the assembly again.
+        """Return the settings from which an experiment can compute the assembly again.
 
         Raises
         ------
         AssemblyError
-            If no experiment computed it.
+            If no experiment computed the assembly.
         """
         if made_by := self.settings.get(MADE_BY):
             raise AssemblyError(
@@ -115,30 +114,30 @@ class Assembly:
 
     @property
     def software(self) -> dict[str, Any]:
-        """The part of the environment on which rows can depend."""
+        """The entries of the environment that rows can depend on."""
         aside = (*IDENTITY, SHARDS, "cpus")
         return {name: value for name, value in self.surroundings.items() if name not in aside}
 
     @cached_property
     def failures(self) -> dict[str, str]:
-        """Why parts failed, by their keys."""
+        """The reasons of failed parts, by part key."""
         starts = "|".join(re.escape(part) for part in sorted(self.parts, key=len, reverse=True))
         pieces = re.split(f"(?:^|; )({starts}): ", self.error or "")[1:] if starts else []
         return dict(zip(pieces[::2], pieces[1::2], strict=True))
 
     @cached_property
     def shards(self) -> dict[str, Any]:
-        """Who works on which share, where several processes share the parts; else empty."""
+        """The processes of an array job and their shares; empty if one process computes all parts."""
         return dict(self.surroundings.get(SHARDS, {}))
 
     @property
     def array(self) -> str | None:
-        """The name of the array job that shares the parts, if one does."""
+        """The name of the array job that shares the parts, if there is one."""
         return self.shards.get("array")
 
     @property
     def workers(self) -> list[Worker]:
-        """The processes that have begun and not said that they ended."""
+        """The processes that have begun and have not recorded their end."""
         if self.status != "started":
             return []
         if self.shards:
@@ -153,20 +152,20 @@ class Assembly:
         return Worker.of_record(host, pid, since, record, self.leases)
 
     def is_worked_on(self) -> bool:
-        """Whether a process works on the assembly; one elsewhere of which nothing is known is assumed to."""
-        return any(each.is_at_work() for each in self.workers)
+        """Whether a process works on the assembly; one on another machine without a lease is assumed to run."""
+        return any(each.is_running() for each in self.workers)
 
     def worker_here(self) -> Worker | None:
-        """Return a process of this machine that works on the assembly, if there is one."""
-        return next((each for each in self.workers if each.is_here and each.is_at_work()), None)
+        """Return a process on this machine that works on the assembly, if there is one."""
+        return next((each for each in self.workers if each.is_here and each.is_running()), None)
 
     def worker_seen(self) -> Worker | None:
-        """Return a process that is known, and not only assumed, to work on the assembly, if there is one."""
-        return next((each for each in self.workers if each.is_seen_at_work()), None)
+        """Return a process that is known, and not only assumed, to work on the assembly; None without one."""
+        return next((each for each in self.workers if each.is_seen_running()), None)
 
     @property
     def state(self) -> str:
-        """The status, with `interrupted` for an assembly that was started and that nobody works on."""
+        """The status, or `interrupted` for a started assembly that no process works on."""
         return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
 
 
@@ -174,12 +173,12 @@ COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "lease
 
 
 def latest(events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
-    """Return each assembly as its last event describes it, in the order of their running numbers."""
+    """Return each assembly with its last event, by running number."""
     return from_rows(last_events(events), leases)
 
 
 def last_events(events: pl.DataFrame) -> pl.DataFrame:
-    """Return the last event of each assembly, in the order of their running numbers."""
+    """Return the last event of each assembly, by running number."""
     in_order = events.sort("run_number", "event")
     return in_order.filter(in_order["assembly_id"].is_last_distinct())
 
@@ -190,7 +189,7 @@ def from_rows(rows: pl.DataFrame, leases: Leases | None = None) -> list[Assembly
 
 
 def from_row(row: Mapping[str, Any], leases: Leases | None = None) -> Assembly:
-    """Return the assembly that a row of the table describes; by the leases its processes elsewhere are judged."""
+    """Return the assembly that a row of the table describes; ``leases`` tell whether its processes elsewhere run."""
     fields = {name: row[name] for name in COLUMNS}
     lists = {name: tuple(row[name]) for name in ("parts", "known_gaps")}
     checked = check_assembly_id(row["assembly_id"])
@@ -203,7 +202,7 @@ def choose_resumable(assemblies: list[Assembly]) -> Assembly:
     Raises
     ------
     AssemblyError
-        If there is none.
+        If there is no such assembly.
     """
     for assembly in reversed(assemblies):
         if is_resumable(assembly):
@@ -212,15 +211,15 @@ def choose_resumable(assemblies: list[Assembly]) -> Assembly:
 
 
 def is_resumable(assembly: Assembly) -> bool:
-    """Whether the assembly was interrupted or failed, and an experiment can go on with it."""
+    """Whether the assembly was interrupted or failed, and its experiment can continue it."""
     return assembly.state in ("interrupted", "failed") and MADE_BY not in assembly.settings
 
 
 def join_failures(failures: Mapping[str, str]) -> str | None:
-    """Return why parts failed as one text, which `Assembly.failures` takes apart again; None if none did."""
+    """Return the reasons of failed parts as one string, which `Assembly.failures` parses; None without failures."""
     return "; ".join(f"{part}: {why}" for part, why in failures.items()) or None
 
 
 def now() -> datetime:
-    """Return the moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

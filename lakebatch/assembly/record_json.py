@@ -1,4 +1,4 @@
-"""JSON of an assembly's record, which anybody who can write to the lake may have written."""
+"""Checked parsing of the JSON in assembly records, since any tool with access to the lake can write them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from lakebatch._parsing import ExcessError, check_size
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
-"""Values that a record may have: an import lists each of its files."""
+"""Upper bound of the values in a record; the record of an import lists each of its files."""
 MEMBER = {"host": str, "pid": int, "ended": str | None}
-"""What each member of an array says of itself, and its type."""
+"""Required fields of an array member, with their types."""
 
 
 def where(column: str, assembly_id: str, event: int) -> str:
-    """Return the place of a record in words."""
+    """Return the place of a record, for error messages."""
     return f"Column {column!r} of event {event} of {assembly_id} in the table 'assemblies'"
 
 
 def read_tree(text: str, place: str) -> dict[str, Any]:
-    """Return the tree that a column of a record holds.
+    """Return the JSON object in a column of a record.
 
     Raises
     ------
     DamageError
-        If it is no JSON object, or nested without end; the message begins with ``place``.
+        If the string is not a JSON object, or is nested too deeply; the message begins with ``place``.
     """
     try:
         tree = json.loads(text)
@@ -41,12 +41,12 @@ def read_tree(text: str, place: str) -> dict[str, Any]:
 
 
 def read_environment(text: str, place: str) -> dict[str, Any]:
-    """Return the environment that a record holds: what computed the assembly, and who works on it.
+    """Return the environment in a record: the software that computed the assembly, and the processes at work on it.
 
     Raises
     ------
     DamageError
-        If it is not one; the message begins with ``place``.
+        If a field has another form; the message begins with ``place``.
     """
     found = read_tree(text, place)
     if not isinstance(found.get("packages", {}), dict):

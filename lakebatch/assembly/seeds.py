@@ -9,11 +9,11 @@ import numpy as np
 from lakebatch.ids import MAX_SEED
 
 PREPARATION = "prepare"
-"""The random stream of what all parts share; no part can claim it, their streams are prefixed."""
+"""Name of the random stream of `prepare`; the streams of parts have a prefix, so no part can have this name."""
 
 
 def replicate_seed(base_seed: int, run_number: int) -> int:
-    """Return the seed of one replicate: independent for every running number, within a signed 64-bit column."""
+    """Return the seed of one replicate, independent of those of other running numbers; it fits a signed 64-bit column."""
     state = np.random.SeedSequence([base_seed, run_number]).generate_state(1, np.uint64)
     return int(state[0]) & MAX_SEED
 
@@ -21,7 +21,7 @@ def replicate_seed(base_seed: int, run_number: int) -> int:
 def stream_generator(seed: int, stream: str) -> np.random.Generator:
     """Return the generator of a named random stream.
 
-    It depends on the seed and the name alone, never on what was drawn before or elsewhere.
+    It depends on the seed and the name alone, never on draws before or elsewhere.
     """
     digest = hashlib.sha256(stream.encode()).digest()
     words = np.frombuffer(digest, dtype=np.dtype("<u4")).tolist()

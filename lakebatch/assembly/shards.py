@@ -1,7 +1,7 @@
-"""Several processes at work on one assembly, each on its share of the parts: the tasks of an array job.
+"""Array jobs: several processes that each compute a share of the parts of one assembly.
 
-Who of them is at work stands in the ``environment`` of the assembly's events, under ``shards``. Each event is made
-from the one before it in a commit that only one can win, so none of them overlooks another.
+The ``environment`` of the assembly's events lists the processes under ``shards``. Each event is derived from the one before
+it, in a commit that only one process can win, so no process overlooks another.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ ARRAY_VARIABLES = {
     "PBS_ARRAY_ID": "pbs",
     "LSB_JOBID": "lsf",
 }
-"""Where a batch system tells a task which array it belongs to."""
+"""Environment variables in which a batch system names a task's array, with the name of the system."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One task of an array: which share of an assembly's parts it computes.
+    """One task of an array: the share of an assembly's parts that it computes.
 
     Attributes
     ----------
     index, of : int
-        The how manieth of how many, from 1.
+        1-based shard index, and shard count.
     array : str
-        What the tasks of one array call it, and no other array.
+        Name that all tasks of the array share, and no other array has.
     """
 
     index: int
@@ -73,7 +73,7 @@ class Shard:
         return f"{self.index}/{self.of}"
 
     def share(self, parts: Sequence[T]) -> list[T]:
-        """Return the parts that fall to this shard: every so manieth, since those that take long stand together.
+        """Return the parts of this shard: every N-th part, because slow parts are neighbours.
 
         >>> Shard(2, 3, "a").share(range(8))
         [1, 4, 7]
@@ -82,7 +82,7 @@ class Shard:
 
 
 def parse(text: str, array: str | None = None, environment: Mapping[str, str] = os.environ) -> Shard:
-    """Return the shard that is written as ``I/N``; the array's name is the batch system's where none is given.
+    """Return the shard that is written as ``I/N``; by default the batch system names the array.
 
     >>> parse("3/8", environment={"SLURM_ARRAY_JOB_ID": "1234"})
     Shard(index=3, of=8, array='slurm-1234')
@@ -90,7 +90,7 @@ def parse(text: str, array: str | None = None, environment: Mapping[str, str] = 
     Raises
     ------
     ConfigError
-        If it is not I/N with I from 1 to N, or the tasks have no name in common.
+        If the string is not I/N with I from 1 to N, or the array has no name.
     """
     match = FORM.fullmatch(text)
     index, of = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -125,12 +125,12 @@ def begin(
     *,
     check: Callable[[Assembly], None] = lambda begun: None,
 ) -> Assembly:
-    """Return the assembly of an array, as one that this shard works on: the first shard to come starts it.
+    """Join the assembly of an array, and return it; the first shard starts it.
 
     Parameters
     ----------
     check : callable
-        Called with the assembly that another shard began; what it raises keeps this one from joining.
+        Called with an assembly that another shard began; an error that it raises keeps this shard from joining.
 
     Raises
     ------
@@ -164,12 +164,12 @@ def begin(
 def join(
     log: AssemblyLog, assembly: Assembly, shard: Shard, *, code_version: str, environment: Mapping[str, Any]
 ) -> Assembly:
-    """Return the assembly as one that this shard works on; unless it is completed already.
+    """Join an assembly unless it is completed, and return it.
 
     Raises
     ------
     AssemblyError
-        If the array has another number of shards, or the assembly is discarded.
+        If the array has another shard count, or the assembly is discarded.
     """
 
     mine = _member(environment)
@@ -204,7 +204,7 @@ def leave(
     reached: Mapping[str, Any],
     failures: Mapping[str, str],
 ) -> Assembly:
-    """Record that this shard has ended; nothing if somebody else has taken the assembly over."""
+    """Record the end of this shard, unless another process has taken the assembly over."""
 
     def left(latest: Assembly) -> Event | None:
         if latest.status not in UNDECIDED or latest.array != shard.array:
@@ -222,7 +222,7 @@ def leave(
 
 
 def is_ended(assembly: Assembly, shard: Shard) -> bool:
-    """Whether nothing is left to do for the shards of an assembly, which nobody has concluded or taken over yet."""
+    """Whether the shards of an assembly have nothing left to do, and its end is not yet recorded."""
     if assembly.status not in UNDECIDED or assembly.array != shard.array:
         return False
     members = _members(assembly)
@@ -231,7 +231,7 @@ def is_ended(assembly: Assembly, shard: Shard) -> bool:
 
 
 def why_missing(assembly: Assembly, part: str) -> str | None:
-    """Return what became of the shard that a part falls to; None if the assembly was not shared out."""
+    """Return the state of the shard that a part belongs to; None if the assembly has no shards."""
     if not assembly.shards:
         return None
     index = assembly.parts.index(part) % assembly.shards["of"] + 1

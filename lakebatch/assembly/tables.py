@@ -21,9 +21,9 @@ FOLDER = re.compile(
 )
 RESULTS = "results"
 FRAMES = "frames"
-"""The folder of an experiment in which frames have one table per name."""
+"""Folder in an experiment's folder that has one table per name of saved frames."""
 DATA = (RESULTS, "samples", "trajectories")
-"""The tables that parts write, of which each that was never written to is missing."""
+"""The tables that parts write; a table that no part wrote to does not exist."""
 
 
 class ExperimentTables:
@@ -31,16 +31,16 @@ class ExperimentTables:
 
     Parameters
     ----------
-    kept : Kept, optional
+    cache : TableCache, optional
         The states of the lake's tables that were read before.
 
     Attributes
     ----------
     other_versions : tuple of str
-        Folders of other versions of the experiment, where it was asked for by its name alone.
+        Folders of other versions, if the experiment was chosen by name alone.
     """
 
-    def __init__(self, storage: Storage, folder: str, kept: TableCache | None = None) -> None:
+    def __init__(self, storage: Storage, folder: str, cache: TableCache | None = None) -> None:
         match = FOLDER.fullmatch(folder)
         if match is None:
             raise ConfigError(
@@ -53,7 +53,7 @@ class ExperimentTables:
         self.experiment_version = match["version"]
         self.other_versions: tuple[str, ...] = ()
         self._tables: dict[str, Table] = {}
-        self._kept = kept or TableCache()
+        self._cache = cache or TableCache()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
@@ -74,34 +74,34 @@ class ExperimentTables:
         return TagLog(self.table("tags"))
 
     def claim_version(self, assembly_id: str) -> None:
-        """See that the results have a version that no event has recorded, so that what is recorded next changes none."""
+        """Make sure that no event has recorded the version of the results, so the next event changes no past state."""
         seen = self.log.events()["results_version"].to_list()
         if max(seen, default=-1) >= self.results.version():
             self.results.mark({"lakebatch.assembly_id": assembly_id})
 
     def table(self, name: str) -> Table:
-        """Return one of the experiment's tables by name, always the same one: it keeps what it has read of its log."""
+        """Return a table of the experiment by name; always the same object, which keeps its open log."""
         if name not in self._tables:
-            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._kept)
+            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._cache)
         return self._tables[name]
 
     def frames(self, name: str) -> Table:
-        """Return the table of the frames that were saved under a name."""
+        """Return the table of the frames saved under a name."""
         return frames_table(self.storage, self.folder, name)
 
     def check_folders(self, names: Iterable[str], assembly_id: str | None = None) -> None:
-        """Raise `StorageError` unless one can commit to some of the tables, and add to an assembly if one is named."""
+        """Raise `StorageError` unless commits to some tables, and to an assembly in them, can be made."""
         self.storage.check_folders(
             folder for name in names for folder in self.table(name).folders(assembly_id)
         )
 
     def exists(self) -> bool:
-        """Whether anything was ever started here, or has left rows."""
+        """Whether the experiment has an event or a row."""
         return self.log.table.exists() or (
             self.results.exists() and bool(self.results.at().rows_by_assembly())
         )
 
 
 def frames_table(storage: Storage, folder: str, name: str) -> Table:
-    """Return the table of the frames of an experiment that were saved under a name."""
+    """Return the table of an experiment's frames saved under a name."""
     return Table(storage, f"{folder}/{FRAMES}", replace(load_schema(FRAMES), table=name))

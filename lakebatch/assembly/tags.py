@@ -1,4 +1,4 @@
-"""Names for states of an experiment that must be found again, such as that of a publication."""
+"""Names for states of an experiment that must be found again, such as the state behind a publication."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lakebatch.ids import check_name, check_no_secret
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.schema import conform
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.version import TableVersion
 
 TRANSACTION = "lakebatch.tags"
 
@@ -38,7 +39,7 @@ class Tag:
     host: str
 
     def versions(self) -> Mapping[str, int]:
-        """Return the version of each table that the tag needs, by the table's name."""
+        """Return the version of each table that the tag needs, by table name."""
         found = {
             "results": self.results_version,
             "assemblies": self.assemblies_version,
@@ -49,7 +50,7 @@ class Tag:
 
 
 class TagLog:
-    """The tags of one experiment, in the table ``tags``; they are set once and never moved."""
+    """The tags of one experiment, in the table ``tags``; a tag is set once and never moved."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -76,16 +77,16 @@ class TagLog:
         Raises
         ------
         NameClashError
-            If the name stands for another state already.
+            If the tag exists for another state.
         """
 
-        def row_after(last: int) -> pl.DataFrame | None:
-            known = {each.tag: each for each in self.all()}.get(tag.tag)
-            if known == tag:  # an attempt of ours that was reported as failed
+        def row_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            known = {each.tag: each for each in self._read(state)}.get(tag.tag)
+            if known == tag:  # committed by an attempt that was reported as failed
                 return None
             if known is not None:
                 raise NameClashError(
-                    f"There is a tag {tag.tag!r} already, of {known.at:%Y-%m-%d %H:%M} UTC, version "
+                    f"There is already a tag {tag.tag!r}, of {known.at:%Y-%m-%d %H:%M} UTC, version "
                     f"{known.results_version}. A tag is never moved; choose another name."
                 )
             return self._frame(tag)
@@ -97,9 +98,11 @@ class TagLog:
 
     def all(self) -> list[Tag]:
         """Return every tag, oldest first."""
-        if not self.table.exists():
-            return []
-        rows = damage.newest_rows(self.table).sort("at", "tag")
+        return self._read() if self.table.exists() else []
+
+    def _read(self, state: TableVersion | None = None) -> list[Tag]:
+        """Return every tag in a state of the table or a later one, oldest first."""
+        rows = damage.newest_rows(self.table, state).sort("at", "tag")
         return [Tag(**row) for row in rows.iter_rows(named=True)]
 
     def get(self, name: str) -> Tag:
@@ -108,7 +111,7 @@ class TagLog:
         Raises
         ------
         UnknownNameError
-            If there is none of that name.
+            If there is no such tag.
         """
         known = {each.tag: each for each in self.all()}
         if name not in known:
@@ -116,7 +119,7 @@ class TagLog:
         return known[name]
 
     def frame(self) -> pl.DataFrame:
-        """Return every tag as a row."""
+        """Return the tags as a frame, one row per tag."""
         return pl.DataFrame([asdict(each) for each in self.all()], schema=self.table.schema.polars)
 
     def _frame(self, tag: Tag) -> pl.DataFrame:

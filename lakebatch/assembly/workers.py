@@ -1,4 +1,4 @@
-"""Processes that work on an assembly: how they are recorded, and whether they still do."""
+"""The processes at work on an assembly: their record, and whether they are still running."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from lakebatch import _process as process
-from lakebatch.assembly.lease import LIFE_SECONDS, Leases
+from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 
 IDENTITY = ("process_started", "namespace", "lease")
-"""Keys of a record that say which process it is, beside its host and pid."""
+"""Record keys that identify a process, beside its host and pid."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that works on an assembly, unless it has ended without a word.
+    """A process at work on an assembly; it may have died without a record of its end.
 
     Attributes
     ----------
     token, namespace : str or None
         See `lakebatch._process`; records of 0.1.0 have no namespace.
     lease : str or None
-        The lease that it renews, see `lakebatch.assembly.lease`.
+        Name of its lease, see `lakebatch.assembly.lease`.
     """
 
     host: str
@@ -50,46 +50,46 @@ class Worker:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is one of this boot and PID namespace; by the host name, where its record says no more."""
+        """Whether it runs in this boot and PID namespace; by host name if its record has no namespace."""
         if self.namespace is None:
             return self.host == process.host()
         return self.namespace == process.namespace()
 
     @property
     def is_this_process(self) -> bool:
-        """Whether it is the process that asks."""
+        """Whether it is the calling process."""
         own = self.token in (None, process.start_token(os.getpid()))
         return self.is_here and self.pid == os.getpid() and own
 
     @property
     def silence(self) -> float | None:
-        """For how many seconds it has not renewed its lease; None if that is not known."""
+        """Seconds since it renewed its lease; None if that is not known."""
         return None if self.lease is None or self.leases is None else self.leases.age(self.lease)
 
     @property
     def hint(self) -> str:
-        """What to do if it has died: nothing shows that here before its lease is too old."""
+        """Advice in case it has died, which shows on other machines only when its lease expires."""
         if self.is_here or self.silence is None:
             return ""
-        return f"; if it is gone, try again in {max(LIFE_SECONDS - self.silence, 1):.0f} s"
+        return f"; if it is gone, try again in {max(LEASE_TIMEOUT - self.silence, 1):.0f} s"
 
-    def is_at_work(self) -> bool:
-        """Whether it still runs: one of this namespace by its pid, another by its lease.
+    def is_running(self) -> bool:
+        """Whether it is running: by pid in this namespace, by lease elsewhere.
 
-        One elsewhere of which nothing is known is assumed to.
+        A process elsewhere without a lease is assumed to be running.
         """
         if self.is_here:
             return process.is_alive(self.pid, self.token)
         silence = self.silence
-        return silence is None or silence < LIFE_SECONDS
+        return silence is None or silence < LEASE_TIMEOUT
 
-    def is_seen_at_work(self) -> bool:
-        """Whether it is known, and not only assumed, to run."""
-        return self.is_at_work() and (self.is_here or self.silence is not None)
+    def is_seen_running(self) -> bool:
+        """Whether it is known, and not only assumed, to be running."""
+        return self.is_running() and (self.is_here or self.silence is not None)
 
 
 def identity(lease: str | None) -> dict[str, Any]:
-    """Return how a record describes this process, beside its host and pid."""
+    """Return the record fields that identify this process, beside its host and pid."""
     return {
         "process_started": process.start_token(os.getpid()),
         "namespace": process.namespace(),

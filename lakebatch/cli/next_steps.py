@@ -69,10 +69,10 @@ def _lines(steps: list[Step], program: str) -> list[str]:
 
 def _assemblies(stored: StoredExperiment) -> list[Assembly]:
     """Return the assemblies of an experiment; none, with a warning, if they cannot be read."""
-    from lakebatch.storage.delta.damage import reported
+    from lakebatch.storage.delta.omissions import warn_and_skip
 
     found: list[Assembly] = []
-    with reported(stored.name):
+    with warn_and_skip(stored.name):
         found += stored.log.latest()
     return found
 

@@ -55,7 +55,7 @@ def batch_script(name: str, arguments: Sequence[str], storage: Storage, parts: i
         tasks=min(tasks or DEFAULT_TASKS, parts),
         program=program,
         command=f"{program} {shlex.join(['run', *arguments])}",
-        environment=S3_NOTE if storage.is_s3 else "",
+        environment="" if storage.is_local else S3_NOTE,
         path=shlex.quote(str(Path(sys.executable).parent)),
         folder=shlex.quote(str(require_working_folder())),
     )

@@ -12,7 +12,7 @@ from lakebatch.assembly.record import now
 from lakebatch.cli.render import render
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
@@ -32,9 +32,9 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
     for each in stored:
-        with damage.reported(each.name, refuse=len(stored) == 1):
+        with omissions.warn_and_skip(each.name, refuse=len(stored) == 1):
             pinned = each.snapshot()
-            damage.warn_of(pinned.tables.lost)
+            omissions.warn_of_faults(pinned.tables.lost)
             known = summary.summarize(pinned).join(
                 pace.progress_estimates(pinned), on="assembly_id", maintain_order="left"
             )

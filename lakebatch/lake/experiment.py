@@ -23,7 +23,7 @@ from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.summary import brief, history, summarize
 from lakebatch.snapshot.times import Time
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 
 if TYPE_CHECKING:
     from lakebatch.analysis.diff import Difference
@@ -40,7 +40,7 @@ class StoredExperiment(ExperimentTables):
 
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
-        damage.warn_of(pinned.tables.lost)
+        omissions.warn_of_faults(pinned.tables.lost)
         return html.section(f"{self.folder}, now", brief(pinned))
 
     def schema_name(self, *, unique: bool = True) -> str:
@@ -109,7 +109,7 @@ class StoredExperiment(ExperimentTables):
     def assemblies(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
         """Return one row per assembly: its state, progress, times, seed and config."""
         pinned = self.at(moment_of(state))
-        damage.warn_of(pinned.tables.lost)
+        omissions.warn_of_faults(pinned.tables.lost)
         return summarize(pinned)
 
     @takes(StateArguments)

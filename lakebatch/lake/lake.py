@@ -26,7 +26,7 @@ from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
 from lakebatch.storage import Storage, locate
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.cache import TableCache
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Lake:
         """Return every experiment at a moment, see `lakebatch.snapshot.snapshots.Snapshots.pin`."""
         pinned = LakeSnapshot.pin(self.experiments(), moment)
         for name, error in pinned.damaged.items():
-            damage.warn_left_out(name, error)
+            omissions.warn_of_skipped(name, error)
         return pinned
 
     @takes(LakeQueryArguments)

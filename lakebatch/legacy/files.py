@@ -21,7 +21,7 @@ from lakebatch.legacy.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickles.pickled import read_pickle
 from lakebatch.storage import Storage, locate
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 from lakebatch.storage.uris import absolute, is_uri
 
 NO_FILE = {
@@ -120,7 +120,7 @@ def content(source: Storage, file: StoredFile) -> bytes:
     """
     _check_size(file.size)
     try:
-        return source.read(file.path) if source.is_s3 else _read_regular(Path(source.uri, file.path))
+        return _read_regular(Path(source.uri, file.path)) if source.is_local else source.read(file.path)
     except MemoryError as error:
         raise LegacyError("it does not fit into memory") from error
 

@@ -116,7 +116,7 @@ def execute(
     done: list[Assembly] = []
     if planned.batches:
         ensure(planned.stored)
-        with lease.held(planned.stored.storage, planned.stored.folder) as held:
+        with lease.hold(planned.stored.storage, planned.stored.folder) as held:
             done += [_import_batch(planned, batch, held, progress) for batch in planned.batches]
     return Import(planned.stored, planned.source, planned.batches, planned.findings, tuple(done))
 
@@ -146,7 +146,7 @@ def _begin(stored: StoredExperiment, batch: Batch, planned: Plan) -> Assembly:
     begun = stored.log.start(
         planned, stored.results.version(), unless=lambda assemblies: _begun(assemblies, batch)
     )
-    others = [each for each in begun.workers if each.is_at_work() and not each.is_this_process]
+    others = [each for each in begun.workers if each.is_running() and not each.is_this_process]
     if others:
         raise AssemblyError(f"{begun.assembly_id} is being imported by {others[0]}. Wait for it, or stop it.")
     if begun.status == "completed" or (

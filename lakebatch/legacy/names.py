@@ -14,7 +14,7 @@ from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.legacy.frames.columns import brief
 from lakebatch.legacy.frames.levels import as_level, same_id
 from lakebatch.legacy.frames.table import NAME
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 LIST = "assembly_list.csv"
 FORMS = {"pkl": "pkl", "pickle": "pkl", "parquet": "parquet", "csv": "csv"}

@@ -10,7 +10,7 @@ from lakebatch.errors import LegacyError
 from lakebatch.legacy.files import Item, content, inspect
 from lakebatch.legacy.names import FORMS, LIST, BatchFile, Listed, is_known_id, parse, read_list
 from lakebatch.storage import Storage
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 Kind: TypeAlias = Literal[
     "missing file",

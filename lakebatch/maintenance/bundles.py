@@ -14,7 +14,8 @@ from lakebatch.snapshot.row_order import in_order
 from lakebatch.storage.delta import bundles, damage
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
-from lakebatch.storage.local import STAGED, StoredFile
+from lakebatch.storage.local import STAGED
+from lakebatch.storage.place import StoredFile
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def bundle(results: Table, events: Table) -> int:
         return 0
     last = last_events(damage.newest_rows(events))
     final = last.filter(pl.col("status").is_in(FINAL))["assembly_id"].to_list()
-    pending = list(table.sorted_files.due(table.known_bundles(), final))
+    pending = list(table.sorted_files.pending(table.known_bundles(), final))
     for indices in pending:
         _write(results, table, indices)
     return len(pending)
@@ -48,7 +49,7 @@ def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
     """
     files, table = results.storage.files(results.bundle_folder), results.newest()
     ours = [each for each in files if bundles.NAME.fullmatch(each.path) or STAGED.fullmatch(each.path)]
-    used = {each.name for each, _ in table.sorted_files.matching(bundles.found(files))} if files else set()
+    used = {each.name for each, _ in table.sorted_files.matching(bundles.parse(files))} if files else set()
     before = datetime.now(UTC) - older_than
     return [file for file in ours if file.path not in used and file.at < before]
 
@@ -56,7 +57,7 @@ def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
 def _write(results: Table, table: TableVersion, indices: range) -> None:
     files = table.sorted_files
     ids = sorted({files.assembly_ids[index] for index in indices})
-    rows = damage.rows(table, in_order(table.scan(ids)), ids)
+    rows = damage.read_rows(table, in_order(table.scan(ids)), ids)
     counts = table.rows_by_assembly()
     expected = sum(counts[each] for each in ids)
     if rows.height != expected:
@@ -67,6 +68,6 @@ def _write(results: Table, table: TableVersion, indices: range) -> None:
     content = io.BytesIO()
     rows.write_parquet(content, compression="zstd")
     results.storage.check_space(content.tell())
-    name = bundles.name(files, indices, content.tell())
+    name = bundles.bundle_name(files, indices, content.tell())
     results.storage.write(f"{results.bundle_folder}/{name}", content.getvalue())
     logger.info("%s repeats the rows of %d files of %s", name, len(indices), results.uri)

@@ -24,7 +24,7 @@ def is_free_of_links(storage: Storage, folder: str) -> bool:
 
 def find_link(storage: Storage, folder: str) -> Path | None:
     """Return a link to a folder on the path to a folder of the lake, or below that; None without one."""
-    if storage.is_s3:
+    if not storage.is_local:
         return None
     place = Path(storage.uri)
     for step in folder.split("/"):

@@ -10,7 +10,7 @@ from lakebatch.assembly import lease
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.maintenance.tables import existing_tables
 from lakebatch.storage.delta.table import Table
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 USAGE: dict[str, pl.DataType] = {
     "experiment": pl.String(),

@@ -15,7 +15,7 @@ from lakebatch.maintenance.links import is_free_of_links
 from lakebatch.maintenance.tables import existing_tables
 from lakebatch.storage.delta import vacuum as delta_vacuum
 from lakebatch.storage.delta.table import Table
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 KEEP_DAYS = 7
 """Age, in days, from which files may be removed: somebody who reads a state may need them until then."""

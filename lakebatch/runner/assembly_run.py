@@ -137,7 +137,7 @@ class AssemblyRun:
         """Raise `_OvertakenError` if the assembly needs no more parts; a read error is only logged."""
         newest = None
         try:
-            newest = self.stored.log.known_latest(self.assembly.assembly_id)
+            newest = self.stored.log.cached_latest(self.assembly.assembly_id)
         except LakebatchError as error:
             logger.info("could not check the status of %s: %s", self.assembly.assembly_id, error)
         self._checked_at = time.monotonic()

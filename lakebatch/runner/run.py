@@ -25,7 +25,7 @@ from lakebatch.runner import share
 from lakebatch.runner.assembly_run import AssemblyRun
 from lakebatch.runner.progress import Progress
 from lakebatch.runner.resume import check_unchanged, recorded_plan, warn_of_other_version
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _begin(
     def check(begun: Assembly) -> None:
         check_unchanged(stored, begun, plan, record.environment, allow=False)
 
-    with lease.held(stored.storage, stored.folder) as held:
+    with lease.hold(stored.storage, stored.folder) as held:
         leased = replace(record, environment={**record.environment, "lease": held})
         version = stored.table(plan.experiment.tables[-1]).version()
         assembly = share.begin(stored.log, leased, version, shard, check)
@@ -171,7 +171,7 @@ def resume(
     executor = executor or Local.of(jobs)
     executor.check(plan.source)
     _ensure(lake, plan, assembly.assembly_id)
-    with lease.held(stored.storage, stored.folder) as held:
+    with lease.hold(stored.storage, stored.folder) as held:
         version = plan.code_version()
         warn_of_other_version(assembly, version)
         resumed = share.resume(stored.log, assembly, shard, version, {**environment, "lease": held})
@@ -188,7 +188,7 @@ def newest_resumable(lake: Lake) -> str:
     """
     found = []
     for stored in lake:
-        with damage.reported(stored.name):
+        with omissions.warn_and_skip(stored.name):
             found += [(each.at, stored.name) for each in stored.snapshot().assemblies if is_resumable(each)]
     if not found:
         raise AssemblyError(NOTHING_TO_RESUME)

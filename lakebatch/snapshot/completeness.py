@@ -11,7 +11,7 @@ from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 
 PART_COLUMNS = {
     "assembly_id": pl.String(),
@@ -39,7 +39,7 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
         If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": then its parts count as missing.
     """
     _, found = snapshot.tables.readable(RESULTS, snapshot.ids(EVERY_STATUS), on_gap)
-    damage.warn_of(found)
+    omissions.warn_of_faults(found)
     lost = dict.fromkeys(snapshot.uncertain, LOST_EVENTS)
     lost |= {each.assembly_id: each.what for each in found if each.assembly_id}
     rows = [

@@ -8,7 +8,7 @@ import polars as pl
 
 from lakebatch.assembly.record import Assembly, now
 from lakebatch.snapshot.snapshot import Snapshot
-from lakebatch.storage.delta.damage import reported
+from lakebatch.storage.delta.omissions import warn_and_skip
 
 ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
@@ -40,7 +40,7 @@ def _commits(snapshot: Snapshot, assembly_ids: list[str]) -> dict[str, list[date
     results = snapshot.table()
     if results is None or not assembly_ids:
         return found
-    with reported(snapshot.name):
+    with warn_and_skip(snapshot.name):
         parts = results.scan(assembly_ids).group_by("assembly_id", "part").agg(pl.col("recorded_at").max())
         for assembly_id, _, at in snapshot.computed(parts, assembly_ids).iter_rows():
             found.setdefault(assembly_id, []).append(at)

@@ -10,7 +10,7 @@ import polars as pl
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.version import TableVersion, collect
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def read(
     if on_gap == "ignore":  # a fault that is found later would leave half of an assembly
         snapshot.tables.read_files(table, large)
     ids, found = snapshot.tables.readable(table, ids, on_gap)
-    damage.warn_of(found)
+    omissions.warn_of_faults(found)
     mixture.report(mixtures, on_gap)
 
     def read_in_order(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:

@@ -147,7 +147,7 @@ def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
 def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
     """Return the parts of some assemblies in a table."""
     pairs = table.scan(ids).select("assembly_id", "part").unique()
-    return set(damage.rows(table, pairs, ids).iter_rows())
+    return set(damage.read_rows(table, pairs, ids).iter_rows())
 
 
 def _pairs_by_log(commits: Sequence[Commit], version: int, ids: Collection[str]) -> set[tuple[str, str]]:

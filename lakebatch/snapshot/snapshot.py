@@ -18,7 +18,7 @@ from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.statuses import COMPLETED as COMPLETED
 from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.version import Arrange, TableVersion, collect
 
@@ -140,7 +140,7 @@ class Snapshot(Statuses):
             If a file of one of the assemblies is missing or truncated, unless ``on_gap`` is "ignore".
         """
         ids, found = self.tables.readable(table, self.ids(include), on_gap)
-        damage.warn_of(found)
+        omissions.warn_of_faults(found)
         return self.rows_of(self.tables.existing(table), ids)
 
     def rows_of(
@@ -161,7 +161,7 @@ class Snapshot(Statuses):
         """Return the rows of one assembly of any status, lazily."""
         self.assembly(assembly_id)
         pinned = self.tables.existing(table)
-        damage.check(pinned, [assembly_id])
+        damage.check_files(pinned, [assembly_id])
         return self.rows_of(pinned, [assembly_id])
 
     def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
@@ -231,7 +231,7 @@ class Snapshot(Statuses):
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
     ) -> pl.DataFrame:
         """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
-        return damage.rows(self.tables.existing(table), frame, assembly_ids)
+        return damage.read_rows(self.tables.existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
         """Return the current row count of each assembly in a table, from the log alone."""

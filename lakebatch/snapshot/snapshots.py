@@ -19,7 +19,7 @@ from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import damage, omissions
 
 OVERVIEW = {
     "experiment": pl.String(),
@@ -163,8 +163,8 @@ class Snapshots(Mapping[str, Snapshot]):
         """Refuse experiments that cannot be read at all; with ``on_gap`` "ignore" only warn."""
         faults = [damage.Fault.of(error, name) for name, error in self.damaged.items()]
         if faults and on_gap != "ignore":
-            raise damage.refused(faults)
-        damage.warn_of(faults)
+            raise omissions.refusal(faults)
+        omissions.warn_of_faults(faults)
 
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return the gaps in the datasets of the experiments."""

@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta import damage, forks, omissions
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.read_again import retry_on_compaction
 from lakebatch.storage.delta.version import TableVersion
@@ -90,7 +90,7 @@ class PinnedTables:
         return self._all_faults(name, ids, [])
 
     def _on_disk(self, name: str, ids: Collection[str]) -> list[Fault]:
-        return list(damage.faults(self.existing(name), ids))
+        return list(damage.find_faults(self.existing(name), ids))
 
     def _all_faults(self, name: str, ids: Collection[str], on_disk: Sequence[Fault]) -> list[Fault]:
         inside = [fault for assembly_id, fault in self._inside.get(name, {}).items() if assembly_id in ids]
@@ -101,7 +101,7 @@ class PinnedTables:
         known = self._inside.setdefault(name, {})
         found = {
             fault.assembly_id: fault
-            for fault in damage.faults_inside(self.existing(name), ids, check)
+            for fault in damage.find_unreadable(self.existing(name), ids, check)
             if fault.assembly_id is not None and fault.assembly_id not in known
         }
         known.update(found)
@@ -117,7 +117,7 @@ class PinnedTables:
         """
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
-            raise damage.refused(found)
+            raise omissions.refusal(found)
         return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
@@ -130,17 +130,17 @@ class PinnedTables:
         """
         if on_gap == "ignore":
             result, found = self.read_readable(name, ids, read)
-            damage.warn_of(found)
+            omissions.warn_of_faults(found)
             return result
 
         def read_all() -> Result:
             if faults := self._all_faults(name, ids, self._on_disk(name, ids)):
-                raise damage.refused(faults)
+                raise omissions.refusal(faults)
             try:
-                with damage.named(self.existing(name), ids):
+                with damage.translate_read_errors(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
             except StorageError as error:
-                raise damage.with_way_out(error) from error
+                raise omissions.with_way_out(error) from error
 
         return retry_on_compaction(read_all, self.renew, StorageError)
 
@@ -172,11 +172,11 @@ class PinnedTables:
             return self.renew() or not is_read or self.read_files(name, unaffected(ids, on_disk), check)
 
         try:
-            return retry_on_compaction(read_readable, renew, (_FaultsError, *damage.READ_FAULTS))
+            return retry_on_compaction(read_readable, renew, (_FaultsError, *damage.READ_ERRORS))
         except StorageError:
             raise
-        except damage.READ_FAULTS as error:
-            raise damage.unexplained(self.existing(name), error) from error
+        except damage.READ_ERRORS as error:
+            raise damage.read_error(self.existing(name), error) from error
 
 
 class _FaultsError(Exception):

@@ -12,7 +12,7 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import summarize
-from lakebatch.storage.delta import damage
+from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -106,7 +106,7 @@ def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> I
             if each.table(table) is None:
                 continue
             ids, found = each.tables.readable(table, each.ids(include), on_gap)
-            damage.warn_of(found)
+            omissions.warn_of_faults(found)
             files = each.tables.existing(table).files(ids)
             if files:
                 yield view(schema, each, table, Sources([], files), ids)

@@ -25,7 +25,7 @@ from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
-from lakebatch.storage.delta import damage, forks
+from lakebatch.storage.delta import damage, forks, omissions
 from lakebatch.storage.delta.read_again import retry_on_compaction
 
 Result = TypeVar("Result")
@@ -61,8 +61,8 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
         views = _open(connection, _catalogs(snapshot, options.also), include)
         found = list(dict.fromkeys(fault for each in views.by_path.values() for fault in each.faults))
         if found and on_gap != "ignore":
-            raise damage.refused(found)
-        damage.warn_of(found)
+            raise omissions.refusal(found)
+        omissions.warn_of_faults(found)
         mixture.report([text for each in snapshot.values() for text in each.mixed(include)], on_gap)
         opened.pop_all()
     return connection
@@ -196,12 +196,12 @@ class Session:
         used = self._views.read(paths)
         found = _faults(used)
         if found and self._options.on_gap != "ignore":
-            raise damage.refused(found)
+            raise omissions.refusal(found)
         return used
 
     def _report(self, used: Sequence[View]) -> None:
         """Warn of assemblies that a query left out, and of mixtures."""
-        damage.warn_of(_faults(used))
+        omissions.warn_of_faults(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
         mixture.report(
             [text for each in read for text in each.mixed(self._options.include)], self._options.on_gap

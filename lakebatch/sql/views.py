@@ -22,6 +22,7 @@ from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
+from lakebatch.storage.uris import is_local
 
 MAIN = "memory"
 """The default catalog of an in-memory connection."""
@@ -176,7 +177,7 @@ def read_through(file: str) -> None:
     OSError
         If it cannot.
     """
-    if "://" in file:  # polars reads S3
+    if not is_local(file):  # polars reads S3
         return
     with duckdb.connect() as connection:
         try:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.settings import SETTINGS_FILE, read_settings
-from lakebatch.storage.local import LocalFolder, StoredFile, Validator
+from lakebatch.storage.local import LocalFolder
+from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
-from lakebatch.storage.uris import normalize
+from lakebatch.storage.uris import is_local, normalize
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -24,7 +25,7 @@ SETTINGS = {
 }
 BUCKET_NAMES = ("S3_BUCKET_NAME", "AWS_BUCKET_NAME")
 ENGINE_PATIENCE = {"retry_timeout": "30s"}
-"""How long the engine itself repeats one request; its default of three minutes would not hear Ctrl-C for as long."""
+"""Retries of one request inside the engine; during its default of three minutes Ctrl-C would have no effect."""
 DEFAULT_LAKE = "lake"
 
 
@@ -39,25 +40,26 @@ class Storage:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def is_s3(self) -> bool:
-        """Whether the lake is on S3."""
-        return self.uri.startswith("s3://")
+    def is_local(self) -> bool:
+        """Whether the lake is a folder on this machine."""
+        return self.place.is_local
 
     def join(self, *names: str) -> str:
-        """Return the URI of something in the lake."""
+        """Return the URI of a file or folder in the lake."""
         return "/".join([self.uri.rstrip("/"), *names])
 
     @cached_property
-    def _place(self) -> Bucket | LocalFolder:
-        return Bucket(self.uri, self.options) if self.is_s3 else LocalFolder(self.uri)
+    def place(self) -> Place:
+        """The backend."""
+        return LocalFolder(self.uri) if is_local(self.uri) else Bucket(self.uri, self.options)
 
     def folders(self) -> list[str]:
-        """Return the names of the folders directly in the lake, sorted; none if it does not exist yet."""
-        return self._place.folders()
+        """Return the names of the folders directly in the lake, sorted; none if the lake does not exist."""
+        return self.place.folders()
 
     def files(self, folder: str) -> list[StoredFile]:
-        """Return every file below a folder of the lake, by path; none if the folder is not there."""
-        return self._place.files(folder)
+        """Return every file below a folder of the lake, by path; none if the folder does not exist."""
+        return self.place.files(folder)
 
     def files_in(self, folder: str) -> list[StoredFile]:
         """Return the files directly in a folder, by path.
@@ -65,90 +67,91 @@ class Storage:
         Raises
         ------
         StorageError
-            If the folder is not there.
+            If the folder does not exist.
         """
-        files = [file for file in self._place.files(folder) if "/" not in file.path]
-        if not files and not self.is_s3 and not Path(self.uri, folder).is_dir():
+        files = [file for file in self.place.files(folder) if "/" not in file.path]
+        if not files and self.is_local and not Path(self.uri, folder).is_dir():
             raise StorageError(
                 f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
             )
         return files
 
-    def stamp(self, folder: str, name: str, *, unless: str) -> Validator | None:
-        """Return what is another when a file of a folder is, and on a disk also when any file comes or goes there.
-
-        None if it is not there or cannot be looked at, or if the one is there that it must not be.
-        """
+    def validator(self, folder: str, name: str, *, unless: str) -> Validator | None:
+        """Return the validator of a file, see `Place.validator`; None also if the place cannot be reached."""
         try:
-            return self._place.stamp(folder, name, unless)
+            return self.place.validator(folder, name, unless)
         except StorageError:
             return None
 
     def read(self, path: str) -> bytes:
         """Return the content of a file in the lake."""
-        return self._place.read(path)
+        return self.place.read(path)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file in the lake, whole or not at all."""
-        self._place.write(path, content)
+        self.place.write(path, content)
 
     def remove(self, path: str) -> None:
-        """Remove a file of the lake, if it is there."""
-        self._place.remove(path)
+        """Remove a file of the lake, if it exists."""
+        self.place.remove(path)
 
     def remove_each(self, paths: Iterable[str]) -> None:
-        """Remove files of the lake, those that are there."""
-        self._place.remove_each(paths)
+        """Remove the files of the lake that exist."""
+        self.place.remove_each(paths)
 
     def renew(self, path: str, content: bytes) -> None:
-        """Write a small file in place; its time becomes that of the storage's clock."""
-        self._place.renew(path, content)
+        """Write a small file in place; its age becomes 0 by the storage's clock."""
+        self.place.renew(path, content)
 
     def ages(self, folder: str) -> dict[str, float]:
-        """Return how many seconds ago each file of a folder was written, by the storage's clock; none without the folder."""
-        return self._place.ages(folder)
+        """Return the age in seconds of each file of a folder, by the storage's clock; none without the folder."""
+        return self.place.ages(folder)
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
-        """Yield the content of each file, or what was wrong with it, in the order asked for."""
-        return self._place.read_each(paths)
+        """Yield the content of each file, or the error that kept it from being read, in the order of the paths."""
+        return self.place.read_each(paths)
 
     def creates_only_once(self) -> bool:
-        """Whether of two that create the same file the second is refused, on which every commit relies.
+        """Whether the second of two processes that create the same file is refused; every commit relies on this.
 
-        A file is created under a name of its own and removed.
+        The check creates a file with a unique name and removes it.
         """
-        return self._place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
+        return self.place.creates_only_once(f".lakebatch-probe-{uuid.uuid4().hex}")
 
     def make_folder(self, folder: str) -> None:
-        """Make a folder in the lake, where there are folders, unless it is there."""
-        self._place.make_folder(folder)
+        """Create a folder in the lake, unless it exists or the backend has no folders."""
+        self.place.make_folder(folder)
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless a run can use this place: read, write and, on S3, be refused what is taken."""
-        self._place.check_writable()
+        """Raise `StorageError` unless a run can read and write here, and creates each file only once."""
+        self.place.check_writable()
 
     def check_folders(self, folders: Iterable[str]) -> None:
-        """Raise `StorageError` unless, on a disk, files can be created in those of some folders that are there."""
-        self._place.check_folders(folders)
+        """Raise `StorageError` unless files can be created in each of the folders that exist."""
+        self.place.check_folders(folders)
+
+    def explain(self, error: BaseException) -> str | None:
+        """Return the reason and the advice for an engine's error; None if the place itself is not to blame for it."""
+        return self.place.explain(str(error))
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:
-        """Return what below a folder one has no right to, on a disk: files to read, or folders to write in."""
-        return self._place.locked(folder, for_writing=for_writing)
+        """Return the paths below a folder that rights on a disk forbid: files to read, or folders to write in."""
+        return self.place.locked(folder, for_writing=for_writing)
 
     def check_space(self, needed: int) -> None:
-        """Raise `StorageError` unless the disk has so many bytes free, and some for what has to be recorded besides.
+        """Raise `StorageError` unless the disk has a number of bytes free, and a reserve for the records of the run.
 
-        An engine that runs out of space in the middle of a file says so too, but in many lines.
+        An engine that runs out of space in the middle of a file raises an error of many lines.
         """
-        self._place.check_space(needed)
+        self.place.check_space(needed)
 
 
 def locate(
     lake: str | os.PathLike[str] | None = None, environment: Mapping[str, str] = os.environ
 ) -> Storage:
-    """Return where the lake is.
+    """Return the storage of the lake.
 
-    The first that is set of: the argument, ``LAKEBATCH_LAKE``, ``lake`` in ``lakebatch.toml``, the S3
+    The first of these that is set: the argument, ``LAKEBATCH_LAKE``, ``lake`` in ``lakebatch.toml``, the S3
     settings of the environment, ``./lake``.
     """
     uri = (
@@ -159,11 +162,11 @@ def locate(
         or DEFAULT_LAKE
     )
     found = Storage(normalize(uri))
-    return replace(found, options=_engine_options(environment)) if found.is_s3 else found
+    return found if found.is_local else replace(found, options=_engine_options(environment))
 
 
 def _engine_options(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the options for S3, with the keys that the engine does not find itself beside an endpoint."""
+    """Return the options for S3, with the keys that the engine does not find by itself if there is an endpoint."""
     options = s3_options(environment)
     if "AWS_ENDPOINT_URL" in options and not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & options.keys():
         options |= stored_keys()

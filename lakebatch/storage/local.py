@@ -1,4 +1,4 @@
-"""A lake in a folder: what is in it, and whether it can be written."""
+"""Lakes in a folder of this machine."""
 
 from __future__ import annotations
 
@@ -12,54 +12,40 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from lakebatch._files import ABSENT, NO_SPACE, allocate, path_exists, probe, unreadable, unwritable
 from lakebatch.errors import StorageError
+from lakebatch.storage.place import Place, StoredFile, Validator
 
-Validator: TypeAlias = "tuple[int | str, ...]"
-"""What is another when a file is."""
 STAGED = re.compile(r"\.\w+")
-"""Names of files while they are written: hidden, and without an ending."""
+"""Names of files while they are written: hidden, without an extension."""
 DANGLING = "is a link that leads nowhere,"
-"""Begin of the fault of such a file: the disk may be away on which it is."""
+"""Start of the fault of a dangling link: the disk that it leads to may be unmounted."""
 MAX_DEPTH = 4
-"""Folders in each other that a lake's files lie in."""
+"""Depth of nested folders in a lake."""
 MAX_LINKS = 2
-"""Folders in a path that may be links, such as a table and a partition that were moved; more can be a circle."""
+"""Number of links in a path, such as a table and a partition that were moved; more can be a cycle."""
 RESERVE = 128_000
-"""Bytes that rows leave free on a disk, so that their run can still record how far it came."""
-# Bytes that are allocated for a moment to see whether a quota lets them be written
+"""Bytes that rows leave free on a disk, so that their run can still record its progress."""
+# Bytes that are allocated for a moment, to see whether a quota allows them
 MAX_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-RENEWED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+RENEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """A file in the lake: its path below the folder that was listed, its size in bytes, when it was written.
+class LocalFolder(Place):
+    """A folder on a disk of this machine, or on a mounted one."""
 
-    The fault says why it cannot be read, as of a pipe or of a link that leads nowhere.
-    """
-
-    path: str
-    size: int
-    at: datetime
-    fault: str | None = None
-
-
-class LocalFolder:
-    """A folder on this machine, or on one whose disk is mounted here."""
+    is_local = True
 
     def __init__(self, uri: str) -> None:
         self.path = Path(uri)
 
     def folders(self) -> list[str]:
-        """Return the names of the folders directly in it, sorted; none if it does not exist yet."""
+        """Return the names of the folders directly in it, sorted; none if it does not exist."""
         if not path_exists(self.path):
             return []
         try:
@@ -69,14 +55,12 @@ class LocalFolder:
             raise unreadable(error, f"the lake {self.path}") from error
 
     def files(self, folder: str) -> list[StoredFile]:
-        """Return every file below a folder of it, by path; none if that is not there."""
+        """Return every file below a folder of it, by path; none if the folder does not exist."""
         return sorted(_walk(self.path / folder), key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
-        """Return what is another when a file is, or any comes or goes in its folder; see `Storage.stamp`.
-
-        The clock of a disk is coarse, so the folder alone does not tell that another file has come.
-        """
+    def validator(self, folder: str, name: str, unless: str) -> Validator | None:
+        """Return the validator of a file and its folder; None without it, or with the file ``unless``."""
+        # The clock of a disk is coarse: the time of the folder alone does not tell that a file has come
         place = self.path / folder
         if path_exists(place / unless):
             return None
@@ -112,15 +96,19 @@ class LocalFolder:
             with suppress(OSError):
                 staged.unlink()
 
+    def explain(self, message: str) -> str | None:
+        """Return None: an engine's error about a disk names its file and reason."""
+        return None
+
     def remove(self, path: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         try:
             (self.path / path).unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"Cannot remove {self.path / path}: {error.strerror}.") from error
 
     def remove_each(self, paths: Iterable[str]) -> None:
-        """Remove files that are there."""
+        """Remove the files that exist."""
         for path in paths:
             self.remove(path)
 
@@ -129,7 +117,7 @@ class LocalFolder:
         file = self.path / path
         try:
             file.parent.mkdir(exist_ok=True)
-            with open(os.open(file, RENEWED, 0o666), "wb") as stream:
+            with open(os.open(file, RENEW_FLAGS, 0o666), "wb") as stream:
                 stream.write(content)
         except OSError as error:
             raise StorageError(
@@ -137,7 +125,7 @@ class LocalFolder:
             ) from error
 
     def ages(self, folder: str) -> dict[str, float]:
-        """Return how many seconds ago each file of a folder was written, by the disk's clock; none without the folder."""
+        """Return the age in seconds of each file of a folder, by the disk's clock; none without the folder."""
         place = self.path / folder
         written: dict[str, float] = {}
         try:
@@ -154,7 +142,7 @@ class LocalFolder:
         return {name: now - at for name, at in written.items()}
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
-        """Yield the content of each file, or what was wrong with it, in the order asked for."""
+        """Yield the content of each file, or the error that kept it from being read, in the order of the paths."""
         for path in paths:
             try:
                 yield self.read(path)
@@ -162,12 +150,12 @@ class LocalFolder:
                 yield error
 
     def creates_only_once(self, name: str) -> bool:
-        """Whether a file is created as commits do it, written under another name and linked to its own, once only.
+        """Whether a file can be created only once in the way of commits: written under a second name, then linked.
 
         Raises
         ------
         StorageError
-            If none can be, for want of rights, space or hard links.
+            If no file can be created, for want of rights, space or hard links.
         """
         with self._created(name) as (staged, created):
             try:
@@ -178,7 +166,7 @@ class LocalFolder:
 
     @contextmanager
     def _created(self, name: str) -> Iterator[tuple[Path, Path]]:
-        """Create a file as commits do it, and remove it again: yield its first name and its own."""
+        """Create a file in the way of commits and remove it again; yield its first and its final path."""
         staged, created = self.path / f"{name}.staged", self.path / name
         try:
             staged.write_bytes(b"lakebatch")
@@ -200,7 +188,7 @@ class LocalFolder:
         return unwritable(error, f"the lake {self.path}")
 
     def make_folder(self, folder: str) -> None:
-        """Make a folder in it, and all those above, unless it is there."""
+        """Create a folder in it, and those above, unless it exists."""
         place = self.path / folder
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -219,24 +207,24 @@ class LocalFolder:
         self.check_space(0)
 
     def check_folders(self, folders: Iterable[str]) -> None:
-        """Raise `StorageError` unless files can be created in those of some folders that are there."""
+        """Raise `StorageError` unless files can be created in each of the folders that exist."""
         for folder in folders:
             if path_exists(self.path / folder):
                 probe(self.path / folder)
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:
-        """Return what below a folder one has no right to, sorted: files to read, or folders to write in."""
+        """Return the paths below a folder that rights forbid, sorted: files to read, or folders to write in."""
         found = []
         for place, _, names in os.walk(self.path / folder, onerror=_refuse):
             paths = [place] if for_writing else [f"{place}/{name}" for name in names]
             wanted = os.W_OK | os.X_OK if for_writing else os.R_OK
-            found += [path for path in paths if not os.access(path, wanted) and _is_something(path)]
+            found += [path for path in paths if not os.access(path, wanted) and _exists(path)]
         return sorted(found)
 
     def check_space(self, needed: int) -> None:
-        """Raise `StorageError` unless the disk takes this many bytes, and a reserve for the records of the run.
+        """Raise `StorageError` unless a number of bytes, and a reserve for the records of the run, can be written.
 
-        The disk must have them free, and neither a quota nor a limit of this process be in the way.
+        The disk must have them free, and no quota or limit of this process may forbid them.
         """
         free, needed = shutil.disk_usage(self.path).free, needed + RESERVE
         if free < needed:
@@ -257,13 +245,13 @@ class LocalFolder:
         )
 
 
-def _is_something(path: str) -> bool:
-    """Whether there is something at a path, and no link that leads nowhere, which is not a matter of rights."""
+def _exists(path: str) -> bool:
+    """Whether a path exists; not a dangling link, which is no matter of rights."""
     return os.path.exists(path) if os.path.islink(path) else os.path.lexists(path)
 
 
 def _clock(folder: Path) -> float:
-    """Return the time by the clock that a disk stamps files with; by this machine's where one may not write."""
+    """Return the time by the clock of a disk; by that of this machine if the folder is not writable."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             return os.fstat(probe.fileno()).st_mtime
@@ -272,7 +260,7 @@ def _clock(folder: Path) -> float:
 
 
 def _content(file: Path) -> bytes:
-    """Return the content of a regular file; a pipe or a device could be read without end."""
+    """Return the content of a regular file; a read of a pipe or a device might never end."""
     with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
         about = os.fstat(opened.fileno())
         if not stat.S_ISREG(about.st_mode):
@@ -286,25 +274,25 @@ def _identity(path: Path) -> Validator:
 
 
 def _walk(folder: Path) -> Iterator[StoredFile]:
-    """Yield the files below a folder, also through links, as readers find them."""
+    """Yield the files below a folder; links are followed, as readers do."""
     below = len(f"{folder}/")
     links = {str(folder): 0}
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         above = links.pop(place)
         counts = {each: above + os.path.islink(f"{place}/{each}") for each in folders}
-        folders[:] = [each for each in folders if _leads_on(f"{place}/{each}", below, counts[each])]
+        folders[:] = [each for each in folders if _is_followed(f"{place}/{each}", below, counts[each])]
         links |= {f"{place}/{each}": counts[each] for each in folders}
         for file in (f"{place}/{name}" for name in names):
             try:
                 yield _stored(file, below)
-            except ABSENT:  # it was there for a moment only
+            except ABSENT:  # removed meanwhile
                 continue
             except OSError as error:
                 raise unreadable(error, file, "file") from error
 
 
-def _leads_on(folder: str, below: int, links: int) -> bool:
-    """Whether to list a folder: behind links not in circles, nor all of what is outside of a lake."""
+def _is_followed(folder: str, below: int, links: int) -> bool:
+    """Whether to list a folder: links that form a cycle or lead far out of the lake are not followed."""
     if not links:
         return True
     above = f"{os.path.realpath(os.path.dirname(folder))}/"
@@ -313,7 +301,7 @@ def _leads_on(folder: str, below: int, links: int) -> bool:
 
 
 def _stored(file: str, below: int) -> StoredFile:
-    """Return a file, or what a link leads to, with its path from the given character on."""
+    """Return a file, or the target of a link, with its path from the given character on."""
     fault = None
     try:
         about = os.stat(file)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,24 +15,24 @@ from urllib.parse import urlsplit
 
 from lakebatch._secrets import learn
 from lakebatch.errors import ConfigError, StorageError
-from lakebatch.storage.local import StoredFile, Validator
-from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice
+from lakebatch.storage.place import Place, StoredFile, Validator
+from lakebatch.storage.retry import S3_CALLS
+from lakebatch.storage.s3_errors import EXISTS, OTHER_ADVICE, PASSING, advice, explain
 
 CONNECT_SECONDS = 4
 RESPONSE_SECONDS = 4
 READERS = 16
-"""How many objects are read at once where many are read."""
-REMOVED_AT_ONCE = 1000
-"""The most objects that S3 removes with one request."""
-ATTEMPTS = 6
-TIMEOUT_SECONDS = 10.0
-"""After which a call that failed is not tried again: three times for a server that never answers."""
+"""Number of objects that are read at once."""
+MAX_REMOVALS = 1000
+"""Upper bound of S3 for the objects that one request removes."""
 QUERY = re.compile(r"\?[^\s\"]*")
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
 
 
-class Bucket:
-    """A prefix of a bucket on S3, with the settings that reach it."""
+class Bucket(Place):
+    """A prefix in an S3 bucket, with the settings to reach it."""
+
+    is_local = False
 
     def __init__(self, uri: str, options: Mapping[str, str]) -> None:
         parts = urlsplit(uri)
@@ -59,8 +57,8 @@ class Bucket:
         ]
         return sorted(files, key=lambda each: each.path)
 
-    def stamp(self, folder: str, name: str, unless: str) -> Validator | None:
-        """Return what is another when an object is; see `Storage.stamp`. One request tells that and what comes after it."""
+    def validator(self, folder: str, name: str, unless: str) -> Validator | None:
+        """Return the validator of an object; None without it, or with the object ``unless``. One request tells both."""
         below = f"{self.prefix}{folder}/"
         which = {"Bucket": self.name, "Prefix": below, "StartAfter": f"{below}{name[:-1]}", "MaxKeys": 2}
         answer = self._call("list", lambda client: client.list_objects_v2(**which))
@@ -84,15 +82,15 @@ class Bucket:
         self._call("write to", lambda client: client.put_object(**one, Body=content))
 
     def remove(self, path: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object, if it exists."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
         self._call("delete from", lambda client: client.delete_object(**one))
 
     def remove_each(self, paths: Iterable[str]) -> None:
-        """Remove objects, if they are there, many with one request."""
+        """Remove the objects that exist, many in one request."""
         keys = [{"Key": f"{self.prefix}{path}"} for path in paths]
-        for first in range(0, len(keys), REMOVED_AT_ONCE):
-            batch = {"Objects": keys[first : first + REMOVED_AT_ONCE], "Quiet": True}
+        for first in range(0, len(keys), MAX_REMOVALS):
+            batch = {"Objects": keys[first : first + MAX_REMOVALS], "Quiet": True}
             self._remove_batch(batch)
 
     def _remove_batch(self, batch: Mapping[str, Any]) -> None:
@@ -108,7 +106,7 @@ class Bucket:
         self.write(path, content)
 
     def ages(self, folder: str) -> dict[str, float]:
-        """Return how many seconds ago each object below a folder was written, by the clock of S3."""
+        """Return the age in seconds of each object below a folder, by the clock of S3."""
         below = f"{self.prefix}{folder}/"
         return {
             each["Key"].removeprefix(below): (_answered_at(page) - each["LastModified"]).total_seconds()
@@ -117,43 +115,47 @@ class Bucket:
         }
 
     def read_each(self, paths: Iterable[str]) -> Iterator[bytes | StorageError]:
-        """Yield the content of each object, or what was wrong with it, in the order asked for."""
+        """Yield the content of each object, or the error that kept it from being read, in the order of the paths."""
         with ThreadPoolExecutor(READERS) as readers:
             yield from readers.map(self._read_or_error, paths)
 
     def creates_only_once(self, name: str) -> bool:
-        """Whether of two that create the same object the second is refused."""
+        """Whether the second of two requests that create the same object is refused."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}{name}"}
         self._call("write to", lambda client: client.put_object(**one, Body=PROBE))
         try:
-            return self._refuses_what_is_there(one)
+            return self._refuses_to_overwrite(one)
         finally:
             with suppress(StorageError):
                 self._call("delete from", lambda client: client.delete_object(**one))
 
+    def explain(self, message: str) -> str | None:
+        """Return the reason and the advice for an engine's error about S3; None if the message is about another thing."""
+        return explain(message)
+
     def check_space(self, needed: int) -> None:
-        """Do nothing: a bucket is never full in a way that can be asked for."""
+        """Do nothing: S3 does not tell the free space of a bucket."""
 
     def locked(self, folder: str, *, for_writing: bool) -> list[str]:
-        """Return nothing: what one may do to an object is seen only by doing it."""
+        """Return nothing: rights on an object show only when it is used."""
         return []
 
     def make_folder(self, folder: str) -> None:
         """Do nothing: a bucket has no folders."""
 
     def check_folders(self, folders: Iterable[str]) -> None:
-        """Raise `StorageError` unless one can write in the experiments of some folders; rights are not given per table."""
+        """Raise `StorageError` unless the experiments of some folders are writable; rights are not given per table."""
         for experiment in sorted({folder.partition("/")[0] for folder in folders}):
             self._check_key(f"{experiment}/.lakebatch-write-check", f"write to {experiment} in")
 
     def _check_key(self, path: str, action: str) -> None:
         one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
         self._call(action, lambda client: client.put_object(**one, Body=PROBE))
-        with suppress(StorageError):  # nobody needs the right to delete
+        with suppress(StorageError):  # a run needs no right to delete
             self._call("delete from", lambda client: client.delete_object(**one))
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless one can list, read and write here, and what is there is not overwritten."""
+        """Raise `StorageError` unless objects can be listed, read and written here, and are created only once."""
         one = {"Bucket": self.name, "Key": f"{self.prefix}.lakebatch-write-check-{uuid.uuid4().hex}"}
         listed = {"Bucket": self.name, "Prefix": self.prefix, "MaxKeys": 1}
         self._call("list", lambda client: client.list_objects_v2(**listed))
@@ -162,9 +164,7 @@ class Bucket:
             self._call("read from", lambda client: client.get_object(**one)["Body"].read())
             self._check_exclusive(one)
         finally:
-            with suppress(
-                StorageError
-            ):  # nothing is ever deleted in a lake, so one need not have the right to
+            with suppress(StorageError):  # a run needs no right to delete
                 self._call("delete from", lambda client: client.delete_object(**one))
 
     def _read_or_error(self, path: str) -> bytes | StorageError:
@@ -174,14 +174,14 @@ class Bucket:
             return error
 
     def _check_exclusive(self, one: Mapping[str, str]) -> None:
-        """Raise unless S3 refuses to write what is there already: by this alone a commit has one winner."""
-        if not self._refuses_what_is_there(one):
+        """Raise unless S3 refuses to overwrite an object on request: this alone gives a commit one winner."""
+        if not self._refuses_to_overwrite(one):
             raise StorageError(
                 f"Cannot write to the lake {self.uri}: S3 there ignores 'If-None-Match: *', so two runs could "
                 "overwrite each other's commits. Use a server with conditional writes, such as AWS, Ceph or MinIO."
             )
 
-    def _refuses_what_is_there(self, one: Mapping[str, str]) -> bool:
+    def _refuses_to_overwrite(self, one: Mapping[str, str]) -> bool:
         try:
             self._call("write to", lambda client: client.put_object(**one, Body=PROBE, IfNoneMatch="*"))
         except _ExistsError:
@@ -196,20 +196,15 @@ class Bucket:
         return found
 
     def _call(self, action: str, call: Callable[[Any], Any]) -> Any:
-        """Return what a call answers; what may pass is ridden out, all else is one line."""
+        """Return the answer of a call, repeated after errors that may pass; any other error is one line."""
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        attempt = 0
-        while True:
-            try:
-                return call(self._client)
-            except (BotoCoreError, ClientError, ResponseParserError) as error:
-                attempt += 1
-                if attempt == ATTEMPTS or time.monotonic() > deadline or not _may_pass(error):
-                    raise self._fault(action, error) from error
-            time.sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)
+        errors = (BotoCoreError, ClientError, ResponseParserError)
+        try:
+            return S3_CALLS.call(lambda: call(self._client), errors, _is_transient)
+        except errors as error:
+            raise self._fault(action, error) from error
 
     @cached_property
     def _client(self) -> Any:
@@ -255,7 +250,7 @@ class Bucket:
 
 
 def stored_keys() -> dict[str, str]:
-    """Return the keys that boto3 finds elsewhere than in the environment's settings, such as in ~/.aws; none without."""
+    """Return the keys that boto3 finds outside of the environment, such as in ~/.aws; none if there are none."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -263,7 +258,7 @@ def stored_keys() -> dict[str, str]:
         found = boto3.Session().get_credentials()
         keys = found.get_frozen_credentials() if found else None
     except BotoCoreError:
-        return {}  # the first call meets the same fault and says so
+        return {}  # the first call raises the same error
     if keys is None:
         return {}
     named = {
@@ -277,10 +272,10 @@ def stored_keys() -> dict[str, str]:
 
 
 class _ExistsError(StorageError):
-    """What was to be written only if it was not there is there."""
+    """The object that was to be created exists."""
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
     if isinstance(error, ClientError):
@@ -290,7 +285,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _answered_at(answer: Mapping[str, Any]) -> datetime:
-    """Return when S3 answered, by its own clock; by this machine's where an answer does not say."""
+    """Return the time of an answer by the clock of S3; by that of this machine if the answer has no date."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         at = parsedate_to_datetime(headers["date"])

@@ -1,4 +1,4 @@
-"""What S3 answers, to lakebatch and to engines, and what to do about it."""
+"""Errors of S3, as lakebatch and engines receive them, and advice for each."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ ADVICE = {
     "Set this machine's clock.": ("RequestTimeTooSkewed",),
     "Free some of the quota.": ("QuotaExceeded",),
 }
-"""What to do, and the error codes that ask for it."""
+"""Error codes by advice."""
 OTHER_ADVICE = "Check S3_ENDPOINT, the bucket and the keys."
-UNREACHABLE = ("Generic S3 error", "error sending request")
+ENGINE_ERROR = "Generic S3 error"
+"""An engine's words for an answer of S3 that it did not expect, or none."""
+UNREACHABLE = (ENGINE_ERROR, "error sending request")
+# An engine's mark before each cause in a chain of errors
 STEP = re.compile(r"(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?")
-"""What an engine puts before each step from an error down to its cause."""
 IN_AN_ANSWER = re.compile(r"<Code>(\w+)</Code>")
 
 
 def advice(code: str) -> str:
-    """Return what to do about one of S3's error codes.
+    """Return the advice for an error code of S3.
 
     >>> advice("RequestTimeTooSkewed")
     "Set this machine's clock."
@@ -54,7 +56,7 @@ def advice(code: str) -> str:
 
 
 def refusal(text: str) -> str | None:
-    """Return the error code with which S3 refused an engine for good, if its message has one.
+    """Return the error code of a final refusal by S3 in an engine's message, if it has one.
 
     >>> refusal("Client error with status 403 Forbidden: <Error><Code>AccessDenied</Code></Error>")
     'AccessDenied'
@@ -64,23 +66,23 @@ def refusal(text: str) -> str | None:
     return next(iter(codes - PASSING - EXISTS - {"NoSuchKey"}), None)
 
 
-def may_pass(text: str) -> bool:
-    """Whether an engine's error message says that S3 was not reached or broke off, and may answer when asked again.
+def is_unreachable(text: str) -> bool:
+    """Whether an engine's error message says that S3 was not reached, or that the connection broke.
 
-    >>> may_pass("Generic S3 error: Error getting list response body: end of file before message length reached")
+    >>> is_unreachable("Generic S3 error: Error getting list response body: end of file before message length reached")
     True
     """
     return any(hint in text for hint in UNREACHABLE) and refusal(text) is None
 
 
 def explain(text: str) -> str | None:
-    """Return what S3 did and what to do, from an engine's error message; None if it is not about S3.
+    """Return the reason and the advice for an engine's error about S3; None if the message is about another thing.
 
     >>> explain("Generic S3 error ↳ HTTP error ↳ Connection refused (os error 111)")
     'Connection refused (os error 111). Check S3_ENDPOINT and the network.'
     """
     if code := refusal(text):
         return f"S3 says {code}. {advice(code)}"
-    if may_pass(text):
+    if is_unreachable(text):
         return f"{' '.join(STEP.split(text)[-1].split())}. Check S3_ENDPOINT and the network."
     return None

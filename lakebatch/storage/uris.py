@@ -1,4 +1,4 @@
-"""Spellings of a lake's place: a folder, a ``file://`` URI, or ``s3://bucket/prefix``."""
+"""URIs of lakes: a folder, a ``file://`` URI, or ``s3://bucket/prefix``."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from lakebatch.errors import ConfigError, StorageError
 
 S3_SCHEMES = ("s3", "s3a")
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-# Schemes that lakes are given by elsewhere: with one slash, or none, they would name a folder such as ./s3:
+# Schemes of other tools: with one slash or none they would name a folder such as ./s3:
 MISTYPED = re.compile(r"[\s\"']*(s3[an]?|file|gs|gcs|az|adl|abfss?|wasbs?|hdfs|dbfs|https?):", re.IGNORECASE)
-# What an engine below would misread: '=' as a partition, '%' as an escape, '*' as a pattern; and what it refuses:
+# Characters that an engine misreads: '=' as a partition, '%' as an escape, '*' as a pattern; and those that it refuses:
 # control characters, and bytes that are not UTF-8
 UNUSABLE = re.compile(r"[=%*?\\^|\[\]\x00-\x1f\x7f\ud800-\udfff]")
 UNUSABLE_ON_S3 = re.compile(rf"[#\x80-\x9f]|{UNUSABLE.pattern}")
-# Bytes of the longest path that is made in a lake: a data file of a table of saved frames
+# Bytes of the longest path inside a lake: a data file of a table of saved frames
 MAX_INSIDE = 330
 MAX_PATH = 4095 - MAX_INSIDE
 MAX_KEY = 1024 - MAX_INSIDE
-# What can be keys in a URI that is not understood
+# Possible keys in a URI that cannot be parsed
 CREDENTIALS = re.compile(r":/*[^/:]+:.*@", re.DOTALL)
 SHOWN = 200
 EXPECTED = "Expected a folder or s3://bucket/prefix."
 
 
 def normalize(uri: str) -> str:
-    """Return the one spelling of a lake's place: an absolute path, or ``s3://bucket/prefix``.
+    """Return the canonical URI of a lake: an absolute path, or ``s3://bucket/prefix``.
 
     >>> normalize("S3://bucket/prefix/"), normalize("file://localhost/data/a%20b")
     ('s3://bucket/prefix', '/data/a b')
@@ -36,7 +36,7 @@ def normalize(uri: str) -> str:
     Raises
     ------
     ConfigError
-        If an engine would read it as another place, or a part of it would be lost.
+        If an engine would read the URI as another place, or lose a part of it.
     """
     if not is_uri(uri):
         return _local(uri, uri)
@@ -52,7 +52,7 @@ def normalize(uri: str) -> str:
 
 
 def is_uri(text: str) -> bool:
-    """Whether a text is meant as a URI, and not as a path.
+    """Whether a string is meant as a URI, and not as a path.
 
     >>> is_uri("s3://bucket"), is_uri("s3:/bucket"), is_uri("./s3:/bucket")
     (True, True, False)
@@ -60,17 +60,22 @@ def is_uri(text: str) -> bool:
     return "://" in text or MISTYPED.match(text) is not None
 
 
-def absolute(path: str) -> str:
-    """Return an absolute path that the engine and the system take for the same folder.
+def is_local(uri: str) -> bool:
+    """Whether a URI, as `normalize` returns it, is a path on this machine."""
+    return "://" not in uri
 
-    The engine takes ``..`` away by its letters, the system follows links before.
+
+def absolute(path: str) -> str:
+    """Return an absolute path that the engine and the system resolve to the same folder.
+
+    The engine resolves ``..`` in the text of a path; the system follows links first.
 
     Raises
     ------
     ConfigError
-        If it is that of an unknown user.
+        If the path starts in the home folder of an unknown user.
     StorageError
-        If it begins in a working directory that is gone.
+        If the path is relative and the working directory is gone.
     """
     try:
         parts = Path(path).expanduser().absolute().parts

@@ -51,7 +51,7 @@ def write_quickly(stored: StoredExperiment, frame: pl.DataFrame) -> None:
     PartWriter(stored.results, begun.assembly_id, {}, is_new=True).append("all", frame, datetime.now(UTC))
     ended = assembly_module._next_event(begun, "completed", 1, done)
     events = pl.concat(stored.log._frame(each) for each in (begun, ended))
-    stored.log.table.append_once(begun.assembly_id, lambda last: None if last else events, {})
+    stored.log.table.append_once(begun.assembly_id, lambda state, last: None if last else events, {})
 
 
 def write_one(stored: StoredExperiment, frame: pl.DataFrame) -> Assembly:

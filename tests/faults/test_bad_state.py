@@ -373,10 +373,10 @@ def test_engine_that_runs_out_of_space_says_so_and_leaves_the_table_as_it_was(sm
     with pytest.raises(
         StorageError, match=r"No space left on device.*free some space, then go on with: lakebatch resume"
     ):
-        table.append_once("a", lambda last: frame() if not last else None, {})
+        table.append_once("a", lambda state, last: frame() if not last else None, {})
     filler.unlink()
     assert table.at().number == version
-    assert table.append_once("a", lambda last: frame() if not last else None, {})
+    assert table.append_once("a", lambda state, last: frame() if not last else None, {})
     assert table.at().scan().collect().height == 1
 
 

@@ -25,8 +25,8 @@ from pathlib import Path
 from lakebatch.assembly import lease
 from lakebatch.storage import Storage
 
-lease.RENEW_SECONDS = 0.1
-with lease.held(Storage(os.getcwd()), "91_v1_toy") as name:
+lease.RENEW_INTERVAL = 0.1
+with lease.hold(Storage(os.getcwd()), "91_v1_toy") as name:
     file = Path("91_v1_toy", "leases", name)
     os.utime(file, (0, 0))
     while file.stat().st_mtime == 0:

@@ -12,7 +12,8 @@ from deltalake.exceptions import DeltaError
 from processes import Command, run
 
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.engine import is_permanent, storage_error
+from lakebatch.storage.delta.diagnosis import storage_error
+from lakebatch.storage.delta.engine import is_final
 
 FOR_GOOD = (
     errno.EACCES,
@@ -44,9 +45,9 @@ def refused(folder):
 
 
 @pytest.mark.parametrize("code", FOR_GOOD, ids=errno.errorcode.get)
-def test_refusal_of_the_system_is_permanent_and_says_what_to_do(tmp_path, code):
+def test_refusal_of_the_system_is_final_and_says_what_to_do(tmp_path, code):
     error = DeltaError(f"Generic LocalFileSystem error ↳ {os.strerror(code)} (os error {code})")
-    assert is_permanent(error)
+    assert is_final(error)
     told = str(storage_error(Storage(str(tmp_path)), "90_v1_toy/results", "write", error))
     assert os.strerror(code) in told
     assert told.count("\n") == 0
@@ -54,9 +55,7 @@ def test_refusal_of_the_system_is_permanent_and_says_what_to_do(tmp_path, code):
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EAGAIN], ids=errno.errorcode.get)
 def test_what_may_pass_is_tried_again(code):
-    assert not is_permanent(
-        DeltaError(f"Generic LocalFileSystem error ↳ {os.strerror(code)} (os error {code})")
-    )
+    assert not is_final(DeltaError(f"Generic LocalFileSystem error ↳ {os.strerror(code)} (os error {code})"))
 
 
 @pytest.mark.parametrize(

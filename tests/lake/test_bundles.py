@@ -19,7 +19,7 @@ from lakebatch.maintenance import bundles as bundling
 from lakebatch.maintenance import doctor
 from lakebatch.storage.delta import bundles
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 IDS = [f"20261123_142230_run{number:03d}" for number in range(1, 9)]
 ROWS = "FROM toy.results ORDER BY ALL"
@@ -120,7 +120,7 @@ def test_assembly_that_may_go_on_is_in_no_bundle(stored, run, lake, toy):
     for _ in range(4):
         run()
     (failed,) = (each.assembly_id for each in stored.snapshot().assemblies if each.status == "failed")
-    (bundle,) = bundles.found(stored.storage.files(stored.results.bundle_folder))
+    (bundle,) = bundles.parse(stored.storage.files(stored.results.bundle_folder))
     assert not bundle.first <= failed <= bundle.last
     Path("mended").touch()
     lakebatch.resume(lake, toy, failed, jobs=1)
@@ -233,9 +233,9 @@ def test_every_file_is_read_once_whatever_bundles_there_are(now, then, chosen, m
         ends = sorted(more.draw(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))))
         where = table.between(*ends)
         if where:
-            name = bundles.name(table, where, 1)
+            name = bundles.bundle_name(table, where, 1)
             content[name] = [table.paths[index] for index in where]
-            known += bundles.found([StoredFile(name, 1, None)])
+            known += bundles.parse([StoredFile(name, 1, None)])
     table = table_of(now)
     found = table.sources(known, chosen)
     read = [path for name in found.bundles for path in content[name]] + found.files
@@ -246,6 +246,6 @@ def test_every_file_is_read_once_whatever_bundles_there_are(now, then, chosen, m
 
 def test_name_of_a_bundle_names_its_assemblies():
     table = table_of([(IDS[0], 1), (IDS[1], 2)])
-    name = bundles.name(table, range(2), 77)
-    assert bundles.found([StoredFile(name, 77, None)]) == [Bundle(name, IDS[0], IDS[1], table.hash(range(2)))]
-    assert bundles.found([StoredFile(name, 76, None), StoredFile("other.parquet", 1, None)]) == []
+    name = bundles.bundle_name(table, range(2), 77)
+    assert bundles.parse([StoredFile(name, 77, None)]) == [Bundle(name, IDS[0], IDS[1], table.hash(range(2)))]
+    assert bundles.parse([StoredFile(name, 76, None), StoredFile("other.parquet", 1, None)]) == []

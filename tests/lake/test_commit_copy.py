@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.storage.delta.commit_copy import COPY, MAX_BYTES, copied_columns, decode, encode
+from lakebatch.storage.delta.commit_copy import COPY, MAX_COPY_BYTES, copied_columns, decode, encode
 from lakebatch.storage.delta.log import Log
 from lakebatch.storage.delta.schema import load_schema
 
@@ -51,7 +51,7 @@ def test_large_copy_is_left_out_and_damaged_ones_are_refused():
     seconds = pl.DataFrame({"fit_seconds": np.random.default_rng(1).random(20_000)})
     assert encode(seconds) is None
     text = encode(seconds.head(1000))
-    assert len(text) < MAX_BYTES
+    assert len(text) < MAX_COPY_BYTES
     for broken, rows in ((text[:-8], 1000), ("!" + text, 1000), (text, 999), ("", 0)):
         with pytest.raises(ValueError, match="it "):
             decode(broken, seconds.schema, rows)

@@ -132,7 +132,7 @@ def test_look_that_fails_decides_nothing(lake, toy, monkeypatch):
     def fail(*_):
         raise StorageError("S3 says no.")
 
-    monkeypatch.setattr("lakebatch.assembly.events.AssemblyLog.known_latest", fail)
+    monkeypatch.setattr("lakebatch.assembly.events.AssemblyLog.cached_latest", fail)
     assert lakebatch.run(lake, toy, jobs=1).status == "completed"
 
 

@@ -13,23 +13,31 @@ import pytest
 
 from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import create as making
+from lakebatch.storage.delta import create
 from lakebatch.storage.delta import table as delta
 from lakebatch.storage.delta.checkpoints import is_due_between
 from lakebatch.storage.delta.log import PLACEHOLDER
+from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.retry import COMMITS
+
+
+def parts_in(state):
+    return sorted(state.scan().collect()["part"].to_list())
 
 
 def parts_of(table):
-    return sorted(table.at().scan().collect()["part"].to_list())
+    return parts_in(table.at())
 
 
 def once(table, data, part="p", transaction="a"):
     """Append the rows of a part unless the table has it, as a writer of parts does."""
-    return table.append_once(
-        transaction, lambda last: None if part in parts_of(table) else data, {"made": "here"}
-    )
+
+    def data_after(state, last):
+        return None if part in read_latest(table, parts_in, state) else data
+
+    return table.append_once(transaction, data_after, {"made": "here"})
 
 
 @pytest.fixture
@@ -196,7 +204,7 @@ def test_failure_before_the_commit_is_tried_again(results, frame, fault):
 
 
 def test_last_attempt_is_looked_at_too(results, frame, fault, monkeypatch):
-    monkeypatch.setattr(delta, "ATTEMPTS", 1)
+    monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=1))
     fault(after=fail_first(deltalake.exceptions.DeltaError("post-commit hook failed")))
     assert once(results, frame())
     assert parts_of(results) == ["p"]
@@ -206,7 +214,7 @@ def test_append_that_never_succeeds_says_that_nothing_was_written(results, frame
     def refuse(call):
         raise OSError("connection reset")
 
-    monkeypatch.setattr(delta, "ATTEMPTS", 3)
+    monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=3))
     calls = fault(before=refuse)
     with pytest.raises(
         CommitError, match=r"in 3 attempts; the last one said: connection reset. Nothing was written"
@@ -233,7 +241,7 @@ def test_commit_of_another_between_look_and_write_is_looked_at_again(results, op
 def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, frame, fault):
     seen = []
 
-    def data_after(last):
+    def data_after(state, last):
         seen.append(last)
         return frame()
 
@@ -245,14 +253,16 @@ def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, 
 
 
 def test_look_at_the_table_does_not_hide_a_commit_in_between(results, open_table, frame):
-    """The other commits after the state was loaded; whoever then reads the table must still be refused."""
+    """The other commits after the state was loaded; an append that reads the table meanwhile is still refused."""
     seen = []
 
-    def data_after(last):
+    def data_after(state, last):
         if not seen:
             assert once(open_table(), frame("q"), part="q")
         seen.append(last)
-        assert parts_of(results) == ["q"]
+        assert results.version() == 2
+        assert parts_in(results.newest()) == parts_of(results) == ["q"]
+        assert parts_in(state) == ["q"] * last
         return frame(f"number {last + 1}")
 
     assert results.append_once("a", data_after, {})
@@ -331,6 +341,7 @@ def test_ensuring_a_table_again_writes_nothing(results, open_table):
 def test_table_created_by_four_processes_at_once_is_one_table(tmp_path, run_together, names, frame):
     imports = """
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.retry import COMMITS
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 """
@@ -445,8 +456,8 @@ def test_log_counts_rows_and_keeps_no_least_and_greatest_values(results, frame):
 
 def test_older_table_keeps_none_from_its_next_commit_on(results, frame, monkeypatch):
     shutil.rmtree(results.uri)
-    kept = {name: value for name, value in making.PROPERTIES.items() if "dataSkipping" not in name}
-    monkeypatch.setattr(making, "PROPERTIES", kept)
+    kept = {name: value for name, value in create.PROPERTIES.items() if "dataSkipping" not in name}
+    monkeypatch.setattr(create, "PROPERTIES", kept)
     older = Table(results.storage, results.path.rpartition("/")[0], results.schema)
     older.ensure()
     once(older, frame())
@@ -516,7 +527,7 @@ def test_interrupt_that_the_engine_takes_for_a_fault_of_its_input_is_raised_as_o
 
     monkeypatch.setattr("deltalake.write_deltalake", write)
     with pytest.raises(KeyboardInterrupt):
-        results.append_once("a", lambda last: frame(), {})
+        results.append_once("a", lambda state, last: frame(), {})
     message = "something else"
     with pytest.raises(ValueError, match=message):
-        results.append_once("a", lambda last: frame(), {})
+        results.append_once("a", lambda state, last: frame(), {})

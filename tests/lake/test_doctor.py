@@ -257,7 +257,7 @@ def test_part_that_was_committed_twice_is_a_problem(copied_lake):
     failed = stored.snapshot().assemblies[-1]
     metadata = {"lakebatch.assembly_id": failed.assembly_id, "lakebatch.part": "level=0"}
     twice = stored.scan(include=["failed"]).filter(part="level=0").collect()
-    assert stored.results.append_once("behind the back of the writer", lambda last: twice, metadata)
+    assert stored.results.append_once("behind the back of the writer", lambda state, last: twice, metadata)
     (text,) = found(copied_lake, "duplicates")
     assert text.startswith(f"problem: part level=0 of {failed.assembly_id} was committed 2 times")
 

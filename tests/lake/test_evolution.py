@@ -213,7 +213,7 @@ def test_newer_lakebatch_reads_adds_to_and_keeps_an_older_lake_and_an_older_one_
 @pytest.fixture
 def older(results, frame):
     """Return a table of the first version that holds a row."""
-    results.append_once("a", lambda last: None if last else frame(r2=0.5), {})
+    results.append_once("a", lambda state, last: None if last else frame(r2=0.5), {})
     return results
 
 
@@ -230,8 +230,10 @@ def test_older_table_gets_the_columns_and_constraints_that_it_lacks_once(older, 
     assert operations[3:] == ["SET TBLPROPERTIES", "ADD COLUMN", "ADD CONSTRAINT"]
     wide = frame("q").with_columns(added=pl.lit(-1.0))
     with pytest.raises(SchemaError, match="refuses the rows"):
-        open_newer().append_once("b", lambda last: wide, {})
-    open_newer().append_once("b", lambda last: None if last else wide.with_columns(added=pl.lit(2.0)), {})
+        open_newer().append_once("b", lambda state, last: wide, {})
+    open_newer().append_once(
+        "b", lambda state, last: None if last else wide.with_columns(added=pl.lit(2.0)), {}
+    )
     assert open_newer().at().scan().sort("part").collect()["added"].to_list() == [None, 2.0]
     assert open_newer().at(2).scan().collect()["added"].to_list() == [None]
 
@@ -285,7 +287,7 @@ def test_older_code_that_has_the_table_open_goes_on_and_cannot_open_it_anew(
     older, open_newer, open_table, frame
 ):
     open_newer().ensure()
-    assert older.append_once("b", lambda last: None if last else frame("q"), {})
+    assert older.append_once("b", lambda state, last: None if last else frame("q"), {})
     assert sorted(older.at().scan().collect()["part"]) == ["p", "q"]
     assert open_newer().at().scan().collect()["added"].to_list() == [None, None]
     assert _properties(older)[SCHEMA_VERSION] == "2"
@@ -293,7 +295,7 @@ def test_older_code_that_has_the_table_open_goes_on_and_cannot_open_it_anew(
         open_table().ensure,
         open_table().at,
         open_table().version,
-        lambda: open_table().append_once("c", frame, {}),
+        lambda: open_table().append_once("c", lambda state, last: frame(), {}),
     ):
         with pytest.raises(SchemaError, match="has schema version 2, this lakebatch knows 1"):
             act()

@@ -52,7 +52,7 @@ def append(lake, **changes):
     hostile = replace(last, event=last.event + 1, **changes)
     columns = log.table.schema.polars
     row = pl.DataFrame([{name: getattr(hostile, name) for name in columns}], schema=columns)
-    log.table.append_once("somebody-else", lambda last: row if last == 0 else None, {})
+    log.table.append_once("somebody-else", lambda state, last: row if last == 0 else None, {})
     return last.assembly_id
 
 

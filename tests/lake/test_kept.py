@@ -11,7 +11,6 @@ import pytest
 
 import lakebatch
 from lakebatch.errors import DamageError, DamageWarning, SchemaError, StorageError
-from lakebatch.storage.delta.cache import TableCache
 from lakebatch.storage.delta.log import PLACEHOLDER, entry_name
 from lakebatch.storage.local import LocalFolder
 
@@ -25,7 +24,7 @@ def other(open_table):
 
 
 def once(table, frame, part):
-    return table.append_once(part, lambda last: None if last else frame(part), {})
+    return table.append_once(part, lambda state, last: None if last else frame(part), {})
 
 
 def entry(table, version):
@@ -185,28 +184,29 @@ def test_events_are_read_once_and_whoever_gets_them_cannot_change_them(stored):
     assert stored.snapshot().events.equals(stored.log.events())
 
 
-def test_state_that_a_later_one_follows_at_once_is_not_kept(results, frame):
-    """Committed between opening and looking: the next look opens that."""
+def test_state_that_a_later_one_follows_at_once_is_not_kept(results, other, frame, monkeypatch):
+    """Another process commits between the opening of a state and the look at its log."""
     once(results, frame, "p")
-    late = results.at()
-    stamps = iter([None, (1,), (1,)])
-    kept = TableCache()
-    opened = []
+    real, calls = LocalFolder.validator, []
 
-    def state():
-        opened.append(late)
-        return late, True
+    def late(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            once(other, frame, "q")
+        return real(*arguments)
 
-    for _ in range(3):
-        assert kept.newest("results", lambda number: next(stamps), state) is late
-    assert len(opened) == 2
+    monkeypatch.setattr(LocalFolder, "validator", late)
+    assert parts(results.at()) == ["p"]
+    second = results.at()
+    assert parts(second) == ["p", "q"]
+    assert results.at() is second
 
 
 def test_place_that_cannot_be_looked_at_keeps_nothing(results, frame, monkeypatch):
     def unreachable(*_):
         raise StorageError("S3 says nothing.")
 
-    monkeypatch.setattr(LocalFolder, "stamp", unreachable)
+    monkeypatch.setattr(LocalFolder, "validator", unreachable)
     once(results, frame, "p")
     first = results.at()
     assert parts(first) == ["p"]

@@ -17,7 +17,7 @@ import pytest
 import lakebatch
 from lakebatch import _process as process
 from lakebatch.assembly import lease
-from lakebatch.assembly.lease import LIFE_SECONDS, held
+from lakebatch.assembly.lease import LEASE_TIMEOUT, hold
 from lakebatch.assembly.record import choose_resumable
 from lakebatch.assembly.workers import identity
 from lakebatch.errors import AssemblyError, StorageError
@@ -46,7 +46,7 @@ def elsewhere(lake, toy, run, monkeypatch):
     """Return a failed assembly that a process in a container of the same host name works on, and its lease."""
     failed = run("fail=[0.1]")
     log = lake[toy].log
-    with held(log.table.storage, lake[toy].folder) as name:
+    with hold(log.table.storage, lake[toy].folder) as name:
         with monkeypatch.context() as patch:
             patch.setattr(process, "namespace", lambda: "another boot pid:[4026532178]")
             environment = json.dumps({**json.loads(failed.environment), **identity(name)})
@@ -60,7 +60,7 @@ def age(file: Path, seconds: float) -> None:
 
 
 def test_run_renews_a_lease_that_its_record_names_and_removes_it(lake, toy, monkeypatch, wait_until):
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(lease, "RENEW_INTERVAL", 0.02)
     seen = []
 
     def look():
@@ -88,7 +88,7 @@ def test_each_shard_has_a_lease_of_its_own(lake, toy):
 
 @pytest.mark.parametrize(
     ("seconds", "state"),
-    [(0, "started"), (LIFE_SECONDS - 5, "started"), (LIFE_SECONDS + 5, "interrupted"), (-DAY, "started")],
+    [(0, "started"), (LEASE_TIMEOUT - 5, "started"), (LEASE_TIMEOUT + 5, "interrupted"), (-DAY, "started")],
 )
 def test_process_elsewhere_is_judged_by_its_lease_and_not_by_its_pid(lake, toy, elsewhere, seconds, state):
     assembly, file = elsewhere
@@ -102,7 +102,7 @@ def test_process_elsewhere_is_judged_by_its_lease_and_not_by_its_pid(lake, toy, 
 def test_clock_of_this_machine_does_not_matter(lake, toy, elsewhere, monkeypatch):
     assembly, file = elsewhere
     now = time.time
-    for offset, seconds, state in ((25, 5, "started"), (-25, LIFE_SECONDS + 5, "interrupted")):
+    for offset, seconds, state in ((25, 5, "started"), (-25, LEASE_TIMEOUT + 5, "interrupted")):
         age(file, seconds)
         with monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda offset=offset: now() + offset * 3600)
@@ -124,7 +124,7 @@ def test_live_process_elsewhere_keeps_its_assembly(lake, toy, elsewhere):
 
 def test_assembly_of_a_process_that_died_elsewhere_is_taken_by_a_bare_resume(lake, toy, elsewhere):
     assembly, file = elsewhere
-    age(file, LIFE_SECONDS + 5)
+    age(file, LEASE_TIMEOUT + 5)
     Path("mended").touch()
     resumed = lakebatch.resume(lake, toy, jobs=1)
     assert (resumed.assembly_id, resumed.status, resumed.rows) == (assembly.assembly_id, "completed", 9)
@@ -153,7 +153,7 @@ def test_process_of_which_nothing_is_known_is_assumed_to_run_and_can_be_taken_ov
 def test_run_that_can_write_no_lease_says_so_once_and_goes_on(lake, toy, run, caplog, monkeypatch):
     FOLDER.parent.mkdir(parents=True)
     FOLDER.touch()
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.001)
+    monkeypatch.setattr(lease, "RENEW_INTERVAL", 0.001)
     assembly = run()
     assert assembly.status == "completed"
     assert json.loads(assembly.environment)["lease"] is None
@@ -162,7 +162,7 @@ def test_run_that_can_write_no_lease_says_so_once_and_goes_on(lake, toy, run, ca
 
 
 def test_lease_that_is_lost_on_the_way_harms_nothing(lake, toy, caplog, monkeypatch, wait_until):
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.001)
+    monkeypatch.setattr(lease, "RENEW_INTERVAL", 0.001)
 
     def lose():
         (file,) = FOLDER.iterdir()
@@ -190,7 +190,7 @@ def test_forked_child_leaves_the_lease_to_its_parent(tmp_path):
     (tmp_path / "90_v1_toy").mkdir()
     parent = os.getpid()
     try:
-        with held(Storage(str(tmp_path)), "90_v1_toy") as name:
+        with hold(Storage(str(tmp_path)), "90_v1_toy") as name:
             if os.fork() == 0:
                 raise KeyboardInterrupt
             os.wait()

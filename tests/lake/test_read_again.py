@@ -13,7 +13,7 @@ from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest, retry_
 def two_files(results, frame):
     """Return a table of results in two small files."""
     for part in ("p", "q"):
-        results.append_once("a", lambda last, part=part: frame(part), {})
+        results.append_once("a", lambda state, last, part=part: frame(part), {})
     return results
 
 
@@ -26,7 +26,7 @@ def test_read_starts_again_when_files_were_merged_and_removed(two_files, open_ta
             other = open_table()
             compaction.compact(other, 2**20, {})
             vacuum.vacuum(other, keep_versions=[], keep_hours=0, dry_run=False)
-        return sorted(damage.rows(state, state.scan())["part"])
+        return sorted(damage.read_rows(state, state.scan())["part"])
 
     assert read_latest(two_files, read) == ["p", "q"]
     assert states[0] < states[1]
@@ -40,7 +40,7 @@ def test_damaged_file_is_named_after_one_read(two_files):
 
     def read(state):
         reads.append(state)
-        return damage.rows(state, state.scan())
+        return damage.read_rows(state, state.scan())
 
     with pytest.raises(DamageError, match="is missing"):
         read_latest(two_files, read)

@@ -69,7 +69,7 @@ def test_local_lake_is_an_absolute_path(project):
     assert locate("file:///data/exp#1/lake").uri == "/data/exp#1/lake"
     assert locate("./s3:/a").uri == str(project / "s3:" / "a")
     assert locate(b"a").uri == str(project / "a")
-    assert not locate("a").is_s3
+    assert locate("a").is_local
     assert locate("a", S3).options == {}
 
 
@@ -95,7 +95,7 @@ def test_lake_needs_no_working_directory_where_its_path_begins_at_the_root(tmp_p
 def test_s3_lake_takes_the_settings_of_the_environment():
     found = locate("s3://another/prefix/", S3)
     assert found.uri == "s3://another/prefix"
-    assert found.is_s3
+    assert not found.is_local
     assert found.join("03_v1_x", "results") == "s3://another/prefix/03_v1_x/results"
     assert found.options == {
         "retry_timeout": "30s",

@@ -36,7 +36,7 @@ def test_tag_is_never_moved(stored, run):
     stored.tag("paper-v1")
     first = stored.reassemble()
     run()
-    with pytest.raises(NameClashError, match=r"There is a tag 'paper-v1' already, of .*, version 5"):
+    with pytest.raises(NameClashError, match=r"There is already a tag 'paper-v1', of .*, version 5"):
         stored.tag("paper-v1")
     assert stored.reassemble(tag="paper-v1").equals(first)
 

@@ -26,6 +26,7 @@ from lakebatch.storage.delta import compaction, replacement, vacuum
 from lakebatch.storage.delta.replacement import Replacement
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.local import LocalFolder
+from lakebatch.storage.retry import RetryPolicy
 
 
 @pytest.fixture
@@ -264,10 +265,10 @@ def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(st
     refused = []
     with pytest.MonkeyPatch.context() as monkey:
         monkey.setattr(Table, "_write", stopped)
-        monkey.setattr("lakebatch.storage.delta.table.pause", refused.append)
+        monkey.setattr(RetryPolicy, "pause", lambda policy, attempt: refused.append(attempt))
         assert PartWriter(writing, begun.assembly_id, {}).append("level=0", rows, now())
     assert f"assembly_id={begun.assembly_id}/part-written.parquet" in [each.path for each in vacuumed]
-    assert refused == [0], "the commit was refused once, and made again from the start"
+    assert refused == [1], "the commit was refused once, and made again from the start"
     assert stored.results.at().scan([begun.assembly_id]).collect().height == 1
 
 

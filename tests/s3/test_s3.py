@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 from processes import APPEND, Command, let_go_on, run, start_python
 
 import lakebatch
-from lakebatch.assembly.lease import LIFE_SECONDS, held
+from lakebatch.assembly.lease import LEASE_TIMEOUT, hold
 from lakebatch.cli import main
 from lakebatch.storage import s3_options
 from lakebatch.storage.delta import bundles
 from lakebatch.storage.delta.log import FOLDER, PLACEHOLDER, entry_name
+from lakebatch.storage.delta.version import TableVersion
 
 LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 PARTS = 8
@@ -157,6 +158,23 @@ def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None
     assert rows.height == rows.select("assembly_id", "part", "repeat").n_unique() == 2 * ROWS
 
 
+def test_look_at_a_table_on_s3_does_not_hide_a_commit_in_between(s3_lake) -> None:
+    """Another process commits after the state was loaded; an append that reads the table meanwhile is still refused."""
+    _run()
+    results, other = (lakebatch.open_lake()["toy"].results for _ in range(2))
+    rows, seen = results.at().scan().head(1).collect(), []
+
+    def data_after(state: TableVersion, last: int) -> pl.DataFrame:
+        if not seen:
+            assert other.append_once("a", lambda state, last: rows, {})
+        seen.append(last)
+        assert results.version() == other.version()
+        return rows
+
+    assert results.append_once("a", data_after, {})
+    assert seen == [0, 1]
+
+
 def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) -> None:
     appends = APPENDS if s3_lake.server.checks_rights else APPENDS_TO_MOTO
     ids = [f"20261123_142230_run{number:03d}" for number in range(WRITERS)]
@@ -234,11 +252,11 @@ def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
 def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> None:
     _run()
     stored = lakebatch.open_lake()["toy"]
-    with held(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
+    with hold(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
         patch.delattr("lakebatch.storage.s3.datetime")  # this machine's
         age = stored.log.leases().age(name)
         assert age is not None
-        assert 0 <= age < LIFE_SECONDS
+        assert 0 <= age < LEASE_TIMEOUT
         assert stored.log.leases().age("another") == float("inf")
     assert stored.log.leases().age(name) == float("inf")
     assert [key for key in _objects(s3_lake) if "/leases/" in key] == []

@@ -34,13 +34,13 @@ def list_(context: click.Context, form: str) -> None:
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
     """Return a row of the list; without counts if the tables are damaged."""
-    from lakebatch.storage.delta.damage import reported
+    from lakebatch.storage.delta.omissions import warn_and_skip
 
     row: dict[str, Any] = {"experiment": name, "origin": origin or "only in the lake", "folder": None}
     if stored is None:
         return row | {"assemblies": 0, "completed": 0}
     row |= {"folder": stored.folder, "assemblies": None, "completed": None}
-    with reported(name):
+    with warn_and_skip(name):
         assembly_states = stored.assemblies()["status"]
         row |= {"assemblies": assembly_states.len(), "completed": int((assembly_states == "completed").sum())}
     return row

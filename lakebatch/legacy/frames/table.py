@@ -14,6 +14,7 @@ from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.ids import check_no_secret
 from lakebatch.legacy.frames.columns import RESERVED, place, storable
 from lakebatch.storage import Storage
+from lakebatch.storage.delta.version import TableVersion
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 
@@ -39,8 +40,8 @@ class FrameTable:
         """
         rows = storable(frame)
 
-        def data_after(last: int) -> pl.DataFrame | None:
-            present = self.table.newest().scan()
+        def data_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            present = state.scan()
             if last and _has_same(present, assembly_id, part, rows, self.name):
                 return None
             return _stamped(rows.rename(place(rows, present.collect_schema())), assembly_id, part, at)

@@ -64,7 +64,7 @@ def _rank(assembly: Assembly) -> tuple[bool, int]:
 
 
 def _check_free(assembly: Assembly) -> None:
-    if any(each.is_at_work() and not each.is_this_process for each in assembly.workers):
+    if any(each.is_running() and not each.is_this_process for each in assembly.workers):
         raise AssemblyError(
             f"{', '.join(original_ids(assembly))} is being worked on by process {assembly.pid} on {assembly.host}. "
             "Wait for it, or stop it."

@@ -93,7 +93,7 @@ class BatchExecutor:
         wanted = None if config_value is None else check_no_secret(same_id(config_value), "assembly")
         self._lease.close()
         with ExitStack() as leases:
-            held = leases.enter_context(lease.held(self.stored.storage, self.stored.folder))
+            held = leases.enter_context(lease.hold(self.stored.storage, self.stored.folder))
             self._current = attempts.begin(self.stored, wanted, held)
             self._lease = leases.pop_all()
         self._names = {}

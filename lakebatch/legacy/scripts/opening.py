@@ -49,9 +49,9 @@ def _locate(backend: str | None, lake: str | os.PathLike[str] | None) -> Storage
     if backend not in (None, "local", "s3"):
         raise ConfigError(f"storage_backend is {backend!r}. Expected 'local' or 's3'.")
     storage = locate(lake)
-    if backend == "local" and storage.is_s3 and lake is None:
+    if backend == "local" and not storage.is_local and lake is None:
         storage = locate(environment=_without_s3(os.environ))
-    if backend is not None and storage.is_s3 != (backend == "s3"):
+    if backend is not None and storage.is_local == (backend == "s3"):
         raise ConfigError(
             f"storage_backend is {backend!r} and the lake is {storage.uri}. "
             + (

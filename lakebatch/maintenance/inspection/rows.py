@@ -15,7 +15,7 @@ from lakebatch.maintenance.inspection.data_files import fault_of
 from lakebatch.maintenance.inspection.lineage import add_all
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
-from lakebatch.storage.delta.damage import READ_FAULTS
+from lakebatch.storage.delta.damage import READ_ERRORS
 from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.version import TableVersion, collect
 
@@ -142,7 +142,7 @@ def damaged_bundles(stored: ExperimentTables) -> Iterator[tuple[str, str]]:
         try:
             if fingerprint([collect(table.scan_bundle(uri))]) != fingerprint(_files(table, indices)):
                 yield bundle.name, f"{uri} has other rows than its files"
-        except READ_FAULTS as error:
+        except READ_ERRORS as error:
             reason = " ".join(str(error).split())
             yield bundle.name, f"{uri}, or a file whose rows it repeats, cannot be read ({reason})"
 

@@ -17,7 +17,7 @@ from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.log import Entry, Log
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.vacuum import EVENT
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 
 class InspectedTable:

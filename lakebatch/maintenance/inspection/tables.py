@@ -9,7 +9,7 @@ from lakebatch.errors import DamageWarning
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.schema import table_names
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 
 def inspected_tables(stored: ExperimentTables) -> dict[str, InspectedTable]:

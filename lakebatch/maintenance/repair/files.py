@@ -86,9 +86,9 @@ class FileRepair:
     def _assembly(self, recoveries: Sequence[Recovery], assembly: Assembly | None) -> Iterator[Outcome]:
         """Heal first the files whose rows are elsewhere, then those whose parts must be computed."""
         to_compute: dict[Case, list[str]] = {}
-        is_at_work = assembly is not None and assembly.is_worked_on()
+        is_running = assembly is not None and assembly.is_worked_on()
         for case in _cases(recoveries):
-            if is_at_work:
+            if is_running:
                 yield from case.outcomes("left alone", AT_WORK)
                 continue
             try:

@@ -1,10 +1,10 @@
-"""Bundles: the rows of many small files of a table once more in one file, which is read in their place.
+"""Bundles: files that repeat the rows of many small files of a table and are read in their place.
 
-A thousand small files take ten times as long to open as one with the same rows, and a table that is partitioned by assembly
-has one for each at least. So those of assemblies that follow one another are copied into a bundle once there are enough.
-Its name says from which assembly to which, and has a hash of the paths of all files that the table has between them. Files
-never change: as long as the table has these and no others there, their rows are the bundle's, and afterwards it is passed
-over. A bundle can be removed at any time.
+A thousand small files take ten times as long to open as one file with the same rows, and a table partitioned by assembly has
+at least one file per assembly. So the files of consecutive assemblies are copied into a bundle as soon as there are enough.
+The name of a bundle has its first and last assembly, and a hash of the paths of all files of the table from the first to the
+last. Files never change: while the table has exactly these files there, the bundle has their rows; later it is ignored. A
+bundle can be removed at any time.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from itertools import groupby
 import polars as pl
 
 from lakebatch.ids import ASSEMBLY_ID
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 FOLDER = "bundles"
 MIN_FILES = 64
-"""So many files are worth a bundle."""
+"""Number of files that are worth a bundle."""
 MAX_BYTES = 2**20
-"""Bytes of a file that is quick to read because it is large."""
+"""Size from which a file needs no bundle, because a large file is quick to read."""
 NAME = re.compile(rf"({ASSEMBLY_ID.pattern})-({ASSEMBLY_ID.pattern})-([0-9a-f]{{16}})-([0-9]+)\.parquet")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A file in the folder of bundles: its name, its first and last assembly, the hash of the files that it repeats."""
+    """A bundle: its file name, its first and last assembly, and the hash of the files that it repeats."""
 
     name: str
     first: str
@@ -41,7 +41,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Sources:
-    """What the rows of some assemblies are read from.
+    """The files from which the rows of some assemblies are read.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Sources:
     files : list of str
         Paths of files within the table, in the order of their assemblies.
     has_others : bool
-        Whether the bundles have rows of other assemblies too.
+        Whether the bundles also have rows of other assemblies.
     """
 
     bundles: list[str]
@@ -73,7 +73,7 @@ class SortedFiles:
         self.sizes: list[int] = files["bytes"].to_list()
 
     def between(self, first: str, last: str) -> range:
-        """Return where the files of the assemblies from the first to the last are."""
+        """Return the positions of the files of all assemblies from the first to the last."""
         return range(bisect_left(self.assembly_ids, first), bisect_right(self.assembly_ids, last))
 
     def hash(self, where: range) -> str:
@@ -82,7 +82,7 @@ class SortedFiles:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def sources(self, bundles: Iterable[Bundle], assembly_ids: Collection[str] | None) -> Sources:
-        """Return what to read the rows of all or some assemblies from; bundles where most of their rows are wanted."""
+        """Return the sources of the rows of all or some assemblies; a bundle only if most of its files are wanted."""
         wanted = set(self.assembly_ids if assembly_ids is None else assembly_ids)
         names, covered, has_others = [], set[int](), False
         for bundle, where in self.matching(bundles):
@@ -96,7 +96,7 @@ class SortedFiles:
         return Sources(names, files, has_others)
 
     def matching(self, bundles: Iterable[Bundle]) -> Iterator[tuple[Bundle, range]]:
-        """Yield bundles that repeat files of this table, none of them twice, and which files."""
+        """Yield the valid bundles and the positions of their files; no file is in two of them."""
         end = 0
         for bundle in sorted(bundles, key=lambda each: (each.first, each.last)):
             where = self.between(bundle.first, bundle.last)
@@ -104,21 +104,24 @@ class SortedFiles:
                 end = where.stop
                 yield bundle, where
 
-    def due(self, bundles: Iterable[Bundle], settled: Collection[str]) -> Iterator[range]:
-        """Yield which files are worth a bundle: enough small ones, of assemblies that nothing more will be added to."""
+    def pending(self, bundles: Iterable[Bundle], final: Collection[str]) -> Iterator[range]:
+        """Yield the positions of files that are worth a bundle: enough small ones, of assemblies in ``final``.
+
+        ``final`` has the assemblies that get no more rows.
+        """
         covered = {index for _, where in self.matching(bundles) for index in where}
-        settled = set(settled)
+        final = set(final)
 
         def is_ready(index: int) -> bool:
             is_small = self.sizes[index] < MAX_BYTES
-            return is_small and index not in covered and self.assembly_ids[index] in settled
+            return is_small and index not in covered and self.assembly_ids[index] in final
 
         for ready, group in groupby(range(len(self.paths)), is_ready):
             if ready:
                 yield from self._chunks(list(group))
 
     def _chunks(self, indices: list[int]) -> Iterator[range]:
-        """Yield neighbours in chunks that are large enough and divide no assembly."""
+        """Yield neighbours in chunks that are large enough and split no assembly."""
         begin = indices[0]
         for index in indices:
             is_last = index + 1 == len(self.paths) or self.assembly_ids[index + 1] != self.assembly_ids[index]
@@ -127,15 +130,15 @@ class SortedFiles:
                 begin = index + 1
 
 
-def found(files: Iterable[StoredFile]) -> list[Bundle]:
-    """Return the bundles among the files of their folder; one that is cut off is none."""
+def parse(files: Iterable[StoredFile]) -> list[Bundle]:
+    """Return the bundles among the files of a folder; a file that is cut off is none."""
     matches = ((NAME.fullmatch(each.path), each.size) for each in files)
     return [
         Bundle(match[0], *match.group(1, 2, 3)) for match, size in matches if match and int(match[4]) == size
     ]
 
 
-def name(files: SortedFiles, where: range, size: int) -> str:
-    """Return what the bundle of some files is called, whose size in bytes is known."""
+def bundle_name(files: SortedFiles, where: range, size: int) -> str:
+    """Return the name of the bundle of some files, with its size in bytes."""
     first, last = files.assembly_ids[where.start], files.assembly_ids[where.stop - 1]
     return f"{first}-{last}-{files.hash(where)}-{size}.parquet"

@@ -1,49 +1,28 @@
-"""Keeps the newest state of each table that was read, for as long as nothing has changed in its log.
-
-Opening a table of ten thousand commits takes a thousand times as long as seeing that nothing was committed since, and who
-looks at a lake from a notebook reads the same state again and again.
-"""
+"""Cache of the newest states of tables, each valid while nothing has changed in the log of its table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lakebatch.storage.delta.version import TableVersion
-from lakebatch.storage.local import Validator
+from lakebatch.storage.place import Validator
 
 
 class TableCache:
-    """The newest states that were read of the tables of one lake, as far as they may be kept."""
+    """The newest states of the tables of one lake that were read, each with the validator of its log."""
+
+    # To open a table of ten thousand commits takes a thousand times as long as to see that nothing was committed since,
+    # and a notebook reads the same state again and again
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[TableVersion, Validator]] = {}
+        self._states: dict[str, tuple[TableVersion, Validator]] = {}
 
     def __reduce__(self) -> tuple[type[TableCache], tuple[()]]:
-        """Go to another process with nothing: an engine's table cannot."""
+        """Pickle as an empty cache, since an engine's table cannot be pickled."""
         return TableCache, ()
 
-    def newest(
-        self,
-        table: str,
-        stamp: Callable[[int], Validator | None],
-        opened: Callable[[], tuple[TableVersion, bool]],
-    ) -> TableVersion:
-        """Return the newest state: the one that was read last if it still is that, else one that is opened now.
+    def get(self, table: str) -> tuple[TableVersion, Validator] | None:
+        """Return the state of the table at a path, with the validator that its log had."""
+        return self._states.get(table)
 
-        Parameters
-        ----------
-        table : str
-            Where in the lake the table is.
-        stamp : callable
-            Returns, of the number of a version, what is another when anything has changed; None if there is a later one.
-        opened : callable
-            Opens the newest state, and says whether it may be kept.
-        """
-        seen = self._seen.get(table)  # another thread may open one meanwhile
-        if seen is not None and stamp(seen[0].number) == seen[1]:
-            return seen[0]
-        state, may_be_kept = opened()
-        now = stamp(state.number) if may_be_kept else None
-        if now is not None:
-            self._seen[table] = state, now
-        return state
+    def put(self, table: str, state: TableVersion, validator: Validator) -> None:
+        """Keep the state of the table at a path."""
+        self._states[table] = state, validator

@@ -16,17 +16,17 @@ from lakebatch.storage.delta.schema import TableSchema
 
 COPY = "lakebatch.copy"
 """Key of the copy in a commit's metadata."""
-# The log is read whole whenever a table is opened, so that no copy may be large.
-MAX_BYTES = 64_000
-# A copy can come from somebody else's lake.
-MAX_BYTES = 64_000_000
+MAX_COPY_BYTES = 64_000
+"""Upper bound of a copy: opening a table reads the log, so the log must stay small."""
+# Upper bound of an unpacked copy, which can come from a lake of another person
+MAX_UNPACKED_BYTES = 64_000_000
 
 
 def copied_columns(schema: TableSchema) -> list[str]:
     """Return the names of the columns that a copy holds.
 
-    Those are the volatile ones. Events and tags have none: no part of them can be computed, so all columns are copied.
-    Frames can neither be computed nor are they small, so none is.
+    These are the volatile columns. Events and tags have none and cannot be computed again: all columns are copied.
+    Frames cannot be computed again either, but are not small: no column is copied.
     """
     if schema.grows:
         return []
@@ -35,7 +35,7 @@ def copied_columns(schema: TableSchema) -> list[str]:
 
 
 def encode(rows: pl.DataFrame) -> str | None:
-    """Return a copy of some columns as text; None if it would be too large.
+    """Return a copy of some columns as a string; None if it would be too large.
 
     >>> decode(encode(pl.DataFrame({"x": [0.1, 0.2]})), {"x": pl.Float64()}, 2).to_dict(as_series=False)
     {'x': [0.1, 0.2]}
@@ -47,23 +47,23 @@ def encode(rows: pl.DataFrame) -> str | None:
         numbers += more
     head = json.dumps({"rows": rows.height, "columns": columns}, separators=(",", ":"))
     text = base64.b64encode(zlib.compress(head.encode() + b"\n" + numbers, 9))
-    return text.decode() if len(text) <= MAX_BYTES else None
+    return text.decode() if len(text) <= MAX_COPY_BYTES else None
 
 
 def decode(text: str, types: Mapping[str, pl.DataType], rows: int) -> pl.DataFrame:
-    """Return the columns that a text is a copy of.
+    """Return the columns that a string is a copy of.
 
     Parameters
     ----------
     types : mapping
-        The types of the columns that are known; others are refused.
+        Types of the known columns; other columns are refused.
     rows : int
-        How many rows there must be.
+        Expected row count.
 
     Raises
     ------
     ValueError
-        If it is no such copy.
+        If the string is no such copy.
     """
     try:
         return _decode(_unpacked(text), types, rows)
@@ -76,7 +76,7 @@ def decode(text: str, types: Mapping[str, pl.DataType], rows: int) -> pl.DataFra
 def _unpacked(text: str) -> bytes:
     packed = zlib.decompressobj()
     try:
-        content = packed.decompress(base64.b64decode(text, validate=True), MAX_BYTES)
+        content = packed.decompress(base64.b64decode(text, validate=True), MAX_UNPACKED_BYTES)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"it is damaged ({error})") from error
     if not packed.eof:
@@ -97,7 +97,7 @@ def _decode(content: bytes, types: Mapping[str, pl.DataType], rows: int) -> pl.D
 
 
 def _encoded(series: pl.Series) -> tuple[dict[str, Any], bytes]:
-    """Return the description of a column, and the bytes of its numbers where they stand apart."""
+    """Return the description of a column, and its numbers as bytes if they are stored apart from it."""
     physical = series.to_physical()
     if series.dtype == pl.Float64 and not series.null_count() and len(series) > 1:
         return {"planes": True}, _planes(physical)
@@ -107,7 +107,7 @@ def _encoded(series: pl.Series) -> tuple[dict[str, Any], bytes]:
 
 
 def _planes(series: pl.Series) -> bytes:
-    """Return first all first bytes of the numbers, then all second ones and so on, which packs better."""
+    """Return the bytes of numbers transposed: all first bytes, then all second bytes and so on, which packs better."""
     return series.to_numpy().astype("<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
 
 

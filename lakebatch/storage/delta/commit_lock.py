@@ -1,9 +1,9 @@
-"""Has the writers of one machine commit to a table one after the other.
+"""Advisory lock that makes the writers of one machine commit to a table one after the other.
 
-Nothing depends on it: whoever commits is refused by the engine if somebody else came before. But being refused costs as
-much as committing, and with many writers most attempts would be. So whoever is about to commit to a table locks the
-table's folder, or a file of this machine that stands for a table on S3; where that is not possible (some network file
-systems), or takes too long, it goes on without.
+No guarantee depends on the lock: the engine refuses a commit that another writer overtook. But a refused commit costs as
+much as a successful one, and with many writers most attempts would be refused. So a writer locks the folder of the table, or
+for a table on S3 a file of this machine; if that is not possible (some network file systems) or takes too long, it commits
+without the lock.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# A pipe in place of the folder is not waited for
-OPENING = os.O_RDONLY | os.O_NONBLOCK
+# Without waiting, should a pipe be in place of the folder
+OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 MAX_WAIT = 2.0
-"""Seconds; a turn takes a few hundredths, but whoever has it can be writing a part larger than memory, or be stopped."""
+"""Seconds; a commit takes a few hundredths, but the holder can be writing a part larger than memory, or be stopped."""
 MIN_BACKOFF, MAX_BACKOFF = 0.001, 0.008
-"""Seconds between two looks whether it is one's turn: ever longer, because many who look often leave no time to commit."""
+"""Seconds between two attempts to lock; doubled each time, because many frequent attempts leave no time to commit."""
 
 
-def stand_in(uri: str) -> Path | None:
-    """Return the file that stands for a table on S3, the same for all processes of a user on this machine.
+def lock_file(uri: str) -> Path | None:
+    """Return the lock file of a table on S3, the same for all processes of a user on this machine.
 
-    None where there is no folder that this user alone can write in: in one of somebody else's, a file could be a link.
+    None without a folder that only this user can write in: in a folder of another user, the file could be a link.
     """
     folder = Path(tempfile.gettempdir(), f"lakebatch-turns-{os.getuid()}")
     file = folder / hashlib.sha256(uri.encode()).hexdigest()[:16]
@@ -38,7 +38,7 @@ def stand_in(uri: str) -> Path | None:
             folder.mkdir(mode=0o700)
         if not _is_own(folder):
             return None
-        os.close(os.open(file, OPENING | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        os.close(os.open(file, OPEN_FLAGS | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     except OSError:
         return None
     return file
@@ -51,18 +51,18 @@ def _is_own(folder: Path) -> bool:
 
 
 @contextmanager
-def taken(place: Path | None) -> Iterator[None]:
-    """Take a turn to commit to the table in a folder, or to the one that a file stands for; none without a place."""
+def hold(place: Path | None) -> Iterator[None]:
+    """Hold the lock of a table's folder or lock file; without a place, hold none."""
     lock = None
     with suppress(OSError):
-        lock = None if place is None else os.open(place, OPENING)
+        lock = None if place is None else os.open(place, OPEN_FLAGS)
     try:
         if lock is not None:
             _wait(lock)
         yield
     finally:
         if lock is not None:
-            os.close(lock)  # which ends the turn, as the end of the process does
+            os.close(lock)  # releases the lock, as the end of the process does
 
 
 def _wait(lock: int) -> None:

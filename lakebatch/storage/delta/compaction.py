@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP_ROWS = 100_000
-"""Rows of a row group of a merged file."""
+"""Rows per row group of a merged file."""
 
 
 def compact(
     table: Table, target_bytes: int, metadata: Mapping[str, str], *, assembly_id: str | None = None
 ) -> dict[str, int]:
-    """Merge the small files of each partition in one commit; no row changes, appends go on beside it.
+    """Merge the small files of each partition in one commit, which changes no row and hinders no append.
 
-    Of several processes that merge the same files only one succeeds; to the others there is nothing left to merge.
+    Of several processes that merge the same files only one succeeds; the others find nothing left to merge.
 
     Parameters
     ----------
     assembly_id : str, optional
-        Merge the files of this assembly alone.
+        Merge only the files of this assembly.
 
     Returns
     -------
     dict
-        ``files_before`` and ``files_after``, of those that were merged.
+        ``files_before`` and ``files_after``: the number of files that were merged, and of merged files.
 
     Raises
     ------
     DamageError
-        If a file does not hold the rows that the log says.
+        If the row count of a file differs from its log.
     """
     state = table.at()
     chosen = state.data_files(None if assembly_id is None else [assembly_id])
@@ -58,7 +58,7 @@ def compact(
 
 
 def bins(files: list[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:
-    """Yield the small files of each partition, in the order of their names, as groups that make one file each."""
+    """Yield groups of small files, each of one partition and merged into one file."""
     small = sorted((file for file in files if file.size < target_bytes), key=_partition)
     for _, partition in groupby(small, key=_partition):
         together: list[DataFile] = []
@@ -87,7 +87,7 @@ def write(table: Table, state: TableVersion, files: Sequence[DataFile]) -> NewFi
     Raises
     ------
     DamageError
-        If a file cannot be read or does not hold as many rows as the log says.
+        If a file cannot be read, or its row count differs from its log.
     """
     return write_rows(table, state, (_read(state, file) for file in files), files[0].assembly_id)
 
@@ -117,7 +117,7 @@ def write_rows(
 
 
 def _read(state: TableVersion, file: DataFile) -> pl.DataFrame:
-    """Return the rows of a file, which have to be those that the log counts."""
+    """Return the rows of a file after a check of their count."""
     try:
         rows = state.read_file(file)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -134,7 +134,7 @@ def _damaged(state: TableVersion, file: DataFile, what: str) -> DamageError:
 
 
 def _groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of frames as frames of about the size of a row group."""
+    """Yield the rows of frames in frames of about one row group each."""
     few: list[pl.DataFrame] = []
     for frame in frames:
         for piece in frame.iter_slices(GROUP_ROWS):
@@ -161,7 +161,7 @@ def arrow_rows(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def _check_written(table: Table, content: io.BytesIO, assembly_id: str | None, expected: str) -> None:
-    """Read a file that was written once more before anything depends on it."""
+    """Read a new file back and compare its rows, before any commit names it."""
     import pyarrow.parquet as pq
 
     from lakebatch.storage.delta.fingerprint import fingerprint  # as above

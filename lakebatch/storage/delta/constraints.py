@@ -10,12 +10,12 @@ import polars as pl
 from lakebatch.storage.delta.engine import Data
 
 PREFIX = "delta.constraints."
+# Characters of a value that an error quotes
 MAX_VALUE = 40
-# characters of a value that an error quotes
 
 
 def broken(properties: Mapping[str, str], data: Data) -> str | None:
-    """Return which constraint of a table some rows break, and an example; None if it is none of them.
+    """Return the constraint of a table that some rows break, with an example; None if they break none.
 
     >>> broken({"delta.constraints.r2_at_most_one": "r2 <= 1"}, pl.DataFrame({"r2": [0.5, 3.0]}))
     'r2_at_most_one (r2 <= 1), with r2 = 3.0'
@@ -35,7 +35,7 @@ def _frames(data: Data) -> Iterable[pl.DataFrame]:
 
 
 def _breaking(frame: pl.DataFrame, rule: str) -> pl.DataFrame | None:
-    """Return the rows that break a rule; None where another tool has written one that is not understood here."""
+    """Return the rows that break a rule; None if polars cannot parse the rule of another tool."""
     try:
         return frame.filter(~pl.sql_expr(rule))
     except pl.exceptions.PolarsError:

@@ -1,4 +1,4 @@
-"""What a table is made with, and what one of an older schema version lacks of it."""
+"""Creation of a table, and changes that bring one of an older schema version up to date."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": FOR_EVER,
     "delta.dataSkippingNumIndexedCols": "0",
 }
-"""Least and greatest values of columns would be nine tenths of a checkpoint, which whoever opens the table reads; files are
-told apart by assembly, and each has them inside."""
+"""Properties of every table. Column min/max statistics would make up 90 % of every checkpoint, which each opening of a table
+reads; readers select files by assembly, and each file has its own statistics."""
 
 
-def create(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
-    """Create a table where there is none, in one commit."""
+def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
+    """Create a table in one commit, unless there is one."""
     deltalake.DeltaTable.create(
         uri,
         deltalake.Schema(_fields(schema.columns)),
@@ -37,7 +37,7 @@ def create(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
         configuration=PROPERTIES | {SCHEMA_VERSION: str(schema.version)},
         storage_options=dict(options),
         raise_if_key_not_exists=False,
-        # a retry would create it once more over what another process has created
+        # a retry would replace a table that another process has created
         commit_properties=deltalake.CommitProperties(max_commit_retries=0),
     )
 
@@ -91,9 +91,9 @@ CHANGES: Mapping[str, Callable[[Handle, TableSchema], bool]] = {
     "add columns to": _add_missing_columns,
     "set the constraints of": _add_missing_constraints,
 }
-"""What brings an older table up to date, in this order, by what it does: each changes one thing, and says whether it had to.
+"""Changes that bring an older table up to date, in this order, by their action; each returns whether it changed the table.
 
-The version comes first, so that older code says from then on what it lacks.
+The version comes first, so that older code then reports that it is too old.
 """
 
 

@@ -1,67 +1,54 @@
-"""What is behind an engine's error, in one line: the damaged file if there is one, and what to do."""
+"""Errors of the engine, explained in one line each: the damaged file if there is one, and what to do."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from deltalake.exceptions import TableNotFoundError
+
 from lakebatch._warnings import warn
 from lakebatch.errors import DamageError, DamageWarning, StorageError
-from lakebatch.storage import Storage
+from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta import log as deltalog
 
+# Parts of an engine's message that are of no use to a reader
 NOISE = re.compile(r"\s+0: <unknown>.*|stack backtrace:.*|\x1b\[[0-9;]*m", re.DOTALL)
-"""What engines add to their messages and nobody can use."""
-# The engine's word for what other tools have given a table, and it does not write
 FOREIGN = "Unsupported table features"
-CHECK = "Check that the lake is there and that you may use it."
-GO_ON = "then go on with: lakebatch resume"
-# What an operating system says again however often it is asked, and what to do
-REFUSALS = {
-    "No space left": f"Nothing is lost: free some space, {GO_ON}",
-    "Disk quota exceeded": f"Nothing is lost: free some of your quota, {GO_ON}",
-    "File too large": f"Nothing is lost: raise the limit of file sizes (ulimit -f), {GO_ON}",
-    "Too many open files": f"Nothing is lost: raise the limit of open files (ulimit -n), {GO_ON}",
-    "Read-only file system": "It can be read; to write, unlock it or name another lake with --lake.",
-    "Permission denied": CHECK,
-    "Operation not permitted": "See that nothing there is locked, and that its file system makes hard links.",
-    "Operation not supported": "Its file system makes no hard links, say; name a folder on another with --lake.",
-    "File name too long": "Name a folder with a shorter path with --lake.",
-    "Too many levels of symbolic links": CHECK,
-    "Not a directory": CHECK,
-}
-NOT_REACHED = "Generic S3 error"
-"""In the error of an engine that S3 did not answer as it should; to look at the log would take as long again."""
+"""The engine's words for a feature that another tool gave a table and that the engine does not write."""
 
 
-def explain(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
-    """Return the error to raise when an engine could not open, read, create or write a table."""
-    uri = storage.join(table)
-    detail = " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
-    asks = action != "write" and NOT_REACHED not in detail
-    if asks and (fault := deltalog.first_fault(storage, table)):
-        kind = DamageError if fault.is_damage else StorageError
-        return kind(f"Cannot {action} {uri}: {fault}")
-    return StorageError(f"Cannot {action} {uri}: {detail}. {_advice(detail)}")
+def storage_error(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
+    """Return the error to raise when the engine could not open, read, create or write a table."""
+    if isinstance(error, TableNotFoundError) and action != "create":
+        return no_table(storage, table)
+    what = f"Cannot {action} {storage.join(table)}"
+    if explained := storage.explain(error):
+        return StorageError(f"{what}: {explained}")
+    if action != "write" and (fault := deltalog.first_fault(storage, table)):
+        return (DamageError if fault.is_damage else StorageError)(f"{what}: {fault}")
+    detail = one_line(error)
+    return StorageError(f"{what}: {detail}. {_advice(detail)}")
 
 
-def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> bool:
-    """Warn of every entry of the log that is empty, and return whether there is none.
+def one_line(error: BaseException) -> str:
+    """Return an error's message in one line, without an engine's noise and the full stop."""
+    return " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
 
-    Of those since the last checkpoint or, for a past version, of all.
-    """
-    lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
-    for file in lost:
-        what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
-        warn(what, DamageWarning)
-    return not lost
+
+def _advice(detail: str) -> str:
+    if "minimum reader version" in detail:
+        return "Install a newer lakebatch, whose engine may know it."
+    if any(words in detail for words in (FOREIGN, "error: Unsupported", "Column mapping")):
+        return "Have the tool that added them take them out again: ALTER TABLE ... DROP FEATURE."
+    return disk_errors.advice(detail)
 
 
 def no_table(storage: Storage, table: str) -> StorageError:
-    """Return the error to raise where a table is looked for and none is found."""
+    """Return the error to raise when a table is missing."""
     uri = storage.join(table)
-    if not storage.is_s3:
-        deltalog.exists(Path(uri))  # which raises where that cannot be told
+    if storage.is_local:
+        deltalog.exists(Path(uri))  # raises if the folder cannot be read
     if left := len(storage.files(table)):
         return DamageError(
             f"{uri} has lost its log: {left} files are in it and nothing says what they are. "
@@ -74,14 +61,13 @@ def no_table(storage: Storage, table: str) -> StorageError:
     return StorageError(f"There is no table at {uri}. Check --lake, or start with: lakebatch run")
 
 
-def is_refused_by_disk(detail: str) -> bool:
-    """Whether an engine's error says that a disk does not take something, and never will."""
-    return NOT_REACHED not in detail and any(refusal in detail for refusal in REFUSALS)
+def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> bool:
+    """Warn of every empty log entry, and return whether there is none.
 
-
-def _advice(detail: str) -> str:
-    if "minimum reader version" in detail:
-        return "Install a newer lakebatch, whose engine may know it."
-    if any(word in detail for word in (FOREIGN, "error: Unsupported", "Column mapping")):
-        return "Have the tool that added them take them out again: ALTER TABLE ... DROP FEATURE."
-    return next((advice for refusal, advice in REFUSALS.items() if refusal in detail), CHECK)
+    Only entries after the last checkpoint are checked, unless a past version is read.
+    """
+    lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
+    for file in lost:
+        what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
+        warn(what, DamageWarning)
+    return not lost

@@ -1,7 +1,7 @@
-"""Commits on a disk of this machine that survive a power cut.
+"""Syncs of commits to a local disk, so that they survive a power cut.
 
-The engine leaves it to the system when what it wrote reaches the disk, which may be half a minute later. So each commit
-is synced before it counts as made: its data files, its entry of the log, and the folders in which they are new.
+The engine lets the system decide when a file reaches the disk, which may be half a minute later. So each commit is synced
+before it counts as made: its data files, its log entry, and the folders in which they are new.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from lakebatch.errors import StorageError
 from lakebatch.storage.delta.log import FOLDER, entry_name
 
 UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
-"""Errors of file systems that cannot sync a folder, and do so with its files."""
+"""Errors of file systems that sync a folder only together with its files."""
 
 
 def sync(table: Path, versions: Iterable[int]) -> None:
-    """Write the commits of some versions of a table through to the disk.
+    """Sync the commits of some versions of a table to the disk.
 
     Raises
     ------
     StorageError
-        If the disk says that it could not keep them.
+        If the disk reports an error.
     """
     files: dict[Path, None] = {}
     for version in versions:
@@ -39,7 +39,7 @@ def sync(table: Path, versions: Iterable[int]) -> None:
 
 
 def sync_created(table: Path) -> None:
-    """Write a table that has just been created through to the disk, with the folders that it is in."""
+    """Sync a new table to the disk, with the folders above it."""
     entries = sorted((table / FOLDER).glob("*.json"))
     for file in (*entries, table / FOLDER, table, *list(table.parents)[:3]):
         _sync(file)
@@ -57,7 +57,7 @@ def _added(table: Path, entry: Path) -> Iterator[Path]:
 
 
 def _folders(table: Path, files: Iterable[Path]) -> list[Path]:
-    """Return the folders of files, up to that of the table."""
+    """Return the folders of files, and the folder of the table."""
     own = dict.fromkeys(file.parent for file in files)
     return list(own | {table: None})
 

@@ -1,4 +1,4 @@
-"""The bytes of a data file, in the forms in which engines write the same rows."""
+"""The bytes of a data file, in each encoding in which engines write the same rows."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SMALLER: tuple[dict[str, Any], ...] = (
         "use_dictionary": False,
     },
 )
-"""Ways to write rows in fewer bytes than engines do by themselves."""
+"""Options that write rows in fewer bytes than an engine's defaults."""
 
 
 def forms(rows: pl.DataFrame, schema: str, partition_by: Sequence[str]) -> Iterator[bytes]:
-    """Yield the bytes of a file with some rows of one partition, first as engines and merges write it, then smaller.
+    """Yield the bytes of a file with rows of one partition, first as engines and compactions write it, then smaller.
 
     Parameters
     ----------
     schema : str
-        The columns of the table as its log has them, in JSON.
+        The schema of the table in its log, as JSON.
     """
     columns = _arrow_schema(schema)
     plain = arrow_rows(rows, columns)
@@ -60,7 +60,7 @@ def _arrow_schema(schema: str) -> pa.Schema:
 
 
 def _engine(rows: pl.DataFrame | pa.Table, schema: str, partition_by: Sequence[str]) -> Iterator[bytes]:
-    """Yield the one file that the engine writes with some rows, if it is one."""
+    """Yield the file that the engine writes with some rows, if it writes only one."""
     with tempfile.TemporaryDirectory(prefix="lakebatch-") as folder:
         table = deltalake.DeltaTable.create(
             folder,
@@ -75,7 +75,7 @@ def _engine(rows: pl.DataFrame | pa.Table, schema: str, partition_by: Sequence[s
 
 
 def _unmetered(schema: str) -> str:
-    """Return columns without their comments and units, which data files do not have."""
+    """Return a schema without comments and units, which data files do not have."""
     document = json.loads(schema)
     for field in document["fields"]:
         field["metadata"] = {}

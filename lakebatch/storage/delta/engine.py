@@ -1,68 +1,49 @@
-"""How the engine is called: what is ridden out, what is final, and the one line that an error becomes."""
+"""Calls of deltalake: options, retries and commit metadata."""
 
 from __future__ import annotations
 
-import logging
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import deltalake
 import polars as pl
-from deltalake.exceptions import DeltaError, SchemaMismatchError, TableNotFoundError
+from deltalake.exceptions import DeltaError, SchemaMismatchError
 
-from lakebatch.errors import StorageError
-from lakebatch.storage import Storage
-from lakebatch.storage.delta import diagnosis, forks
+from lakebatch.storage import retry
+from lakebatch.storage.delta import forks
+from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.s3_errors import explain, may_pass, refusal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-logger = logging.getLogger(__name__)
-
 Answer = TypeVar("Answer")
 Data: TypeAlias = "pl.DataFrame | pa.RecordBatchReader"
 
-ATTEMPTS = 30
 COMMIT_RETRIES = 200
-"""Retries inside one commit; the library's default of 15 loses appends when many write at once."""
-MAX_BACKOFF = 5.0
-TIMEOUT_SECONDS = 300.0
-"""How long a read is tried again while S3 cannot be reached: a run of days outlives a restart of the server."""
-PERMANENT = ("Invalid data found", "AccessDenied", diagnosis.FOREIGN)
+"""Retries inside one commit; the library's default of 15 loses appends when many processes write at once."""
+BROKEN_CONSTRAINT = "Invalid data found"
+"""The engine's words for rows that break a constraint."""
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
-"""In a commit's metadata: the part whose rows it added."""
+"""Key in a commit's metadata: the part whose rows it added."""
 FINGERPRINT = "lakebatch.fingerprint"
-"""In a commit's metadata: the fingerprint of the rows it added."""
+"""Key in a commit's metadata: the fingerprint of the rows that it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
 HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-"""Listing the log for clean-up on every commit costs more with every commit; checkpoints have their own rule."""
+"""A clean-up after every commit would list the whole log; `lakebatch.storage.delta.checkpoints` writes checkpoints."""
 
 
-def patiently(call: Callable[[], Answer]) -> Answer:
-    """Return what a call answers; while S3 is not reached or breaks off, it is made again."""
+def with_retries(call: Callable[[], Answer]) -> Answer:
+    """Return the answer of an engine's call, repeated while S3 cannot be reached."""
     forks.check()
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    attempt = 0
-    while True:
-        try:
-            return call()
-        except ENGINE_ERRORS as error:
-            if time.monotonic() > deadline or not may_pass(str(error)):
-                raise
-            logger.info("attempt %d: %s", attempt + 1, error)
-        pause(attempt)
-        attempt += 1
+    return retry.READS.call(call, ENGINE_ERRORS, retry.is_transient)
 
 
 @contextmanager
 def preserve_interrupt() -> Iterator[None]:
-    """Raise Ctrl-C as what it is: the engine calls back into Python, and takes one that comes then for a bad input."""
+    """Raise Ctrl-C as `KeyboardInterrupt`; inside its calls back into Python, the engine raises it as `ValueError`."""
     try:
         yield
     except ValueError as error:
@@ -71,43 +52,26 @@ def preserve_interrupt() -> Iterator[None]:
         raise
 
 
-def pause(attempt: int) -> None:
-    """Wait before the next attempt, at random so that writers that collided do not collide again."""
-    time.sleep(random.uniform(0, min(MAX_BACKOFF, 0.05 * 2**attempt)))
+def is_final(error: Exception) -> bool:
+    """Whether no repetition of a commit can mend an error."""
+    is_refused_by_engine = any(words in str(error) for words in (BROKEN_CONSTRAINT, FOREIGN))
+    return isinstance(error, SchemaMismatchError) or is_refused_by_engine or retry.is_final(error)
 
 
-def is_permanent(error: Exception) -> bool:
-    """Whether it makes no sense to try again."""
-    text = str(error)
-    return (
-        isinstance(error, SchemaMismatchError | PermissionError)
-        or any(hint in text for hint in PERMANENT)
-        or diagnosis.is_refused_by_disk(text)
-        or refusal(text) is not None
-    )
-
-
-def storage_error(storage: Storage, table: str, action: str, error: Exception) -> StorageError:
-    """Return the error to raise when the engine could not do something to a table."""
-    if isinstance(error, TableNotFoundError) and action != "create":
-        return diagnosis.no_table(storage, table)
-    if of_s3 := explain(str(error)):
-        return StorageError(f"Cannot {action} {storage.join(table)}: {of_s3}")
-    return diagnosis.explain(storage, table, action, error)
+def retry_commit(call: Callable[[], Answer]) -> Answer:
+    """Return the answer of a call that commits, repeated while other writers are in the way."""
+    return retry.COMMITS.call(call, ENGINE_ERRORS, lambda error: not is_final(error))
 
 
 def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchema) -> dict[str, str]:
-    """Return a commit's metadata with the fingerprint of a frame, and a copy of what cannot be computed again.
+    """Return a commit's metadata with the fingerprint of a frame and a copy of its volatile columns.
 
-    A stream comes with both.
+    The metadata of a stream has both already.
     """
     if not isinstance(data, pl.DataFrame):
         return dict(metadata)
-    from lakebatch.storage.delta.commit_copy import (  # these need numpy, and reading does not
-        COPY,
-        copied_columns,
-        encode,
-    )
+    # these need numpy, and reading does not
+    from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
     from lakebatch.storage.delta.fingerprint import fingerprint
 
     names = copied_columns(schema)

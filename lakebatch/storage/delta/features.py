@@ -1,4 +1,4 @@
-"""What other tools have given a table that changes how it is read or written."""
+"""Table features of other tools that change how a table is read or written."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import deltalake
 from lakebatch.errors import SchemaError
 
 DELETIONS, MAPPING = "deletionVectors", "columnMapping"
-# Features with which the files of a table are its content all the same
+# Features with which the files of a table are still its content
 PLAIN = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "variantType"}
-# Features of a table with deletion vectors with which polars reads it
+# Features with which polars reads a table with deletion vectors
 READ_BY_POLARS = {DELETIONS, "timestampNtz", "variantType"}
-# Features with which the engine appends; it says of others only at the commit that it does not
+# Features with which the engine appends; it refuses others only at the commit
 WRITTEN = {
     "appendOnly",
     "changeDataFeed",
@@ -28,18 +28,18 @@ ADVICE = "Have the tool that added it take it out again (ALTER TABLE ... DROP FE
 
 
 def beyond_files(table: deltalake.DeltaTable) -> set[str]:
-    """Return the features of a table with which its files alone are not its content."""
+    """Return the features that keep the files of a table from being its content."""
     protocol = table.protocol()
     features = set(protocol.reader_features or ()) - PLAIN
     if protocol.min_reader_version == 2:
         features.add(MAPPING)
     if table.metadata().configuration.get("delta.columnMapping.mode", "none") == "none":
-        features.discard(MAPPING)  # it may be used and is not
+        features.discard(MAPPING)  # supported, but not in use
     return features
 
 
 def check_readable(table: deltalake.DeltaTable, uri: str) -> None:
-    """Raise `SchemaError` if a table has a feature with which it cannot be read: neither as files, nor by polars."""
+    """Raise `SchemaError` if a table has a feature with which neither its files nor polars can be used to read it."""
     features = beyond_files(table)
     if DELETIONS in features and set(table.protocol().reader_features or ()) <= READ_BY_POLARS:
         return
@@ -50,7 +50,7 @@ def check_readable(table: deltalake.DeltaTable, uri: str) -> None:
 
 
 def check_files(table: deltalake.DeltaTable, uri: str) -> None:
-    """Raise `SchemaError` if the files of a table alone are not its content."""
+    """Raise `SchemaError` if the files of a table are not its content."""
     check_readable(table, uri)
     if features := beyond_files(table):
         raise SchemaError(
@@ -60,7 +60,7 @@ def check_files(table: deltalake.DeltaTable, uri: str) -> None:
 
 
 def check_writable(table: deltalake.DeltaTable, uri: str) -> None:
-    """Raise `SchemaError` if a table has a feature with which nothing can be read or appended."""
+    """Raise `SchemaError` if a table has a feature with which it cannot be read or appended to."""
     check_readable(table, uri)
     if unknown := set(table.protocol().writer_features or ()) - WRITTEN:
         raise SchemaError(

@@ -1,8 +1,8 @@
-"""A number that says which rows a commit wrote, so that a changed bit in them is found years later.
+"""Checksum of the rows of a commit, so that a changed bit in them is found years later.
 
 Neither Parquet as it is written here nor its readers check values: of 300 single flipped bits in one file of
 results, up to six were read as other values without an error. So each commit records the fingerprint of its rows,
-and whoever doubts them computes it again.
+and `doctor` and `verify` compute it again.
 
 It is a sum over rows, hence the same for any order and any division into files, and a sum over columns in which
 NULL counts nothing, hence the same after a column was added. It guards against accidents, not against forgery.
@@ -22,9 +22,9 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 MODULUS = 2**64
 FEW = 10_000
-"""Up to so many texts a plain loop is quicker than the engine."""
+"""Number of strings up to which a plain loop is quicker than the engine."""
 PIECE = 20_000
-"""So many rows at a time, with lists in them, stay near the processor."""
+"""Number of rows, with lists in them, that fit in the processor's cache."""
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -97,7 +97,7 @@ def _column_sums(frame: pl.DataFrame) -> Words:
 
 
 def _named(words: Words, name: str) -> Words:
-    """Return the words of a column so that the same values in another column give others."""
+    """Return the words of a column, mixed with its name: the same values in another column give other words."""
     return _mix(words ^ _word(name.encode()))
 
 
@@ -132,7 +132,7 @@ def _texts(series: pl.Series) -> Words:
 
 
 def _lists(series: pl.Series) -> Words:
-    """Return one word per list: of its values, where each stands, and how many there are."""
+    """Return one word per list, from its values, their positions and their number."""
     lengths = series.list.len().fill_null(0).to_numpy().astype(np.int64)
     ends = np.cumsum(lengths)
     inner = series.filter(pl.Series(lengths > 0)).explode()

@@ -1,4 +1,4 @@
-"""Refuses to read in a process that was forked from one that had: its engines would wait for threads that it lacks."""
+"""Refusal to read in a process forked from one that has read: its engines would wait for threads that it lacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TASKS = Path("/proc/self/task")
 
 
 class _Engines:
-    """Whether polars and deltalake have been called, in this process or in the one that it was forked from."""
+    """Whether polars or deltalake was called, in this process or in the one that it was forked from."""
 
     called = False
     lost = False
@@ -45,7 +45,7 @@ def _after_fork() -> None:
 
 
 def _polars_has_computed() -> bool:
-    """Whether polars has threads, also if nothing of a lake was read; false where the system does not show them."""
+    """Whether polars has started threads, even if no lake was read; false if the system does not show threads."""
     try:
         return any(THREAD.match(Path(task, "comm").read_text()) for task in TASKS.iterdir())
     except OSError:

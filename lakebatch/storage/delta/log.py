@@ -1,4 +1,4 @@
-"""The log of a Delta table as files: what of it is missing, empty, cut off or left over."""
+"""The log of a Delta table as files, and the search for missing, empty, damaged and left-over ones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 FOLDER = "_delta_log"
 POINTER = "_last_checkpoint"
 ENTRY = re.compile(r"(\d{20})\.json")
 MAX_ENTRY = 2**28
-"""Bytes; the entry of a commit of a hundred thousand files has less, and what has more could take all memory."""
+"""Upper bound in bytes: a commit of a hundred thousand files has less, and a larger file could fill the memory."""
 MAX_NAMED = 100
-"""Missing entries in a row that are named one by one."""
+"""Number of consecutive missing entries that are named one by one."""
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:[\w.-]+\.)?parquet")
 CHECKSUM = re.compile(r"(\d{20})\.crc")
 OF_OTHER_TOOLS = re.compile(
@@ -37,9 +37,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "metaData": {"id": str, "schemaString": str},
     "txn": {"appId": str, "version": int},
 }
-"""What an action of a kind must have, of what is read here."""
+"""Required fields of the actions that are read here, with their types."""
 PLACEHOLDER = json.dumps({"commitInfo": {"operation": LOST}}, separators=(",", ":"))
-"""What stands in for an entry whose content is lost, so that the entries after it can be read."""
+"""Content that replaces a lost entry, so that the entries after it can be read."""
 RESTORE = (
     "Put it back from a backup. Without one its commit is lost; to read all others, make this line its content: "
     f"{PLACEHOLDER}"
@@ -49,14 +49,14 @@ READABLE = "See that you may read it, and that its disk answers."
 
 @dataclass(frozen=True)
 class Fault:
-    """One file of a log that is not as it should be.
+    """A file of a log that is damaged, missing or left over.
 
     Attributes
     ----------
     is_derived : bool
-        Whether it only repeats what the entries say, as a checkpoint does.
+        Whether the file only repeats the entries, as a checkpoint does.
     is_damage : bool
-        Whether it is damaged, and not just out of reach.
+        Whether the file is damaged, and not only out of reach.
     """
 
     file: str
@@ -72,14 +72,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Entry:
-    """One commit as its file in the log has it."""
+    """One commit: the content of a log file."""
 
     version: int
     actions: tuple[dict[str, Any], ...]
 
     @property
     def info(self) -> dict[str, Any]:
-        """Who committed what, and how."""
+        """The metadata of the commit."""
         return dict(next((each["commitInfo"] for each in self.actions if "commitInfo" in each), {}))
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ class Entry:
 
 
 class Log:
-    """The log of one table, read file by file so that one that is damaged hides no other."""
+    """The log of one table, read file by file so that a damaged file hides no other."""
 
     def __init__(self, storage: Storage, table: str, files: Sequence[StoredFile] | None = None) -> None:
         self._storage = storage
@@ -107,7 +107,7 @@ class Log:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every commit can be read; checkpoints only repeat them."""
+        """Whether every commit can be read; checkpoints only repeat commits."""
         return all(fault.is_harmless or fault.is_derived for fault in self.faults)
 
     @property
@@ -117,7 +117,7 @@ class Log:
 
     @property
     def repair(self) -> str:
-        """The command that writes anew what only repeats the entries."""
+        """The advice for a damaged file that only repeats the entries."""
         return f"Write it anew with: lakebatch repair {self._experiment}"
 
     @property
@@ -175,7 +175,7 @@ class Log:
                 yield self._fault(entry_name(missing[-1]), what, RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
-        import pyarrow as pa  # slow to import, and most logs are never looked at
+        import pyarrow as pa  # slow to import, and most logs are never examined
         import pyarrow.parquet as pq
 
         for file in self._versions(CHECKPOINT).values():
@@ -234,19 +234,19 @@ class Log:
 
 
 def fault_of(file: StoredFile) -> str | None:
-    """Return why a file of a log cannot be read at all, where that is so."""
+    """Return the reason why a log file cannot be read at all, if there is one."""
     if file.fault is None and file.size > MAX_ENTRY:
-        return f"has {file.size} bytes, which no commit takes"
+        return f"has {file.size} bytes, more than any commit has"
     return file.fault
 
 
 def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
-    """Return the actions in an entry of a log; raise what came instead of its content.
+    """Return the actions in a log entry; raise the error that was read in place of its content.
 
     Raises
     ------
     ValueError
-        If it is empty or one of its lines is not an object.
+        If the entry is empty, or one of its lines is not an object.
     """
     if isinstance(content, StorageError):
         raise content
@@ -262,7 +262,7 @@ def parse(content: bytes | StorageError) -> list[dict[str, Any]]:
 
 
 def _check_action(action: dict[str, Any]) -> None:
-    """Raise `ValueError` unless an action has what is read of it, in the types that it must have."""
+    """Raise `ValueError` unless an action has the required fields with their types."""
     for kind, content in action.items():
         if not isinstance(content, dict | None):
             raise ValueError(f"{kind!r} is no object")
@@ -275,7 +275,7 @@ def _check_action(action: dict[str, Any]) -> None:
 
 
 def first_fault(storage: Storage, table: str) -> Fault | None:
-    """Return what keeps a log from being read, if it can be told."""
+    """Return the first fault that keeps a log from being read; None if there is none or the log cannot be reached."""
     try:
         faults = Log(storage, table).faults
     except StorageError:
@@ -284,7 +284,7 @@ def first_fault(storage: Storage, table: str) -> Fault | None:
 
 
 def entry_name(version: int) -> str:
-    """Return what the entry of a version is called.
+    """Return the file name of the entry of a version.
 
     >>> entry_name(7)
     '00000000000000000007.json'
@@ -293,24 +293,24 @@ def entry_name(version: int) -> str:
 
 
 def checkpoint_name(version: int) -> str:
-    """Return what the checkpoint of a version is called where it is one file."""
+    """Return the file name of the checkpoint of a version, if it is a single file."""
     return f"{version:020d}.checkpoint.parquet"
 
 
 def exists(table: Path) -> bool:
-    """Whether a folder of this machine is a table: whether there is any entry or checkpoint in its log.
+    """Whether a folder of this machine is a table: whether its log has any entry or checkpoint.
 
     Raises
     ------
     StorageError
-        If that cannot be told.
+        If the folder cannot be read.
     """
     log = table / FOLDER
     try:
         with os.scandir(log) as files:
             return any(ENTRY.fullmatch(each.name) or CHECKPOINT.fullmatch(each.name) for each in files)
     except ABSENT:
-        for place in (table.parent, table, log):  # a link to nothing: the disk may be away on which it is
+        for place in (table.parent, table, log):  # raises at a dangling link: its disk may be unmounted
             path_exists(place)
         return False
     except OSError as error:
@@ -318,12 +318,12 @@ def exists(table: Path) -> bool:
 
 
 def empty_entries(storage: Storage, table: str, since: int | None = None) -> list[Path]:
-    """Return the empty entries of a log on disk, which engines pass over in silence.
+    """Return the empty entries of a log on disk, which engines skip in silence.
 
-    Only those that a power cut can have left: after the newest checkpoint, and none on S3, where an object is
-    written whole or not at all. With ``since``, from that version on instead.
+    A power cut can leave one after the newest checkpoint; on S3 an object is written whole or not at all. With ``since``,
+    entries from that version on are checked instead.
     """
-    if storage.is_s3:
+    if not storage.is_local:
         return []
     folder = Path(storage.uri, table, FOLDER)
     first = _checkpointed(folder) + 1 if since is None else since

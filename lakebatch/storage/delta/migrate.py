@@ -1,7 +1,7 @@
-"""Tables of other schema versions: an older one is read and extended, a newer one refused.
+"""Tables of other schema versions: an older one is read and extended, a newer one is refused.
 
-A version only ever adds columns, which are NULL in the rows from before. A table says in one of its properties which version
-it has; one without it has the first.
+A version only adds columns, which are NULL in earlier rows. A property of the table has its version; without it, the table
+has the first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIRST = 1
 
 
 def stored_version(uri: str, properties: Mapping[str, str | None]) -> int:
-    """Return the schema version that a table's properties name."""
+    """Return the schema version in a table's properties."""
     value = properties.get(SCHEMA_VERSION) or str(FIRST)
     if not (value.isascii() and value.isdecimal()):
         raise SchemaError(
@@ -28,12 +28,12 @@ def stored_version(uri: str, properties: Mapping[str, str | None]) -> int:
 
 
 def check_known(uri: str, properties: Mapping[str, str | None], schema: TableSchema) -> None:
-    """Refuse a table of a newer version, whose columns may mean what is not known here.
+    """Refuse a table of a newer version, whose columns may have an unknown meaning.
 
     Raises
     ------
     SchemaError
-        If it is newer.
+        If the table is newer.
     """
     stored = stored_version(uri, properties)
     if stored > schema.version:
@@ -43,12 +43,12 @@ def check_known(uri: str, properties: Mapping[str, str | None], schema: TableSch
 
 
 def missing(names: Collection[str], schema: TableSchema) -> list[Column]:
-    """Return the columns that were added after a table with these columns was written."""
+    """Return the later columns that a table with these columns lacks."""
     return [column for column in schema.late if column.name not in names]
 
 
 def filled(rows: pl.LazyFrame, names: Collection[str], schema: TableSchema) -> pl.LazyFrame:
-    """Return rows of a table with these columns with all that were added since, as NULL, in the order of the schema."""
+    """Return rows with all later columns that they lack, as NULL, in the order of the schema."""
     added = missing(names, schema)
     if not added:
         return rows
@@ -57,7 +57,7 @@ def filled(rows: pl.LazyFrame, names: Collection[str], schema: TableSchema) -> p
 
 
 def ordered(names: Collection[str], schema: TableSchema) -> list[str]:
-    """Return the names of all columns, those of a table and those added since, in the order of the schema."""
+    """Return the names of all columns, of a table and added later, in the order of the schema."""
     known = [column.name for column in schema.columns]
     late = {column.name for column in schema.late}
     return [name for name in known if name in names or name in late] + [n for n in names if n not in known]

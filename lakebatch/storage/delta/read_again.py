@@ -51,9 +51,19 @@ def retry_on_compaction(
     raise StorageError("The files of the lake are merged faster than they can be read. Try again.") from last
 
 
-def read_latest(table: TableReader, read: Callable[[TableVersion], Result]) -> Result:
-    """Return what ``read`` returns for the latest state of a table; see `retry_on_compaction`."""
-    state = table.newest()
+def read_latest(
+    table: TableReader, read: Callable[[TableVersion], Result], first: TableVersion | None = None
+) -> Result:
+    """Return what ``read`` returns for the latest state of a table; see `retry_on_compaction`.
+
+    Parameters
+    ----------
+    first : TableVersion, optional
+        The state to read first, such as the one that a commit starts from.
+    """
+    state = table.newest() if first is None else first
+    if first is not None:
+        table.warn_of_lost_commits()
 
     def renew() -> bool:
         nonlocal state

@@ -1,8 +1,9 @@
-"""One Delta table to be read: as it is now, as it was at a version, and the log of its commits."""
+"""Reader of one Delta table: its newest state, its past states, and its commits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,22 @@ from typing import Any
 import deltalake
 
 from lakebatch._files import path_exists
-from lakebatch.errors import SchemaError, StorageError
+from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.cache import TableCache
-from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, patiently, storage_error
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
 from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Handle, TableVersion
-from lakebatch.storage.local import Validator
+from lakebatch.storage.place import Validator
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit in a table's log: its version and the metadata it was written with."""
+    """One commit in a table's log: its version and metadata."""
 
     version: int
     operation: str
@@ -33,35 +34,34 @@ class Commit:
 
 
 class TableReader:
-    """A Delta table in a lake, to be read.
+    """Reader of a Delta table in a lake.
 
     Parameters
     ----------
-    kept : Kept, optional
-        Where the newest state is kept for other reads; readers of tables of the same lake may share it.
+    cache : TableCache, optional
+        Cache of the newest states; the tables of one lake may share it.
     """
 
     def __init__(
-        self, storage: Storage, folder: str, schema: TableSchema, kept: TableCache | None = None
+        self, storage: Storage, folder: str, schema: TableSchema, cache: TableCache | None = None
     ) -> None:
         self.schema = schema
         self.storage = storage
         self.path = f"{folder}/{schema.table}"
         self.uri = storage.join(self.path)
-        self._folder = None if storage.is_s3 else Path(self.uri)
+        self._folder = Path(self.uri) if storage.is_local else None
         self._options = dict(storage.options)
-        self._kept = kept or TableCache()
+        self._cache = cache or TableCache()
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
-        self._is_appending = False
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
 
     @property
     def bundle_folder(self) -> str:
-        """The folder in the lake for bundles of this table, see `lakebatch.storage.delta.bundles`."""
+        """The folder in the lake for the bundles of this table, see `lakebatch.storage.delta.bundles`."""
         folder, _, name = self.path.rpartition("/")
         return f"{folder}/{bundles.FOLDER}/{name}"
 
@@ -80,53 +80,62 @@ class TableReader:
 
     @property
     def known_version(self) -> int | None:
-        """The version that this process knows of, without looking for a newer one."""
+        """The newest version that this process has seen, without a look for a newer one."""
         return None if self._handle is None else int(self._handle.version())
 
-    def commits(self) -> list[Commit]:
-        """Return the log, oldest commit first."""
-        handle = self._refresh()
-        entries = reversed(self._ask("read", handle.history))
+    def commits(self, state: TableVersion | None = None) -> list[Commit]:
+        """Return the commits up to a state, the newest by default; oldest first."""
+        history = self._refresh().history if state is None else state.history
+        entries = reversed(self._ask("read", history))
         return [Commit(int(entry["version"]), str(entry["operation"]), entry) for entry in entries]
 
     def at(self, version: int | None = None) -> TableVersion:
-        """Return the table as it was at a version; now, without one.
+        """Return the state of the table at a version, the newest by default.
 
-        It stays as it is, whatever is called or committed later. The same one is returned again until something is.
+        The state never changes. The newest one is returned again until something is committed.
         """
         forks.check()
-        if version is None:
-            return self._kept.newest(self.path, self._stamp, lambda: self._opened(None))
-        return self._opened(version)[0]
+        return self._newest_cached() if version is None else self._open_state(version)[0]
 
-    def newest(self) -> TableVersion:
-        """Return the newest state, to be read at once: it moves on with the next call of this table.
-
-        That is quick, because only what was committed since is read. While `append_once` looks what is there it
-        is the state that the append starts from.
-        """
-        state = self._pinned(self._refresh())
-        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+    def _newest_cached(self) -> TableVersion:
+        cached = self._cache.get(self.path)
+        if cached is not None and self._validator(cached[0].number) == cached[1]:
+            return cached[0]
+        state, is_whole = self._open_state(None)
+        # without a validator, a later version was committed meanwhile or the log cannot be reached
+        if is_whole and (validator := self._validator(state.number)) is not None:
+            self._cache.put(self.path, state, validator)
         return state
 
-    def _stamp(self, version: int) -> Validator | None:
-        """Return the validator of a version: it changes with a later version, and with any change of the log."""
-        log = f"{self.path}/{FOLDER}"
-        return self.storage.stamp(log, entry_name(version), unless=entry_name(version + 1))
+    def newest(self) -> TableVersion:
+        """Return the newest state for an immediate read: the next call of this table changes it.
 
-    def _opened(self, version: int | None) -> tuple[TableVersion, bool]:
-        """Open the table at a version, and say whether none of the commits up to it is lost."""
+        Only the commits since the last call are read, so this is quicker than `at`.
+        """
+        state = self._state(self._refresh())
+        self.warn_of_lost_commits()
+        return state
+
+    def warn_of_lost_commits(self) -> None:
+        """Warn of each empty log entry since the last checkpoint."""
+        diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+
+    def _validator(self, version: int) -> Validator | None:
+        """Return the validator of the newest version: it changes with any change of the log; None for an older version."""
+        log = f"{self.path}/{FOLDER}"
+        return self.storage.validator(log, entry_name(version), unless=entry_name(version + 1))
+
+    def _open_state(self, version: int | None) -> tuple[TableVersion, bool]:
+        """Return the state at a version, and whether its log is whole."""
         action = "read" if version is None else f"read version {version} of"
         handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
         self._check_known(handle)
-        state = self._pinned(handle)
+        state = self._state(handle)
         return state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
 
-    def _pinned(self, handle: Handle) -> TableVersion:
+    def _state(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        return TableVersion(
-            handle, self.schema, self._options, lambda: self.storage.files(self.bundle_folder)
-        )
+        return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
 
     def _open(self) -> Handle:
         forks.check()
@@ -138,40 +147,41 @@ class TableReader:
         return self._handle
 
     def _refresh(self) -> Handle:
-        """Return the handle kept for appends, brought up to date.
-
-        Not while an append looks what is there: if it moved on, the engine would not notice who committed meanwhile.
-        """
+        """Return the handle kept for appends, brought up to date."""
         handle = self._open()
-        if self._is_appending:
-            return handle
         is_behind = self._has_next(int(handle.version()))
         if self._folder is None:
             self._ask("read", handle.update_incremental)
         if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
-            self._handle = None  # opened afresh it reads from the last checkpoint on, and not all that it has read before
+            # a new handle reads from the last checkpoint on, and not all commits once more
+            self._handle = None
         return self._open()
 
     def _has_next(self, version: int) -> bool:
-        """Whether there is a later version, as far as one look at this disk tells; on S3 it does not."""
+        """Whether a local disk has a later version; false on S3, where the engine looks itself."""
         return self._folder is not None and path_exists(Path(self._folder, FOLDER, entry_name(version + 1)))
 
     def _ask(self, action: str, call: Callable[[], Answer]) -> Answer:
-        """Return what the engine answers; an error is one line that names the table, or its file that is damaged."""
-        try:
-            return patiently(call)
-        except (*ENGINE_ERRORS, ValueError) as error:  # the second for a log with actions of another form
-            raise self._error(action, error) from error
+        """Return the engine's answer; an error is one line that names the table or its damaged file."""
+        with self._translated(action, ValueError):  # for a log with actions of another form
+            return with_retries(call)
 
-    def _error(self, action: str, error: Exception) -> StorageError:
-        return storage_error(self.storage, self.path, action, error)
+    @contextmanager
+    def _translated(self, action: str, *others: type[Exception]) -> Iterator[None]:
+        """Raise an engine's error as one line that says what could not be done to the table."""
+        errors: tuple[type[Exception], ...] = (*ENGINE_ERRORS, *others)
+        try:
+            yield
+        except LakebatchError:
+            raise
+        except errors as error:
+            raise diagnosis.storage_error(self.storage, self.path, action, error) from error
 
     def _refuse_foreign(self, handle: Handle) -> None:
-        """Refuse to read a table that lacks what every version of its schema has."""
+        """Refuse to read a table that lacks a required column."""
+        names = set(handle.names)
         absent = [
-            column.name
-            for column in self.schema.columns
-            if not column.nullable and column.name not in handle.names
+            column.name for column in self.schema.columns if not column.nullable and column.name not in names
         ]
         if absent:
             raise SchemaError(
@@ -180,6 +190,6 @@ class TableReader:
             )
 
     def _check_known(self, handle: Handle) -> None:
-        """Refuse a newer table when it is opened; who has it open already goes on, in the columns of then."""
+        """Refuse a newer table when it is first opened; a table that is open continues with its columns."""
         if not self._is_known:
             check_known(self.uri, handle.metadata().configuration, self.schema)

@@ -1,8 +1,8 @@
-"""Commits that replace data files by others with the same rows, and that can be refused.
+"""Commits that replace data files by others with the same rows.
 
-The engine's own compaction cannot: of two that merge the same files it commits both, and every row is there twice. So
-each replacement of files, in a merge as in a repair, is a transaction of one name: of two that start from one state only
-the first succeeds, and the second looks again which of its files are still in the table. Appends go on beside it.
+The engine's own compaction is unsafe: of two processes that merge the same files it commits both, which doubles every row.
+So every replacement, in a compaction as in a repair, is a transaction of one name: of two that start from the same state
+only the first succeeds, and the second checks again which of its files are still in the table. Appends are not hindered.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from lakebatch.errors import CommitError
 from lakebatch.storage.delta import checkpoints
 from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH
 from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.version import DataFile, Handle
+from lakebatch.storage.delta.version import DataFile, Handle, TableVersion
 
 TRANSACTION = "lakebatch.compaction"
-"""The transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""
+"""Name of the transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""
 CLAIM = "lakebatch.claim"
-"""In the metadata of a commit by a lakebatch before 0.2: the process that merges files until its next such commit."""
-FRESH_HOURS = 12
-"""How old a new file may be when it is committed."""
-CLAIM_HOURS = 24
-"""After how long such a claim counts as left over."""
+"""Key in the metadata of a commit by a lakebatch before 0.2: the process that merges files until its next such commit."""
+MAX_AGE_HOURS = 12
+"""Maximal age of a new file at its commit."""
+CLAIM_TIMEOUT_HOURS = 24
+"""Age from which such a claim counts as left over."""
 
 
 class NewFile(NamedTuple):
-    """A Parquet file that was written into a table's folder and that no commit names yet."""
+    """A Parquet file in a table's folder that no commit names yet."""
 
     path: str
     size: int
@@ -43,7 +43,7 @@ class NewFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Replacement:
-    """Data files of one assembly that are to leave a table, and those that hold the same rows in their place."""
+    """Data files of one assembly to remove from a table, and the files with the same rows that replace them."""
 
     assembly_id: str | None
     removed: tuple[DataFile, ...]
@@ -53,11 +53,10 @@ class Replacement:
 def replace(
     table: Table, replacements: Sequence[Replacement], metadata: Mapping[str, str]
 ) -> list[Replacement]:
-    """Commit replacements, all in one commit, and return those that were carried out.
+    """Commit replacements, all in one commit, and return those that were committed.
 
-    Each is carried out whole or not at all: it is not if one of the files that it removes has left the table meanwhile,
-    or one of its own is gone or was written too long ago.
-    New files that no commit names then are left to `vacuum`.
+    A replacement is skipped if a file that it removes has left the table meanwhile, or if one of its new files is gone or
+    too old. `vacuum` removes the new files of skipped ones.
 
     Raises
     ------
@@ -68,37 +67,38 @@ def replace(
     """
     done: list[Replacement] = []
 
-    def write_after(last: int) -> Write | None:
-        _refuse_claimed(table, last)
-        there = {file.path for file in table.newest().data_files()}
-        done[:] = [each for each in replacements if there.issuperset(file.path for file in each.added)]
-        due = [
+    def write_after(state: TableVersion, last: int) -> Write | None:
+        _refuse_claimed(table, state, last)
+        present = {file.path for file in state.data_files()}
+        # committed by an attempt that was reported as failed
+        done[:] = [each for each in replacements if present.issuperset(file.path for file in each.added)]
+        pending = [
             each
             for each in replacements
-            if there.issuperset(file.path for file in each.removed) and _is_fresh(table, each)
+            if present.issuperset(file.path for file in each.removed) and _is_fresh(table, each)
         ]
 
         def write(handle: Handle) -> None:
-            _commit(handle, due, metadata, _next(last))
-            done.extend(due)
+            _commit(handle, pending, metadata, _next(last))
+            done.extend(pending)
 
-        return write if due else None
+        return write if pending else None
 
     table.commit_once(TRANSACTION, write_after)
     return done
 
 
 def _is_fresh(table: Table, replacement: Replacement) -> bool:
-    """Whether the new files are there, and too young for `vacuum`, which removes what no commit names after a day."""
+    """Whether the new files exist and are too young for `vacuum`, which removes uncommitted files after a day."""
     for file in replacement.added:
         folder, _, name = f"{table.path}/{file.path}".rpartition("/")
-        if table.storage.ages(folder).get(name, math.inf) > 3600 * FRESH_HOURS:
+        if table.storage.ages(folder).get(name, math.inf) > 3600 * MAX_AGE_HOURS:
             return False
     return True
 
 
 def _next(last: int) -> deltalake.Transaction:
-    """Return the transaction that follows a version of it: an even one, by which no older lakebatch feels claimed."""
+    """Return the next transaction with an even version, which an older lakebatch does not take for a claim."""
     return deltalake.Transaction(TRANSACTION, last + 2 - last % 2)
 
 
@@ -138,27 +138,27 @@ def _commit(
     checkpoints.write_if_due(handle)
 
 
-def _refuse_claimed(table: Table, last: int) -> None:
-    """Leave the files to an older lakebatch that has claimed them, since the engine refuses none of its merges."""
-    holder = _holder(table) if last % 2 else None
-    if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_HOURS):
+def _refuse_claimed(table: Table, state: TableVersion, last: int) -> None:
+    """Raise if an older lakebatch has claimed the files, since the engine refuses none of its merges."""
+    holder = _holder(table, state) if last % 2 else None
+    if holder is not None and datetime.now(UTC) - holder.since < timedelta(hours=CLAIM_TIMEOUT_HOURS):
         raise CommitError(
             f"The files of {table.uri} are being merged by {holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S}Z, with a "
             "lakebatch before 0.2. Nothing was done; try again when it has ended, "
-            f"at the latest {CLAIM_HOURS} hours after it began."
+            f"at the latest {CLAIM_TIMEOUT_HOURS} hours after it began."
         )
 
 
 class _Holder(NamedTuple):
-    """Who has claimed the files of a table, and when."""
+    """The process that has claimed the files of a table, and the time."""
 
     name: str
     since: datetime
 
 
-def _holder(table: Table) -> _Holder | None:
-    """Return who made the last claim; None if the log has none that can be read."""
-    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits()) if CLAIM in commit.metadata)
+def _holder(table: Table, state: TableVersion) -> _Holder | None:
+    """Return the process of the last claim; None if the log has no readable claim."""
+    claims = (commit.metadata[CLAIM] for commit in reversed(table.commits(state)) if CLAIM in commit.metadata)
     try:
         claim = json.loads(next(claims))
         return _Holder(

@@ -1,4 +1,4 @@
-"""The columns of every table, read from ``schemas/*.toml``, and the check of a frame before it is written."""
+"""The schemas of all tables, from ``schemas/*.toml``, and the check of a frame before it is written."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
     pl.Int32(): {pl.Int8(), pl.Int16(), pl.UInt8(), pl.UInt16()},
     pl.Float64(): {pl.Float32()},
 }
-"""Per column type the types that widen into it without losing a bit."""
+"""Types that widen losslessly, by the type that they widen to."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, Delta type, whether it may be NULL, what it means and in which unit.
+    """One column: its name, Delta type, meaning, nullability and unit.
 
     A volatile column differs between two runs of the same computation, as times do. ``since`` is the
     schema version that added it.
@@ -89,16 +89,16 @@ class Column:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The column's comment and unit, as they stand in the Delta schema."""
+        """The column's comment and unit, as in the Delta schema."""
         return {"comment": self.comment} | ({"unit": self.unit} if self.unit else {})
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table: its columns, how it is partitioned, and what every row must satisfy.
+    """A table: its columns, partitioning and constraints.
 
-    ``late_constraints`` names the schema version of each constraint that the first did not have.
-    One that grows takes any further columns.
+    ``late_constraints`` has the schema version of each constraint that the first version did not have.
+    A table that ``grows`` accepts any further columns.
     """
 
     table: str
@@ -129,7 +129,7 @@ class TableSchema:
 
     @property
     def source(self) -> str:
-        """The file that says what the columns are."""
+        """The file that defines the columns."""
         return f"schemas/{self.table}.toml"
 
 
@@ -147,13 +147,12 @@ def load_schema(table: str) -> TableSchema:
 
 
 def parse_schema(text: str) -> TableSchema:
-    """Return the schema that a TOML text describes.
+    """Return the schema in a TOML document.
 
     Raises
     ------
     SchemaError
-        If a column or constraint is of no version that there is, or a column added later must not be NULL,
-        which the rows from before are.
+        If a column or constraint has an unknown version, or a column added later is not nullable.
     """
     document = tomllib.loads(text)
     columns = tuple(Column(**column) for column in document.pop("columns"))
@@ -170,7 +169,7 @@ def parse_schema(text: str) -> TableSchema:
 
 
 def _rule(value: str | dict[str, Any]) -> tuple[str, int]:
-    """Return a constraint's rule and the version that added it: text alone is of the first."""
+    """Return a constraint's rule and the version that added it; a plain string is a rule of the first version."""
     return (value, 1) if isinstance(value, str) else (value["rule"], value["since"])
 
 
@@ -197,16 +196,14 @@ def table_names() -> list[str]:
 
 
 def conform(frame: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
-    """Return the frame with exactly the table's columns, or say everything that does not fit.
+    """Return the frame with exactly the table's columns, or raise an error that names every mismatch.
 
-    A column that may be NULL can be left out and is filled with NULL; narrower numbers are widened.
-    Nothing else is cast, dropped or filled.
+    A missing nullable column is filled with NULL; narrower numbers are widened. Nothing else is cast, dropped or filled.
 
     Raises
     ------
     SchemaError
-        If a column is missing, unknown or of another type, holds NULL where it must not, or NaN or
-        an infinity anywhere. The message names every mismatch.
+        If a column is missing, unknown or of another type, has NULL but is not nullable, or has NaN or an infinity.
     """
     expected = schema.polars
     faults = _unknown_columns(frame, schema)
@@ -262,7 +259,7 @@ def _value_faults(values: pl.Series, column: Column) -> list[str]:
 
 
 def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
-    """Return how a table's Arrow schema differs from what it should be, one clause per column.
+    """Return the differences of a table's Arrow schema from its schema, one clause per column.
 
     A column that a later schema version added may be missing.
     """

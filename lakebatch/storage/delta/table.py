@@ -1,9 +1,10 @@
-"""One Delta table: create it, append to it exactly once, read it at a version."""
+"""One Delta table: creation, exactly-once appends, and reads at any version."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 import deltalake
@@ -13,60 +14,56 @@ from deltalake.exceptions import SchemaMismatchError
 from lakebatch.errors import CommitError, SchemaError
 from lakebatch.storage.delta import (
     checkpoints,
+    commit_lock,
     constraints,
+    create,
     durability,
     features,
     forks,
 )
-from lakebatch.storage.delta import (
-    commit_lock as turns,
-)
-from lakebatch.storage.delta import (
-    create as making,
-)
 from lakebatch.storage.delta.engine import (
-    ATTEMPTS,
+    BROKEN_CONSTRAINT,
     COMMIT_RETRIES,
     ENGINE_ERRORS,
     HOT_PATH,
     WRITER_PROPERTIES,
     Answer,
     Data,
-    is_permanent,
-    pause,
+    is_final,
     preserve_interrupt,
+    retry_commit,
     with_fingerprint,
 )
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.version import Handle
+from lakebatch.storage.delta.version import Handle, TableVersion
 from lakebatch.storage.delta.withholding import withheld
-from lakebatch.storage.s3_errors import may_pass
+from lakebatch.storage.retry import COMMITS, is_transient
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
-BROKEN = "Invalid data found"
-# in the engine's error when rows break a constraint
-TAKEN = "Invalid table version: 0"
-"""The engine's word for a table that it was refused to create; S3 may refuse (409) where there is none in the end."""
+# The engine's words for a table that exists already; S3 may say so (409) although there is none in the end
+TABLE_EXISTS = "Invalid table version: 0"
 
 
 Write: TypeAlias = Callable[[Handle], None]
 """A call that commits to the table of a handle."""
+WriteAfter: TypeAlias = Callable[[TableVersion, int], Write | None]
+"""Returns the call that commits to a state of the table, None if no commit is needed; see `Table.commit_once`."""
 
 
 class Table(TableReader):
-    """A Delta table in a lake, to be read and appended to.
+    """A Delta table in a lake.
 
-    The handle is kept between appends, because opening a table costs more with every commit.
+    The handle stays open between appends, because opening a table costs more with every commit.
     """
 
     def folders(self, assembly_id: str | None = None) -> list[str]:
-        """Return the folders in the lake in which commits write, with that of an assembly if one is named."""
+        """Return the folders in the lake in which commits write, with the partition of an assembly if given."""
         is_apart = assembly_id is not None and "assembly_id" in self.schema.partition_by
         return [
             self.path,
@@ -75,32 +72,34 @@ class Table(TableReader):
         ]
 
     def ensure(self) -> None:
-        """Create the table unless it is there; refuse one that has other columns; bring an older one up to date.
+        """Create the table unless it exists; refuse one with other columns; bring an older one up to date.
 
-        That adds the columns, constraints and properties that its schema version did not have.
+        An older table gets the columns, constraints and properties that its schema version did not have.
         """
         is_new = not self.exists()
         if is_new:
             self._create()
         features.check_writable(self._open(), self.uri)
-        making.check_columns(self._open(), self.schema)
-        for action, change in making.CHANGES.items():
+        create.check_columns(self._open(), self.schema)
+        for action, change in create.CHANGES.items():
             self._alter(action, change)
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
     def append_once(
-        self, transaction: str, data_after: Callable[[int], Data | None], metadata: Mapping[str, str]
+        self,
+        transaction: str,
+        data_after: Callable[[TableVersion, int], Data | None],
+        metadata: Mapping[str, str],
     ) -> bool:
-        """Append in one commit, exactly once whatever goes wrong on the way; see `commit_once`.
+        """Append in one commit, exactly once whatever fails; see `commit_once`.
 
-        ``data_after(n)`` is asked for what to write, where n is the transaction's version in the newest state (0 before
-        the first); it looks whether the data is there already, in `newest` or any later state, and returns None if so.
+        ``data_after(state, last)`` returns the data to write, or None if ``state`` or a later state has it already.
         Secrets are withheld from a frame; a stream brings its own fingerprint and is without them already.
         """
 
-        def write_after(last: int) -> Write | None:
-            data = data_after(last)
+        def write_after(state: TableVersion, last: int) -> Write | None:
+            data = data_after(state, last)
             if data is None:
                 return None
             data = withheld(data) if isinstance(data, pl.DataFrame) else data
@@ -110,26 +109,26 @@ class Table(TableReader):
                 try:
                     self._write(handle, data, metadata, following)
                 except ENGINE_ERRORS as error:
-                    if BROKEN not in str(error) and not isinstance(error, SchemaMismatchError):
+                    if BROKEN_CONSTRAINT not in str(error) and not isinstance(error, SchemaMismatchError):
                         raise
-                    raise self._refusal(error, handle, data_after(last)) from error
+                    raise self._refusal(error, handle, data_after(state, last)) from error
 
             return write
 
         return self.commit_once(transaction, write_after)
 
-    def commit_once(self, transaction: str, write_after: Callable[[int], Write | None]) -> bool:
-        """Make one commit, exactly once whatever goes wrong on the way.
+    def commit_once(self, transaction: str, write_after: WriteAfter) -> bool:
+        """Make one commit, exactly once whatever fails.
 
-        Before every attempt the newest state is loaded and ``write_after(n)`` asked for the call that commits, where n
-        is the transaction's version in that state (0 before the first); it looks whether the commit is still due,
-        and returns None if not. What was committed to the same transaction after that state was loaded makes the
-        attempt fail, and the next one looks again.
+        Every attempt loads the newest state and calls ``write_after(state, last)``, where ``last`` is the version of
+        the transaction in that state (0 before the first). It returns the call that commits, or None if ``state`` or
+        a later state shows that no commit is needed. A commit that others make to the same transaction after the state
+        was loaded makes the attempt fail, and the next attempt looks again.
 
         Returns
         -------
         bool
-            True if this call made the commit, or found in a later attempt that it had; False if it was not due at first.
+            True if this call made the commit, perhaps in an attempt that was reported as failed; False if none was needed.
 
         Raises
         ------
@@ -142,93 +141,100 @@ class Table(TableReader):
         """
         failure: Exception | None = None
         first: int | None = None
-        for attempt in range(ATTEMPTS + 1):
-            with turns.taken(self._folder or turns.stand_in(self.uri)):
-                handle = self._refresh()
-                first = int(handle.version()) if first is None else first
-                last = self._ask("read", lambda: handle.transaction_version(transaction))  # noqa: B023
-                write = self._looked(write_after, int(last or 0))
+        for attempt in count(1):
+            with commit_lock.hold(self._folder or commit_lock.lock_file(self.uri)):
+                handle = self._take_handle()
+                state = self._state(handle)
+                first = state.number if first is None else first
+                last = self._ask("read", lambda: state.last_versions([transaction]))[transaction]  # noqa: B023
+                write = write_after(state, last)
                 if write is not None:
                     self._check_attempt(attempt, failure)
                     failure = self._attempt(handle, write, attempt)
             if write is None or failure is None:
-                # of a failed attempt that was committed all the same, the version is not known
+                self._handle = handle
+                # the version of a commit that was reported as failed is unknown: sync all since the first look
                 self._sync(handle, first if write is None else int(handle.version()) - 1)
                 return write is not None or failure is not None
-            if not is_permanent(failure):
-                pause(attempt)
+            if not is_final(failure):
+                COMMITS.pause(attempt)
         raise AssertionError("unreachable")
 
     def _check_attempt(self, attempt: int, failure: Exception | None) -> None:
-        """Raise unless the commit can be tried once more; the last time round only looks whether a failed attempt wrote."""
-        if failure is not None and is_permanent(failure):
-            raise self._error("write", failure) from failure
-        if attempt == ATTEMPTS:
+        """Raise unless another attempt is allowed; the round after the last one only looks for its commit."""
+        if failure is not None and is_final(failure):
+            with self._translated("write"):
+                raise failure
+        if attempt > COMMITS.attempts:
             raise CommitError(
-                f"Could not commit to {self.uri} in {ATTEMPTS} attempts; the last one said: {failure}. "
+                f"Could not commit to {self.uri} in {COMMITS.attempts} attempts; the last one said: {failure}. "
                 "Nothing was written; try again later."
             ) from failure
 
     def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
-        """Commit once, and return the error that does not say whether it was committed."""
+        """Commit once, and return the error, which does not tell whether the commit was made."""
         try:
             write(handle)
         except ENGINE_ERRORS as error:
-            self._handle = None
-            logger.info("commit to %s, attempt %d: %s", self.uri, attempt + 1, error)
+            logger.info("commit to %s, attempt %d: %s", self.uri, attempt, error)
             return error
         return None
 
     def _sync(self, handle: Handle, before: int) -> None:
-        """Write the commits after a version through to a local disk."""
+        """Sync the commits after a version to a local disk."""
         if self._folder is not None:
             durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
-    def _looked(self, write_after: Callable[[int], Write | None], last: int) -> Write | None:
-        """Ask for the call that commits while the state that the commit starts from stays as it is."""
-        self._is_appending = True
-        try:
-            return write_after(last)
-        finally:
-            self._is_appending = False
+    def _take_handle(self) -> Handle:
+        """Return the handle, brought up to date, for one attempt to commit; other calls open another meanwhile.
+
+        If another call moved it on, the engine would not notice what others committed since it was loaded.
+        """
+        handle = self._refresh()
+        self._handle = None
+        return handle
 
     def mark(self, metadata: Mapping[str, str], *, advance: Iterable[str] = ()) -> int:
-        """Commit no rows, so that the next record has a version of its own, and return that version.
+        """Make a commit without rows, which gives the next event its own version, and return that version.
 
-        A mark that was made twice after an error does no harm. Transactions that it advances refuse every commit that
-        was prepared before it, and their writers look again.
+        A mark that is made twice after an error does no harm. The transactions in ``advance`` are moved on: every commit
+        to them that was prepared before the mark is refused, and its writer looks again.
         """
         names = sorted(set(advance))
-        for attempt in range(ATTEMPTS):
-            handle = self._refresh()
-            try:
-                self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
-            except ENGINE_ERRORS as error:
-                self._handle = None
-                if attempt == ATTEMPTS - 1 or is_permanent(error):
-                    raise self._error("write", error) from error
-                pause(attempt)
-            else:
-                version = int(handle.version())
-                self._sync(handle, version - 1)
-                return version
-        raise AssertionError("unreachable")
+
+        def attempt(handle: Handle) -> None:
+            self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
+
+        handle = self._commit_repeatedly("write", attempt)
+        version = int(handle.version())
+        self._sync(handle, version - 1)
+        return version
+
+    def _commit_repeatedly(self, action: str, commit: Callable[[Handle], object]) -> Handle:
+        """Make a commit that does no harm when it is made twice, and return the handle that made it."""
+
+        def attempt() -> Handle:
+            handle = self._take_handle()
+            commit(handle)
+            self._handle = handle
+            return handle
+
+        with self._translated(action):
+            return retry_commit(attempt)
 
     def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
-        """Return what the engine answers when it is to change the newest state in a commit of its own.
+        """Return the answer of a call that lets the engine commit to the newest state by itself.
 
         Raises
         ------
         StorageError
-            If it could not; ``action`` says what, as in "compact".
+            If the call fails; ``action`` is its verb in the message, such as "compact".
         """
-        handle = self._refresh()
+        handle = self._take_handle()
         before = int(handle.version())
-        try:
+        with self._translated(action):
             answer = call(handle)
-        except ENGINE_ERRORS as error:
-            self._handle = None
-            raise self._error(action, error) from error
+        self._handle = handle
         if int(handle.version()) > before:
             checkpoints.write_if_due(handle)
         return answer
@@ -236,29 +242,23 @@ class Table(TableReader):
     def _create(self) -> None:
         forks.check()
         self.storage.make_folder(self.path)
-        for attempt in range(ATTEMPTS):
+
+        def attempt() -> None:
             try:
-                making.create(self.uri, self.schema, self._options)
-            except ENGINE_ERRORS as error:
-                if self.exists():  # another process, or this one whose answer was lost, has created it
-                    return
-                if attempt == ATTEMPTS - 1 or not (may_pass(str(error)) or TAKEN in str(error)):
-                    raise self._error("create", error) from error
-                pause(attempt)
-            else:
-                return
+                create.create_table(self.uri, self.schema, self._options)
+            except ENGINE_ERRORS:
+                # another process, or this one whose answer was lost, may have created it
+                if not self.exists():
+                    raise
+
+        with self._translated("create"):
+            COMMITS.call(
+                attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TABLE_EXISTS in str(error)
+            )
 
     def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table until there is nothing to change; others may be doing the same."""
-        for attempt in range(ATTEMPTS):
-            try:
-                if not change(self._refresh(), self.schema):
-                    return
-            except ENGINE_ERRORS as error:
-                self._handle = None
-                if attempt == ATTEMPTS - 1 or is_permanent(error):
-                    raise self._error(action, error) from error
-                pause(attempt)
+        """Change the table unless another process has made the same change."""
+        self._commit_repeatedly(action, lambda handle: change(handle, self.schema))
 
     def _nothing(self) -> pa.RecordBatchReader:
         import pyarrow as pa
@@ -277,7 +277,7 @@ class Table(TableReader):
                 handle,
                 data,
                 mode="append",
-                # newer code added columns while this had the table open: they are NULL in what is written here
+                # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"
                 if self.schema.grows or len(handle.names) > len(self.schema.columns)
                 else None,
@@ -292,8 +292,7 @@ class Table(TableReader):
         checkpoints.write_if_due(handle)
 
     def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
-        """Return the error for rows that break a constraint, which the engine does not name."""
-        self._handle = None
+        """Return the error that names the broken constraint, which the engine does not."""
         broken = None if data is None else constraints.broken(handle.metadata().configuration, data)
         which = broken or " ".join(str(error).split()).partition(" Preview of ")[0].rstrip(".")
         return SchemaError(
@@ -302,5 +301,5 @@ class Table(TableReader):
 
 
 def _advanced(handle: Handle, name: str) -> deltalake.Transaction:
-    """Return the transaction after the next, so that an even version stays even."""
+    """Return the transaction two versions later, so that an even version stays even."""
     return deltalake.Transaction(name, int(handle.transaction_version(name) or 0) + 2)

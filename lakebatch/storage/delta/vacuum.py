@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
-from lakebatch.storage.local import StoredFile
+from lakebatch.storage.place import StoredFile
 
 UNCOMMITTED_HOURS = 24
 """How long a file that no commit names is left: its writer may be about to commit it."""

@@ -1,4 +1,4 @@
-"""A Delta table as it was at one version."""
+"""The state of a Delta table at one version."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import unquote
 import deltalake
 import polars as pl
 
+from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, features, forks
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
-from lakebatch.storage.delta.engine import patiently
+from lakebatch.storage.delta.engine import with_retries
 from lakebatch.storage.delta.migrate import filled, ordered
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.local import StoredFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,15 +33,15 @@ class DataFile(NamedTuple):
 
 
 class Handle(deltalake.DeltaTable):
-    """A table whose place and files are named as they are, where the engine gives them percent-encoded."""
+    """A deltalake table with plain paths in place of percent-encoded ones."""
 
     @property
     def root(self) -> str:
-        """Where the table is: a path, or a URI on S3."""
+        """The path of the table, or its URI on S3."""
         return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
-        """Return where the files are."""
+        """Return the paths or URIs of the files."""
         return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
 
     @property
@@ -51,33 +51,34 @@ class Handle(deltalake.DeltaTable):
 
 
 class TableVersion:
-    """A Delta table as it was at one version, whatever is appended later.
+    """The state of a Delta table at one version, which later commits do not change.
 
     Attributes
     ----------
-    known_rows : frame or None
-        All of its rows, for whoever has read them and reads them again.
+    cached_rows : frame or None
+        All of its rows, once a reader has stored them here.
     """
 
     def __init__(
         self,
         handle: Handle,
         schema: TableSchema,
-        options: Mapping[str, str],
-        list_bundles: Callable[[], Iterable[StoredFile]] = tuple,
+        storage: Storage,
+        bundle_folder: str,
     ) -> None:
         self._handle = handle
-        self._options = dict(options)
-        self._list_bundles = list_bundles
+        self._options = dict(storage.options)
+        self._bundle_folder = bundle_folder
+        self.storage = storage
         self.schema = schema
-        self.known_rows: pl.DataFrame | None = None
+        self.cached_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
         self.uri = handle.root
 
     @property
     def is_local(self) -> bool:
         """Whether its files are on this machine."""
-        return "://" not in self.uri
+        return self.storage.is_local
 
     def scan(
         self, assembly_ids: Collection[str] | None = None, *, arranged: Arrange = lambda rows: rows
@@ -89,9 +90,9 @@ class TableVersion:
         Parameters
         ----------
         assembly_ids : collection of str, optional
-            Whose rows; where the table is partitioned by assembly, hardly a file of another one is looked at.
+            Assemblies whose rows are wanted; if the table is partitioned by assembly, other files are not opened.
         arranged : callable
-            Puts the rows of files into an order; in bundles they have that of `lakebatch.snapshot.row_order.ORDER`.
+            Sorts the rows of files; those of bundles have the order `lakebatch.snapshot.row_order.ORDER`.
         """
         forks.check()
         if not self.is_plain:
@@ -99,13 +100,13 @@ class TableVersion:
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:
             found = self.sources(assembly_ids)
-            rows, has_others = self._rows_of(found, arranged), found.has_others or not self._partitions
+            rows, has_others = self._scan_sources(found, arranged), found.has_others or not self._partitions
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return filled(rows, self._handle.names, self.schema)
 
-    def _rows_of(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
-        """Return the rows as polars reads those of a Delta table, which would look at every file of the table first."""
+    def _scan_sources(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
+        """Return the rows that `polars.scan_delta` gives, without its look at every file of the table."""
         columns = pl.Schema(self._handle.schema())
         partitions = {name: columns[name] for name in self._partitions}
         rows = []
@@ -116,7 +117,7 @@ class TableVersion:
         return pl.concat(rows) if rows else pl.LazyFrame(schema=columns)
 
     def scan_bundle(self, uri: str) -> pl.LazyFrame:
-        """Return the rows of one bundle alone."""
+        """Return the rows of one bundle."""
         return self._scan_parquet([uri], pl.Schema(self._handle.schema()), {})
 
     def _scan_parquet(
@@ -139,7 +140,7 @@ class TableVersion:
         return list(self._handle.metadata().partition_columns)
 
     def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
-        """Return the URIs of what the rows of all or some assemblies are read from: bundles, and files not in them.
+        """Return the sources of the rows of all or some assemblies, by URI: bundles, and files that are in none.
 
         Raises
         ------
@@ -156,21 +157,25 @@ class TableVersion:
         return Sources(in_bundles, [f"{self.uri}/{path}" for path in found.files], found.has_others)
 
     def known_bundles(self) -> list[Bundle]:
-        """Return the bundles that there are now, also those that are of no use to this version."""
-        return bundles.found(self._list_bundles()) if "assembly_id" in self._partitions else []
+        """Return the bundles that exist now, including those that do not match this version."""
+        return (
+            bundles.parse(self.storage.files(self._bundle_folder))
+            if "assembly_id" in self._partitions
+            else []
+        )
 
     @property
     def bundle_folder(self) -> str:
-        """Where they are."""
-        return f"{self.uri.rpartition('/')[0]}/{bundles.FOLDER}/{self.schema.table}"
+        """The URI of the folder of the bundles."""
+        return self.storage.join(self._bundle_folder)
 
     @cached_property
     def sorted_files(self) -> SortedFiles:
-        """The files of a table that is partitioned by assembly, in the order of the assemblies."""
+        """The files of a table partitioned by assembly, by assembly."""
         return SortedFiles(self.file_table)
 
     def columns(self) -> list[str]:
-        """Return the names of the columns that `scan` gives; those of ``schema.late`` are not in every file."""
+        """Return the names of the columns of `scan`; not every file has those in ``schema.late``."""
         return ordered(self._handle.names, self.schema)
 
     def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
@@ -189,17 +194,17 @@ class TableVersion:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether its files alone are its content."""
+        """Whether the files alone are the content of the table."""
         return not features.beyond_files(self._handle)
 
     def check_readable(self) -> None:
-        """Raise `SchemaError` if another tool has given the table a feature with which it cannot be read."""
+        """Raise `SchemaError` if the table has a feature of another tool with which it cannot be read."""
         features.check_readable(self._handle, self.uri)
 
     @cached_property
     def file_table(self) -> pl.DataFrame:
         """The Parquet files: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
-        actions = pl.DataFrame(patiently(lambda: self._handle.get_add_actions(flatten=True)))
+        actions = pl.DataFrame(with_retries(lambda: self._handle.get_add_actions(flatten=True)))
         partition = "partition.assembly_id"
         return actions.select(
             pl.col("path").cast(pl.String),
@@ -211,7 +216,7 @@ class TableVersion:
         )
 
     def data_files(self, assembly_ids: Collection[str] | None = None) -> list[DataFile]:
-        """Return the Parquet files of all or of some assemblies; of a table without partitions always all."""
+        """Return the Parquet files of all or some assemblies; of a table without partitions always all."""
         return list(map(DataFile._make, self._chosen(assembly_ids).iter_rows()))
 
     def _chosen(self, assembly_ids: Collection[str] | None) -> pl.DataFrame:
@@ -222,7 +227,7 @@ class TableVersion:
         return self.file_table.filter(of_these)
 
     def read_file(self, file: DataFile) -> pl.DataFrame:
-        """Return the rows of one file alone, with the columns of `scan`."""
+        """Return the rows of one file, with the columns of `scan`."""
         rows = pl.scan_parquet(
             f"{self.uri}/{file.path}", hive_partitioning=False, storage_options=self._options or None
         )
@@ -231,7 +236,7 @@ class TableVersion:
         return collect(filled(rows, rows.collect_schema().names(), self.schema))
 
     def file_schema(self) -> pa.Schema:
-        """Return the columns of the table's data files, which lack those that it is partitioned by."""
+        """Return the columns of the table's data files, which lack the partition columns."""
         import pyarrow as pa
 
         columns = pa.schema(self._handle.schema().to_arrow())
@@ -244,11 +249,15 @@ class TableVersion:
         )
 
     def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
-        """Return the version that each transaction had, 0 before its first; from the log alone."""
+        """Return the version of each transaction, 0 before its first, from the log alone."""
         return {each: int(self._handle.transaction_version(each) or 0) for each in transactions}
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return the metadata of the commits up to this version, newest first."""
+        return self._handle.history()
+
     def rows_by_assembly(self) -> dict[str, int]:
-        """Return the number of rows of each assembly, from the log alone."""
+        """Return the row count of each assembly, from the log alone."""
         return self._rows_by_assembly
 
     @cached_property
@@ -258,5 +267,5 @@ class TableVersion:
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Return a lazy frame over tables, computed; while S3 is not reached, it is tried again."""
-    return patiently(frame.collect)
+    """Return a computed lazy frame over tables; repeated while S3 cannot be reached."""
+    return with_retries(frame.collect)

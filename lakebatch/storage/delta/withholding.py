@@ -1,4 +1,4 @@
-"""Secrets are taken out of frames before they enter a table."""
+"""Removal of secrets from frames before they are written to a table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import polars as pl
 
 from lakebatch._secrets import redact, replacements
 
+# Half of a character, from a setting that is not UTF-8; no frame can hold it
 SURROGATE = re.compile("[\ud800-\udfff]")
-# half of a character, from a setting that is not UTF-8: no frame can hold it
 
 
 def withheld(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame without secrets in its text, bytes and lists of them, and in the names of its columns.
+    """Return the frame without secrets in its strings, bytes, lists of them, and column names.
 
     >>> withheld(pl.DataFrame({"level": [0.1]})).columns
     ['level']
@@ -41,7 +41,7 @@ def _clean(series: pl.Series, secrets: Mapping[str, str]) -> pl.Series:
     inner = series
     while isinstance(inner.dtype, pl.List):
         inner = inner.explode()
-    if not _holds_any(inner, secrets):  # the engine is slow in lists, which seldom hold a secret
+    if not _holds_any(inner, secrets):  # the engine is slow with lists, which seldom hold a secret
         return series
     return series.list.eval(pl.element().map_batches(lambda values: _clean(values, secrets)))
 
@@ -63,7 +63,7 @@ def _holds_any(series: pl.Series, secrets: Mapping[str, str]) -> bool:
 
 
 def _names(columns: list[str]) -> dict[str, str]:
-    """Return the new name of each column that holds a secret; two that become the same are numbered."""
+    """Return the new name of each column whose name has a secret; equal new names are numbered."""
     names: dict[str, str] = {}
     taken = set(columns)
     for old in columns:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lakebatch.storage.delta import commit_lock as turns
+from lakebatch.storage.delta import commit_lock
 
 
 @contextmanager
@@ -23,10 +23,13 @@ def somebody_else(folder):
 
 
 def test_turn_is_for_one_at_a_time_and_ends(tmp_path):
-    with turns.taken(tmp_path):
+    with commit_lock.hold(tmp_path):
         with pytest.raises(BlockingIOError), somebody_else(tmp_path):
             pass
-        with turns.taken(tmp_path / "other"), turns.taken(turns.stand_in("s3://bucket/other")):
+        with (
+            commit_lock.hold(tmp_path / "other"),
+            commit_lock.hold(commit_lock.lock_file("s3://bucket/other")),
+        ):
             pass
     with somebody_else(tmp_path):
         pass
@@ -34,9 +37,9 @@ def test_turn_is_for_one_at_a_time_and_ends(tmp_path):
 
 def test_table_on_s3_has_a_turn_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    one, same, other = (turns.stand_in(uri) for uri in ("s3://lake/a", "s3://lake/a", "s3://lake/b"))
+    one, same, other = (commit_lock.lock_file(uri) for uri in ("s3://lake/a", "s3://lake/a", "s3://lake/b"))
     assert one == same
-    with turns.taken(one):
+    with commit_lock.hold(one):
         with pytest.raises(BlockingIOError), somebody_else(same):
             pass
         with somebody_else(other):
@@ -46,7 +49,7 @@ def test_table_on_s3_has_a_turn_of_its_own(tmp_path, monkeypatch):
 def test_turn_that_nobody_can_take_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
-    with turns.taken(turns.stand_in("s3://lake/a")):
+    with commit_lock.hold(commit_lock.lock_file("s3://lake/a")):
         pass
 
 
@@ -67,28 +70,28 @@ def test_folder_that_somebody_else_can_write_in_is_not_used(tmp_path, monkeypatc
         if os.geteuid():
             pytest.skip("only root can give a folder to another user")
         os.chown(folder, 65534, 65534)
-    assert turns.stand_in("s3://lake/a") is None
+    assert commit_lock.lock_file("s3://lake/a") is None
     assert not victim.exists() or list(victim.iterdir()) == []
-    with turns.taken(None):
+    with commit_lock.hold(None):
         pass
 
 
 def test_pipe_in_place_of_a_folder_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with turns.taken(tmp_path / "pipe"):
+    with commit_lock.hold(tmp_path / "pipe"):
         pass
 
 
 def test_turn_ends_with_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), turns.taken(tmp_path):
+    with pytest.raises(ZeroDivisionError), commit_lock.hold(tmp_path):
         raise ZeroDivisionError
     with somebody_else(tmp_path):
         pass
 
 
-def test_turn_that_does_not_come_is_not_waited_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(turns, "MAX_WAIT", 0.2)
+def test_lock_that_stays_taken_is_not_waited_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(commit_lock, "MAX_WAIT", 0.2)
     with somebody_else(tmp_path):
         began = time.monotonic()
-        with turns.taken(tmp_path):
+        with commit_lock.hold(tmp_path):
             assert time.monotonic() - began >= 0.2
