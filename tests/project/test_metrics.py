@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lakebatch import metrics
-from lakebatch.cli.commands import dataset, plot
+from lakebatch.cli.commands import diff, plot, report
 from lakebatch.storage.delta.constraints import broken
 from lakebatch.storage.delta.schema import load_schema
 
@@ -46,7 +46,7 @@ def test_unit_and_range_of_a_metric_are_those_of_the_schema(metric):
             assert broken(rules, pl.DataFrame({metric.name: [limit + outside]})) is not None
 
 
-@pytest.mark.parametrize("command", [plot.plot, plot.report, dataset.diff], ids=lambda command: command.name)
+@pytest.mark.parametrize("command", [plot.plot, report.report, diff.diff], ids=lambda command: command.name)
 def test_choices_of_a_command_are_the_metrics(command):
     (option,) = [each for each in command.params if each.name == "metric"]
     assert (tuple(option.type.choices), option.default) == (metrics.NAMES, metrics.DEFAULT)
