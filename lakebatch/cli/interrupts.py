@@ -13,8 +13,8 @@ from lakebatch.cli.stderr import print_stderr
 
 TIMEOUT_SECONDS = 30.0  # for the running parts, after the first Ctrl-C
 NOTICE = (
-    f"Stopping: the running parts get up to {TIMEOUT_SECONDS:.0f} s to finish and are committed. "
-    "Ctrl-C again stops at once."
+    "Stopping: Ctrl-C again stops at once. The running parts get up to "
+    f"{TIMEOUT_SECONDS:.0f} s to finish, and are committed."
 )
 
 
