@@ -1,4 +1,4 @@
-"""What the tests of reports share: a lake whose texts try to be markup, and its report."""
+"""What the tests of plots and reports share: a small real cohort, and a lake whose texts try to be markup."""
 
 import contextlib
 import shutil
@@ -11,6 +11,18 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.analysis.report import Report
 from lakebatch.cli.main import main
+
+SMALL = ["cohort.n_samples=12", "levels=[0, 0.3]", "evaluation.n_reps=1", 'evaluation.models=["linear_regression"]',
+         'evaluation.feature_sets=["initial"]', "spec.n_regs=2"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cohort_lake(tmp_path_factory: pytest.TempPathFactory) -> lakebatch.Lake:
+    """Return a lake with one small run of the built-in network; to be read only."""
+    lake = lakebatch.open_lake(Path(tmp_path_factory.mktemp("cohort")) / "lake")
+    lakebatch.run(lake, "response-noise", jobs=1, settings=SMALL)
+    return lake
+
 
 NASTY = '<script>alert(1)</script> & | `tick` **bold** [a](http://x.invalid) "quote" \''
 

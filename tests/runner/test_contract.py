@@ -55,7 +55,7 @@ def coin(tmp_path, monkeypatch):
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
 IN_OTHER_PROCESSES = "parameter-distortion"
-"""For which worker processes are started, which takes long; ``tests/cluster`` compares all with a cluster's workers."""
+"""For which worker processes are started, which takes long; ``tests/executor`` compares all with a cluster's workers."""
 
 PROMISES = [
     pytest.param(name, check, id=f"{name}-{check.__name__}")

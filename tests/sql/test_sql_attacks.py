@@ -21,7 +21,7 @@ def attacked(tmp_path_factory):
     """Return a lake with a completed and a failed assembly, and names of files in and out of it."""
     folder = tmp_path_factory.mktemp("attacked")
     (folder / "experiments").mkdir()
-    toy = Path(__file__).with_name("toy_experiment.py").read_text()
+    toy = Path(__file__).parents[1].joinpath("toy_experiment.py").read_text()
     (folder / "experiments" / "toy.py").write_text(toy)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
