@@ -170,8 +170,8 @@ def test_spool_counts_hashes_and_copies_the_rows_that_the_table_gets(results, wr
     stored = results.at().scan().collect()
     assert spooled.rows == stored.height == sum(heights)
     assert spooled.fingerprint == fingerprint([stored])
-    assert spooled.frame().equals(stored)
-    assert spooled.copy == encode(stored.select("fit_seconds", "recorded_at"))
+    assert fingerprint([spooled.frame()]) == fingerprint([stored])
+    assert spooled.copy == encode(spooled.frame().select("fit_seconds", "recorded_at"))
     metadata = results.commits()[-1].metadata
     assert metadata["lakebatch.fingerprint"] == spooled.fingerprint
     assert metadata["lakebatch.copy"] == spooled.copy
