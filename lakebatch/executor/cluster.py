@@ -8,11 +8,11 @@ of its pieces have come back.
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from typing import Any
 
 from distributed import CancelledError, Client
@@ -40,8 +40,6 @@ LOST = (
     "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
     "go on, when there is a cluster again, with: lakebatch resume"
 )
-# Calls a pickled function, see `Cluster._environments`.
-CALL = "(lambda function, *arguments: function(*arguments))(*__import__('pickle').loads(payload))"
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 # Differences here mean that other code would compute the rows than is recorded.
 
@@ -172,12 +170,9 @@ class Cluster:
         self, source: Source, version: str, addresses: Sequence[str]
     ) -> dict[str, dict[str, Any] | str]:
         """Return the environment of each worker, or why it has none; workers that leave meanwhile are left out."""
-        # As bytes, because a worker with another layout of lakebatch breaks off when it cannot read a message.
-        payload = pickle.dumps((dask_worker.environment, source, version))
+        ask, fields = _environment_question(), astuple(source)
         asked = {
-            address: self._client.submit(
-                eval, CALL, {"payload": payload}, workers=[address], pure=False, priority=1
-            )
+            address: self._client.submit(ask, fields, version, workers=[address], pure=False, priority=1)
             for address in addresses
         }
         found: dict[str, dict[str, Any] | str] = {}
@@ -201,6 +196,22 @@ class Cluster:
         finally:
             if self._client.status == "running":
                 self._client.unregister_worker_plugin(name)
+
+
+def _environment_question() -> Callable[[tuple[Any, ...], str], dict[str, Any]]:
+    """Return a function that a worker with any layout of lakebatch can receive.
+
+    A worker breaks off when it cannot import what a message names. Dask sends a nested function by value, so that the
+    imports come when it is called, and the worker answers with their error.
+    """
+
+    def environment(fields: tuple[Any, ...], version: str) -> dict[str, Any]:
+        from lakebatch.executor import dask_worker
+        from lakebatch.experiment.registry import Source
+
+        return dask_worker.environment(Source(*fields), version)
+
+    return environment
 
 
 def _reason(error: Exception) -> str:

@@ -166,10 +166,10 @@ class Snapshot(Statuses):
 
     def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
         """Return rows without the parts of unfinished assemblies that are later than the snapshot."""
-        escape_controls = ~pl.col("assembly_id").is_in(unfinished)
+        readable = ~pl.col("assembly_id").is_in(unfinished)
         for each in unfinished:
-            escape_controls |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
-        return rows.filter(escape_controls) if unfinished else rows
+            readable |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
+        return rows.filter(readable) if unfinished else rows
 
     def reassemble(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"

@@ -116,7 +116,7 @@ def test_two_snapshots_are_overlaid(study):
         statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
     )
     assert f"Dashed and hollow: version {version}, without its intervals" in picture.chart.description()
-    shown = {line.line.dash: line.error_y.escape_controls for line in picture.interactive().data}
+    shown = {line.line.dash: line.error_y.visible for line in picture.interactive().data}
     assert shown == {"dash": None, "solid": None}
     assert {
         line.error_y.array is None for line in picture.interactive().data if line.line.dash == "dash"

@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 
 import lakebatch
 from lakebatch.errors import ConfigError, ExperimentError, SimulationError
+from lakebatch.experiment import config as configs
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiments.prediction.evaluation import evaluate
@@ -323,7 +324,7 @@ def test_values_that_cannot_be_simulated_are_refused(parameters, inputs, error, 
 def config_of(name, **layers):
     source = registry.get(name)
     experiment = registry.load(source)
-    return experiment, lakebatch.config.resolve(source, experiment, **layers).model
+    return experiment, configs.resolve(source, experiment, **layers).model
 
 
 @pytest.fixture(scope="module")

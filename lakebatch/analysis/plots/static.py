@@ -119,7 +119,7 @@ def _label(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(*_span(panel, "y", MARGIN / 2))
     if panel.x_names:
         axes.set_xticks(range(len(panel.x_names)), panel.x_names)
-        axes.grid(escape_controls=False, axis="x")
+        axes.grid(visible=False, axis="x")
     if panel.y_names:
         axes.set_yticks(range(len(panel.y_names)), panel.y_names)
         axes.set_ylim(len(panel.y_names) - 0.4, -0.6)
