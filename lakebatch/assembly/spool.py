@@ -12,7 +12,7 @@ from types import TracebackType
 import polars as pl
 import pyarrow as pa
 
-from lakebatch.assembly.part_writer import check_reasons, stamped
+from lakebatch.assembly.part_rows import check_reasons, stamped
 from lakebatch.assembly.record import now
 from lakebatch.errors import ExperimentError
 from lakebatch.storage.delta.commit_copy import copied_columns, encode

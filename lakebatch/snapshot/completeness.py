@@ -10,7 +10,8 @@ from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.rows import PinnedRows
+from lakebatch.snapshot.statuses import COMPLETED
 from lakebatch.storage.delta import omissions
 
 PART_COLUMNS = {
@@ -30,7 +31,7 @@ IS_COMPLETE = (
 )
 
 
-def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
+def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
     """Return one row per planned part of each assembly: whether it is present and, if not, why.
 
     Raises
@@ -48,7 +49,7 @@ def parts(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=PART_COLUMNS)
 
 
-def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
     """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
@@ -66,14 +67,14 @@ def gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Ga
     ]
 
 
-def damage_gaps(snapshot: Snapshot, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def damage_gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
     return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
 
 
-def _table_damage_gaps(snapshot: Snapshot, include: Collection[Status], name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status], name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:
@@ -83,7 +84,7 @@ def _table_damage_gaps(snapshot: Snapshot, include: Collection[Status], name: st
         yield Gap(fault.assembly_id or "", f"left out of {name}: {fault}")
 
 
-def _parts_of(snapshot: Snapshot, each: Assembly, fault: str | None) -> Iterator[dict[str, object]]:
+def _parts_of(snapshot: PinnedRows, each: Assembly, fault: str | None) -> Iterator[dict[str, object]]:
     """Yield one row per planned part; those of a completed assembly are read only when its row count is wrong."""
     whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
     done = [] if fault else each.parts if whole else snapshot.parts_done(each)

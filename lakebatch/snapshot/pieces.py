@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order
+from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.version import TableVersion, collect
 
-if TYPE_CHECKING:
-    from lakebatch.snapshot.snapshot import Snapshot
-
 
 def read(
-    snapshot: Snapshot, ids: Sequence[str], mixtures: Sequence[str], *, table: str, on_gap: OnGap
+    snapshot: PinnedRows, ids: Sequence[str], mixtures: Sequence[str], *, table: str, on_gap: OnGap
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of some assemblies in order, a few assemblies or a few parts of a large one at a time."""
     counts = snapshot.rows_by_assembly(table)
@@ -39,7 +36,7 @@ def read(
             yield snapshot.tables.read(table, batch, on_gap, read_in_order)
 
 
-def _by_level(snapshot: Snapshot, ids: Sequence[str], table: str) -> Iterator[pl.DataFrame]:
+def _by_level(snapshot: PinnedRows, ids: Sequence[str], table: str) -> Iterator[pl.DataFrame]:
     """Yield the rows of one large assembly in order, a few parts of one level at a time."""
 
     def rows(chosen: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:

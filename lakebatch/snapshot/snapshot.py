@@ -1,31 +1,24 @@
-"""The rows and statuses of one experiment at one moment."""
+"""The dataset and the statuses of one experiment at one moment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
-from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.snapshot import changes, mixture, pieces
+from lakebatch.snapshot import changes, completeness, mixture, pieces
 from lakebatch.snapshot import html as notebook
-from lakebatch.snapshot.committed_parts import CommittedParts
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
-from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.row_order import in_order, put_in_order
+from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.snapshot.statuses import COMPLETED as COMPLETED
-from lakebatch.snapshot.statuses import Statuses
-from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.storage.delta import damage, omissions
-from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.version import Arrange, TableVersion, collect
-
-COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
+from lakebatch.storage.delta.version import TableVersion, collect
 
 
-class Snapshot(Statuses):
+class Snapshot(PinnedRows):
     """One experiment's tables, pinned at one moment.
 
     A snapshot holds the rows of assemblies that were completed at that moment. When assemblies of other statuses
@@ -34,47 +27,7 @@ class Snapshot(Statuses):
 
     Statuses are read before rows, and ``completed`` is recorded after the last row: when a snapshot shows
     an assembly as completed, it holds all of its rows.
-
-    Parameters
-    ----------
-    folder : str
-        The experiment's folder in the lake.
-    moment : Moment
-        The moment.
-    events : frame
-        The events that had been recorded by then.
-    version : int
-        The version of the results table at that moment.
-    tables : PinnedTables
-        The data tables in their newest state.
-    find_parts : callable
-        Returns the parts of some assemblies in the results table at the moment, as pairs of id and key.
-    leases : Leases, optional
-        The leases that tell whether a process on another machine is alive.
-    uncertain : collection of str
-        The assemblies with events that cannot be read; their rows are left out.
-    other_versions : sequence of str
-        Folders of other versions of the experiment, when it was selected by its name alone.
     """
-
-    def __init__(
-        self,
-        folder: str,
-        moment: Moment,
-        events: pl.DataFrame,
-        version: int,
-        *,
-        tables: PinnedTables,
-        find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
-        leases: Leases | None = None,
-        uncertain: Collection[str] = (),
-        other_versions: Sequence[str] = (),
-    ) -> None:
-        super().__init__(folder, moment, events, leases, uncertain)
-        self.version = version
-        self.tables = tables
-        self.other_versions = tuple(other_versions)
-        self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def __repr__(self) -> str:
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
@@ -106,18 +59,6 @@ class Snapshot(Statuses):
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
 
-    def table(self, name: str = RESULTS) -> TableVersion | None:
-        """Return one of the data tables, None if it was never written."""
-        return self.tables.get(name)
-
-    def renew(self) -> bool:
-        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
-        return self.tables.renew()
-
-    def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
-        """Return the known faults in the files of the assemblies with one of these statuses."""
-        return self.tables.faults(table, self.ids(include))
-
     def scan(
         self,
         include: Collection[Status] = COMPLETED,
@@ -143,33 +84,12 @@ class Snapshot(Statuses):
         omissions.warn_of_faults(found)
         return self.rows_of(self.tables.existing(table), ids)
 
-    def rows_of(
-        self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
-    ) -> pl.LazyFrame:
-        """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
-
-        Parameters
-        ----------
-        arranged : callable
-            Sorts the rows of single files, see `TableVersion.scan`.
-        """
-        unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
-        later = self.last_events.filter(unfinished)["assembly_id"].to_list()
-        return self._as_committed(pinned.scan(ids, arranged=arranged), later)
-
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly of any status, lazily."""
         self.assembly(assembly_id)
         pinned = self.tables.existing(table)
         damage.check_files(pinned, [assembly_id])
         return self.rows_of(pinned, [assembly_id])
-
-    def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
-        """Return rows without the parts of unfinished assemblies that are later than the snapshot."""
-        readable = ~pl.col("assembly_id").is_in(unfinished)
-        for each in unfinished:
-            readable |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
-        return rows.filter(readable) if unfinished else rows
 
     def reassemble(
         self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
@@ -227,46 +147,10 @@ class Snapshot(Statuses):
         report_gaps(self.gaps(include), on_gap)
         return pieces.read(self, self.ids(include), self.mixed(include), table=table, on_gap=on_gap)
 
-    def computed(
-        self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
-    ) -> pl.DataFrame:
-        """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
-        return damage.read_rows(self.tables.existing(table), frame, assembly_ids)
-
-    def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
-        """Return the current row count of each assembly in a table, from the log alone."""
-        pinned = self.table(table)
-        return {} if pinned is None else pinned.rows_by_assembly()
-
-    @property
-    def counted(self) -> pl.DataFrame:
-        """The row count of each assembly in the results, as ``assembly_id`` and ``rows``."""
-        rows = self.rows_by_assembly()
-        return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
-
-    def committed(self, assembly_id: str) -> list[str]:
-        """Return the committed parts of an assembly that was not completed, in the order of the plan.
-
-        Raises
-        ------
-        DamageError
-            If they cannot be read.
-        """
-        return self._committed.of_unfinished(assembly_id)
-
-    def parts_done(self, each: Assembly) -> list[str]:
-        """Return the planned parts of an assembly that have rows, in the order of the plan."""
-        is_completed = each.status in COMPLETED
-        return self._committed.look_up(each) if is_completed else self.committed(each.assembly_id)
-
     def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
-        from lakebatch.snapshot import completeness  # it imports this module
-
         return completeness.gaps(self, include)
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
-        from lakebatch.snapshot import completeness  # it imports this module
-
         return completeness.parts(self, on_gap)

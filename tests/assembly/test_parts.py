@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakebatch.assembly.part_writer import PartWriter, check_reasons
+from lakebatch.assembly.part_rows import check_reasons
+from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.spool import BATCH_ROWS, PartSpool
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta.commit_copy import encode

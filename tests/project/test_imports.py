@@ -1,9 +1,10 @@
 """Who may import whom, read from the source."""
 
 import ast
+import graphlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,28 @@ def test_module_imports_only_lower_rooms(file):
     if own not in ABOVE_ALL:
         below = {other for row in ROOMS[ROW[own] + 1 :] for other in row} | {own}
         assert rooms_imported(file) - PUBLISHED <= below
+
+
+def modules_imported(file: Path, known: Collection[str]) -> set[str]:
+    """Return the names below lakebatch of the modules that one imports, inside of functions too."""
+    names = set()
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lakebatch":
+            base = (node.module or "").removeprefix("lakebatch").strip(".")
+            below = [f"{base}.{alias.name}".strip(".") for alias in node.names]
+            names |= {name if name in known else base for name in below}
+    return names - {""}
+
+
+def test_modules_import_each_other_in_no_circle():
+    """Imports for type checkers count as well: who reads one of two such modules has to read the other."""
+    files = {module_name(file): file for file in modules(PACKAGE)}
+    packages = {name for name, file in files.items() if file.name == "__init__.py"}
+    graph = {name: modules_imported(file, files.keys()) - {name} for name, file in files.items()}
+    order = graphlib.TopologicalSorter(
+        {name: graph[name] - packages for name in graph if name not in packages}
+    )
+    order.prepare()  # raises CycleError, which names the modules
 
 
 @pytest.mark.parametrize("name", [name for row in ROOMS for name, sentence in row.items() if sentence])

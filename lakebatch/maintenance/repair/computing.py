@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakebatch.assembly.part_writer import STAMPED
+from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError, SchemaError

@@ -1,0 +1,130 @@
+"""The rows of one experiment at one moment, for some assemblies at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import polars as pl
+
+from lakebatch.assembly.lease import Leases
+from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.snapshot.committed_parts import CommittedParts
+from lakebatch.snapshot.moment import Moment
+from lakebatch.snapshot.statuses import COMPLETED, Statuses
+from lakebatch.snapshot.tables import PinnedTables
+from lakebatch.storage.delta import damage
+from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.version import Arrange, TableVersion
+
+COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
+
+
+class PinnedRows(Statuses):
+    """One experiment's statuses and tables, pinned at one moment; `Snapshot` makes datasets of them.
+
+    Parameters
+    ----------
+    folder : str
+        The experiment's folder in the lake.
+    moment : Moment
+        The moment.
+    events : frame
+        The events that had been recorded by then.
+    version : int
+        The version of the results table at that moment.
+    tables : PinnedTables
+        The data tables in their newest state.
+    find_parts : callable
+        Returns the parts of some assemblies in the results table at the moment, as pairs of id and key.
+    leases : Leases, optional
+        The leases that tell whether a process on another machine is alive.
+    uncertain : collection of str
+        The assemblies with events that cannot be read; their rows are left out.
+    other_versions : sequence of str
+        Folders of other versions of the experiment, when it was selected by its name alone.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        moment: Moment,
+        events: pl.DataFrame,
+        version: int,
+        *,
+        tables: PinnedTables,
+        find_parts: Callable[[Collection[str]], Collection[tuple[str, str]]],
+        leases: Leases | None = None,
+        uncertain: Collection[str] = (),
+        other_versions: Sequence[str] = (),
+    ) -> None:
+        super().__init__(folder, moment, events, leases, uncertain)
+        self.version = version
+        self.tables = tables
+        self.other_versions = tuple(other_versions)
+        self._committed = CommittedParts(lambda: self.not_completed, find_parts)
+
+    def table(self, name: str = RESULTS) -> TableVersion | None:
+        """Return one of the data tables, None if it was never written."""
+        return self.tables.get(name)
+
+    def renew(self) -> bool:
+        """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
+        return self.tables.renew()
+
+    def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
+        """Return the known faults in the files of the assemblies with one of these statuses."""
+        return self.tables.faults(table, self.ids(include))
+
+    def rows_of(
+        self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
+    ) -> pl.LazyFrame:
+        """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
+
+        Parameters
+        ----------
+        arranged : callable
+            Sorts the rows of single files, see `TableVersion.scan`.
+        """
+        unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
+        later = self.last_events.filter(unfinished)["assembly_id"].to_list()
+        return self._as_committed(pinned.scan(ids, arranged=arranged), later)
+
+    def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
+        """Return rows without the parts of unfinished assemblies that are later than the snapshot."""
+        readable = ~pl.col("assembly_id").is_in(unfinished)
+        for each in unfinished:
+            readable |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
+        return rows.filter(readable) if unfinished else rows
+
+    def computed(
+        self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
+    ) -> pl.DataFrame:
+        """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
+        return damage.read_rows(self.tables.existing(table), frame, assembly_ids)
+
+    def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
+        """Return the current row count of each assembly in a table, from the log alone."""
+        pinned = self.table(table)
+        return {} if pinned is None else pinned.rows_by_assembly()
+
+    @property
+    def counted(self) -> pl.DataFrame:
+        """The row count of each assembly in the results, as ``assembly_id`` and ``rows``."""
+        rows = self.rows_by_assembly()
+        return pl.DataFrame({"assembly_id": rows.keys(), "rows": rows.values()}, schema=COUNTED)
+
+    def committed(self, assembly_id: str) -> list[str]:
+        """Return the committed parts of an assembly that was not completed, in the order of the plan.
+
+        Raises
+        ------
+        DamageError
+            If they cannot be read.
+        """
+        return self._committed.of_unfinished(assembly_id)
+
+    def parts_done(self, each: Assembly) -> list[str]:
+        """Return the planned parts of an assembly that have rows, in the order of the plan."""
+        is_completed = each.status in COMPLETED
+        return self._committed.look_up(each) if is_completed else self.committed(each.assembly_id)
