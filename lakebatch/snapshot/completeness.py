@@ -11,7 +11,7 @@ from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.rows import PinnedRows
-from lakebatch.snapshot.statuses import COMPLETED
+from lakebatch.snapshot.statuses import COMPLETED, check_statuses
 from lakebatch.storage.delta import omissions
 
 PART_COLUMNS = {
@@ -51,6 +51,7 @@ def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
 
 def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
     """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
+    include = check_statuses(include)
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")

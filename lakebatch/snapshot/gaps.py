@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch._text import nearest
 from lakebatch._warnings import warn
 from lakebatch.assembly import shards
 from lakebatch.assembly.record import Assembly
-from lakebatch.errors import DamageError, IncompleteError, IncompleteWarning
+from lakebatch.errors import ConfigError, DamageError, IncompleteError, IncompleteWarning
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MAX_GAPS = 10
@@ -86,6 +87,7 @@ def _count_fault(assembly: Assembly, rows: int) -> list[str]:
 
 def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
     """Warn of the gaps of a dataset, raise, or do nothing, as ``on_gap`` says."""
+    check_on_gap(on_gap)
     if not gaps or on_gap == "ignore":
         return
     named = "; ".join(str(gap).rstrip(".") for gap in gaps[:MAX_GAPS])
@@ -94,3 +96,9 @@ def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:
     if on_gap == "refuse":
         raise IncompleteError(message)
     warn(message, IncompleteWarning)
+
+
+def check_on_gap(on_gap: OnGap) -> None:
+    """Raise `ConfigError` for a word that does not say what to do at a gap."""
+    if on_gap not in get_args(OnGap):
+        raise ConfigError(f"Unknown on_gap {on_gap!r}. {nearest(str(on_gap), get_args(OnGap))}")

@@ -11,7 +11,7 @@ import polars as pl
 from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
 from lakebatch.errors import MixtureWarning
-from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.gaps import OnGap, check_on_gap
 
 MAX_NAMED = 3
 MAX_KEYS = 3
@@ -22,6 +22,7 @@ SOURCE = "$.source_hash"
 
 def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
     """Warn of mixtures in one line, unless gaps are ignored."""
+    check_on_gap(on_gap)
     if mixtures and on_gap != "ignore":
         named = "; ".join(mixtures[:MAX_NAMED])
         more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""

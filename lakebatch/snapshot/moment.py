@@ -48,6 +48,10 @@ def moment(version: int | None = None, as_of: Time | None = None, tag: str | Non
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise ConfigError(f"Several of {', '.join(named)} were given. Expected one of them.")
+    if version is not None and (isinstance(version, bool) or not hasattr(version, "__index__")):
+        raise ConfigError(
+            f"The version {version!r} is not an integer. List the versions with: lakebatch history"
+        )
     if tag is not None:
         return Moment(tag=check_name(tag, "tag"))
     if as_of is None or (isinstance(as_of, str) and as_of.strip().lower() == "now"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
+from lakebatch._text import nearest
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import Assembly, Status
-from lakebatch.errors import UnknownNameError
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status
+from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.snapshot.moment import Moment
 from lakebatch.storage.delta import forks
 
@@ -98,6 +100,32 @@ class Statuses:
         return each.status if self.moment.is_past else each.state
 
     def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return the ids of the assemblies with one of these statuses."""
-        wanted = pl.col("status").is_in(list(include)) & ~pl.col("assembly_id").is_in(list(self.uncertain))
+        """Return the ids of the assemblies with one of these statuses.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such status.
+        """
+        wanted = pl.col("status").is_in(check_statuses(include)) & ~pl.col("assembly_id").is_in(
+            list(self.uncertain)
+        )
         return self.last_events.filter(wanted)["assembly_id"].to_list()
+
+
+def check_statuses(include: Collection[Status]) -> list[Status]:
+    """Return statuses as a list; a string is one status.
+
+    >>> check_statuses("completed")
+    ['completed']
+
+    Raises
+    ------
+    ConfigError
+        If there is no such status.
+    """
+    statuses: list[Any] = [include] if isinstance(include, str) else list(include)
+    for each in statuses:
+        if each not in EVERY_STATUS:
+            raise ConfigError(f"Unknown status {each!r} in include. {nearest(str(each), EVERY_STATUS)}")
+    return statuses

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias, TypeVar
 
 from lakebatch.errors import StorageError, UnknownNameError
-from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, forks, omissions
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.read_again import retry_on_compaction
@@ -115,6 +115,7 @@ class PinnedTables:
         StorageError
             If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
+        check_on_gap(on_gap)
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
             raise omissions.refusal(found)
@@ -128,6 +129,7 @@ class PinnedTables:
         StorageError
             If any cannot be read, unless ``on_gap`` is "ignore"; a `DamageError` if it is damaged.
         """
+        check_on_gap(on_gap)
         if on_gap == "ignore":
             result, found = self.read_readable(name, ids, read)
             omissions.warn_of_faults(found)

@@ -12,7 +12,7 @@ from lakebatch.storage.delta import bundles
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "lake_0_1_0"
 READ = json.loads((FIXTURE / "read_by_0_1_0.json").read_text())
-STATUSES = ("started", "completed", "interrupted", "failed", "discarded")
+STATUSES = ("started", "completed", "failed", "discarded")
 COLUMNS = ["assembly_id", "part", "level", "repeat", "seed", "mse", "r2"]
 DATA = COLUMNS[1:]
 """What is the same in two assemblies of one config and seed."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def discard(context: click.Context, name: str, assembly: str, reason: str) -> None:
     """Exclude an ASSEMBLY from the dataset; no row is deleted, and earlier versions still contain it."""
     open_lake(context)[name].discard(assembly, reason)
-    click.echo(f"{assembly} is discarded. Undo it with: lakebatch restore {name} {assembly}", err=True)
+    undo = f"lakebatch restore {name} {assembly} --reason TEXT"
+    click.echo(f"{assembly} is discarded. Undo it with: {undo}", err=True)
 
 
 @click.command(

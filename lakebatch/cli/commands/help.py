@@ -27,11 +27,12 @@ def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> li
 
 
 @click.command("help", epilog="Example: lakebatch help sql")
-@click.argument("topic", required=False, shell_complete=_complete)
+@click.argument("words", nargs=-1, metavar="[TOPIC]", shell_complete=_complete)
 @click.pass_context
-def help_(context: click.Context, topic: str | None) -> None:
+def help_(context: click.Context, words: tuple[str, ...]) -> None:
     """Show the manual page TOPIC, or the help of the command TOPIC; without TOPIC, list the pages."""
-    if topic is None:
+    topic = "-".join(words).lower()
+    if not topic:
         click.echo(_contents(context))
     elif topic in pages.TOPICS:
         click.echo(_shown(pages.read(topic)))
