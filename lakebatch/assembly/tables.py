@@ -1,4 +1,4 @@
-"""The tables of one experiment in a lake, by name."""
+"""The tables of one experiment in a lake, by name; ``schemas/*.toml`` holds the columns of each."""
 
 from __future__ import annotations
 

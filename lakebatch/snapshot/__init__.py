@@ -1,1 +1,1 @@
-"""Experiments at one moment: their rows, statuses, gaps and differences."""
+"""Experiments at one moment: their rows, statuses, gaps and mixtures."""

@@ -26,7 +26,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "maintenance": "Optimize, vacuum, disk usage and bundles; doctor and repair.",
     },
     {
-        "snapshot": "Experiments at one moment: their rows, statuses, gaps and differences.",
+        "snapshot": "Experiments at one moment: their rows, statuses, gaps and mixtures.",
         "executor": "Where parts are computed: in this process, in worker processes of this machine, or on a Dask cluster.",
     },
     {"assembly": "The life of an assembly: its events, parts, shards, leases, tags and seeds."},
