@@ -76,7 +76,7 @@ def environment(source: Source, version: str) -> dict[str, Any]:
     """
     experiment = registry.load(source)
     if registry.is_stale(source):
-        raise ClusterError("its code has changed since the worker loaded it; start the workers anew")
+        raise ClusterError("its code has changed since the worker loaded it; restart the workers")
     return provenance.environment(registry.source_file(experiment), version)
 
 

@@ -344,7 +344,7 @@ def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) ->
     source = registry.get(toy)
     assert dask_worker.environment(source, "v1")["source_hash"]
     monkeypatch.setattr(registry, "is_stale", lambda _: True)
-    with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; start the workers anew"):
+    with pytest.raises(ClusterError, match=r"has changed since the worker loaded it; restart the workers"):
         dask_worker.environment(source, "v1")
 
 

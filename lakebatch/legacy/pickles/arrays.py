@@ -56,7 +56,7 @@ def object_column(items: Sequence[Any]) -> pl.Series:
     if kinds == {int, float}:
         kinds = {float}
         if any(isinstance(item, int) and abs(item) > MAX_EXACT for item in plain):
-            raise LegacyError("one of its columns mixes fractions and whole numbers too large for them")
+            raise LegacyError("one of its columns mixes fractions and integers too large for them")
         plain = [None if item is None else float(item) for item in plain]
     if len(kinds) > 1:
         raise LegacyError(f"one of its columns mixes {' and '.join(sorted(kind.__name__ for kind in kinds))}")

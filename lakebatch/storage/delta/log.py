@@ -118,7 +118,7 @@ class Log:
     @property
     def repair(self) -> str:
         """The advice for a damaged file that only repeats the entries."""
-        return f"Write it anew with: lakebatch repair {self._experiment}"
+        return f"Write it again with: lakebatch repair {self._experiment}"
 
     @property
     def _experiment(self) -> str:
