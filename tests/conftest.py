@@ -1,4 +1,4 @@
-"""What all tests share: tables, small experiments, an empty lake, a lake with a study in it."""
+"""Fixtures of all tests: tables, small experiments, an empty lake, a lake with a study."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from lakebatch.storage.delta.table import Table
 
 BEGINS = host.leave_out()
 sys.dont_write_bytecode = False
-"""Tests start hundreds of processes, each of which would compile all of lakebatch once more."""
+"""Keep bytecode: tests start hundreds of processes, and each would compile all of lakebatch again."""
 hypothesis.settings.register_profile(
     "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("busy")
-"""How long an example takes says how busy the machine is, and nothing of the code."""
+"""The duration of an example depends on the load of the machine, not on the code."""
 SESSION = pytest.StashKey[host.Session]()
 LEFT = pytest.StashKey[list[str]]()
 LONGEST_FIRST = ("project", "s3", "executor", "faults", "cli", "runner")
-"""Folders whose files take the longest: begun first, no processor waits for them in the end."""
+"""Folders with the slowest files: started first, so that no processor is idle at the end."""
 TOY = Path(__file__).with_name("toy_experiment.py")
 STUDY = Path(__file__).with_name("study_experiment.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note what is there before the session, in the process that ends last."""
+    """Record existing processes and files before the session, in the process that ends last."""
     if BEGINS:
         config.stash[SESSION] = host.Session()
 
@@ -57,20 +57,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name what was left."""
+    """Name the processes and files left behind."""
     for line in config.stash.get(LEFT, []):
         terminalreporter.write_line(line, red=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take long first."""
+    """Put the slowest files first."""
     places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_worker_unless_asked() -> Iterator[None]:
-    """Have runs that do not say otherwise use this process alone: the tests themselves fill the processors."""
+    """Let runs use one process by default: the tests themselves use every processor."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOKY_MAX_CPU_COUNT", "1")
         yield
@@ -86,7 +86,7 @@ def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(autouse=True)
 def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each test begin without the secrets that an earlier one learned, such as the key of a profile."""
+    """Start each test without the secrets registered by an earlier one, such as the key of a profile."""
     monkeypatch.setattr(_secrets, "_learned", {})
 
 
@@ -127,7 +127,7 @@ def template_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "experiments" / "other_toy.py").write_text(other)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        # as where files were not merged, so that each part has one of its own
+        # no merging, so that each part has its own file
         patch.setattr("lakebatch.maintenance.optimize.compact_assembly", lambda *_: None)
         lake = lakebatch.open_lake(folder / "lake")
         for name, settings in (("toy", ()), ("toy", ()), ("toy", ["fail=[0.1]"]), ("other-toy", ())):
@@ -176,7 +176,7 @@ while not Path("go").exists():
 
 
 class ToySchema:
-    """Names that many tests use."""
+    """Ids, schema and other names used by many tests."""
 
     folder = "90_v1_toy"
     assembly_id = "20261123_142230_run001"
@@ -185,7 +185,7 @@ class ToySchema:
 
 @pytest.fixture
 def open_table(tmp_path):
-    """Return a function that opens a table of the lake anew, as another process would."""
+    """Return a function that opens a table of the lake again, as another process would."""
     return lambda name="results": Table(Storage(str(tmp_path / "lake")), ToySchema.folder, load_schema(name))
 
 
@@ -207,7 +207,7 @@ def log(open_table):
 
 @pytest.fixture
 def frame():
-    """Return rows of one part, complete with what is filled in."""
+    """Return rows of one part, including the columns filled in by lakebatch."""
 
     def build(part="p", rows=1, **columns):
         stamps = {"assembly_id": [ToySchema.assembly_id] * rows, "part": [part] * rows}
@@ -239,7 +239,7 @@ def plan():
 
 @pytest.fixture
 def run_together(tmp_path):
-    """Return a function that runs scripts in processes of their own, all let go at one moment."""
+    """Return a function that runs scripts in separate processes, all started at one moment."""
 
     def run(imports: str, scripts: list[str]) -> list[str]:
         folder = tmp_path / "together"
@@ -263,7 +263,7 @@ def run_together(tmp_path):
 
 
 def wait_for(condition, processes=(), seconds=60):
-    """Wait until something is so; fail if it takes too long or a process ends before."""
+    """Wait until a condition holds; fail after a timeout or if a process ends first."""
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited too long"
@@ -279,7 +279,7 @@ def wait_until():
 
 @pytest.fixture
 def names():
-    """Return names that many tests use."""
+    """Return the names used by many tests."""
     return ToySchema
 
 

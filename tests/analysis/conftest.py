@@ -1,4 +1,4 @@
-"""What the tests of plots and reports share: a small real cohort, and a lake whose texts try to be markup."""
+"""Shared by the tests of plots and reports: a small real cohort, and a lake whose strings contain markup."""
 
 import contextlib
 import shutil
@@ -29,7 +29,7 @@ NASTY = '<script>alert(1)</script> & | `tick` **bold** [a](http://x.invalid) "qu
 
 @pytest.fixture(scope="session")
 def nasty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a lake of three runs, with odd texts in configs and errors; to be read only."""
+    """Return a folder with a lake of three runs, with markup in configs and errors; to be read only."""
     folder = tmp_path_factory.mktemp("nasty")
     (folder / "experiments").mkdir()
     shutil.copy(Path(__file__).parents[1] / "study_experiment.py", folder / "experiments" / "study.py")
@@ -65,5 +65,5 @@ def saved(nasty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nasty_text() -> str:
-    """Return the text that tries to be markup."""
+    """Return the string that contains markup."""
     return NASTY

@@ -1,4 +1,4 @@
-"""The page in a real browser: no error on the console, no request that leaves it, and it prints."""
+"""The page in a real browser: no console error, no request to the outside, and it prints."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def test_page_has_no_console_error_makes_no_request_and_prints(look, saved):
     assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") > 3
 
 
-def test_a_page_that_breaks_these_promises_is_seen(look, tmp_path):
+def test_check_finds_a_page_that_breaks_these_promises(look, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text('<!DOCTYPE html><script>nothing.x</script><img src="http://127.0.0.1:9/x.png">')
     console, requests, _ = look(page)

@@ -1,4 +1,4 @@
-"""Pictures: what they show, how they are drawn, and the files they become."""
+"""Plots: content, drawing and image files."""
 
 import re
 import subprocess
@@ -124,7 +124,7 @@ def test_two_snapshots_are_overlaid(study):
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
-def test_every_kind_is_drawn_over_an_older_state(study, kind):
+def test_every_kind_overlays_an_older_state(study, kind):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     picture = study["study"].plot(kind, against=str(version))
     assert any(mark.ghost for panel in picture.chart.panels for mark in panel.series)
@@ -133,7 +133,7 @@ def test_every_kind_is_drawn_over_an_older_state(study, kind):
     assert picture.interactive().data
 
 
-def test_ranking_of_an_older_state_comes_into_the_rows_of_the_newer(study):
+def test_ranking_of_an_older_state_uses_the_rows_of_the_newer(study):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     (panel,) = study["study"].plot("robustness", against=str(version)).chart.panels
     (old,) = study["study"].plot("robustness", version=version).chart.panels
@@ -142,7 +142,7 @@ def test_ranking_of_an_older_state_comes_into_the_rows_of_the_newer(study):
     assert dict(zip(panel.y_names, ghost.x, strict=True)) == dict(zip(old.y_names, alone.x, strict=True))
 
 
-def test_boxes_of_two_states_stand_in_pairs(study):
+def test_boxes_of_two_states_are_paired(study):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     (axes,) = study["study"].plot("boxes", against=str(version)).figure().axes
     shown = sorted(axes.patches, key=lambda box: box.get_path().vertices[:, 0].min())
@@ -154,7 +154,7 @@ def test_boxes_of_two_states_stand_in_pairs(study):
     assert edges[::2] == edges[1::2]
 
 
-def test_points_of_two_states_keep_to_their_row(study):
+def test_points_of_two_states_stay_in_their_row(study):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     (axes,) = study["study"].plot("robustness", against=str(version)).figure().axes
     heights = [float(y) for line in axes.containers for y in line.lines[0].get_ydata()]
@@ -162,7 +162,7 @@ def test_points_of_two_states_keep_to_their_row(study):
     assert all(0 < abs(y - round(y)) < 0.2 for y in heights)
 
 
-def test_metric_on_both_sides_of_zero_has_a_line_there(study):
+def test_metric_of_both_signs_has_a_line_at_zero(study):
     def panel(*values):
         return Panel((Line("a", 0, (0.0, 0.5), values),))
 
@@ -177,7 +177,7 @@ def test_metric_on_both_sides_of_zero_has_a_line_there(study):
         assert all(rule in each.marks for each in draw(material, Options()).panels)
 
 
-def test_axis_of_a_correlation_ends_where_correlations_do():
+def test_axis_of_a_correlation_ends_at_one():
     def axis(metric, low, high):
         return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
 
@@ -189,7 +189,7 @@ def test_axis_of_a_correlation_ends_where_correlations_do():
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
-def test_times_along_an_axis_do_not_touch(hours):
+def test_time_labels_of_an_axis_do_not_overlap(hours):
     start = datetime(2026, 11, 25, 12, 47, 18, tzinfo=UTC)
     line = Line("", 0, (start, start + timedelta(hours=hours)), (0.0, 1.0), step=True)
     figure = static.draw(Chart("Growth", "", (Panel((line,), x_label="time (UTC)"),) * 2, share=False))
@@ -214,7 +214,7 @@ def test_trajectories_show_the_stored_cohort_and_the_onset(noise):
     assert sum(isinstance(mark, Thread) for mark in panel.marks) == 12
 
 
-def test_network_is_the_one_that_was_simulated(noise):
+def test_network_plot_shows_the_simulated_network(noise):
     chart = noise.plot("network").chart
     (panel,) = chart.panels
     boxes = {(mark.x, mark.y): mark.name for mark in panel.marks if isinstance(mark, Box)}
@@ -229,7 +229,7 @@ def test_network_is_the_one_that_was_simulated(noise):
     assert len(drawn) == 9 + 2 + 1
 
 
-def test_cohort_that_is_not_stored_is_named(study):
+def test_missing_stored_cohort_is_named(study):
     with pytest.raises(
         AssemblyError, match=r"There are no trajectories to draw: no completed assembly of study stored any"
     ):
@@ -238,7 +238,7 @@ def test_cohort_that_is_not_stored_is_named(study):
         study["study"].plot("network")
 
 
-def test_trajectories_of_a_level_that_changed_none_are_refused(noise):
+def test_trajectories_of_a_level_without_change_are_refused(noise):
     with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
         noise.plot("trajectories", level=0.3)
     (assembly_id,) = noise.snapshot().ids()
@@ -254,7 +254,7 @@ def test_files_are_the_same_each_time(study, tmp_path, ending):
     assert not re.search(rb"20\d\d-\d\d-\d\dT|CreationDate", first)
 
 
-def test_print_files_have_the_width_of_a_column_and_text_as_text(study, tmp_path):
+def test_print_files_have_column_width_and_real_text(study, tmp_path):
     picture = study["study"].plot("levels")
     svg = picture.to_bytes(".svg").decode()
     assert ">initial+dynamic</text>" in svg
@@ -274,7 +274,7 @@ def test_interactive_page_needs_no_network(study, tmp_path):
     assert "with 95 % t interval over" in page.rpartition("<p ")[2]
 
 
-def test_notebook_gets_a_picture_it_can_show(study):
+def test_notebook_shows_the_plot(study):
     bundle = study["study"].plot("levels")._repr_mimebundle_()
     assert bundle["image/png"][:4] == b"\x89PNG"
     assert bundle["text/plain"].startswith("Pearson r by level")
@@ -292,7 +292,7 @@ def test_colours_and_markers_tell_many_series_apart():
     assert len(COLOURS) == len(MARKERS)
 
 
-def test_names_are_shown_as_they_are(study):
+def test_names_are_shown_unchanged(study):
     from lakebatch.analysis.plots.picture import Picture
 
     picture = study["study"].plot("levels")
@@ -315,7 +315,7 @@ def test_names_are_shown_as_they_are(study):
         ({"zoom": (1, 0)}, "The zoom is 1 to 0"),
     ],
 )
-def test_option_that_cannot_be_used_is_named(study, options, fault):
+def test_invalid_option_is_named(study, options, fault):
     with pytest.raises(ConfigError, match=fault):
         study["study"].plot("levels", **options)
 
@@ -361,7 +361,7 @@ def test_missing_library_is_named_with_what_to_install(study, tmp_path):
     assert not list(tmp_path.glob("x.*"))
 
 
-def test_quiet_command_writes_its_picture_and_says_nothing(study, tmp_path):
+def test_quiet_command_writes_its_plot_and_prints_nothing(study, tmp_path):
     file = tmp_path / "levels.png"
     done = CliRunner().invoke(main, ["-q", "plot", "study", "--on-gap", "ignore", "-o", str(file)])
     assert (done.exit_code, done.output) == (0, "")

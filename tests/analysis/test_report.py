@@ -1,4 +1,4 @@
-"""Reports: what they say, and that no text in them is ever markup."""
+"""Reports: their content, and that strings from the lake never become markup."""
 
 import contextlib
 import re
@@ -93,7 +93,7 @@ def test_page_stands_alone(page):
     assert policy["content"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def test_page_can_be_read_without_eyes_or_mouse(page):
+def test_page_works_with_screen_reader_and_keyboard(page):
     assert page.all("html")[0]["lang"] == "en"
     assert page.all("a")[0] == {"class": "skip", "href": "#main"}
     assert all(len(each["alt"]) > 40 for each in page.all("img"))
@@ -114,7 +114,7 @@ def test_page_can_be_read_without_eyes_or_mouse(page):
     assert any(each.get("name") == "viewport" for each in page.all("meta"))
 
 
-def test_text_of_configs_and_errors_is_no_markup_in_the_page(saved, page, nasty_text):
+def test_configs_and_errors_are_escaped_in_the_page(saved, page, nasty_text):
     source = saved.read_text()
     assert "<script" not in source
     assert "<b>" not in source
@@ -122,7 +122,7 @@ def test_text_of_configs_and_errors_is_no_markup_in_the_page(saved, page, nasty_
     assert any(nasty_text in each for each in page.texts["td"])
 
 
-def test_text_of_configs_and_errors_is_no_markup_in_markdown(text, nasty_text):
+def test_configs_and_errors_are_escaped_in_markdown(text, nasty_text):
     html = markdown_it.MarkdownIt("commonmark").enable("table").render(text)
     rendered = Page(html)
     assert not rendered.all("script")
@@ -142,7 +142,7 @@ def test_markdown_finds_its_pictures(saved, text, nasty_report):
     assert all((saved.parent / urllib.parse.unquote(name)).is_file() for name in names)
 
 
-def test_pictures_that_cannot_be_drawn_are_named(nasty_report):
+def test_plots_that_cannot_be_drawn_are_named(nasty_report):
     texts = parts(nasty_report, str, "pictures")
     assert [text.split(":")[0] for text in texts] == ["No picture of trajectories", "No picture of network"]
 
@@ -174,7 +174,7 @@ def test_gaps_and_failures_stand_at_the_top_and_in_their_section(nasty_report, n
     assert {row[-1] for row in faults.rows} == {"constant prediction", nasty_text}
 
 
-def test_configs_are_told_by_their_differences_from_a_preset(nasty_report):
+def test_configs_are_described_by_their_differences_from_a_preset(nasty_report):
     texts = parts(nasty_report, str, "configs")
     assert texts[0] == "Config 1, run by 1 assembly: exactly the preset guide."
     assert texts[2].endswith("nearest to the preset guide, from which it differs in 2 keys.")
@@ -184,7 +184,7 @@ def test_configs_are_told_by_their_differences_from_a_preset(nasty_report):
     ]
 
 
-def test_commands_of_the_report_repeat_its_rows(nasty_report, stored, tmp_path):
+def test_commands_of_the_report_reproduce_its_rows(nasty_report, stored, tmp_path):
     (commands, _) = parts(nasty_report, Code, "provenance")
     lines = commands.text.splitlines()
     assert len(lines) == 3
@@ -199,14 +199,14 @@ def test_commands_of_the_report_repeat_its_rows(nasty_report, stored, tmp_path):
     assert_frame_equal(first, second, check_exact=True)
 
 
-def test_config_that_no_setting_can_say_is_told_to_be_saved(nasty_folder):
+def test_config_that_settings_cannot_express_is_to_be_saved(nasty_folder):
     from lakebatch.analysis.report.configs import _command
 
     with contextlib.chdir(nasty_folder):
         assert _command("study", "guide", (), {"levels": [0.0]}) == "lakebatch run study --config config.json"
 
 
-def test_report_of_a_past_state_says_which_and_knows_no_more(stored):
+def test_report_of_a_past_state_names_it_and_holds_nothing_later(stored):
     version = int(stored.history().filter(status="completed")["version"][0])
     report = stored.report(version=version, metric="r2")
     assert report.content.state.startswith(f"State: version {version}. Last change recorded: 20")
@@ -246,7 +246,7 @@ def test_report_without_a_completed_assembly_says_so(study_folder, monkeypatch, 
     assert "left out, failed with 2 of 3 parts done" in report.html()
 
 
-def test_report_goes_to_a_page_and_nothing_else(stored, tmp_path):
+def test_report_is_written_to_html_or_markdown_only(stored, tmp_path):
     with pytest.raises(ConfigError, match=r"Expected a name that ends in \.html"):
         stored.report().save(tmp_path / "r.pdf")
     done = CliRunner().invoke(main, ["--lake", "lake", "report", "study", "-o", "r.pdf"])

@@ -1,4 +1,4 @@
-"""What pictures and reports say about results, against scipy on the same rows."""
+"""Statistics of plots and reports, compared with scipy on the same rows."""
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ def rows(study):
     return study["study"].reassemble()
 
 
-def test_interval_is_that_of_student_over_splits_corrected_for_their_overlap(rows):
+def test_interval_is_student_t_corrected_for_overlapping_splits(rows):
     table = statistics.intervals(rows, "pearson_r", ["feature_set", "level"])
     assert table.height == 9
     for row in table.iter_rows(named=True):
@@ -34,7 +34,7 @@ def test_interval_is_that_of_student_over_splits_corrected_for_their_overlap(row
         assert (row["units"], row["assemblies"]) == (len(units), assemblies)
 
 
-def test_interval_over_assemblies_is_the_plain_one_of_their_means(rows):
+def test_interval_over_assemblies_is_uncorrected_over_their_means(rows):
     row = statistics.intervals(rows.filter(level=0.1), "r2", ["level"], unit="assembly").row(0, named=True)
     splits = rows.filter(level=0.1).group_by(SPLIT).agg(pl.col("r2").mean())
     means = splits.group_by("assembly_id").agg(pl.col("r2").mean())["r2"].to_numpy()

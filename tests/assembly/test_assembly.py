@@ -1,4 +1,4 @@
-"""The life of an assembly, as its events tell it."""
+"""The states of an assembly, derived from its events."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ def worker(tmp_path):
         running.kill()
 
 
-def test_start_records_everything_that_is_planned(log, plan):
+def test_start_records_the_whole_plan(log, plan):
     before = datetime.now(UTC)
     started = log.start(plan(known_gaps=("no baseline",)), 7)
     assert log.get(started.assembly_id) == started
@@ -72,7 +72,7 @@ def test_start_records_everything_that_is_planned(log, plan):
     assert (started.host, started.pid, started.error) == (process.host(), os.getpid(), None)
 
 
-def test_seed_is_that_of_the_run_number_unless_it_is_pinned(log, plan):
+def test_seed_follows_the_run_number_unless_it_is_pinned(log, plan):
     drawn = [log.start(plan(), 0).seed for _ in range(2)]
     assert drawn == [seeds.replicate_seed(42, 1), seeds.replicate_seed(42, 2)]
     assert log.start(plan(pinned_seed=5), 0).seed == 5
@@ -89,7 +89,7 @@ def test_four_processes_that_start_five_each_take_twenty_numbers(tmp_path, log, 
     assert events["seed"].n_unique() == 20
 
 
-def test_events_of_an_assembly_are_counted_whoever_records_them(log, plan, open_table):
+def test_events_of_several_processes_are_numbered_in_sequence(log, plan, open_table):
     started = log.start(plan(), 0)
     other = assembly_log.AssemblyLog(open_table("assemblies"))
     log.record(started, "failed", parts_done=1, error="part b: it broke")
@@ -125,7 +125,7 @@ def test_completed_assembly_stays_completed(log, plan, status):
     assert log.events().height == 2
 
 
-def test_latest_event_is_the_last_counted_whatever_the_clocks_say(log, plan, monkeypatch):
+def test_latest_event_follows_the_event_number_not_the_clock(log, plan, monkeypatch):
     started = log.start(plan(), 0)
     monkeypatch.setattr(assembly_log, "now", lambda: started.at - timedelta(hours=2))
     completed = log.record(started, "completed", rows=6)
@@ -134,15 +134,15 @@ def test_latest_event_is_the_last_counted_whatever_the_clocks_say(log, plan, mon
     assert [each.status for each in latest(log.events().reverse())] == ["completed"]
 
 
-def test_assembly_whose_process_runs_is_started(log, worker):
+def test_assembly_of_a_running_process_is_started(log, worker):
     assembly_id = worker.stdout.readline().strip()
     assert log.get(assembly_id).pid == worker.pid
     assert log.get(assembly_id).state == "started"
 
 
 @pytest.mark.parametrize("reaped", [True, False])
-def test_assembly_whose_process_was_killed_is_interrupted(log, worker, wait_until, reaped):
-    """Also where nobody has asked for the dead process's exit code, as in a container without an init."""
+def test_assembly_of_a_killed_process_is_interrupted(log, worker, wait_until, reaped):
+    """Also for a zombie process, as in a container without an init."""
     assembly_id = worker.stdout.readline().strip()
     worker.kill()
     if reaped:
@@ -151,7 +151,7 @@ def test_assembly_whose_process_was_killed_is_interrupted(log, worker, wait_unti
     assert log.get(assembly_id).status == "started"
 
 
-def test_assembly_of_a_pid_that_was_given_to_another_process_is_interrupted(log, plan):
+def test_assembly_of_a_reused_pid_is_interrupted(log, plan):
     started = log.start(plan(environment={"process_started": "another boot:1"}), 0)
     assert started.pid == os.getpid()
     assert started.state == "interrupted"
@@ -167,13 +167,13 @@ def test_assembly_on_another_machine_is_assumed_to_run(log, plan, monkeypatch):
     assert log.get(started.assembly_id).state == "started"
 
 
-def test_assembly_that_was_let_go_of_is_interrupted(log, plan):
+def test_released_assembly_is_interrupted(log, plan):
     started = log.start(plan(), 0)
     assert log.record(started, "started", parts_done=1).pid is None
     assert log.get(started.assembly_id).state == "interrupted"
 
 
-def test_status_of_what_was_never_started_is_not_found(stored, plan):
+def test_status_of_an_unknown_assembly_is_not_found(stored, plan):
     assert stored.status("20261123_142230_run001") == "not_found"
     started = stored.log.start(plan(), 0)
     assert stored.status("20261123_142230_run001") == "not_found"

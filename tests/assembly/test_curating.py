@@ -1,4 +1,4 @@
-"""What people decide about assemblies, and what that leaves as it was."""
+"""Discarding and restoring assemblies, completeness and replicates."""
 
 import random
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_failed_assembly_is_failed_again_when_it_is_restored(stored, run):
     assert stored.completeness().filter(~pl.col("present"))["why"].to_list() == why
 
 
-def test_decision_that_makes_no_sense_is_refused(stored):
+def test_invalid_decision_is_refused(stored):
     (first,) = stored.assemblies()["assembly_id"]
     with pytest.raises(AssemblyError, match=r"is completed. Expected one that is discarded"):
         stored.restore(first, "why not")
@@ -65,7 +65,7 @@ def test_decision_that_makes_no_sense_is_refused(stored):
 
 
 class Impatient(Progress):
-    """Has a process elsewhere decide about the only assembly, once the table has a number of parts."""
+    """Progress hook: calls a function as another process once the table holds a number of parts."""
 
     def __init__(self, monkeypatch, decide, parts=1):
         self.monkeypatch, self.decide, self.parts = monkeypatch, decide, parts
@@ -85,18 +85,14 @@ def discard(lake, toy):
 
 
 @pytest.mark.parametrize("shard", [None, Shard(1, 2, "a")])
-def test_run_that_is_discarded_meanwhile_commits_nothing_more_and_says_so(
-    lake, toy, monkeypatch, discard, shard
-):
+def test_run_discarded_meanwhile_commits_nothing_more_and_says_so(lake, toy, monkeypatch, discard, shard):
     with pytest.raises(AssemblyError, match=STOPPED):
         lakebatch.run(lake, toy, jobs=1, shard=shard, progress=Impatient(monkeypatch, discard))
     assert lake[toy].assemblies().select("status", "rows").rows() == [("discarded", 3)]
     assert lake[toy].history()["status"].to_list() == ["started", "discarded"]
 
 
-def test_run_that_is_discarded_while_its_workers_compute_does_not_wait_for_them(
-    lake, toy, monkeypatch, discard
-):
+def test_run_discarded_meanwhile_does_not_wait_for_its_workers(lake, toy, monkeypatch, discard):
     monkeypatch.setattr("lakebatch.runner.assembly_run.CHECK_SECONDS", 0.0)
     progress = Impatient(monkeypatch, discard, parts=2)
     with pytest.raises(AssemblyError, match=STOPPED):
@@ -104,7 +100,7 @@ def test_run_that_is_discarded_while_its_workers_compute_does_not_wait_for_them(
     assert lake[toy].assemblies().select("status", "rows").rows() == [("discarded", 6)]
 
 
-def test_run_that_is_interrupted_when_it_was_discarded_says_that(lake, toy, monkeypatch, discard):
+def test_interrupted_run_reports_that_it_was_discarded(lake, toy, monkeypatch, discard):
     class Interrupted(Impatient):
         def part_committed(self, outcome, rows):
             super().part_committed(outcome, rows)
@@ -114,8 +110,8 @@ def test_run_that_is_interrupted_when_it_was_discarded_says_that(lake, toy, monk
         lakebatch.run(lake, toy, jobs=1, progress=Interrupted(monkeypatch, discard))
 
 
-def test_run_that_was_completed_meanwhile_ends_well_and_says_so(lake, toy, monkeypatch, caplog):
-    """It was stopped for so long that its lease became too old."""
+def test_run_completed_meanwhile_ends_well_and_says_so(lake, toy, monkeypatch, caplog):
+    """The run was paused until its lease expired."""
 
     def take_over():
         for left in Path("lake", "90_v1_toy", "leases").iterdir():
@@ -128,7 +124,7 @@ def test_run_that_was_completed_meanwhile_ends_well_and_says_so(lake, toy, monke
     assert Path("computed").read_text().split() == ["level=0", "level=0.1", "level=0.2", "level=0.1"]
 
 
-def test_look_that_fails_decides_nothing(lake, toy, monkeypatch):
+def test_failed_status_check_does_not_stop_the_run(lake, toy, monkeypatch):
     def fail(*_):
         raise StorageError("S3 says no.")
 
@@ -165,8 +161,8 @@ def test_contradicting_replicates_are_found(lake, toy, tmp_path):
     assert lake[toy].replicates()["agrees"].to_list() == [True, False]
 
 
-def test_every_past_version_is_what_was_read_at_that_moment(lake, toy, run):
-    """Runs, failures, resumes and decisions in any order; every state that was ever read is read again at the end."""
+def test_every_past_version_stays_as_it_was_first_read(lake, toy, run):
+    """Runs, failures, resumes and decisions in any order; every state read once is read again at the end."""
     random.seed(1)
     run()
     stored = lake[toy]
@@ -200,13 +196,13 @@ def _do_something(stored, run, action):
 
 
 def shown(lake, *command):
-    """Return what a command says, data and all else."""
+    """Return a command's whole output."""
     done = CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *command])
     assert done.exit_code == 0, done.output
     return done.output
 
 
-def test_nothing_to_show_is_said_in_words(lake, toy, run):
+def test_empty_answer_is_a_sentence(lake, toy, run):
     run()
     run("levels=[0, 0.5]")
     assert "No two assemblies share a config." in shown(lake, "replicates", toy)
@@ -215,7 +211,7 @@ def test_nothing_to_show_is_said_in_words(lake, toy, run):
     assert '"shift":0.0' in shown(lake, *same, "--format", "json")
 
 
-def test_files_of_no_assembly_are_explained(lake, toy, run):
+def test_du_explains_files_without_an_assembly(lake, toy, run):
     run()
     assert "Rows without an assembly: logs" in shown(lake, "du", "--by", "assembly")
     assert "Rows without" not in shown(lake, "du", "--by", "table")

@@ -1,4 +1,4 @@
-"""Records that somebody else wrote: of other types, nested without end, with ids of another form."""
+"""Records from other tools: wrong types, endless nesting, malformed ids."""
 
 import json
 import warnings
@@ -46,7 +46,7 @@ COMMANDS = (
 
 
 def append(lake, **changes):
-    """Append an event as somebody else can, and return the id of its assembly."""
+    """Append an event as another tool can, and return the id of its assembly."""
     log = lake["toy"].log
     last = log.latest()[-1]
     hostile = replace(last, event=last.event + 1, **changes)
@@ -57,7 +57,7 @@ def append(lake, **changes):
 
 
 def answers(assembly_id):
-    """Yield each command, its exit code and all that it says."""
+    """Yield each command, its exit code and its output."""
     for arguments in COMMANDS:
         command = [each.format(assembly_id) for each in arguments]
         with warnings.catch_warnings():
@@ -68,13 +68,13 @@ def answers(assembly_id):
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_environment_of_another_form_is_told_with_its_place(name):
+def test_malformed_environment_is_named_with_its_place(name):
     with pytest.raises(DamageError, match=r"^here is damaged: ") as caught:
         read_environment(ENVIRONMENTS[name], "here")
     assert len(str(caught.value)) < 300
 
 
-def test_environment_of_every_form_that_was_written_is_read():
+def test_environment_of_every_released_format_is_read():
     array = {
         "array": "a",
         "of": 2,
@@ -117,7 +117,7 @@ def test_hostile_config_ends_no_command_in_a_traceback(copied_lake, config, stat
 
 
 @pytest.mark.parametrize("foreign", ["20261123_142230_run001\n", "\u202ex" * 100])
-def test_id_of_another_form_is_told_with_its_file(copied_lake, foreign):
+def test_malformed_id_is_named_with_its_file(copied_lake, foreign):
     append(copied_lake, assembly_id=foreign)
     for arguments, code, said in answers("20261123_142230_run001"):
         if arguments in (("status", "toy"), ("sql", "FROM toy.results"), ("doctor", "toy")):
@@ -149,7 +149,7 @@ ENTRIES = {
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_entry_of_a_log_of_another_form_ends_no_command_in_a_traceback(copied_lake, name):
+def test_malformed_log_entry_ends_no_command_in_a_traceback(copied_lake, name):
     log = Path(copied_lake.storage.uri, "90_v1_toy", "results", "_delta_log")
     newest = max(int(file.stem) for file in log.glob("*.json"))
     entry = log / f"{newest + 1:020d}.json"
@@ -163,7 +163,7 @@ def test_entry_of_a_log_of_another_form_ends_no_command_in_a_traceback(copied_la
             assert entry.name in done.output.replace("\n", "")
 
 
-def test_entry_of_another_tool_without_metrics_is_fine(copied_lake):
+def test_log_entry_without_metrics_is_accepted(copied_lake):
     from lakebatch.storage.delta.log import parse
 
     assert parse(b'{"commitInfo": {"operation": "WRITE", "operationMetrics": null}}')

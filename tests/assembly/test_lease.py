@@ -1,4 +1,4 @@
-"""Who is alive elsewhere: leases, judged by the clock of the storage."""
+"""Leases: which processes on other machines are alive, judged by the storage's clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY = 24 * 3600.0
 
 
 class AtFirstPart(Progress):
-    """Does something once, when the first part is in the table."""
+    """Progress hook: calls a function once, when the first part is in the table."""
 
     def __init__(self, act):
         self.act, self.parts = act, 0
@@ -43,7 +43,7 @@ class AtFirstPart(Progress):
 
 @pytest.fixture
 def elsewhere(lake, toy, run, monkeypatch):
-    """Return a failed assembly that a process in a container of the same host name works on, and its lease."""
+    """Return an assembly, and its lease, that a process works on in a container of the same host name."""
     failed = run("fail=[0.1]")
     log = lake[toy].log
     with hold(log.table.storage, lake[toy].folder) as name:
@@ -77,7 +77,7 @@ def test_run_renews_a_lease_that_its_record_names_and_removes_it(lake, toy, monk
     assert "lease" not in {each.name for each in threading.enumerate()}
 
 
-def test_each_shard_has_a_lease_of_its_own(lake, toy):
+def test_each_shard_has_its_own_lease(lake, toy):
     from lakebatch.assembly.shards import Shard
 
     for index in (1, 2):
@@ -122,7 +122,7 @@ def test_live_process_elsewhere_keeps_its_assembly(lake, toy, elsewhere):
         lakebatch.resume(lake, toy, jobs=1)
 
 
-def test_assembly_of_a_process_that_died_elsewhere_is_taken_by_a_bare_resume(lake, toy, elsewhere):
+def test_assembly_of_a_process_dead_elsewhere_is_resumed_without_an_id(lake, toy, elsewhere):
     assembly, file = elsewhere
     age(file, LEASE_TIMEOUT + 5)
     Path("mended").touch()
@@ -130,16 +130,14 @@ def test_assembly_of_a_process_that_died_elsewhere_is_taken_by_a_bare_resume(lak
     assert (resumed.assembly_id, resumed.status, resumed.rows) == (assembly.assembly_id, "completed", 9)
 
 
-def test_lease_that_is_gone_is_that_of_a_dead_process(elsewhere, lake, toy):
+def test_missing_lease_means_a_dead_process(elsewhere, lake, toy):
     assembly, file = elsewhere
     file.unlink()
     assert choose_resumable(lake[toy].log.latest()).assembly_id == assembly.assembly_id
 
 
-def test_process_of_which_nothing_is_known_is_assumed_to_run_and_can_be_taken_over_by_id(
-    lake, toy, elsewhere, caplog
-):
-    """Its clock went back by a day, or its lease may not be read."""
+def test_process_in_unknown_state_counts_as_running_and_yields_to_resume_by_id(lake, toy, elsewhere, caplog):
+    """Its clock went back by a day, or its lease is not readable."""
     assembly, file = elsewhere
     file.unlink()
     FOLDER.rmdir()
@@ -150,7 +148,7 @@ def test_process_of_which_nothing_is_known_is_assumed_to_run_and_can_be_taken_ov
     assert lakebatch.resume(lake, toy, assembly.assembly_id, jobs=1).status == "completed"
 
 
-def test_run_that_can_write_no_lease_says_so_once_and_goes_on(lake, toy, run, caplog, monkeypatch):
+def test_run_without_a_writable_lease_warns_once_and_goes_on(lake, toy, run, caplog, monkeypatch):
     FOLDER.parent.mkdir(parents=True)
     FOLDER.touch()
     monkeypatch.setattr(lease, "RENEW_INTERVAL", 0.001)
@@ -161,7 +159,7 @@ def test_run_that_can_write_no_lease_says_so_once_and_goes_on(lake, toy, run, ca
     assert "Other machines may take this run for interrupted" in warned.getMessage()
 
 
-def test_lease_that_is_lost_on_the_way_harms_nothing(lake, toy, caplog, monkeypatch, wait_until):
+def test_lease_lost_during_a_run_does_no_harm(lake, toy, caplog, monkeypatch, wait_until):
     monkeypatch.setattr(lease, "RENEW_INTERVAL", 0.001)
 
     def lose():
@@ -178,7 +176,7 @@ def test_lease_that_is_lost_on_the_way_harms_nothing(lake, toy, caplog, monkeypa
     assert "Other machines may take this run for interrupted" in warned.getMessage()
 
 
-def test_processes_of_this_namespace_cost_no_look_at_the_leases(lake, toy, run, monkeypatch):
+def test_leases_are_not_read_for_processes_of_this_namespace(lake, toy, run, monkeypatch):
     failed = run("fail=[0.1]")
     lake[toy].log.record(failed, "started", pid=os.getpid())
     monkeypatch.setattr(LocalFolder, "ages", lambda *_: pytest.fail("leases were looked at"))
@@ -200,7 +198,7 @@ def test_forked_child_leaves_the_lease_to_its_parent(tmp_path):
             os._exit(0)
 
 
-def test_lease_is_written_through_no_link(tmp_path):
+def test_lease_is_not_written_through_a_link(tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     with pytest.raises(StorageError, match=r"Cannot write .*/link"):
@@ -208,7 +206,7 @@ def test_lease_is_written_through_no_link(tmp_path):
     assert (tmp_path / "victim").read_text() == "precious"
 
 
-def test_assembly_goes_to_another_process_without_the_settings_of_its_lake(lake, toy, run):
+def test_pickled_assembly_holds_no_settings_of_its_lake(lake, toy, run):
     run()
     (assembly,) = lake[toy].log.latest()
     copy = pickle.loads(pickle.dumps(assembly))  # noqa: S301
@@ -217,7 +215,7 @@ def test_assembly_goes_to_another_process_without_the_settings_of_its_lake(lake,
     assert copy.state == "completed"
 
 
-def test_old_leases_are_counted_and_removed_and_nothing_else(lake, toy, run):
+def test_only_old_leases_are_counted_and_removed(lake, toy, run):
     run()
     old, young, other = (FOLDER / name for name in ("0123456789abcdef", "123456789abcdef0", "notes.txt"))
     for file in (old, young, other):

@@ -1,4 +1,4 @@
-"""Parts of an assembly: each in the table exactly once, stamped, and streamed where it is large."""
+"""Parts of an assembly: each in the table exactly once, stamped, and streamed if it is large."""
 
 import secrets
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def writer(results, names):
 
 @pytest.fixture
 def spool(tmp_path, names):
-    """Return a function that spools frames of one table, and the rows it gives are of a part."""
+    """Return a function that spools frames of one table as the rows of a part."""
 
     def write(*frames, table="results", part="level=0"):
         folder = tmp_path / f"spool{secrets.randbits(64)}"
@@ -75,14 +75,14 @@ def test_part_is_one_commit_that_names_it(results, writer, names):
     }
 
 
-def test_part_that_is_there_is_not_appended_again(results, writer, open_table, names):
+def test_stored_part_is_not_appended_again(results, writer, open_table, names):
     assert writer.append("level=0", ROWS, AT)
     assert not writer.append("level=0", ROWS, AT)
     assert not PartWriter(open_table(), names.assembly_id, {}).append("level=0", ROWS, AT)
     assert rows_of(results).height == 2
 
 
-def test_same_part_of_another_assembly_is_another(results, writer, open_table):
+def test_same_part_of_another_assembly_is_appended(results, writer, open_table):
     other = PartWriter(open_table(), "20261123_142230_run002", {})
     assert writer.append("level=0", ROWS, AT)
     assert other.append("level=0", ROWS, AT)
@@ -96,7 +96,7 @@ def test_same_part_of_another_assembly_is_another(results, writer, open_table):
     st.integers(1, 10**6),
 )
 def test_any_schedule_of_writers_and_resumptions_appends_each_part_once(open_table, schedule, run):
-    """Three writers append in any order; a writer may forget all it knows, as a new process would."""
+    """Three writers append in any order; a writer may lose its state, like a new process."""
     open_table().ensure()
     assembly_id = f"20261123_142230_run{run:03d}{secrets.randbits(48)}"
     writers = [PartWriter(open_table(), assembly_id, {}) for _ in range(3)]
@@ -111,7 +111,7 @@ def test_any_schedule_of_writers_and_resumptions_appends_each_part_once(open_tab
 
 
 def test_four_processes_with_the_same_parts_append_each_once(tmp_path, results, run_together, names):
-    """As many writers of one assembly as there never should be: each part has one winner."""
+    """More writers of one assembly than are allowed: each part has one winner."""
     imports = """
 import polars as pl
 from datetime import UTC, datetime
@@ -130,7 +130,7 @@ for part in "abcd":
     assert sorted(rows_of(results)["part"]) == sorted("aabbccdd")
 
 
-def test_spooled_part_is_one_commit_of_all_its_pieces(results, writer, spool):
+def test_spooled_part_is_one_commit(results, writer, spool):
     before = results.version()
     pieces = [pl.DataFrame({"repeat": [index], "r2": [index / 10]}) for index in range(7)]
     spooled = spool(*pieces)
@@ -147,7 +147,7 @@ def test_spooled_part_and_frame_give_the_same_rows(results, writer, spool):
     assert rows.filter(part="a").drop("part").equals(rows.filter(part="b").drop("part"))
 
 
-def test_spooled_part_has_one_time_from_after_its_last_row(results, writer, spool, tmp_path, names):
+def test_spooled_part_has_one_timestamp_after_its_last_row(results, writer, spool, tmp_path, names):
     with PartSpool(tmp_path / "part0", ["samples", "results"], names.assembly_id, "level=0") as files:
         files.write({"results": ROWS, "samples": pl.DataFrame({"sample": [1]})})
         after = datetime.now(UTC)
@@ -191,7 +191,7 @@ def test_spool_counts_hashes_and_copies_the_rows_that_the_table_gets(results, wr
     ],
 )
 @pytest.mark.parametrize("spooled", [False, True])
-def test_rows_that_do_not_fit_are_refused_at_once_and_wholly(
+def test_part_with_rows_that_do_not_fit_is_refused_at_once(
     results, writer, spool, parquet_files, bad, fault, spooled
 ):
     began = datetime.now(UTC)
@@ -204,7 +204,7 @@ def test_rows_that_do_not_fit_are_refused_at_once_and_wholly(
 
 @pytest.mark.parametrize("column", ["assembly_id", "part", "recorded_at"])
 @pytest.mark.parametrize("spooled", [False, True])
-def test_columns_that_are_filled_in_are_refused(results, writer, spool, column, spooled):
+def test_columns_filled_in_by_lakebatch_are_refused(results, writer, spool, column, spooled):
     bad = ROWS.with_columns(pl.lit("mine").alias(column))
     with pytest.raises(
         ExperimentError, match=f"run.. returned the columns {column}, which are filled in here"
@@ -219,8 +219,8 @@ def test_spool_refuses_frames_of_different_columns(spool):
 
 
 @pytest.mark.parametrize("heights", [[1] * 250, [0, 3, 0], [4_000] * 8, [30_000, 1, 30_000, 2]])
-def test_spool_hands_on_small_frames_as_a_few_in_their_order(spool, heights):
-    """Each is large enough but the last, and no larger than one frame was besides."""
+def test_spool_joins_small_frames_in_order(spool, heights):
+    """Every batch but the last has a minimum size, and none exceeds it by more than one frame."""
     ends = [sum(heights[: index + 1]) for index in range(len(heights))]
     frames = [
         pl.DataFrame({"repeat": range(end - height, end)}, schema={"repeat": pl.Int64})
@@ -232,7 +232,7 @@ def test_spool_hands_on_small_frames_as_a_few_in_their_order(spool, heights):
     assert all(each.height < BATCH_ROWS + max(heights) for each in back)
 
 
-def test_rows_in_memory_and_on_disk_are_bounded_by_bytes_too(spool, monkeypatch):
+def test_spooled_bytes_are_bounded_in_memory_and_on_disk(spool, monkeypatch):
     monkeypatch.setattr("lakebatch.assembly.spool.BATCH_BYTES", 10_000)
     frame = pl.DataFrame({"sample": [0], "initial": [[0.5] * 1_000]})
     assert [batch.num_rows for batch in spool(*[frame] * 5, table="samples").read()] == [2, 2, 1]
@@ -251,7 +251,7 @@ def test_part_without_a_row_in_its_last_table_or_with_an_unknown_table_is_refuse
 @pytest.mark.parametrize(
     "told", [{}, {"error": [None, "why"]}, {"error": [" ", "why"]}, {"error": [None, None]}]
 )
-def test_metric_that_is_null_needs_a_reason(spool, name, told):
+def test_null_metric_needs_a_reason(spool, name, told):
     schema = load_schema("results")
     rows = pl.DataFrame({"level": [0.0, 0.1], "model": ["a", "b"], name: [None, 0.5], **told}, strict=False)
     with pytest.raises(SchemaError, match=f"column '{name}' is NULL in 1 rows in which 'error' says nothing"):

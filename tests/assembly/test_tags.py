@@ -1,4 +1,4 @@
-"""Names for states: set once, found for ever, by every reader."""
+"""Tags: permanent names of states, found by every reader."""
 
 import polars as pl
 import pytest
@@ -8,7 +8,7 @@ from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.storage.delta.table import Table
 
 
-def test_tag_names_the_state_whatever_comes_after(stored, run, lake, toy):
+def test_tag_names_the_same_state_after_later_runs(stored, run, lake, toy):
     rows, assemblies = stored.reassemble(), stored.assemblies()
     stored.tag("paper-v1", note="as submitted")
     run("levels=[0, 0.5]")
@@ -49,13 +49,13 @@ def test_unknown_tag_leads_to_the_known_ones(stored, lake):
 
 
 @pytest.mark.parametrize("name", ["../up", "Paper", "a b", "", "v1'; DROP TABLE tags"])
-def test_tag_of_a_name_that_cannot_stand_is_refused(stored, name):
+def test_invalid_tag_name_is_refused(stored, name):
     with pytest.raises(ConfigError, match=r"is not a valid tag"):
         stored.tag(name)
     assert stored.tags().is_empty()
 
 
-def test_lake_at_a_tag_leaves_out_and_names_who_lacks_it(stored, lake, run, tmp_path):
+def test_lake_at_a_tag_names_experiments_without_it(stored, lake, run, tmp_path):
     other = tmp_path / "experiments" / "other_toy.py"
     other.write_text((tmp_path / "experiments" / "toy.py").read_text().replace('"toy"', '"other-toy"'))
     lakebatch.run(lake, "other-toy", jobs=1)
@@ -65,8 +65,8 @@ def test_lake_at_a_tag_leaves_out_and_names_who_lacks_it(stored, lake, run, tmp_
     assert list(pinned) == ["toy"]
 
 
-def test_tag_set_by_two_at_once_is_one(stored, monkeypatch):
-    """The second looks again after the first has committed, and finds the name taken."""
+def test_tag_set_by_two_processes_at_once_is_set_once(stored, monkeypatch):
+    """The second process checks again after the first has committed, and finds the name taken."""
     real, calls = Table.append_once, []
 
     def late(table, transaction, data_after, metadata):
@@ -82,7 +82,7 @@ def test_tag_set_by_two_at_once_is_one(stored, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_two_snapshots_stand_side_by_side_in_one_query(stored, run, lake):
+def test_two_snapshots_can_be_joined_in_one_query(stored, run, lake):
     stored.tag("paper-v1")
     run("levels=[0, 0.5]")
     text = """

@@ -1,4 +1,4 @@
-"""Completion, as the shells ask for it."""
+"""Shell completion."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def environment(**more):
 
 
 def offered(words, folder):
-    """Return what bash completes at the end of some words, through the function that the script defines."""
+    """Return bash's completions of some words, from the function that the script defines."""
     listed = " ".join(f"'{word}'" for word in words)
     script = (
         'eval "$(lakebatch completion bash)"; '
@@ -48,7 +48,7 @@ def test_bash_completes_names_of_every_kind(copied_lake, tmp_path):
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_are_told_the_state_of_each_assembly(copied_lake, tmp_path, shell):
+def test_other_shells_show_the_status_of_each_assembly(copied_lake, tmp_path, shell):
     script = subprocess.run(
         [LAKEBATCH, "completion", shell], capture_output=True, text=True, check=True
     ).stdout
@@ -63,13 +63,13 @@ def test_other_shells_are_told_the_state_of_each_assembly(copied_lake, tmp_path,
     assert "failed" in done.stdout
 
 
-def test_lake_that_cannot_be_read_completes_nothing_and_says_nothing(tmp_path):
+def test_unreadable_lake_completes_nothing_silently(tmp_path):
     (tmp_path / "lakebatch.toml").write_text("lake = [")
     assert offered(["lakebatch", "status", ""], tmp_path) == []
 
 
-def test_lake_that_does_not_answer_completes_nothing_after_a_few_seconds(tmp_path, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes connections, and never answers
+def test_completion_gives_up_on_a_silent_lake_after_seconds(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections and never answers
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         for name, value in {"ENDPOINT": address, "ACCESS_KEY": "key", "SECRET_KEY": "secret"}.items():
             monkeypatch.setenv(f"S3_{name}", value)

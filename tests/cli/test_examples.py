@@ -1,4 +1,4 @@
-"""The example that each command's help ends with, run on a lake as a stranger would."""
+"""The example at the end of each command's help, run on a lake as a new user would."""
 
 import contextlib
 import re
@@ -27,7 +27,7 @@ SHORTER = {
     "verify": ["--jobs", "1"],
     "resume": ["--jobs", "1"],
 }
-"""What makes an example quick enough for a test; everything else is run to the letter."""
+"""Replacements that make an example fast enough for a test; the rest runs verbatim."""
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def example(name):
 
 
 def prepared(name, words, lake):
-    """Return the words with an assembly that there is; one that was discarded where it is to be restored."""
+    """Return the words with an existing assembly, after preparing the lake for the command."""
     known = lake["response-noise"].assemblies()["assembly_id"][0]
     if name == "restore":
         lake["response-noise"].discard(known, "to be restored")

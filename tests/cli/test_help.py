@@ -24,11 +24,11 @@ def test_help_lists_every_page_on_a_line_of_its_own():
     assert [[topic, pages.summary(topic)] for topic in pages.TOPICS] == lines[1 : len(pages.TOPICS) + 1]
 
 
-def test_page_is_markdown_away_from_a_terminal():
+def test_page_is_markdown_without_a_terminal():
     assert output("help", "benchmarks") == pages.read("benchmarks")
 
 
-def test_page_is_drawn_on_a_terminal(tmp_path):
+def test_page_is_formatted_on_a_terminal(tmp_path):
     shown = Terminal(tmp_path, "help", "python")
     try:
         shown.wait_for("Every public name")
@@ -36,7 +36,7 @@ def test_page_is_drawn_on_a_terminal(tmp_path):
         shown.wait_for(r"Clusters\s+\(lakebatch\s+help\s+clusters\)")
         assert "|---" not in shown.seen
     finally:
-        shown.process.kill()  # which may wait for its screen to be read on
+        shown.process.kill()  # the pager may wait for a key
         shown.process.wait()
         os.close(shown.master)
 
@@ -46,7 +46,7 @@ def test_name_of_a_command_shows_its_help(name):
     assert output("help", name) == output(name, "--help")
 
 
-def test_page_goes_before_the_command_of_its_name():
+def test_page_takes_precedence_over_the_command_of_its_name():
     assert output("help", "sql").startswith("# SQL\n")
 
 
@@ -64,7 +64,7 @@ def test_topics_and_commands_are_completed(tmp_path):
     assert offered(["lakebatch", "help", "reass"], tmp_path) == ["reassemble"]
 
 
-def test_command_line_starts_without_what_only_the_manual_needs():
+def test_command_line_starts_without_importing_the_manual():
     script = "import sys, lakebatch.cli.main; print({'rich', 'importlib.resources'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout == "set()\n", done.stderr

@@ -30,7 +30,7 @@ def study(tmp_path, monkeypatch):
     return folder
 
 
-def test_folder_holds_an_experiment_a_query_and_a_config_that_can_be_used(study):
+def test_new_folder_holds_a_working_experiment_query_and_config(study):
     source = registry.get("batch-effect")
     assert registry.load(source).number == "10"
     assert named_queries.get("loss").help
@@ -39,7 +39,7 @@ def test_folder_holds_an_experiment_a_query_and_a_config_that_can_be_used(study)
     assert lakebatch.open_lake().storage.uri == str(study / "lake")
 
 
-def test_folder_is_made_without_touching_what_is_there(study):
+def test_existing_files_are_left_unchanged(study):
     (study / "small.toml").write_text("mine")
     (study / NOTEBOOK).unlink()
     done = CliRunner().invoke(main, ["init"])
@@ -48,7 +48,7 @@ def test_folder_is_made_without_touching_what_is_there(study):
     assert [line.split()[1] for line in done.output.splitlines() if line.startswith("wrote")] == [NOTEBOOK]
 
 
-def test_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_created_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "queries").write_text("not a folder")
     done = CliRunner().invoke(main, ["init"])
@@ -56,7 +56,7 @@ def test_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
     assert "Choose another folder" in done.output
 
 
-def test_source_tree_of_lakebatch_is_no_folder_to_work_in(monkeypatch):
+def test_source_tree_of_lakebatch_is_refused(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     done = CliRunner().invoke(main, ["init"])
     assert done.exit_code == 2
@@ -64,7 +64,7 @@ def test_source_tree_of_lakebatch_is_no_folder_to_work_in(monkeypatch):
 
 
 def value_of(cell, names):
-    """Carry out a cell of a notebook in this process, which has loaded most of what it needs, and return what it shows."""
+    """Run a notebook cell in this process, where most imports are loaded, and return the value of its last line."""
     *steps, last = ast.parse(cell.source).body
     if isinstance(last, ast.Expr):
         last = ast.Assign([ast.Name("_", ast.Store())], last.value)
@@ -74,7 +74,7 @@ def value_of(cell, names):
 
 @pytest.mark.slow
 def test_notebook_runs_in_a_new_folder(study):
-    """In a kernel it runs where it lies, see ``tests/project/test_clone.py``."""
+    """For the notebook in a kernel see ``tests/project/test_clone.py``."""
     notebook = nbformat.read(study / NOTEBOOK, as_version=4)
     names = {}
     shown = [value_of(cell, names) for cell in notebook.cells if cell.cell_type == "code"]

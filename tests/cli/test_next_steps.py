@@ -1,4 +1,4 @@
-"""What `lakebatch` alone says, mistyped names, and how keys of a config are explained."""
+"""Output of `lakebatch` without a command, mistyped names, and explanations of config keys."""
 
 import os
 import subprocess
@@ -25,13 +25,13 @@ def output(*arguments, code=0):
     return done.output
 
 
-def test_empty_lake_leads_to_a_first_run(tmp_path):
+def test_empty_lake_suggests_a_first_run(tmp_path):
     said = output("--lake", str(tmp_path / "lake"))
     assert ": empty" in said
     assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
 
 
-def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypatch):
+def test_folder_with_a_custom_experiment_suggests_that(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "lakebatch init study" in output()
     output("init", ".")
@@ -59,11 +59,11 @@ def test_folder_with_an_experiment_of_ones_own_leads_to_that(tmp_path, monkeypat
         (["sql", "--on-gap", "ignore", "SELECT 1 FROM toi.results"], "Did you mean 'toy.results'?"),
     ],
 )
-def test_wrong_use_is_told_what_is_right(copied_lake, arguments, said):
+def test_usage_error_shows_the_correct_usage(copied_lake, arguments, said):
     assert said in output(*arguments, code=2)
 
 
-def test_failed_assembly_leads_to_its_resume_and_completed_ones_to_reading(copied_lake):
+def test_failed_assembly_suggests_resume_and_completed_ones_reading(copied_lake):
     failed = copied_lake["toy"].assemblies().filter(status="failed")["assembly_id"][0]
     said = output()
     assert "3 completed, 1 failed" in said
@@ -73,7 +73,7 @@ def test_failed_assembly_leads_to_its_resume_and_completed_ones_to_reading(copie
     assert "watch" not in said
 
 
-def test_narrow_terminal_gets_no_broken_command(copied_lake, monkeypatch):
+def test_narrow_terminal_breaks_no_command(copied_lake, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert "\n    lakebatch status\n" in output()
     monkeypatch.setenv("COLUMNS", "200")
@@ -122,12 +122,12 @@ def test_damaged_experiment_does_not_hide_the_others(copied_lake):
         (["plot", "toy", "--kind", "levls", "-o", "x.png"], "levels"),
     ],
 )
-def test_mistyped_name_gets_the_nearest_one(copied_lake, arguments, meant):
+def test_mistyped_name_suggests_the_nearest_one(copied_lake, arguments, meant):
     copied_lake["toy"].tag("paper")
     assert f"'{meant}'" in output(*arguments, code=2).rpartition("Error:")[2]
 
 
-def test_mistyped_assembly_gets_the_nearest_one(copied_lake):
+def test_mistyped_assembly_suggests_the_nearest_one(copied_lake):
     known = copied_lake["toy"].assemblies()["assembly_id"][0]
     wrong = known.replace("run001", "run010")
     said = output("status", "toy", wrong, code=2)
@@ -139,7 +139,7 @@ def test_mistyped_assembly_gets_the_nearest_one(copied_lake):
         copied_lake["toy"].log.get(known[:-1])
 
 
-def test_experiment_that_was_never_run_leads_to_its_run(copied_lake):
+def test_experiment_without_runs_suggests_a_run(copied_lake):
     assert "Run it with: lakebatch run response-noise" in output("status", "response-noise", code=2)
 
 
@@ -154,12 +154,12 @@ def test_every_key_of_a_config_has_a_meaning_and_every_number_a_unit(name):
     assert not [row["key"] for row in numbers if not row["unit"]]
 
 
-def test_lake_that_was_run_once_knows_it(lake, toy):
+def test_lake_with_one_run_says_so(lake, toy):
     lakebatch.run(lake, toy, jobs=1)
     assert "1 completed" in output("--lake", lake.storage.uri)
 
 
-def test_upkeep_says_when_there_is_nothing_to_do_and_else_how_to_do_it(copied_lake):
+def test_upkeep_shows_its_command_or_that_nothing_is_to_do(copied_lake):
     assert "There is nothing to vacuum." in output("vacuum", "toy")
     assert "do it with: lakebatch optimize toy --yes" in output("optimize", "toy")
     output("optimize", "toy", "--yes")

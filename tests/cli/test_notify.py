@@ -1,4 +1,4 @@
-"""Notifications: what servers get, and that servers which hang, refuse or are not there change nothing."""
+"""Notifications: what servers receive, and that servers which hang, refuse or are missing do not affect a run."""
 
 import json
 import os
@@ -22,7 +22,7 @@ TOKEN = "tk_AgQdq7mVBoFD37zQVN29"
 
 @pytest.fixture
 def server():
-    """Return a server and what it is sent."""
+    """Return a server and the requests it receives."""
     got = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def run(folder, *arguments, **environment):
     )  # fmt: skip
 
 
-def test_start_and_end_are_told_to_ntfy_and_a_webhook(toy, tmp_path, server):
+def test_start_and_end_are_sent_to_ntfy_and_a_webhook(toy, tmp_path, server):
     url, got = server
     told = {"NTFY_URL": url, "NTFY_TOPIC": "runs", "NTFY_TOKEN": TOKEN, "LAKEBATCH_WEBHOOK": f"{url}/hook"}
     done = run(tmp_path, "-vv", **told)
@@ -63,7 +63,7 @@ def test_start_and_end_are_told_to_ntfy_and_a_webhook(toy, tmp_path, server):
     assert hook[1]["experiment"] == "toy"
 
 
-def test_failure_is_told_with_its_reason(toy, tmp_path, server):
+def test_failure_is_sent_with_its_reason(toy, tmp_path, server):
     url, got = server
     file = tmp_path / "experiments" / "toy.py"
     failing = file.read_text().replace(
@@ -77,7 +77,7 @@ def test_failure_is_told_with_its_reason(toy, tmp_path, server):
     assert "level 0.1 is bad" in got[1][2]["text"]
 
 
-def test_servers_that_hang_or_are_not_there_do_not_harm_the_run(toy, tmp_path):
+def test_hanging_and_missing_servers_do_not_affect_the_run(toy, tmp_path):
     with closing(socket.create_server(("127.0.0.1", 0))) as hanging:
         began = time.monotonic()
         port = hanging.getsockname()[1]
@@ -94,7 +94,7 @@ def test_servers_that_hang_or_are_not_there_do_not_harm_the_run(toy, tmp_path):
     assert "secret-path" not in done.stderr
 
 
-def test_address_that_is_none_does_not_harm_the_run(toy, tmp_path):
+def test_invalid_address_does_not_affect_the_run(toy, tmp_path):
     done = run(tmp_path, LAKEBATCH_WEBHOOK="file:///etc/passwd")
     assert done.returncode == 0, done.stderr
     assert "Correct NTFY_URL or LAKEBATCH_WEBHOOK" in done.stderr
@@ -135,7 +135,7 @@ def test_redirect_is_not_followed_and_is_named_once(caplog):
     assert len(got) == 20
 
 
-def test_fields_for_programs_hold_no_secret(server, monkeypatch):
+def test_json_fields_hold_no_secret(server, monkeypatch):
     url, got = server
     monkeypatch.setenv("NTFY_TOKEN", TOKEN)
     notifier = Notifier({"LAKEBATCH_WEBHOOK": url})
@@ -144,10 +144,10 @@ def test_fields_for_programs_hold_no_secret(server, monkeypatch):
     assert got[0][2]["error"] == "no [NTFY_TOKEN withheld]"
 
 
-def test_log_file_is_the_users_alone(tmp_path, monkeypatch):
+def test_log_file_is_readable_by_its_user_only(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     file = log_file("90_v1_toy", "20261123_142230_run001")
-    file.parent.mkdir(parents=True)  # as an older lakebatch left them
+    file.parent.mkdir(parents=True)  # mode of log files of older releases
     file.touch(0o644)
     log = LogFile()
     log.open("90_v1_toy", "20261123_142230_run001")
@@ -157,7 +157,7 @@ def test_log_file_is_the_users_alone(tmp_path, monkeypatch):
     assert "log file of" in file.read_text()
 
 
-def test_log_file_follows_no_link(tmp_path, monkeypatch, caplog):
+def test_log_file_is_not_written_through_a_link(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     file = log_file("90_v1_toy", "20261123_142230_run001")
     file.parent.mkdir(parents=True)

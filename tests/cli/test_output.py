@@ -1,4 +1,4 @@
-"""Frames as files and as text."""
+"""Frames as files and as printed text."""
 
 import io
 import json
@@ -29,21 +29,21 @@ READERS = {".parquet": pl.read_parquet, ".arrow": pl.read_ipc}
 
 
 @pytest.mark.parametrize("ending", READERS)
-def test_file_gives_back_every_value_and_type(tmp_path, ending):
+def test_file_keeps_every_value_and_type(tmp_path, ending):
     output.write([FRAME], tmp_path / f"rows{ending}")
     back = READERS[ending](tmp_path / f"rows{ending}")
     assert back.schema == FRAME.schema
     assert back.equals(FRAME)
 
 
-def test_csv_file_gives_back_every_number_and_text(tmp_path):
+def test_csv_file_keeps_every_number_and_string(tmp_path):
     output.write([FRAME], tmp_path / "rows.csv")
     back = pl.read_csv(tmp_path / "rows.csv")
     assert back.drop("at").equals(FRAME.drop("at"))
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.parquet.gz"])
-def test_file_of_an_unknown_ending_is_refused(tmp_path, name):
+def test_unknown_file_extension_is_refused(tmp_path, name):
     with pytest.raises(
         ConfigError, match=f"Cannot write .*{name}. Expected a name that ends in .parquet, .csv, .arrow"
     ):
@@ -51,7 +51,7 @@ def test_file_of_an_unknown_ending_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_in_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
+def test_file_in_a_missing_folder_is_one_clear_line(tmp_path):
     with pytest.raises(StorageError, match=r"^Cannot write .*/none/rows.csv: .*No such file or directory"):
         output.write([FRAME], tmp_path / "none" / "rows.csv")
 
@@ -66,7 +66,7 @@ def test_file_in_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
         ("nul\0.csv", "embedded null byte"),
     ],
 )
-def test_place_that_no_file_can_be_written_to_is_refused_before_anything_is_read(tmp_path, name, fault):
+def test_unwritable_path_is_refused_before_anything_is_read(tmp_path, name, fault):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe.csv")
@@ -76,7 +76,7 @@ def test_place_that_no_file_can_be_written_to_is_refused_before_anything_is_read
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_link_stays_one_and_rights_stay_as_they_are(tmp_path):
+def test_link_and_permissions_are_kept(tmp_path):
     real, link = tmp_path / "real.csv", tmp_path / "link.csv"
     real.touch(mode=0o600)
     link.symlink_to(real)
@@ -88,7 +88,7 @@ def test_link_stays_one_and_rights_stay_as_they_are(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([real, link, longest])
 
 
-def test_file_is_replaced_only_when_all_is_written(tmp_path, monkeypatch):
+def test_file_is_replaced_only_when_fully_written(tmp_path, monkeypatch):
     file = tmp_path / "rows.csv"
     output.write([FRAME], file)
     before = file.read_bytes()
@@ -104,7 +104,7 @@ def test_file_is_replaced_only_when_all_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_csv_text_gives_back_every_number_and_text():
+def test_csv_text_keeps_every_number_and_string():
     back = pl.read_csv(io.StringIO(render(FRAME, "csv")))
     assert back.drop("at").equals(FRAME.drop("at"))
 
@@ -113,12 +113,12 @@ def test_csv_text_keeps_empty_rows_at_the_end():
     assert render(pl.DataFrame({"error": ["x", None, None]}), "csv").count("\n") == 3
 
 
-def test_csv_text_has_lists_as_json():
+def test_csv_text_writes_lists_as_json():
     frame = pl.DataFrame({"values": [[0.5, None], None]})
     assert render(frame, "csv").splitlines()[1] == '"[0.5, null]"'
 
 
-def test_json_text_gives_back_every_number():
+def test_json_text_keeps_every_number():
     back = json.loads(render(FRAME, "json"))
     assert [row["level"] for row in back] == [0.0, 0.1234567890123, None]
     assert back[2]["n"] == 9_007_199_254_740_993
@@ -126,7 +126,7 @@ def test_json_text_gives_back_every_number():
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "table", "markdown"])
-def test_text_of_no_rows_is_still_text(form):
+def test_text_without_rows_is_valid(form):
     text = render(FRAME.clear(), form)
     assert text == {"json": "[]", "ndjson": ""}.get(form, text)
     if form in ("csv", "table", "markdown"):
@@ -160,7 +160,7 @@ def test_json_text_loses_nothing_of_any_type(values, dtype, texts, beside):
     assert [json.loads(line) for line in render(frame, "ndjson").splitlines()] == found
 
 
-def test_text_of_times_is_the_same_beside_infinity():
+def test_times_are_printed_the_same_beside_infinity():
     frame = pl.DataFrame(
         {"at": [FRAME["at"][0]], "ns": pl.Series([1], dtype=pl.Datetime("ns", "UTC")), "x": [math.inf]}
     )
@@ -195,7 +195,7 @@ def test_csv_text_and_file_lose_nothing_of_any_type(tmp_path):
         (10**18, pl.Datetime("us", "UTC"), "+33658-09-27 01:46:40.000000+00:00"),
     ],
 )
-def test_date_that_no_calendar_has_is_text(form, number, dtype, text):
+def test_date_out_of_range_is_a_string(form, number, dtype, text):
     column = pl.Series([number, 0, None]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
     shown = render(pl.DataFrame({"x": column}), form)
     assert text in shown
@@ -203,7 +203,7 @@ def test_date_that_no_calendar_has_is_text(form, number, dtype, text):
     assert "1970-01-01" in shown
 
 
-def test_file_form_that_lacks_a_type_is_refused_in_one_line(tmp_path):
+def test_file_format_without_a_type_is_refused_in_one_line(tmp_path):
     with pytest.raises(
         SchemaError, match=r"^Cannot write .*rows.parquet: .*Cast that column, or write another form"
     ):
@@ -225,14 +225,14 @@ def test_table_in_another_time_zone_is_shown_in_utc():
 
 
 @pytest.mark.parametrize("columns", [{}, {"a": []}, {"über": ["ä", None, "東京"], "n": [1.5, None, -2]}])
-def test_table_with_room_for_all_is_drawn_as_one_whose_long_texts_are_broken(columns, monkeypatch):
+def test_table_that_fits_is_drawn_like_a_folded_one(columns, monkeypatch):
     frame = pl.DataFrame(columns, strict=False)
     drawn = render(frame, "table")
     monkeypatch.setattr(rendering, "_aligned", lambda *cells: rendering._folded(*cells, rendering.MAX_WIDTH))
     assert drawn == render(frame, "table")
 
 
-def test_table_says_how_many_rows_it_leaves_out():
+def test_table_states_the_number_of_omitted_rows():
     frame = pl.DataFrame({"x": list(range(5))})
     assert (
         render(frame, "table", max_rows=3).splitlines()[-1] == "2 more rows; see them all with --format csv"
@@ -241,7 +241,7 @@ def test_table_says_how_many_rows_it_leaves_out():
     assert "more rows" not in render(frame, "table")
 
 
-def test_table_shows_marks_of_other_languages_as_they_are():
+def test_table_shows_markup_unchanged():
     assert "[bold]x[/bold]" in render(pl.DataFrame({"text": ["[bold]x[/bold]"]}), "table")
 
 

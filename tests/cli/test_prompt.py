@@ -19,7 +19,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A command on a terminal of its own."""
+    """A command on a pseudo-terminal."""
 
     def __init__(self, folder, *arguments):
         self.master, slave = pty.openpty()
@@ -35,7 +35,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def wait_for(self, pattern, seconds=60):
-        """Read on until something is on the screen, and forget what stood before it."""
+        """Read until a text is on the screen, and drop the output before it."""
         limit = time.monotonic() + seconds
         while not (found := re.search(pattern, self.seen)):
             assert time.monotonic() < limit, f"{pattern!r} did not come: {self.seen}"
@@ -57,7 +57,7 @@ def terminal(lake, toy, tmp_path):
         os.close(opened.master)
 
 
-def test_prompt_answers_statements_over_several_lines_and_lives_on_after_an_error(terminal, tmp_path):
+def test_prompt_takes_statements_of_several_lines_and_survives_an_error(terminal, tmp_path):
     terminal.type("SELECT level, count(*) AS n\r")
     terminal.wait_for(r"\.\.\.")
     terminal.type("FROM toy.results GROUP BY level ORDER BY level;\r")
@@ -73,7 +73,7 @@ def test_prompt_answers_statements_over_several_lines_and_lives_on_after_an_erro
     assert "SELECT nothing FROM nowhere;" in (tmp_path / ".lakebatch_history").read_text()
 
 
-def test_prompt_reads_a_newer_state_when_it_is_told_to(terminal, lake, toy):
+def test_prompt_reads_a_newer_state_on_request(terminal, lake, toy):
     count = "SELECT 'rows ' || count(*) AS counted FROM toy.results;\r"
     terminal.type(count)
     terminal.wait_for("rows 9")

@@ -1,4 +1,4 @@
-"""Commands whose standard streams are closed, full, broken off, or lack characters."""
+"""Commands whose standard streams are closed, full, broken, or of a narrow encoding."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /d
 
 
 def shell(command, **environment):
-    """Return a command that bash has carried out, with ``lakebatch`` in it as the installed program."""
+    """Run a bash command in which ``lakebatch`` is the installed program."""
     text = command.replace("lakebatch", str(PROGRAM))
     return subprocess.run(
         ["bash", "-c", text], capture_output=True, env={**os.environ, **environment}, timeout=120, check=False
@@ -31,7 +31,7 @@ def test_table_is_drawn_in_ascii_where_the_encoding_lacks_its_lines(study, encod
     assert done.stdout.decode("ascii").splitlines()[1].strip("-") == ""
 
 
-def test_what_other_programs_read_keeps_each_character_or_is_refused(study):
+def test_machine_readable_output_keeps_each_character_or_is_refused(study):
     texts = shell(
         "lakebatch sql --format ndjson --on-gap ignore \"SELECT 'ä😀' AS x\"", PYTHONIOENCODING="ascii"
     )
@@ -48,7 +48,7 @@ def test_what_other_programs_read_keeps_each_character_or_is_refused(study):
 @pytest.mark.parametrize(
     "command", ["lakebatch status >&-", "lakebatch list 2>&- <&- >&-", "lakebatch sql <&- 2>/dev/null"]
 )
-def test_closed_stream_is_one_that_nobody_reads(study, command):
+def test_closed_stream_is_treated_as_unread(study, command):
     done = shell(command)
     assert done.returncode == (2 if "sql" in command else 0)
     assert b"Traceback" not in done.stderr
@@ -60,7 +60,7 @@ def test_run_without_any_stream_is_recorded(copied_lake):
     assert copied_lake["toy"].assemblies()["status"].to_list()[-1] == "completed"
 
 
-def test_run_goes_on_when_nobody_reads_what_it_says(copied_lake):
+def test_run_goes_on_when_nobody_reads_its_output(copied_lake):
     done = shell("{ lakebatch run toy --jobs 1 2>&1 >/dev/null; echo $? >code; } | true")
     assert done.returncode == 0
     assert Path("code").read_text() == "0\n"
@@ -77,14 +77,14 @@ def test_full_disk_behind_standard_output_is_one_line(study, command):
     assert done.stderr == b"Error: Cannot write to standard output: No space left on device.\n"
 
 
-def test_reader_that_has_had_enough_ends_it_quietly(study):
+def test_closed_pipe_ends_the_command_silently(study):
     for unbuffered in ("", "1"):
         rows = "lakebatch sql --on-gap ignore --format csv 'FROM range(300000)'"
         done = shell(f"{rows} | head -1; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED=unbuffered)
         assert (done.returncode, done.stdout, done.stderr) == (141, b"range\n", b"")
 
 
-def test_terminal_that_is_gone_is_one_line(study):
+def test_lost_terminal_is_one_line(study):
     ours, theirs = pty.openpty()
     with subprocess.Popen([PROGRAM, "status"], stdout=theirs, stderr=subprocess.PIPE) as process:
         os.close(theirs)
@@ -104,13 +104,13 @@ def test_query_from_a_stream_or_file_may_begin_with_a_byte_order_mark(study):
     Path("marked.sql").unlink()
 
 
-def test_query_that_is_no_text_is_wrong_usage(study):
+def test_binary_query_is_a_usage_error(study):
     done = CliRunner().invoke(main, ["sql"], input=b"SELECT '\xe9'")
     assert done.exit_code == 2
     assert "Cannot read standard input: 'utf-8' codec can't decode byte 0xe9 in position 8" in done.stderr
 
 
-def test_engine_that_breaks_down_is_one_line(study, monkeypatch):
+def test_engine_failure_is_one_line(study, monkeypatch):
     monkeypatch.setattr(
         "lakebatch.lake.lake.Lake.experiments", lambda _: pl.Series([2**31 - 1]).cast(pl.Date).to_list()
     )

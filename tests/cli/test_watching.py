@@ -1,4 +1,4 @@
-"""What is seen of a run: by status and watch from the lake alone, with -q and -v, and in its log file."""
+"""Monitoring of a run: status and watch from the lake alone, -q and -v, and the log file."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def waiting(toy, tmp_path):
     process.communicate()
 
 
-def test_status_tells_age_and_eta_of_a_run_elsewhere_and_watch_ends_with_ctrl_c(waiting, tmp_path):
+def test_status_shows_age_and_eta_of_another_run_and_watch_ends_with_ctrl_c(waiting, tmp_path):
     done = CliRunner().invoke(main, ["--lake", "lake", "status", "--format", "csv"])
     row = pl.read_csv(done.output.encode(), try_parse_dates=True).row(0, named=True)
     assert (row["status"], row["parts_done"], row["parts_planned"]) == ("started", 2, 3)
@@ -70,7 +70,7 @@ def test_watch_on_a_pipe_prints_once_per_change(lake, toy, tmp_path):
     assert process.returncode == 0
 
 
-def test_quiet_run_says_nothing_and_verbose_one_what_took_how_long(toy, tmp_path):
+def test_quiet_run_prints_nothing_and_verbose_run_prints_durations(toy, tmp_path):
     def run(*words):
         done = subprocess.run([LAKEBATCH, *words], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -87,7 +87,7 @@ def test_quiet_run_says_nothing_and_verbose_one_what_took_how_long(toy, tmp_path
     assert file.parent.name == "90_v1_toy"
 
 
-def test_options_of_the_group_stand_before_or_after_every_command(toy, tmp_path, monkeypatch):
+def test_group_options_work_before_and_after_every_command(toy, tmp_path, monkeypatch):
     monkeypatch.setenv("LAKEBATCH_LAKE", "from-the-environment")
     for words in (["--lake", "typed", "status"], ["status", "--lake", "typed"]):
         done = CliRunner().invoke(main, [*words, "-q", "-v"])
@@ -98,7 +98,7 @@ def test_options_of_the_group_stand_before_or_after_every_command(toy, tmp_path,
         assert {"--lake", "--verbose", "--quiet"} <= {name for each in command.params for name in each.opts}
 
 
-def test_log_file_that_cannot_be_written_does_not_harm_the_run(toy, tmp_path):
+def test_unwritable_log_file_does_not_affect_the_run(toy, tmp_path):
     (tmp_path / "file").touch()
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "file")}
     command = [LAKEBATCH, "--lake", "lake", "run", "toy", "--jobs", "1"]

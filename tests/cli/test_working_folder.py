@@ -1,4 +1,4 @@
-"""Commands in a working directory that is gone: what does not need it works, all else is one line."""
+"""Commands in a deleted working directory: they work without it or end with one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GONE = "The working directory is gone (No such file or directory). Change to one
 
 @pytest.fixture
 def gone(study, tmp_path, monkeypatch):
-    """Go to a folder that is removed then, and return a function that carries out a command over a lake elsewhere."""
+    """Enter a folder, remove it, and return a function that runs a command on a lake elsewhere."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)

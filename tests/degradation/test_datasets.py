@@ -1,4 +1,4 @@
-"""What models were trained on can be read back from the lake alone, bit by bit."""
+"""The training data of models, read back from the lake alone bit by bit."""
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,7 @@ def lake(tmp_path_factory):
 
 
 def refitted(stored, assembly_id, level, feature_set, rows):
-    """Return the rows of fits on what the lake gives back, in the splits that the rows name."""
+    """Return the rows of fits on the dataset from the lake, in the splits recorded in its rows."""
     features, target = stored.dataset(assembly_id, level=level, feature_set=feature_set)
     experiment = registry.load(registry.get(stored.name))
     config = from_record(experiment.config_model, stored.log.get(assembly_id).settings)
@@ -71,7 +71,7 @@ def test_dataset_of_clean_expression_differs_from_the_noisy_one(lake):
     ("level", "feature_set", "message"),
     [(0.7, "initial", "There is no level 0.7"), (0.0, "first", "There is no feature set first")],
 )
-def test_dataset_refuses_what_was_not_run(lake, level, feature_set, message):
+def test_dataset_of_an_unknown_level_or_feature_set_is_refused(lake, level, feature_set, message):
     stored = lake["response-noise"]
     with pytest.raises(ExperimentError, match=message):
         stored.dataset(stored.assemblies()["assembly_id"][0], level=level, feature_set=feature_set)
@@ -84,7 +84,7 @@ def test_shared_data_is_stored_once(lake):
     assert trajectories.height == 25 * 10
     assert samples.filter(pl.col("level").is_null())["parameters"].list.len().unique().to_list() == [
         4 * 10 + 10
-    ]  # four a species, one an edge
+    ]  # four per species, one per edge
     assert samples.filter(level=0.5)["initial"].null_count() == 25
     assert samples.filter(level=0.5)["target"].null_count() == 0
 
@@ -103,7 +103,7 @@ def test_storing_can_be_turned_off(tmp_path, store, tables):
         stored.dataset(done.assembly_id, level=0.0, feature_set="last")
 
 
-def test_stored_time_courses_are_the_cohorts_to_the_last_bit():
+def test_stored_time_courses_equal_the_cohort_bit_by_bit():
     config = CohortModelConfig(cohort=CohortConfig(n_samples=6))
     cohort = generate_cohort(config, np.random.default_rng(3))
     restored = restore(cohort_tables(cohort), 0.0, baseline=True)
@@ -114,7 +114,7 @@ def test_stored_time_courses_are_the_cohorts_to_the_last_bit():
 
 
 @pytest.mark.parametrize("name", HIGH)
-def test_first_part_that_is_no_baseline_keeps_cohort_and_level(tmp_path, name):
+def test_first_part_without_baseline_stores_cohort_and_level(tmp_path, name):
     lake, level = lakebatch.open_lake(tmp_path / "lake"), HIGH[name]
     done = lakebatch.run(lake, name, preset="smoke", settings=SETTINGS, overrides={"levels": [level]}, jobs=1)
     assert done.status == "completed", done.error

@@ -1,4 +1,4 @@
-"""The degradation experiments: what a level does, how parts are cut, and that the design is paired."""
+"""The degradation experiments: effect of a level, division into parts, and the paired design."""
 
 import numpy as np
 import polars as pl
@@ -151,7 +151,7 @@ def test_plan_is_one_part_per_level_at_the_default_size():
 
 
 @pytest.mark.parametrize(("n_samples", "n_reps"), [(10, 1), (100, 10), (1000, 10), (1000, 3), (20_000, 7)])
-def test_plan_covers_every_fit_once_in_parts_that_stay_small(n_samples, n_reps):
+def test_plan_covers_every_fit_once_in_small_parts(n_samples, n_reps):
     model = DegradationConfig(
         levels=(0, 0.1), cohort=CohortConfig(n_samples=n_samples), evaluation=EvaluationConfig(n_reps=n_reps)
     )
@@ -169,7 +169,7 @@ def test_plan_covers_every_fit_once_in_parts_that_stay_small(n_samples, n_reps):
     assert len({part.key for part in parts}) == len(parts)
 
 
-def test_plan_starts_with_the_wide_feature_sets_where_levels_are_cut():
+def test_plan_of_divided_levels_starts_with_wide_feature_sets():
     model = DegradationConfig(levels=(0, 0.1), cohort=CohortConfig(n_samples=600))
     keys = [part.key for part in plan_parts(model)]
     assert keys[:2] == ["level=0/initial+dynamic", "level=0.1/initial+dynamic"]
@@ -195,7 +195,7 @@ def test_levels_without_the_baseline_are_a_named_gap():
         ("evaluation.n_rep=1", "Did you mean 'n_reps'?"),
     ],
 )
-def test_config_fault_names_key_and_value(setting, message):
+def test_config_error_names_key_and_value(setting, message):
     with pytest.raises(ConfigError) as caught:
         resolved("response-noise", setting)
     assert message in str(caught.value)

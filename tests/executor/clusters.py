@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes on this machine: a scheduler, and workers with a nanny each, which starts them anew."""
+"""A Dask cluster of real processes on this machine: a scheduler, and workers with a nanny each, which restarts them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunningCluster:
 
     @property
     def computed(self) -> Path:
-        """The file in which the slow experiment notes what it has computed."""
+        """The file in which the slow experiment records its computed parts."""
         return self.folder / "computed"
 
     def workers(self) -> list[int]:
@@ -39,7 +39,7 @@ class RunningCluster:
         return list(self.client.run(os.getpid).values())
 
     def kill_worker(self) -> None:
-        """Kill a worker as the system does when memory runs out."""
+        """Kill a worker, as the out-of-memory killer does."""
         os.kill(self.workers()[0], signal.SIGKILL)
 
 

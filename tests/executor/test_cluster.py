@@ -1,4 +1,4 @@
-"""Runs on a real Dask cluster give the rows of local ones, whatever happens to workers and scheduler."""
+"""Runs on a real Dask cluster give the rows of local runs, even if workers or the scheduler fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lakebatch.storage.delta.schema import load_schema
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
 SMALL = (
-    "cohort.n_samples=520",  # more than a block
+    "cohort.n_samples=520",  # more than one block
     "evaluation.n_reps=2",
     'evaluation.models=["linear_regression", {name = "tree", path = "sklearn.tree.ExtraTreeRegressor"}]',
     'evaluation.feature_sets=["initial", "dynamic"]',
@@ -41,7 +41,7 @@ PARTS = 8
 
 
 class AfterFirstPart(Progress):
-    """Does something once when the first part is in the table."""
+    """Progress hook: calls a function once, when the first part is in the table."""
 
     def __init__(self, act) -> None:
         self._act = act
@@ -54,7 +54,7 @@ class AfterFirstPart(Progress):
 
 
 def rows_of(lake: lakebatch.Lake, name: str, assembly: Assembly, table: str) -> pl.DataFrame:
-    """Return an assembly's rows of a table without what may differ, in a settled order."""
+    """Return an assembly's rows of a table without volatile columns, in a fixed order."""
     volatile = [column.name for column in load_schema(table).columns if column.volatile]
     rows = lake[name].scan(table=table, include=["completed", "started", "failed"])
     frame = rows.filter(assembly_id=assembly.assembly_id).drop(volatile).collect()
@@ -91,7 +91,7 @@ def test_cohort_is_the_same_in_blocks() -> None:
     assert whole.cohort.target.tobytes() == cut.cohort.target.tobytes()
 
 
-def test_piece_that_takes_its_workers_down_fails_its_part_alone(lake, toy, cluster) -> None:
+def test_task_that_kills_its_workers_fails_its_part_only(lake, toy, cluster) -> None:
     ended = lakebatch.run(lake, toy, executor=cluster, settings=["die=[0.1]"])
     assert ended.status == "failed"
     assert ended.failures.keys() == {"level=0.1"}
@@ -99,8 +99,8 @@ def test_piece_that_takes_its_workers_down_fails_its_part_alone(lake, toy, clust
     assert ended.parts_done == 2
 
 
-def test_pieces_that_wait_behind_one_that_kills_their_worker_are_computed(lake, toy, tmp_path) -> None:
-    """Dask counts a worker's death against every piece on it, so that they die together as often as it allows."""
+def test_tasks_queued_behind_one_that_kills_the_worker_are_computed(lake, toy, tmp_path) -> None:
+    """Dask counts a worker's death against all its tasks, so that all reach the limit together."""
     file = Path("experiments/toy.py")
     kill = "    if level in config.die:\n"
     file.write_text(file.read_text().replace(kill, f"{kill}        time.sleep(1.0)\n"))
@@ -147,7 +147,7 @@ def test_interrupted_run_is_resumed_on_the_cluster(lake, toy, cluster, running) 
     assert (resumed.status, resumed.rows, counter.parts) == ("completed", 9, 2)
 
 
-def test_run_that_is_discarded_meanwhile_leaves_nothing_on_the_cluster(
+def test_run_discarded_meanwhile_leaves_nothing_on_the_cluster(
     lake, slow, cluster, running, monkeypatch
 ) -> None:
     def discard() -> None:
@@ -163,7 +163,7 @@ def test_run_that_is_discarded_meanwhile_leaves_nothing_on_the_cluster(
     wait_until(lambda: not running.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
 
 
-def test_code_that_changes_under_a_run_is_not_computed_on_the_cluster(lake, toy, cluster) -> None:
+def test_code_changed_during_a_run_is_not_run_on_the_cluster(lake, toy, cluster) -> None:
     file = Path("experiments/toy.py")
 
     def edit() -> None:
@@ -175,7 +175,7 @@ def test_code_that_changes_under_a_run_is_not_computed_on_the_cluster(lake, toy,
     assert all("has changed since the run began" in each for each in ended.failures.values())
 
 
-def test_wish_to_stop_lets_what_was_begun_end(lake, slow, cluster) -> None:
+def test_stop_request_lets_started_tasks_finish(lake, slow, cluster) -> None:
     class Stop(AfterFirstPart):
         def wants_to_stop(self) -> bool:
             return self.parts > 0
@@ -202,7 +202,7 @@ def test_command_on_a_cluster_survives_the_death_of_a_worker(lake, slow, running
     assert frames[0].equals(frames[1])
 
 
-def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None:
+def test_run_without_its_scheduler_can_be_resumed(lake, slow, tmp_path) -> None:
     with running_cluster(tmp_path / "lost", {}) as lost:
         arguments = ("--lake", str(lake.storage.uri), "run", "toy", "--seed", "7", "--set", "pause=0.3")
         command = Command(slow, *arguments, "--scheduler", lost.address)
@@ -220,8 +220,8 @@ def test_lost_scheduler_leaves_what_can_be_resumed(lake, slow, tmp_path) -> None
     assert rows.height == rows.select("part", "repeat").n_unique() == PARTS * 3
 
 
-def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_path, monkeypatch) -> None:
-    """At the worst moment: the client knows that a piece is computed, and asks for it."""
+def test_scheduler_lost_while_a_result_is_fetched_is_reported(lake, toy, tmp_path, monkeypatch) -> None:
+    """At the worst moment: the client knows that a task is finished, and fetches its result."""
     with running_cluster(tmp_path / "lost", {}) as lost:
         fetch = dask_dispatch._computed
 
@@ -236,7 +236,7 @@ def test_scheduler_lost_while_a_result_is_on_its_way_is_told_so(lake, toy, tmp_p
     assert lake["toy"].assemblies()["status"].to_list() == ["interrupted"]
 
 
-def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_path) -> None:
+def test_tasks_of_a_hanging_worker_are_computed_elsewhere(lake, slow, tmp_path) -> None:
     with running_cluster(tmp_path / "hanging", {"WORKER_TTL": "5s"}) as hanging:
         victim = hanging.workers()[0]
         stop = AfterFirstPart(lambda: os.kill(victim, signal.SIGSTOP))
@@ -244,7 +244,9 @@ def test_worker_that_hangs_has_its_pieces_computed_elsewhere(lake, slow, tmp_pat
     assert (ended.status, ended.rows) == ("completed", PARTS * 3)
 
 
-def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkeypatch, caplog) -> None:
+def test_different_packages_are_named_and_different_code_is_refused(
+    toy, running, monkeypatch, caplog
+) -> None:
     source = registry.get(toy)
     experiment = registry.load(source)
     here = dask_worker.environment(source, experiment.version)
@@ -263,7 +265,7 @@ def test_other_packages_are_named_and_other_code_is_refused(toy, running, monkey
 
 
 def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, running, monkeypatch) -> None:
-    """It needs something that is only here."""
+    """The experiment imports a module that exists on this side only."""
     file = Path("experiments/toy.py")
     file.write_text(file.read_text().replace("import os\n", "import os\nos.environ['ONLY_HERE']\n"))
     monkeypatch.setenv("ONLY_HERE", "1")
@@ -278,8 +280,8 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
 @pytest.mark.parametrize(
     "moved", ["executor/dask_worker.py", "experiment/registry.py"], ids=["no function", "no value"]
 )
-def test_worker_with_another_layout_of_lakebatch_is_told_so_in_one_line(toy, tmp_path, moved) -> None:
-    """It can read neither the function that it is to call nor what that is called with."""
+def test_worker_with_another_layout_of_lakebatch_is_one_line(toy, tmp_path, moved) -> None:
+    """The worker can unpickle neither the function nor its arguments."""
     other = tmp_path / "other" / "lakebatch"
     shutil.copytree(Path(lakebatch.__file__).parent, other)
     (other / moved).rename(other / "elsewhere.py")
@@ -304,7 +306,7 @@ def test_worker_with_another_layout_of_lakebatch_is_told_so_in_one_line(toy, tmp
         (("--executor", "spark"), 2, "'spark'"),
     ],
 )
-def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, arguments, code, message) -> None:
+def test_unusable_cluster_is_one_line(slow, monkeypatch, arguments, code, message) -> None:
     monkeypatch.setattr("lakebatch.executor.open.CONNECT_SECONDS", 1)
     done = CliRunner().invoke(main, ["run", "toy", *arguments])
     assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
@@ -323,15 +325,15 @@ def test_cluster_that_cannot_be_used_is_said_in_one_line(slow, monkeypatch, argu
         ('scheduler = "tcp://a:1"\nsystem = "slurm"', "both scheduler and system are set, expected one"),
     ],
 )
-def test_settings_that_cannot_be_used_are_named(slow, table, message) -> None:
+def test_invalid_settings_are_named(slow, table, message) -> None:
     Path("lakebatch.toml").write_text(f"[executor]\n{table}\n")
     with pytest.raises(ConfigError) as raised:
         settings.read({})
     assert message in str(raised.value)
 
 
-def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
-    """The jobs are processes here; what submits them is what submits them to SLURM, PBS or LSF."""
+def test_workers_run_as_jobs_of_a_batch_system(lake, slow) -> None:
+    """The jobs are processes here; the code that submits them is the same as for SLURM, PBS or LSF."""
     Path("lakebatch.toml").write_text(
         '[executor]\nkind = "dask"\nsystem = "local"\ncores = 1\nmemory = "1GB"\nscale = 2\n'
     )
@@ -340,7 +342,7 @@ def test_workers_as_jobs_of_a_batch_system(lake, slow) -> None:
     assert lake["toy"].assemblies()["rows"].to_list() == [PARTS * 3]
 
 
-def test_worker_with_code_that_has_changed_since_is_refused(toy, monkeypatch) -> None:
+def test_worker_with_stale_code_is_refused(toy, monkeypatch) -> None:
     source = registry.get(toy)
     assert dask_worker.environment(source, "v1")["source_hash"]
     monkeypatch.setattr(registry, "is_stale", lambda _: True)

@@ -1,4 +1,4 @@
-"""A config from its layers, and what is said when it cannot be used."""
+"""A config merged from its layers, and the messages for invalid ones."""
 
 import json
 
@@ -110,7 +110,7 @@ def test_value_out_of_bounds_is_named_with_expectation_and_origin():
     )
 
 
-def test_fault_in_a_list_is_named_with_its_index():
+def test_error_in_a_list_is_named_with_its_index():
     message = refused(Layer("my.toml", {"drugs": [{"dose": 1}, {"dose": -2}]}))
     assert message == "Config key 'drugs.1.dose' is -2 (from my.toml). Expected greater than or equal to 0."
 
@@ -121,7 +121,7 @@ def test_unknown_key_is_named_with_the_right_ones():
     )
 
 
-def test_every_fault_is_named_at_once():
+def test_all_errors_are_named_at_once():
     message = refused(Layer("a", {"n_samples": 1, "noise": 5}), Layer("b", {"drug": {"dose": None}, "x": 1}))
     for key, origin in (("n_samples", "a"), ("noise", "a"), ("drug.dose", "b"), ("x", "b")):
         assert f"'{key}'" in message
@@ -139,11 +139,11 @@ def test_missing_key_is_named_with_how_to_set_it():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_not_finite_is_refused(value):
+def test_number_that_is_not_finite_is_refused(value):
     assert "'drug.dose'" in refused(Layer("--set", {"drug": {"dose": value}}))
 
 
-def test_record_of_a_config_gives_it_back():
+def test_config_survives_its_record():
     model = check(Study, [Layer("x", {"drugs": [{"dose": 1}], "n_samples": 11})]).model
     assert from_record(Study, json.loads(json.dumps(model.model_dump(mode="json")))) == model
     with pytest.raises(ConfigError, match="from the assembly's record"):
@@ -169,7 +169,7 @@ def test_setting_is_read_as_toml_or_as_text(text, tree):
 
 
 @pytest.mark.parametrize("text", ["", "a", "=1", "a..b=1", ".a=1"])
-def test_setting_of_another_form_is_refused(text):
+def test_malformed_setting_is_refused(text):
     with pytest.raises(ConfigError, match=r"Expected key=value, e.g. cohort.n_samples=200"):
         parse_setting(text)
 
@@ -183,7 +183,7 @@ def test_setting_of_another_form_is_refused(text):
         ("c.json", '{"n_samples": 20, "drug": {"dose": 1.5}}'),
     ],
 )
-def test_file_is_read_by_its_ending(tmp_path, name, text):
+def test_file_is_read_by_its_extension(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert read_file(tmp_path / name) == {"n_samples": 20, "drug": {"dose": 1.5}}
 
@@ -219,7 +219,7 @@ def test_unknown_preset_is_named_with_the_right_ones(presets):
 
 
 @given(TREES, TREES)
-def test_merge_takes_from_the_later_tree_wherever_it_says_something(base, over):
+def test_merge_prefers_values_of_the_later_tree(base, over):
     merged = merge(base, over)
     assert merged.keys() == base.keys() | over.keys()
     for key in merged:
@@ -232,7 +232,7 @@ def test_merge_takes_from_the_later_tree_wherever_it_says_something(base, over):
 
 
 @given(TREES, TREES)
-def test_merge_leaves_its_arguments_alone_and_twice_is_once(base, over):
+def test_merge_is_idempotent_and_keeps_its_arguments(base, over):
     before = json.dumps([base, over])
     merged = merge(base, over)
     assert merge(merged, over) == merged

@@ -22,7 +22,7 @@ def resolved(**layers):
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """Write a model into a folder of its own, and work in another one."""
+    """Write a model into one folder, and enter another one."""
     for name in ("models", "elsewhere"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -31,19 +31,19 @@ def model(tmp_path, monkeypatch):
     return file
 
 
-def test_file_of_a_setting_starts_in_the_working_directory(model):
+def test_file_of_a_setting_is_relative_to_the_working_directory(model):
     config = resolved(settings=["sbml.model=file:../models/decay.ant", "sbml.outcome=B"])
     assert config.model.sbml.model == TEXT
     assert config.origin("sbml.model") == "--set"
 
 
-def test_file_of_an_override_starts_in_the_working_directory(model):
+def test_file_of_an_override_is_relative_to_the_working_directory(model):
     config = resolved(overrides={"sbml": {"model": "file:../models/decay.ant", "outcome": "B"}})
     assert config.model.sbml.model == TEXT
 
 
 @pytest.mark.parametrize("name", ["study.toml", "study.yaml", "study.json"])
-def test_file_of_a_config_file_starts_beside_it(model, name):
+def test_file_of_a_config_file_is_relative_to_it(model, name):
     texts = {
         "study.toml": '[sbml]\nmodel = "file:decay.ant"\noutcome = "B"\n',
         "study.yaml": "sbml:\n  model: file:decay.ant\n  outcome: B\n",
@@ -58,7 +58,7 @@ def test_absolute_file_is_found_from_anywhere(model):
     assert resolved(settings=[f"sbml.model=file:{model}", "sbml.outcome=B"]).model.sbml.model == TEXT
 
 
-def test_files_are_found_at_any_depth_and_other_values_stay(model):
+def test_file_values_are_read_at_any_depth_and_others_kept(model):
     tree = {"a": [{"b": "file:decay.ant"}, "c"], "d": "a file:decay.ant", "e": 1, "f": None, "g": {}}
     assert insert_texts(tree, model.parent, ["a.b"]) == {**tree, "a": [{"b": TEXT}, "c"]}
 
@@ -72,7 +72,7 @@ def test_file_of_another_key_is_refused_and_not_read(model, key):
     assert "A -> B" not in str(caught.value)
 
 
-def test_own_experiment_says_which_keys_take_the_text_of_a_file(model):
+def test_custom_experiment_declares_its_file_keys(model):
     class Table(ConfigModel):
         """A table."""
 
@@ -87,7 +87,7 @@ def test_own_experiment_says_which_keys_take_the_text_of_a_file(model):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "zero", "large"])
-def test_file_that_does_not_end_is_refused_at_once(model, kind):
+def test_endless_file_is_refused_at_once(model, kind):
     path = model.parent / kind
     if kind == "fifo":
         os.mkfifo(path)
@@ -114,7 +114,7 @@ def test_file_that_does_not_end_is_refused_at_once(model, kind):
         ("binary.ant", "it is not UTF-8 text: byte 0xff in line 1"),
     ],
 )
-def test_file_that_cannot_be_read_is_named_with_its_key(model, path, reason):
+def test_unreadable_file_is_named_with_its_key(model, path, reason):
     (model.parent / "binary.ant").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError) as caught:
         insert_texts({"sbml": {"models": ["x", f"file:{path}"]}}, model.parent, ["sbml.models"])

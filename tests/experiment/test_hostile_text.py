@@ -1,4 +1,4 @@
-"""Config texts that are ambiguous, nested without end, or of other encodings."""
+"""Config files that are ambiguous, nested too deeply, or of other encodings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEEP = 100_000
 
 
 def bomb(entry: str) -> str:
-    """Return YAML in which each line stands for the one before it nine times."""
+    """Return YAML in which each line repeats the one before it nine times."""
     lines = [f"a: &a {entry.format('{k: v}')}"]
     for before, name in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{name}: &{name} {entry.format(', '.join([f'*{before}'] * 9))}")
@@ -45,7 +45,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_text_without_end_is_refused_at_once(tmp_path, name):
+def test_oversized_file_is_refused_at_once(tmp_path, name):
     (tmp_path / name).write_text(HOSTILE[name])
     began = time.process_time()
     with pytest.raises(
@@ -59,7 +59,7 @@ def test_text_without_end_is_refused_at_once(tmp_path, name):
 @pytest.mark.parametrize(
     "text", ["a=" + "[" * DEEP, "a=" + "{a=" * DEEP, "a=" + "a." * DEEP + "a", "a." * DEEP + "a=1"]
 )
-def test_setting_without_end_is_one_line_or_text(text):
+def test_oversized_setting_is_one_line_or_a_string(text):
     if text.startswith("a=a"):
         assert parse_setting(text) == {"a": text.removeprefix("a=")}
     else:
@@ -80,13 +80,13 @@ def test_second_key_in_a_setting_is_not_dropped():
         ("c.yml", "{b: 1, ? b : 2}"),
     ],
 )
-def test_key_that_is_there_twice_is_refused(tmp_path, name, text):
+def test_duplicate_key_is_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=r"the key 'b' .*is there twice"):
         read_file(tmp_path / name)
 
 
-def test_yaml_is_read_as_its_version_1_2():
+def test_yaml_is_read_as_version_1_2():
     assert load("[010, 0o10, 0x1F, -7, 1:30, 1_000, 1e3, .5, yes, NO, on, true, ~, 2026-01-01, =, '010', 0b1]") == [
         10, 8, 31, -7, "1:30", "1_000", 1000.0, 0.5, "yes", "NO", "on", True, None, "2026-01-01", "=", "010", "0b1",
     ]  # fmt: skip
@@ -98,13 +98,13 @@ def test_yaml_is_read_as_its_version_1_2():
 @pytest.mark.parametrize(
     "text", ["!!python/name:os.system ''", "!!binary aGk=", "!!set {a}", "[a]: 1", "a: 1\n---\nb: 2"]
 )
-def test_yaml_that_is_more_than_plain_data_is_refused(text):
+def test_yaml_beyond_plain_data_is_refused(text):
     with pytest.raises(ValueError, match=r"is not known|is a table or a list|another document"):
         load(text)
 
 
 @pytest.mark.parametrize("name", ["c.toml", "c.yaml", "c.json"])
-def test_byte_order_mark_is_no_part_of_a_config_and_other_encodings_are_named(tmp_path, name):
+def test_byte_order_mark_is_skipped_and_other_encodings_are_named(tmp_path, name):
     text = {"c.toml": "a = 1\n", "c.yaml": "a: 1\n", "c.json": '{"a": 1}\n'}[name]
     file = tmp_path / name
     file.write_text(text, encoding="utf-8-sig")
@@ -153,7 +153,7 @@ def test_huge_number_is_one_line(key):
 @pytest.mark.parametrize(
     "key", ["evaluation.n_reps", "cohort.n_samples", "simulation.n_points", "spec.n_layers"]
 )
-def test_number_that_no_machine_can_hold_is_refused(key):
+def test_number_out_of_bounds_is_refused(key):
     source = registry.get("response-noise")
     with pytest.raises(
         ConfigError, match=f"'{key}' is {10**10} .from --set.. Expected less than or equal to"
@@ -172,7 +172,7 @@ def test_minus_zero_is_the_baseline():
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * DEEP, "a." * DEEP + "a = 1", "models = ['\udcff']", None])
-def test_project_file_is_read_in_bounds(tmp_path, monkeypatch, text):
+def test_unreadable_project_file_is_refused(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     if text is None:
         os.mkfifo("lakebatch.toml")

@@ -1,4 +1,4 @@
-"""What a config from a record may have imported, and what of it a model's text may read."""
+"""Modules that a recorded config may import, and files that a model's text may read."""
 
 import subprocess
 import sys
@@ -41,16 +41,14 @@ def noise():
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-def test_module_that_a_record_names_is_refused_before_it_is_imported(noise, path, monkeypatch):
+def test_module_named_by_a_record_is_refused_before_its_import(noise, path, monkeypatch):
     source, model = noise
     asked = []
     monkeypatch.setattr("lakebatch.experiments.prediction.models.import_module", asked.append)
     with pytest.raises(ConfigError, match=r"set in lakebatch\.toml: models = \['") as caught:
         from_record(model, record(path), imports=importable(source))
     assert repr(path) in str(caught.value)
-    assert (
-        from_record(model, record(path)).evaluation.models[0].path == path
-    )  # which is all that a reader needs
+    assert from_record(model, record(path)).evaluation.models[0].path == path  # all that a reader needs
     assert asked == []
 
 
@@ -65,20 +63,18 @@ def test_record_may_name_scikit_learn_and_the_experiments_own_code(noise):
         from_record(model, record("sklearn.svm.SVC"), imports=importable(source))
 
 
-def test_own_experiment_may_name_its_own_module_alone(toy):
+def test_custom_experiment_may_name_only_its_own_module(toy):
     assert importable(registry.get(toy)) == ["sklearn", "lakebatch.experiments", "_experiments_toy"]
 
 
 @pytest.mark.parametrize("named", ["'mine'", "[1]", "[['mine']]", "{a = 1}", "['']"])
-def test_allow_list_of_another_form_is_refused(toy, tmp_path, named):
+def test_malformed_allow_list_is_refused(toy, tmp_path, named):
     (tmp_path / "lakebatch.toml").write_text(f"models = {named}\n")
     with pytest.raises(ConfigError, match=r"'models' in .*lakebatch.toml is .* Expected a list of packages"):
         importable(registry.get(toy))
 
 
-def test_assembly_with_a_model_of_ones_own_is_read_freely_and_computed_again_when_it_is_allowed(
-    tmp_path, monkeypatch
-):
+def test_assembly_with_a_custom_regressor_needs_permission_to_verify_only(tmp_path, monkeypatch):
     (tmp_path / "my_models.py").write_text(REGRESSOR)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -109,7 +105,7 @@ IMPORTS = [
 
 
 @pytest.mark.parametrize("statement", IMPORTS)
-def test_antimony_imports_no_other_file(tmp_path, statement):
+def test_antimony_import_of_another_file_is_refused(tmp_path, statement):
     from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 
     other = tmp_path / "other.ant"
@@ -122,15 +118,15 @@ def test_antimony_imports_no_other_file(tmp_path, statement):
     assert "Hidden" not in str(caught.value)
 
 
-def test_words_that_only_look_like_an_import_are_read():
+def test_antimony_that_only_looks_like_an_import_is_read():
     from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 
     text = 'model m()\n // import of A\n A -> B; important*A; important = 1; A = 1; A is "import of A"\nend\n'
     assert load_model(text).form_names == ("A", "B")
 
 
-def test_search_for_imports_takes_no_time():
-    """Counted in processor time, which is the same on a busy machine; a search without end runs into the timeout."""
+def test_search_for_imports_is_fast():
+    """Measured in processor time, which does not depend on load; an endless search hits the timeout."""
     script = (
         "import time\n"
         "from lakebatch.experiments.virtual_cohort.sbml_model import ANTIMONY_IMPORT as p\n"
@@ -142,7 +138,7 @@ def test_search_for_imports_takes_no_time():
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
-def test_sbml_reads_no_other_file(tmp_path):
+def test_sbml_reference_to_another_file_is_refused(tmp_path):
     from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 
     head = '<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1" '
@@ -158,7 +154,7 @@ def test_sbml_reads_no_other_file(tmp_path):
         load_model(entity)
 
 
-def test_character_that_antimony_does_not_know_is_one_line():
+def test_character_unknown_to_antimony_is_one_line():
     from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 
     with pytest.raises(ConfigError, match=r"cannot be simulated: .* Expected an SBML or Antimony model"):

@@ -1,4 +1,4 @@
-"""Experiments found by name, wherever they come from."""
+"""Experiments found by name: built in, in folders, in packages."""
 
 import os
 import sys
@@ -48,7 +48,7 @@ def installed(tmp_path, monkeypatch):
     return install
 
 
-def test_own_folder_is_searched_beside_the_built_in_one(folder):
+def test_custom_folder_is_searched_beside_the_built_in_one(folder):
     (folder / "mine.py").write_text(source())
     (folder / "_helper.py").write_text("raise SystemError")
     found = registry.find()
@@ -58,7 +58,7 @@ def test_own_folder_is_searched_beside_the_built_in_one(folder):
     assert found["response-noise"].origin == "built in"
 
 
-def test_finding_loads_nothing(folder):
+def test_search_loads_no_experiment(folder):
     (folder / "broken.py").write_text("raise SystemError('loaded')\n" + source(name="broken"))
     assert "broken" in registry.find()
     with pytest.raises(SystemError, match="loaded"):
@@ -66,14 +66,14 @@ def test_finding_loads_nothing(folder):
     assert registry.get("broken").module not in sys.modules
 
 
-def test_name_of_the_file_is_that_of_the_experiment(folder):
+def test_file_name_is_the_name_of_the_experiment(folder):
     (folder / "two_words.py").write_text(source(name="two-words"))
     experiment = registry.load(registry.get("two-words"))
     assert (type(experiment).__name__, experiment.name) == ("Mine", "two-words")
     assert registry.source_file(experiment) == folder / "two_words.py"
 
 
-def test_folder_of_the_same_name_elsewhere_is_another(folder, tmp_path, monkeypatch):
+def test_folder_of_the_same_name_elsewhere_is_loaded_separately(folder, tmp_path, monkeypatch):
     (folder / "mine.py").write_text(source())
     assert registry.load(registry.get("mine")).number == "91"
     (tmp_path / "elsewhere" / "experiments").mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_folder_of_the_same_name_elsewhere_is_another(folder, tmp_path, monkeypa
     assert registry.load(registry.get("mine")).number == "92"
 
 
-def test_class_that_is_only_imported_does_not_count(folder):
+def test_imported_class_is_no_experiment_of_the_file(folder):
     (folder / "mine.py").write_text(
         "from lakebatch.experiments.response_noise import *\nfrom lakebatch.experiments import response_noise\n"
         + source()
@@ -113,7 +113,7 @@ def test_experiment_of_an_installed_package_is_found(folder, installed):
     assert registry.load(found).name == "fresh-one"
 
 
-def test_two_packages_cannot_bring_one_name(folder, installed):
+def test_two_packages_cannot_provide_the_same_name(folder, installed):
     installed("fresh-one", source(name="fresh-one"))
     installed("fresh-one", source(name="fresh-one"), distribution="second")
     with pytest.raises(NameClashError, match="package second and package brought"):
@@ -145,7 +145,7 @@ def test_file_that_breaks_the_contract_is_refused(folder, text, fault):
         registry.load(registry.get("mine"))
 
 
-def test_file_name_that_cannot_be_a_name_is_refused_when_asked_for(folder):
+def test_invalid_file_name_is_refused_when_requested(folder):
     (folder / "Mine.py").write_text(source())
     for name in ("Mine", "Mine.py"):
         with pytest.raises(ConfigError, match="'Mine' is not a valid experiment file name"):
@@ -187,7 +187,7 @@ def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
         ("large", r"Cannot read experiments/large.py: it has more than 4 MB"),
     ],
 )
-def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(folder, tmp_path, name, fault):
+def test_foreign_file_is_refused_in_one_line_when_requested(folder, tmp_path, name, fault):
     (folder / "my model.py").touch()
     (folder / "folder.py").mkdir()
     (folder / "link.py").symlink_to(tmp_path / "nowhere")
@@ -197,7 +197,7 @@ def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(folder, tmp_pa
         registry.get(name)
 
 
-def test_script_is_not_run_to_see_that_it_is_no_experiment(folder):
+def test_script_without_experiment_is_not_executed(folder):
     (folder / "train.py").write_text("raise SystemError('run')")
     with pytest.raises(
         ConfigError, match=r"experiments/train.py must define one subclass of Experiment. Found: none"
@@ -215,12 +215,12 @@ def test_script_is_not_run_to_see_that_it_is_no_experiment(folder):
         "class Mine(Experiment: syntax error\n",
     ],
 )
-def test_experiment_is_known_by_its_looks(folder, text):
+def test_experiment_is_recognised_by_its_source(folder, text):
     (folder / "mine.py").write_text(text)
     assert "mine" in registry.find()
 
 
-def test_class_derived_from_ones_own_base_is_loaded_when_it_is_asked_for(folder):
+def test_class_derived_from_a_custom_base_is_loaded_when_requested(folder):
     text = "from lakebatch.experiment import Experiment as Base\n" + source().replace("Experiment)", "Base)")
     (folder / "mine.py").write_text(
         text.replace("name, number, version, config_model", "Mine_, number, version, config_model")
@@ -238,14 +238,14 @@ def test_class_derived_from_ones_own_base_is_loaded_when_it_is_asked_for(folder)
         ("raise SystemExit(0)\nclass Mine(Experiment): ...", "it ends the program"),
     ],
 )
-def test_file_that_cannot_be_loaded_is_one_line_when_it_is_asked_for(folder, text, fault):
+def test_file_that_cannot_be_loaded_is_one_line_when_requested(folder, text, fault):
     (folder / "mine.py").write_text(text)
     registry.load(registry.get("response-noise"))
     with pytest.raises(ConfigError, match=rf"^Cannot load experiments/mine.py: .*{fault}"):
         registry.load(registry.get("mine"))
 
 
-def test_package_whose_name_is_none_is_left_out(folder, installed):
+def test_package_with_an_invalid_experiment_name_is_left_out(folder, installed):
     installed("Bad_Name", source())
     with pytest.warns(UserWarning, match=r"^Left out of package brought: 'Bad_Name'"):
         assert "response-noise" in registry.find()
@@ -256,15 +256,15 @@ def test_free_number_is_found_beside_files_that_cannot_be_loaded(folder):
     assert 'number = "11"' in new_experiment("fresh", folder.parent).read_text()
 
 
-def test_mistyped_name_is_named_with_the_right_ones(folder):
+def test_mistyped_name_lists_the_known_ones(folder):
     with pytest.raises(
         UnknownNameError, match=r"Unknown experiment 'response-nois'. Did you mean 'response-noise'\? Known: "
     ):
         registry.get("response-nois")
 
 
-def test_experiment_that_has_changed_is_loaded_anew_with_what_stands_beside_it(toy, monkeypatch):
-    """As a notebook expects, and a worker that outlives a run."""
+def test_changed_experiment_is_reloaded_with_modules_beside_it(toy, monkeypatch):
+    """As needed in notebooks, and in workers that outlive a run."""
     helper = Path("experiments/helpers/numbers_of_toy.py")
     helper.parent.mkdir()
     helper.write_text("NUMBER = 3\n")
@@ -277,14 +277,14 @@ def test_experiment_that_has_changed_is_loaded_anew_with_what_stands_beside_it(t
     assert type(registry.load(found)) is type(first)
     assert not registry.is_stale(found)
     times = (helper.stat().st_atime, helper.stat().st_mtime)
-    helper.write_text("NUMBER = 4\n")  # of the same size and the same second, as Python sees it
+    helper.write_text("NUMBER = 4\n")  # same size and same second, the key of Python's bytecode cache
     os.utime(helper, times)
     second = registry.load(found)
     assert type(second) is not type(first)
     assert sys.modules[type(second).__module__].N_REPEATS == 4
 
 
-def test_experiment_is_what_its_file_says_whatever_was_compiled_of_an_earlier_one(toy):
+def test_stale_bytecode_of_an_experiment_is_ignored(toy):
     file = Path("experiments/toy.py")
     times = (file.stat().st_atime, file.stat().st_mtime)
     assert registry.load(registry.get(toy)).version == "v1"
@@ -294,7 +294,7 @@ def test_experiment_is_what_its_file_says_whatever_was_compiled_of_an_earlier_on
     assert registry.load(registry.get(toy)).version == "v2"
 
 
-def test_built_in_code_that_has_changed_is_known_to_be_stale(monkeypatch):
+def test_changed_built_in_code_is_stale(monkeypatch):
     found = registry.get("response-noise")
     registry.load(found)
     assert not registry.is_stale(found)
