@@ -1,4 +1,4 @@
-"""Ids, hashes and seeds: the same for ever."""
+"""Ids, hashes and seeds: stable across releases."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -28,7 +28,7 @@ TREES = st.recursive(
         (12345, "20261123_142230_run12345"),
     ],
 )
-def test_assembly_id_is_the_documented_one(run_number, expected):
+def test_assembly_id_has_the_documented_format(run_number, expected):
     assert ids.assembly_id(AT, run_number) == expected
     assert ids.check_assembly_id(expected) == expected
 
@@ -57,7 +57,7 @@ ARABIC_DIGITS = "\u0662\u0660261123_142230_run001"
         "20261123_142230_run*",
     ],
 )
-def test_assembly_id_of_another_form_is_refused(text):
+def test_malformed_assembly_id_is_refused(text):
     with pytest.raises(AssemblyError, match=r"is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN"):
         ids.check_assembly_id(text)
 
@@ -83,7 +83,7 @@ def test_assembly_id_of_another_form_is_refused(text):
         *("a\0b", "a\n", "a ", "a.b", "a*", "\u0430bc", "a\u2024b", "\uff41", "a" * 101),
     ],
 )
-def test_name_that_cannot_stand_in_a_path_is_refused(text):
+def test_name_invalid_in_a_path_is_refused(text):
     with pytest.raises(ConfigError, match="is not a valid experiment name"):
         ids.check_name(text)
 
@@ -122,7 +122,7 @@ def test_content_hash_is_the_sha256_of_the_text():
         (ids.MAX_SEED, 1, 1313972901627904588),
     ],
 )
-def test_replicate_seed_is_the_one_of_earlier_releases(base_seed, run_number, expected):
+def test_replicate_seed_equals_that_of_earlier_releases(base_seed, run_number, expected):
     assert seeds.replicate_seed(base_seed, run_number) == expected
 
 
@@ -136,7 +136,7 @@ def test_replicate_seeds_are_distinct(base_seed, run_numbers):
     assert len({seeds.replicate_seed(base_seed, number) for number in run_numbers}) == len(run_numbers)
 
 
-def test_stream_generator_draws_what_it_drew_in_earlier_releases():
+def test_stream_generator_draws_the_numbers_of_earlier_releases():
     draws = seeds.stream_generator(42, "part:level=0.1").integers(0, 2**63, 3)
     assert draws.tolist() == [5171935094899025534, 3842897993133961581, 1047076994886071702]
     assert seeds.stream_generator(42, "prepare").integers(0, 2**63) == 3065556866374891728

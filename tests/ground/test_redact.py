@@ -41,7 +41,7 @@ def command(*arguments, **environment):
 
 @pytest.fixture
 def leaking(tmp_path, monkeypatch):
-    """Make the experiment `leak` one of the working directory."""
+    """Put the experiment `leak` into the working directory."""
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "leak.py").write_text(LEAKING.read_text())
     monkeypatch.chdir(tmp_path)
@@ -90,7 +90,7 @@ def test_traceback_of_a_bug_holds_no_secret(leaking):
     assert leaks(said) == []
 
 
-def test_wrong_credentials_and_address_are_told_without_them(leaking):
+def test_error_about_credentials_does_not_repeat_them(leaking):
     environment = {
         "S3_BUCKET_NAME": "b",
         "S3_ACCESS_KEY": "k",
@@ -131,7 +131,7 @@ def test_secret_is_withheld_in_every_form(secrets, name):
     st.binary(max_size=5),
     st.text(st.characters(codec="utf-8"), min_size=6, max_size=40),
 )
-def test_secret_inside_of_base64_is_withheld_whatever_stands_around_it(before, after, secret):
+def test_secret_inside_base64_is_withheld_at_any_offset(before, after, secret):
     with pytest.MonkeyPatch.context() as patch:
         if "\0" in secret:
             return
@@ -140,7 +140,7 @@ def test_secret_inside_of_base64_is_withheld_whatever_stands_around_it(before, a
         assert "[NTFY_TOKEN withheld]" in redact(f"Basic {coded}")
 
 
-def test_token_in_a_webhook_is_withheld_without_the_rest_of_the_address(monkeypatch):
+def test_only_the_token_of_a_webhook_address_is_withheld(monkeypatch):
     for url in (
         "https://x.org/services/T00/Zq81kfe72nvbxpq0Lw3s6",
         "https://x.org/a?b=Zq81kfe72nvbxpq0Lw3s6&c",
@@ -159,7 +159,7 @@ def test_password_of_a_proxy_and_key_of_a_profile_are_withheld(monkeypatch):
 
 
 @pytest.mark.parametrize("secret", ["withheld", "NTFY_TOKEN", "TOKEN withheld]"])
-def test_text_is_the_same_when_it_is_redacted_twice(monkeypatch, secret):
+def test_redacting_twice_changes_nothing_more(monkeypatch, secret):
     monkeypatch.setenv("NTFY_TOKEN", secret)
     once = redact(f"see {secret} and {secret}")
     assert redact(once) == once
@@ -198,7 +198,7 @@ def test_outcome_is_one_line_without_control_characters(secrets):
 HOSTILE = "\x1b]0;t\x07\x1b[31m[red]a|b\\|c\n<b>[x](javascript:y)\r\u202e\x9b\x00"
 
 
-def test_table_and_markdown_spell_out_what_would_steer_a_terminal():
+def test_table_and_markdown_escape_control_characters():
     frame = pl.DataFrame({HOSTILE: [HOSTILE, None], "list": [[HOSTILE], []]})
     for form in ("table", "markdown"):
         text = render(frame, form)
@@ -210,7 +210,7 @@ def test_table_and_markdown_spell_out_what_would_steer_a_terminal():
         assert "[red]" in text
 
 
-def test_markdown_of_hostile_text_stays_one_row_of_its_cells():
+def test_markdown_of_hostile_text_stays_one_row():
     lines = render(pl.DataFrame({"a|b": ["c|d\\|e\n| f |"], "g": ["<script>[x](y)"]}), "markdown").split("\n")
     assert lines == ["| a\\|b | g |", "|---|---|", "| c\\|d\\\\\\|e \\| f \\| | \\<script>[x]\\(y) |"]
 
@@ -218,12 +218,12 @@ def test_markdown_of_hostile_text_stays_one_row_of_its_cells():
 @pytest.mark.parametrize(
     "sign", ["\u061c", "\u200b", "\u200f", "\u202e", "\u2069", "\ufeff", "\xad", "\U000e0041"]
 )
-def test_sign_that_is_not_seen_is_spelled_out(sign):
+def test_invisible_character_is_escaped(sign):
     assert escape_controls(f"a{sign}b") == f"a{sign.encode('unicode_escape').decode()}b"
     assert escape_controls("a naïve 日本語 Ωμέγα 🧬") == "a naïve 日本語 Ωμέγα 🧬"
 
 
-def test_name_of_a_lake_that_turns_the_writing_is_spelled_out(leaking):
+def test_bidirectional_control_in_a_lake_name_is_escaped(leaking):
     lake = "lake\u202etxt"
     for arguments in (
         ("status",), (), ("run", "leak", "--jobs", "1"), ("discard", "leak", "20261123_142230_run001", "--reason", "x"),
@@ -235,7 +235,7 @@ def test_name_of_a_lake_that_turns_the_writing_is_spelled_out(leaking):
 
 
 @given(st.text())
-def test_visible_text_never_steers(text):
+def test_visible_text_holds_no_control_character(text):
     shown = escape_controls(text)
     assert escape_controls(shown) == shown
     assert not [sign for sign in shown if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160)]
@@ -244,7 +244,7 @@ def test_visible_text_never_steers(text):
 
 
 def test_nothing_but_the_importer_unpickles():
-    """Rows go between processes of one run as Arrow; whatever else is read is data."""
+    """Processes of one run exchange rows as Arrow; all other input is plain data."""
     root = Path(__file__).parents[2]
     found = [
         file.name

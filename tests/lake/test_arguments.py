@@ -1,4 +1,4 @@
-"""Keyword arguments that many methods share: what editors see, and what a misspelled one gives."""
+"""Keyword arguments shared by many methods: their signatures, and the error for a misspelled one."""
 
 import inspect
 from dataclasses import fields
@@ -32,7 +32,7 @@ def parameters(method):
     [*READING, Lake.snapshot, Lake.sql, Lake.query, Lake.connect],
     ids=lambda method: method.__qualname__,
 )
-def test_methods_that_read_show_the_arguments_of_a_state(method):
+def test_reading_methods_show_the_arguments_of_a_state(method):
     shown = parameters(method)
     assert [name for name in shown if name in STATE] == STATE
     assert {(shown[name].kind, shown[name].default) for name in STATE} == {
@@ -49,7 +49,7 @@ def test_queries_show_their_options_and_defaults(method):
     assert list(QueryArguments.__annotations__) == QUERY
 
 
-def test_pictures_show_their_options_and_defaults():
+def test_plots_show_their_options_and_defaults():
     shown = parameters(StoredExperiment.plot)
     known = {each.name: each.default for each in fields(Options)}
     assert {name: shown[name].default for name in known} == known
@@ -79,6 +79,6 @@ def test_option_of_a_query_is_no_option_of_a_connection(copied_lake):
         copied_lake.snapshot().connect(timeout=1)
 
 
-def test_two_names_of_a_state_are_refused(copied_lake):
+def test_two_arguments_for_a_state_are_refused(copied_lake):
     with pytest.raises(ConfigError, match="Several of version, tag were given"):
         copied_lake["toy"].reassemble(version=1, tag="paper")

@@ -1,4 +1,4 @@
-"""A lake that lakebatch 0.1.0 wrote, see ``tests/fixtures/lake_0_1_0/make.py``, is read, gone on with and kept in order."""
+"""A lake written by lakebatch 0.1.0, see ``tests/fixtures/lake_0_1_0/make.py``, is read, extended and maintained."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ READ = json.loads((FIXTURE / "read_by_0_1_0.json").read_text())
 STATUSES = ("started", "completed", "failed", "discarded")
 COLUMNS = ["assembly_id", "part", "level", "repeat", "seed", "mse", "r2"]
 DATA = COLUMNS[1:]
-"""What is the same in two assemblies of one config and seed."""
+"""Columns with equal values in two assemblies of one config and seed."""
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ def check_what_0_1_0_read(old):
     assert read(toy, include=STATUSES)[: len(READ["all"])] == READ["all"]
 
 
-def test_every_row_is_read_as_0_1_0_read_it(old):
+def test_every_row_is_read_as_by_0_1_0(old):
     check_what_0_1_0_read(old)
     assert read(old["toy"]) == READ["completed"]
 
 
-def test_bundle_of_0_1_0_is_read_in_place_of_its_files_and_can_be_missed(old, monkeypatch):
+def test_bundle_of_0_1_0_replaces_its_files_and_is_optional(old, monkeypatch):
     settled = [assembly[0] for assembly in READ["assemblies"] if assembly[1] in ("completed", "discarded")]
     expected = [row for row in READ["all"] if row[0] in settled]
     monkeypatch.setattr(bundles, "MIN_FILES", 2)  # as when it was made
@@ -65,7 +65,7 @@ def test_bundle_of_0_1_0_is_read_in_place_of_its_files_and_can_be_missed(old, mo
         bundle.unlink(missing_ok=True)
 
 
-def test_statuses_history_and_tags_are_those_of_0_1_0(old):
+def test_statuses_history_and_tags_equal_those_of_0_1_0(old):
     toy = old["toy"]
     shown = toy.assemblies().select("assembly_id", "status", "parts_done", "rows", "seed").rows()
     assert list(map(list, shown)) == READ["assemblies"]
@@ -97,7 +97,7 @@ def test_interrupted_run_is_finished_with_the_rows_of_an_uninterrupted_one(old):
     check_what_0_1_0_read(old)
 
 
-def test_new_run_appends_and_draws_what_0_1_0_drew(old):
+def test_new_run_appends_the_rows_that_0_1_0_computed(old):
     whole = run_of(old, "completed")
     new = lakebatch.run(old, "toy", seed=7, jobs=1)
     assert new.assembly_id > whole

@@ -1,4 +1,4 @@
-"""Warnings point at the line of the caller, whatever lies between."""
+"""Warnings point at the line of the caller, at any call depth."""
 
 import inspect
 import warnings
@@ -28,7 +28,7 @@ LEAVING_OUT = [
 
 
 def places(call, lake, on_gap, category):
-    """Return where the warnings of a category that a call raises point."""
+    """Return the source lines of a call's warnings of a category."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         call(lake, on_gap)

@@ -1,4 +1,4 @@
-"""A folder as the older layout left it, with everything that went wrong in it."""
+"""A folder of the older layout with every kind of damage."""
 
 import os
 import pickle

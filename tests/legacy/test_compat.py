@@ -1,4 +1,4 @@
-"""The older interface, as older scripts call it."""
+"""The older interface, called as in older scripts."""
 
 import os
 import subprocess
@@ -64,7 +64,7 @@ def test_older_script_runs_and_its_data_is_in_the_lake(executor, old_results, tm
 
 
 def test_shifts_between_saved_frames_are_not_tested(executor, old_results, tmp_path):
-    """Their seed, and so their cohort, is not known."""
+    """The seed, and so the cohort, of saved frames is unknown."""
     for level in (0, 0.1):
         save(executor, level, old_results(level))
     stored = lakebatch.open_lake(tmp_path / "lake")["parameter-distortion"]
@@ -78,7 +78,7 @@ def test_zero_and_zero_point_zero_are_one_level(executor, old_results):
     assert {executor.get_assembly_status(text) for text in (0, 0.0, "0", "0.0", "0.00")} == {"completed"}
 
 
-def test_statuses(executor, old_results):
+def test_statuses_follow_the_calls(executor, old_results):
     assert executor.get_assembly_status("0.3") == "not_found"
     assert executor.load_assembly_list().columns.tolist() == ["assembly_id", "timestamp", "status"]
     assert executor.load_assembly_list().empty
@@ -92,7 +92,7 @@ def test_statuses(executor, old_results):
     assert executor.load_assembly_list()["status"].tolist() == ["completed"]
 
 
-def test_id_without_a_value_is_one_of_the_lake(executor, old_results):
+def test_id_without_a_value_is_an_assembly_id(executor, old_results):
     assembly_id = executor.generate_assembly_id()
     assert executor.get_assembly_status(assembly_id) == "started"
     executor.save_batch_data(old_results(1.5), NAME)
@@ -116,9 +116,9 @@ def test_saving_again_adds_nothing_and_overwrites_nothing(executor, old_results)
     pd.testing.assert_frame_equal(executor.sequential_reassembly(NAME), frame)
 
 
-def test_attempt_that_was_not_completed_is_replaced_by_the_next(executor, old_results):
+def test_incomplete_attempt_is_replaced_by_the_next(executor, old_results):
     executor.generate_assembly_id(0.1)
-    executor.save_batch_data(old_results(0.1, seed=1), NAME)  # and here it crashed
+    executor.save_batch_data(old_results(0.1, seed=1), NAME)  # the crash
     save(create_batch_executor(*ARGUMENTS), 0.1, old_results(0.1, seed=2))
     pd.testing.assert_frame_equal(executor.sequential_reassembly(NAME), old_results(0.1, seed=2))
     assert executor.load_assembly_list()["assembly_id"].tolist() == ["0.1"]
@@ -126,9 +126,7 @@ def test_attempt_that_was_not_completed_is_replaced_by_the_next(executor, old_re
         executor.save_batch_data(old_results(0.1), NAME)
 
 
-def test_level_that_a_container_of_this_host_name_works_on_is_taken_when_its_lease_is_too_old(
-    executor, monkeypatch
-):
+def test_level_of_a_container_is_taken_over_when_its_lease_expires(executor, monkeypatch):
     other = create_batch_executor(*ARGUMENTS)
     with monkeypatch.context() as patch:
         patch.setattr("lakebatch._process.namespace", lambda: "another")
@@ -141,7 +139,7 @@ def test_level_that_a_container_of_this_host_name_works_on_is_taken_when_its_lea
     other._lease.close()
 
 
-def test_level_that_another_process_works_on_is_not_taken(executor, tmp_path):
+def test_level_of_a_running_process_is_not_taken_over(executor, tmp_path):
     script = (
         "from lakebatch import create_batch_executor\n"
         f"create_batch_executor(*{ARGUMENTS}).generate_assembly_id(0.1)\n"
@@ -172,12 +170,12 @@ def test_frames_with_other_columns_and_types_come_back_uncast(executor):
     assert executor.sequential_reassembly(NAME)["n"].tolist() == [2**60, None, "many"]
 
 
-def test_index_that_says_something_becomes_a_column(executor):
+def test_named_index_becomes_a_column(executor):
     save(executor, 0, pd.DataFrame({"x": [1, 2]}, index=pd.Index(["a", "b"], name="patient")))
     assert executor.sequential_reassembly(NAME)["patient"].tolist() == ["a", "b"]
 
 
-def test_what_is_missing_is_warned_of(executor, old_results):
+def test_missing_data_is_warned_of(executor, old_results):
     save(executor, 0, old_results(0))
     save(executor, 0.1, old_results(0.1), name="other_name")
     with pytest.warns(IncompleteWarning, match=f"0.1: completed, nothing was saved as {NAME}"):
@@ -212,7 +210,7 @@ def test_results_of_runs_are_among_those_of_older_scripts(executor, old_results)
         ),
     ],
 )
-def test_misuse_is_a_value_error_in_one_line(executor, call, message):
+def test_wrong_use_is_a_value_error_in_one_line(executor, call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(executor)
     assert isinstance(caught.value, LakebatchError)
@@ -234,7 +232,7 @@ def test_frame_that_cannot_be_kept_is_refused_by_column(executor, frame, message
         executor.save_batch_data(frame, NAME)
 
 
-def test_backend_must_be_where_the_lake_is(tmp_path, monkeypatch):
+def test_backend_must_match_the_lake(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("LAKEBATCH_LAKE", "S3_BUCKET_NAME", "AWS_BUCKET_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -253,12 +251,12 @@ def test_backend_must_be_where_the_lake_is(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "names", [("Batch X", "01", "v1"), ("../up", "01", "v1"), ("x", "one", "v1"), ("x", "01", "1")]
 )
-def test_names_that_are_no_folder_are_refused(names):
+def test_invalid_folder_names_are_refused(names):
     with pytest.raises(ConfigError, match="cannot be an experiment's folder"):
         create_batch_executor(*names)
 
 
-def test_without_pandas_it_says_what_to_install(tmp_path):
+def test_missing_pandas_is_named_with_how_to_install_it(tmp_path):
     script = (
         "import sys; sys.modules['pandas'] = None\n"
         "import lakebatch\n"
@@ -269,7 +267,7 @@ def test_without_pandas_it_says_what_to_install(tmp_path):
     assert "pip install 'lakebatch[pandas]'" in done.stdout, done.stderr
 
 
-def test_nothing_warns(executor, old_results):
+def test_older_interface_raises_no_warning(executor, old_results):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save(executor, 0, old_results(0))

@@ -1,4 +1,4 @@
-"""Frames with any columns: the table grows, nothing is cast, and each frame is there once."""
+"""Frames with any columns: the table gains columns, nothing is cast, and each frame is stored once."""
 
 from datetime import UTC, date, datetime
 
@@ -32,7 +32,7 @@ def test_table_grows_by_the_columns_that_frames_bring(table):
     assert rows.select("a", "b", "c").rows() == [(1, None, None), (2, "x", None), (None, None, 0.5)]
 
 
-def test_column_of_another_type_goes_beside_and_is_not_cast(table):
+def test_column_of_another_type_is_added_and_not_cast(table):
     append(table, ONE, pl.DataFrame({"level": [0]}))
     append(table, TWO, pl.DataFrame({"level": [0.05]}))
     append(table, THREE, pl.DataFrame({"level": ["high"]}))
@@ -43,7 +43,7 @@ def test_column_of_another_type_goes_beside_and_is_not_cast(table):
     assert rows.schema["level"] == pl.Int64
 
 
-def test_names_that_the_table_uses_itself_or_that_differ_in_case_are_kept_apart(table):
+def test_reserved_names_and_names_differing_in_case_are_kept_apart(table):
     frame = pl.DataFrame({"assembly_id": ["mine"], "Row": [1], "R2": [0.5], "r2": [0.7], "time [s]": [3]})
     append(table, ONE, frame)
     append(table, TWO, frame)
@@ -56,7 +56,7 @@ def test_names_that_the_table_uses_itself_or_that_differ_in_case_are_kept_apart(
     assert rows["assembly_id"].to_list() == [ONE, TWO]
 
 
-def test_every_type_comes_back_as_it_was(table):
+def test_every_type_survives(table):
     frame = pl.DataFrame(
         {
             "text": ["a", None],
@@ -76,7 +76,7 @@ def test_every_type_comes_back_as_it_was(table):
     assert table.read([ONE]).select(frame.columns).equals(frame)
 
 
-def test_unsigned_and_categories_become_what_delta_has_without_loss():
+def test_unsigned_integers_and_categories_are_converted_without_loss():
     frame = pl.DataFrame(
         {"u": pl.Series([2**32 - 1], dtype=pl.UInt32), "c": pl.Series(["a"], dtype=pl.Categorical)}
     )
@@ -95,12 +95,12 @@ def test_unsigned_and_categories_become_what_delta_has_without_loss():
         (pl.Series([[[1]]]).list.eval(pl.struct(pl.element())), "no such type in Delta"),
     ],
 )
-def test_what_cannot_be_stored_whole_is_refused_with_its_name(column, message):
+def test_value_that_cannot_be_stored_exactly_is_refused_with_its_name(column, message):
     with pytest.raises(SchemaError, match=message):
         storable(pl.DataFrame({"x": column}))
 
 
-def test_same_frame_again_adds_nothing_and_another_is_refused(table):
+def test_same_frame_again_adds_nothing_and_a_different_one_is_refused(table):
     frame = pl.DataFrame({"a": [1, 2], "b": [None, float("nan")]})
     assert append(table, ONE, frame)
     append(table, TWO, pl.DataFrame({"a": [0.5], "c": [1]}))
@@ -120,18 +120,18 @@ def test_same_frame_again_adds_nothing_and_another_is_refused(table):
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".", "a b", "ä", "-x", "x" * 101, "a\n", "a=b", None])
-def test_name_that_could_be_another_path_is_refused(tmp_path, name):
+def test_name_that_leads_to_another_path_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="is not a name to save under"):
         FrameTable(Storage(str(tmp_path)), "01_v1_trial", name)
 
 
-def test_names_saved_under_are_listed(table, tmp_path):
+def test_names_of_saved_frames_are_listed(table, tmp_path):
     assert frame_names(Storage(str(tmp_path)), "01_v1_trial") == []
     append(table, ONE, pl.DataFrame({"a": [1]}))
     assert frame_names(Storage(str(tmp_path)), "01_v1_trial") == ["saved"]
 
 
-def test_results_take_our_names_and_say_why_a_metric_is_missing():
+def test_results_get_current_names_and_a_reason_for_each_missing_metric():
     frame = pl.DataFrame(
         {
             "Model": ["Neural Network", "my own", "x", "y"],
@@ -152,7 +152,7 @@ def test_results_take_our_names_and_say_why_a_metric_is_missing():
     assert results.rows["repeat"].to_list() == [0, 1, 2, 3]
     assert not {"seed", "n_test"} & set(
         results.rows.columns
-    )  # 0.5 is no seed, -1 no size, and neither is made one
+    )  # 0.5 is no seed and -1 no size; neither is converted
     assert results.rows["error"].to_list() == [
         "pearson_r was 1.0000000000000002",
         "r2 was missing",
@@ -161,7 +161,7 @@ def test_results_take_our_names_and_say_why_a_metric_is_missing():
     ]
 
 
-def test_clean_and_noisy_expression_are_told_apart():
+def test_clean_and_noisy_expression_are_distinguished():
     names = ["original_feature_data", "noisy_feature_data"]
     noisy = to_results(pl.DataFrame({"Feature Data": names, "R2 Score": [0.1, 0.2]}))
     assert noisy.rows["feature_set"].to_list() == ["initial_clean", "initial"]

@@ -1,4 +1,4 @@
-"""Folders of the older layout with links, pipes, devices and files without end in them."""
+"""Folders of the older layout that hold links, pipes, devices and endless files."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ NAME = "07_v1_trial"
 
 @pytest.fixture(autouse=True)
 def _no_hang():
-    """End a test that waits for a pipe."""
+    """Interrupt a test that waits for a pipe."""
     signal.alarm(30)
     yield
     signal.alarm(0)
@@ -23,7 +23,7 @@ def _no_hang():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with one file that can be imported and much that leads elsewhere."""
+    """Return a folder with one importable file and many links, pipes and devices."""
     folder = tmp_path / "old"
     folder.mkdir()
     rows = pl.DataFrame({"Model": ["a"], "R2 Score": [0.5]})
@@ -45,7 +45,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_nothing_but_files_is_imported_and_all_else_is_named(lake, folder):
+def test_only_regular_files_are_imported_and_all_others_named(lake, folder):
     planned = plan(lake, NAME, str(folder))
     said = {each.file: each.detail for each in planned.findings if each.what == "unreadable file"}
     link = "it is a link, which is not followed"
@@ -73,7 +73,7 @@ def test_list_that_is_a_link_is_not_read(lake, folder, tmp_path):
     assert said.filter(what="import").height == 2
 
 
-def test_file_that_becomes_a_link_meanwhile_is_not_followed(lake, folder, tmp_path):
+def test_file_replaced_by_a_link_meanwhile_is_not_followed(lake, folder, tmp_path):
     planned = plan(lake, NAME, str(folder))
     (folder / "results_0.csv").unlink()
     (folder / "results_0.csv").symlink_to(tmp_path / "secret.csv")
@@ -81,7 +81,7 @@ def test_file_that_becomes_a_link_meanwhile_is_not_followed(lake, folder, tmp_pa
         execute(planned)
 
 
-def test_few_bytes_that_stand_for_too_many_rows_are_refused(lake, folder, monkeypatch):
+def test_small_file_that_expands_to_too_many_rows_is_refused(lake, folder, monkeypatch):
     rows = pl.select(pl.repeat(1.0, 2_000_000, dtype=pl.Float64).alias("x"))
     rows.write_parquet(folder / "results_9.parquet", compression="zstd")
     assert (folder / "results_9.parquet").stat().st_size < 100_000
@@ -90,7 +90,7 @@ def test_few_bytes_that_stand_for_too_many_rows_are_refused(lake, folder, monkey
     assert "more than the 0.0 GB that are read at once here" in details["results_9.parquet"]
 
 
-def test_byte_order_mark_is_no_part_of_a_name(lake, folder):
+def test_byte_order_mark_is_not_part_of_a_name(lake, folder):
     (folder / "assembly_list.csv").write_text(
         "assembly_id,timestamp,status\n0,1,completed\n", encoding="utf-8-sig"
     )

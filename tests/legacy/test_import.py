@@ -1,4 +1,4 @@
-"""The import of a study that the older layout has partly lost."""
+"""The import of a partly lost study of the older layout."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ NAME = "response_noise_results"
 
 @pytest.fixture
 def bring(lake, old_folder):
-    """Return a function that imports the folder and returns what was said, by kind."""
+    """Return a function that imports the folder and returns its findings by kind."""
 
     def run(**options):
         return said(lakebatch.import_legacy(lake, "response-noise", str(old_folder), **options))
@@ -33,7 +33,7 @@ def said(done):
 
 
 def everything(lake):
-    """Return all that the lake holds of the experiment, but for the times of the rows."""
+    """Return all tables of the experiment, without the times of the rows."""
     stored = lake["response-noise"]
     frames = pl.scan_delta(f"{lake.storage.uri}/{stored.folder}/frames/{NAME}").collect()
     rows = stored.results.at().scan().collect()
@@ -45,7 +45,7 @@ def everything(lake):
     ]
 
 
-def test_look_says_everything_and_writes_nothing(lake, old_folder, tmp_path):
+def test_plan_lists_everything_and_writes_nothing(lake, old_folder, tmp_path):
     before = {file: file.read_bytes() for file in old_folder.iterdir()}
     found = plan(lake, "response-noise", str(old_folder))
     by_kind = said(found)
@@ -62,7 +62,7 @@ def test_look_says_everything_and_writes_nothing(lake, old_folder, tmp_path):
     assert {file: file.read_bytes() for file in old_folder.iterdir()} == before
 
 
-def test_import_brings_levels_as_one_run_and_the_baseline_is_found(lake, bring, old_results, tmp_path):
+def test_import_adds_levels_as_one_run_with_its_baseline(lake, bring, old_results, tmp_path):
     bring()
     stored = lake["response-noise"]
     with pytest.warns(IncompleteWarning, match="level=0.2 is listed as completed and could not be imported"):
@@ -124,7 +124,7 @@ def test_import_again_adds_nothing(lake, bring, old_folder, tmp_path):
 
 
 @pytest.mark.parametrize("stop_after", [0, 2, 4])
-def test_import_that_was_stopped_is_completed_by_the_next(lake, bring, old_folder, stop_after, tmp_path):
+def test_stopped_import_is_completed_by_the_next(lake, bring, old_folder, stop_after, tmp_path):
     lines = []
 
     def stop(line):
@@ -143,7 +143,7 @@ def test_import_that_was_stopped_is_completed_by_the_next(lake, bring, old_folde
         assert mine.drop("assembly_id").equals(whole.drop("assembly_id"))
 
 
-def test_missing_file_that_turns_up_is_imported_later(lake, bring, old_folder, old_results):
+def test_missing_file_is_imported_once_it_exists(lake, bring, old_folder, old_results):
     bring()
     old_results(0.2).to_pickle(old_folder / f"{NAME}_0.2.pkl")
     assert bring()["import"]["id"].to_list() == ["0.2"]
@@ -152,7 +152,7 @@ def test_missing_file_that_turns_up_is_imported_later(lake, bring, old_folder, o
     assert rows.height == 24
 
 
-def test_run_without_a_readable_file_is_recorded_as_failed_and_taken_up_when_it_turns_up(
+def test_run_without_a_readable_file_fails_and_is_resumed_once_it_exists(
     lake, bring, old_folder, old_results
 ):
     file = old_folder / f"{NAME}_{RUN}.pkl"
@@ -171,7 +171,7 @@ def test_run_without_a_readable_file_is_recorded_as_failed_and_taken_up_when_it_
     assert lake["response-noise"].reassemble(on_gap="ignore").filter(assembly_id=RUN).height == 4
 
 
-def test_file_that_changed_is_refused_and_nothing_overwritten(lake, bring, old_folder, old_results):
+def test_changed_file_is_refused_and_nothing_overwritten(lake, bring, old_folder, old_results):
     bring()
     before = everything(lake)
     for wanted in ("0.1", RUN):
@@ -182,14 +182,14 @@ def test_file_that_changed_is_refused_and_nothing_overwritten(lake, bring, old_f
     assert all(now.equals(then) for now, then in zip(everything(lake), before, strict=True))
 
 
-def test_file_that_changes_after_the_look_stops_the_import(lake, old_folder, old_results):
+def test_file_changed_after_planning_stops_the_import(lake, old_folder, old_results):
     planned = plan(lake, "response-noise", str(old_folder))
     old_results(0.1, seed=3).to_pickle(old_folder / f"{NAME}_0.1.pkl")
     with pytest.raises(LegacyError, match=r"_0\.1\.pkl has changed while it was imported"):
         execute(planned)
 
 
-def test_two_imports_that_looked_before_either_wrote_import_nothing_twice(lake, old_folder, old_results):
+def test_two_imports_planned_at_once_import_nothing_twice(lake, old_folder, old_results):
     first, same = (plan(lake, "response-noise", str(old_folder)) for _ in range(2))
     old_results(0.2).to_pickle(old_folder / f"{NAME}_0.2.pkl")
     other = plan(lake, "response-noise", str(old_folder))
@@ -203,7 +203,7 @@ def test_two_imports_that_looked_before_either_wrote_import_nothing_twice(lake, 
     assert [item.id for batch in done.batches for item in batch.items] == ["0.2"]
 
 
-def test_two_files_of_one_level_that_differ_are_both_left(lake, bring, old_folder, old_results):
+def test_two_different_files_of_one_level_are_both_skipped(lake, bring, old_folder, old_results):
     old_results(0, seed=9).to_pickle(old_folder / f"{NAME}_0.0.pkl")
     found = bring()
     assert found["several files"]["id"].to_list() == ["0"]
@@ -213,14 +213,14 @@ def test_two_files_of_one_level_that_differ_are_both_left(lake, bring, old_folde
     assert "level=0 is listed as completed" in gaps
 
 
-def test_two_files_of_one_level_that_are_the_same_are_imported_once(bring, old_folder):
+def test_two_equal_files_of_one_level_are_imported_once(bring, old_folder):
     shutil.copy(old_folder / f"{NAME}_0.pkl", old_folder / f"{NAME}_0.0.pkl")
     found = bring()
     assert found["import"]["id"].to_list().count("0") == 1
     assert found["other form"]["file"].to_list() == [f"{NAME}_0.pkl"]
 
 
-def test_csv_and_parquet_are_imported_and_stand_in_for_a_broken_pickle(lake, bring, old_folder, old_results):
+def test_csv_and_parquet_are_imported_and_replace_a_broken_pickle(lake, bring, old_folder, old_results):
     old_results(0.3).to_csv(old_folder / f"{NAME}_0.3.csv", index=False)
     old_results(0.2).to_parquet(old_folder / f"{NAME}_0.2.parquet")
     found = bring()
@@ -259,7 +259,7 @@ def test_without_a_list_all_files_are_imported(bring, old_folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b'assembly_id,status\n"0'])
-def test_list_that_is_broken_is_named_and_files_are_imported(bring, old_folder, content):
+def test_broken_list_is_named_and_files_are_imported(bring, old_folder, content):
     (old_folder / "assembly_list.csv").write_bytes(content)
     found = bring()
     assert len(found["import"]) == 5
@@ -272,7 +272,7 @@ def test_list_that_is_broken_is_named_and_files_are_imported(bring, old_folder, 
         )
 
 
-def test_frames_that_are_no_results_are_kept_under_their_name(lake, bring, old_folder):
+def test_other_frames_are_kept_under_their_name(lake, bring, old_folder):
     pl.DataFrame({"species": ["A"], "value": [1.5]}).write_parquet(old_folder / "features_0.1.parquet")
     found = bring()
     assert "holds no results, only in frames/features" in found["import"]["detail"].to_list()
@@ -284,7 +284,7 @@ def test_frames_that_are_no_results_are_kept_under_their_name(lake, bring, old_f
     )
 
 
-def test_id_that_the_lake_has_from_elsewhere_is_not_taken(lake, old_folder, toy):
+def test_id_that_exists_in_the_lake_is_not_imported(lake, old_folder, toy):
     executor = lakebatch.create_batch_executor("response-noise", "03", "v1", lake=lake.storage.uri)
     own = executor.generate_assembly_id()
     (old_folder / f"{NAME}_{RUN}.pkl").rename(old_folder / f"{NAME}_{own}.pkl")
@@ -292,7 +292,7 @@ def test_id_that_the_lake_has_from_elsewhere_is_not_taken(lake, old_folder, toy)
     assert found["changed file"]["id"].to_list() == [own]
 
 
-def test_interrupted_import_is_nothing_to_resume(lake, old_folder):
+def test_interrupted_import_cannot_be_resumed_as_a_run(lake, old_folder):
     def stop(line):
         raise KeyboardInterrupt
 
@@ -302,14 +302,14 @@ def test_interrupted_import_is_nothing_to_resume(lake, old_folder):
         lakebatch.resume(lake, "response-noise")
     (begun,) = lake["response-noise"].assemblies()["assembly_id"]
     log = lake["response-noise"].log
-    log.record(log.get(begun), "started", pid=None)  # as if the process were gone
+    log.record(log.get(begun), "started", pid=None)  # as if the process had ended
     with pytest.raises(AssemblyError, match="comes from import-legacy and not from a run"):
         lakebatch.resume(lake, "response-noise", begun)
     with pytest.raises(AssemblyError, match="comes from import-legacy and not from a run"):
         lake["response-noise"].dataset(begun, level=0.1, feature_set="dynamic")
 
 
-def test_command_looks_first_and_imports_when_told_to(old_folder, tmp_path):
+def test_command_plans_first_and_imports_on_request(old_folder, tmp_path):
     command = [
         "--lake",
         str(tmp_path / "lake"),

@@ -1,4 +1,4 @@
-"""One level has many texts and is one level."""
+"""Levels: different spellings of one number are the same level."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ def test_every_text_of_a_level_is_the_same_id(level):
 
 
 @given(finite)
-def test_text_of_a_level_leads_back_to_it(level):
+def test_level_survives_its_text(level):
     assert as_level(level_text(level)) == level
     assert "_" not in level_text(level)
 
@@ -27,7 +27,7 @@ def test_two_levels_are_two_ids(one, other):
 
 
 @given(st.text(max_size=12))
-def test_other_texts_stay_what_they_are(text):
+def test_other_strings_are_kept(text):
     if as_level(text) is None:
         assert same_id(text) == text.strip()
 
@@ -37,7 +37,7 @@ def test_spellings_of_zero_and_a_tenth():
     assert {same_id(text) for text in (0.1, "0.1", "1e-1", ".1", "0.10", "1E-01")} == {"0.1"}
 
 
-def test_what_is_no_number_is_no_level():
+def test_string_that_is_no_number_is_no_level():
     assert [as_level(text) for text in ("nan", "inf", "1_0", "0x1", "", "1e999", True, None, "٣")] == [
         None
     ] * 9

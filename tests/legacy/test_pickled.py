@@ -1,4 +1,4 @@
-"""Frames are read from pickles of any age without a line of them being run; everything else is refused."""
+"""Frames are read from pickles of any age without running any of their code; everything else is refused."""
 
 import builtins
 import datetime
@@ -27,7 +27,7 @@ PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 
 
 class Reduces:
-    """Is pickled as a call of one's choice."""
+    """Object that is pickled as a call of any function."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -37,7 +37,7 @@ class Reduces:
 
 
 @pytest.mark.parametrize("file", PICKLES, ids=[file.stem for file in PICKLES])
-def test_frame_is_read_whatever_wrote_it(file):
+def test_frame_of_every_version_is_read(file):
     frame = read_pickle(file.read_bytes())
     assert frame.height == 6
     assert frame["R2 Score"].to_list() == [0.1, 0.2, 0.3, None, -5.5, 0.5]
@@ -54,7 +54,7 @@ def test_frame_is_read_whatever_wrote_it(file):
     assert frame.schema["f32"] == pl.Float32
 
 
-def test_all_of_them_hold_the_same_frame():
+def test_pickles_of_all_versions_hold_the_same_frame():
     frames = [storable(read_pickle(file.read_bytes())) for file in PICKLES]
     assert len(frames) == 6
     assert all(frame.equals(frames[0]) and frame.schema == frames[0].schema for frame in frames)
@@ -81,7 +81,7 @@ def test_frame_of_the_installed_pandas_is_read(protocol):
         assert found[name].to_list() == frame[name].tolist()
 
 
-def test_an_index_is_kept_where_it_says_more_than_the_order_of_rows():
+def test_index_with_labels_is_kept():
     frame = pd.DataFrame({"Model": ["a", "b"], "r2": [0.1, 0.2]})
     assert read_pickle(pickle.dumps(frame.set_index("Model"))).columns == ["Model", "r2"]
     assert read_pickle(pickle.dumps(frame.iloc[::-1])).columns == ["Model", "r2"]
@@ -129,17 +129,17 @@ def by_hand(*lines):
         # pandas 3 writes builtins.getattr into its pickles, so the name is on the list: it must do nothing
         by_hand(b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR(S'here'\ntR"),
         by_hand(b"cbuiltins\ngetattr\n(cpandas\nDataFrame\nS'to_csv'\ntR(S'here'\ntR"),
-        # names that hide behind one that is allowed
+        # attributes reached through an allowed name
         by_hand(b"\x80\x04cpandas\nDataFrame.to_csv\n(tR"),
         by_hand(b"cpandas\nio.common.os.system\n(S'touch here'\ntR"),
-        # state given to what is a class or a function, to change it for the whole process
+        # state set on a class or function, to change it for the whole process
         by_hand(b"cpandas\nDataFrame\n(N}S'__init__'\ncbuiltins\nbytearray\nstb"),
         by_hand(b"cpandas.core.indexes.base\n_new_Index\n}S'__code__'\nNsb"),
         by_hand(b"P1\n"),
         by_hand(b"\x80\x05\x97"),
     ],
 )
-def test_tricks_with_allowed_names_do_nothing(data, tmp_path, monkeypatch):
+def test_misuse_of_allowed_names_does_nothing(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = pd.DataFrame.__init__
     with pytest.raises(LegacyError):
@@ -148,7 +148,7 @@ def test_tricks_with_allowed_names_do_nothing(data, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_read_is_made_of_nothing_but_descriptions():
+def test_loaded_pickle_holds_only_plain_values_and_inert_objects():
     def walk(value):
         if isinstance(value, Inert):
             yield from walk([value.args, value.state])
@@ -167,7 +167,7 @@ def test_what_is_read_is_made_of_nothing_but_descriptions():
         assert all(isinstance(value, plain) or issubclass(value, Inert) for value in values)
 
 
-def test_allow_list_names_single_things_and_never_a_module():
+def test_allow_list_names_single_objects_and_never_a_module():
     assert all(name.rpartition(".")[0] and "*" not in name for name in WHAT)
     assert not {name for name in WHAT if name.startswith(("os.", "posix.", "subprocess.", "importlib."))}
     runnable = {
@@ -182,7 +182,7 @@ def test_allow_list_names_single_things_and_never_a_module():
 
 
 @pytest.mark.parametrize("holds", [{"a": 1}, [1, 2], "text", 3.5, None, np.arange(3), pd.Series([1, 2])])
-def test_what_is_no_frame_is_refused(holds):
+def test_pickle_without_a_frame_is_refused(holds):
     with pytest.raises(LegacyError, match="data frame"):
         read_pickle(pickle.dumps(holds))
 
@@ -199,7 +199,7 @@ def test_what_is_no_frame_is_refused(holds):
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), "two of its columns are called 'x'"),
     ],
 )
-def test_frame_that_cannot_be_kept_whole_is_refused_with_the_reason(frame, message):
+def test_frame_that_cannot_be_stored_exactly_is_refused_with_the_reason(frame, message):
     with pytest.raises(LegacyError, match=message):
         read_pickle(pickle.dumps(frame))
 
@@ -218,7 +218,7 @@ def test_damaged_pickles_give_one_error_or_a_frame():
                 assert "\n" not in str(error)  # noqa: PT017
 
 
-def test_arrow_offsets_that_point_elsewhere_are_refused():
+def test_arrow_offsets_out_of_range_are_refused():
     frame = pd.DataFrame({"t": pd.array(["abc", "def", "ghi"], dtype="string[pyarrow]")})
     data = pickle.dumps(frame, protocol=5)
     offsets = np.array([0, 3, 6, 9], dtype="<i8").tobytes()
@@ -229,6 +229,6 @@ def test_arrow_offsets_that_point_elsewhere_are_refused():
             read_pickle(data.replace(offsets, np.array(wrong, dtype="<i8").tobytes()))
 
 
-def test_pickle_that_claims_to_be_large_takes_no_memory():
+def test_pickle_that_claims_a_large_size_takes_no_memory():
     with pytest.raises(LegacyError, match="it numbers an object 16777216"):
         read_pickle(b"\x80\x02}r" + (2**24).to_bytes(4, "little") + b".")

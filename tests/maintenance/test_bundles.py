@@ -1,4 +1,4 @@
-"""Rows of many small files once more in one: always the same rows, from fewer files."""
+"""Bundles: copies of many small files in one file, with the same rows."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def used(stored, **options):
 
 
 def without_bundles(read, stored):
-    """Return what is read while no bundle is there."""
+    """Return the rows read without bundles."""
     folder = Path(stored.results.uri).parent / "bundles"
     folder.rename(folder.with_name("away"))
     try:
@@ -72,7 +72,7 @@ def without_bundles(read, stored):
         folder.with_name("away").rename(folder)
 
 
-def test_runs_leave_a_bundle_whenever_enough_have_completed(grown):
+def test_runs_write_a_bundle_once_enough_have_completed(grown):
     assert len(bundle_files(grown)) == 2, "of three runs each; the newest was not completed when it looked"
     found = grown.results.at().sources()
     assert (len(found.bundles), len(found.files), found.has_others) == (2, 2, False)
@@ -91,7 +91,7 @@ def test_runs_leave_a_bundle_whenever_enough_have_completed(grown):
     ],
     ids=["all", "past", "every status", "filtered", "one", "pieces", "statuses"],
 )
-def test_rows_are_those_of_the_files(grown, fresh, run, read):
+def test_rows_of_bundles_equal_those_of_the_files(grown, fresh, run, read):
     run("fail=[0.1]")
     grown.discard(grown.snapshot().ids()[4], "looked wrong")
     assert used(grown) == 2
@@ -108,13 +108,13 @@ def test_sql_answers_from_bundles_as_from_files(grown, lake):
             grown.discard(grown.snapshot().ids()[0], "looked wrong")
 
 
-def test_rows_come_in_order_whatever_they_were_read_from(grown):
+def test_rows_come_in_order_with_and_without_bundles(grown):
     rows = grown.reassemble()
     assert rows.equals(rows.sort("assembly_id", "level", "part", "repeat"))
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_assembly_that_may_go_on_is_in_no_bundle(stored, run, lake, toy):
+def test_assembly_that_can_be_resumed_is_in_no_bundle(stored, run, lake, toy):
     run()
     run("fail=[0.1]")
     for _ in range(4):
@@ -127,7 +127,7 @@ def test_assembly_that_may_go_on_is_in_no_bundle(stored, run, lake, toy):
     assert stored.reassemble().height == 7 * 9
 
 
-def test_bundle_of_files_that_were_merged_is_passed_over(grown, fresh, run):
+def test_bundle_of_merged_files_is_ignored(grown, fresh, run):
     rows = grown.reassemble()
     _rewrite(grown, grown.snapshot().ids()[0])
     assert used(fresh()) == 1
@@ -149,14 +149,14 @@ def _rewrite(stored, assembly_id):
         deltalake.write_deltalake(deltalake.DeltaTable(stored.results.uri), half, mode="append")
 
 
-def test_bundle_that_is_cut_off_is_none(grown, fresh):
+def test_truncated_bundle_is_ignored(grown, fresh):
     rows, (file, _) = grown.reassemble(), bundle_files(grown)
     file.write_bytes(file.read_bytes()[:-10])
     assert used(fresh()) == 1
     assert fresh().reassemble().equals(rows)
 
 
-def test_bundle_that_cannot_be_read_is_named(grown, fresh):
+def test_unreadable_bundle_is_named(grown, fresh):
     file, _ = bundle_files(grown)
     file.write_bytes(b"\0" * file.stat().st_size)
     with pytest.raises(DamageError, match=rf"{file.name} cannot be read .* Remove it: it only repeats rows"):
@@ -165,7 +165,7 @@ def test_bundle_that_cannot_be_read_is_named(grown, fresh):
     assert fresh().reassemble().height == 8 * 9
 
 
-def test_bundle_with_other_rows_than_its_files_is_found_by_a_deep_look(grown, fresh, lake):
+def test_bundle_with_wrong_rows_is_found_by_a_deep_check(grown, fresh, lake):
     def problems():
         found = doctor.examine(lake.storage, [fresh()], deep=True)
         return [each for each in found if each.severity == "problem"]
@@ -179,7 +179,7 @@ def test_bundle_with_other_rows_than_its_files_is_found_by_a_deep_look(grown, fr
     assert "has other rows" in str(problem.what)
 
 
-def test_missing_file_is_noticed_though_a_bundle_has_its_rows(grown, fresh):
+def test_missing_file_is_noticed_although_a_bundle_has_its_rows(grown, fresh):
     (file, *_) = grown.results.at().data_files([grown.snapshot().ids()[0]])
     Path(grown.results.uri, file.path).unlink()
     with pytest.raises(DamageError, match="is missing"):
@@ -195,7 +195,7 @@ def test_lake_without_its_bundles_is_the_same(grown, fresh):
     assert fresh().reassemble().equals(rows)
 
 
-def test_vacuum_removes_what_is_of_no_use_in_the_folder_and_nothing_else(grown, fresh):
+def test_vacuum_removes_only_useless_files_from_the_bundles(grown, fresh):
     folder = bundle_files(grown)[0].parent
     left = folder / f".{'0' * 32}"
     left.write_bytes(b"half")
@@ -209,7 +209,7 @@ def test_vacuum_removes_what_is_of_no_use_in_the_folder_and_nothing_else(grown, 
     assert fresh().reassemble().equals(rows)
 
 
-def test_doctor_has_nothing_to_say_of_bundles(grown, lake):
+def test_doctor_finds_nothing_wrong_with_bundles(grown, lake):
     found = list(doctor.examine(lake.storage, [grown]))
     assert {each.severity for each in found} == {"ok"}, found
 
@@ -225,8 +225,8 @@ def table_of(files):
 @given(
     now=files_of, then=st.lists(files_of, max_size=3), chosen=st.sets(st.sampled_from(IDS)), more=st.data()
 )
-def test_every_file_is_read_once_whatever_bundles_there_are(now, then, chosen, more):
-    """Bundles of this table and of any other state, also overlapping ones; a file of theirs is any pair of id and path."""
+def test_every_file_is_read_once_with_any_bundles(now, then, chosen, more):
+    """Bundles of this table and of other states, also overlapping ones; a file is any pair of id and path."""
     known, content = [], {}
     for files in [now, now, *then]:
         table = table_of(files)

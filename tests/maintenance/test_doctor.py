@@ -1,4 +1,4 @@
-"""The doctor: finds what is wrong, says what to run, and changes nothing."""
+"""The doctor: finds problems, names the command to run, and changes nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def toy(copied_lake) -> Path:
 
 
 def found(lake, check, *, deep=False, severity=("note", "problem")):
-    """Return what a check found worth a look, each with its advice in one text."""
+    """Return the findings of a check above `ok`, each joined with its advice."""
     rows = lake.doctor(deep=deep).filter(pl.col("severity").is_in(severity), check=check)
     return [f"{row['severity']}: {row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
 
@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def test_sound_lake_has_no_problem_and_is_left_as_it_was(copied_lake, toy):
+def test_sound_lake_has_no_problem_and_is_left_unchanged(copied_lake, toy):
     before = contents(toy.parent)
     frame = copied_lake.doctor(deep=True)
     assert contents(toy.parent) == before
@@ -71,7 +71,7 @@ def test_sound_lake_has_no_problem_and_is_left_as_it_was(copied_lake, toy):
     assert checks >= {"duplicates", "clock", "values"}
 
 
-def test_names_choose_what_is_looked_at(copied_lake):
+def test_names_select_the_experiments_to_check(copied_lake):
     subjects = copied_lake.doctor("other-toy").filter(check="log")["subject"].to_list()
     assert subjects == ["91_v1_other-toy/assemblies", "91_v1_other-toy/results"]
     assert not [each for each in copied_lake.doctor("other-toy")["severity"] if each != "ok"]
@@ -79,14 +79,14 @@ def test_names_choose_what_is_looked_at(copied_lake):
         copied_lake.doctor("tou")
 
 
-def test_empty_lake_is_said_to_be_empty_and_not_created(tmp_path):
+def test_empty_lake_is_reported_and_not_created(tmp_path):
     (finding,) = lakebatch.open_lake(tmp_path / "lake").doctor().rows(named=True)
     assert (finding["severity"], finding["what"]) == ("note", "nothing is there")
     assert not (tmp_path / "lake").exists()
 
 
 @pytest.mark.parametrize("name", damage_done.ENTRIES)
-def test_damaged_log_entry_is_a_problem_with_a_way_out(copied_lake, toy, name):
+def test_damaged_log_entry_is_a_problem_with_a_remedy(copied_lake, toy, name):
     file = damage_done.ENTRIES[name](toy)
     (text,) = found(copied_lake, "log")
     assert text.startswith(f"problem: {file} is ")
@@ -119,7 +119,7 @@ def test_placeholder_is_a_note_and_the_gap_stays_a_problem(copied_lake, toy):
     assert len(found(copied_lake, "gaps", severity=["problem"])) == 2
 
 
-def test_newest_entry_that_is_gone_is_missed(copied_lake, toy):
+def test_missing_newest_entry_is_found(copied_lake, toy):
     damage_done.gone(damage_done.entry(toy / "results", 9))
     (text,) = found(copied_lake, "versions")
     assert "an event saw version 9 of" in text
@@ -169,7 +169,7 @@ def test_compacted_table_is_sound_and_a_change_in_it_is_found(copied_lake, toy):
     assert text.startswith(f"problem: {damaged} holds other values")
 
 
-def test_file_that_only_earlier_versions_need_is_missed_unless_a_vacuum_took_it(copied_lake, toy):
+def test_missing_file_of_earlier_versions_is_found_unless_vacuumed(copied_lake, toy):
     table = deltalake.DeltaTable(str(toy / "results"))
     file = damage_done.data_file(toy / "results", "run001")
     table.optimize.compact()
@@ -184,7 +184,7 @@ def test_file_that_only_earlier_versions_need_is_missed_unless_a_vacuum_took_it(
     assert found(copied_lake, "data files") == []
 
 
-def test_orphans_are_counted_but_for_young_ones_beside_a_run(copied_lake, toy):
+def test_orphans_are_counted_except_recent_ones_during_a_run(copied_lake, toy):
     old = damage_done.data_file(toy / "results", "run002").with_name("part-0-killed.parquet")
     old.write_bytes(b"12345")
     past = (datetime.now(UTC) - timedelta(hours=2)).timestamp()
@@ -215,7 +215,7 @@ def test_leftovers_of_writes_are_notes(copied_lake, toy):
 
 
 @pytest.mark.parametrize("fault", ["checkpoint cut off", "pointer cut off", "checkpoint missing"])
-def test_damaged_checkpoint_is_named_and_can_be_written_anew(copied_lake, toy, fault):
+def test_damaged_checkpoint_is_named_and_can_be_rewritten(copied_lake, toy, fault):
     deltalake.DeltaTable(str(toy / "results")).create_checkpoint()
     log = toy / "results" / "_delta_log"
     (checkpoint,) = log.glob("*.checkpoint.parquet")
@@ -252,7 +252,7 @@ def test_interrupted_and_running_assemblies_are_notes_with_what_to_run(copied_la
     assert text.endswith(f"If that process is gone, continue with: {resume}")
 
 
-def test_part_that_was_committed_twice_is_a_problem(copied_lake):
+def test_part_committed_twice_is_a_problem(copied_lake):
     stored = copied_lake["toy"]
     failed = stored.snapshot().assemblies[-1]
     metadata = {"lakebatch.assembly_id": failed.assembly_id, "lakebatch.part": "level=0"}
@@ -284,7 +284,7 @@ def test_experiment_whose_creation_was_cut_short_is_a_note(copied_lake, toy):
     assert "problem" not in set(copied_lake.doctor()["severity"])
 
 
-def test_place_where_files_are_overwritten_is_a_problem(copied_lake, monkeypatch):
+def test_storage_without_conditional_writes_is_a_problem(copied_lake, monkeypatch):
     monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: False)
     (text,) = found(copied_lake, "conditional put")
     assert text.startswith("problem: a second writer overwrites the file of the first")
@@ -300,11 +300,11 @@ def test_place_where_files_are_overwritten_is_a_problem(copied_lake, monkeypatch
         ("10.0", "x>=9.1", True),
     ],
 )
-def test_version_is_held_against_both_bounds(version, requirement, within):
+def test_version_is_compared_with_both_bounds(version, requirement, within):
     assert is_within(version, requirement) == within
 
 
-def test_command_shows_what_needs_a_look_and_says_by_its_exit_code(copied_lake, toy):
+def test_command_shows_findings_and_sets_its_exit_code(copied_lake, toy):
     lake = ["--lake", copied_lake.storage.uri]
     sound = CliRunner().invoke(main, [*lake, "doctor"])
     assert sound.exit_code == 0
@@ -320,7 +320,7 @@ def test_command_shows_what_needs_a_look_and_says_by_its_exit_code(copied_lake, 
     assert frame.filter(check="conditional put")["severity"].to_list() == ["ok"]
 
 
-def test_reading_only_creates_no_file(copied_lake, monkeypatch):
+def test_read_only_check_creates_no_file(copied_lake, monkeypatch):
     monkeypatch.setattr(LocalFolder, "check_writable", lambda self: pytest.fail("wrote"))
     monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: pytest.fail("wrote"))
     frame = copied_lake.doctor(read_only=True)
@@ -332,8 +332,8 @@ def worth_a_look(lake, *, deep=True) -> list[str]:
     return [f"{row['check']}: {row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
 
 
-def test_files_and_folders_that_are_links_are_sound(copied_lake, toy, tmp_path):
-    """As DVC and git-annex keep files, and as a partition or a table is moved to another disk."""
+def test_links_to_files_and_folders_are_sound(copied_lake, toy, tmp_path):
+    """Links as made by DVC and git-annex, or by moving a partition or table to another disk."""
     (tmp_path / "cache").mkdir()
     partition = damage_done.data_file(toy / "results", "run001").parent
     for number, place in enumerate([*sorted(toy.glob("assemblies/*.parquet")), partition, toy / "results"]):
@@ -377,7 +377,7 @@ def test_files_of_other_tools_and_leases_are_sound(copied_lake, toy):
 
 @pytest.mark.parametrize("kind", ["pipe", "endless", "huge"])
 @pytest.mark.parametrize("place", ["entry", "data", "pointer"])
-def test_file_that_is_none_is_one_finding(copied_lake, toy, kind, place):
+def test_pipe_or_endless_file_is_one_finding(copied_lake, toy, kind, place):
     log = toy / "results" / "_delta_log"
     file = {
         "entry": damage_done.entry(toy / "results", 3),
@@ -400,7 +400,7 @@ def test_file_that_is_none_is_one_finding(copied_lake, toy, kind, place):
     assert file.is_file() == (place == "data" or kind == "huge")
 
 
-def test_lake_copied_over_another_is_named_and_nothing_is_to_be_removed(copied_lake, toy, tmp_path):
+def test_lake_copied_over_another_is_named_without_advice_to_vacuum(copied_lake, toy, tmp_path):
     other = lakebatch.open_lake(tmp_path / "other")
     lakebatch.run(other, "toy", jobs=1)
     for name, lower, upper in (("less", copied_lake, other), ("more", other, copied_lake)):
@@ -428,7 +428,7 @@ def test_copy_of_an_experiment_in_the_lake_is_a_note(copied_lake, toy):
     )
 
 
-def test_event_that_is_there_twice_is_a_problem_until_it_is_repaired(copied_lake, toy):
+def test_duplicate_event_is_a_problem_until_it_is_repaired(copied_lake, toy):
     table = str(toy / "assemblies")
     deltalake.write_deltalake(table, pl.read_delta(table).filter(event=1)[:1], mode="append")
     (text,) = found(copied_lake, "duplicates")
@@ -442,7 +442,7 @@ def test_event_that_is_there_twice_is_a_problem_until_it_is_repaired(copied_lake
     assert "is there twice, with different values" in text
 
 
-def test_rows_that_no_commit_brought_are_a_problem(copied_lake, toy):
+def test_rows_of_no_recorded_commit_are_a_problem(copied_lake, toy):
     table = str(toy / "results")
     deltalake.write_deltalake(table, pl.read_delta(table).sort("assembly_id")[:2], mode="append")
     (text,) = found(copied_lake, "rows")
@@ -450,7 +450,7 @@ def test_rows_that_no_commit_brought_are_a_problem(copied_lake, toy):
     assert "its commits brought 9" in text
 
 
-def test_files_that_only_a_tag_needs_are_missed(copied_lake, toy):
+def test_missing_files_of_a_tag_are_found(copied_lake, toy):
     copied_lake["toy"].tag("before")
     copied_lake.optimize()
     copied_lake.vacuum(keep_days=0, dry_run=False)
@@ -461,8 +461,8 @@ def test_files_that_only_a_tag_needs_are_missed(copied_lake, toy):
     assert text.startswith(f"problem: {file} is missing")
 
 
-def test_file_that_a_run_commits_while_files_are_listed_is_not_missing(copied_lake, monkeypatch):
-    """The listing has its entry of the log and not the file, as where the folder of the file was listed before."""
+def test_file_committed_during_the_check_is_not_missing(copied_lake, monkeypatch):
+    """The listing holds the log entry but not the file, because the folder of files was listed first."""
     stored = copied_lake["toy"]
     listed = type(stored.storage).files
 

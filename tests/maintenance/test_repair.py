@@ -1,4 +1,4 @@
-"""Repair: a damaged lake becomes what it was, to the last bit, or stays as it is and says why."""
+"""Repair: a damaged lake is restored bit by bit, or left unchanged with a reason."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def data_files(folder: Path) -> list[Path]:
 
 
 def versions(folder: Path) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    """Yield every table at every version, as a plain reader of Delta tables has it."""
+    """Yield every table at every version, as read by polars alone."""
     for name in TABLES:
         newest = deltalake.DeltaTable(str(folder / name)).version()
         for version in range(newest + 1):
@@ -70,7 +70,7 @@ def in_order(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def check_same(folder: Path, whole: Path) -> None:
-    """Every version of every table in one folder is in the other what it is there, to the last bit."""
+    """Check that every version of every table is equal bit by bit in both folders."""
     count = 0
     for name, version, expected in versions(whole):
         actual = pl.read_delta(str(folder / name), version=version)
@@ -113,7 +113,7 @@ def test_third_of_all_data_files_is_restored_to_the_last_bit(cohort, whole, seed
 
 
 def doubled(table: Path) -> None:
-    """Merge the same files twice, as two processes with an older lakebatch did."""
+    """Merge the same files twice, as two processes of an older lakebatch did."""
     handles = [deltalake.DeltaTable(str(table)) for _ in range(2)]
     for handle in handles:
         handle.optimize.compact()
@@ -128,7 +128,7 @@ def problems(folder: Path, *, deep: bool = False) -> list[str]:
     return [f"{row['what']} -> {row['advice']}" for row in rows.iter_rows(named=True)]
 
 
-def test_rows_doubled_by_merges_are_found_and_each_is_left_once(cohort):
+def test_rows_doubled_by_merges_are_found_and_deduplicated(cohort):
     before = newest(cohort)
     tables = ("results", "samples", "assemblies")
     for table in tables:
@@ -161,7 +161,7 @@ def lose(cohort: Path, table: str, run: str) -> list[Path]:
 
 
 def without_copies(cohort: Path) -> None:
-    """Make all commits as those of a lakebatch that kept no copies."""
+    """Make all commits look as if written by a lakebatch without copies."""
     for entry in cohort.glob("*/_delta_log/*.json"):
         lines = [json.loads(line) for line in entry.read_text().splitlines()]
         for line in lines:
@@ -173,7 +173,7 @@ def healed(cohort: Path) -> pl.DataFrame:
     return lakebatch.open_lake(cohort.parent).repair("cohort", dry_run=False, jobs=1)
 
 
-def test_events_say_what_was_repaired_and_states_stay(cohort):
+def test_repairs_are_noted_in_events_and_keep_statuses(cohort):
     stored = lakebatch.open_lake(cohort.parent)["cohort"]
     before = stored.assemblies().select("assembly_id", "status", "rows", "parts_done", "error")
     lose(cohort, "samples", "run001")
@@ -185,7 +185,7 @@ def test_events_say_what_was_repaired_and_states_stay(cohort):
     assert notes["status"].to_list() == ["completed", "failed"]
 
 
-def test_other_code_heals_nothing_and_is_named(cohort):
+def test_changed_code_repairs_nothing_and_is_named(cohort):
     files = lose(cohort, "results", "run002")
     source = cohort.parents[1] / "experiments" / "cohort.py"
     source.write_text(source.read_text().replace("FACTOR = 1.0", "FACTOR = 0.5"))
@@ -206,7 +206,7 @@ def test_other_code_heals_nothing_and_is_named(cohort):
         ("n_samples: int", "patients: int", "Unknown config key 'n_samples'"),
     ],
 )
-def test_code_that_cannot_compute_an_assembly_is_said_to_before(cohort, old, new, reason):
+def test_dry_run_says_why_code_cannot_recompute_an_assembly(cohort, old, new, reason):
     lose(cohort, "results", "run002")
     source = cohort.parents[1] / "experiments" / "cohort.py"
     source.write_text(source.read_text().replace(old, new)) if old else source.unlink()
@@ -216,8 +216,8 @@ def test_code_that_cannot_compute_an_assembly_is_said_to_before(cohort, old, new
     assert found["how"][0].endswith("with the code and packages that wrote it, or put it back from a backup.")
 
 
-def test_commits_without_a_copy_are_healed_where_nothing_is_lost_with_it(cohort, whole):
-    """As of 0.1.0: times of fits are gone with their file, unless it was merged; all else can be computed."""
+def test_commits_without_copies_are_repaired_unless_data_is_lost(cohort, whole):
+    """As in 0.1.0: fit times are lost with their file unless it was merged; all else can be recomputed."""
     without_copies(cohort)
     lose(cohort, "samples", "run002")
     lose(cohort, "trajectories", "run003")
@@ -250,7 +250,7 @@ def test_commits_without_a_copy_are_healed_where_nothing_is_lost_with_it(cohort,
     assert found["how"].str.contains("its assembly has no event, from which it could be").sum() == 3
 
 
-def test_assembly_that_is_worked_on_is_left_alone(cohort):
+def test_running_assembly_is_left_alone(cohort):
     files = lose(cohort, "results", "run003")
     stored = lakebatch.open_lake(cohort.parent)["cohort"]
     failed = stored.snapshot().assemblies[2]
@@ -261,7 +261,7 @@ def test_assembly_that_is_worked_on_is_left_alone(cohort):
 
 
 @pytest.mark.parametrize("what", ["checkpoint cut", "checkpoint gone", "pointer cut", "pointer elsewhere"])
-def test_checkpoints_are_written_anew(cohort, what):
+def test_checkpoints_are_rewritten(cohort, what):
     log = cohort / "results" / "_delta_log"
     deltalake.DeltaTable(str(cohort / "results")).create_checkpoint()
     before = newest(cohort)
@@ -296,7 +296,7 @@ def test_checkpoint_over_lost_entries_is_left_alone(cohort):
     assert checkpoint.read_bytes() == content
 
 
-def test_repair_that_is_killed_leaves_the_rest_to_the_next(cohort, whole, monkeypatch):
+def test_killed_repair_is_continued_by_the_next(cohort, whole, monkeypatch):
     files = [*lose(cohort, "results", "run002"), *lose(cohort, "samples", "run004")]
     real, placed = repaired_files.place, []
 
@@ -315,7 +315,7 @@ def test_repair_that_is_killed_leaves_the_rest_to_the_next(cohort, whole, monkey
     check_same(cohort, whole / "lake" / FOLDER)
 
 
-def test_command_says_what_it_would_do_and_by_its_exit_code_what_is_left(cohort, whole):
+def test_command_prints_its_plan_and_exits_nonzero_while_damage_remains(cohort, whole):
     lake = ["--lake", str(cohort.parent), "repair", "cohort"]
     file = lose(cohort, "trajectories", "run002")[0]
     asked = CliRunner().invoke(main, lake)

@@ -1,4 +1,4 @@
-"""Fewer and smaller files, the same rows."""
+"""Optimize and vacuum: fewer files, the same rows."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_completed_run_leaves_one_file_of_results(stored, parquet_files):
     assert len(parquet_files(stored.results)) == 4, "those of the parts stay until vacuum"
 
 
-def test_optimize_says_what_it_would_do_and_does_that(grown):
+def test_optimize_does_as_its_dry_run_says(grown):
     rows, before = grown.reassemble(on_gap="ignore"), grown.snapshot().version
     planned = of(grown.optimize(dry_run=True), "results")
     assert planned == of(grown.optimize(dry_run=True), "results"), "a dry run changes nothing"
@@ -60,7 +60,7 @@ def test_optimize_says_what_it_would_do_and_does_that(grown):
     assert of(grown.optimize(), "results")["files_after"] == 3
 
 
-def test_vacuum_removes_what_nothing_needs_and_keeps_what_a_tag_needs(grown, parquet_files):
+def test_vacuum_removes_unneeded_files_and_keeps_those_of_tags(grown, parquet_files):
     tagged, rows = grown.reassemble(tag="paper-v1"), grown.reassemble(on_gap="ignore")
     version = grown.tags()["assemblies_version"][0]
     grown.optimize()
@@ -76,7 +76,7 @@ def test_vacuum_removes_what_nothing_needs_and_keeps_what_a_tag_needs(grown, par
     assert grown.reassemble(on_gap="ignore").equals(rows)
 
 
-def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
+def test_vacuum_removes_files_of_a_crash_but_keeps_recent_ones(grown):
     folder = next(Path(grown.results.uri).glob("assembly_id=*"))
     young, old = folder / "part-young.parquet", folder / "part-old.parquet"
     for file in (young, old):
@@ -89,7 +89,7 @@ def test_vacuum_finds_what_a_crash_left_but_leaves_what_is_young(grown):
     assert not old.exists()
 
 
-def test_vacuum_of_no_days_leaves_what_a_writer_is_about_to_commit(grown):
+def test_vacuum_of_zero_days_keeps_files_about_to_be_committed(grown):
     young = next(Path(grown.results.uri).glob("assembly_id=*")) / "part-young.parquet"
     young.write_bytes(b"half a file")
     merged = of(grown.vacuum(keep_days=0, dry_run=False), "results")
@@ -98,7 +98,7 @@ def test_vacuum_of_no_days_leaves_what_a_writer_is_about_to_commit(grown):
     assert of(grown.vacuum(keep_days=0), "results")["files"] == 0, "what is gone is not named again"
 
 
-def test_vacuum_leaves_what_is_no_data_file(grown):
+def test_vacuum_keeps_other_files(grown):
     (folder,) = list(Path(grown.results.uri).glob("assembly_id=*"))[:1]
     file = folder / "notes.txt"
     file.write_text("precious")
@@ -116,7 +116,7 @@ def test_vacuum_lists_each_table_once(grown, monkeypatch):
     assert [listed.count(each) for each in tables] == [1, 1, 1]
 
 
-def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
+def test_reader_goes_on_when_its_files_are_merged_and_removed(grown):
     tag, expected = grown.tag("all"), grown.reassemble(on_gap="ignore")
     events = grown.log.events()
     pinned, lake = grown.snapshot(), lakebatch.open_lake(grown.storage.uri)
@@ -128,7 +128,7 @@ def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
     for table in (
         grown.results,
         grown.log.table,
-    ):  # as by a process that had read the tags before there was this one
+    ):  # as by a process that read the tags before this one was set
         assert vacuum.vacuum(table, keep_versions=[], keep_hours=0, dry_run=False)
     assert pinned.reassemble(on_gap="ignore").equals(expected)
     assert pinned.reassemble(EVERY_STATUS, on_gap="ignore").equals(every)
@@ -137,7 +137,7 @@ def test_reader_goes_on_when_files_are_merged_and_removed_beneath_it(grown):
     assert grown.reassemble(tag="all", on_gap="ignore").equals(expected)
 
 
-def test_version_that_an_event_has_recorded_does_not_change_when_another_assembly_is_completed(stored):
+def test_version_in_an_event_is_unchanged_by_a_later_assembly(stored):
     plan = Plan({}, ("level=0",), 1, None, (), "0", {})
     first = stored.log.start(plan, stored.results.version())
     rows = pl.DataFrame({"level": [0.0], "repeat": [0]})
@@ -149,7 +149,7 @@ def test_version_that_an_event_has_recorded_does_not_change_when_another_assembl
     assert stored.reassemble(version=done.results_version, on_gap="ignore").height == before.height + 1
 
 
-def test_vacuum_of_less_than_no_days_is_refused(grown):
+def test_vacuum_of_negative_days_is_refused(grown):
     with pytest.raises(ConfigError, match="keep_days is -1"):
         grown.vacuum(keep_days=-1)
 
@@ -163,7 +163,7 @@ def test_usage_adds_up_to_the_files_on_disk(grown):
     assert results.drop_nulls("assembly_id")["rows"].to_list() == [9, 9, 6]
 
 
-def test_files_that_two_processes_merge_at_once_are_merged_once(grown):
+def test_files_merged_by_two_processes_at_once_are_merged_once(grown):
     """Each has written its merged file before the other commits; the engine alone would take both."""
     one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
     before = pl.read_delta(grown.results.uri)
@@ -182,8 +182,8 @@ def test_files_that_two_processes_merge_at_once_are_merged_once(grown):
     assert pl.read_delta(grown.results.uri).sort(order).equals(before.sort(order))
 
 
-def test_merge_that_lost_is_refused_though_its_process_looked_before_the_other_committed(grown):
-    """As of a process that is stopped between its last look and its commit, and goes on after another has merged."""
+def test_losing_merge_is_refused_after_an_earlier_check(grown):
+    """A process is stopped between its last check and its commit, and goes on after another has merged."""
     one, other = (Table(grown.storage, grown.folder, grown.results.schema) for _ in range(2))
     rows = pl.read_delta(grown.results.uri).height
 
@@ -199,7 +199,7 @@ def test_merge_that_lost_is_refused_though_its_process_looked_before_the_other_c
     assert pl.read_delta(grown.results.uri).height == rows
 
 
-def test_files_that_an_older_lakebatch_is_merging_are_left_to_it_for_a_day(grown):
+def test_files_claimed_by_an_older_lakebatch_are_left_for_a_day(grown):
     def claim(at):
         handle = deltalake.DeltaTable(grown.results.uri)
         last = handle.transaction_version(replacement.TRANSACTION) or 0
@@ -221,7 +221,7 @@ def test_files_that_an_older_lakebatch_is_merging_are_left_to_it_for_a_day(grown
     assert deltalake.DeltaTable(grown.results.uri).transaction_version(replacement.TRANSACTION) % 2 == 0
 
 
-def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
+def test_merged_file_has_plain_types_and_the_row_order_of_its_table(grown):
     compaction.compact(grown.log.table, optimize.TARGET_BYTES, {})
     compaction.compact(grown.results, optimize.TARGET_BYTES, {})
     for table in (grown.log.table, grown.results):
@@ -231,7 +231,7 @@ def test_merged_file_has_the_plain_types_and_the_order_of_its_table(grown):
             assert types == expected
 
 
-def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
+def test_file_with_fewer_rows_than_logged_is_not_merged(grown):
     state = grown.results.at()
     (merging,) = compaction.bins(state.data_files(), optimize.TARGET_BYTES)
     file = Path(grown.results.uri, merging[0].path)
@@ -242,8 +242,8 @@ def test_file_with_fewer_rows_than_its_log_says_is_not_merged(grown):
         compaction.compact(grown.results, optimize.TARGET_BYTES, {})
 
 
-def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(stored):
-    """Stopped between its file and its commit for longer than such a file is left: the commit must not name a lost file."""
+def test_writer_stopped_past_a_vacuum_writes_its_rows_again(stored):
+    """Stopped between its file and its commit until vacuum removes the file: the commit must not name it."""
     plan = Plan({}, ("level=0",), 1, None, (), "0", {})
     begun = stored.log.start(plan, stored.results.version())
     rows = pl.DataFrame({"level": [0.0], "repeat": [0]})
@@ -272,7 +272,7 @@ def test_vacuum_makes_a_writer_that_was_stopped_for_long_write_its_rows_again(st
     assert stored.results.at().scan([begun.assembly_id]).collect().height == 1
 
 
-def test_vacuum_with_a_clock_set_ahead_leaves_what_was_written_just_now(grown):
+def test_vacuum_with_a_clock_set_ahead_keeps_new_files(grown):
     file = next(Path(grown.results.uri).glob("assembly_id=*")) / "part-young.parquet"
     file.write_bytes(b"half a file")
     script = (
@@ -316,7 +316,7 @@ def test_vacuum_removes_nothing_through_a_link(copied_lake, tmp_path, where):
     assert sorted(each for each in victim.rglob("*") if each.is_file()) == before
 
 
-def test_vacuum_removes_nothing_from_the_bundles_but_bundles(copied_lake):
+def test_vacuum_removes_only_bundles_from_their_folder(copied_lake):
     toy = copied_lake["toy"]
     folder = Path(copied_lake.storage.uri, toy.folder, "bundles", "results")
     folder.mkdir(parents=True)
@@ -329,8 +329,8 @@ def test_vacuum_removes_nothing_from_the_bundles_but_bundles(copied_lake):
     assert sorted(each.name for each in folder.iterdir()) == [".settings.json", "thesis.tex", "x.parquet"]
 
 
-def test_merge_that_was_stopped_for_days_commits_no_file_that_vacuum_has_removed(grown):
-    """Refused once, since vacuum came before it, it must not try again with its own file, which is gone."""
+def test_merge_stopped_past_a_vacuum_commits_no_removed_file(grown):
+    """Refused once because of the vacuum, it must not retry with its own file, which was removed."""
     before = pl.read_delta(grown.results.uri)
     original, merging = replacement._commit, Table(grown.storage, grown.folder, grown.results.schema)
 

@@ -1,4 +1,4 @@
-"""The tasks of an array job as real processes, and the batch script that starts them."""
+"""Tasks of an array job as real processes, and the batch script that starts them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPEATS = 3
 
 
 def task(folder: Path, index: int, *arguments: str, label: str = "task") -> Command:
-    """Start one task as SLURM does, which tells it the number of its array."""
+    """Start one task as SLURM does, with the array number in its environment."""
     return Command(
         folder,
         *("run", "toy", "--jobs", "1", "--seed", "7", "--shard", f"{index}/{SHARDS}", *arguments),
@@ -28,7 +28,7 @@ def task(folder: Path, index: int, *arguments: str, label: str = "task") -> Comm
     )
 
 
-def test_tasks_at_once_of_which_one_is_killed_and_started_again(slow) -> None:
+def test_parallel_tasks_complete_after_one_is_killed_and_restarted(slow) -> None:
     tasks = [task(slow, index) for index in range(1, SHARDS + 1)]
     tasks[1].wait_for_lines(2)
     was_killed = tasks[1].kill()
@@ -49,7 +49,7 @@ def test_tasks_at_once_of_which_one_is_killed_and_started_again(slow) -> None:
     assert rows.select(columns).sort(columns).equals(expected)
 
 
-def test_exit_codes_and_words_of_a_shard(slow, monkeypatch) -> None:
+def test_exit_codes_and_output_of_a_shard(slow, monkeypatch) -> None:
     def shown(*arguments: str) -> tuple[int, str]:
         done = CliRunner().invoke(main, ["run", "toy", "--jobs", "1", "--set", "pause=0", *arguments])
         return done.exit_code, done.stdout + done.stderr
@@ -66,8 +66,8 @@ def test_exit_codes_and_words_of_a_shard(slow, monkeypatch) -> None:
     assert (code, "is completed: 24 rows" in text) == (0, True)
 
 
-def test_batch_script_carries_out_what_it_was_printed_for(slow) -> None:
-    """Its last line is what each task does; here a shell does what SLURM would."""
+def test_batch_script_runs_the_array(slow) -> None:
+    """Each task runs the last line of the script; here a shell takes the place of SLURM."""
     arguments = ["run", "toy", "--set", "pause=0", "--levels", "0", "0.5", "--seed", "7", "--print-slurm"]
     printed = CliRunner().invoke(main, arguments, catch_exceptions=False).stdout
     assert not Path("lake").exists()

@@ -1,4 +1,4 @@
-"""Code and packages that change between the attempts at one assembly, or under a run."""
+"""Code and packages that change between attempts at one assembly, or during a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REFUSED = (
 
 @pytest.fixture
 def failed(run):
-    """Return an assembly that lacks one of its parts, which can now be computed."""
+    """Return an assembly with one missing part, which can now be computed."""
     assembly = run("fail=[0.1]")
     Path("mended").touch()
     return assembly
@@ -37,7 +37,7 @@ def edit() -> None:
     TOY.write_text(TOY.read_text().replace("float(rng.normal()) ** 2", "float(rng.normal()) ** 4"))
 
 
-def test_assembly_of_other_code_is_not_resumed(lake, toy, failed):
+def test_assembly_of_changed_code_is_not_resumed(lake, toy, failed):
     code = TOY.read_text()
     edit()
     with pytest.raises(AssemblyError, match=REFUSED):
@@ -56,7 +56,7 @@ def test_file_beside_the_experiment_is_part_of_its_code(lake, toy, failed, chang
         lakebatch.resume(lake, toy, jobs=1)
 
 
-def test_mixture_that_was_allowed_is_named_wherever_it_is_read(lake, toy, failed, caplog):
+def test_allowed_mixture_is_named_by_every_reader(lake, toy, failed, caplog):
     edit()
     resumed = lakebatch.resume(lake, toy, jobs=1, allow_changed=True)
     assert (resumed.status, resumed.rows) == ("completed", 9)
@@ -73,7 +73,7 @@ def test_mixture_that_was_allowed_is_named_wherever_it_is_read(lake, toy, failed
         assert lake[toy].reassemble(on_gap="ignore").height == 9
 
 
-def test_code_of_any_attempt_counts_and_not_only_of_the_last(lake, toy, run):
+def test_code_of_every_attempt_is_compared(lake, toy, run):
     run("fail=[0.0, 0.1]")
     code = TOY.read_text()
     edit()
@@ -84,7 +84,7 @@ def test_code_of_any_attempt_counts_and_not_only_of_the_last(lake, toy, run):
             lakebatch.resume(lake, toy, jobs=1)
 
 
-def test_other_packages_are_named_and_are_no_reason_to_refuse(lake, toy, failed, caplog, monkeypatch):
+def test_different_packages_are_named_and_not_refused(lake, toy, failed, caplog, monkeypatch):
     monkeypatch.setattr(provenance, "_version", lambda name: None if name == "numba" else "0.0.1")
     assert lakebatch.resume(lake, toy, jobs=1).status == "completed"
     (line,) = [each for each in caplog.messages if "was begun with other versions" in each]
@@ -96,10 +96,10 @@ def test_other_packages_are_named_and_are_no_reason_to_refuse(lake, toy, failed,
     assert "numpy " in found["what"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        lake[toy].reassemble()  # which packages are no warning's matter each time
+        lake[toy].reassemble()  # package differences are not warned of at every read
 
 
-def test_same_code_and_packages_are_no_reason_to_say_anything(lake, toy, failed, caplog):
+def test_same_code_and_packages_cause_no_warning(lake, toy, failed, caplog):
     lakebatch.resume(lake, toy, jobs=1)
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
     assert changes.mixtures(lake[toy].log.events()) == {}
@@ -110,7 +110,7 @@ def test_record_without_hashes_can_be_resumed(lake, toy, failed):
     assert lakebatch.resume(lake, toy, jobs=1).status == "completed"
 
 
-def test_shard_with_other_code_does_not_join(lake, toy):
+def test_shard_with_different_code_does_not_join(lake, toy):
     lakebatch.run(lake, toy, jobs=1, shard=Shard(1, 3, "a"))
     edit()
     with pytest.raises(AssemblyError, match=REFUSED):
@@ -131,7 +131,7 @@ def test_assembly_of_another_version_is_not_resumed(lake, toy, failed, tmp_path)
     assert not (tmp_path / "lake" / "90_v2_toy").exists()
 
 
-def test_code_that_changes_under_a_run_fails_the_parts_that_it_would_compute(lake, toy):
+def test_code_changed_during_a_run_fails_its_parts(lake, toy):
     class Editor(Progress):
         def started(self, *_):
             edit()
@@ -144,7 +144,7 @@ def test_code_that_changes_under_a_run_fails_the_parts_that_it_would_compute(lak
     }
 
 
-def test_resume_says_on_the_command_line_what_has_changed(lake, toy, failed, caplog):
+def test_resume_command_names_the_changes(lake, toy, failed, caplog):
     edit()
     refused = CliRunner().invoke(main, ["--lake", "lake", "resume", toy, failed.assembly_id])
     assert refused.exit_code == 1
@@ -158,7 +158,7 @@ def test_resume_says_on_the_command_line_what_has_changed(lake, toy, failed, cap
     ("arguments", "what"),
     [(["toy", ""], "ASSEMBLY is empty"), ([""], "NAME is empty"), (["", ""], "NAME is empty")],
 )
-def test_variable_that_is_not_set_chooses_nothing(lake, toy, failed, arguments, what):
+def test_empty_assembly_id_is_refused(lake, toy, failed, arguments, what):
     refused = CliRunner().invoke(main, ["--lake", "lake", "resume", *arguments])
     assert refused.exit_code == 2
     assert f"{what}, perhaps from an unset variable" in refused.output

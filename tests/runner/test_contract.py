@@ -1,4 +1,4 @@
-"""The contract suite over every built-in experiment; and it finds what breaks the contract."""
+"""The contract checks: built-in experiments pass, and each breach is found."""
 
 import textwrap
 
@@ -39,7 +39,7 @@ class Coin(Experiment):
 
 @pytest.fixture
 def coin(tmp_path, monkeypatch):
-    """Return a function that writes an experiment whose run() computes ``value`` in some way."""
+    """Return a function that writes an experiment whose run() computes ``value`` by a given expression."""
     monkeypatch.chdir(tmp_path)
 
     def write(body, **replaced):
@@ -55,7 +55,7 @@ def coin(tmp_path, monkeypatch):
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
 IN_OTHER_PROCESSES = "parameter-distortion"
-"""For which worker processes are started, which takes long; ``tests/executor`` compares all with a cluster's workers."""
+"""Experiments checked with worker processes, which are slow to start; ``tests/executor`` covers all on a cluster."""
 
 PROMISES = [
     pytest.param(name, check, id=f"{name}-{check.__name__}")
@@ -66,12 +66,12 @@ PROMISES = [
 
 
 @pytest.mark.parametrize(("name", "check"), PROMISES)
-def test_built_in_experiment_keeps_its_promise(name, check):
+def test_built_in_experiment_passes(name, check):
     check(CheckConfig(name, "smoke", SMALL))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_honest_experiment_keeps_its_promise(coin, check):
+def test_correct_experiment_passes(coin, check):
     check(coin("value = float(rng.random())"))
 
 
@@ -134,7 +134,7 @@ def test_new_experiment_refuses_a_name_that_is_taken(tmp_path, monkeypatch):
     assert file.read_text() == text
 
 
-def test_pieces_with_other_rows_are_found(coin):
+def test_pieces_with_different_rows_are_found(coin):
     twice = "calls = 0\n\n    def pieces(self, part, config):\n        return [part, part]"
     trial = coin("value = float(rng.random())", **{"calls = 0": twice})
     with pytest.raises(ExperimentError, match="The pieces of level=0 have other results than the part"):

@@ -1,4 +1,4 @@
-"""Commits of a run: one per part and table that it has rows of, two events, and at most one more per table."""
+"""Commits of a run: one per part and table with rows, two events, and at most one more per table."""
 
 import lakebatch
 
@@ -25,7 +25,7 @@ EVENTS = [("WRITE", "started"), ("WRITE", "completed")]
 
 
 def commits(stored, table):
-    """Return operation and what it was for of each commit of a table, oldest first."""
+    """Return the operation and purpose of each commit of a table, oldest first."""
     return [
         (each.operation, each.metadata.get("lakebatch.part", each.metadata.get("lakebatch.event")))
         for each in stored.table(table).commits()

@@ -1,4 +1,4 @@
-"""Runs: the same rows whatever happens on the way, and failures that stay where they are."""
+"""Runs: reproducible rows, and failures that affect only their part."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ VARYING = ("assembly_id", "recorded_at")
 
 @pytest.fixture
 def run(lake, toy):
-    """Return a function that runs the toy, in this process unless told otherwise."""
+    """Return a function that runs the toy, in this process by default."""
     return lambda *settings, jobs=1, seed=None: lakebatch.run(
         lake, toy, jobs=jobs, settings=settings, seed=seed
     )
@@ -45,7 +45,7 @@ def written_parts(lake, assembly):
     ]
 
 
-def test_run_commits_each_part_once_and_records_what_it_was(lake, run):
+def test_run_commits_and_records_each_part_once(lake, run):
     assembly = run()
     assert (assembly.status, assembly.parts_done, assembly.rows, assembly.error) == ("completed", 3, 9, None)
     assert written_parts(lake, assembly) == ["level=0", "level=0.1", "level=0.2"]
@@ -61,7 +61,7 @@ def test_rows_do_not_depend_on_the_number_of_workers(lake, run):
     assert rows_of(lake, two).equals(rows_of(lake, one))
 
 
-def test_rows_of_frames_in_pieces_and_at_once_are_the_same(lake, run):
+def test_rows_of_frames_in_pieces_equal_those_of_one_frame(lake, run):
     assert rows_of(lake, run(seed=7)).equals(rows_of(lake, run("at_once=true", seed=7)))
 
 
@@ -86,7 +86,7 @@ def test_failed_part_is_recorded_and_the_others_go_on(lake, run, jobs):
     assert sorted(written_parts(lake, assembly)) == ["level=0", "level=0.2"]
 
 
-def test_resumed_run_computes_only_what_is_missing_and_gives_the_same_rows(lake, toy, run):
+def test_resumed_run_computes_only_missing_parts_and_gives_the_same_rows(lake, toy, run):
     whole, failed = run(seed=7), run("fail=[0.0, 0.2]", seed=7)
     assert written_parts(lake, failed) == ["level=0.1"]
     Path("mended").touch()
@@ -99,7 +99,7 @@ def test_resumed_run_computes_only_what_is_missing_and_gives_the_same_rows(lake,
     assert rows_of(lake, resumed).equals(rows_of(lake, whole))
 
 
-def test_resumed_run_that_fails_again_keeps_what_it_has(lake, toy, run):
+def test_resumed_run_that_fails_again_keeps_its_parts(lake, toy, run):
     failed = run("fail=[0.1, 0.2]")
     again = lakebatch.resume(lake, toy, failed.assembly_id, jobs=1)
     assert again.status == "failed"
@@ -107,7 +107,7 @@ def test_resumed_run_that_fails_again_keeps_what_it_has(lake, toy, run):
     assert again.error.count("is bad") == 2
 
 
-def test_completed_run_is_resumed_as_it_is(lake, toy, run):
+def test_resume_of_a_completed_run_changes_nothing(lake, toy, run):
     assembly = run()
     version = lake["toy"].results.version()
     assert lakebatch.resume(lake, toy, assembly.assembly_id) == assembly
@@ -115,7 +115,7 @@ def test_completed_run_is_resumed_as_it_is(lake, toy, run):
     assert lake["toy"].history().height == 2
 
 
-def test_worker_that_is_killed_fails_its_part_only(lake, run):
+def test_killed_worker_fails_its_part_only(lake, run):
     assembly = run("die=[0.1]", jobs=2)
     assert assembly.status == "failed"
     assert assembly.error == f"level=0.1: {DIED}"
@@ -123,7 +123,7 @@ def test_worker_that_is_killed_fails_its_part_only(lake, run):
 
 
 def test_no_worker_waits_while_a_part_is_committed(lake, toy, wait_until):
-    """With two workers the third part begins when the first has ended, though that is not dealt with yet."""
+    """With two workers the third part begins when the first has ended, before the first is committed."""
 
     class Slow(Progress):
         def part_committed(self, outcome, rows):
@@ -132,7 +132,7 @@ def test_no_worker_waits_while_a_part_is_committed(lake, toy, wait_until):
     assert lakebatch.run(lake, toy, jobs=2, progress=Slow()).status == "completed"
 
 
-def test_part_whose_worker_was_killed_once_is_computed_again(lake, run):
+def test_part_of_a_worker_killed_once_is_computed_again(lake, run):
     assembly = run("die_once=[0.1]", jobs=2, seed=7)
     assert Path("died").exists()
     assert (assembly.status, assembly.rows) == ("completed", 9)
@@ -167,7 +167,7 @@ def test_part_whose_worker_was_killed_once_is_computed_again(lake, run):
         ("other columns", "ExperimentError: run() yielded frames of different columns"),
     ],
 )
-def test_part_that_breaks_the_contract_fails_alone(lake, run, breach, fault):
+def test_part_that_breaks_the_contract_fails_only_itself(lake, run, breach, fault):
     assembly = run(f'breach="{breach}"')
     assert assembly.status == "failed"
     assert assembly.error.startswith("level=0.1: ")
@@ -185,9 +185,7 @@ def test_part_that_breaks_the_contract_fails_alone(lake, run, breach, fault):
         ("levels=[]", r"toy.parts\(\) plans no part"),
     ],
 )
-def test_plan_that_cannot_be_carried_out_is_refused_before_anything_is_written(
-    run, tmp_path, settings, fault
-):
+def test_invalid_plan_is_refused_before_anything_is_written(run, tmp_path, settings, fault):
     with pytest.raises(ExperimentError, match=fault):
         run(settings)
     assert not (tmp_path / "lake").exists()
@@ -211,7 +209,7 @@ def test_run_that_cannot_be_started_is_refused_before_anything_is_written(
     assert not (tmp_path / "lake").exists()
 
 
-def test_lake_that_cannot_be_written_is_refused_before_anything_is_computed(toy, tmp_path):
+def test_unwritable_lake_is_refused_before_anything_is_computed(toy, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="Cannot write to the lake"):
         lakebatch.run(lakebatch.open_lake(tmp_path / "file" / "lake"), toy, jobs=1, settings=["wait=[0.0]"])
@@ -225,14 +223,14 @@ def test_discarded_assembly_is_not_resumed(lake, toy, run):
         lakebatch.resume(lake, toy, failed.assembly_id)
 
 
-def test_assembly_that_is_worked_on_is_not_resumed(lake, toy, run):
+def test_running_assembly_is_not_resumed(lake, toy, run):
     failed = run("fail=[0.1]")
     lake["toy"].log.record(failed, "started", pid=os.getppid(), environment="{}")
     with pytest.raises(AssemblyError, match=f"is being computed by process {os.getppid()} on this machine"):
         lakebatch.resume(lake, toy, failed.assembly_id)
 
 
-def test_assembly_that_the_code_would_plan_otherwise_is_not_resumed(lake, toy, run):
+def test_assembly_with_another_plan_is_not_resumed(lake, toy, run):
     failed = run("fail=[0.1]")
     file = Path("experiments", "toy.py")
     file.write_text(file.read_text().replace('f"level={level:g}"', 'f"l{level:g}"'))
@@ -241,11 +239,11 @@ def test_assembly_that_the_code_would_plan_otherwise_is_not_resumed(lake, toy, r
         lakebatch.resume(lake, toy, failed.assembly_id)
 
 
-def test_progress_hears_of_every_part(lake, toy):
+def test_progress_is_called_for_every_part(lake, toy):
     heard = []
 
     class Listener(Progress):
-        """Notes what it hears."""
+        """Records every call."""
 
         def started(self, assembly, done, work, counters):
             heard.append(("started", done))
@@ -290,7 +288,7 @@ def command(toy, wait_until):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_run_is_interrupted_and_resumes_to_the_same_rows(lake, toy, run, command, wait_until, number):
-    if number == signal.SIGINT:  # Ctrl-C reaches the workers too, and stops at once the second time
+    if number == signal.SIGINT:  # Ctrl-C reaches the workers too; a second one stops at once
         os.killpg(command.pid, number)
         time.sleep(1)
         os.killpg(command.pid, number)
@@ -323,7 +321,7 @@ def workers_in(folder):
     return found
 
 
-def test_whole_dataset_of_many_runs_is_consistent(lake, run):
+def test_dataset_of_many_runs_is_consistent(lake, run):
     """Completed, failed and resumed runs together: every row belongs to a planned part, once."""
     for settings in (["fail=[0.1]"], ["levels=[0, 0.3]"], ["at_once=true"]):
         run(*settings)
@@ -336,7 +334,7 @@ def test_whole_dataset_of_many_runs_is_consistent(lake, run):
     ).is_empty()
 
 
-def test_default_is_every_processor_that_may_be_used(monkeypatch):
+def test_default_is_every_available_processor(monkeypatch):
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
     assert 1 <= local.default_jobs() <= len(os.sched_getaffinity(0))
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
@@ -344,8 +342,8 @@ def test_default_is_every_processor_that_may_be_used(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_a_worker_is_started_is_held_back_and_not_lost(number):
-    """Also one that another thread received, which no mask of this one holds back."""
+def test_signal_during_the_start_of_a_worker_is_delayed_and_not_lost(number):
+    """Also a signal received by another thread, which this thread's mask does not block."""
     heard = []
     before = signal.signal(number, lambda *_: heard.append(number))
     try:

@@ -1,4 +1,4 @@
-"""Several processes at work on one assembly, each on its share of the parts."""
+"""Shards: several processes compute one assembly, each a share of its parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEYS = {
 
 @pytest.fixture
 def shard(lake, toy):
-    """Return a function that carries out one shard of the array "a" in this process."""
+    """Return a function that runs one shard of the array "a" in this process."""
 
     def run(index, *settings, of=ALL, array="a", seed=7, progress=None):
         share = Shard(index, of, array)
@@ -53,12 +53,12 @@ def rows_of(lake, assembly) -> pl.DataFrame:
 
 
 def computed() -> list[str]:
-    """Return the parts that were computed, in order, once each time."""
+    """Return the parts computed, in order, one entry per computation."""
     return Path("computed").read_text().split()
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 5, 8, 11])
-def test_shards_have_every_part_once(of):
+def test_shards_compute_every_part_once(of):
     parts = list(range(8))
     shares = [Shard(index, of, "a").share(parts) for index in range(1, of + 1)]
     assert sorted(chain.from_iterable(shares)) == parts
@@ -100,7 +100,7 @@ def test_missing_shard_is_a_named_gap_that_resume_fills(lake, toy, shard):
     assert computed().count("level=0") == 1
 
 
-def test_shard_that_failed_is_told_by_the_last_one_and_mended_by_a_resume(lake, toy, shard):
+def test_failed_shard_is_reported_by_the_last_one_and_completed_by_resume(lake, toy, shard):
     failing = "fail=[0.0]"
     assert shard(1, failing).status == "started"
     assert shard(2, failing).status == "started"
@@ -112,7 +112,7 @@ def test_shard_that_failed_is_told_by_the_last_one_and_mended_by_a_resume(lake, 
     assert (resumed.status, resumed.error, resumed.rows) == ("completed", None, 9)
 
 
-def test_task_that_is_started_again_does_what_its_first_attempt_left(shard):
+def test_restarted_task_computes_only_missing_parts(shard):
     failing = "fail=[0.0]"
     for index in (1, 2, 3):
         failed = shard(index, failing)
@@ -143,7 +143,7 @@ def test_interrupted_shard_leaves_the_assembly_resumable(lake, toy, shard):
     assert (resumed.status, resumed.rows) == ("completed", 18)
 
 
-def test_assembly_is_worked_on_as_long_as_one_shard_is(lake, toy, shard):
+def test_assembly_is_running_while_one_shard_is(lake, toy, shard):
     left = shard(1)
     stored = lake[toy]
     shards.join(stored.log, left, Shard(2, ALL, "a"), code_version="0", environment={})
@@ -158,7 +158,7 @@ def test_assembly_is_worked_on_as_long_as_one_shard_is(lake, toy, shard):
 
 
 def test_shard_that_comes_back_after_a_takeover_changes_nothing(lake, toy, shard, monkeypatch):
-    """It was taken for dead on another machine, and the assembly was resumed there."""
+    """Another machine took it for dead and resumed the assembly."""
     late, stored = Shard(2, ALL, "a"), None
     left = shard(1)
     stored = lake[toy]
@@ -171,7 +171,7 @@ def test_shard_that_comes_back_after_a_takeover_changes_nothing(lake, toy, shard
     assert stored.log.events().height == events
 
 
-def test_shards_of_one_array_must_have_one_config_and_one_number(shard):
+def test_shards_of_one_array_must_agree_on_config_and_count(shard):
     shard(1)
     with pytest.raises(
         AssemblyError, match=r"The array a began .* with another config\. Give all its tasks the same"
@@ -186,7 +186,7 @@ def test_shards_of_one_array_must_have_one_config_and_one_number(shard):
     assert shard(2, seed=None).seed == 7
 
 
-def test_shard_of_an_assembly_that_was_discarded_is_refused(lake, toy, shard):
+def test_shard_of_a_discarded_assembly_is_refused(lake, toy, shard):
     left = shard(1)
     lake[toy].discard(left.assembly_id, "a wrong idea")
     with pytest.raises(AssemblyError, match=r"is discarded\. Take it back first with: lakebatch restore"):
@@ -194,7 +194,7 @@ def test_shard_of_an_assembly_that_was_discarded_is_refused(lake, toy, shard):
     assert computed() == ["level=0"]
 
 
-def test_record_says_who_computed_which_share(lake, shard):
+def test_record_lists_the_state_of_each_shard(lake, shard):
     shard(1)
     shard(2)
     done = shard(3)
@@ -214,7 +214,7 @@ def test_record_says_who_computed_which_share(lake, shard):
         ("1/3", "", {"SLURM_ARRAY_JOB_ID": "17"}, "array is ''. Expected letters, digits"),
     ],
 )
-def test_shard_that_cannot_be_used_is_named(text, array, environment, message):
+def test_invalid_shard_is_named(text, array, environment, message):
     with pytest.raises(ConfigError, match=message):
         shards.parse(text, array, environment)
 
@@ -227,7 +227,7 @@ def test_shard_that_cannot_be_used_is_named(text, array, environment, message):
         ({"LSB_JOBID": "19"}, "lsf-19"),
     ],
 )
-def test_array_is_named_after_the_batch_systems_number(environment, array):
+def test_array_is_named_after_the_batch_job_id(environment, array):
     assert shards.parse("1/2", None, environment).array == array
     assert shards.parse("1/2", "own", environment).array == "own"
 

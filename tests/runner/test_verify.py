@@ -1,4 +1,4 @@
-"""An assembly that is run again from its record."""
+"""Verification: an assembly is run again from its record."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lakebatch.runner.verify import verify
 from lakebatch.snapshot import changes
 
 
-def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored):
+def test_verify_confirms_an_assembly_row_by_row(lake, toy, stored):
     first = stored.assemblies()["assembly_id"][0]
     before = stored.snapshot().version
     verdict = verify(lake, toy, first, jobs=2)
@@ -19,13 +19,13 @@ def test_verified_assembly_is_the_same_row_by_row_and_says_so(lake, toy, stored)
     assert stored.assemblies(version=before)["changed_at"][0] < stored.assemblies()["changed_at"][0]
 
 
-def test_assembly_of_other_code_is_told_apart(lake, toy, stored, tmp_path):
+def test_verify_finds_an_assembly_of_changed_code(lake, toy, stored, tmp_path):
     first = stored.assemblies()["assembly_id"][0]
     file = tmp_path / "experiments" / "toy.py"
     file.write_text(file.read_text().replace("-(prepared**2)", "-(prepared**2) * 2"))
     (change,) = changes.since(stored.name, stored.log.get(first))
     assert change.startswith("source_hash was ")
-    verdict = verify(lake, toy, first, jobs=2)  # jobs=2 loads the file anew
+    verdict = verify(lake, toy, first, jobs=2)  # jobs=2 reloads the file
     assert not verdict.reproduced
     (row,) = verdict.tables.rows(named=True)
     assert (row["table"], row["column"], row["rows_differing"]) == ("results", "r2", 9)

@@ -1,4 +1,4 @@
-"""The comparison of rows that verify, replicates and check share."""
+"""Comparison of rows, shared by verify, replicates and check."""
 
 import polars as pl
 import pytest
@@ -17,7 +17,7 @@ def test_rows_leave_out_volatile_columns_and_come_in_a_fixed_order(stored, lake,
     assert first.select("part", "repeat").rows() == sorted(first.select("part", "repeat").rows())
 
 
-def test_rows_of_a_table_that_was_never_written_are_none(stored):
+def test_table_never_written_has_no_rows(stored):
     (first,) = stored.assemblies()["assembly_id"]
     rows = compare.rows(stored.snapshot(), first, "samples")
     assert rows.is_empty()
@@ -43,7 +43,7 @@ def test_unequal_row_counts_are_the_only_difference(sides):
     assert compare.differences(before, after).rows() == [("number of rows", abs(sides[0] - sides[1]), None)]
 
 
-def test_digests_agree_where_rows_do(stored, lake, toy):
+def test_digests_agree_exactly_when_rows_do(stored, lake, toy):
     ids = [lakebatch.run(lake, toy, jobs=1, seed=seed).assembly_id for seed in (5, 5, 6)]
     snapshot = stored.snapshot()
     one, same, other = (compare.digests(snapshot, ids, "results", "warn")[each] for each in ids)

@@ -1,4 +1,4 @@
-"""What changed between two states or two assemblies."""
+"""Differences between two states or two assemblies."""
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from lakebatch.cli.main import main
 from lakebatch.errors import UnknownNameError
 
 
-def test_difference_between_versions_names_assemblies_config_and_code(stored, run):
+def test_diff_of_versions_names_assemblies_config_and_code(stored, run):
     version = stored.snapshot().version
     second = run("levels=[0, 0.5]").assembly_id
     found = stored.diff(version)
@@ -79,7 +79,7 @@ def rerun(lake, toy, tmp_path):
 NOISE = ("float(rng.normal()) ** 2", "float(rng.normal()) ** 2 + (level + 1) * float(rng.random())")
 
 
-def test_shifts_of_one_cohort_have_the_corrected_test_of_reports(stored, rerun):
+def test_shifts_of_one_cohort_use_the_corrected_test_of_reports(stored, rerun):
     first, second = rerun(), rerun(*NOISE)
     found = stored.diff(first, second)
     assert found.untested == ""
@@ -111,14 +111,14 @@ def test_shift_is_tested_from_five_pairs_on(stored, rerun, repeats, tested):
     assert shifts["p"].is_not_null().to_list() == [tested] * 3
 
 
-def test_fits_on_other_splits_are_not_paired(stored, rerun):
+def test_fits_on_different_splits_are_not_paired(stored, rerun):
     first, second = rerun(), rerun('"n_test": [20]', '"n_test": [40]')
     found = stored.diff(first, second)
     assert found.untested == "the train/test splits differ"
     assert found.metrics["p"].null_count() == found.metrics.height > 0
 
 
-def test_state_compared_with_itself_differs_in_nothing(stored):
+def test_diff_of_a_state_with_itself_is_empty(stored):
     stored.tag("paper-v1")
     found = stored.diff("paper-v1", "now")
     assert found.assemblies.is_empty()
@@ -127,7 +127,7 @@ def test_state_compared_with_itself_differs_in_nothing(stored):
     assert found.metrics["p"].null_count() == found.metrics.height
 
 
-def test_other_code_is_named_version_by_version(stored, lake, toy, tmp_path):
+def test_changed_code_is_named_version_by_version(stored, lake, toy, tmp_path):
     file = tmp_path / "experiments" / "toy.py"
     file.write_text(file.read_text() + "\n# other code\n")
     second = lakebatch.run(lake, toy, jobs=1).assembly_id
@@ -135,7 +135,7 @@ def test_other_code_is_named_version_by_version(stored, lake, toy, tmp_path):
     assert stored.diff(first, second).code["key"].to_list() == ["source_hash"]
 
 
-def test_state_that_is_not_there_is_an_error(stored):
+def test_missing_state_is_an_error(stored):
     with pytest.raises(UnknownNameError, match="Unknown tag 'paper-v1'"):
         stored.diff("paper-v1", "now")
     with pytest.raises(UnknownNameError, match="There is no assembly 20261123_142230_run999"):

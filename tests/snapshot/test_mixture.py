@@ -1,4 +1,4 @@
-"""Names that SQL has other uses for; versions and configs that are put together only with a word."""
+"""Names reserved in SQL; versions and configs that are combined only with a warning."""
 
 import re
 import shutil
@@ -42,13 +42,13 @@ def edited() -> None:
 
 
 def command(lake, *arguments: str):
-    """Return what a command did."""
+    """Return the result of a command."""
     warnings.simplefilter("always")
     return CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *arguments])
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-def test_name_that_sql_has_another_use_for_is_refused_where_it_is_made(lake, toy, name):
+def test_name_reserved_in_sql_is_refused_at_creation(lake, toy, name):
     text = TOY.read_text().replace('name = "toy"', f'name = "{name}"')
     file = TOY.with_name(f"{name.replace('-', '_')}.py")
     file.write_text(text)
@@ -106,7 +106,7 @@ def test_named_query_is_of_the_newest_version_and_says_so(two_versions):
         two_versions.query("levels", {"experiment": "toy"}, on_gap="ignore")
 
 
-def test_query_of_ones_own_leaves_out_other_versions_alone(two_versions):
+def test_custom_query_leaves_out_other_versions_of_its_experiment(two_versions):
     Path("queries").mkdir()
     text = "-- Mine.\n-- $experiment: name\nSELECT DISTINCT experiment, version, $experiment FROM lake.results ORDER BY 1"
     Path("queries/mine.sql").write_text(text)
@@ -117,7 +117,7 @@ def test_query_of_ones_own_leaves_out_other_versions_alone(two_versions):
     assert rows == [("other-toy", "v2", "toy"), ("toy", "v2", "toy")]
 
 
-def test_reassembling_says_which_version_it_gives(two_versions):
+def test_reassemble_names_its_version(two_versions):
     line = "toy has several versions, this is 90_v2_toy; left out, to be asked for by folder: 90_v1_toy"
     with pytest.warns(MixtureWarning, match=line):
         assert two_versions["toy"].reassemble().height == 3
@@ -128,7 +128,7 @@ def test_reassembling_says_which_version_it_gives(two_versions):
     assert pl.read_parquet("x.parquet").height == 3
 
 
-def test_configs_that_differ_are_named_once_wherever_rows_are_put_together(filled, toy):
+def test_different_configs_are_named_once_by_every_reader(filled, toy):
     first = filled[toy].results.version()
     lakebatch.run(filled, toy, jobs=1, settings=["levels=[0]", "at_once=true"])
     line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(silence: --on"
@@ -148,11 +148,11 @@ def test_configs_that_differ_are_named_once_wherever_rows_are_put_together(fille
         warnings.simplefilter("error")
         for read in readers.values():
             read(on_gap="ignore")
-        filled.sql("FROM lake.assemblies")  # which has a row for each, with its config
-        filled[toy].reassemble(version=first)  # of which only the first assembly was
+        filled.sql("FROM lake.assemblies")  # one row per assembly, with its config
+        filled[toy].reassemble(version=first)  # holds only the first assembly
 
 
-def test_many_keys_and_long_values_stay_one_line(filled, toy):
+def test_warning_of_many_keys_and_long_values_is_one_line(filled, toy):
     levels = ", ".join(str(number / 100) for number in range(30))
     lakebatch.run(filled, toy, jobs=1, settings=[f"levels=[{levels}]"])
     with pytest.warns(MixtureWarning) as warned:
@@ -160,14 +160,14 @@ def test_many_keys_and_long_values_stay_one_line(filled, toy):
     assert len(str(warned[0].message)) < 300
 
 
-def test_code_that_changed_between_runs_is_named(filled, toy):
+def test_code_changed_between_runs_is_named(filled, toy):
     edited()
     lakebatch.run(filled, toy, jobs=1)
     with pytest.warns(MixtureWarning, match="2 assemblies of toy were computed with 2 states of its code"):
         assert filled[toy].reassemble().height == 18
 
 
-def test_damage_in_another_version_is_none_of_a_named_query(two_versions):
+def test_named_query_ignores_damage_in_another_version(two_versions):
     file = Path(two_versions["90_v1_toy"].results.at().files()[0])
     file.unlink()
     assert two_versions.query("levels", {"experiment": "90_v2_toy"}).height == 1

@@ -1,4 +1,4 @@
-"""How things show in a notebook."""
+"""HTML representations in notebooks."""
 
 from html import escape
 
@@ -8,7 +8,7 @@ import pytest
 from lakebatch.snapshot import html as notebook
 
 
-def test_lake_snapshot_experiment_and_difference_show_as_tables(lake, stored, run):
+def test_lake_snapshot_experiment_and_diff_show_as_tables(lake, stored, run):
     first = stored.assemblies()["assembly_id"][0]
     second = run("levels=[0, 0.5]").assembly_id
     for shown in (stored, stored.snapshot(), stored.diff(first, second)):
@@ -31,6 +31,6 @@ def test_text_is_escaped(text):
     assert html.count(escape(text)) == 2
 
 
-def test_long_table_is_cut_and_says_so():
+def test_long_table_is_truncated_and_says_so():
     html = notebook.section("many", pl.DataFrame({"n": range(notebook.MAX_ROWS + 3)}))
     assert "3 more rows" in html

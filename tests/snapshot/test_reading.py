@@ -1,4 +1,4 @@
-"""Rows piece by piece are the rows at once."""
+"""Rows read in pieces equal the rows read at once."""
 
 import polars as pl
 import pytest
@@ -9,7 +9,7 @@ from lakebatch.snapshot import row_order as reading
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 @pytest.mark.parametrize("piece", [1, 4, 9, 20, 1000])
-def test_pieces_are_the_whole_in_order(stored, run, monkeypatch, piece):
+def test_pieces_equal_the_whole_in_order(stored, run, monkeypatch, piece):
     run("levels=[0.5, 0]")
     run()
     whole = stored.reassemble()
@@ -20,7 +20,7 @@ def test_pieces_are_the_whole_in_order(stored, run, monkeypatch, piece):
     assert len(pieces) >= whole.height // (piece + 9)
 
 
-def test_pieces_of_nothing_have_the_columns_of_the_table(stored):
+def test_pieces_of_an_empty_table_have_its_columns(stored):
     (empty,) = stored.snapshot().pieces(["discarded"])
     assert empty.schema == stored.reassemble().schema
     assert empty.is_empty()
@@ -31,7 +31,7 @@ def test_one_assembly_reads_its_own_files_only(stored, run, parquet_files):
     first, second = stored.assemblies()["assembly_id"]
     for file in parquet_files(stored.results):
         if first in str(file):
-            file.write_bytes(b"0" * file.stat().st_size)  # whoever opens it fails
+            file.write_bytes(b"0" * file.stat().st_size)  # opening it fails
     assert stored.scan().filter(pl.col("assembly_id") == second).collect().height == 9
     with pytest.raises(DamageError, match=first):
         stored.reassemble()

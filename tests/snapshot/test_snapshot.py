@@ -1,4 +1,4 @@
-"""A dataset now, at a version, at a time; and what it lacks."""
+"""Datasets now, at a version and at a time, and their gaps."""
 
 import warnings
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,7 +31,7 @@ def test_dataset_is_every_completed_assembly_in_the_order_of_the_runs(stored, ru
         assert group.select("level", "repeat").rows() == sorted(group.select("level", "repeat").rows())
 
 
-def test_dataset_at_the_version_of_a_run_is_the_same_for_ever(stored, run):
+def test_dataset_at_the_version_of_a_run_never_changes(stored, run):
     version = stored.history()["version"].max()
     first, assemblies = stored.reassemble(), stored.assemblies()
     run("levels=[0, 0.7]")
@@ -42,14 +42,14 @@ def test_dataset_at_the_version_of_a_run_is_the_same_for_ever(stored, run):
     assert stored.scan(version=version).collect().height == 9
 
 
-def test_dataset_before_a_run_was_completed_is_without_it(stored):
+def test_dataset_before_the_end_of_a_run_leaves_it_out(stored):
     last = stored.history()["version"].max()
     for version in range(last):
         assert stored.reassemble(version=version, on_gap="ignore").is_empty()
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_dataset_at_a_time_is_what_was_recorded_by_then(stored, run):
+def test_dataset_at_a_time_holds_the_runs_recorded_by_then(stored, run):
     moment = datetime.now(UTC)
     first = stored.reassemble()
     version = stored.results.version()
@@ -73,7 +73,7 @@ def test_time_before_the_first_event_is_an_error(stored):
 
 
 @pytest.mark.parametrize("version", [-1, 99])
-def test_version_that_is_not_there_is_an_error(stored, version):
+def test_missing_version_is_an_error(stored, version):
     with pytest.raises(
         ConfigError, match=f"There is no version {version}. Expected 0 to 5; see: lakebatch history"
     ):
@@ -92,7 +92,7 @@ def test_complete_dataset_is_read_without_a_warning(stored):
         assert stored.reassemble(on_gap="refuse").height == 9
 
 
-def test_assembly_that_failed_is_a_gap_with_its_reason(stored, run):
+def test_failed_assembly_is_a_gap_with_its_reason(stored, run):
     failed = run("fail=[0.1]")
     gap = f"{failed.assembly_id}: left out, failed with 2 of 3 parts done: level=0.1: ValueError: level 0.1 is bad"
     assert [str(each) for each in stored.snapshot().gaps()] == [gap]
@@ -120,14 +120,14 @@ def test_missing_baseline_is_a_gap_of_a_completed_assembly(stored, run):
         assert stored.reassemble().height == 12
 
 
-def test_null_metric_is_no_gap_and_stays_null(lake, toy):
-    """A planned part with a NULL in it is there; and known_gaps itself is never NULL."""
+def test_null_metric_is_not_a_gap_and_stays_null(lake, toy):
+    """A part with a NULL counts as present, and known_gaps itself is never NULL."""
     lakebatch.run(lake, toy, jobs=1)
     assert lake[toy].log.events()["known_gaps"].null_count() == 0
     assert lake[toy].reassemble(on_gap="refuse")["pearson_r"].null_count() == 9
 
 
-def test_discarded_assembly_is_left_out_without_a_gap_unless_it_is_asked_for(stored, run):
+def test_discarded_assembly_is_left_out_without_a_gap_by_default(stored, run):
     failed = run("fail=[0.1]")
     stored.log.record(failed, "discarded")
     assert stored.snapshot().gaps() == []
@@ -136,7 +136,7 @@ def test_discarded_assembly_is_left_out_without_a_gap_unless_it_is_asked_for(sto
 
 
 def test_completed_assembly_with_rows_missing_is_a_gap(stored, plan):
-    """Its record says three rows, the table has none."""
+    """Three rows are recorded, the table has none."""
     started = stored.log.start(plan(), 0)
     stored.log.record(started, "completed", parts_done=2, rows=3, results_version=stored.results.version())
     assert [gap.what for gap in stored.snapshot().gaps()] == [
@@ -152,7 +152,7 @@ def test_many_gaps_are_counted():
         report_gaps(gaps, "refuse")
 
 
-def test_summary_counts_what_is_in_the_table(stored, run):
+def test_summary_counts_the_rows_of_the_table(stored, run):
     failed = run("fail=[0.1]")
     rows = stored.assemblies().select("status", "parts_done", "parts_planned", "rows", "error").rows()
     assert rows == [("completed", 3, 3, 9, None), ("failed", 2, 3, 6, failed.error)]
@@ -161,7 +161,7 @@ def test_summary_counts_what_is_in_the_table(stored, run):
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_history_names_the_version_each_event_saw(stored, run):
+def test_history_names_the_results_version_of_each_event(stored, run):
     run("levels=[0]")
     history = stored.history()
     assert history["status"].to_list() == ["started", "completed"] * 2
@@ -178,14 +178,14 @@ def test_scan_reads_columns_and_rows_lazily(stored):
     assert lazy.collect().sort("repeat").rows() == [(0.1, 0), (0.1, 1), (0.1, 2)]
 
 
-def test_experiment_that_is_not_in_the_lake_is_named_with_those_that_are(stored, lake):
+def test_unknown_experiment_is_named_with_the_known_ones(stored, lake):
     with pytest.raises(UnknownNameError, match=r"There is nothing of 'tou' in .*/lake. There: toy."):
         lake["tou"]
     assert [each.name for each in lake] == ["toy"]
     assert lake["90_v1_toy"].folder == "90_v1_toy"
 
 
-def test_past_does_not_judge_whether_what_had_started_was_still_worked_on(stored, run):
+def test_past_state_does_not_judge_whether_a_started_run_was_alive(stored, run):
     run("levels=[0, 0.7]")
     started = stored.log.events().filter((pl.col("run_number") == 2) & (pl.col("event") == 0))["at"][0]
     (gap,) = stored.snapshot(as_of=started).gaps()
@@ -193,8 +193,8 @@ def test_past_does_not_judge_whether_what_had_started_was_still_worked_on(stored
     assert stored.assemblies(as_of=started)["status"].to_list() == ["completed", "started"]
 
 
-def test_state_at_every_version_of_hundreds_of_assemblies_is_what_was_read_then(tmp_path):
-    """Assemblies written by the pieces that a run is made of; states are read when they are, and again at the end."""
+def test_every_version_of_hundreds_of_assemblies_stays_as_first_read(tmp_path):
+    """Assemblies written by the functions of a run; each state is read at once and again at the end."""
     stored = StoredExperiment(lakebatch.open_lake(tmp_path / "lake").storage, "90_v1_toy")
     for name in ("results", "assemblies"):
         stored.table(name).ensure()

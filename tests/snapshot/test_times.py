@@ -1,4 +1,4 @@
-"""Times as one gives them: every form, every zone, and those that tables show."""
+"""Times as arguments: every format, every time zone, and times copied from tables."""
 
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -30,7 +30,7 @@ def zone(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["America/New_York", "Europe/Berlin", "UTC"])
-def test_time_that_a_table_shows_is_the_state_that_has_that_line(zone, stored, run, name):
+def test_time_shown_in_a_table_leads_to_the_state_of_that_line(zone, stored, run, name):
     run("levels=[0]")
     zone(name)
     shown = [line.split("  ")[1].strip() for line in _lines(stored.history())]
@@ -66,7 +66,7 @@ def _lines(frame):
         ("2026-11-27T10:12:43.123456789Z", "2026-11-27 10:12:43.123456 UTC"),
     ],
 )
-def test_text_means_the_end_of_the_unit_that_it_names(zone, text, expected):
+def test_string_means_the_end_of_its_smallest_unit(zone, text, expected):
     zone("UTC")
     assert describe(to_time(text)) == expected
     assert to_time(expected) == to_time(text)
@@ -78,7 +78,7 @@ def test_text_means_the_end_of_the_unit_that_it_names(zone, text, expected):
      "2026-W54", "12:00", "1795750000", "2026-11-27 10:12 PM", "2026-11-27T24:00", "2026-11-27T10:12:60Z", "0000",
      "2026-11-27+01:00", "2026-11-27T10+25:00", "\u0662\u0660\u0662\u0666", "20261127_101243"],
 )  # fmt: skip
-def test_text_that_is_no_time_is_refused_with_examples(text):
+def test_invalid_time_is_refused_with_examples(text):
     with pytest.raises(
         ConfigError, match=r"^'.*' is not a time.*Expected e\.g\. 2026-11-20, '2026-11-20 12:00'"
     ):
@@ -86,7 +86,7 @@ def test_text_that_is_no_time_is_refused_with_examples(text):
 
 
 @pytest.mark.parametrize("name", ["America/New_York", "Asia/Tokyo", "UTC"])
-def test_first_and_last_times_that_there_are_are_sensible_anywhere(zone, name):
+def test_first_and_last_times_are_accepted_in_every_zone(zone, name):
     zone(name)
     for last in (
         "9999-12-31",
@@ -124,7 +124,7 @@ def test_times_of_the_usual_libraries_are_taken(zone, value, expected):
     [20261127, 1.5, True, b"2026-11-27", [1], pd.NaT, np.datetime64("NaT", "s"), np.float64(1), np.datetime64(10**6, "Y"),
      np.array(["2026-01-01"], dtype="M8[s]")],
 )  # fmt: skip
-def test_what_is_no_time_is_refused(value):
+def test_value_of_another_type_is_refused(value):
     with pytest.raises(ConfigError, match=r"(is not a time but of type|is out of range).*Expected e\.g\."):
         to_time(value)
 
@@ -141,7 +141,7 @@ def test_what_is_no_time_is_refused(value):
         ("Australia/Lord_Howe", "2026-04-05 01:45", r"as 2026-04-04T14:45Z or 2026-04-04T15:15Z\.$"),
     ],
 )  # fmt: skip
-def test_local_time_that_does_not_exist_once_is_refused_with_both_readings(zone, name, value, fault):
+def test_ambiguous_or_missing_local_time_is_refused_with_both_readings(zone, name, value, fault):
     zone(name)
     with pytest.raises(ConfigError, match=fault):
         to_time(value)
@@ -156,7 +156,7 @@ def test_day_that_ends_while_the_clocks_go_back_ends_once(zone):
 @pytest.mark.parametrize(
     "text", ["2026-11", "2026-W48-5", "2026-331", "2026W485", "20261127T10", "2026-11-27"]
 )
-def test_time_of_any_form_is_one_where_a_version_or_tag_may_stand_too(text):
+def test_time_of_any_format_is_recognised_beside_versions_and_tags(text):
     assert parse(text).time == to_time(text)
     assert parse("20261127").version == 20261127
     assert parse(date(2026, 11, 27)).time == to_time("2026-11-27")

@@ -1,4 +1,4 @@
-"""Every named query against the same number computed in polars or scipy from the same rows."""
+"""Every named query, compared with polars or scipy on the same rows."""
 
 import os
 import re
@@ -22,7 +22,7 @@ WITH_METRIC = [name for name, query in named_queries.find().items() if "metric" 
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
-    pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),  # whose baseline one lacks
+    pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),  # one config lacks the baseline
 ]
 
 
@@ -189,7 +189,7 @@ def test_gaps(study, ask):
     assert ask("gaps").rows() == [(gap.assembly_id, gap.what) for gap in gaps]
 
 
-def test_gaps_are_those_of_the_assemblies_that_are_read(study):
+def test_gaps_belong_to_the_assemblies_read(study):
     answer = study.query("gaps", {"experiment": "study"}, include=("completed", "failed"))
     assert answer["what"].to_list()[1:] == ["failed, no rows of part level=0.3"]
 
@@ -224,7 +224,7 @@ def test_mse_cannot_rank_robustness(ask):
         ask("robustness", metric="mse")
 
 
-def test_unknown_experiment_is_no_empty_answer(study):
+def test_unknown_experiment_is_an_error(study):
     with pytest.raises(UnknownNameError, match=r"There is no experiment 'stud', now. Did you mean 'study'"):
         study.query("levels", {"experiment": "stud"})
 
@@ -251,7 +251,7 @@ def test_defaults_are_read_from_the_comments(tmp_path, monkeypatch):
 
 @pytest.fixture
 def own_queries(tmp_path, monkeypatch):
-    """Return the folder of one's own queries, with one that can be used and others that cannot."""
+    """Return a folder of custom queries: one is valid, the others are not."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "queries"
     folder.mkdir()
@@ -285,12 +285,12 @@ def test_foreign_files_are_left_out_with_one_warning(own_queries):
         ("pipe", "Cannot read queries/pipe.sql: it is not a regular file"),
     ],
 )
-def test_foreign_file_is_refused_in_one_line_when_it_is_asked_for(own_queries, name, fault):
+def test_foreign_file_is_refused_in_one_line_when_requested(own_queries, name, fault):
     with pytest.raises(ConfigError, match=f"^{fault}"):
         named_queries.get(name)
 
 
-def test_command_line_answers_as_python_does(study, ask):
+def test_command_line_and_python_give_the_same_answer(study, ask):
     from click.testing import CliRunner
 
     done = CliRunner().invoke(
@@ -302,7 +302,7 @@ def test_command_line_answers_as_python_does(study, ask):
     close(ask("levels", metric="mse"), pl.read_json(done.stdout.encode()))
 
 
-def test_robustness_leaves_out_splits_that_have_nothing_but_a_baseline(study_folder, monkeypatch, lake):
+def test_robustness_leaves_out_splits_with_only_a_baseline(study_folder, monkeypatch, lake):
     monkeypatch.chdir(study_folder)
     lakebatch.run(lake, "study", jobs=1)
     before = lake.query("robustness", {"experiment": "study"})

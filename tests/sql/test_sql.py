@@ -1,4 +1,4 @@
-"""SQL over a lake: every table a view, and nothing else within reach."""
+"""SQL over a lake: every table is a view, and nothing else can be read."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ def rows(lake, text, parameters=None, **options):
     return lake.sql(text, parameters, **options).rows()
 
 
-def test_results_are_what_reassembling_gives(filled):
+def test_results_equal_reassemble(filled):
     expected = filled["toy"].reassemble()
     answer = filled.sql("FROM toy.results ORDER BY assembly_id, level, part, repeat")
     assert answer.columns == expected.columns
@@ -61,7 +61,7 @@ def test_views_of_all_experiments_name_each(filled, tmp_path):
         filled.sql("SELECT 1", version=1)
 
 
-def test_versions_of_one_experiment_are_told_apart(filled):
+def test_versions_of_one_experiment_are_separate(filled):
     file = Path("experiments/toy.py")
     file.write_text(file.read_text().replace('version = "v1"', 'version = "v2"'))
     del sys.modules["_experiments_toy"]
@@ -76,7 +76,7 @@ def test_versions_of_one_experiment_are_told_apart(filled):
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_lake_at_a_version_and_at_a_time_is_what_it_was(filled):
+def test_lake_at_a_version_and_at_a_time_is_unchanged(filled):
     version, moment = filled["toy"].results.version(), datetime.now(UTC)
     lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
     count = "SELECT count(*) FROM toy.results"
@@ -92,7 +92,7 @@ def test_time_before_anything_was_recorded_is_an_error(filled):
             filled.sql(text, as_of="2020-01-01T23:59:59Z")
 
 
-def test_experiment_that_had_not_begun_is_left_out_and_named(filled, tmp_path):
+def test_experiment_without_runs_by_then_is_left_out_and_named(filled, tmp_path):
     moment = datetime.now(UTC)
     text = Path("experiments/toy.py").read_text().replace('name = "toy"', 'name = "later-toy"')
     Path("experiments/later_toy.py").write_text(text)
@@ -132,7 +132,7 @@ def test_gaps_are_reported_as_by_reassembling(filled):
 def test_lake_in_a_folder_of_any_name_is_read(toy, tmp_path, name):
     lake = lakebatch.open_lake(tmp_path / name)
     lakebatch.run(lake, toy, jobs=1)
-    shutil.copytree(lake.storage.uri, tmp_path / "a")  # what a pattern would match too
+    shutil.copytree(lake.storage.uri, tmp_path / "a")  # also matched by a glob pattern
     assert rows(lake, "SELECT count(*) FROM toy.results") == [(9,)]
     assert lake["toy"].reassemble().height == 9
 
@@ -173,7 +173,7 @@ def test_parameters_that_do_not_match_the_text_are_refused(filled, parameters):
         "SELECT rank() OVER (ORDER BY mse) AS place FROM toy.results QUALIFY place < 3",
     ],
 )
-def test_statements_that_describe_are_answered(filled, text):
+def test_describing_statements_are_answered(filled, text):
     assert filled.sql(text).height >= 1
 
 
@@ -184,19 +184,19 @@ def test_statements_that_describe_are_answered(filled, text):
         ("SELECT colour FROM toy.results", "colour"),
     ],
 )
-def test_query_that_cannot_be_answered_is_one_line(filled, text, fault):
+def test_invalid_query_is_one_line(filled, text, fault):
     with pytest.raises(QueryError, match=f"^DuckDB cannot answer this: .*{fault}[^\n]*$"):
         filled.sql(text)
 
 
-def test_view_that_is_not_there_leads_to_those_that_are(filled):
+def test_unknown_view_lists_the_known_ones(filled):
     with pytest.raises(
         QueryError, match=r"^There is no view 'toy.result'. Did you mean 'toy.results'\?.*toy.gaps"
     ):
         filled.sql("FROM toy.result")
 
 
-def test_names_of_with_and_views_in_any_spelling_are_known(filled):
+def test_names_of_ctes_and_views_are_accepted_in_any_spelling(filled):
     text = """
         WITH a AS (FROM TOY.Results), b AS MATERIALIZED (FROM a UNION ALL FROM memory.toy.results)
         SELECT count(*) FROM B JOIN (WITH c AS (SELECT 1 AS one) FROM c) ON true
@@ -209,7 +209,7 @@ def test_names_of_with_and_views_in_any_spelling_are_known(filled):
     assert filled.sql("SHOW TABLES").columns == ["name"]
 
 
-def test_columns_of_one_name_are_told_apart(filled):
+def test_columns_of_equal_names_are_renamed(filled):
     answer = filled.sql("SELECT 1 AS x, 2 AS x, 3 AS x_1, x + 1 AS y FROM (SELECT 1 AS x)")
     assert answer.row(0, named=True) == {"x": 1, "x_2": 2, "x_1": 3, "y": 2}
     joined = filled.sql(
@@ -233,7 +233,7 @@ def test_columns_of_one_name_are_told_apart(filled):
         ("'12:00:00+02'::TIMETZ", "12:00:00+02"),
     ],
 )  # fmt: skip
-def test_values_that_a_frame_does_not_have_are_text(lake, value, text):
+def test_values_without_a_frame_type_become_strings(lake, value, text):
     answer = lake.sql(f"SELECT {value} AS v")
     assert answer.item() == text
     for form in ("table", "csv", "json", "ndjson", "markdown"):
@@ -248,7 +248,7 @@ def test_values_that_a_frame_does_not_have_are_text(lake, value, text):
         "{'a': [MAP {'k': DATE 'infinity'}]}",
     ],
 )  # fmt: skip
-def test_time_that_a_frame_cannot_hold_is_refused_in_one_line(lake, value):
+def test_time_out_of_range_is_refused_in_one_line(lake, value):
     with pytest.raises(
         QueryError, match=r"^Column 'v' has a date or time that is infinite .* Cast it to VARCHAR.$"
     ):
@@ -267,13 +267,13 @@ def test_times_are_in_utc(filled):
     ]
 
 
-def test_lengths_of_time_are_answered(filled):
+def test_durations_are_answered(filled):
     answer = filled.sql("SELECT INTERVAL '1 day 1.5 seconds' AS \"a b\", 7 AS x, NULL::INTERVAL AS c")
     assert answer.rows() == [(timedelta(days=1, seconds=1.5), 7, None)]
     assert render(answer, "csv") == "a b,x,c\nP1DT1.5S,7,"
 
 
-def test_connection_is_the_users_own_and_can_be_asked_again(filled):
+def test_connection_belongs_to_the_user_and_can_be_reused(filled):
     with filled.connect() as connection:
         for _ in range(2):
             assert connection.sql("SELECT count(*) FROM toy.results").fetchall() == [(9,)]
@@ -281,7 +281,7 @@ def test_connection_is_the_users_own_and_can_be_asked_again(filled):
         assert connection.sql("FROM mine").fetchall() == [(1,)]
 
 
-def test_connection_keeps_the_moment_it_was_opened_at(filled):
+def test_connection_keeps_the_state_at_its_opening(filled):
     with filled.connect() as connection:
         lakebatch.run(filled, "toy", jobs=1)
         assert connection.sql("SELECT count(*) FROM toy.results").fetchall() == [(9,)]
@@ -289,7 +289,7 @@ def test_connection_keeps_the_moment_it_was_opened_at(filled):
             connection.execute("DELETE FROM toy.results")
 
 
-def test_answer_that_a_frame_cannot_hold_is_one_line(lake):
+def test_answer_that_fits_no_frame_is_one_line(lake):
     with pytest.raises(QueryError, match=r"^Cannot convert the result to a frame: [^\n]*$"):
         lake.sql("SELECT INTERVAL '1 day' AS x, 1 AS \"x|months\"")
 
@@ -311,7 +311,7 @@ def test_sum_of_integers_is_an_integer(lake):
     assert lake.sql("SELECT sum(9223372036854775807) AS n FROM range(2)").item() == 2 * (2**63 - 1)
 
 
-def test_printed_setup_makes_a_plain_duckdb_see_the_same(filled):
+def test_printed_setup_gives_a_plain_duckdb_the_same_views(filled):
     pinned = filled.snapshot()
     with duckdb.connect() as plain:
         plain.execute(pinned.sql_setup())
@@ -322,7 +322,7 @@ def test_printed_setup_makes_a_plain_duckdb_see_the_same(filled):
             assert plain.sql(text).pl().rows() == pinned.sql(text).rows()
 
 
-def test_printed_setup_leaves_out_what_a_snapshot_does_not_see(filled, toy):
+def test_printed_setup_leaves_out_rows_outside_the_snapshot(filled, toy):
     text = "SELECT count(*) FROM toy.results"
     past = filled.snapshot(version=1)["toy"]
     assert past.ids() == []

@@ -1,4 +1,4 @@
-"""What SQL of a stranger must not do: every way that was found to reach a file, the network, a setting or a write."""
+"""Hostile SQL: every known way to reach a file, the network, a setting or a write."""
 
 import signal
 import subprocess
@@ -13,12 +13,12 @@ import lakebatch
 from lakebatch.errors import QueryError
 
 WRITE = "COPY (SELECT 1) TO '{seen}' (FORMAT csv, USE_TMP_FILE false)"
-"""Writes over a file in place; without the option the engine would need a second name, which it may not use."""
+"""Overwrites a file in place; without the option the engine would need a second file name, which is refused."""
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory):
-    """Return a lake with a completed and a failed assembly, and names of files in and out of it."""
+    """Return a lake with a completed and a failed assembly, and names of files inside and outside of it."""
     folder = tmp_path_factory.mktemp("attacked")
     (folder / "experiments").mkdir()
     toy = Path(__file__).parents[1].joinpath("toy_experiment.py").read_text()
@@ -101,7 +101,7 @@ def refused(attacked, text, message):
         "FROM duckdb_settings",
         "FROM sqlite_master",
         "FROM system.main.duckdb_settings",
-        # a name that WITH gives is known in its own query alone, and after it
+        # a name defined by WITH is known only in its own query, and only after its definition
         "SELECT (WITH pg_settings AS (SELECT 1) SELECT 1), (SELECT count(*) FROM pg_settings)",
         "WITH a AS (FROM pg_settings), pg_settings AS (SELECT 1) FROM a",
         "WITH pg_settings AS (FROM pg_settings) FROM pg_settings",
@@ -109,7 +109,7 @@ def refused(attacked, text, message):
         "WITH \"{seen}\" AS (SELECT 1) SELECT 1 UNION ALL SELECT count(*) FROM (SELECT 1), '{unseen}'",
     ],
 )
-def test_query_reads_no_table_but_the_views(attacked, text):
+def test_query_reads_only_the_views(attacked, text):
     outside_frame = pl.DataFrame({"a": [1]})
     assert outside_frame.height
     refused(
@@ -137,7 +137,7 @@ def test_query_reaches_no_setting_or_variable(attacked, text):
     refused(attacked, text, "^Cannot (run the function|show)")
 
 
-def test_engine_keeps_a_past_state_of_its_own_to_itself(attacked):
+def test_query_cannot_read_past_states_of_the_engine(attacked):
     refused(attacked, "SELECT * FROM toy.results AT (VERSION => 0)", "^DuckDB cannot answer this")
 
 
@@ -173,7 +173,7 @@ def test_engine_keeps_a_past_state_of_its_own_to_itself(attacked):
         "COPY (SELECT 1) TO ''{seen}'' (FORMAT csv, USE_TMP_FILE false)) SELECT 1'))",
     ],
 )
-def test_function_that_may_do_more_than_read_the_views_is_refused(attacked, call):
+def test_function_beyond_reading_the_views_is_refused(attacked, call):
     refused(attacked, f"FROM {call}", "^Cannot run the table function .*the lake's views and nothing else")
 
 
@@ -232,12 +232,12 @@ def test_function_that_may_do_more_than_read_the_views_is_refused(attacked, call
         (f"SELECT {'[' * 900}1{']' * 900}", "nested|depth"),
     ],
 )
-def test_statement_that_may_write_or_change_something_is_refused(attacked, text, message):
+def test_statement_that_writes_or_changes_state_is_refused(attacked, text, message):
     refused(attacked, text, message)
 
 
-def test_write_that_is_refused_would_have_destroyed_a_file(attacked, tmp_path):
-    """The engine's own lock lets it through: a file that may be read may be written."""
+def test_refused_write_would_destroy_a_file(attacked, tmp_path):
+    """The engine's own restriction permits it: a readable file is also writable."""
     lake, names = attacked
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(Path(names["seen"]).read_bytes())
@@ -249,7 +249,7 @@ def test_write_that_is_refused_would_have_destroyed_a_file(attacked, tmp_path):
     assert copy.read_text() == "1\n1\n"
 
 
-def test_query_leaves_nothing_where_it_was_asked(attacked):
+def test_query_leaves_no_file_in_the_working_directory(attacked):
     lake, names = attacked
     before = _bytes(names["new"].parent)
     lake.sql("SELECT DISTINCT i FROM range(100000) AS t(i) ORDER BY i", on_gap="ignore")
@@ -258,12 +258,12 @@ def test_query_leaves_nothing_where_it_was_asked(attacked):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_query_without_end_is_ended_by_ctrl_c(tmp_path, number):
+def test_endless_query_is_ended_by_ctrl_c(tmp_path, number):
     endless = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
     command = [Path(sys.executable).with_name("lakebatch"), "--lake", "lake", "sql", endless]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         try:
-            wait_until_computed(process.pid, 1.5)  # which is more than a command needs to begin
+            wait_until_computed(process.pid, 1.5)  # longer than the start of a command
             process.send_signal(number)
             assert process.communicate(timeout=20)[1] == "Interrupted.\n"
         finally:
@@ -274,7 +274,7 @@ def test_query_without_end_is_ended_by_ctrl_c(tmp_path, number):
 @pytest.mark.parametrize(
     "name", ["03_v1_a--b", "03_v1_x-", "\u0663\u0663_v1_x", "03_v\u00b2_x", "03_v1_x\n", "03_v1_X"]
 )
-def test_folder_whose_name_is_no_experiments_is_passed_over(tmp_path, name):
+def test_folder_with_an_invalid_name_is_ignored(tmp_path, name):
     (tmp_path / name / "results" / "_delta_log").mkdir(parents=True)
     lake = lakebatch.open_lake(tmp_path)
     assert lake.experiments() == []

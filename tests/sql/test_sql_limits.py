@@ -1,4 +1,4 @@
-"""SQL that takes too long or too much: ended by a limit or Ctrl-C, whatever the engine is doing."""
+"""SQL that exceeds time or memory: ended by a limit or Ctrl-C at any moment."""
 
 import os
 import pty
@@ -20,11 +20,11 @@ from lakebatch.sql.session import Session
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
 DEAF = "SELECT sum(levenshtein(repeat('a', 20000 + i::INT), repeat('b', 20000))) FROM range({rows}) AS t(i)"
-"""In which the engine does not listen before it is done with all rows, at about a second each."""
+"""The engine ignores interrupts until all rows are done, at about a second each."""
 FOLDED = "SELECT sum(length(repeat('x', 600000000))) FROM range(100)"
-"""Worked out before the query runs, and again for each row."""
+"""Evaluated before the query runs, and again for each row."""
 BUSY_SECONDS = 1.5
-"""Of processor time, which is more than a command needs to begin."""
+"""Processor time, longer than the start of a command."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
     assert lake.sql("SELECT 2", timeout=60).item() == 2
 
 
-def test_memory_limit_ends_a_query_whose_answer_is_too_large(lake):
+def test_memory_limit_ends_a_query_with_a_large_answer(lake):
     with pytest.raises(
         LimitError, match=r"more memory than .*allow more with: --memory|Allow more with: --memory"
     ):
@@ -58,19 +58,19 @@ def test_memory_limit_ends_a_query_whose_answer_is_too_large(lake):
 
 
 @pytest.mark.parametrize("size", ["", "much", "-1GB", "4", "0x1GB", "4GB; SELECT 1", "inf"])
-def test_amount_of_memory_that_is_none_is_refused(lake, size):
+def test_invalid_memory_limit_is_refused(lake, size):
     with pytest.raises(ConfigError, match=r"is no amount of memory. Expected e.g. 4GB, 500MB or 50%"):
         lake.sql("SELECT 1", memory_limit=size)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_timeout_that_is_none_is_refused(lake, seconds):
+def test_invalid_timeout_is_refused(lake, seconds):
     with pytest.raises(ConfigError, match=r"A timeout of .* s is not possible. Expected more than 0"):
         lake.sql("SELECT 1", timeout=seconds)
 
 
 @pytest.mark.parametrize("text", [DEAF.format(rows=60), FOLDED])
-def test_ctrl_c_ends_a_query_to_which_the_engine_does_not_listen(tmp_path, text):
+def test_ctrl_c_ends_a_query_that_ignores_interrupts(tmp_path, text):
     command = [Path(sys.executable).with_name("lakebatch"), "--lake", "lake", "sql", text]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_a_query_to_which_the_engine_does_not_listen(tmp_path, text)
     assert not list(tmp_path.glob("lakebatch-*"))
 
 
-def test_ctrl_c_in_a_notebook_comes_back_at_once_and_the_session_goes_on(lake):
+def test_ctrl_c_in_a_notebook_returns_at_once_and_the_session_goes_on(lake):
     with Session(lake.snapshot()) as session:
         threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
         begin = time.monotonic()

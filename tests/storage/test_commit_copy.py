@@ -1,4 +1,4 @@
-"""Copies in commits: what cannot be computed again, to the last bit, in few bytes."""
+"""Copies in commits: values that cannot be recomputed, exact and compact."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def copies(stored, table):
 
 
 @pytest.mark.parametrize("name", ["assemblies", "tags", "results", "frames"])
-def test_copy_holds_what_cannot_be_computed_again(name):
+def test_copy_holds_values_that_cannot_be_recomputed(name):
     schema = load_schema(name)
     expected = {"results": ["fit_seconds", "recorded_at"], "frames": []}.get(name, list(schema.polars))
     assert copied_columns(schema) == expected
 
 
-def test_every_value_comes_back_to_the_last_bit():
+def test_every_value_survives_bit_by_bit():
     seconds = np.random.default_rng(1).random(7)
     rows = pl.DataFrame(
         {
@@ -71,8 +71,8 @@ def test_commits_of_parts_events_and_tags_carry_copies(stored):
     assert decode(tag, load_schema("tags").polars, 1).equals(stored.tags())
 
 
-def test_default_part_takes_few_bytes(results, frame):
-    """250 fits: the times are multiples of a clock's tick, as measured ones are."""
+def test_copy_of_a_default_part_is_small(results, frame):
+    """250 fits; the times are multiples of a clock tick, like measured ones."""
     ticks = np.random.default_rng(1).integers(10**6, 10**9, 250) * 2.0**-36
     rows = frame(rows=250).with_columns(fit_seconds=pl.Series(ticks))
     assert len(encode(rows.select(copied_columns(results.schema)))) < 1_800

@@ -1,4 +1,4 @@
-"""Writers of one machine wait for one another, and never for long."""
+"""The commit lock: writers of one machine wait for each other, up to a time limit."""
 
 import fcntl
 import os
@@ -12,8 +12,8 @@ from lakebatch.storage.delta import commit_lock
 
 
 @contextmanager
-def somebody_else(folder):
-    """Lock the folder as another process does; fails if it is locked."""
+def locked_by_another_process(folder):
+    """Lock the folder as another process does; raise if it is locked."""
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -22,31 +22,31 @@ def somebody_else(folder):
         os.close(lock)
 
 
-def test_turn_is_for_one_at_a_time_and_ends(tmp_path):
+def test_commit_lock_is_exclusive_and_released(tmp_path):
     with commit_lock.hold(tmp_path):
-        with pytest.raises(BlockingIOError), somebody_else(tmp_path):
+        with pytest.raises(BlockingIOError), locked_by_another_process(tmp_path):
             pass
         with (
             commit_lock.hold(tmp_path / "other"),
             commit_lock.hold(commit_lock.lock_file("s3://bucket/other")),
         ):
             pass
-    with somebody_else(tmp_path):
+    with locked_by_another_process(tmp_path):
         pass
 
 
-def test_table_on_s3_has_a_turn_of_its_own(tmp_path, monkeypatch):
+def test_each_table_on_s3_has_its_own_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     one, same, other = (commit_lock.lock_file(uri) for uri in ("s3://lake/a", "s3://lake/a", "s3://lake/b"))
     assert one == same
     with commit_lock.hold(one):
-        with pytest.raises(BlockingIOError), somebody_else(same):
+        with pytest.raises(BlockingIOError), locked_by_another_process(same):
             pass
-        with somebody_else(other):
+        with locked_by_another_process(other):
             pass
 
 
-def test_turn_that_nobody_can_take_is_no_error(tmp_path, monkeypatch):
+def test_missing_lock_file_is_not_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     with commit_lock.hold(commit_lock.lock_file("s3://lake/a")):
@@ -54,8 +54,8 @@ def test_turn_that_nobody_can_take_is_no_error(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "wide", "foreign"])
-def test_folder_that_somebody_else_can_write_in_is_not_used(tmp_path, monkeypatch, kind):
-    """Another user of this machine can make it first: a link in it would have a file of this user made elsewhere."""
+def test_lock_folder_writable_by_others_is_not_used(tmp_path, monkeypatch, kind):
+    """Another user of this machine can create it first, with a link that redirects this user's files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder, victim = tmp_path / f"lakebatch-turns-{os.getuid()}", tmp_path / "victim"
     if kind == "link":
@@ -76,22 +76,22 @@ def test_folder_that_somebody_else_can_write_in_is_not_used(tmp_path, monkeypatc
         pass
 
 
-def test_pipe_in_place_of_a_folder_is_not_waited_for(tmp_path):
+def test_pipe_in_place_of_a_folder_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with commit_lock.hold(tmp_path / "pipe"):
         pass
 
 
-def test_turn_ends_with_an_error(tmp_path):
+def test_commit_lock_is_released_after_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), commit_lock.hold(tmp_path):
         raise ZeroDivisionError
-    with somebody_else(tmp_path):
+    with locked_by_another_process(tmp_path):
         pass
 
 
-def test_lock_that_stays_taken_is_not_waited_for_long(tmp_path, monkeypatch):
+def test_commit_lock_times_out(tmp_path, monkeypatch):
     monkeypatch.setattr(commit_lock, "MAX_WAIT", 0.2)
-    with somebody_else(tmp_path):
+    with locked_by_another_process(tmp_path):
         began = time.monotonic()
         with commit_lock.hold(tmp_path):
             assert time.monotonic() - began >= 0.2

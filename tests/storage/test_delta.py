@@ -1,4 +1,4 @@
-"""One table: created once, appended to exactly once, read at any version."""
+"""A table: created once, appended to exactly once, read at any version."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def parts_of(table):
 
 
 def once(table, data, part="p", transaction="a"):
-    """Append the rows of a part unless the table has it, as a writer of parts does."""
+    """Append the rows of a part unless the table holds it, as the part writer does."""
 
     def data_after(state, last):
         return None if part in read_latest(table, parts_in, state) else data
@@ -42,7 +42,7 @@ def once(table, data, part="p", transaction="a"):
 
 @pytest.fixture
 def fault(monkeypatch):
-    """Return a function that puts something around each real write."""
+    """Return a function that calls hooks before and after each real write."""
     real = deltalake.write_deltalake
 
     def inject(before=None, after=None):
@@ -70,7 +70,7 @@ def fail_first(error):
     return act
 
 
-def test_append_is_there_and_says_so(results, frame):
+def test_append_returns_true_and_stores_its_rows(results, frame):
     assert once(results, frame(r2=0.5))
     assert results.at().scan().select("part", "r2").collect().rows() == [("p", 0.5)]
     assert not once(results, frame(r2=0.7))
@@ -100,24 +100,22 @@ def test_log_is_read_from_a_checkpoint_of_the_last_commits(results, open_table, 
     assert json.loads((log / "_last_checkpoint").read_bytes())["version"] == 40
     assert len(list(log.glob("*.checkpoint.parquet"))) == 2
     for lost in range(40):
-        (
-            log / f"{lost:020d}.json"
-        ).unlink()  # nobody needs them any more, neither who has the table open nor who opens it
+        (log / f"{lost:020d}.json").unlink()  # needed neither by open tables nor to open one
     assert once(results, frame("45"), part="45")
     assert not once(open_table(), frame("7"), part="7")
     assert parts_of(open_table()) == sorted(map(str, range(46)))
 
 
-def test_checkpoints_of_a_growing_table_are_written_ever_less_often():
+def test_checkpoints_of_a_growing_table_become_rarer():
     due = [version for version in range(1, 20_001) if is_due_between(version - 1, version)]
     assert due[:4] == [20, 40, 60, 80]
-    assert sum(due) < 105 * 20_000  # what they take together, of what names 20,000 files
+    assert sum(due) < 105 * 20_000  # entries in all checkpoints of 20,000 files
     assert is_due_between(19, 45)
     assert not is_due_between(20, 39)
 
 
-def test_checkpoint_that_cannot_be_written_is_told_and_loses_nothing(results, frame, caplog):
-    """A folder is in the way of the checkpoint's pointer."""
+def test_failed_checkpoint_is_reported_and_loses_nothing(results, frame, caplog):
+    """A folder blocks the path of the checkpoint's pointer."""
     blocker = Path(results.uri, "_delta_log", "_last_checkpoint")
     (blocker / "folder").mkdir(parents=True)
     parts = [f"{index:02d}" for index in range(25)]
@@ -136,7 +134,9 @@ def checkpointed(results, frame):
     return Path(results.uri, "_delta_log")
 
 
-def test_damaged_checkpoint_is_named_and_without_it_the_append_is_made_once(results, open_table, frame):
+def test_damaged_checkpoint_is_named_and_the_append_is_made_once_after_its_removal(
+    results, open_table, frame
+):
     log = checkpointed(results, frame)
     (checkpoint,) = log.glob("*.checkpoint.parquet")
     damage_done.cut(checkpoint, 100)
@@ -149,14 +149,14 @@ def test_damaged_checkpoint_is_named_and_without_it_the_append_is_made_once(resu
     assert parts_of(results) == list("abc")
 
 
-def test_pointer_that_is_cut_off_does_not_hinder(results, open_table, frame):
+def test_truncated_checkpoint_pointer_is_ignored(results, open_table, frame):
     damage_done.cut(checkpointed(results, frame) / "_last_checkpoint", 10)
     assert not once(open_table(), frame("b"), part="b")
     assert once(open_table(), frame("c"), part="c")
     assert parts_of(open_table()) == list("abc")
 
 
-def test_leftovers_of_killed_writers_do_not_hinder(results, open_table, frame):
+def test_leftovers_of_killed_writers_are_ignored(results, open_table, frame):
     log = checkpointed(results, frame)
     next_version = results.version() + 1
     for name in (
@@ -170,8 +170,8 @@ def test_leftovers_of_killed_writers_do_not_hinder(results, open_table, frame):
     assert parts_of(results) == list("abc")
 
 
-def test_commit_that_a_power_cut_emptied_is_told_of_and_made_again_once(results, open_table, frame):
-    """Engines pass over an empty entry, so that its rows are gone and the transaction with them."""
+def test_commit_emptied_by_a_power_cut_is_reported_and_repeated_once(results, open_table, frame):
+    """Engines skip an empty entry, so that its rows and its transaction are lost."""
     for part in "ab":
         once(results, frame(part), part=part)
     entry = damage_done.emptied(damage_done.entry(Path(results.uri), results.version()))
@@ -185,7 +185,7 @@ def test_commit_that_a_power_cut_emptied_is_told_of_and_made_again_once(results,
     assert parts_of(open_table()) == ["a", "b"]
 
 
-def test_commit_that_was_cut_off_is_named_and_made_again_once(results, open_table, frame):
+def test_truncated_commit_is_named_and_repeated_once(results, open_table, frame):
     for part in "ab":
         once(results, frame(part), part=part)
     entry = damage_done.cut(damage_done.entry(Path(results.uri), results.version()), 500)
@@ -196,21 +196,21 @@ def test_commit_that_was_cut_off_is_named_and_made_again_once(results, open_tabl
     assert parts_of(results) == ["a", "b"]
 
 
-def test_failure_before_the_commit_is_tried_again(results, frame, fault):
+def test_failure_before_the_commit_is_retried(results, frame, fault):
     calls = fault(before=fail_first(OSError("connection reset")))
     assert once(results, frame())
     assert parts_of(results) == ["p"]
     assert len(calls) == 2
 
 
-def test_last_attempt_is_looked_at_too(results, frame, fault, monkeypatch):
+def test_last_attempt_is_checked_too(results, frame, fault, monkeypatch):
     monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=1))
     fault(after=fail_first(deltalake.exceptions.DeltaError("post-commit hook failed")))
     assert once(results, frame())
     assert parts_of(results) == ["p"]
 
 
-def test_append_that_never_succeeds_says_that_nothing_was_written(results, frame, fault, monkeypatch):
+def test_failed_append_reports_that_nothing_was_written(results, frame, fault, monkeypatch):
     def refuse(call):
         raise OSError("connection reset")
 
@@ -224,8 +224,8 @@ def test_append_that_never_succeeds_says_that_nothing_was_written(results, frame
     assert parts_of(results) == []
 
 
-def test_commit_of_another_between_look_and_write_is_looked_at_again(results, open_table, frame, fault):
-    """Both find part p missing; the other commits first; ours is refused and finds it there."""
+def test_commit_of_the_same_part_between_check_and_write_is_noticed(results, open_table, frame, fault):
+    """Both find part p missing; the other commits first; ours is refused and then finds the part."""
     other = open_table()
 
     def overtake(call):
@@ -238,7 +238,7 @@ def test_commit_of_another_between_look_and_write_is_looked_at_again(results, op
     assert results.at().scan().select("r2").collect()["r2"].to_list() == [0.1]
 
 
-def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, frame, fault):
+def test_commit_of_another_part_between_check_and_write_is_no_conflict(results, open_table, frame, fault):
     seen = []
 
     def data_after(state, last):
@@ -252,8 +252,8 @@ def test_commit_of_another_part_in_between_does_not_hinder(results, open_table, 
     assert parts_of(results) == ["p", "q"]
 
 
-def test_look_at_the_table_does_not_hide_a_commit_in_between(results, open_table, frame):
-    """The other commits after the state was loaded; an append that reads the table meanwhile is still refused."""
+def test_reading_the_table_does_not_hide_a_commit_in_between(results, open_table, frame):
+    """The other commits after the state was loaded; an append based on that state is still refused."""
     seen = []
 
     def data_after(state, last):
@@ -338,7 +338,7 @@ def test_ensuring_a_table_again_writes_nothing(results, open_table):
     assert results.version() == version
 
 
-def test_table_created_by_four_processes_at_once_is_one_table(tmp_path, run_together, names, frame):
+def test_table_created_by_four_processes_at_once_exists_once(tmp_path, run_together, names, frame):
     imports = """
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.retry import COMMITS
@@ -360,7 +360,7 @@ for race in range(8):
         assert once(table, frame())
 
 
-def test_earlier_version_is_read_as_it_was(results, frame):
+def test_earlier_version_is_read_unchanged(results, frame):
     versions = []
     for part in "abc":
         once(results, frame(part), part=part)
@@ -373,7 +373,7 @@ def test_earlier_version_is_read_as_it_was(results, frame):
     assert results.at(versions[1]).rows_by_assembly() == {frame()["assembly_id"][0]: 2}
 
 
-def test_version_that_is_held_does_not_move(results, frame, names):
+def test_pinned_version_does_not_change(results, frame, names):
     once(results, frame())
     held = results.at()
     once(results, frame("q"), part="q")
@@ -383,13 +383,13 @@ def test_version_that_is_held_does_not_move(results, frame, names):
     assert held.rows_by_assembly() == {names.assembly_id: 1}
 
 
-def test_version_that_is_not_there_is_a_storage_error(results):
+def test_missing_version_is_a_storage_error(results):
     with pytest.raises(StorageError, match="Cannot read version 99 of"):
         results.at(99)
 
 
 def test_every_version_outlives_vacuum_and_clean_up(results, frame, parquet_files):
-    """What is long past by the engine's defaults of 7 and 30 days is kept."""
+    """Versions older than the engine's defaults of 7 and 30 days are kept."""
     for index in range(12):
         once(results, frame(str(index)), part=str(index))
     old = 1_500_000_000
@@ -415,7 +415,7 @@ def test_rows_cannot_be_deleted_or_changed(results, frame):
     assert parts_of(results) == ["p"]
 
 
-def test_files_are_those_of_the_assemblies_asked_for(results, frame, names):
+def test_files_of_requested_assemblies_are_returned(results, frame, names):
     once(results, frame())
     other = frame("q").with_columns(assembly_id=pl.lit("20261123_142230_run002"))
     once(results, other, part="q", transaction="b")
@@ -426,7 +426,7 @@ def test_files_are_those_of_the_assemblies_asked_for(results, frame, names):
 
 
 def test_table_with_deletion_vectors_gives_no_files(results, frame, names):
-    """With them the files alone hold rows that were deleted."""
+    """With deletion vectors, files still hold deleted rows."""
     once(results, frame())
     deltalake.DeltaTable(results.uri).alter.set_table_properties({"delta.enableDeletionVectors": "true"})
     with pytest.raises(SchemaError, match=r"needs deletionVectors.* Read it with polars instead"):
@@ -446,15 +446,15 @@ def test_rows_of_some_assemblies_are_read_from_their_files_alone(results, frame,
     assert pinned.scan(["20261123_142230_run003"]).collect().schema == everything.schema
 
 
-def test_log_counts_rows_and_keeps_no_least_and_greatest_values(results, frame):
-    """They would be nine tenths of each checkpoint; numbers of rows are what gaps are found by."""
+def test_log_counts_rows_and_keeps_no_min_max_statistics(results, frame):
+    """Min/max statistics would make up 90 % of each checkpoint; gaps are found by row counts."""
     once(results, frame())
     (counted,) = _statistics(results)
     assert counted.pop("numRecords") == frame().height
     assert not any(counted.values())
 
 
-def test_older_table_keeps_none_from_its_next_commit_on(results, frame, monkeypatch):
+def test_older_table_keeps_no_min_max_statistics_from_its_next_commit(results, frame, monkeypatch):
     shutil.rmtree(results.uri)
     kept = {name: value for name, value in create.PROPERTIES.items() if "dataSkipping" not in name}
     monkeypatch.setattr(create, "PROPERTIES", kept)
@@ -480,11 +480,11 @@ def _statistics(table):
     return [json.loads(each["add"]["stats"]) for each in actions if "add" in each]
 
 
-def test_rows_by_assembly_of_an_empty_table_are_none(results):
+def test_empty_table_has_no_rows_by_assembly(results):
     assert results.at().rows_by_assembly() == {}
 
 
-def test_table_that_is_not_there_is_a_storage_error(open_table):
+def test_missing_table_is_a_storage_error(open_table):
     assert not open_table().exists()
     with pytest.raises(
         StorageError, match=r"There is no table at .*. Check --lake, or start with: lakebatch run"
@@ -509,17 +509,15 @@ def test_table_in_a_folder_of_any_name_is_read(tmp_path, frame, names, name):
         OSError("AccessDenied"),
     ],
 )
-def test_write_that_the_system_forbids_is_tried_once(results, frame, fault, error):
+def test_forbidden_write_is_not_retried(results, frame, fault, error):
     calls = fault(before=fail_first(error))
     with pytest.raises(StorageError, match=f"Cannot write .*{error.args[-1]}"):
         once(results, frame())
     assert len(calls) == 1
 
 
-def test_interrupt_that_the_engine_takes_for_a_fault_of_its_input_is_raised_as_one(
-    results, frame, monkeypatch
-):
-    """A signal was heard while the engine made text of a commit's metadata."""
+def test_interrupt_hidden_in_an_engine_error_is_raised(results, frame, monkeypatch):
+    """A signal arrived while the engine serialized a commit's metadata."""
     message = "CommitProperties.custom_metadata value must be JSON-serializable: KeyboardInterrupt: "
 
     def write(*_, **__):

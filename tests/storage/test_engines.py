@@ -1,4 +1,4 @@
-"""What the engines do, where the design rests on it: each of these may change with a release, and must be noticed."""
+"""Behaviour of the engines that the design relies on: changes in a release must be noticed."""
 
 import os
 import shutil
@@ -57,14 +57,14 @@ def test_write_through_a_handle_succeeds_after_a_commit_of_another_transaction(u
 
 
 @pytest.mark.parametrize("options", [{}, {"schema_mode": "merge"}])
-def test_doubles_into_a_long_column_are_truncated_in_silence(uri, options):
+def test_doubles_in_a_long_column_are_truncated_silently(uri, options):
     DeltaTable.create(uri, LONG)
     write_deltalake(uri, pl.DataFrame({"x": [1.9]}), mode="append", **options)
     assert values(uri) == [1]
 
 
 def test_constraint_takes_nan_for_larger_than_every_number(uri):
-    """So it passes a lower bound and fails an upper one: NaN must be kept out by other means."""
+    """NaN passes a lower bound and fails an upper one, so it must be refused elsewhere."""
     write_deltalake(uri, pl.DataFrame({"x": [0.5]}))
     DeltaTable(uri).alter.add_constraint({"at_least_zero": "x >= 0"})
     write_deltalake(uri, pl.DataFrame({"x": [float("nan")]}), mode="append")
@@ -92,7 +92,7 @@ def test_append_only_table_refuses_delete_and_update_and_allows_compaction(uri):
     assert values(uri) == [1, 1, 1]
 
 
-def test_compaction_does_not_hinder_an_appender(uri):
+def test_compaction_does_not_conflict_with_an_append(uri):
     for _ in range(3):
         write_deltalake(uri, ONE, mode="append")
     looked = DeltaTable(uri)
@@ -107,8 +107,8 @@ def test_configuration_of_a_later_write_is_ignored(uri):
     assert "delta.appendOnly" not in DeltaTable(uri).metadata().configuration
 
 
-def test_time_in_a_copied_table_is_that_of_the_copy(uri, tmp_path):
-    """Delta goes by the log files' times, and resolves whatever was before them to version 0."""
+def test_copied_table_has_the_times_of_the_copy(uri, tmp_path):
+    """Delta uses the times of the log files, and resolves earlier times to version 0."""
     for _ in range(3):
         write_deltalake(uri, ONE, mode="append")
     start = datetime.now(UTC) - timedelta(days=3)
@@ -125,7 +125,7 @@ def test_time_in_a_copied_table_is_that_of_the_copy(uri, tmp_path):
     assert copy.version() == 0
 
 
-def test_restore_does_not_take_transactions_back(uri):
+def test_restore_keeps_transactions(uri):
     write_deltalake(uri, ONE)
     write_deltalake(uri, ONE, mode="append", commit_properties=claim(1))
     DeltaTable(uri).restore(0)
@@ -133,7 +133,7 @@ def test_restore_does_not_take_transactions_back(uri):
     assert DeltaTable(uri).transaction_version("app") == 1
 
 
-def test_light_vacuum_leaves_the_files_of_a_crash_and_full_vacuum_finds_them(uri):
+def test_files_of_a_crash_are_found_by_full_vacuum_only(uri):
     write_deltalake(uri, ONE)
     orphan = Path(uri, "part-00000-orphan-c000.snappy.parquet")
     ONE.write_parquet(orphan)

@@ -49,7 +49,7 @@ NEWER = replace(
 
 @pytest.fixture(params=RELEASED, ids=[each.name for each in RELEASED])
 def released(request, tmp_path, monkeypatch):
-    """Return a copy of a lake that a released version wrote."""
+    """Return a copy of a lake written by a released version."""
     shutil.copytree(request.param / "lake", tmp_path / "lake")
     monkeypatch.chdir(tmp_path)
     return lakebatch.open_lake(tmp_path / "lake")
@@ -168,10 +168,8 @@ print(rows.height, [stored.table(name).version() for name in ("results", "assemb
 """
 
 
-def test_newer_lakebatch_reads_adds_to_and_keeps_an_older_lake_and_an_older_one_refuses_it(
-    released, newer, tmp_path
-):
-    """One test, because each step needs what the one before has left."""
+def test_newer_lakebatch_extends_an_older_lake_and_older_ones_refuse_it(released, newer, tmp_path):
+    """One test, because each step builds on the one before."""
     versions = [
         table.version()
         for table in map(released[NAME].table, ("results", "assemblies", "samples", "trajectories"))
@@ -223,7 +221,7 @@ def open_newer(tmp_path, names):
     return lambda schema=NEWER: Table(Storage(str(tmp_path / "lake")), names.folder, schema)
 
 
-def test_older_table_gets_the_columns_and_constraints_that_it_lacks_once(older, open_newer, frame):
+def test_older_table_gets_missing_columns_and_constraints_once(older, open_newer, frame):
     for _ in range(2):
         open_newer().ensure()
     operations = [commit.operation for commit in older.commits()]
@@ -239,7 +237,7 @@ def test_older_table_gets_the_columns_and_constraints_that_it_lacks_once(older, 
 
 
 @pytest.mark.parametrize("done", ["SET TBLPROPERTIES", "ADD COLUMN"])
-def test_upgrade_that_was_broken_off_is_finished(older, open_newer, done):
+def test_interrupted_upgrade_is_completed(older, open_newer, done):
     handle = deltalake.DeltaTable(older.uri)
     handle.alter.set_table_properties({SCHEMA_VERSION: "2"}, raise_if_not_exists=False)
     if done == "ADD COLUMN":
@@ -250,7 +248,7 @@ def test_upgrade_that_was_broken_off_is_finished(older, open_newer, done):
     assert "delta.constraints.added_not_negative" in _properties(older)
 
 
-def test_upgrade_by_four_processes_at_once_beside_an_older_writer_is_one(
+def test_upgrade_by_four_processes_beside_an_older_writer_happens_once(
     older, open_newer, frame, run_together, tmp_path
 ):
     imports = """
@@ -283,9 +281,7 @@ for index in range(5):
     assert rows["added"].null_count() == 6
 
 
-def test_older_code_that_has_the_table_open_goes_on_and_cannot_open_it_anew(
-    older, open_newer, open_table, frame
-):
+def test_older_code_goes_on_with_an_open_table_and_cannot_reopen_it(older, open_newer, open_table, frame):
     open_newer().ensure()
     assert older.append_once("b", lambda state, last: None if last else frame("q"), {})
     assert sorted(older.at().scan().collect()["part"]) == ["p", "q"]
@@ -315,7 +311,7 @@ def test_foreign_table_is_not_upgraded(older, open_newer):
 
 
 @pytest.mark.parametrize("value", ["x", "1.0", "-1", "²"])
-def test_schema_version_that_is_no_number_is_refused(value):
+def test_malformed_schema_version_is_refused(value):
     with pytest.raises(SchemaError, match="Expected a number"):
         stored_version("lake/t", {SCHEMA_VERSION: value})
 
@@ -324,7 +320,7 @@ HEAD = 'table = "t"\nversion = {version}\ndescription = "For tests."\npartition_
 COLUMN = '[[columns]]\nname = "a"\ntype = "long"\ncomment = "An a."\n{more}\n[constraints]\n{rules}\n'
 
 
-def test_schema_says_which_version_added_what():
+def test_schema_names_the_version_that_added_each_item():
     text = HEAD.format(version=2) + COLUMN.format(
         more="since = 2", rules='r = {rule = "a > 0", since = 2}\ns = "a < 9"'
     )

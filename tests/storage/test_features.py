@@ -1,4 +1,4 @@
-"""Tables to which other tools have given features: read where that can be right, else refused in one line."""
+"""Tables with Delta features set by other tools: read if that is safe, else refused in one line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def protocol(reader: list[str], writer: list[str] | None = None) -> dict:
 
 
 def mapped(table: Path) -> dict:
-    """Return the metadata of a table whose columns have other names in its files."""
+    """Return the metadata of a table with column mapping."""
     metadata = [each["metaData"] for each in actions(table) if "metaData" in each][-1]
     schema = json.loads(metadata["schemaString"])
     for number, field in enumerate(schema["fields"], 1):
@@ -58,7 +58,7 @@ def mapped(table: Path) -> dict:
 
 
 def deletion_vector(row: int) -> dict:
-    """Return a vector with which one row of a file is deleted."""
+    """Return a deletion vector for one row of a file."""
     bitmap = struct.pack("<IIHHIH", 12346, 1, 0, 0, 16, row)
     data = struct.pack("<IQI", 1681511377, 1, 0) + bitmap
     size, data = len(data), data + b"\0" * (-len(data) % 4)
@@ -85,7 +85,7 @@ def results(stored) -> Path:
     ],
     ids=["v2Checkpoint", "reader version 2", "column mapping that is not used"],
 )
-def test_feature_that_does_not_change_what_files_mean_changes_nothing(results, lake, change, table):
+def test_feature_that_keeps_the_meaning_of_files_is_accepted(results, lake, change, table):
     change(results.parent / table)
     for arguments in COMMANDS:
         done = CliRunner().invoke(main, ["--lake", lake.storage.uri, *arguments], catch_exceptions=False)
@@ -94,7 +94,7 @@ def test_feature_that_does_not_change_what_files_mean_changes_nothing(results, l
     assert "problem" not in set(lake.doctor(deep=True)["severity"])
 
 
-def test_feature_that_the_engine_cannot_write_is_refused_before_anything_is_computed(results, lake):
+def test_feature_without_write_support_is_refused_before_computing(results, lake):
     commit(results, protocol(["vacuumProtocolCheck"]))
     stored = lakebatch.open_lake(lake.storage.uri)["toy"]
     assert stored.reassemble(on_gap="refuse").height == 9
@@ -108,7 +108,7 @@ def test_feature_that_the_engine_cannot_write_is_refused_before_anything_is_comp
 
 
 @pytest.mark.parametrize("feature", ["typeWidening", "columnMapping"])
-def test_feature_that_changes_what_files_mean_is_one_line_in_every_command(results, lake, feature):
+def test_feature_that_changes_the_meaning_of_files_is_refused_everywhere(results, lake, feature):
     commit(
         results,
         protocol([feature]),

@@ -1,4 +1,4 @@
-"""The fingerprint of rows: the same for the same rows however they come, another for any other."""
+"""Fingerprints of rows: equal for equal rows in any order and division, else different."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ FINITE = st.one_of(st.none(), st.floats(allow_nan=False, width=32))
 
 
 def test_fingerprint_of_known_rows_never_changes():
-    """It stands in commits that are checked years later, by other versions of every package."""
+    """Commits store it, and are checked years later with other versions of every package."""
     assert fingerprint([ROWS]) == "b08db240285aa992"
     assert fingerprint([]) == fingerprint([ROWS.clear()]) == "0" * 16
 
@@ -62,13 +62,13 @@ def test_column_of_nulls_and_wider_types_do_not_matter():
     ],
     ids=range(12),
 )
-def test_other_rows_have_another_fingerprint(other):
+def test_different_rows_have_different_fingerprints(other):
     assert fingerprint([other]) != fingerprint([ROWS])
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(FINITE, max_size=4), max_size=5))
-def test_lists_are_told_apart_by_what_is_in_them(lists):
+def test_lists_are_distinguished_by_their_elements(lists):
     frame = pl.DataFrame({"values": lists}, schema={"values": pl.List(pl.Float64)})
     one_by_one = [fingerprint([frame[index]]) for index in range(frame.height)]
     assert add(one_by_one) == fingerprint([frame])

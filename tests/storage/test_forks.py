@@ -1,4 +1,4 @@
-"""Reading in processes that were forked."""
+"""Reading in forked processes."""
 
 import multiprocessing
 import os
@@ -34,7 +34,7 @@ READ = {
 
 
 def in_a_fork(call):
-    """Return what a call says in a forked child: the name and message of its error, or nothing; fail if it hangs."""
+    """Return the error of a call in a forked child, as name and message, or an empty string; fail if it hangs."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:  # no way back into pytest from here
@@ -55,7 +55,7 @@ def in_a_fork(call):
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
-def test_child_that_was_forked_after_reading_is_told_what_to_do(lake, toy, run):
+def test_child_forked_after_reading_gets_an_error_with_advice(lake, toy, run):
     run()
     executor = lakebatch.create_batch_executor("batch-toy", "90", lake=lake.storage.uri)
     executor.generate_assembly_id(0.25)
@@ -100,7 +100,7 @@ def test_pool_of_forked_processes_fails_with_the_same_error(lake, run):
         ("pl.DataFrame({'a': [1, 2]}).filter(pl.col('a') > 1)", "ForkError"),
     ],
 )
-def test_fork_counts_only_once_something_was_computed(lake, run, before, said):
+def test_fork_matters_only_after_a_computation(lake, run, before, said):
     run()
     script = f"""
 import os, signal, lakebatch, lakebatch.errors, polars as pl

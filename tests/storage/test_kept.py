@@ -1,4 +1,4 @@
-"""The newest state is opened once and returned again, for exactly as long as it is the newest."""
+"""The cache of the newest state: opened once, and valid until the next commit."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ COMMITS = 60
 
 @pytest.fixture
 def other(open_table):
-    """The same table as another process has it."""
+    """The same table, opened by another process."""
     return open_table()
 
 
@@ -35,7 +35,7 @@ def parts(state):
     return sorted(state.scan().collect()["part"].to_list())
 
 
-def test_state_is_the_same_until_something_is_committed(results, other, frame):
+def test_state_is_cached_until_the_next_commit(results, other, frame):
     first = results.at()
     assert results.at() is first
     once(other, frame, "p")
@@ -45,15 +45,15 @@ def test_state_is_the_same_until_something_is_committed(results, other, frame):
     assert parts(first) == []
 
 
-def test_every_commit_is_seen_by_the_next_look(results, other, frame):
-    """However soon it is made after the last one: a disk's clock does not tell two that follow one another apart."""
+def test_every_commit_is_seen_by_the_next_read(results, other, frame):
+    """Even directly after the last commit: a disk's clock cannot distinguish two quick commits."""
     for number in range(COMMITS):
         once(other, frame, f"p{number}")
         assert results.at().number == other.version()
 
 
 def test_commit_within_one_tick_of_the_clock_is_seen(results, other, frame):
-    """The times of files say nothing here: the folder has that of the moment before the commit."""
+    """File times do not help here: the folder has the time before the commit."""
     once(other, frame, "p")
     state, log = results.at(), results._folder / "_delta_log"
     before = log.stat()
@@ -62,8 +62,8 @@ def test_commit_within_one_tick_of_the_clock_is_seen(results, other, frame):
     assert results.at().number == state.number + 1
 
 
-def test_table_that_was_made_anew_is_read_anew(results, open_table, frame):
-    """Also if it has as many commits as the one before."""
+def test_recreated_table_is_read_again(results, open_table, frame):
+    """Also with as many commits as before."""
     once(results, frame, "before")
     assert parts(results.at()) == ["before"]
     shutil.rmtree(results._folder)
@@ -73,8 +73,8 @@ def test_table_that_was_made_anew_is_read_anew(results, open_table, frame):
     assert parts(results.at()) == ["after"]
 
 
-def test_entry_that_is_restored_is_read(results, frame):
-    """Of a damaged log nothing is kept: a file can be put right without any that comes or goes."""
+def test_restored_entry_is_read(results, frame):
+    """A damaged log is not cached: a file can be restored without any file being added or removed."""
     for part in ("p", "q"):
         once(results, frame, part)
     lost = entry(results, results.version() - 1)
@@ -89,7 +89,7 @@ def test_entry_that_is_restored_is_read(results, frame):
         assert parts(results.at()) == ["p", "q"]
 
 
-def test_newest_entry_that_is_replaced_or_lost_is_noticed(results, frame):
+def test_replaced_or_lost_newest_entry_is_noticed(results, frame):
     for part in ("p", "q"):
         once(results, frame, part)
     assert parts(results.at()) == ["p", "q"]
@@ -101,7 +101,7 @@ def test_newest_entry_that_is_replaced_or_lost_is_noticed(results, frame):
     assert results.at().number == number - 1
 
 
-def test_older_entry_that_is_lost_is_noticed(results, frame):
+def test_lost_older_entry_is_noticed(results, frame):
     for part in ("p", "q"):
         once(results, frame, part)
     assert parts(results.at()) == ["p", "q"]
@@ -110,7 +110,7 @@ def test_older_entry_that_is_lost_is_noticed(results, frame):
         results.at()
 
 
-def test_log_that_is_gone_is_an_error(results, frame):
+def test_missing_log_is_an_error(results, frame):
     once(results, frame, "p")
     assert parts(results.at()) == ["p"]
     shutil.rmtree(results._folder / "_delta_log")
@@ -118,7 +118,7 @@ def test_log_that_is_gone_is_an_error(results, frame):
         results.at()
 
 
-def test_data_file_that_is_lost_afterwards_is_named(stored):
+def test_data_file_lost_afterwards_is_named(stored):
     stored.reassemble()
     (file,) = stored.results.at().data_files()[:1]
     os.unlink(f"{stored.results.at().uri}/{file.path}")
@@ -126,7 +126,7 @@ def test_data_file_that_is_lost_afterwards_is_named(stored):
         stored.reassemble()
 
 
-def test_newer_table_is_refused_by_who_has_read_it_as_an_older_one(results, open_table):
+def test_table_upgraded_after_the_first_read_is_refused(results, open_table):
     reader, newer = open_table(), open_table()
     assert reader.at() is reader.at()
     newer._refresh().alter.set_table_properties({"lakebatch.schemaVersion": "99"}, raise_if_not_exists=False)
@@ -135,7 +135,7 @@ def test_newer_table_is_refused_by_who_has_read_it_as_an_older_one(results, open
 
 
 def test_many_threads_read_while_one_writes(results, other, frame):
-    """Each sees at every look whole commits, and never fewer than at the one before."""
+    """Every read sees whole commits, and never fewer than the read before."""
     faults, ended, begun = [], threading.Event(), results.version()
 
     def look():
@@ -158,7 +158,7 @@ def test_many_threads_read_while_one_writes(results, other, frame):
     assert not faults
 
 
-def test_lake_keeps_what_its_experiments_have_read(stored, lake, run):
+def test_lake_keeps_the_caches_of_its_experiments(stored, lake, run):
     looked = lakebatch.open_lake(lake.storage.uri)
     first = looked[stored.name].results.at()
     assert looked[stored.name].results.at() is first
@@ -170,22 +170,22 @@ def test_lake_keeps_what_its_experiments_have_read(stored, lake, run):
     assert looked.sql(f"SELECT count(*) AS n FROM {stored.schema_name()}.results")["n"].item() == after.height
 
 
-def test_lake_that_has_read_goes_to_another_process(stored, lake):
+def test_lake_can_be_pickled_after_reading(stored, lake):
     looked = lakebatch.open_lake(lake.storage.uri)
     rows = looked[stored.name].reassemble()
     there = pickle.loads(pickle.dumps(looked))  # noqa: S301
     assert there[stored.name].reassemble().equals(rows)
 
 
-def test_events_are_read_once_and_whoever_gets_them_cannot_change_them(stored):
+def test_cached_events_are_read_once_and_immutable(stored):
     first = stored.snapshot().events
     first.insert_column(0, pl.lit(1).alias("mine"))
     assert "mine" not in stored.snapshot().events.columns
     assert stored.snapshot().events.equals(stored.log.events())
 
 
-def test_state_that_a_later_one_follows_at_once_is_not_kept(results, other, frame, monkeypatch):
-    """Another process commits between the opening of a state and the look at its log."""
+def test_state_outdated_while_opening_is_not_cached(results, other, frame, monkeypatch):
+    """Another process commits between the opening of a state and the check of its log."""
     once(results, frame, "p")
     real, calls = LocalFolder.validator, []
 
@@ -202,7 +202,7 @@ def test_state_that_a_later_one_follows_at_once_is_not_kept(results, other, fram
     assert results.at() is second
 
 
-def test_place_that_cannot_be_looked_at_keeps_nothing(results, frame, monkeypatch):
+def test_state_without_a_validator_is_not_cached(results, frame, monkeypatch):
     def unreachable(*_):
         raise StorageError("S3 says nothing.")
 

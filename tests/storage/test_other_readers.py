@@ -1,4 +1,4 @@
-"""Readers that know nothing of lakebatch read the same rows."""
+"""Other readers of Delta tables read the same rows."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def table(stored, run):
 
 @pytest.fixture
 def answer(stored, table):
-    """Return what lakebatch answers."""
+    """Return lakebatch's answer."""
     rows = stored.reassemble()
     grouped = rows.group_by("part").agg(pl.len().alias("n"), pl.col("r2").min().alias("low")).sort("part")
     return grouped.rows()
@@ -42,7 +42,7 @@ def answer(stored, table):
 
 @pytest.fixture(scope="session")
 def duckdb_with_delta(tmp_path_factory):
-    """Return a folder of packages with a DuckDB for which its delta extension can be had, and that."""
+    """Return a folder of packages with a DuckDB and its delta extension."""
     folder = tmp_path_factory.mktemp("duckdb")
     packages = ["duckdb==1.5.5", "duckdb-extension-delta==1.5.5"]
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *packages]

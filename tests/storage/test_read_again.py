@@ -1,4 +1,4 @@
-"""A read starts again when a compaction has removed its files, and only then."""
+"""A read starts again only if a compaction has removed its files."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def test_damaged_file_is_named_after_one_read(two_files):
     assert len(reads) == 1
 
 
-def test_read_gives_up_when_files_never_stay():
+def test_read_gives_up_when_files_keep_vanishing():
     reads = itertools.count(1)
 
     def attempt():
@@ -67,14 +67,14 @@ def test_other_errors_are_raised_at_once():
 
 
 @pytest.mark.parametrize("on_gap", ["refuse", "ignore"])
-def test_snapshot_reads_again_ten_times_and_not_ten_times_ten(stored, on_gap):
+def test_retries_of_a_snapshot_are_not_multiplied(stored, on_gap):
     (first,) = stored.assemblies()["assembly_id"]
     snapshot = stored.snapshot()
     reads = []
 
     def read(pinned, ids):
         reads.append(ids)
-        decide = stored.discard if len(reads) % 2 else stored.restore  # either has a version of its own
+        decide = stored.discard if len(reads) % 2 else stored.restore  # each has its own version
         decide(first, "for a test")
         raise OSError("the file is gone")
 

@@ -1,4 +1,4 @@
-"""Failed calls are repeated as a policy says, and only while a repetition can help."""
+"""Retries of failed calls, as long as the error can pass."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_error_is_raised_after_the_last_call(policy, error, expected):
     assert len(calls) == expected
 
 
-def test_pauses_grow_up_to_their_bound(monkeypatch):
+def test_pauses_grow_up_to_their_limit(monkeypatch):
     longest = []
     monkeypatch.setattr("lakebatch.storage.retry.random.uniform", lambda low, high: longest.append(high) or 0)
     for attempt in (1, 2, 3, 8, 2000):

@@ -1,4 +1,4 @@
-"""A frame before it is written."""
+"""Checks of a frame before it is written."""
 
 import math
 from datetime import UTC, datetime
@@ -99,7 +99,7 @@ def test_all_mismatches_are_named_in_one_message():
         ("times", pl.List(pl.Float32)), ("times", pl.Float64),
     ],
 )  # fmt: skip
-def test_no_lossy_cast_is_made(column, dtype):
+def test_lossy_cast_is_refused(column, dtype):
     frame = plain(**{column: pl.Series([None, None], dtype=dtype)})
     assert f"column '{column}' is {frame[column].dtype}, schemas/plain.toml says" in refused(frame)
 
@@ -122,25 +122,25 @@ def test_narrower_numbers_are_widened_without_loss(column, dtype):
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2, max_size=2))
-def test_single_precision_is_widened_to_the_last_bit(values):
+def test_single_precision_is_widened_exactly(values):
     frame = conform(plain(value=pl.Series(values, dtype=pl.Float32)), PLAIN)
     assert frame["value"].to_list() == values
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_refused(bad):
+def test_number_that_is_not_finite_is_refused(bad):
     assert "column 'value' holds NaN or an infinity 1 times. Write NULL and say why in 'error'" in refused(
         plain(value=pl.Series([1.0, bad]))
     )
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_what_is_not_finite_is_refused_inside_lists(bad):
+def test_number_that_is_not_finite_is_refused_inside_lists(bad):
     assert "column 'times' holds NaN or an infinity 2 times" in refused(plain(times=[[1.0, bad], [bad]]))
 
 
 @pytest.mark.parametrize("dtype", [pl.List(pl.Float64), pl.Null])
-def test_null_is_refused_where_it_must_not_be(dtype):
+def test_null_in_a_required_column_is_refused(dtype):
     frame = plain(times=pl.Series([None, None], dtype=dtype))
     assert "column 'times' is NULL in 2 rows and must not be" in refused(frame)
 
@@ -162,7 +162,7 @@ def test_unknown_table_is_named_with_the_known_ones():
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_every_type_is_one_that_polars_and_delta_can_hold(name):
+def test_every_type_exists_in_polars_and_delta(name):
     schema = TableSchema("x", 1, "", (), (Column("x", name, "An x."),), {})
     assert pl.DataFrame(schema=schema.polars).to_arrow().cast(schema.arrow).schema == schema.arrow
 

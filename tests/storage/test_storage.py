@@ -1,4 +1,4 @@
-"""Where a lake is found, and what reaches it."""
+"""Locations of lakes, and their settings."""
 
 import pickle
 from pathlib import Path
@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_first_source_that_names_a_lake_wins(project):
+def test_lake_is_taken_from_the_first_source_set(project):
     """Argument, LAKEBATCH_LAKE, lakebatch.toml, S3 settings, ./lake: each is found once those before it are gone."""
     environment = S3 | {"LAKEBATCH_LAKE": "from-environment"}
     (project / "lakebatch.toml").write_text('lake = "from-project"\n')
@@ -45,7 +45,7 @@ def test_first_source_that_names_a_lake_wins(project):
     assert locate(None, {}).uri == str(project / "lake")
 
 
-def test_project_file_of_an_editor_that_marks_its_encoding_is_read(project):
+def test_project_file_with_a_byte_order_mark_is_read(project):
     (project / "lakebatch.toml").write_bytes('\ufefflake = "é"\n'.encode())
     assert locate(None, {}).uri == str(project / "é")
 
@@ -73,8 +73,8 @@ def test_local_lake_is_an_absolute_path(project):
     assert locate("a", S3).options == {}
 
 
-def test_dots_of_a_path_lead_where_the_system_says(project):
-    """Past a link that is the parent of its target, for the engine too, which would go by the letters."""
+def test_parent_folders_of_a_path_are_resolved_as_by_the_system(project):
+    """With `..` behind a link, also for the engine, which would resolve the path by its text."""
     (project / "far" / "target").mkdir(parents=True)
     (project / "link").symlink_to(project / "far" / "target")
     assert locate("link/../lake").uri == str(project / "far" / "lake")
@@ -82,7 +82,7 @@ def test_dots_of_a_path_lead_where_the_system_says(project):
     assert locate("link/lake").uri == str(project / "link" / "lake")
 
 
-def test_lake_needs_no_working_directory_where_its_path_begins_at_the_root(tmp_path, monkeypatch):
+def test_absolute_lake_needs_no_working_directory(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -107,7 +107,7 @@ def test_s3_lake_takes_the_settings_of_the_environment():
     }
 
 
-def test_aws_names_are_known_and_s3_names_go_before_them(project):
+def test_aws_variables_are_read_after_s3_variables(project):
     assert locate(None, AWS).uri == "s3://other"
     assert s3_options(AWS) == {
         "AWS_ENDPOINT_URL": "https://s3.example.org",
@@ -156,7 +156,7 @@ def test_credentials_in_the_uri_are_refused_and_not_repeated(uri):
      ("file:///a%25b", "'%'"), ("~nobody-of-this-name/x", r"no home folder. Expected .* \./~nobody"),
      ("s3://bucket/" + 90 * "abcdefg/", "731 bytes long. Expected up to 694"), (420 * "abcdefgh/", "bytes long")],
 )  # fmt: skip
-def test_lake_that_cannot_be_used_is_refused(project, uri, fault):
+def test_invalid_lake_is_refused(project, uri, fault):
     with pytest.raises(ConfigError, match=f"Cannot open a lake at .*{fault}"):
         locate(uri, {})
 
@@ -171,7 +171,7 @@ def test_faulty_project_file_is_named(project, text, fault):
         locate(None, {})
 
 
-def test_secrets_are_in_no_text_of_a_storage():
+def test_storage_shows_no_secret():
     found = locate("s3://bucket/x", S3)
     for text in (repr(found), str(found), f"{found}"):
         assert "the-secret" not in text
@@ -213,6 +213,6 @@ def test_lake_that_is_a_file_is_one_clear_line(project):
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/a?b", "s3://bucket/a#b"])
-def test_tail_of_an_s3_uri_is_not_lost_in_silence(uri):
+def test_query_or_fragment_of_an_s3_uri_is_refused(uri):
     with pytest.raises(ConfigError, match="in its path"):
         locate(uri, {})

@@ -1,4 +1,4 @@
-"""Secrets are withheld from everything that enters a lake: frames, records, notes, reasons and names."""
+"""Secrets are withheld from all data written to a lake: frames, records, notes, reasons and names."""
 
 import polars as pl
 import pytest
@@ -26,7 +26,7 @@ def _set_secrets(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-def test_text_is_withheld_at_any_depth_of_a_frame_and_all_else_stays():
+def test_secrets_are_withheld_at_any_depth_of_a_frame():
     frame = pl.DataFrame(
         {
             "text": [f"a {SECRET} b", None],
@@ -54,7 +54,7 @@ def test_text_is_withheld_at_any_depth_of_a_frame_and_all_else_stays():
     assert withheld(clean).equals(clean)
 
 
-def test_frame_is_left_alone_where_there_is_no_secret(monkeypatch):
+def test_frame_without_secrets_is_unchanged(monkeypatch):
     for name in {*SECRETS, *_secrets.SETTINGS, *_secrets.URLS}:
         monkeypatch.delenv(name, raising=False)
     frame = pl.DataFrame({"text": ["a"]})
@@ -62,7 +62,7 @@ def test_frame_is_left_alone_where_there_is_no_secret(monkeypatch):
 
 
 @pytest.mark.parametrize("spooled", [False, True])
-def test_lists_of_rows_are_withheld_and_the_fingerprint_is_of_what_is_stored(open_table, tmp_path, spooled):
+def test_fingerprint_is_of_the_rows_after_withholding(open_table, tmp_path, spooled):
     table = open_table("samples")
     table.ensure()
     rows = pl.DataFrame({"sample": [0], "initial_names": [["R1", SECRET]], "initial": [[1.0, 2.0]]})
@@ -115,7 +115,7 @@ def test_frames_and_their_records_are_withheld_when_imported_and_saved(lake, tmp
     executor = create_batch_executor("saved", "8", lake=tmp_path / "lake")
     executor.generate_assembly_id(0.1)
     frame = pl.DataFrame({"x": [SECRET], "y": [[SECRET]], SECRET: [1]})
-    for _ in range(2):  # saving the same again is no other frame
+    for _ in range(2):  # saving the same frame again adds nothing
         executor.save_batch_data(frame.to_pandas(), "mine")
     executor.mark_assembly_failed(f"no {SECRET}")
     kept = content(tmp_path / "lake")
@@ -143,9 +143,7 @@ class Holder(Experiment[ConfigModel, None]):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_secret_that_only_the_parent_knows_is_withheld_from_rows_of_its_workers(
-    tmp_path, monkeypatch, lake, jobs
-):
+def test_secret_known_only_to_the_parent_is_withheld_from_rows_of_workers(tmp_path, monkeypatch, lake, jobs):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lakebatch._secrets._learned", {})
     _secrets.learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
