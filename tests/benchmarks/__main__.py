@@ -1,10 +1,10 @@
-"""Compare lakebatch with what people use today, side by side, as ratios, and with the targets that it is to meet.
+"""Compare lakebatch with current tools, side by side, as ratios, and with its targets.
 
 Run all of it with ``python tests/benchmarks``, which takes about an hour on two cores, or some groups of rows:
-``python tests/benchmarks [--rounds N] [--small N] [--large N] [--repeats N] [--folder FOLDER] [GROUP ...]``. A row is the
-ratio of two medians over rounds that alternate between the two, or one measurement of what takes minutes. Lakes are kept
-in a FOLDER for the next time. What is compared with has to be there: ``pip install 'lakebatch[test]' mlflow signac``;
-DuckDB's delta extension is fetched. Rows for which something is missing are left out, and said so.
+``python tests/benchmarks [--rounds N] [--small N] [--large N] [--repeats N] [--folder FOLDER] [GROUP ...]``. A row is
+the ratio of two medians over alternating rounds, or one measurement if it takes minutes. Lakes are kept in a FOLDER
+for the next time. The other tools must be installed: ``pip install 'lakebatch[test]' mlflow signac``; DuckDB's delta
+extension is fetched. Rows for which something is missing are left out, and said so.
 """
 
 # ruff: noqa: T201

@@ -37,11 +37,11 @@ GENERATE = [
     'evaluation.models=["linear_regression"]',
     'evaluation.feature_sets=["initial"]',
 ]
-"""As little beside the cohort as a run can have."""
+"""The smallest possible evaluation of the cohort."""
 
 
 def cohorts(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
-    """Yield comparisons of simulation and features with what people use, and of storing a cohort with simulating it."""
+    """Yield comparisons of simulation and features with other tools, and of storing with simulating a cohort."""
     parameters, initial = patients(384)
     runner = RoadRunner(parameters, initial)
     yield Comparison(
@@ -86,7 +86,7 @@ def generate(lake: Path) -> list[object]:
 
 
 def features_seconds(trajectories: np.ndarray) -> float:
-    """Return the seconds that features take, as one of several calls; one by itself is over before the machine is awake."""
+    """Return the seconds per call of the features over several calls; a single call is too short to measure."""
     began = time.perf_counter()
     for _ in range(AT_A_TIME):
         dynamic_features(trajectories)
@@ -94,7 +94,7 @@ def features_seconds(trajectories: np.ndarray) -> float:
 
 
 def per_patient(count: int) -> float:
-    """Return the seconds that a patient takes, in a cohort of so many, simulated and kept as in a run."""
+    """Return the seconds per patient in a cohort of a given size, simulated and kept as in a run."""
     parameters, initial = patients(count)
     with threadpool_limits(limits=1):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What benchmarks consist of: two calls that are compared, or a figure with a limit; each becomes a line of one table."""
+"""Elements of benchmarks: comparisons of two calls, and figures with a limit; each is a line of a table."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from statistics import median
 
 Call = Callable[[], object]
-"""Something to time; where it returns seconds, those that it timed itself."""
+"""A call to time; if it returns seconds, these are used."""
 HEAD = "| what | against | lakebatch | the other | ratio | target |\n|---|---|---|---|---|---|"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two calls to compare: the first is to take at most so many times as long as the second."""
+    """Two calls to compare: `at_most` is the target ratio of the first to the second."""
 
     what: str
     against: str
@@ -22,9 +22,9 @@ class Comparison:
     theirs: Call
     at_most: float
     plus_seconds: float = 0.0
-    """What may be added to the other's time; then the difference is shown in place of the ratio."""
+    """Allowed extra time; if set, the difference is shown in place of the ratio."""
     once: bool = False
-    """Whether it takes minutes, so that one measurement has to do."""
+    """Whether it takes minutes and is measured only once."""
 
     def line(self, rounds: int) -> str:
         """Measure, and return a line of the table."""
@@ -40,7 +40,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Limit:
-    """A figure that is to stay below a limit; of several rounds one is enough."""
+    """A figure with an upper limit, measured once."""
 
     what: str
     measure: Callable[[], float]
@@ -55,7 +55,7 @@ class Limit:
 
 
 def measure(ours: Call, theirs: Call, rounds: int) -> tuple[float, float]:
-    """Return the median seconds of both, taken in turns after one round that does not count; without rounds, of one."""
+    """Return the median seconds of both calls, in alternating rounds after a warm-up round; with 0 rounds, of one call."""
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for call, seconds in zip((ours, theirs), taken, strict=True):

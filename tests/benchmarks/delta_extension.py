@@ -1,4 +1,4 @@
-"""DuckDB's own delta extension, in a process of its own: it is for another version of DuckDB than lakebatch needs."""
+"""DuckDB's own delta extension, in a separate process, because it needs another version of DuckDB than lakebatch."""
 
 # ruff: noqa: T201
 from __future__ import annotations
@@ -26,7 +26,7 @@ for _ in sys.stdin:
 
 @contextmanager
 def with_delta_extension(query: str) -> Iterator[Callable[[], float] | None]:
-    """Give a call that runs a query and returns its seconds; None, and a line why, if the packages cannot be had."""
+    """Yield a call that runs a query and returns its seconds; print why and yield None if packages are unavailable."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder, "bin", "python")
         try:

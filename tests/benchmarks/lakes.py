@@ -1,4 +1,4 @@
-"""Lakes for the benchmarks, written with lakebatch's own writer, and the same rows as people keep them today."""
+"""Lakes for the benchmarks, written with lakebatch's own writer, and the same rows in common file formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODELS = ("linear_regression", "random_forest", "gradient_boosting", "support_ve
 ROWS = 250
 """Rows of one assembly: five levels, five models, ten repeats."""
 ONE_BY_ONE = 1_000
-"""Larger lakes are written in a quicker way than runs write, in minutes instead of an hour."""
+"""Lakes above this size are written faster than by runs, in minutes instead of an hour."""
 
 
 def stored_in(lake: Path | str) -> StoredExperiment:
@@ -33,7 +33,7 @@ def stored_in(lake: Path | str) -> StoredExperiment:
 
 
 def fill(stored: StoredExperiment, assemblies: int, rows: int = ROWS) -> None:
-    """Write completed assemblies until there are so many, each in one part; merge files and make bundles as runs do."""
+    """Write completed assemblies of one part up to a number; merge files and make bundles as runs do."""
     for number in range(len(stored.snapshot().ids()), assemblies):
         write = write_one if assemblies <= ONE_BY_ONE else write_quickly
         write(stored, results_of(rows, number))
@@ -42,7 +42,7 @@ def fill(stored: StoredExperiment, assemblies: int, rows: int = ROWS) -> None:
 
 
 def write_quickly(stored: StoredExperiment, frame: pl.DataFrame) -> None:
-    """Write one assembly as `write_one` does, but both of its events in one commit and without a look before each."""
+    """Write one assembly as `write_one` does, but with both events in one commit and without checks before each."""
     version = stored.results.version() + 1
     plan = Plan({"rows": frame.height}, ("all",), 1, None, (), "0.1.0", {})
     number = stored.log.table.version()  # greater than that of any assembly

@@ -1,7 +1,7 @@
-"""The study as scripts of today do it, to compare with: one patient, one value, one fit at a time, and pickles at the end.
+"""The baseline script: the study with one patient, one value and one fit at a time, and pickles at the end.
 
-One libRoadRunner model for all patients, whose initial concentrations are set as ``init(X)``, which makes it generate its
-code anew; one pandas Series for each number of the dynamic features; joblib over the fits of scikit-learn.
+One libRoadRunner model for all patients, whose initial concentrations are set as ``init(X)``, which makes it
+regenerate its code; one pandas Series for each number of the dynamic features; joblib over the fits of scikit-learn.
 """
 
 # ruff: noqa: S301
@@ -30,7 +30,7 @@ from lakebatch.experiments.virtual_cohort.cohort import Cohort
 
 
 def study(config: ResponseNoiseConfig, cohort: Cohort, folder: Path) -> pd.DataFrame:
-    """Return the results of a response-noise study of the patients of a cohort, simulated and evaluated anew."""
+    """Return the results of a response-noise study of a cohort's patients, simulated and evaluated again."""
     trajectories = time_courses(cohort)
     features = feature_sets(trajectories, cohort, config)
     target = np.array([each["[Oa]"].iloc[-1] for each in trajectories])
@@ -88,7 +88,7 @@ def feature_sets(
 
 
 def dynamic_features(patient: pd.DataFrame) -> pd.Series:
-    """Return ten numbers for each form, each computed as a Series of its own and put beside the others."""
+    """Return ten numbers for each form, each computed as a separate Series."""
     return pd.concat(
         [
             pd.Series({f"{name} {form}": value})

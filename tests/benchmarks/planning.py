@@ -1,8 +1,8 @@
 """How a lake grows: files, bytes, times and S3 requests at several sizes, to plan with.
 
-Run it with ``python tests/benchmarks/planning.py [--sizes N ...] [--folder FOLDER]`` for lakes on disk, of which those
-in a FOLDER are kept, and with ``--s3`` for the requests of each operation, counted by a proxy in front of the S3 server
-that ``tests/s3/server.sh start`` has started and whose settings are in the environment.
+Run it with ``python tests/benchmarks/planning.py [--sizes N ...] [--folder FOLDER]`` for lakes on disk (kept if in a
+FOLDER), and with ``--s3`` for the requests of each operation, counted by a proxy in front of the S3 server that
+``tests/s3/server.sh start`` has started and whose settings are in the environment.
 """
 
 # ruff: noqa: T201
@@ -71,7 +71,7 @@ def measure(folder: Path, sizes: list[int] | tuple[int, ...]) -> None:
 
 
 def read_seconds(lake: Path) -> list[float]:
-    """Return how long each operation takes to whoever opens the lake."""
+    """Return the seconds of each operation on a newly opened lake."""
     return [seconds(partial(_opened, call, lake)) for call in OPERATIONS.values()]
 
 
@@ -80,7 +80,7 @@ def _opened(call: Callable[[StoredExperiment], object], lake: Path | str) -> obj
 
 
 def disk(lake: Path) -> list[float]:
-    """Return how many files of data and log there are, and how large they and the newest checkpoint are, in MB."""
+    """Return the numbers of data and log files, and their sizes and that of the newest checkpoint in MB."""
     files = [file for file in lake.rglob("*") if file.is_file()]
     log = [file for file in files if "_delta_log" in file.parts]
     data = [file for file in files if file not in set(log)]
@@ -90,7 +90,7 @@ def disk(lake: Path) -> list[float]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Return how long a call takes, the quickest of three."""
+    """Return the seconds of a call, the fastest of three."""
     taken = []
     for _ in range(3):
         began = time.perf_counter()
@@ -100,7 +100,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def append_seconds(lake: Path) -> float:
-    """Return how long one more append takes to a process that has appended before."""
+    """Return the seconds of one more append by a process that has appended before."""
     stored = stored_in(lake)
     started = stored.log.start(Plan({}, ("p",), 1, None, (), "0.1.0", {}), stored.results.version())
     writer, frame = PartWriter(stored.results, started.assembly_id, {}, is_new=True), results_of(ROWS, 0)
@@ -127,11 +127,11 @@ def count_requests(sizes: list[int] | tuple[int, ...]) -> None:
 
 
 on_s3: dict[str, Callable[[], object]] = {}
-"""What the process that sends requests can do."""
+"""Operations of the process that sends requests, by name."""
 
 
 def prepare_on_s3(size: int) -> list[str]:
-    """Write a lake and return what can be done with it."""
+    """Write a lake and return the names of its operations."""
     uri = f"s3://{os.environ['S3_BUCKET_NAME']}/planning-{uuid.uuid4().hex}"
     fill(stored_in(uri), size)
     on_s3.update(operations_on_s3(uri))
@@ -139,12 +139,12 @@ def prepare_on_s3(size: int) -> list[str]:
 
 
 def operate_on_s3(name: str) -> None:
-    """Do one thing."""
+    """Run one operation."""
     on_s3[name]()
 
 
 def operations_on_s3(uri: str) -> dict[str, Callable[[], object]]:
-    """Return what is counted, each as a new process would do it, and re-assembly once more by one that has done it."""
+    """Return the operations to count, each as in a new process, and a second re-assembly in the same process."""
     stored, notebook = stored_in(uri), lakebatch.open_lake(uri)
     started = stored.log.start(Plan({}, ("p",), 1, None, (), "0.1.0", {}), stored.results.version())
     writer, frame = PartWriter(stored.results, started.assembly_id, {}, is_new=True), results_of(ROWS, 0)

@@ -1,4 +1,4 @@
-"""Commands of the benchmarks, each in a process of its own."""
+"""Commands of the benchmarks, each in a separate process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ONLY_CHILD = (
     "subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
 )
-"""Runs a command, and prints the most memory that it or one of its processes took, in KiB."""
+"""Runs a command, and prints the peak memory of it or one of its processes, in KiB."""
 
 
 def run(*command: object) -> str:
-    """Carry out a command, and return what it prints."""
+    """Run a command, and return its output."""
     done = subprocess.run([str(each) for each in command], check=True, capture_output=True, text=True)
     return done.stdout
 
 
 def peak_bytes(*command: object) -> tuple[int, str]:
-    """Return the most memory that a command or one of its processes took, and what it printed."""
+    """Return the peak memory of a command or one of its processes, and its output."""
     *printed, kibibytes = run(sys.executable, "-c", ONLY_CHILD, *command).splitlines()
     return int(kibibytes) * 1024, "\n".join(printed)

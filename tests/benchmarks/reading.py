@@ -1,6 +1,6 @@
 """Reading a lake: re-assembly, SQL and metrics, of a thousand assemblies and of ten thousand."""
 
-# ruff: noqa: T201, S301 - what is unpickled here was pickled here
+# ruff: noqa: T201, S301 - only pickles written here are read
 from __future__ import annotations
 
 import argparse
@@ -32,7 +32,7 @@ else:
 
 
 def filled(folder: Path, count: int) -> StoredExperiment:
-    """Return a lake of so many assemblies, which is kept in the folder."""
+    """Return a lake with a number of assemblies, kept in the folder."""
     stored = stored_in(folder / f"lake-{count}")
     fill(stored, count)
     return stored
@@ -52,7 +52,7 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     yield Comparison(what, "one Parquet file", stored.reassemble, lambda: pl.read_parquet(single), 5)
     anew = f"{what}, cold"
     yield Comparison(
-        anew, "one Parquet file", lambda: opened_anew(stored).reassemble(), lambda: pl.read_parquet(single), 5
+        anew, "one Parquet file", lambda: reopened(stored).reassemble(), lambda: pl.read_parquet(single), 5
     )
     lake = lakebatch.open_lake(folder / f"lake-{count}")
     with with_delta_extension(BY_LEVEL.format(f"delta_scan('{stored.results.uri}')")) as theirs:
@@ -67,7 +67,7 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
 
 
 def concatenated(folder: Path) -> object:
-    """Return the rows as scripts of today put them together."""
+    """Return the rows, concatenated as in a baseline script."""
     import pandas as pd
 
     return pd.concat([pickle.loads(file.read_bytes()) for file in sorted(folder.iterdir())])
@@ -92,8 +92,8 @@ def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | 
         yield Comparison(
             f"{what} out of {size}, cold",
             "out of 100",
-            lambda c=call: c(opened_anew(many)),
-            lambda c=call: c(opened_anew(few)),
+            lambda c=call: c(reopened(many)),
+            lambda c=call: c(reopened(few)),
             3,
         )
     status = [
@@ -103,15 +103,15 @@ def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | 
 
 
 def overhead(stored: StoredExperiment, rows: int) -> float:
-    """Return how many bytes a row a process takes to re-assemble, beside the frame itself and what it takes anyway."""
+    """Return the bytes per row of a re-assembling process, without the frame itself and the process's base memory."""
     lake = str(Path(stored.results.uri).parents[1])
     bare, _ = peak_bytes(sys.executable, "-c", READ_ALL, lake)
     most, size = peak_bytes(sys.executable, "-c", READ_ALL, lake, "all")
     return (most - bare - int(size)) / rows
 
 
-def opened_anew(stored: StoredExperiment) -> StoredExperiment:
-    """Return the same experiment, of which nothing has been read yet."""
+def reopened(stored: StoredExperiment) -> StoredExperiment:
+    """Return the same experiment with a cold cache."""
     return StoredExperiment(stored.storage, stored.folder)
 
 
@@ -131,7 +131,7 @@ ONE = {"one assembly": one_assembly, "a past version": past_version}
 
 
 def tracking(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield comparisons of the metrics of all runs as a table with what experiment trackers take for it."""
+    """Yield comparisons of reading the metrics of all runs with experiment trackers."""
     count = arguments.small
     filled(folder, count)
     lake = lakebatch.open_lake(folder / f"lake-{count}")
@@ -149,12 +149,12 @@ def tracking(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison
 
 
 def metrics(lake: lakebatch.Lake) -> pl.DataFrame:
-    """Return the means of all rows of each run, of which the trackers keep nothing but these."""
+    """Return the mean metrics of each run, the only values kept by the trackers."""
     return lake[NAME].scan().group_by("assembly_id").agg(pl.mean(*METRICS)).collect()
 
 
 def mlflow_runs(folder: Path, count: int) -> Callable[[], list[object]]:
-    """Return a call that reads as many runs, three metrics each, from MLflow's SQLite store."""
+    """Return a call that reads the same number of runs, three metrics each, from MLflow's SQLite store."""
     import mlflow
     from mlflow.entities import Metric
 
@@ -169,7 +169,7 @@ def mlflow_runs(folder: Path, count: int) -> Callable[[], list[object]]:
 
 
 def signac_jobs(folder: Path, count: int) -> Callable[[], list[object]]:
-    """Return a call that reads as many jobs, three metrics each, from a signac project."""
+    """Return a call that reads the same number of jobs, three metrics each, from a signac project."""
     import signac
 
     (folder / "signac").mkdir(exist_ok=True)

@@ -1,9 +1,8 @@
-"""Re-assemble a lake that is larger than the memory it takes, and show the peak.
+"""Re-assemble a lake larger than the memory in use, and show the peak.
 
-Run it with ``python tests/benchmarks/reassembly_memory.py [--assemblies N] [--rows N]``. A lake of so many completed
-assemblies of so many rows is written with lakebatch's own writer. ``lakebatch reassemble -o`` then reads it in a process
-of its own per format; its peak is the largest resident memory that the system saw. Against it stand the rows of the
-whole lake as one frame in memory.
+Run it with ``python tests/benchmarks/reassembly_memory.py [--assemblies N] [--rows N]``. It writes a lake of N
+completed assemblies of N rows with lakebatch's own writer. ``lakebatch reassemble -o`` then reads it in one process
+per format; the peak is the maximum resident memory. It is compared with all rows of the lake as one frame in memory.
 """
 
 # ruff: noqa: T201
@@ -41,7 +40,7 @@ def main() -> None:
 
 
 def fill(lake: Path, assemblies: int, rows: int) -> int:
-    """Write the lake, and return how many bytes its rows take in memory."""
+    """Write the lake, and return the size of its rows in memory, in bytes."""
     stored, size = stored_in(lake), 0
     for number in range(assemblies):
         write_one(stored, frame := results_of(rows, number))
@@ -50,7 +49,7 @@ def fill(lake: Path, assemblies: int, rows: int) -> int:
 
 
 def peak(command: list[str | Path], folder: str) -> tuple[float, float]:
-    """Return the peak memory of a command, in MiB, and its seconds; each in a process whose only child it is."""
+    """Return the peak memory of a command, in MiB, and its seconds; the command is the only child of a process."""
     script = (
         "import resource, subprocess, sys, time; began = time.perf_counter();"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"

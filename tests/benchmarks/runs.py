@@ -1,4 +1,4 @@
-"""Whole runs, against their fits alone and against the study as scripts of today do it."""
+"""Whole runs, compared with their fits alone and with the baseline script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPERIMENT = "response-noise"
 CORES = 2
 REPEATS = 10
 SOME = 20
-"""Of so many patients the older way's simulation and features are measured, where all of them would take half an hour."""
+"""Patients whose simulation and features are measured in the baseline script; all would take half an hour."""
 FEW = ("cohort.n_samples=100", "evaluation.n_reps=2")
 OLDER_NETWORK = (
     '{name = "neural_network_of_scikit_learn", path = "sklearn.neural_network.MLPRegressor", '
@@ -38,7 +38,7 @@ OLDER_MODELS = (
 
 
 def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield comparisons of runs of 100 patients and 2 repeats with the older way."""
+    """Yield comparisons of runs of 100 patients and 2 repeats with the baseline script."""
     older = older_seconds(folder, 100, 2)
     for preset, at_most in (("original", 1 / 4), ("guide", 1 / 12)):
         yield Comparison(
@@ -52,9 +52,9 @@ def whole(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
 
 
 def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | Limit]:
-    """Yield comparisons of the published study, 1,000 patients and 10 repeats, with its fits and the older way.
+    """Yield comparisons of the published study, 1,000 patients and 10 repeats, with its fits and the baseline script.
 
-    Where not all repeats are measured, the fits of one are taken for those of each of the others.
+    If not all repeats are measured, the fits of one repeat stand for each of the others.
     """
     repeats = arguments.repeats
     lake, older_lake = (folder / f"{name}-{uuid.uuid4().hex}" for name in ("full", "full-older"))
@@ -90,12 +90,12 @@ def full(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | L
 
 
 def lake_share(folder: Path, arguments: argparse.Namespace) -> Iterator[Limit]:
-    """Yield the part of the default run that is spent in the lake: commits, merging files, making bundles."""
+    """Yield the storage overhead of the default run: commits, merging files, making bundles."""
     yield Limit("storage overhead of a default run", lambda: 100 * share_of_lake(folder / "share"), 1, "%")
 
 
 def run_seconds(lake: Path, preset: str, settings: Sequence[str] = ()) -> float:
-    """Return how long a run takes, in a process of its own, from its start to its end."""
+    """Return the seconds of a run in a separate process, from start to end."""
     options = [word for each in settings for word in ("--set", each)]
     began = time.perf_counter()
     run(LAKEBATCH, "--lake", lake, "run", EXPERIMENT, "--preset", preset, "--jobs", CORES, *options)
@@ -103,7 +103,7 @@ def run_seconds(lake: Path, preset: str, settings: Sequence[str] = ()) -> float:
 
 
 def fit_seconds(lake: Path) -> float:
-    """Return how long the fits of a lake took, one thread each."""
+    """Return the seconds of the fits in a lake, one thread each."""
     return float(lakebatch.open_lake(lake)[EXPERIMENT].reassemble(on_gap="refuse")["fit_seconds"].sum())
 
 
@@ -115,7 +115,7 @@ def cohort_of(patients: int, repeats: int = 2) -> tuple[ResponseNoiseConfig, Coh
 
 
 def older_seconds(folder: Path, patients: int, repeats: int) -> float:
-    """Return how long the older way takes."""
+    """Return the seconds of the baseline script."""
     config, cohort = cohort_of(patients, repeats=repeats)
     began = time.perf_counter()
     rows = older_way.study(config, cohort, folder)
@@ -125,7 +125,7 @@ def older_seconds(folder: Path, patients: int, repeats: int) -> float:
 
 
 def simulated_and_summarised(patients: int) -> float:
-    """Return how long the older way takes to simulate some patients and to make features of them."""
+    """Return the seconds of the baseline script for the simulation and features of some patients."""
     config, cohort = cohort_of(patients)
     began = time.perf_counter()
     older_way.feature_sets(older_way.time_courses(cohort), cohort, config)
@@ -133,9 +133,9 @@ def simulated_and_summarised(patients: int) -> float:
 
 
 def share_of_lake(lake: Path) -> float:
-    """Return which part of the processors' time a run's only writer spends in the tables, which an earlier run has created.
+    """Return the share of processor time that a run's writer spends in the tables, created by an earlier run.
 
-    Most of it is spent while workers compute, so what counts is not how long a commit takes but what it takes from them.
+    Most commits are made while workers compute, so that their processor time counts, not their duration.
     """
     opened = lakebatch.open_lake(lake)
     lakebatch.run(opened, EXPERIMENT, preset="smoke", jobs=CORES)
@@ -147,7 +147,7 @@ def share_of_lake(lake: Path) -> float:
 
 @contextmanager
 def clocked() -> Iterator[list[float]]:
-    """Give the processors' seconds, of all threads, of every call that writes to a table or merges its files."""
+    """Yield the processor seconds, of all threads, of every call that writes to a table or merges its files."""
     spent: list[float] = []
 
     def timed(call):

@@ -217,7 +217,7 @@ def report_scaling() -> None:
 
 
 def peak_bytes(parameters: np.ndarray, initial: np.ndarray) -> int:
-    """Return the largest memory that a simulation allocates."""
+    """Return the peak memory allocated by a simulation."""
     tracemalloc.start()
     simulate(MODEL, parameters, initial, SPAN)
     peak = tracemalloc.get_traced_memory()[1]

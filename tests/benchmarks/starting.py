@@ -1,4 +1,4 @@
-"""How long commands take to start."""
+"""Start-up times of commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMANDS = ((["--help"], 0.15), (["status"], 0.6))
 
 
 def starting(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield comparisons with a process that does nothing."""
+    """Yield comparisons with an empty Python process."""
     lake = folder / "one"
     write_one(stored_in(lake), results_of(ROWS, 0))
     for words, seconds in COMMANDS:

@@ -1,4 +1,4 @@
-"""Writing to a lake: late in the life of a table, and by many at once."""
+"""Writing to a lake: to long logs, and by many processes at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print("done", flush=True)
 
 
 def writing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield the comparison of an append late and early in the life of a table."""
+    """Yield the comparison of appends to a table with many and with few commits."""
     old, young = stored_in(folder / "old"), stored_in(folder / "young")
     write_one(young, results_of(ROWS, 0))
     frame = results_of(ROWS, 1)
@@ -57,7 +57,7 @@ def writing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
 
 
 def durable(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield the comparison of an append that is synced to the disk and one that is left to the system."""
+    """Yield the comparison of an append synced to the disk and one left to the system."""
     synced, left = (appender(stored_in(folder / name), results_of(ROWS, 1)) for name in ("synced", "left"))
 
     def unsynced() -> None:
@@ -98,7 +98,7 @@ def _many_against_one(where: str, lakes: Iterator[Path | str]) -> Comparison:
 
 @contextmanager
 def s3_bucket(folder: Path) -> Iterator[str]:
-    """Start the S3 server of the tests, and give a place in it."""
+    """Start the S3 server of the tests, and yield a URI in it."""
 
     def server(action: str) -> str:
         environment = {**os.environ, "SERVER_FOLDER": str(folder)}
@@ -116,7 +116,7 @@ def s3_bucket(folder: Path) -> Iterator[str]:
 
 
 def appended(lake: Path | str, writers: int, appends: int) -> float:
-    """Return how long so many processes take to append so often each, from when all are ready."""
+    """Return the seconds of a number of processes for `appends` each, from the moment all are ready."""
     stored_in(lake)
     started = [
         subprocess.Popen(

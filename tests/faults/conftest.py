@@ -1,4 +1,4 @@
-"""What the tests of faults share: their own modules, and a folder in which ``lakebatch run toy`` works."""
+"""Fixtures of the tests of faults: the cleanup of leftover processes, and a folder in which ``lakebatch run toy`` works."""
 
 from __future__ import annotations
 

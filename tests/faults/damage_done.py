@@ -1,4 +1,4 @@
-"""Ways to damage the lake that the tests copy; each returns the file whose name has to be told."""
+"""Ways to damage the lake that the tests copy; each returns the file that the error must name."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def events_file(toy: Path) -> Path:
 
 
 def emptied(file: Path) -> Path:
-    """Leave nothing in a file, as a power cut does."""
+    """Empty a file, as a power cut does."""
     file.write_bytes(b"")
     return file
 
 
 def cut(file: Path, to: int) -> Path:
-    """Cut a file off."""
+    """Truncate a file."""
     file.write_bytes(file.read_bytes()[:to])
     return file
 
@@ -66,7 +66,7 @@ def value_changed(file: Path) -> Path:
 
 
 def foreign(toy: Path) -> Path:
-    """Put a table of somebody else in place of the results."""
+    """Replace the results by a foreign table."""
     shutil.rmtree(toy / "results")
     deltalake.write_deltalake(str(toy / "results"), pl.DataFrame({"part": [1], "colour": ["red"]}))
     return toy / "results"
@@ -81,7 +81,7 @@ def edited(file: Path, old: str, new: str) -> Path:
 
 
 def newer_schema(toy: Path) -> Path:
-    """Make the results a table of a lakebatch to come."""
+    """Make the results a table of a future lakebatch."""
     deltalake.DeltaTable(str(toy / "results")).alter.set_table_properties(
         {"lakebatch.schemaVersion": "99"}, raise_if_not_exists=False
     )
@@ -89,7 +89,7 @@ def newer_schema(toy: Path) -> Path:
 
 
 def newer_protocol(toy: Path) -> Path:
-    """Make the results a table of a Delta to come."""
+    """Make the results a table of a future Delta protocol."""
     edited(entry(toy / "results", 1), '"minReaderVersion":1', '"minReaderVersion":99')
     return toy / "results"
 

@@ -33,13 +33,13 @@ SEED = 7
 VOLATILE = ("assembly_id", "recorded_at", "fit_seconds")
 """Columns that differ between two runs with the same seed."""
 LET_FINISH = 0.25
-"""Chance that an attempt is left alone and completes."""
+"""Probability that an attempt is not killed and completes."""
 DURING_START_UP = 0.3
-"""Chance that a kill comes before the command has said anything."""
+"""Probability of a kill before the command's first output."""
 START_SECONDS = 1.0
-"""About how long the command takes to its headline, and its workers from there to the first part."""
+"""Approximate time until the headline, and from there until the first part."""
 PART_SECONDS = 0.3
-"""Longest wait after a line: over the next parts or, after the last part, over `completed`."""
+"""Longest wait after a line: covers the next parts or, after the last part, `completed`."""
 
 PHASES = (
     "run: before the attempt was recorded",
@@ -52,7 +52,7 @@ PHASES = (
 
 @dataclass(frozen=True)
 class State:
-    """What the tables of a lake hold of its one assembly, as read by polars alone."""
+    """Content of a lake's tables for its only assembly, as read by polars alone."""
 
     rows: pl.DataFrame
     events: pl.DataFrame
@@ -71,7 +71,7 @@ class State:
 class CheckConfig:
     """One lake and one assembly in it, which is killed and resumed until it has completed.
 
-    Its attempts have two workers and none by turns.
+    Attempts alternate between two workers and none.
     """
 
     def __init__(self, folder: Path, expected: pl.DataFrame) -> None:
@@ -82,7 +82,7 @@ class CheckConfig:
         (folder / "scratch").mkdir()
 
     def attempt(self, moment: tuple[int, float] | None) -> str | None:
-        """Run or resume, killed after so many lines and seconds; return the phase that the kill hit, if it did."""
+        """Run or resume, killed after N lines and M seconds; return the phase hit by the kill, or None."""
         before, noted = self.state(), len(self.computed())
         command = self._start(before)
         killed = moment is not None and command.kill_after(*moment)
@@ -103,12 +103,12 @@ class CheckConfig:
         return state
 
     def computed(self) -> list[str]:
-        """Return the keys of the parts that were computed, in that order, as the experiment itself noted them."""
+        """Return the keys of the parts computed, in order, as recorded by the experiment itself."""
         file = self.folder / "computed"
         return file.read_text().split() if file.exists() else []
 
     def check_end(self) -> None:
-        """Check that the lake is as if nobody had ever been killed."""
+        """Check that the lake equals one of an undisturbed run."""
         stored = lakebatch.open_lake(self.lake)["toy"]
         (assembly,) = stored.assemblies().rows(named=True)
         require(assembly["status"] == "completed", f"the assembly is {assembly['status']}")
@@ -121,7 +121,7 @@ class CheckConfig:
     def _start(self, state: State) -> Command:
         self.attempts += 1
         verb = ("run", "toy", "--seed", str(SEED)) if state.events.is_empty() else ("resume", "toy")
-        scratch = {"TMPDIR": str(self.folder / "scratch")}  # a killed run cannot tidy up
+        scratch = {"TMPDIR": str(self.folder / "scratch")}  # a killed run cannot clean up
         return Command(
             self.folder,
             *("--lake", str(self.lake), *verb, "--jobs", str(1 + self.attempts % 2)),
@@ -159,25 +159,25 @@ class CheckConfig:
 def kill_and_resume(
     folder: Path, *, kills: int, seed: int, side_by_side: int = 3, kinds: Collection[str] = ("run",)
 ) -> Counter[str]:
-    """Kill processes so many times and return how often each phase was hit.
+    """Kill a number of processes and return how often each phase was hit.
 
     Parameters
     ----------
     folder : Path
         Where the lakes are made.
     kills : int
-        How many processes are really killed, those that ended before not counted; shared out evenly to the kinds.
+        Number of processes killed, without those that ended before; divided evenly among the kinds.
     seed : int
-        Of the moments at which they are killed.
+        Seed of the random moments of the kills.
     side_by_side : int
-        How many processes are at work at the same time, each on its own lake.
+        Number of processes at the same time, each on its own lake.
     kinds : collection of str
-        What is killed: runs and resumes, upkeep, imports; see `KINDS`.
+        Kinds of processes to kill: runs and resumes, upkeep, imports; see `KINDS`.
 
     Raises
     ------
     AssertionError
-        If a lake was not readable, or lost, doubled or computed something again; names the folder.
+        If a lake was unreadable, or rows were lost, doubled or recomputed; names the folder.
     """
     generators = np.random.default_rng(seed).spawn(len(kinds) * side_by_side)
     tasks = []
@@ -197,7 +197,7 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def prepare(folder: Path) -> pl.DataFrame:
-    """Return the rows of a run that nobody killed."""
+    """Return the rows of an undisturbed run."""
     make_working_directory(folder)
     command = run(folder, "--lake", "lake", "run", "toy", "--jobs", "2", "--seed", str(SEED))
     require(command.wait() == 0, command.err)
@@ -207,7 +207,7 @@ def prepare(folder: Path) -> pl.DataFrame:
 
 
 def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Kill and resume one assembly after the other until so many kills were made."""
+    """Kill and resume one assembly after the other until the number of kills is reached."""
     phases: Counter[str] = Counter()
     trials = 0
     while phases.total() < kills:
@@ -222,7 +222,7 @@ def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Gene
 
 
 def _to_the_end(trial: CheckConfig, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Kill an assembly up to so many times, until it has completed, and return the phases hit."""
+    """Kill an assembly until it has completed, at most N times, and return the phases hit."""
     phases: Counter[str] = Counter()
     while not trial.state().completed:
         alone = phases.total() == kills or (phases and rng.random() < LET_FINISH)
@@ -233,7 +233,7 @@ def _to_the_end(trial: CheckConfig, kills: int, rng: np.random.Generator) -> Cou
 
 
 def _moment(pending: int, rng: np.random.Generator) -> tuple[int, float]:
-    """Draw after how many lines of the command, and how many seconds from there, it is killed."""
+    """Draw the moment of a kill: a number of output lines, and seconds after that line."""
     lines = 0 if rng.random() < DURING_START_UP else int(rng.integers(1, pending + 2))
     return lines, rng.uniform(0, START_SECONDS if lines <= 1 and pending else PART_SECONDS)
 
@@ -249,7 +249,7 @@ def _phase(before: State, after: State) -> str:
 
 
 class Runs:
-    """Runs and resumes, as one of the kinds of processes that are killed."""
+    """Runs and resumes, one of the kinds of processes to kill."""
 
     PHASES = PHASES
     prepare = staticmethod(prepare)
@@ -257,7 +257,7 @@ class Runs:
 
 
 KINDS = {"run": Runs, "upkeep": upkeep_kills, "import": import_kills, "namespaces": namespace_rounds}
-"""What can be killed, by the name that the command line has for it."""
+"""Kinds of processes to kill, by their name on the command line."""
 
 
 def _main() -> None:

@@ -1,4 +1,4 @@
-"""What a test session takes from the machine it runs on, and what it must not leave there."""
+"""Isolation of a test session from its machine: settings, processes and shared memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NAMES = {
     "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "LINES", "MPLBACKEND", "NO_COLOR", "PYTHONDONTWRITEBYTECODE",
     "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "SAVE_RESULT_PATH", "TTY_COMPATIBLE",
 }  # fmt: skip
-"""Settings of this user on which a test could depend, or that have each process compile lakebatch again."""
+"""Settings of this user that can change test results, or make each process compile lakebatch again."""
 SESSION = "TESTS_OF_LAKEBATCH"
 """The environment variable of every process of a session: the folder of its temporary files."""
 PROXIES = "TESTS_OF_LAKEBATCH_PROXIES"
-"""The environment variable in which workers of a session find the proxies of its user."""
+"""The environment variable that passes the user's proxies to the workers of a session."""
 SHARED = Path("/dev/shm")
 POLL_SECONDS = 0.1
 PROCESSES_END_SECONDS = 60.0
 FILES_END_SECONDS = 3.0
-"""How long a file of shared memory may be without a process while it is made or removed."""
+"""Time for which a file of shared memory may have no process during its creation or removal."""
 
 Key = TypeVar("Key")
 network: dict[str, str] = {}
@@ -35,7 +35,7 @@ network: dict[str, str] = {}
 
 
 def leave_out() -> bool:
-    """Begin without the settings of this user, and return whether this process begins a session, which others join.
+    """Remove this user's settings, and return whether this process starts a session or joins one.
 
     A session has a folder of its own for temporary files.
     """
@@ -66,7 +66,7 @@ def _is_setting(name: str) -> bool:
 
 
 def kill_group(group: int) -> None:
-    """Kill a process group and remove the files of shared memory that nobody is left to remove."""
+    """Kill a process group and remove its files of shared memory."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGSTOP)
         used = _used(group_members(group))
@@ -98,17 +98,17 @@ def _shared() -> dict[Path, int]:
 
 
 def _used(processes: Iterable[int]) -> set[int]:
-    """Return the inodes that processes have mapped: the name that the system gives is that from before a rename."""
+    """Return the inodes mapped by processes; the system shows names from before a rename, so names do not help."""
     found = set()
     for process in processes:
-        with suppress(OSError):  # it ended meanwhile, or is another user's
+        with suppress(OSError):  # ended meanwhile, or owned by another user
             lines = Path(f"/proc/{process}/maps").read_text().splitlines()
             found |= {int(line.split()[4]) for line in lines if f"{SHARED}/" in line}
     return found
 
 
 def _used_by_others() -> set[int]:
-    """Return what processes other than this one have mapped: before and after a session, no other is of it."""
+    """Return the inodes mapped by other processes; before and after a session, none of these belongs to it."""
     return _used(process for process in _all_processes() if process != os.getpid())
 
 
@@ -125,7 +125,7 @@ class Session:
         self._is_alone = not _used_by_others()
 
     def end(self) -> list[str]:
-        """Remove what is left of it, and return a line about each process and each file of shared memory."""
+        """Remove leftover processes and files of shared memory, and return one line about each."""
         processes = _left(self._processes, PROCESSES_END_SECONDS)
         for process in processes:
             with suppress(ProcessLookupError):
@@ -136,7 +136,7 @@ class Session:
         return [f"Left behind by a test: {name}, {what}" for name, what in left.items()]
 
     def _processes(self) -> dict[int, str]:
-        """Return the command lines of the living processes that were started in this session."""
+        """Return the command lines of living processes of this session."""
         mark = f"{SESSION}={self.folder}\0".encode()
         found = {}
         for process in _all_processes():
@@ -146,7 +146,7 @@ class Session:
         return {process: line for process, line in found.items() if "resource_tracker" not in line}
 
     def _unused_files(self) -> dict[Path, str]:
-        """Return the new files of shared memory that no process uses; none if they could be those of other programs."""
+        """Return new and unused files of shared memory; none if they can belong to other programs."""
         used = _used(_all_processes())
         if not self._is_alone or _used_by_others():
             return {}
@@ -155,7 +155,7 @@ class Session:
 
 
 def _left(look: Callable[[], dict[Key, str]], seconds: float) -> dict[Key, str]:
-    """Return what is still there after some time, or nothing as soon as nothing is."""
+    """Return the leftovers after a grace period, or an empty dict as soon as there are none."""
     deadline = time.monotonic() + seconds
     while (found := look()) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Kills `lakebatch import-legacy` at random moments and checks that it ends as an import that nobody killed."""
+"""Kills `lakebatch import-legacy` at random moments and compares the result with an undisturbed import."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from processes import Command, require, run
 NAME = "trial_results"
 FOLDER = "92_v1_trial"
 RUN = "20251216_142230_run001"
-"""The id of the one assembly that brings its own."""
+"""The only assembly with an id of its own in the older layout."""
 IDS = ("0", "0.05", "0.1", "0.2", "0.3", "0.5", RUN)
 ROWS = 4
 """Of each file."""
 LET_FINISH = 0.2
-"""Chance that an attempt is left alone."""
+"""Probability that an attempt is not killed."""
 START_SECONDS = 1.5
 FILE_SECONDS = 0.1
 """Longest wait after a line, one for each file."""
@@ -34,7 +34,7 @@ PHASES = (
 
 @dataclass(frozen=True)
 class State:
-    """What the tables hold as read by polars alone, times and the ids that hold them left out."""
+    """Content of the tables, as read by polars alone, without times and ids that contain times."""
 
     rows: pl.DataFrame
     frames: pl.DataFrame
@@ -42,20 +42,20 @@ class State:
 
     @property
     def files(self) -> set[tuple[str, str]]:
-        """The assembly and part of every file that is wholly there."""
+        """The assembly and part of every completely imported file."""
         return set(self.rows.select("run", "part").iter_rows()) & set(
             self.frames.select("run", "part").iter_rows()
         )
 
     @property
     def completed(self) -> bool:
-        """Whether both assemblies are."""
+        """Whether both assemblies are completed."""
         return self.statuses == {"levels": "completed", RUN: "completed"}
 
 
 @dataclass(frozen=True)
 class Template:
-    """A folder of the older layout, and what an import of it that nobody killed ends with."""
+    """A folder of the older layout, and the state after an undisturbed import of it."""
 
     source: Path
     expected: State
@@ -77,7 +77,7 @@ def prepare(folder: Path) -> Template:
 
 
 def series(folder: Path, template: Template, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Import into one lake after the other until so many processes were killed."""
+    """Import into one lake after the other until the number of kills is reached."""
     phases: Counter[str] = Counter()
     trials = 0
     while phases.total() < kills:
@@ -92,7 +92,7 @@ def series(folder: Path, template: Template, kills: int, rng: np.random.Generato
 
 
 def state(folder: Path) -> State:
-    """Return what the tables hold; a table that was never created holds nothing."""
+    """Return the content of the tables; a missing table is empty."""
     rows, frames, events = (_plain(folder, each) for each in ("results", f"frames/{NAME}", "assemblies"))
     for table in (rows, frames):
         counts = table.group_by("run", "part").len().filter(pl.col("len") != ROWS)
@@ -154,7 +154,7 @@ def _plain(folder: Path, table: str) -> pl.DataFrame:
 
 
 def _results(seed: int) -> pd.DataFrame:
-    """Return rows as the older layout saved them."""
+    """Return rows in the older layout."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
         {

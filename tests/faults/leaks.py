@@ -1,4 +1,4 @@
-"""Secrets for tests, and where they are found."""
+"""Secrets for tests, and the search for them."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ SECRETS = {
 
 
 def forms(secret):
-    """Return how a secret may be written; of base64 what stands in the middle."""
+    """Return the encodings of a secret; of base64 only the middle."""
     coded = [base64.b64encode(b"x" * n + secret.encode()).decode()[4:-4] for n in range(3)]
     written = {secret, urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     return {*written, secret.encode().hex(), *coded}

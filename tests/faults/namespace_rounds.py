@@ -1,6 +1,7 @@
 """Rounds of commands at once on one lake, in PID namespaces of one host name, stopped and killed, with clocks set apart.
 
-So do containers with the host's name, and machines that are all called ``localhost``: none sees the processes of another.
+This is the situation of containers with the host's name, and of machines all called ``localhost``: none sees
+the processes of another.
 """
 
 from __future__ import annotations
@@ -29,27 +30,27 @@ SETTINGS = ("--set", f"levels={[index / 10 for index in range(PARTS)]}", "--set"
 VOLATILE = ("assembly_id", "recorded_at", "fit_seconds")
 PRIVATE_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", PRIVATE_MEMORY, "sh")
-"""What starts a command as a container does: with process ids and shared memory of its own."""
+"""Prefix that starts a command like a container: with separate process ids and shared memory."""
 CLOCKS = ("+0", "+25h", "-25h", "+8d")
-"""How far the clocks are set apart where faketime is installed."""
+"""Offsets of the clocks, if faketime is installed."""
 AT_ONCE = 4
 """Commands of a round."""
 VERBS = ("run", "resume", "optimize", "vacuum", "discard")
 SHARES = (0.3, 0.15, 0.3, 0.15, 0.1)
 """How often each verb is drawn; the first of a round is always `run` or `optimize`."""
 KILLED, STOPPED = 0.35, 0.35
-"""Chances of a command to be killed, or to be stopped for a while."""
+"""Probabilities of a command to be killed, or to be paused."""
 LONGEST_START = 1.8
-"""Seconds after which a signal is sent at the latest: about how long a command takes to its first commit, and over it."""
+"""Latest time of a signal in seconds: about the time of a command until just after its first commit."""
 LONGEST_STOP = 2.0
 SETTLED_CODES = (0, 1, 3, 130)
-"""With which a command that nobody killed may end: another may have discarded what it works on."""
+"""Allowed exit codes of a command that was not killed: another one can have discarded its assembly."""
 MOST_ROUNDS = 12
-"""On one lake."""
+"""Rounds on one lake."""
 
 STOPPED_MERGE = "optimize: stopped between its merged file and its commit, while another merged the same"
 MERGE_ROUNDS = 0.25
-"""Chance that a round is one of these, which the others hit by luck only."""
+"""Probability of such a merge round; other rounds hit this case only by chance."""
 
 PHASES = (
     *(f"{verb}: {fate}" for verb in VERBS for fate in ("killed", "stopped and continued", "left alone")),
@@ -59,14 +60,14 @@ PHASES = (
 
 @dataclass
 class CheckConfig:
-    """One lake on which rounds are carried out."""
+    """One lake with its rounds."""
 
     folder: Path
     expected: pl.DataFrame
     rounds: int = 0
 
     def round(self, rng: np.random.Generator) -> Counter[str]:
-        """Carry out some commands at once, disturb them, and check the lake when all have ended."""
+        """Run commands in parallel, disturb them, and check the lake when all have ended."""
         self.rounds += 1
         verbs = [str(rng.choice(["run", "optimize"])), *rng.choice(VERBS, AT_ONCE - 1, p=SHARES)]
         commands = [self._start(str(verb), index, rng) for index, verb in enumerate(verbs)]
@@ -91,7 +92,7 @@ class CheckConfig:
         return Counter(f"{verb}: {fate}" for verb, fate in zip(verbs, fates, strict=True))
 
     def merge_round(self, rng: np.random.Generator) -> Counter[str]:
-        """Stop a merge when its file is written, let another merge the same files, let it go on, and check the lake."""
+        """Pause a merge after it wrote its file, let another merge the same files, continue it, and check the lake."""
         self.rounds += 1
         killed = self._start("run", 0, rng)
         killed.wait_for_lines(3)  # a headline and two parts
@@ -115,7 +116,7 @@ class CheckConfig:
         return set((self.folder / "lake" / "91_v1_toy" / "results").glob("assembly_id=*/*.parquet"))
 
     def check(self) -> None:
-        """Check that nothing is doubled, lost or reported otherwise than it is."""
+        """Check that no row is doubled or lost and that every status is right."""
         lake = lakebatch.open_lake(self.folder / "lake")
         if not lake.experiments():
             return
@@ -143,7 +144,7 @@ class CheckConfig:
             )
 
     def finish(self) -> None:
-        """Resume what the disturbances left, and check that all of it is there."""
+        """Resume unfinished assemblies, and check that all rows are stored."""
         lake = lakebatch.open_lake(self.folder / "lake")
         if not lake.experiments():
             return
@@ -190,7 +191,7 @@ class CheckConfig:
 
 
 def prepare(folder: Path) -> pl.DataFrame:
-    """Return the rows of a run that nobody disturbed."""
+    """Return the rows of an undisturbed run."""
     make_working_directory(folder)
     command = run(folder, "--lake", "lake", "run", "toy", "--seed", str(SEED), "--jobs", "1", *SETTINGS)
     require(command.wait() == 0, command.err)
@@ -198,7 +199,7 @@ def prepare(folder: Path) -> pl.DataFrame:
 
 
 def series(folder: Path, expected: pl.DataFrame, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Carry out rounds on one lake after the other, and count the commands by what was done to them."""
+    """Run rounds on one lake after the other, and count the commands by their fate."""
     phases: Counter[str] = Counter()
     trial, done = None, 0
     while done < kills:
@@ -222,12 +223,12 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_clock(offset: str) -> tuple[str, ...]:
-    """Return what starts a command with its clock set apart, where faketime is installed."""
+    """Return the prefix that shifts a command's clock, if faketime is installed."""
     return ("faketime", "-f", offset) if offset != "+0" and shutil.which("faketime") else ()
 
 
 def is_possible() -> bool:
-    """Whether this user may make PID namespaces."""
+    """Whether this user can create PID namespaces."""
     command = [*NAMESPACE, "true"]
     return (
         shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
@@ -235,7 +236,7 @@ def is_possible() -> bool:
 
 
 def _disturb(commands: list[Command], fates: list[str], rng: np.random.Generator) -> None:
-    """Send each command the signals of its fate, at moments of its own."""
+    """Send each command the signals of its fate, at random moments."""
     began = time.monotonic()
     events: list[tuple[float, Command, int]] = []
     for command, fate in zip(commands, fates, strict=True):

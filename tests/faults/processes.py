@@ -1,4 +1,4 @@
-"""The installed command line as real processes, each the leader of a process group that can be killed whole."""
+"""The installed command line as real processes, each the leader of a process group that can be killed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from host import group_members
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOY = Path(__file__).with_name("slow_experiment.py")
 COMPUTED = "TOY_COMPUTED"
-"""The environment variable that names the file in which the experiment notes what it has computed."""
+"""The environment variable with the file in which the experiment records its computed parts."""
 POLL_SECONDS = 0.02
 TIMEOUT_SECONDS = 400.0
 WORKERS_END_SECONDS = 60.0
-"""How long workers, and the process that tidies up after them, may outlive their parent."""
+"""Time for which workers and their resource tracker may outlive their parent."""
 
 APPEND = """
 import sys
@@ -40,16 +40,16 @@ writer = PartWriter(table, assembly_id, {})
 for index in range(appends):
     assert writer.append(f"part={index}", pl.DataFrame({"repeat": [0, 1]}), datetime.now(UTC))
 """
-"""Create the table, at the same instant as the others, and append to it."""
+"""Create the table at the same instant as other processes, and append to it."""
 
 started: list[Command] = []
-"""Every command so far, for whoever tidies up."""
+"""All commands started, for the cleanup."""
 
 
 class Command:
     """One `lakebatch` command that runs in a folder, with its standard output and error.
 
-    It can be started ``under`` another program: in a namespace, or one that has system calls fail.
+    It can be started ``under`` another program: in a namespace, or with failing system calls.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Command:
 
     @property
     def out(self) -> str:
-        """What it has written to standard output."""
+        """Its standard output."""
         return self._out.read_text()
 
     @property
     def err(self) -> str:
-        """What it has written to standard error: a headline, then a line per committed part."""
+        """Its standard error: a headline, then a line per committed part."""
         return self._err.read_text()
 
     def wait(self) -> int:
@@ -90,24 +90,24 @@ class Command:
         return self.process.wait(TIMEOUT_SECONDS)
 
     def wait_for_lines(self, count: int) -> None:
-        """Wait until it has written so many lines to standard error, or has ended."""
+        """Wait until its standard error has `count` lines, or it has ended."""
         wait_until(lambda: self.err.count("\n") >= count or self.process.poll() is not None)
 
     def kill(self) -> bool:
-        """Kill it and all its workers; False if it had ended by itself."""
+        """Kill it and all its workers; return False if it had already ended."""
         if self.process.poll() is not None:
             return False
         self.kill_group()
         return True
 
     def kill_after(self, lines: int, seconds: float) -> bool:
-        """Kill it so many seconds after so many lines; False if it had ended by itself."""
+        """Kill it `seconds` after `lines` of output; return False if it had already ended."""
         self.wait_for_lines(lines)
         time.sleep(seconds)
         return self.kill()
 
     def kill_group(self) -> None:
-        """Kill whatever of its group still lives, and wait until nothing does."""
+        """Kill the living processes of its group, and wait until all have ended."""
         host.kill_group(self.process.pid)
         self.process.wait(TIMEOUT_SECONDS)
         wait_until(lambda: not self.workers())
@@ -117,25 +117,25 @@ class Command:
         wait_until(lambda: not self.workers(), WORKERS_END_SECONDS)
 
     def workers(self) -> list[int]:
-        """Return the ids of the living processes of its group, itself left out."""
+        """Return the ids of the living processes of its group except its own."""
         return [process for process in group_members(self.process.pid) if process != self.process.pid]
 
 
 def kill_all() -> None:
-    """Kill what is left of every command."""
+    """Kill the remaining processes of every command."""
     while started:
         started.pop().kill_group()
 
 
 def make_working_directory(folder: Path) -> Path:
-    """Return a folder, created, in which the command line finds the experiment ``toy``."""
+    """Create and return a folder in which the command line finds the experiment ``toy``."""
     (folder / "experiments").mkdir(parents=True)
     shutil.copy(TOY, folder / "experiments" / "toy.py")
     return folder
 
 
 def run(folder: Path, *arguments: str, **keywords: object) -> Command:
-    """Carry out a command to its end and return it."""
+    """Run a command to its end and return it."""
     command = Command(folder, *arguments, **keywords)  # type: ignore[arg-type]
     command.wait()
     return command
@@ -146,7 +146,7 @@ def start_python(
 ) -> subprocess.Popen[str]:
     """Start a Python process that says when it is ready and then waits for a line.
 
-    With a folder to be ``alone`` in, it takes no turns with the others when it writes to S3, as if on another machine.
+    With a folder ``alone``, it uses its own commit lock for S3, as if on another machine.
     """
     environment = {COMPUTED: str(folder / "computed")} if folder else {}
     if alone:
@@ -164,7 +164,7 @@ def start_python(
 
 
 def let_go_on(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
-    """Let all go on at once when all are ready; return each one's exit code and standard error."""
+    """Continue all processes at once when all are ready; return exit code and standard error of each."""
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -182,7 +182,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) 
     Raises
     ------
     TimeoutError
-        If it does not in time.
+        If it does not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -203,13 +203,13 @@ def _processor_seconds(pid: int) -> float:
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise AssertionError unless a condition holds; other than assert also where that is switched off."""
+    """Raise AssertionError unless a condition holds; unlike assert, also under ``python -O``."""
     if not condition:
         raise AssertionError(message)
 
 
 def run_traced(folder: Path, command: list[object], calls: str) -> list[str]:
-    """Run a command under strace and return its system calls of some kinds, those of all of its threads, in their order."""
+    """Run a command under strace and return its system calls of some kinds, of all threads, in order."""
     trace = folder / "trace"
     options = ["-f", "-qq", "-y", "-s", "200", "-e", f"trace={calls}", "-o", str(trace)]
     done = subprocess.run(

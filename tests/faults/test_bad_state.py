@@ -1,4 +1,4 @@
-"""Lakes that are damaged, full, locked or of another time: one clear line, and all else stays readable."""
+"""Lakes that are damaged, full, read-only or written by skewed clocks: one clear line, the rest stays readable."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def toy(copied_lake) -> Path:
     return Path(copied_lake.storage.uri, "90_v1_toy")
 
 
-def told(action) -> str:
-    """Return all that an action tells: its warnings and its error."""
+def messages_of(action) -> str:
+    """Return the warnings and the error of an action."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -47,7 +47,7 @@ def told(action) -> str:
 
 
 def read_others(lake) -> None:
-    """Read what no damage of ``toy`` may hide, without any warning."""
+    """Check that the other experiment is read completely and without a warning."""
     other = lake["other-toy"]
     assert other.reassemble(on_gap="refuse").height == 9
     assert other.assemblies()["status"].to_list() == ["completed"]
@@ -56,7 +56,7 @@ def read_others(lake) -> None:
 @pytest.mark.parametrize("name", damage_done.ENTRIES)
 def test_damaged_log_entry_is_named_and_nothing_else_is_hidden(copied_lake, toy, name):
     file = damage_done.ENTRIES[name](toy)
-    text = told(lambda: copied_lake["toy"].reassemble())
+    text = messages_of(lambda: copied_lake["toy"].reassemble())
     assert str(file) in text
     assert "Put it back from a backup" in text
     assert deltalog.PLACEHOLDER in text
@@ -67,7 +67,7 @@ def test_damaged_log_entry_is_named_and_nothing_else_is_hidden(copied_lake, toy,
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.DamageWarning")
 @pytest.mark.parametrize("name", ["entry empty", "entry cut off", "entry missing", "newest entry cut off"])
 def test_placeholder_for_a_lost_entry_makes_all_others_readable(copied_lake, toy, name):
-    """What the error says to do: the rows of one commit are lost, and named; the table can be written to again."""
+    """Following the error's advice: the rows of one commit are lost and named; the table is writable again."""
     damage_done.ENTRIES[name](toy).write_text(deltalog.PLACEHOLDER)
     stored = copied_lake["toy"]
     with pytest.warns(IncompleteWarning, match="no rows of part|left out, failed"):
@@ -81,14 +81,14 @@ def test_placeholder_for_a_lost_entry_makes_all_others_readable(copied_lake, toy
     assert again.select("assembly_id", "part", "repeat").is_duplicated().sum() == 0
 
 
-def test_newest_entry_that_is_gone_is_missed_by_what_the_events_saw(copied_lake, toy):
+def test_missing_newest_entry_is_found_by_the_versions_in_events(copied_lake, toy):
     damage_done.gone(damage_done.entry(toy / "results", 9))
     with pytest.warns(DamageWarning, match=r"an event saw version 9 of .*/results, whose newest is 8"):
         copied_lake["toy"].assemblies()
 
 
 @pytest.mark.parametrize("name", damage_done.TABLES)
-def test_table_that_cannot_be_opened_is_named_and_hides_no_other(copied_lake, toy, name):
+def test_unreadable_table_is_named_and_hides_no_other(copied_lake, toy, name):
     where = damage_done.TABLES[name](toy)
     for action in (copied_lake["toy"].reassemble, copied_lake["toy"].assemblies):
         with pytest.raises(FAULTS, match=f"{where}.*(Move|Put|Install|Check)") as caught:
@@ -111,7 +111,7 @@ def test_table_that_cannot_be_opened_is_named_and_hides_no_other(copied_lake, to
     assert copied_lake.query("levels", {"experiment": "other-toy"}).height == 3
 
 
-def test_commands_show_the_others_and_one_line_for_what_is_damaged(toy, tmp_path):
+def test_commands_show_one_line_for_damage_and_all_other_experiments(toy, tmp_path):
     where = damage_done.log_gone(toy)
     line = f"Warning: toy is left out: {where} has lost its log: 8 files are in it"
     for arguments, shown in ((("status",), "other-toy"), (("list",), "90_v1_toy")):
@@ -127,7 +127,7 @@ def test_commands_show_the_others_and_one_line_for_what_is_damaged(toy, tmp_path
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.DATA)
-def test_damaged_data_file_leaves_out_its_assembly_alone_and_only_if_asked_to(copied_lake, toy, name):
+def test_damaged_data_file_leaves_out_only_its_assembly_and_only_on_request(copied_lake, toy, name):
     stored = copied_lake["toy"]
     first = stored.reassemble(version=4)
     file = damage_done.DATA[name](toy)
@@ -154,19 +154,19 @@ def test_damaged_data_file_leaves_out_its_assembly_alone_and_only_if_asked_to(co
 
 
 def in_pieces(stored, on_gap: OnGap) -> int:
-    """Return how many rows there are, read as they are written to a file."""
+    """Return the number of rows, read in pieces as for a file."""
     return sum(piece.height for piece in stored.snapshot().pieces(on_gap=on_gap))
 
 
 def by_sql(stored, on_gap: OnGap) -> int:
-    """Return how many rows SQL finds in the view of the experiment and in that of all, in all columns."""
+    """Return the number of rows in the SQL views of the experiment and of all experiments, over all columns."""
     lake = lakebatch.Lake(stored.storage)
     text = "FROM toy.results UNION ALL BY NAME SELECT * EXCLUDE (version) FROM lake.results WHERE experiment = 'toy'"
     return lake.sql(text, on_gap=on_gap).height
 
 
 def by_a_connection(stored, on_gap: OnGap) -> int:
-    """Return how many rows a DuckDB of the user's own finds."""
+    """Return the number of rows found by the user's own DuckDB."""
     with lakebatch.Lake(stored.storage).connect(on_gap=on_gap) as connection:
         return connection.sql("SELECT * FROM toy.results").pl().height
 
@@ -180,7 +180,7 @@ READERS = {
 }
 """Ways to read rows of all assemblies."""
 LEFT = {"reassemble": 9, "pieces": 9, "sql": 18, "plot": True, "diff": 0.0}
-"""What each gives without the second assembly."""
+"""Their results without the second assembly."""
 
 
 def test_damaged_file_of_an_unfinished_assembly_leaves_the_finished_ones_readable(copied_lake, toy):
@@ -196,7 +196,7 @@ def test_damaged_file_of_an_unfinished_assembly_leaves_the_finished_ones_readabl
         lakebatch.resume(copied_lake, "toy", jobs=1)
 
 
-def test_only_views_that_are_read_count_and_none_disappears(copied_lake, toy):
+def test_only_damage_of_views_read_is_an_error_and_no_view_disappears(copied_lake, toy):
     files = [damage_done.gone(damage_done.data_file(toy / "results", run)) for run in ("run001", "run002")]
     names = ["results", "assemblies", "events", "gaps"]
     texts = [f"SELECT count(*) FROM {schema}.{name}" for schema in ("toy", "lake") for name in names]
@@ -226,7 +226,7 @@ def test_only_views_that_are_read_count_and_none_disappears(copied_lake, toy):
     assert empty.columns == lakebatch.Lake(copied_lake.storage)["other-toy"].reassemble().columns
 
 
-def test_completeness_has_no_part_of_an_assembly_that_cannot_be_read(copied_lake, toy):
+def test_completeness_counts_no_part_of_an_unreadable_assembly(copied_lake, toy):
     file = damage_done.gone(damage_done.data_file(toy / "results", "run002"))
     stored = copied_lake["toy"]
     with pytest.raises(DamageError, match=str(file)):
@@ -237,7 +237,7 @@ def test_completeness_has_no_part_of_an_assembly_that_cannot_be_read(copied_lake
     assert parts["why"].str.starts_with(str(file)).to_list()[3:6] == [True] * 3
 
 
-def test_replicates_of_which_one_cannot_be_read_are_not_compared(copied_lake, toy):
+def test_replicates_with_an_unreadable_one_are_not_compared(copied_lake, toy):
     stored = copied_lake["toy"]
     assembly = stored.assemblies()["assembly_id"][0]
     seed = stored.assemblies()["seed"][0]
@@ -266,7 +266,7 @@ def test_table_of_data_without_its_log_is_damaged_not_absent(copied_lake, toy):
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
-def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
+def test_damaged_page_is_found_when_it_is_read(copied_lake, toy):
     file = damage_done.garbled(damage_done.data_file(toy / "results", "run002"))
     text = "SELECT count(DISTINCT results) FROM toy.results"
     with Session(copied_lake.snapshot(), QueryOptions(on_gap="ignore")) as session:
@@ -284,7 +284,7 @@ def test_page_that_is_damaged_is_found_when_it_is_read(copied_lake, toy):
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.EVENTS)
-def test_assembly_whose_events_are_damaged_does_not_vanish_in_silence(copied_lake, toy, name):
+def test_assembly_with_damaged_events_does_not_vanish_silently(copied_lake, toy, name):
     stored = copied_lake["toy"]
     lost = pl.read_parquet(damage_done.events_file(toy))["assembly_id"].item()
     file = damage_done.EVENTS[name](toy)
@@ -311,7 +311,7 @@ def test_assembly_whose_events_are_damaged_does_not_vanish_in_silence(copied_lak
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """Return a disk of its own, small enough to be filled."""
+    """Return a separate disk, small enough to be filled."""
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)]
@@ -324,7 +324,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> Path:
-    """Fill a disk but for some bytes and return the file that does."""
+    """Fill a disk except for some bytes and return the file that fills it."""
     filler = disk / "filler"
     with filler.open("wb") as file:
         while (free := os.statvfs(disk)).f_bavail * free.f_frsize > leave:
@@ -333,7 +333,7 @@ def fill(disk: Path, leave: int) -> Path:
     return filler
 
 
-def test_disk_that_fills_up_stops_the_run_with_one_line_and_nothing_is_lost(folder, small_disk):
+def test_full_disk_stops_the_run_with_one_line_and_loses_nothing(folder, small_disk):
     lake = small_disk / "lake"
     command = Command(folder, "--lake", str(lake), "run", "toy", "--jobs", "1", "--set", "pause=0.3")
     command.wait_for_lines(3)
@@ -346,7 +346,7 @@ def test_disk_that_fills_up_stops_the_run_with_one_line_and_nothing_is_lost(fold
     assert "panicked" not in command.err
     stored = lakebatch.open_lake(lake)["toy"]
     assert stored.assemblies()["status"].to_list() == ["interrupted"]
-    assert stored.log.events()["pid"].to_list()[-1] is None  # so that other machines know it too
+    assert stored.log.events()["pid"].to_list()[-1] is None  # recorded for other machines too
     done = set(stored.scan(include=["started"]).collect()["part"])
     assert 2 <= len(done) < 8
 
@@ -365,7 +365,7 @@ def test_disk_that_fills_up_stops_the_run_with_one_line_and_nothing_is_lost(fold
     assert (lakebatch.open_lake(lake).doctor(deep=True)["severity"] == "ok").all()
 
 
-def test_engine_that_runs_out_of_space_says_so_and_leaves_the_table_as_it_was(small_disk, frame):
+def test_engine_out_of_space_reports_it_and_keeps_the_table(small_disk, frame):
     table = Table(Storage(str(small_disk / "lake")), "90_v1_toy", load_schema("results"))
     table.ensure()
     version = table.version()
@@ -380,7 +380,7 @@ def test_engine_that_runs_out_of_space_says_so_and_leaves_the_table_as_it_was(sm
     assert table.at().scan().collect().height == 1
 
 
-def test_lake_that_can_only_be_read_is_read_and_a_run_says_so(copied_lake, small_disk, tmp_path):
+def test_read_only_lake_is_read_and_a_run_is_refused(copied_lake, small_disk, tmp_path):
     lake = small_disk / "lake"
     subprocess.run(["cp", "-r", copied_lake.storage.uri, str(lake)], check=True)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -419,7 +419,7 @@ def test_clock_that_goes_back_changes_no_id_order_or_dataset(lake, toy_experimen
     assert history["version"].is_sorted()
     for _, events in history.group_by("assembly_id"):
         assert events["status"].to_list() == ["started", "completed"]
-    # a time is answered by what had been recorded by then, as the clocks said; never by half an assembly
+    # a time selects the assemblies recorded by then according to the clocks, and never half an assembly
     ends = {each.assembly_id: each.at for each in runs}
     for run_ in runs:
         rows = stored.reassemble(as_of=run_.at, on_gap="ignore")
@@ -435,7 +435,7 @@ def test_clock_that_goes_back_changes_no_id_order_or_dataset(lake, toy_experimen
 
 @pytest.fixture
 def toy_experiment(template_lake, tmp_path, monkeypatch):
-    """Make the experiment ``toy`` known in an empty folder."""
+    """Put the experiment ``toy`` into an empty folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "toy.py").write_text((template_lake / "experiments" / "toy.py").read_text())

@@ -1,4 +1,4 @@
-"""Readers, compaction, vacuum and tags beside writers, each in a process of its own."""
+"""Readers, compaction, vacuum and tags in parallel with writers, each in its own process."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ repeat(act)
 """
 
 
-def test_every_read_beside_writers_compaction_vacuum_and_tags_is_a_consistent_snapshot(
+def test_every_read_in_parallel_with_writers_and_upkeep_is_consistent(
     tmp_path: Path,
 ) -> None:
     lake, noted = str(tmp_path / "lake"), tmp_path / "noted.json"

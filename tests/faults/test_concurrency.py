@@ -18,7 +18,7 @@ from lakebatch.storage.delta.table import Table
 WRITERS = 16
 APPENDS = 20
 WITHOUT_TURNS = "from lakebatch.storage.delta import commit_lock\ncommit_lock.MAX_WAIT = 0.0\n" + APPEND
-"""As by processes on several machines, which cannot wait for one another."""
+"""Append as from several machines, without a common commit lock."""
 
 ELSEWHERE = """
 import sys
@@ -30,7 +30,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 main()
 """
-"""The command line as on another machine, whose name is the first argument."""
+"""The command line as on another machine; the first argument is its name."""
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_append_by_many_processes_loses_and_doubles_nothing(
     assert sum(commit.operation == "WRITE" for commit in table.commits()) == writers * appends
 
 
-def test_append_of_the_same_parts_by_many_processes_writes_each_once(tmp_path: Path) -> None:
+def test_same_parts_appended_by_many_processes_are_written_once(tmp_path: Path) -> None:
     one_id = "20261123_142230_run001"
     indifferent = APPEND.replace("assert writer", "writer")  # it may find that another has written the part
     writers = [start_python(indifferent, str(tmp_path / "lake"), one_id, str(PARTS)) for _ in range(4)]
@@ -66,10 +66,10 @@ def test_append_of_the_same_parts_by_many_processes_writes_each_once(tmp_path: P
 
 
 @pytest.mark.parametrize("leases", [True, False], ids=["with leases", "without leases"])
-def test_resume_on_two_machines_at_once_has_every_row_once(folder: Path, leases: bool) -> None:
+def test_resume_on_two_machines_at_once_stores_every_row_once(folder: Path, leases: bool) -> None:
     reference = run(folder, "--lake", "reference", "run", "toy", "--jobs", "2", "--seed", str(SEED))
     assert reference.wait() == 0, reference.err
-    slow = ("--set", "pause=0.4")  # so that both are at it at the same time
+    slow = ("--set", "pause=0.4")  # so that both run at the same time
     killed = Command(folder, "--lake", "lake", "run", "toy", "--jobs", "2", "--seed", str(SEED), *slow)
     killed.wait_for_lines(3)
     assert killed.kill()
@@ -97,7 +97,7 @@ def test_resume_on_two_machines_at_once_has_every_row_once(folder: Path, leases:
     assert comparable(stored.reassemble(on_gap="refuse")).equals(comparable(expected))
 
 
-def test_runs_started_at_one_instant_get_ids_of_their_own(folder: Path) -> None:
+def test_runs_started_at_one_instant_get_different_ids(folder: Path) -> None:
     runs = [
         Command(
             folder, "--lake", "lake", "run", "toy", "--jobs", "1", "--set", "pause=0", label=f"run{number}"

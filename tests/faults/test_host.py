@@ -1,4 +1,4 @@
-"""A test session takes nothing from its user's settings, and what it leaves behind is found."""
+"""A test session ignores its user's settings, and leftovers of tests are found."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def run(script, ignored=False):
     """Return what a script prints, started as in a background job if the interrupt signal is to be ignored."""
     command = ["bash", "-c", 'trap "" INT; exec "$@"', "-", sys.executable, "-c", script]
     environment = {**os.environ, **SETTINGS, "PYTHONPATH": str(Path(__file__).parent)}
-    environment.pop("PYTEST_XDIST_WORKER", None)  # with it, it would be of this session
+    environment.pop("PYTEST_XDIST_WORKER", None)  # with it, the process would belong to this session
     done = subprocess.run(
         command if ignored else command[4:], env=environment, capture_output=True, text=True, timeout=60
     )

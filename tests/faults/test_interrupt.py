@@ -1,4 +1,4 @@
-"""Runs that are asked to stop, and runs whose parent process is killed."""
+"""Runs that receive a signal, and runs whose parent process is killed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def _states(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_to_the_parent_ends_the_run_so_that_it_can_be_resumed(
-    folder: Path, number: signal.Signals
-) -> None:
+def test_signal_to_the_parent_ends_the_run_resumably(folder: Path, number: signal.Signals) -> None:
     command = _start(folder)
     assert command.workers()
     command.process.send_signal(number)
@@ -71,8 +69,10 @@ def test_signal_to_the_parent_ends_the_run_so_that_it_can_be_resumed(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.1, 2.0])
-def test_signal_to_the_whole_group_is_told_once(folder: Path, number: signal.Signals, seconds: float) -> None:
-    """Ctrl-C on a terminal, twice, and the end of a cluster job, reach the workers too, also while they start."""
+def test_signal_to_the_whole_group_is_reported_once(
+    folder: Path, number: signal.Signals, seconds: float
+) -> None:
+    """Ctrl-C on a terminal, twice, and the end of a cluster job also reach the workers, even during their start."""
     command = _start_endless(folder)
     time.sleep(seconds)
     os.killpg(command.process.pid, number)
@@ -115,7 +115,7 @@ def test_signal_before_the_first_part_leaves_a_lake_that_works(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 2.0], ids=["workers starting", "workers computing"])
-def test_workers_of_a_killed_parent_end_by_themselves(folder: Path, seconds: float) -> None:
+def test_workers_of_a_killed_parent_exit(folder: Path, seconds: float) -> None:
     command = _start_endless(folder)
     time.sleep(seconds)
     assert command.workers()

@@ -1,4 +1,4 @@
-"""Runs in containers: PID namespaces of their own under the host name of this machine."""
+"""Runs in containers: separate PID namespaces under the host name of this machine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def state(folder: Path) -> str:
     return str(found)
 
 
-def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_is_dead(slow: Path) -> None:
+def test_run_in_a_container_is_taken_over_only_when_it_is_dead(slow: Path) -> None:
     running = in_container(slow, *SLOW, label="run")
     running.wait_for_lines(3)
     assert running.process.poll() is None, running.err
@@ -65,7 +65,7 @@ def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_i
         assert skewed.wait() == 0
         assert "started" in skewed.out
     running.kill_group()
-    assert state(slow) == "started"  # for a while nobody can know
+    assert state(slow) == "started"  # until the lease expires, the death is not visible
 
     long_ago = time.time() - 100
     os.utime(lease_of(slow), (long_ago, long_ago))
@@ -75,7 +75,7 @@ def test_run_in_a_container_is_let_alone_while_it_lives_and_taken_over_when_it_i
     assert rows.height == rows.select("part", "repeat").n_unique() == 24
 
 
-def test_run_whose_assembly_is_discarded_in_another_container_stops_and_says_so(
+def test_run_discarded_from_another_container_stops_and_says_so(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = in_container(folder, *SLOW, label="run")
@@ -93,7 +93,7 @@ def test_run_whose_assembly_is_discarded_in_another_container_stops_and_says_so(
     assert list((folder / "lake" / "91_v1_toy" / "leases").iterdir()) == []
 
 
-def test_lease_is_renewed_whatever_the_clock_of_its_holder_says(tmp_path: Path) -> None:
+def test_lease_is_renewed_with_a_wrong_clock_of_its_holder(tmp_path: Path) -> None:
     faketime = shutil.which("faketime")
     if faketime is None:
         pytest.skip("faketime is not installed")

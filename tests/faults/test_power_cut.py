@@ -1,4 +1,4 @@
-"""What was said to be committed is on the disk before it is said: the order of the system calls of a real run."""
+"""Durability: commits are on the disk before they are reported, by the system calls of a real run."""
 
 import json
 import re
@@ -14,7 +14,7 @@ SAID = re.compile(r'write\([12]<[^>]*>, "(?P<text>[^"]*)')
 
 
 def committed(table: Path) -> list[set[str]]:
-    """Return, commit by commit, the files and folders that have to be on the disk for it to survive."""
+    """Return, per commit, the files and folders that must be on the disk for it to survive."""
     found = []
     for entry in sorted((table / "_delta_log").glob("*.json")):
         actions = [json.loads(line) for line in entry.read_text().splitlines()]
@@ -26,7 +26,7 @@ def committed(table: Path) -> list[set[str]]:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_every_commit_is_on_the_disk_before_it_is_said_to_be(slow):
+def test_every_commit_is_on_the_disk_before_it_is_reported(slow):
     arguments = [LAKEBATCH, "--lake", "lake", "run", "toy", "--jobs", "1"]
     calls = run_traced(slow, arguments, "fsync,fdatasync,write")
     table = slow / "lake" / "91_v1_toy"

@@ -1,4 +1,4 @@
-"""Disks that refuse for good, by a quota, a limit or what they lack: one line at once, and nothing is tried again."""
+"""Disks with permanent errors from a quota, a limit or a missing feature: one line at once, and no retry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUN = ("run", "toy", "--jobs", "1", "--set", "pause=0")
 
 @pytest.fixture
 def refused(folder):
-    """Return a function that carries out a command of which the system refuses a call."""
+    """Return a function that runs a command in which a system call fails."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
 
@@ -45,7 +45,7 @@ def refused(folder):
 
 
 @pytest.mark.parametrize("code", FOR_GOOD, ids=errno.errorcode.get)
-def test_refusal_of_the_system_is_final_and_says_what_to_do(tmp_path, code):
+def test_permanent_system_error_is_final_and_says_what_to_do(tmp_path, code):
     error = DeltaError(f"Generic LocalFileSystem error ↳ {os.strerror(code)} (os error {code})")
     assert is_final(error)
     told = str(storage_error(Storage(str(tmp_path)), "90_v1_toy/results", "write", error))
@@ -54,7 +54,7 @@ def test_refusal_of_the_system_is_final_and_says_what_to_do(tmp_path, code):
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EAGAIN], ids=errno.errorcode.get)
-def test_what_may_pass_is_tried_again(code):
+def test_transient_system_error_is_retried(code):
     assert not is_final(DeltaError(f"Generic LocalFileSystem error ↳ {os.strerror(code)} (os error {code})"))
 
 
@@ -70,9 +70,7 @@ def test_what_may_pass_is_tried_again(code):
         ),
     ],
 )
-def test_disk_on_which_no_commit_can_be_made_is_refused_before_anything_is_computed(
-    folder, refused, call, error, told
-):
+def test_disk_without_commits_is_refused_before_anything_is_computed(folder, refused, call, error, told):
     command = refused(call, error, "--lake", "lake", *RUN)
     assert (command.wait(), command.err.count("\n")) == (1, 1), command.err
     assert command.err.startswith(f"Error: Cannot write to the lake {folder}/lake: {told}")
@@ -80,7 +78,7 @@ def test_disk_on_which_no_commit_can_be_made_is_refused_before_anything_is_compu
     assert list((folder / "lake").iterdir()) == []
 
 
-def test_quota_that_is_reached_at_a_commit_ends_the_run_with_one_line(folder, refused):
+def test_quota_reached_at_a_commit_ends_the_run_with_one_line(folder, refused):
     assert run(folder, "--lake", "lake", *RUN).wait() == 0
     command = refused("linkat", "EDQUOT", "--lake", "lake", *RUN)  # the engine's call, of a commit alone
     assert (command.wait(), command.err.count("\n")) == (1, 1), command.err

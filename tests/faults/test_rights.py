@@ -1,4 +1,4 @@
-"""Two users and one lake: what one may not read is never taken for absent, and what one may not write is said at once."""
+"""Two users and one lake: unreadable files never count as absent, and missing write permission is reported at once."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ READING = (
     ("doctor", "--read-only"),
 )
 WRITING = (("run", "toy", "--jobs", "1"), ("resume", "toy", "--jobs", "1"), ("tag", "toy", "first"))
-"""Enough to have imported all that writing needs."""
+"""Commands that import every module needed for writing."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command wrote, and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -70,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stranger:
-    """Another user of this machine, in a folder that everybody may use."""
+    """Another user of this machine, in a folder open to everybody."""
 
     folder: Path
     process: subprocess.Popen[str]
@@ -81,13 +81,13 @@ class Stranger:
         return self.folder / "lake"
 
     def __call__(self, *arguments: str) -> Answer:
-        """Carry out a command over the lake."""
+        """Run a command on the lake."""
         self.write(json.dumps(["--lake", str(self.lake), *arguments]))
         assert self.process.stdout is not None
         return Answer(*json.loads(self.process.stdout.readline()))
 
     def write(self, line: str) -> None:
-        """Send the process a line: a command or, with an empty one, that it becomes the other user."""
+        """Send the process a line: a command, or an empty line to switch to the other user."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
@@ -95,7 +95,7 @@ class Stranger:
 
 @pytest.fixture(scope="module")
 def stranger(template_lake) -> Iterator[Stranger]:
-    """Start a process of another user, beside a lake that it may read and not write."""
+    """Start a process of another user, with a lake that it can read but not write."""
     if os.geteuid():
         pytest.skip("only root can become another user")
     folder = Path(tempfile.mkdtemp(prefix="lakebatch-rights-"))
@@ -126,7 +126,7 @@ def stranger(template_lake) -> Iterator[Stranger]:
 
 @contextmanager
 def with_mode(path: Path, mode: int) -> Iterator[None]:
-    """Give a path another mode for a while."""
+    """Give a path another mode in a block."""
     before = path.stat().st_mode
     path.chmod(mode)
     try:
@@ -151,7 +151,7 @@ def first(folder: Path, pattern: str) -> Path:
         ("90_v1_toy/results/_delta_log/00000000000000000002.json", 0o600),
     ],
 )
-def test_what_may_not_be_read_is_named_and_every_command_fails(stranger, place, mode):
+def test_unreadable_path_is_named_and_every_command_fails(stranger, place, mode):
     locked = stranger.lake / place
     with with_mode(locked, mode):
         for arguments in READING:
@@ -166,7 +166,7 @@ def test_what_may_not_be_read_is_named_and_every_command_fails(stranger, place, 
     assert stranger("status").code == 0
 
 
-def test_others_are_shown_beside_what_may_not_be_read(stranger):
+def test_other_experiments_are_shown_beside_an_unreadable_one(stranger):
     with with_mode(stranger.lake / "90_v1_toy", 0o700):
         assert "other-toy" in stranger("status").out
         assert "other-toy" in stranger("list").out
@@ -174,7 +174,7 @@ def test_others_are_shown_beside_what_may_not_be_read(stranger):
         assert "Run it with" not in stranger("status", "toy").err
 
 
-def test_data_file_that_may_not_be_read_is_not_called_damaged(stranger):
+def test_unreadable_data_file_is_not_reported_as_damaged(stranger):
     file = first(stranger.lake / "90_v1_toy" / "results", "*.parquet")
     with with_mode(file, 0o600):
         for arguments in (
@@ -202,7 +202,7 @@ def test_data_file_that_may_not_be_read_is_not_called_damaged(stranger):
         assert stranger("reassemble", "toy", "--on-gap", "ignore").code == 0
 
 
-def test_tables_that_may_not_be_written_are_named_before_anything_is_computed(stranger):
+def test_unwritable_tables_are_named_before_anything_is_computed(stranger):
     lake, toy = stranger.lake, stranger.lake / "90_v1_toy"
     assembly = lakebatch.open_lake(lake)["toy"].assemblies()["assembly_id"][-1]
     with with_mode(lake, 0o777):
@@ -230,7 +230,7 @@ def test_tables_that_may_not_be_written_are_named_before_anything_is_computed(st
         ("lakebatch.toml", ("run", "toy")),
     ],
 )
-def test_file_of_the_project_that_may_not_be_read_is_one_line(stranger, place, arguments):
+def test_unreadable_project_file_is_one_line(stranger, place, arguments):
     path = stranger.folder / place
     path.parent.mkdir(exist_ok=True)
     if path.suffix:
@@ -245,8 +245,8 @@ def test_file_of_the_project_that_may_not_be_read_is_one_line(stranger, place, a
 
 
 @pytest.mark.parametrize("place", ["", "90_v1_toy", "90_v1_toy/results", "90_v1_toy/results/_delta_log"])
-def test_link_to_nothing_is_not_taken_for_nothing(copied_lake, place):
-    """As where the disk is away on which the rows are."""
+def test_dangling_link_does_not_count_as_absent(copied_lake, place):
+    """As when the disk with the rows is not mounted."""
     path = Path(copied_lake.storage.uri, place)
     path.rename(path.with_name("away"))
     path.symlink_to(path.with_name("elsewhere"))
@@ -257,7 +257,7 @@ def test_link_to_nothing_is_not_taken_for_nothing(copied_lake, place):
     assert lakebatch.open_lake(copied_lake.storage.uri)["toy"].reassemble(on_gap="ignore").height == 18
 
 
-def test_lake_whose_links_lead_in_a_circle_is_one_clear_line(tmp_path):
+def test_lake_with_circular_links_is_one_clear_line(tmp_path):
     (tmp_path / "lake").symlink_to(tmp_path / "lake")
     with pytest.raises(StorageError, match=r"Cannot read .*/lake: Too many levels of symbolic links"):
         lakebatch.open_lake(tmp_path / "lake").experiments()

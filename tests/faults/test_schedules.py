@@ -1,4 +1,4 @@
-"""Any order of appends, endings, decisions and upkeep: rows as a plain model has them, and a past that stays as it was."""
+"""Random schedules of appends, endings, decisions and upkeep: rows equal a plain model, past states never change."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ chances = st.booleans()
 
 @dataclass
 class Modelled:
-    """An assembly as plain Python has it."""
+    """An assembly in plain Python."""
 
     parts: tuple[str, ...]
     rows: dict[str, float] = field(default_factory=dict)
     status: str = "started"
     before: str = "started"
-    """What it was before it was discarded."""
+    """Its status before it was discarded."""
 
 
 class Schedule(RuleBasedStateMachine):
@@ -70,24 +70,24 @@ class Schedule(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Go on as another process, that knows nothing of before."""
+        """Go on as another process, without any cache."""
         self.stored = StoredExperiment(locate(str(self.folder / "lake")), FOLDER)
         self.writers: dict[str, PartWriter] = {}
 
     @precondition(lambda self: len(self.model) < MOST_ASSEMBLIES)
     @rule(target=ids, count=st.integers(1, 3))
     def start(self, count: int) -> str:
-        """Begin an assembly of some parts."""
+        """Start an assembly of some parts."""
         parts = tuple(f"part={index}" for index in range(count))
         plan = Plan({"count": count}, parts, 1, None, (), "0", {})
         begun = self.stored.log.start(plan, self.stored.results.version())
-        self.stored.log.record(begun, "started")  # nobody works on it: it may be discarded
+        self.stored.log.record(begun, "started")  # no process works on it, so it can be discarded
         self.model[begun.assembly_id] = Modelled(parts)
         return begun.assembly_id
 
     @rule(assembly_id=ids, index=st.integers(0, 2))
     def append(self, assembly_id: str, index: int) -> None:
-        """Append a part, which may be there already with other numbers."""
+        """Append a part, which may be stored already with other numbers."""
         modelled, part = self.model[assembly_id], f"part={index}"
         if modelled.status not in ("started", "failed") or part not in modelled.parts:
             return
@@ -99,7 +99,7 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(assembly_id=ids, all_parts=chances)
     def end(self, assembly_id: str, all_parts: bool) -> None:
-        """Write what is missing, or not, and record how it ended, as a run does."""
+        """Write all missing parts or none, and record the status, as a run does."""
         modelled = self.model[assembly_id]
         if modelled.status not in ("started", "failed"):
             return
@@ -113,7 +113,7 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(assembly_id=ids)
     def resume(self, assembly_id: str) -> None:
-        """Take up one that failed; one that is completed or discarded stays so, whatever a late process says."""
+        """Resume a failed assembly; a completed or discarded one stays so despite a late process."""
         assembly = self.stored.log.get(assembly_id)
         modelled = self.model[assembly_id]
         self.stored.log.record(assembly, "started")
@@ -123,13 +123,13 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(assembly_id=ids)
     def end_too_late(self, assembly_id: str) -> None:
-        """Record a failure of one that was completed or discarded meanwhile."""
+        """Record a failure of an assembly completed or discarded meanwhile."""
         if self.model[assembly_id].status in ("completed", "discarded"):
             self._record(self.stored.log.get(assembly_id), "failed")
 
     @rule(assembly_id=ids)
     def discard(self, assembly_id: str) -> None:
-        """Take one out of the dataset, once."""
+        """Discard an assembly; a second time is refused."""
         modelled = self.model[assembly_id]
         if modelled.status == "discarded":
             return _refused(lambda: self.stored.discard(assembly_id, "again"))
@@ -139,7 +139,7 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(assembly_id=ids)
     def restore(self, assembly_id: str) -> None:
-        """Take one back, if it was taken out."""
+        """Restore an assembly if it is discarded; else it is refused."""
         modelled = self.model[assembly_id]
         if modelled.status != "discarded":
             return _refused(lambda: self.stored.restore(assembly_id, "never gone"))
@@ -161,14 +161,14 @@ class Schedule(RuleBasedStateMachine):
     @precondition(lambda self: len(self.tags) < 3)
     @rule()
     def tag(self) -> None:
-        """Name the state."""
+        """Tag the state."""
         name = f"tag-{len(self.tags)}"
         self.stored.tag(name)
         self.tags[name] = self._expected()
 
     @invariant()
     def rows_are_those_of_the_model(self) -> None:
-        """Compare what is read now, each key once; note it if an event has recorded this version."""
+        """Compare the current rows, each key once; remember them if an event has recorded this version."""
         now = self._read()
         assert now == self._expected()
         assert len({row[:2] for row in now[1]}) == len(now[1])
@@ -178,7 +178,7 @@ class Schedule(RuleBasedStateMachine):
 
     @invariant()
     def past_is_as_it_was(self) -> None:
-        """Compare the tags, and the last and one other version."""
+        """Compare all tags, the last two versions and one other version."""
         for tag, expected in self.tags.items():
             assert self._read(tag=tag) == expected
         known = list(self.versions)
@@ -207,7 +207,7 @@ class Schedule(RuleBasedStateMachine):
         return completed, every
 
 
-def test_any_schedule_keeps_rows_and_past() -> None:
+def test_any_schedule_keeps_rows_and_past_states() -> None:
     run_state_machine_as_test(
         Schedule,
         settings=settings(

@@ -22,22 +22,22 @@ FOLDER = "91_v1_toy"
 ASSEMBLIES = 6
 PARTS = tuple(f"level={level}" for level in range(4))
 FAILED, DISCARDED = 2, 4
-"""Which of the assemblies lacks a part, and which is taken out of the dataset."""
+"""The assembly with a missing part, and the discarded assembly."""
 TAGGED = (1, 4)
-"""After which assemblies a tag is set."""
+"""The assemblies after which a tag is set."""
 OPTIMIZE = ("optimize", "--yes")
 VACUUM = ("vacuum", "--keep-days", "0", "--yes")
 LET_FINISH = 0.2
-"""Chance that an attempt is left alone."""
+"""Probability that an attempt is not killed."""
 DURING_START_UP = 0.2
 START_SECONDS = 1.0
-"""Longest wait for a kill that does not wait for anything to happen."""
+"""Longest wait before a kill that waits for no file."""
 WORK_SECONDS = 0.15
 """Mean wait after the first change of a file."""
 MOST_KILLS = 4
-"""Of one command on one copy."""
+"""Kills of one command on one copy."""
 VERSIONS = 1
-"""How many past versions are read after each kill; all of them are at the end."""
+"""Past versions read after each kill; all are read at the end."""
 
 PHASES = (
     "optimize: before it wrote anything",
@@ -52,7 +52,7 @@ PHASES = (
 
 @dataclass(frozen=True)
 class Promises:
-    """What must not change: the rows and events as read by polars alone, each past version, each tag."""
+    """Data that must not change: rows and events as read by polars alone, each past version, each tag."""
 
     rows: pl.DataFrame
     events: pl.DataFrame
@@ -62,7 +62,7 @@ class Promises:
 
 @dataclass(frozen=True)
 class Template:
-    """A lake of many small files, to be copied, and what it promises."""
+    """A lake of many small files, to be copied, and its promises."""
 
     folder: Path
     promises: Promises
@@ -89,7 +89,7 @@ def prepare(folder: Path) -> Template:
 
 
 def series(folder: Path, template: Template, kills: int, rng: np.random.Generator) -> Counter[str]:
-    """Merge and remove files of one copy after the other until so many processes were killed."""
+    """Merge and remove files of one copy after the other until the number of kills is reached."""
     phases: Counter[str] = Counter()
     trials = 0
     while phases.total() < kills:
@@ -112,7 +112,7 @@ class CheckConfig:
         self.attempts = 0
 
     def to_the_end(self, kills: int, rng: np.random.Generator) -> Counter[str]:
-        """Kill both commands until they have finished, up to so many times, and return the phases hit."""
+        """Kill both commands until they have finished, at most N times, and return the phases hit."""
         phases: Counter[str] = Counter()
         for verb in (OPTIMIZE, VACUUM):
             most = min(kills, phases.total() + MOST_KILLS)
@@ -124,7 +124,7 @@ class CheckConfig:
         return phases
 
     def attempt(self, verb: tuple[str, ...], rng: np.random.Generator | None) -> str | None:
-        """Carry out a command, killed at some moment; return the phase that the kill hit, if it did."""
+        """Run a command, killed at a random moment; return the phase hit by the kill, or None."""
         self.attempts += 1
         before = self.files()
         command = Command(self.folder, "--lake", "lake", *verb, label=f"attempt{self.attempts}")
@@ -142,7 +142,7 @@ class CheckConfig:
         return {file for file in (self.folder / "lake").rglob("*.parquet") if "_delta_log" not in file.parts}
 
     def check(self, versions: list[int]) -> None:
-        """Check what polars alone reads, some past versions and every tag."""
+        """Check the rows read by polars alone, some past versions and every tag."""
         for table, expected in (("results", self.promises.rows), ("assemblies", self.promises.events)):
             require(plain(self.folder, table).equals(expected), f"other rows of {table}")
         stored = _open(self.folder)

@@ -1,4 +1,4 @@
-"""What the config of the evaluation takes and refuses."""
+"""The config of the evaluation: accepted and refused values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lakebatch.experiments.prediction.models import STANDARD_MODELS, Model
 RIDGE = {"name": "ridge", "path": "sklearn.linear_model.Ridge"}
 
 
-def test_defaults_are_those_of_the_guide() -> None:
+def test_defaults_equal_the_guide() -> None:
     assert EvaluationConfig().model_dump() == {
         "n_reps": 10,
         "test_size": 0.2,
@@ -37,7 +37,7 @@ def test_every_key_has_a_help_text() -> None:
         assert all(key.description for key in config.model_fields.values())
 
 
-def test_models_are_resolved_in_their_order_with_what_they_need() -> None:
+def test_models_are_resolved_in_order_with_their_settings() -> None:
     ridge = {**RIDGE, "arguments": {"alpha": 2.0}, "standardise_features": True}
     config = EvaluationConfig(models=["neural_network", ridge, "linear_regression"])
     network, custom, linear = config.resolved_models()
@@ -45,7 +45,7 @@ def test_models_are_resolved_in_their_order_with_what_they_need() -> None:
     assert custom == Model("ridge", RIDGE["path"], {"alpha": 2.0}, True, False)
 
 
-def test_target_of_the_standard_models_is_standardised_where_asked_for() -> None:
+def test_target_of_standard_models_is_standardised_on_request() -> None:
     scaled = {**RIDGE, "standardise_target": True}
     models = [*STANDARD_MODELS, scaled]
     for wanted in (True, False):

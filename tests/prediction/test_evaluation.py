@@ -1,4 +1,4 @@
-"""Rows of the evaluation: paired, reproducible, and honest about what could not be computed."""
+"""Rows of the evaluation: paired, reproducible, and with the reason of every missing metric."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ FAST = ["linear_regression", "support_vector"]
 
 
 class Answering(RegressorMixin, BaseEstimator):
-    """A regressor whose fit or prediction is what its argument says."""
+    """A regressor whose fit or prediction is given by its argument."""
 
-    seen: list[tuple[np.ndarray, np.ndarray]] = []  # noqa: RUF012 - what was seen outlives a clone.
+    seen: list[tuple[np.ndarray, np.ndarray]] = []  # noqa: RUF012 - recorded inputs must outlive a clone.
     threads: list[int] = []  # noqa: RUF012
 
     def __init__(self, answer: str = "zero") -> None:
@@ -66,7 +66,7 @@ class Answering(RegressorMixin, BaseEstimator):
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_was_seen() -> Iterator[None]:
+def _clear_recorded_inputs() -> Iterator[None]:
     yield
     Answering.seen.clear()
     Answering.threads.clear()
@@ -138,7 +138,7 @@ def test_random_forest_is_seeded_by_the_split() -> None:
 
 @pytest.mark.parametrize("scaled_features", [False, True])
 @pytest.mark.parametrize("scaled_target", [False, True])
-def test_models_see_what_they_need(scaled_features: bool, scaled_target: bool) -> None:
+def test_models_get_their_preprocessed_inputs(scaled_features: bool, scaled_target: bool) -> None:
     features = small_set()
     values = features.values.copy()
     values[3, 0], values[4, 1] = np.nan, np.inf
@@ -155,7 +155,7 @@ def test_models_see_what_they_need(scaled_features: bool, scaled_target: bool) -
     np.testing.assert_allclose(y, (y_train - y_train.mean()) / y_train.std() if scaled_target else y_train)
 
 
-def test_standardised_target_decides_the_last_two_models_alone() -> None:
+def test_standardised_target_changes_only_the_last_two_models() -> None:
     models = ["linear_regression", "gradient_boosting", "support_vector", "neural_network"]
     guide, original = (
         run(EvaluationConfig(models=models, standardise_target=wanted), (12,))["mse"].to_list()
@@ -339,9 +339,7 @@ def test_too_few_samples_are_refused() -> None:
 
 
 @given(st.integers(1, 200), st.integers(0, 2**64))
-def test_split_seeds_are_distinct_fit_in_31_bits_and_begin_with_those_of_fewer(
-    n_reps: int, seed: int
-) -> None:
+def test_split_seeds_are_distinct_31_bit_and_extend_shorter_series(n_reps: int, seed: int) -> None:
     seeds = draw_split_seeds(n_reps, np.random.default_rng(seed))
     assert len(set(seeds)) == len(seeds) == n_reps
     assert all(type(drawn) is int and 0 <= drawn < 2**31 for drawn in seeds)
@@ -358,5 +356,5 @@ class Repeating:
         return next(self.drawn)
 
 
-def test_split_seeds_that_were_drawn_before_are_drawn_again() -> None:
+def test_repeated_split_seeds_are_redrawn() -> None:
     assert draw_split_seeds(3, Repeating()) == (4, 7, 9)

@@ -1,4 +1,4 @@
-"""The feature sets: their columns, their values and what is left out of them."""
+"""The feature sets: their columns, their values and excluded forms."""
 
 from __future__ import annotations
 
@@ -73,24 +73,24 @@ def test_initial_clean_holds_the_concentrations_before_noise() -> None:
     assert built["initial_clean"].columns == ("initial:R1",)
 
 
-def test_initial_clean_is_unknown_where_it_was_not_given() -> None:
+def test_initial_clean_is_unknown_without_clean_concentrations() -> None:
     with pytest.raises(ExperimentError, match=r"Unknown feature set initial_clean\. Known: initial, last"):
         build(("initial_clean",))
 
 
-def test_select_forms_leaves_the_outcome_out_by_its_two_forms_alone() -> None:
+def test_select_forms_excludes_only_the_two_forms_of_the_outcome() -> None:
     forms = ("O1", "O", "Oa", "Oaa", "R1a")
     assert select_forms(forms, ("O", "Oa"), outcome_features=False) == ("O1", "Oaa", "R1a")
     assert select_forms(forms, ("O", "Oa"), outcome_features=True) == forms
 
 
-def test_select_forms_refuses_an_outcome_that_is_not_there() -> None:
+def test_select_forms_refuses_an_unknown_outcome() -> None:
     with pytest.raises(ExperimentError, match=r"Unknown outcome form P\. Known: R1, R1a, O, Oa"):
         select_forms(FORMS, ("P",), outcome_features=False)
 
 
 @pytest.mark.parametrize("name", FEATURE_SETS)
-def test_no_feature_knows_the_outcome_where_it_is_left_out(name: str) -> None:
+def test_no_feature_depends_on_an_excluded_outcome(name: str) -> None:
     selected = select_forms(FORMS, ("O", "Oa"), outcome_features=False)
     changed = TRAJECTORIES.copy()
     changed[:, 2:] += 1000.0
@@ -99,7 +99,7 @@ def test_no_feature_knows_the_outcome_where_it_is_left_out(name: str) -> None:
     assert not any(column.endswith((":O", ":Oa")) for column in before[name].columns)
 
 
-def test_features_know_the_outcome_where_it_is_kept() -> None:
+def test_features_depend_on_an_included_outcome() -> None:
     selected = select_forms(FORMS, ("O", "Oa"), outcome_features=True)
     last = build(("last",), selected_forms=selected)["last"]
     np.testing.assert_array_equal(last.values[:, last.columns.index("last:Oa")], TRAJECTORIES[:, 3, -1])

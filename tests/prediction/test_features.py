@@ -1,4 +1,4 @@
-"""The dynamic features, held against hand-computed values and a plain reference."""
+"""The dynamic features, compared with hand-computed values and a plain reference."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_features_refuse_a_shape_without_samples_forms_and_times(function, shape
         function(np.zeros(shape))
 
 
-def test_last_values_are_those_at_the_end_and_a_copy() -> None:
+def test_last_values_are_a_copy_of_the_end() -> None:
     trajectories = np.arange(24.0).reshape(2, 3, 4)
     last = last_values(trajectories)
     assert last.tolist() == [[3.0, 7.0, 11.0], [15.0, 19.0, 23.0]]

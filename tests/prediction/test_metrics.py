@@ -1,4 +1,4 @@
-"""The metrics, held against independent formulas, and where they do not exist."""
+"""The metrics, compared with independent formulas, and cases without a value."""
 
 from __future__ import annotations
 

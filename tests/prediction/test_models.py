@@ -35,7 +35,7 @@ class AnyKeyword(RegressorMixin, BaseEstimator):
         ),
     ],
 )
-def test_standard_model_is_the_regressor_of_the_study(
+def test_standard_model_equals_the_regressor_of_the_study(
     name: str, expected: BaseEstimator, standardised: bool
 ) -> None:
     model = STANDARD_MODELS[name]
@@ -66,7 +66,7 @@ def test_regressor_without_a_random_state_is_built_without_one() -> None:
     assert build_regressor(Model("lars", "sklearn.svm.NuSVR", {"nu": 0.3}), seed=5).nu == 0.3
 
 
-def test_regressor_that_takes_any_keyword_is_given_it() -> None:
+def test_regressor_that_takes_any_keyword_gets_its_arguments() -> None:
     regressor = build_regressor(Model("any", f"{__name__}.AnyKeyword", {"depth": 3}), seed=5)
     assert regressor.keywords == {"depth": 3}
 
@@ -93,7 +93,7 @@ def test_model_that_cannot_be_built_is_refused(path: str, arguments: dict[str, i
         build_regressor(Model("mine", path, arguments), seed=0)
 
 
-def test_known_arguments_leave_out_those_that_cannot_be_set() -> None:
+def test_known_arguments_exclude_fixed_ones() -> None:
     with pytest.raises(ConfigError) as refused:
         build_regressor(Model("mine", "sklearn.ensemble.RandomForestRegressor", {"trees": 5}), seed=0)
     assert "n_estimators" in str(refused.value)

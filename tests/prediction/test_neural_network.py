@@ -1,4 +1,4 @@
-"""Trained in fewer calls, and the same to the last bit."""
+"""The faster neural network: equal to scikit-learn's bit by bit."""
 
 import warnings
 
@@ -42,18 +42,18 @@ def assert_same(features, target, **settings):
 
 @pytest.mark.parametrize("columns", [1, 9, 18, 189, 209])
 @pytest.mark.parametrize("samples", [24, 80, 800, 450])
-def test_training_is_the_same_to_the_last_bit(samples, columns):
-    """450 samples leave a batch that is smaller than the others."""
+def test_training_equals_scikit_learn_bit_by_bit(samples, columns):
+    """With 450 samples, the last batch is smaller."""
     assert_same(*data(samples, columns), max_iter=60)
 
 
 @pytest.mark.parametrize("scale", [1.0, 100.0])
-def test_it_stops_where_scikit_learn_stops(scale):
+def test_training_stops_at_the_same_iteration_as_scikit_learn(scale):
     model, _ = assert_same(*data(80, 9, scale=scale), max_iter=3_000)
     assert (model.n_iter_ < 3_000) == (scale == 1.0)
 
 
-def test_end_without_convergence_is_said_in_the_same_words():
+def test_missing_convergence_gives_the_same_warning():
     _, said = assert_same(*data(80, 9), max_iter=5)
     assert said == [
         (
@@ -79,7 +79,7 @@ def test_end_without_convergence_is_said_in_the_same_words():
     ],
     ids=str,
 )
-def test_every_setting_gives_what_scikit_learn_gives(settings):
+def test_every_setting_equals_scikit_learn(settings):
     features, target = data(90, 6)
     if settings.get("early_stopping") or settings.get("solver") == "lbfgs":
         ours, theirs = (
@@ -90,13 +90,13 @@ def test_every_setting_gives_what_scikit_learn_gives(settings):
         assert_same(features, target, **settings)
 
 
-def test_single_precision_and_several_targets_are_left_to_scikit_learn_or_the_same():
+def test_single_precision_and_several_targets_equal_scikit_learn():
     features, target = data(60, 4)
     assert_same(features.astype(np.float32), target)
     assert_same(features, np.column_stack([target, -target]), max_iter=30)
 
 
-def test_target_that_never_changes_is_no_trouble():
+def test_constant_target_is_fitted():
     features, target = data(50, 3)
     assert_same(features, np.full_like(target, 2.0))
 
@@ -109,7 +109,7 @@ def test_it_can_be_cloned_and_trained_again():
     assert again.predict(features).tobytes() == model.predict(features).tobytes()
 
 
-def test_training_goes_on_from_what_was_learned():
+def test_training_can_be_continued():
     features, target = data(50, 3)
     ours, theirs = (
         kind(hidden_layer_sizes=(5,), random_state=1) for kind in (QuickMLPRegressor, MLPRegressor)

@@ -1,4 +1,4 @@
-"""Noise, held against its closed forms."""
+"""Noise, compared with its closed forms."""
 
 from __future__ import annotations
 
@@ -122,12 +122,12 @@ def test_noisy_concentrations_are_never_negative(kind: NoiseKind, level: float, 
 
 
 @pytest.mark.parametrize("level", [-0.1, np.nan, np.inf])
-def test_noise_refuses_a_level_that_is_not_one(level: float) -> None:
+def test_noise_refuses_an_invalid_level(level: float) -> None:
     with pytest.raises(ConfigError, match=f"Noise level is {level}, expected a finite number of at least 0"):
         add_noise([1.0], level, "additive", rng())
 
 
-def test_noise_refuses_an_unknown_kind_and_lists_the_known() -> None:
+def test_noise_refuses_an_unknown_kind_and_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"'uniform'\. Known: additive, multiplicative, lognormal"):
         add_noise([1.0], 0.1, "uniform", rng())
 

@@ -1,4 +1,4 @@
-"""What a model sees of a feature set."""
+"""Preprocessing of a feature set for a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generated half of lakebatch/docs/commands.md; run this file to write it anew."""
+"""The generated half of lakebatch/docs/commands.md; run this file to rewrite it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED = {"--lake", "--verbose", "--quiet"}
 
 
 def reference() -> str:
-    """Return every command with every option, from what ``--help`` shows."""
+    """Return every command with every option, from ``--help``."""
     group = click.Context(main, info_name="lakebatch")
     lines = ["## Options of every command", "", *_options(main, group)]
     for title, commands in SECTIONS.items():
@@ -29,7 +29,7 @@ def reference() -> str:
 
 
 def page() -> str:
-    """Return the whole page: its first half as it is, and the reference."""
+    """Return the whole page: its unchanged first half, and the reference."""
     written, _, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
     return f"{written}{MARK}\n{reference()}"
 
@@ -56,7 +56,7 @@ def _arguments(command: click.Command) -> Iterator[str]:
 
 
 def _prose(command: click.Command) -> str:
-    """Return a command's help; lines that click keeps apart are a list."""
+    """Return a command's help as Markdown; lines not wrapped by click form a list."""
     text, _, kept = inspect.cleandoc(command.help or "").partition("\n\n\b\n")
     rows = [f"- {_literal(line)}" for line in kept.splitlines()]
     return "\n".join([_literal(text), *([""] if rows else []), *rows])

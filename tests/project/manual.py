@@ -25,10 +25,10 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 FILE = "file: "
-"""A mark that begins so has the block written to a file; one that begins with NOT_RUN says why nothing is done."""
+"""Prefix of a mark for a block to be written to a file; after NOT_RUN follows the reason why a block is not run."""
 NOT_RUN = "not run: "
 NEEDED = {"plots": ("past-states",)}
-"""The pages whose commands have to run before those of a page, beside the README's."""
+"""The pages whose commands must run before those of a page, besides the README."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def commands(text: str) -> Iterator[str]:
-    """Yield what is typed in a block: lines after ``$``, and those that go on after a backslash or in a quotation."""
+    """Yield the commands of a block: lines after ``$``, continued after a backslash or inside quotation marks."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith("$ "):
@@ -76,7 +76,7 @@ def is_open(command: str) -> bool:
 
 
 class Workshop:
-    """A folder with a lake in which pages run, each once, after those that it needs."""
+    """A folder with a lake in which pages run, each once, after the pages that it needs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -131,19 +131,19 @@ def answer(text: str) -> None:
 
 
 def keep(tree: dict[str, object]) -> None:
-    """See that a file of settings has some."""
+    """Assert that a settings file holds some settings."""
     assert tree
 
 
 def in_shell(command: str) -> None:
-    """Run a command as one types it."""
+    """Run a command as typed in a shell."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
 def in_this_process(command: str) -> None:
-    """Run one command of lakebatch as its program does, without starting Python and all it imports once more."""
+    """Run one lakebatch command in this process, to save the start of Python and all imports."""
     done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
     assert done.exit_code == 0, f"{command}\n{done.output}"
 

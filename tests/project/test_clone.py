@@ -1,4 +1,4 @@
-"""A clone is usable where it lies, whichever lakebatch is installed."""
+"""A clone can be used in place, whichever lakebatch is installed."""
 
 import shutil
 import subprocess
@@ -39,7 +39,7 @@ print(sorted({each for each in files if files.count(each) > 1 and "lakebatch" in
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """Return a copy of the source tree, which no installation knows."""
+    """Return a copy of the source tree that is not installed."""
     folder = tmp_path_factory.mktemp("lakebatch-clone")
     for name in TREE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -65,12 +65,12 @@ def files_of(folder):
 
 
 @pytest.mark.parametrize("before", ["", WITHOUT_INSTALLATION], ids=["another installed", "none installed"])
-def test_clone_is_imported_whole_by_a_command_and_from_standard_input(clone, before):
+def test_clone_is_imported_completely_by_a_command_and_from_standard_input(clone, before):
     assert run(clone, "-c", before + FILES) == files_of(clone)
     assert run(clone, script=before + FILES) == files_of(clone)
 
 
-def test_clone_is_imported_whole_by_a_script_beside_it(clone, tmp_path):
+def test_clone_is_imported_completely_by_a_script_beside_it(clone, tmp_path):
     script = clone / "analysis.py"
     script.write_text(FILES)
     assert run(tmp_path, script) == files_of(clone)
@@ -105,7 +105,7 @@ def test_notebook_in_the_root_imports_the_clone(clone):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_notebook_of_first_steps_runs_where_it_lies_and_leaves_nothing_untracked(clone, monkeypatch):
+def test_notebook_of_first_steps_runs_in_place_and_leaves_no_file(clone, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(clone))
     monkeypatch.delenv("LAKEBATCH_LAKE", raising=False)
     folder = clone / "experiments"

@@ -1,4 +1,4 @@
-"""The manual: its commands and scripts run, and the names, options and messages in it exist."""
+"""The manual: its commands and scripts run, and its names, options and messages exist."""
 
 import ast
 import importlib
@@ -26,7 +26,7 @@ SOURCES = sorted(
 RUN = {"console", "python", "sql", "toml"}
 LANGUAGES = {*RUN, "sh", "text"}
 NOT_RUN = {
-    "README": 2,  # the commands that set everything up, which .ci/run runs
+    "README": 2,  # the setup commands, run by .ci/run
     "past-states": 3,
     "configuring": 1,
     "lake": 3,
@@ -36,14 +36,14 @@ NOT_RUN = {
     "scaling": 1,
     "legacy": 3,
 }
-"""How many commands of a page stand in blocks that cannot run here: for want of SLURM, of the same ids, of time."""
+"""Number of commands per page in blocks that cannot run here: without SLURM, with other ids, or too slow."""
 REFERENCE = re.compile(r"`+(lakebatch(?:\.\w+)+)`+")
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
 VARIABLE = re.compile(r"(?:LAKEBATCH|S3|AWS|NTFY|SAVE|SLURM|PBS|LSB)_[A-Z_]*[A-Z]")
 OTHER_FOLDERS = {"docs", "templates", "virtual_cohort", "prediction", "degradation", "presets"}
-"""What is no room: data of the package, and the folders of experiments/."""
+"""Folders that are no rooms: data of the package, and the folders of experiments/."""
 OF_THE_ENGINE = {"AWS_ALLOW_HTTP"}
-"""What looks like a variable and is a setting of the table engine."""
+"""Names that look like variables but are settings of the table engine."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_page_runs(workshop, page):
 
 
 @pytest.mark.parametrize("page", manual.PAGES)
-def test_what_cannot_run_is_marked_and_counted(page):
+def test_blocks_that_cannot_run_are_marked_and_counted(page):
     left = 0
     for block in manual.blocks(page):
         assert block.language in LANGUAGES, block
@@ -77,14 +77,14 @@ def test_what_cannot_run_is_marked_and_counted(page):
 
 @pytest.mark.parametrize("page", manual.PAGES)
 def test_code_fits_a_terminal_of_80_columns(page):
-    """Where a page is shown with a margin of one column."""
+    """A page is shown with a margin of one column."""
     for block in (each for each in manual.blocks(page) if each.language in RUN):
         is_typed = block.language == "console"
         text = "\n".join(f"$ {each}" for each in manual.commands(block.text)) if is_typed else block.text
         assert max(map(len, text.splitlines())) <= 78, text
 
 
-def test_topics_are_the_pages():
+def test_topics_equal_the_pages():
     folder = resources.files("lakebatch").joinpath("docs")
     assert {each.name for each in folder.iterdir() if each.name.endswith(".md")} == {
         f"{each}.md" for each in TOPICS
@@ -114,8 +114,8 @@ def test_pictures_are_small():
     assert max(each.stat().st_size for each in pictures) < 60_000
 
 
-def test_reference_of_commands_is_that_of_help():
-    """Else write it anew with: python tests/project/command_reference.py"""
+def test_reference_of_commands_equals_help():
+    """If it fails, rewrite the page with: python tests/project/command_reference.py"""
     assert command_reference.page() == manual.read("commands")
 
 
@@ -123,7 +123,7 @@ def test_reference_of_commands_is_that_of_help():
 
 
 def resolves(dotted: str) -> bool:
-    """Whether a dotted name is that of a module, or of something in one."""
+    """Whether a dotted name is a module or an object in a module."""
     module, rest = dotted, []
     while module:
         try:
@@ -137,7 +137,7 @@ def resolves(dotted: str) -> bool:
 
 
 def docstrings(text: str) -> Iterator[str]:
-    """Yield the strings of a module that stand for themselves."""
+    """Yield the docstrings of a module, including those of constants."""
     for node in ast.walk(ast.parse(text)):
         if (
             isinstance(node, ast.Expr)
@@ -168,7 +168,7 @@ def test_references_of_docstrings_resolve():
 
 
 def named_in(page: str) -> set[str]:
-    """Return the first word of everything that stands in backticks outside of blocks."""
+    """Return the first word of every text in backticks outside of blocks."""
     prose = manual.FENCE.sub("", manual.read(page))
     return {match[1] for match in re.finditer(r"`([A-Za-z_][\w-]*)[^`\n]*`", prose)}
 
@@ -209,7 +209,7 @@ def test_every_internal_name_of_the_page_exists():
 
 
 def test_architecture_has_every_room():
-    """Those that the test of imports knows, in its order."""
+    """The same rooms as in the test of imports, in the same order."""
     drawn = manual.blocks("architecture")
     packages = {file.parent.name for file in (manual.ROOT / "lakebatch").glob("*/__init__.py")}
     folders = set(re.findall(r"^  (\w+)/ ", drawn[0].text, re.MULTILINE))
@@ -253,7 +253,7 @@ def test_every_environment_variable_is_explained():
 
 
 def templates(text: str) -> Iterator[str]:
-    """Yield the strings of a module that are no docstrings; what is filled into them is a NUL."""
+    """Yield the strings of a module except docstrings; placeholders become NUL."""
     tree = ast.parse(text)
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -263,8 +263,8 @@ def templates(text: str) -> Iterator[str]:
             yield node.value
 
 
-def stands_in(quoted: str, template: str) -> bool:
-    """Whether the words between dots of a quoted message stand in a template, in their order."""
+def matches(quoted: str, template: str) -> bool:
+    """Whether the words between dots of a quoted message occur in a template, in order."""
     place = 0
     for piece in filter(None, map(str.strip, quoted.split("..."))):
         place = template.find(piece, place)
@@ -279,4 +279,4 @@ def test_every_quoted_message_exists():
     rows = re.findall(r"^\| (`.*?`) \| [^|]+ \|$", manual.read("troubleshooting"), re.MULTILINE)
     quoted = [each for row in rows for each in re.findall(r"`([^`]+)`", row)]
     assert len(quoted) > 30
-    assert not [each for each in quoted if not any(stands_in(each, template) for template in known)]
+    assert not [each for each in quoted if not any(matches(each, template) for template in known)]

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source."""
+"""Allowed imports between modules, checked in the source."""
 
 import ast
 import graphlib
@@ -65,7 +65,7 @@ ONLY_IN = {
     "jinja2": {"analysis.report"},
     "markupsafe": {"analysis.report"},
 }
-"""Where a package may be imported at all."""
+"""Modules that may import a package."""
 
 NOT_IN_EXPERIMENTS = {
     "os", "sys", "io", "pathlib", "shutil", "subprocess", "tempfile", "socket", "urllib", "requests", "logging.config",
@@ -98,7 +98,7 @@ def imports(node: ast.AST) -> Iterator[str]:
 
 
 def targets(node: ast.ImportFrom) -> list[str]:
-    """Return the modules that a ``from`` statement may load: the one named, or those named of a package."""
+    """Return the modules that a ``from`` statement can load: the named module, or named modules of a package."""
     prefix = "." * node.level + (node.module or "")
     if prefix == "lakebatch" or not node.module:
         return [f"{prefix}.{alias.name}" if node.module else prefix + alias.name for alias in node.names]
@@ -171,13 +171,13 @@ def test_modules_import_each_other_in_no_circle():
 
 
 @pytest.mark.parametrize("name", [name for row in ROOMS for name, sentence in row.items() if sentence])
-def test_room_says_in_one_sentence_what_it_holds(name):
+def test_room_has_a_docstring_of_one_sentence(name):
     file = PACKAGE / name / "__init__.py" if (PACKAGE / name).is_dir() else PACKAGE / f"{name}.py"
     assert ast.get_docstring(tree_of(file)) == ROOMS[ROW[name]][name]
 
 
 def test_delta_tables_know_no_backend():
-    """The interface of a place, and not what lies behind it, is all that tables use."""
+    """Tables use only the interface of a storage, not its backends."""
     files = modules(PACKAGE / "storage" / "delta")
     assert {
         target for file in files for target in imports(tree_of(file)) if target.endswith(".storage.s3")
@@ -190,7 +190,7 @@ def test_module_imports_absolutely(file):
 
 
 @each_module
-def test_module_leaves_packages_to_the_one_that_owns_them(file):
+def test_package_is_imported_only_by_its_owner(file):
     name = module_name(file)
     for target in imports(tree_of(file)):
         owners = ONLY_IN.get(target.split(".")[0], {name})
@@ -208,7 +208,7 @@ def test_module_imports_no_experiment(file):
 
 
 @each_module
-def test_module_prints_nothing_itself(file):
+def test_module_does_not_print(file):
     assert not called_functions(tree_of(file)) & {"print", "input", "breakpoint"}
 
 
@@ -251,8 +251,8 @@ def called_methods(tree: ast.Module) -> set[str]:
     return {each.attr for each in called(tree) if isinstance(each, ast.Attribute)}
 
 
-def test_status_starts_without_what_only_computing_needs(tmp_path):
-    """Numpy and pydantic would take longer to load than all else that the command does."""
+def test_status_starts_without_numpy_and_pydantic(tmp_path):
+    """Numpy and pydantic would take longer to import than the rest of the command."""
     script = (
         "import sys; from lakebatch.cli.main import main; "
         f"main(['--lake', {str(tmp_path)!r}, 'status'], standalone_mode=False); "

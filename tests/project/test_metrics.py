@@ -1,4 +1,4 @@
-"""One definition of each metric, that agrees with the schema of ``results``."""
+"""One definition of each metric, consistent with the schema of ``results``."""
 
 import ast
 from pathlib import Path
@@ -16,7 +16,7 @@ STEP = 0.001
 
 
 def strings(node):
-    """Return the strings that stand in a literal, as keys of a dictionary too."""
+    """Return the strings in a literal, including keys of a dictionary."""
     children = node.keys if isinstance(node, ast.Dict) else node.elts
     return {each.value for each in children if isinstance(each, ast.Constant)}
 
@@ -32,7 +32,7 @@ def test_no_module_lists_the_metrics_a_second_time():
 
 
 @pytest.mark.parametrize("metric", metrics.COLUMNS, ids=lambda metric: metric.name)
-def test_unit_and_range_of_a_metric_are_those_of_the_schema(metric):
+def test_unit_and_range_of_a_metric_equal_the_schema(metric):
     schema = load_schema("results")
     (column,) = [each for each in schema.columns if each.name == metric.name]
     assert column.unit == metric.unit
@@ -47,6 +47,6 @@ def test_unit_and_range_of_a_metric_are_those_of_the_schema(metric):
 
 
 @pytest.mark.parametrize("command", [plot.plot, report.report, diff.diff], ids=lambda command: command.name)
-def test_choices_of_a_command_are_the_metrics(command):
+def test_choices_of_a_command_equal_the_metrics(command):
     (option,) = [each for each in command.params if each.name == "metric"]
     assert (tuple(option.type.choices), option.default) == (metrics.NAMES, metrics.DEFAULT)

@@ -1,4 +1,4 @@
-"""How many modules of lakebatch a plain run goes through."""
+"""Number of lakebatch modules used by a plain run."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ print(*sorted(file.removeprefix(PACKAGE) for file in entered), sep="\\n")
 
 
 def test_plain_run_enters_few_modules(toy, tmp_path):
-    """A module is entered where a function of it is called after the imports, in the process that was started."""
+    """A module is entered when one of its functions is called after the imports, in the main process."""
     package = f"{Path(lakebatch.__file__).parent}/"
     arguments = ["--lake", str(tmp_path / "lake"), "-q", "run", toy, "--jobs", "2"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What is public: names, docstrings, and the tree of errors."""
+"""The public interface: names, docstrings, and the tree of errors."""
 
 import ast
 import importlib
@@ -78,7 +78,7 @@ def test_error_survives_pickling(kind):
     assert str(again) == "Nothing. Expected something."
 
 
-def test_error_tree_is_the_one_drawn():
+def test_error_tree_equals_its_drawing():
     drawn = {"LakebatchError": {"Exception"}}
     above = ["LakebatchError"]
     for branch in BRANCH.finditer(errors.__doc__):

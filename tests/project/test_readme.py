@@ -1,4 +1,4 @@
-"""What the README says: its size, its marks, its links; its commands run with those of the manual."""
+"""The README: size, marks and links; its commands run with those of the manual."""
 
 import re
 

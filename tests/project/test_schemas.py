@@ -1,4 +1,4 @@
-"""The tables' columns: what is promised, what ``schemas/`` says, and what is written."""
+"""Columns of the tables: promised, described in ``schemas/``, and written."""
 
 import deltalake
 import pyarrow as pa
@@ -35,7 +35,7 @@ TABLES = schema.table_names()
 
 @pytest.fixture(params=TABLES)
 def written(request, tmp_path):
-    """Return a table's schema and the table as another library reads it."""
+    """Return a table's schema, and the table as read by another library."""
     expected = schema.load_schema(request.param)
     table = Table(Storage(str(tmp_path)), "90_v1_toy", expected)
     table.ensure()
@@ -80,7 +80,7 @@ def test_table_has_the_columns_of_its_schema(written):
     assert schema.difference(actual, expected) == []
 
 
-def test_table_says_what_its_columns_mean(written):
+def test_table_stores_the_meaning_of_its_columns(written):
     expected, table = written
     assert table.metadata().description == expected.description
     metadata = {field.name: field.metadata for field in table.schema().fields}
@@ -112,6 +112,6 @@ def test_table_keeps_every_version_and_row(written):
     assert "delta.setTransactionRetentionDuration" not in configuration
 
 
-def test_table_needs_no_more_than_a_plain_reader(written):
+def test_table_needs_only_a_plain_reader(written):
     _, table = written
     assert table.protocol().min_reader_version == 1

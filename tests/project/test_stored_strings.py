@@ -1,4 +1,4 @@
-"""Every string that a lake stores about itself: lakes that exist already hold them, so that none may change."""
+"""All metadata strings stored in a lake: existing lakes hold them, so that none may change."""
 
 import json
 import re
@@ -49,7 +49,7 @@ FOLDERS = {"assemblies", "frames", "leases", "results", "tags"}
 
 @pytest.fixture
 def used_lake(toy, lake):
-    """Return a lake in which everything was done that leaves something in its tables."""
+    """Return a lake after every operation that writes to its tables."""
     done = lakebatch.run(lake, toy, jobs=1)
     lakebatch.run(lake, toy, jobs=1, settings=["fail=[0.1]"])
     experiment = lake[toy]
@@ -72,7 +72,7 @@ def entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield file.relative_to(folder).parts[0], json.loads(line)
 
 
-def test_lake_stores_the_same_strings_as_ever(used_lake):
+def test_lake_stores_the_same_strings_as_earlier_releases(used_lake):
     transactions, metadata, events = defaultdict(set), defaultdict(set), set()
     fields, properties = set(), {}
     for table, entry in entries(used_lake):

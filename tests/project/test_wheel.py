@@ -1,4 +1,4 @@
-"""The wheel holds all that is needed, and works from any folder without the checkout."""
+"""The wheel is complete, and works from any folder without the checkout."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from lakebatch.cli import main
 assert lakebatch.__file__.startswith(folder), lakebatch.__file__
 main()
 """
-"""The command line of the package in a folder, where this environment has another one that is being worked on."""
+"""The command line of the package in a folder, because this environment has an editable install."""
 
 
 def run(*command, cwd):
@@ -36,7 +36,7 @@ def run(*command, cwd):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Return a wheel, built from a copy, since setuptools builds in the folder of the source."""
+    """Return a wheel, built from a copy, because setuptools builds in the source folder."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in BUILT_FROM:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -45,7 +45,7 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
+def test_wheel_holds_one_package_and_all_its_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lakebatch"}
@@ -66,7 +66,7 @@ def test_wheel_holds_one_top_level_package_and_all_its_data(wheel):
 
 
 def test_wheel_alone_reads_its_data_from_any_folder(wheel, tmp_path):
-    """Beside the packages of this environment, without the checkout; .ci/run installs it by itself and runs jobs."""
+    """With the packages of this environment, without the checkout; .ci/run installs it alone and runs jobs."""
     alone, elsewhere = tmp_path / "alone", tmp_path / "elsewhere"
     zipfile.ZipFile(wheel).extractall(alone)
     elsewhere.mkdir()

@@ -1,4 +1,4 @@
-"""A real S3 server for the tests of this folder, and a lake of its own on it for each of them."""
+"""A real S3 server for the tests of this folder, and a separate lake on it for each test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OTHER_SETTINGS = (
     "AWS_PROFILE",
     "AWS_ALLOW_HTTP",
 )
-"""What could reach another server, or hide that a setting was not passed on."""
+"""Variables that lead to another server, or hide a setting that was not passed on."""
 LACKING = (
     ("no-list", "lake", "s3:ListBucket"),
     ("no-read", "lake", "s3:GetObject"),
@@ -48,22 +48,22 @@ LACKING = (
     ("no-delete", "lake", "s3:DeleteObject"),
     ("no-experiment", "lake/91_v1_toy", "s3:PutObject"),
 )
-"""Buckets, and what one may not do in the place that is named."""
+"""Buckets, each with a prefix and the action denied there."""
 USED = pytest.StashKey[str]()
 
 
 @dataclass(frozen=True)
 class Server:
-    """An S3 server that runs, and what lakebatch needs to reach it."""
+    """A running S3 server, and the settings to reach it."""
 
     name: str
     settings: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What the script needs to find it; empty for a server that checks neither signatures nor rights."""
+    """Variables for the server script; empty for a server that checks neither signatures nor rights."""
 
     @property
     def checks_rights(self) -> bool:
-        """Whether it refuses anybody anything."""
+        """Whether it checks permissions."""
         return bool(self.environment)
 
     @property
@@ -73,11 +73,11 @@ class Server:
 
     @property
     def secret(self) -> str:
-        """What must stand nowhere."""
+        """The secret key, which must appear nowhere."""
         return self.settings["S3_SECRET_KEY"]
 
     def client(self) -> Any:
-        """Return a client of one's own, so that what is checked does not go through lakebatch."""
+        """Return a separate client, so that checks do not go through lakebatch."""
         return boto3.client(
             "s3",
             endpoint_url=self.settings["S3_ENDPOINT"],
@@ -89,7 +89,7 @@ class Server:
 
 @dataclass(frozen=True)
 class LakeOnS3:
-    """An empty lake on S3, and a working directory with the experiment ``toy`` from which it is reached."""
+    """An empty lake on S3, and a working directory with the experiment ``toy``."""
 
     server: Server
     prefix: str
@@ -97,13 +97,13 @@ class LakeOnS3:
 
     @property
     def uri(self) -> str:
-        """Where it is."""
+        """The lake's URI."""
         return f"s3://{self.server.bucket}/{self.prefix}"
 
 
 @pytest.fixture(scope="session")
 def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start Ceph's gateway where it is installed, else moto's server; which one stands in the summary."""
+    """Start Ceph's gateway if it is installed, else moto's server; the summary names it."""
     missing = subprocess.run([SCRIPT, "installed"], capture_output=True, text=True).stderr.strip()
     folder = tmp_path_factory.mktemp("s3")
     with _moto(folder, missing) if missing else _gateway(folder) as server:
@@ -113,7 +113,7 @@ def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def s3_lake(s3_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LakeOnS3]:
-    """Make a new prefix of the bucket the lake of this process and of all it starts."""
+    """Set a new prefix of the bucket as the lake of this process and its children."""
     folder = processes.make_working_directory(tmp_path / "work")
     lake = LakeOnS3(s3_server, f"test-{uuid.uuid4().hex}", folder)
     for name in OTHER_SETTINGS:
@@ -129,7 +129,7 @@ def s3_lake(s3_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture(scope="session")
 def stranger(s3_server: Server) -> Mapping[str, str]:
-    """Return the keys of a user that lacks one right in each of the places of `LACKING`."""
+    """Return the keys of a user that lacks the rights listed in `LACKING`."""
     if not s3_server.checks_rights:
         pytest.skip(f"{s3_server.name} checks no rights")
     keys = dict(line.split("=", 1) for line in _script("stranger", s3_server.environment).splitlines())
@@ -150,7 +150,7 @@ def _statement(effect: str, action: str, resources: list[str]) -> dict[str, obje
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say against which server the tests ran."""
+    """Name the server used by the tests."""
     if used := config.stash.get(USED, None):
         terminalreporter.write_line(f"S3 tests ran against {used}")
 
@@ -196,7 +196,7 @@ def _moto(folder: Path, missing: str) -> Iterator[Server]:
 
 
 def _script(verb: str, environment: Mapping[str, str]) -> str:
-    # its daemons inherit standard output and would hold a pipe open, so it goes to a file
+    # a file, because daemons inherit standard output and would keep a pipe open
     folder = Path(environment["SERVER_FOLDER"]).parent
     out, err = folder / f"{verb}.out", folder / f"{verb}.err"
     with out.open("wb") as to_out, err.open("wb") as to_err:

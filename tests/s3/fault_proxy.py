@@ -1,6 +1,6 @@
-"""A proxy in front of an S3 server that breaks what passes through it: by chance at a rate, or on cue.
+"""A proxy in front of an S3 server that injects faults: at a random rate, or on cue.
 
-It hands on what it gets byte by byte, the signed ``Host`` included, so the server accepts the client's signature.
+It forwards requests unchanged, with the signed ``Host``, so that the server accepts the client's signature.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LATE_SECONDS = 1.0
 """How long a late request is held back, unless the client tries again before that."""
 SLOW_SECONDS = 0.5
 OF_CONNECTION = {"connection", "keep-alive", "expect", "transfer-encoding", "content-length"}
-"""Headers that concern one connection and not the one behind it; no client signs them."""
+"""Headers of a single connection, which are not forwarded; no client signs them."""
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>Injected.</Message></Error>'
 
 
 class Fault(StrEnum):
-    """What can go wrong with one request, in the order of how much the server got of it."""
+    """Faults of one request, ordered by the progress of the server."""
 
     RESET = "connection reset, the server never saw the request"
     ERROR_500 = "500 InternalError, the server never saw the request"
@@ -44,12 +44,12 @@ class Fault(StrEnum):
 
 
 TRANSIENT = tuple(fault for fault in Fault if fault is not Fault.SILENT)
-"""All that needs no time-out to be noticed."""
+"""Faults noticed without a time-out."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer of the proxy's own, with one of S3's error codes; with none, it says that all is well."""
+    """An answer by the proxy itself, with an S3 error code; without a code it reports success."""
 
     status: int
     code: str
@@ -57,7 +57,7 @@ class Refusal:
 
 @dataclass
 class Cue:
-    """What is to happen to requests that match: to the first of each path, or to all after so many of them."""
+    """Fault for matching requests: for the first of each path, or for all after the first N."""
 
     method: str
     path: str
@@ -66,7 +66,7 @@ class Cue:
     seen: list[str] = field(default_factory=list)
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether this request is to have the fault."""
+        """Whether this request gets the fault."""
         if not re.fullmatch(self.method, method) or not re.search(self.path, path):
             return False
         self.seen.append(path)
@@ -77,7 +77,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Passage:
-    """A request that came, and what was done to it."""
+    """A received request, and its fault."""
 
     method: str
     path: str
@@ -85,7 +85,7 @@ class Passage:
 
 
 class _Held:
-    """A request that is held back until it is released, or for a while."""
+    """A delayed request, held until it is released or times out."""
 
     def __init__(self) -> None:
         self._release = threading.Event()
@@ -140,7 +140,7 @@ class FaultProxy:
             return Counter(passage.fault for passage in self.passages if passage.fault)
 
     def choose(self, method: str, path: str) -> Fault | Refusal | None:
-        """Return what is to happen to a request: what the first cue that takes it says, else a fault by chance."""
+        """Return the fault for a request: that of the first matching cue, else a random one."""
         with self._lock:
             cues = [cue.fault for cue in self.cues if cue.takes(method, path)]
             fault = cues[0] if cues else None
@@ -155,10 +155,10 @@ class _Listener(ThreadingHTTPServer):
     request_queue_size = 128
 
     def shutdown_request(self, request: Any) -> None:
-        self.close_request(request)  # without the polite end that would go before a reset
+        self.close_request(request)  # without a graceful shutdown before the reset
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a client that went away
+        pass  # the client has disconnected
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def _answer(self, answer: _Answer, *, whole: bool = True) -> None:
-        """Send an answer; of one that is not to be whole, half the body or, where it has none, half the head."""
+        """Send an answer; a truncated one is half of the body or, without a body, half of the head."""
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
         lines += [f"{name}: {value}" for name, value in answer.headers if name.lower() not in OF_CONNECTION]
         lines.append(f"Content-Length: {self._length(answer)}")

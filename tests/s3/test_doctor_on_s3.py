@@ -57,12 +57,12 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
     with pytest.raises(DamageError, match=f"s3://{bucket}/{entry} is missing. Put it back from a backup"):
         lakebatch.open_lake()[
             "toy"
-        ].reassemble()  # who has read the newest state before does not read the log again
+        ].reassemble()  # a process with a cached newest state does not read the log again
     assert stored.history()["status"].to_list() == ["started", "completed"] * 2
 
 
 @pytest.mark.parametrize("read", ["reassemble", "sql"])
-def test_lost_object_leaves_out_its_assembly_alone_and_blames_no_other(s3_lake, stored, read):
+def test_lost_object_leaves_out_only_its_assembly(s3_lake, stored, read):
     client, bucket = s3_lake.server.client(), s3_lake.server.bucket
     lakebatch.run(lakebatch.open_lake(), "toy", jobs=1, settings=SETTINGS)
     lost = stored.results.at().data_files()[0]
@@ -88,7 +88,7 @@ def test_lost_object_leaves_out_its_assembly_alone_and_blames_no_other(s3_lake, 
     assert lake.sql("FROM toy.assemblies").height == 2
 
 
-def test_lost_and_damaged_objects_are_put_back(s3_lake, stored):
+def test_lost_and_damaged_objects_are_repaired(s3_lake, stored):
     client, bucket = s3_lake.server.client(), s3_lake.server.bucket
     before = stored.reassemble()
     lost, cut, *_ = (key for key in keys(s3_lake, FOLDER) if "/part-" in key)

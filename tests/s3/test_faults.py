@@ -1,4 +1,4 @@
-"""Everything that can go wrong between a lake on S3 and whoever writes to it; what is there then is read directly."""
+"""Faults between a lake on S3 and its writers; results are then read without the proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUICK = ("--jobs", "1", "--set", "pause=0", *WORK)
 COMMITS = r"/_delta_log/\d{20}\.json$"
 CONFLICT = Refusal(409, "ConditionalRequestConflict")
 COMMITS_OF_A_LIFE = 8
-"""Per table its creation and its constraints, then the start, two parts and the end."""
+"""Per table the creation and the constraints, then the start, two parts and the end."""
 LIFE = """
 import sys
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ assert log.get(assembly.assembly_id).status == "completed"
 
 @pytest.fixture
 def proxy(s3_lake, monkeypatch) -> Iterator[FaultProxy]:
-    """Return a proxy, so far without any fault, through which the lake is reached."""
+    """Return a proxy to the lake, without any fault yet."""
     with FaultProxy(s3_lake.server.settings["S3_ENDPOINT"]) as proxy:
         yield proxy
 
@@ -112,7 +112,7 @@ def test_append_behind_faults_by_several_processes_loses_and_doubles_nothing(
     ]
     assert let_go_on(writers) == [(0, "")] * 4
     assert proxy.injected().total() > 50
-    proxy.rate = 0.0  # whoever reads here has no patience
+    proxy.rate = 0.0  # the check below reads without retries
     rows = _read(s3_lake.uri, "results")
     expected = {(each, f"part={index}", repeat) for each in ids for index in range(5) for repeat in (0, 1)}
     assert rows.height == len(expected)
@@ -122,8 +122,8 @@ def test_append_behind_faults_by_several_processes_loses_and_doubles_nothing(
 AMBIGUOUS = [Fault.LOST, Fault.LATE, Fault.ERROR_AFTERWARDS, Fault.TRUNCATED, Fault.SILENT, CONFLICT]
 
 
-def test_commit_whose_outcome_is_unknown_is_there_once(s3_lake) -> None:
-    """Each commit, from that which creates a table on, fails at first: whether it was carried out or not."""
+def test_commit_with_unknown_outcome_is_made_once(s3_lake) -> None:
+    """Every commit, including the creation of tables, fails at first, either before or after it was made."""
     with ExitStack() as stack:
         proxies = {fault: _faulty(stack, s3_lake, 0.0, []) for fault in AMBIGUOUS}
         for fault, proxy in proxies.items():
@@ -146,9 +146,7 @@ def test_commit_whose_outcome_is_unknown_is_there_once(s3_lake) -> None:
         assert sorted(rows) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)], fault
 
 
-def test_token_that_expires_during_a_run_ends_it_with_one_line_and_it_is_resumed(
-    s3_lake, expected, proxy
-) -> None:
+def test_run_with_an_expired_token_ends_with_one_line_and_is_resumed(s3_lake, expected, proxy) -> None:
     proxy.cues = [Cue("GET|PUT", "/91_v1_toy/", Refusal(400, "ExpiredToken"), all_after=70)]
     arguments = ("run", "toy", *QUICK)
     expired = run(s3_lake.folder, *arguments, environment={"S3_ENDPOINT": proxy.url})
@@ -177,7 +175,7 @@ def _start(lake, name: str, proxy: FaultProxy) -> Command:
 
 
 def _check_one_run(uri: str, expected: pl.DataFrame, computed: Path | None = None) -> None:
-    """Check that a lake has one assembly, completed, each of its rows once, and those of an undisturbed run."""
+    """Check that a lake has one completed assembly with the rows of an undisturbed run, each once."""
     stored = lakebatch.open_lake(uri)["toy"]
     events = stored.log.events()
     assert events["assembly_id"].n_unique() == 1, f"{uri}: {events}"

@@ -1,4 +1,4 @@
-"""The older interface and the import of what it left, on S3."""
+"""The older interface and the import of its files, on S3."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What S3 refuses is one line, at once: it names the lake and what S3 said, and says what to do."""
+"""Refusals of S3: one line at once, with the lake, the answer of S3 and advice."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ ONLY_TO_THE_ENGINE = {
     "/91_v1_toy/.*parquet": ("sql", "reassemble"),
     "prefix=.*91_v1_toy": ("run",),
 }
-"""What the engine alone asks for, and commands that do."""
+"""Requests made by the engine alone, and commands that cause them."""
 
 each_command = pytest.mark.parametrize("command", COMMANDS)
 
 
 @pytest.fixture
 def lakebatch(s3_lake, monkeypatch):
-    """Return the command line, in this process: a call gives its exit code, standard output and error."""
+    """Return a function that runs a command in this process and returns exit code, standard output and error."""
     monkeypatch.setenv(COMPUTED, str(s3_lake.folder / "computed"))
 
     def call(command: str, **settings: str) -> tuple[int, str, str]:
@@ -100,8 +100,8 @@ def test_refusal_at_once_is_one_line(s3_lake, lakebatch, proxy, case, command) -
     _check_line(s3_lake, code, out, err, f"S3 says {refusal.code}", advice)
 
 
-def test_refusal_that_comes_only_to_the_engine_is_one_line(s3_lake) -> None:
-    """As of keys that may list the bucket, and not read what is in it."""
+def test_refusal_of_the_engine_alone_is_one_line(s3_lake) -> None:
+    """As with keys that can list the bucket but not read its objects."""
     written = run(s3_lake.folder, *COMMANDS["run"])
     assert written.wait() == 0, written.err
     (s3_lake.folder / "computed").unlink()
@@ -118,7 +118,9 @@ def test_refusal_that_comes_only_to_the_engine_is_one_line(s3_lake) -> None:
 
 
 @pytest.mark.parametrize("bucket", ["no-list", "no-read", "no-write"])
-def test_missing_right_is_one_line_before_anything_is_computed(s3_lake, stranger, lakebatch, bucket) -> None:
+def test_missing_permission_is_one_line_before_anything_is_computed(
+    s3_lake, stranger, lakebatch, bucket
+) -> None:
     code, out, err = lakebatch("run", S3_BUCKET_NAME=bucket, SAVE_RESULT_PATH="lake", **stranger)
     action = {"no-list": "list", "no-read": "read from", "no-write": "write to"}[bucket]
     _check_line(
@@ -131,7 +133,7 @@ def test_missing_right_is_one_line_before_anything_is_computed(s3_lake, stranger
         )
 
 
-def test_right_that_one_experiment_lacks_is_one_line_before_anything_is_computed(
+def test_missing_permission_for_one_experiment_is_one_line_before_anything_is_computed(
     s3_lake, stranger, lakebatch
 ) -> None:
     settings = {"S3_BUCKET_NAME": "no-experiment", "SAVE_RESULT_PATH": "lake"}
@@ -142,13 +144,13 @@ def test_right_that_one_experiment_lacks_is_one_line_before_anything_is_computed
     _check_line(s3_lake, code, out, err, line, RIGHTS)
 
 
-def test_right_to_delete_is_not_needed(s3_lake, stranger, lakebatch) -> None:
+def test_permission_to_delete_is_not_needed(s3_lake, stranger, lakebatch) -> None:
     settings = {"S3_BUCKET_NAME": "no-delete", "SAVE_RESULT_PATH": "lake", **stranger}
     code, _, err = lakebatch("run", **settings)
     assert code == 0, err
 
 
-def test_server_that_overwrites_what_is_there_is_refused(s3_lake, lakebatch, proxy) -> None:
+def test_server_without_conditional_writes_is_refused(s3_lake, lakebatch, proxy) -> None:
     proxy.cues = [Cue("PUT", "write-check", Refusal(200, ""), all_after=1)]
     code, out, err = lakebatch("run", S3_ENDPOINT=proxy.url)
     _check_line(s3_lake, code, out, err, "ignores 'If-None-Match: *'", "Use a server with conditional writes")
@@ -171,12 +173,10 @@ def test_endpoint_that_does_not_answer_is_one_line_within_seconds(s3_lake) -> No
             _check_line(
                 s3_lake, code, command.out, command.err, f"http://127.0.0.1:{port}", "Check S3_ENDPOINT"
             )
-        assert (
-            time.monotonic() - began < 40
-        )  # 12 s for each attempt to be given up, and four processes to start
+        assert time.monotonic() - began < 40  # 12 s per failed attempt, and the start of four processes
 
 
-def test_endpoint_that_is_none_is_one_line(s3_lake, lakebatch) -> None:
+def test_invalid_endpoint_is_one_line(s3_lake, lakebatch) -> None:
     code, out, err = lakebatch("status", S3_ENDPOINT="nonsense")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "Invalid endpoint: nonsense. Set S3_ENDPOINT to http(s)://host[:port]." in err

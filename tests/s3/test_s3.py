@@ -1,4 +1,4 @@
-"""Everything that a lake does, on a real S3 server."""
+"""All functions of a lake, on a real S3 server."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ APPENDS = 20
 SHARDS = 8
 SHARDS_ON_MOTO = 3
 APPENDS_TO_MOTO = 4
-"""It is one slow process: 8 x 20 take it several minutes."""
+"""moto is one slow process: 8 x 20 appends take several minutes."""
 QUICK = ("--jobs", "1", "--set", "pause=0")
 
 
 def _csv(*arguments: str) -> pl.DataFrame:
-    """Return what a command that reads prints, carried out in this process and this working directory."""
+    """Return the output of a reading command, run in this process and working directory."""
     return pl.read_csv(_done(*arguments, "--format", "csv").stdout.encode())
 
 
 def _done(*arguments: str) -> Result:
-    """Carry out a command in this process and this working directory, to its end."""
+    """Run a command in this process and working directory."""
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     return done
@@ -62,7 +62,7 @@ def test_runs_on_s3_are_shown_by_every_command(s3_lake) -> None:
     assert total.row(0) == (2 * ROWS, PARTS)
 
 
-def test_past_version_on_s3_holds_what_was_there_then(s3_lake) -> None:
+def test_past_version_on_s3_is_unchanged(s3_lake) -> None:
     _run()
     first = lakebatch.open_lake()["toy"]
     then = first.reassemble()
@@ -126,7 +126,7 @@ def test_tables_on_s3_are_plain_delta_tables(s3_lake) -> None:
     assert sorted(lazily["repeat"]) == list(range(REPEATS))
 
 
-def test_resume_on_s3_after_a_kill_computes_what_is_missing(s3_lake) -> None:
+def test_resume_on_s3_after_a_kill_computes_missing_parts(s3_lake) -> None:
     folder = s3_lake.folder
     reference = run(folder, "--lake", "local", "run", "toy", *QUICK, "--seed", "7")
     assert reference.wait() == 0, reference.err
@@ -149,7 +149,7 @@ def test_resume_on_s3_after_a_kill_computes_what_is_missing(s3_lake) -> None:
     assert _comparable(stored).equals(_comparable(lakebatch.open_lake("local")["toy"]))
 
 
-def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None:
+def test_runs_on_s3_started_at_one_instant_get_different_ids(s3_lake) -> None:
     runs = [Command(s3_lake.folder, "run", "toy", *QUICK, label=f"run{number}") for number in range(2)]
     assert [each.wait() for each in runs] == [0, 0], [each.err for each in runs]
     stored = lakebatch.open_lake()["toy"]
@@ -158,8 +158,8 @@ def test_runs_on_s3_started_at_one_instant_get_ids_of_their_own(s3_lake) -> None
     assert rows.height == rows.select("assembly_id", "part", "repeat").n_unique() == 2 * ROWS
 
 
-def test_look_at_a_table_on_s3_does_not_hide_a_commit_in_between(s3_lake) -> None:
-    """Another process commits after the state was loaded; an append that reads the table meanwhile is still refused."""
+def test_reading_a_table_on_s3_does_not_hide_a_commit_in_between(s3_lake) -> None:
+    """Another process commits after the state was loaded; an append based on that state is still refused."""
     _run()
     results, other = (lakebatch.open_lake()["toy"].results for _ in range(2))
     rows, seen = results.at().scan().head(1).collect(), []
@@ -193,8 +193,8 @@ def test_append_on_s3_by_several_processes_loses_and_doubles_nothing(s3_lake) ->
     assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
 
 
-def test_prefix_that_a_uri_escapes_is_one_like_any_other(s3_lake, monkeypatch) -> None:
-    """The engine gives it percent-encoded; a reader that took that for the key found nothing of what was committed."""
+def test_prefix_that_needs_percent_encoding_works(s3_lake, monkeypatch) -> None:
+    """The engine returns it percent-encoded; used as the key, it would lead to no object."""
     monkeypatch.setenv("SAVE_RESULT_PATH", f"{s3_lake.prefix}/Results Müller's {{1}} +&$;\"`<x>")
     monkeypatch.setattr(bundles, "MIN_FILES", 2)
     _run()
@@ -211,7 +211,7 @@ def test_prefix_that_a_uri_escapes_is_one_like_any_other(s3_lake, monkeypatch) -
     assert stored.scan().collect().height == 2 * ROWS
 
 
-def test_keys_of_a_profile_reach_every_engine(s3_lake, monkeypatch) -> None:
+def test_keys_of_a_profile_are_used_by_every_engine(s3_lake, monkeypatch) -> None:
     keys = {name: s3_lake.server.settings[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
     file = s3_lake.folder / "credentials"
     file.write_text(
@@ -249,11 +249,11 @@ def test_secret_is_in_no_output_and_in_no_object(s3_lake) -> None:
         assert [key for key, content in objects.items() if form in _text(key, content)] == []
 
 
-def test_run_on_s3_is_seen_to_live_by_the_clock_of_s3(s3_lake, monkeypatch) -> None:
+def test_run_on_s3_is_judged_alive_by_the_clock_of_s3(s3_lake, monkeypatch) -> None:
     _run()
     stored = lakebatch.open_lake()["toy"]
     with hold(stored.storage, stored.folder) as name, monkeypatch.context() as patch:
-        patch.delattr("lakebatch.storage.s3.datetime")  # this machine's
+        patch.delattr("lakebatch.storage.s3.datetime")  # the clock of this machine
         age = stored.log.leases().age(name)
         assert age is not None
         assert 0 <= age < LEASE_TIMEOUT
@@ -281,8 +281,8 @@ def _comparable(stored: lakebatch.StoredExperiment) -> pl.DataFrame:
     return rows.drop("assembly_id", "recorded_at", "fit_seconds").sort("part", "repeat")
 
 
-def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
-    """Tags, diff, decisions, completeness, verification and upkeep, by the command line and from Python."""
+def test_functions_of_a_dataset_on_disk_work_on_s3(s3_lake) -> None:
+    """Tags, diff, decisions, completeness, verification and upkeep, by command line and Python."""
     folder = s3_lake.folder
     _run("--seed", "5")
     stored = lakebatch.open_lake()["toy"]
@@ -312,7 +312,7 @@ def test_everything_said_of_a_dataset_on_disk_holds_on_s3(s3_lake) -> None:
     assert pl.read_parquet(file).equals(stored.reassemble())
 
 
-def test_shards_on_s3_at_once_share_one_assembly(s3_lake) -> None:
+def test_parallel_shards_on_s3_share_one_assembly(s3_lake) -> None:
     """One of them is killed, and started again as a batch system does."""
     many = SHARDS if s3_lake.server.checks_rights else SHARDS_ON_MOTO
 

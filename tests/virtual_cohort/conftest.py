@@ -1,4 +1,4 @@
-"""Networks that the tests of the virtual cohort share, and patients of them."""
+"""Networks and patients shared by the tests of the virtual cohort."""
 
 from __future__ import annotations
 

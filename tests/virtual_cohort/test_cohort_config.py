@@ -1,4 +1,4 @@
-"""The config tables: defaults of the study, and what is refused."""
+"""The config tables: defaults of the study, and refused values."""
 
 from __future__ import annotations
 

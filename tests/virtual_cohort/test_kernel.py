@@ -1,4 +1,4 @@
-"""The compiled kernel: the method's order, and where its machine code is kept."""
+"""The compiled kernel: the order of the method, and the cache of its machine code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_error_estimate_has_order_five(default_model, patients):
 
 
 def one_span(model, patients, step, span=8.0):
-    """Return Xa at the end of a span that was taken in equal steps, and the last error estimate."""
+    """Return Xa at the end of a span of equal steps, and the last error estimate."""
     tables = build_tables(model)
     parameters, initial = patients(model, 1)
     sizes = len(model.species), tables.constant_columns.size, tables.n_entries
@@ -80,7 +80,7 @@ def seated(model, tables, parameters, initial):
 
 
 def central_difference(source, state, edges, width=1e-3):
-    """Return how every rate answers to one active form."""
+    """Return the derivative of every rate with respect to one active form."""
     sides = []
     for shift in (width, -width):
         active, rates = state[0].copy(), np.empty_like(state[0])
@@ -90,7 +90,7 @@ def central_difference(source, state, edges, width=1e-3):
     return (sides[0] - sides[1]) / (2 * width)
 
 
-def test_growth_answers_an_error():
+def test_step_growth_follows_the_error():
     assert kernel.growth(0.0) == kernel.LARGEST_GROWTH
     assert kernel.growth(1.0) == kernel.SAFETY
     assert kernel.growth(np.nan) == kernel.growth(np.inf) == kernel.LARGEST_CUT

@@ -1,4 +1,4 @@
-"""The network: species, regulations, and what is refused."""
+"""The network: species, regulations, and refused configs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_random_regulations_follow_the_generator():
     assert edges(network(spec, seed=4)) != edges(network(spec, seed=5))
 
 
-def test_random_regulations_leave_the_generator_alone_when_there_are_none():
+def test_generator_is_unused_without_random_regulations():
     rng = np.random.default_rng(1)
     build_network(SPEC, (), rng)
     assert rng.random() == np.random.default_rng(1).random()

@@ -1,4 +1,4 @@
-"""A model of one's own, in SBML or Antimony, in place of the built-in network."""
+"""Custom models in SBML or Antimony, in place of the built-in network."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ LOCAL = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def simulator_of(model, outcome="B", *, span=None, **config):
-    """Return the simulator of a model, exact unless the span says otherwise."""
+    """Return the simulator of a model, by default with tight tolerances."""
     span = SimulationConfig(**(EXACT | {"stop": 10.0, "n_points": 11} | (span or {})))
     return build_sbml_simulator(SbmlConfig(model=model, outcome=outcome, **config), span)
 
@@ -85,7 +85,7 @@ def mapk_cascade(ki):
 
 
 def kholodenko_change(_, y):
-    """Return dy/dt under the paper's rate laws and parameters, written down once more; nM/s."""
+    """Return dy/dt by the paper's rate laws and parameters, written independently; nM/s."""
     kkk, kkk_p, kk, kk_p, kk_pp, k, k_p, k_pp = y
     v1 = 2.5 * kkk / ((1 + k_pp / 9) * (10 + kkk))
     v2 = 0.25 * kkk_p / (8 + kkk_p)
@@ -109,7 +109,7 @@ def test_published_model_oscillates_with_the_papers_period_and_amplitude():
     assert late.min() < 0.15 * 300
 
 
-def test_published_model_without_feedback_comes_to_rest():
+def test_published_model_without_feedback_reaches_a_steady_state():
     late = course(mapk_cascade(1e9), "MAPK_PP")[4000:]
     assert np.ptp(late) < 1e-3
     assert late[-1] > 0.95 * 300
@@ -131,7 +131,7 @@ def test_published_model_agrees_with_an_independent_solver():
     np.testing.assert_allclose(totals, np.outer([100, 300, 300], np.ones(3001)), rtol=1e-6)
 
 
-def test_preset_rests_until_the_stimulus_and_then_responds():
+def test_preset_is_at_rest_before_the_stimulus_and_responds_after():
     experiment, model = config_of("response-noise", preset="kholodenko2000")
     assert experiment.parts(model)
     cohort = generate_cohort(model, np.random.default_rng(1))
@@ -155,7 +155,7 @@ def test_shipped_model_can_be_simulated_and_names_its_source(name):
 # trajectories
 
 
-def test_exported_network_gives_the_trajectories_of_the_built_in_one(default_model, patients):
+def test_exported_network_reproduces_the_built_in_trajectories(default_model, patients):
     parameters, totals = patients(default_model, 3)
     text = to_antimony(default_model, parameters[0], totals[0])
     span = {"stop": 1000.0, "n_points": 100}
@@ -170,7 +170,7 @@ def test_exported_network_gives_the_trajectories_of_the_built_in_one(default_mod
 
 @pytest.mark.parametrize("onset", [0.0, 4.0, 4.3, 9.99], ids=["start", "on-grid", "off-grid", "late"])
 @pytest.mark.parametrize("volume", [1.0, 1e-14])
-def test_stimulus_acts_from_its_onset_on(onset, volume):
+def test_stimulus_acts_from_its_onset(onset, volume):
     compartment = f"compartment cell = {volume!r}; A in cell; B in cell;\n  A -> B; cell * dose"
     text = DECAY.replace("A -> B; dose", compartment)
     stimulus = StimulusConfig(parameter="dose", before=0.0, after=3.0, onset=onset)
@@ -183,7 +183,7 @@ def test_stimulus_acts_from_its_onset_on(onset, volume):
         np.testing.assert_allclose(course(courses, "A", patient), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_onset_does_not_let_an_event_of_the_model_happen_again():
+def test_onset_does_not_repeat_an_event_of_the_model():
     text = DECAY.replace("end", "  at (time > 2.5): A = A + 10;\nend")
     stimulus = StimulusConfig(parameter="dose", after=1.0, onset=5.0)
     courses = simulator_of(text, stimulus=stimulus).simulate(np.array([[0.1]]), np.array([[8.0]]))
@@ -192,7 +192,7 @@ def test_onset_does_not_let_an_event_of_the_model_happen_again():
     np.testing.assert_allclose(course(courses, "A"), expected, rtol=1e-6)
 
 
-def test_span_that_starts_later_has_the_models_time():
+def test_span_that_starts_later_keeps_the_models_time():
     text = "A -> ; time * 0; A = 1; -> B; time; B = 0; k = 1"
     simulator = simulator_of(text, span={"start": 10.0, "stop": 20.0})
     courses = simulator.simulate(np.array([[1.0]]), np.array([[1.0]]))
@@ -200,14 +200,14 @@ def test_span_that_starts_later_has_the_models_time():
     np.testing.assert_allclose(course(courses, "B"), (times**2 - 100) / 2, rtol=1e-6, atol=1e-6)
 
 
-def test_what_the_model_derives_follows_each_patients_values():
+def test_derived_values_follow_each_patient():
     simulator = simulator_of(DERIVED)
     assert (simulator.input_names, simulator.parameter_names) == (("A",), ("k",))
     courses = simulator.simulate(np.array([[0.1], [0.3]]), np.array([[3.0], [7.0]]))
     for patient, (k, initial) in enumerate([("0.1", "3"), ("0.3", "7")]):
         text = DERIVED.replace("A = 3", f"A = {initial}").replace("k = 0.1", f"k = {k}")
         written = simulator_of(text).simulate(np.array([[float(k)]]), np.array([[float(initial)]]))
-        alone = load_model(text).runner  # nothing is set from outside
+        alone = load_model(text).runner  # no value is set from outside
         alone.integrator.relative_tolerance, alone.integrator.absolute_tolerance = 1e-10, 1e-12
         alone.timeCourseSelections = ["[A]", "[B]", "[T]"]
         expected = np.array(alone.simulate(0, 10, 11)).T
@@ -230,7 +230,7 @@ def test_error_of_the_integration_makes_no_concentration_negative():
     assert courses.values.min() == 0.0
 
 
-def test_quantity_that_is_negative_stays_so():
+def test_negative_quantity_stays_negative():
     courses = simulator_of("species B; -> A; -k; A = 5; B = 0; k = 1").simulate(
         np.array([[1.0]]), np.array([[5.0]])
     )
@@ -240,7 +240,7 @@ def test_quantity_that_is_negative_stays_so():
 # the cohort
 
 
-def test_patient_is_the_same_to_the_last_bit_whoever_was_simulated_before():
+def test_patient_is_bitwise_independent_of_earlier_patients():
     stimulus = StimulusConfig(parameter="V1", before=0.25, after=2.5, onset=700.0)
     config = {**MAPK_CASCADE, "stimulus": stimulus, "span": {"stop": 3000.0, "relative_tolerance": 1e-6}}
     simulator = simulator_of(**config)
@@ -257,7 +257,7 @@ def test_patient_is_the_same_to_the_last_bit_whoever_was_simulated_before():
         np.testing.assert_array_equal(anew.values[0], together[patient])
 
 
-def test_failed_patient_is_named_and_leaves_the_next_one_as_it_was():
+def test_failed_patient_is_named_and_does_not_affect_the_next():
     simulator = simulator_of("species B; -> A; k * A^2; A = 0.01; B = 0; k = 1", span={"max_steps": 500})
     before = simulator.simulate(np.array([[1.0]]), np.array([[0.01]])).values
     with pytest.raises(SimulationError, match=r"Patient 1 could not be integrated: CVODE Error: CV_\w+"):
@@ -265,7 +265,7 @@ def test_failed_patient_is_named_and_leaves_the_next_one_as_it_was():
     np.testing.assert_array_equal(simulator.simulate(np.ones((1, 1)), np.array([[0.01]])).values, before)
 
 
-def test_integration_is_given_up_after_the_steps_of_the_config():
+def test_integration_stops_after_the_maximum_number_of_steps():
     patient = np.array([[1.0]]), np.array([[5.0]])
     text = "A -> B; k * A; A = 5; B = 0; k = 1"
     assert simulator_of(text, span={"max_steps": 100_000}).simulate(*patient).values.shape == (1, 2, 11)
@@ -273,7 +273,7 @@ def test_integration_is_given_up_after_the_steps_of_the_config():
         simulator_of(text, span={"max_steps": 5}).simulate(*patient)
 
 
-def test_names_of_what_varies_have_useful_defaults():
+def test_varied_inputs_and_parameters_have_useful_defaults():
     stimulus = StimulusConfig(parameter="V1", after=2.5, onset=5.0)
     simulator = simulator_of(**MAPK_CASCADE, stimulus=stimulus)
     names = ("MKKK", "MKKK_P", "MKK", "MKK_P", "MKK_PP", "MAPK", "MAPK_P", "MAPK_PP")
@@ -360,7 +360,7 @@ def test_dataset_refitted_gives_the_recorded_metrics(lake, name, feature_set):
         assert recorded.equals(again.drop("fit_seconds").sort("repeat").select(recorded.columns))
 
 
-def test_outcome_is_no_feature_and_the_response_is_its_last_value(lake):
+def test_outcome_is_excluded_and_the_response_is_its_last_value(lake):
     stored = lake["response-noise"]
     (assembly,) = stored.snapshot().assemblies
     features, target = stored.dataset(assembly.assembly_id, level=0.0, feature_set="last")
@@ -391,11 +391,11 @@ def test_record_of_an_assembly_holds_the_text_of_its_model(tmp_path, monkeypatch
     assert features.columns == ["initial:A"]
 
 
-# what is refused
+# refused configs
 
 
 def refused(lake, *settings, preset="kholodenko2000"):
-    """Return why a run is refused, which must be before anything is started."""
+    """Return the reason why a run is refused before its start."""
     with pytest.raises(ConfigError) as caught:
         lakebatch.run(lake, "response-noise", preset=preset, settings=[*SMALL, *settings], jobs=1)
     assert not any(stored.exists() for stored in lake)
@@ -433,23 +433,23 @@ def refused(lake, *settings, preset="kholodenko2000"):
         ("sbml.model=<sbml> <model>", "'sbml.model' cannot be simulated: it is not well-formed XML"),
     ],
 )
-def test_config_that_cannot_be_run_is_refused_before_anything_starts(tmp_path, setting, message):
+def test_invalid_config_is_refused_before_the_start(tmp_path, setting, message):
     assert message in refused(lakebatch.open_lake(tmp_path / "lake"), setting)
 
 
-def test_model_without_anything_at_the_start_is_refused():
+def test_model_without_initial_concentrations_is_refused():
     with pytest.raises(ConfigError, match="no species of the model starts above 0"):
         simulator_of("-> B; k; B = 0; k = 1")
 
 
 @pytest.mark.parametrize("name", ["twice", "clock", "half", "switched"])
-def test_parameter_that_the_model_sets_itself_does_not_vary(name):
+def test_parameter_set_by_the_model_does_not_vary(name):
     with pytest.raises(ConfigError, match=f"'sbml.parameters' has '{name}'.*: k."):
         simulator_of(DERIVED, parameters=(name,))
 
 
 @pytest.mark.parametrize("name", ["B", "T", "F"])
-def test_species_that_the_model_sets_itself_is_no_input(name):
+def test_species_set_by_the_model_is_no_input(name):
     with pytest.raises(ConfigError, match=f"'sbml.inputs' has '{name}'.*: A."):
         simulator_of(DERIVED, inputs=(name,))
 

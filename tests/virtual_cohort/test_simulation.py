@@ -240,7 +240,7 @@ def test_simulate_cost_does_not_grow_with_stiffness(default_model, patients):
 
 
 def single_receptor(**values):
-    """Return a network in which R1 is regulated by nothing, and a parameter set for one patient."""
+    """Return a network with an unregulated R1, and a parameter set for one patient."""
     model = build_network(NetworkConfig(n_layers=0, n_cascades=1), [], np.random.default_rng(1))
     parameters = dict(zip(parameter_names(model), nominal_values(model), strict=True)) | values
     return model, np.array([list(parameters.values())])
