@@ -79,7 +79,7 @@ def generate_cohort(
     Parameters
     ----------
     config : CohortModelConfig
-        What defines the cohort.
+        Config of the cohort.
     rng : numpy.random.Generator
         Network, parameters and initial concentrations come from three children of it, so that a
         change of one leaves the others as they were.
@@ -89,7 +89,7 @@ def generate_cohort(
     Raises
     ------
     ConfigError
-        If a model of one's own cannot be simulated or lacks what the config names.
+        If a custom model cannot be simulated or lacks a name of the config.
     SimulationError
         If a patient cannot be integrated.
 
@@ -129,7 +129,7 @@ def _simulate_block(simulator: Simulator, block: tuple[np.ndarray, np.ndarray]) 
 
 
 def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simulator:
-    """Return what a cohort is simulated with: the built-in network, or the model of the key ``sbml``.
+    """Return the simulator of a cohort: of the built-in network, or of the model of the key ``sbml``.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simu
     Raises
     ------
     ConfigError
-        If a model of one's own cannot be simulated or lacks what the config names.
+        If a custom model cannot be simulated or lacks a name of the config.
     MissingDependencyError
         If such a model needs a package that is not installed.
     """
@@ -156,14 +156,14 @@ def cohort_diagram(config: CohortModelConfig, rng: np.random.Generator) -> Diagr
     Parameters
     ----------
     config : CohortModelConfig
-        What defines the cohort.
+        Config of the cohort.
     rng : numpy.random.Generator
         The generator that `generate_cohort` gets, so that random regulations are the same.
 
     Raises
     ------
     ExperimentError
-        If the cohort is of a model of one's own.
+        If the cohort has a custom model.
     """
     if config.sbml is not None:
         raise ExperimentError(
@@ -173,6 +173,6 @@ def cohort_diagram(config: CohortModelConfig, rng: np.random.Generator) -> Diagr
 
 
 def check_own_model(config: CohortModelConfig) -> None:
-    """Raise, as `build_simulator` would, if a model of one's own cannot be used; else do nothing."""
+    """Raise the error of `build_simulator` if a custom model cannot be used; else do nothing."""
     if config.sbml is not None:
         build_sbml_simulator(config.sbml, config.simulation)

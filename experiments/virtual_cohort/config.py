@@ -237,7 +237,7 @@ class CohortModelConfig(ConfigModel):
     cohort: CohortConfig = setting(CohortConfig(), help="The patients.")
     sbml: SbmlConfig | None = setting(
         None,
-        help="A model of one's own in place of spec and drug, as a table of model, outcome, inputs, "
+        help="A custom model in place of spec and drug, as a table of model, outcome, inputs, "
         "input_range, parameters and stimulus (of parameter, before, after, onset).",
     )
 

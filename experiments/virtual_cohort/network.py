@@ -64,7 +64,7 @@ class NetworkModel:
         return OUTCOME, active_form(OUTCOME)
 
     def regulators(self, target: str, direction: Direction) -> tuple[str, ...]:
-        """Return the names of what regulates a species in a direction."""
+        """Return the names of the regulators of a species in a direction."""
         edges = (edge for edge in self.regulations if edge.target == target)
         return tuple(edge.source for edge in edges if edge.direction == direction)
 
@@ -134,7 +134,7 @@ def random_regulations(spec: NetworkConfig, rng: np.random.Generator) -> list[Re
 
 
 def drug_regulations(drug: DrugConfig, spec: NetworkConfig) -> list[Regulation]:
-    """Return what a drug regulates: the listed species, or with `target_all` every receptor down."""
+    """Return a drug's regulations: those listed, or with `target_all` every receptor down."""
     if drug.target_all:
         return [Regulation(drug.name, receptor, "down") for receptor in receptor_names(spec.n_cascades)]
     return [Regulation(drug.name, target, direction) for target, direction in drug.regulations]

@@ -1,4 +1,4 @@
-"""The config table of a model of one's own, in SBML or Antimony."""
+"""The config table of a custom model in SBML or Antimony."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StimulusConfig(ConfigModel):
 
 
 class SbmlConfig(ConfigModel):
-    """A model of one's own in place of the built-in network."""
+    """A custom model in place of the built-in network."""
 
     model: str = setting(
         help="The model: the text of an SBML or Antimony file (on the command line file:PATH), or the "

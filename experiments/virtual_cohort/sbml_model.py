@@ -1,4 +1,4 @@
-"""A model in SBML or Antimony, compiled by libRoadRunner, and what of it can vary between patients."""
+"""A model in SBML or Antimony, compiled by libRoadRunner, and its values that can vary between patients."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 from lakebatch.errors import ConfigError, MissingDependencyError
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
-# the statement that has Antimony read another file, with all that its parser lets stand before the name
+# the statement that makes Antimony read another file, with every token allowed before the file name
 SBML_DOCUMENT_TYPE = "<!DOCTYPE"
-# what can declare entities that stand for other files, or for gigabytes; SBML has none
+# a document type can declare entities for other files or gigabytes of text; SBML has none
 EXTERNAL_MODEL = "externalModelDefinition"
 
 
@@ -27,7 +27,7 @@ class SbmlModel:
     runner : roadrunner.RoadRunner
         The compiled model and its integrator.
     form_names : tuple of str
-        The floating species, all of which are simulated.
+        The floating species; all are simulated.
     initial_concentrations : mapping of str to float, the model's units
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
@@ -136,7 +136,7 @@ def first_sentence(message: str) -> str:
 
 
 def _describe(runner: Any, sbml: str) -> SbmlModel:
-    """Return a model with the nominal values of what can vary."""
+    """Return a model with the nominal values that can vary."""
     model = runner.model
     species = tuple(model.getFloatingSpeciesIds())
     rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}

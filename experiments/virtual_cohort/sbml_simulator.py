@@ -1,4 +1,4 @@
-"""Simulates patients of a model of one's own with libRoadRunner."""
+"""Simulates patients of a custom model with libRoadRunner."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SbmlSimulator:
     span : SimulationConfig
         Span, grid and tolerances.
     config : SbmlConfig
-        What the model was built from; it holds the range of factors on initial concentrations, and the parameter
+        Config of the model; it holds the range of factors on initial concentrations, and the parameter
         that changes at an onset.
     input_names : tuple of str
         Species whose initial concentrations vary.
@@ -44,7 +44,7 @@ class SbmlSimulator:
     parameter_names: tuple[str, ...]
 
     def __reduce__(self) -> tuple[Callable[..., SbmlSimulator], tuple[SbmlConfig, SimulationConfig]]:
-        """Have another process compile the model anew: what is compiled cannot be sent."""
+        """Let another process compile the model again: a compiled model cannot be pickled."""
         return build_sbml_simulator, (self.config, self.span)
 
     @property
@@ -171,7 +171,7 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     Raises
     ------
     ConfigError
-        If the model cannot be simulated or lacks what the config names.
+        If the model cannot be simulated or lacks a name of the config.
     MissingDependencyError
         If libRoadRunner or Antimony is not installed.
     """
@@ -187,7 +187,7 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
 
 
 def _prepare(model: SbmlModel, span: SimulationConfig) -> None:
-    """Set what is simulated, and how accurately."""
+    """Set the simulated species and the tolerances."""
     model.runner.timeCourseSelections = [f"[{name}]" for name in model.form_names]
     integrator = model.runner.integrator
     integrator.relative_tolerance = span.relative_tolerance

@@ -15,12 +15,12 @@ from .parameters import kinetic_parameters
 from .tables import build_tables
 
 PATIENTS_AT_ONCE = 1_000
-"""So many patients' trajectories, 16 MB in the default network, are there in double precision before they are kept."""
+"""Patients simulated in double precision before their trajectories are kept: 16 MB in the default network."""
 
 
 @dataclass(frozen=True)
 class SimulationCost:
-    """What a simulation took, patient by patient.
+    """Cost of a simulation, patient by patient.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def simulate(
 def simulate_with_cost(
     model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
 ) -> tuple[np.ndarray, SimulationCost]:
-    """Simulate every patient; return the trajectories of `simulate` and what they took."""
+    """Simulate every patient; return the trajectories of `simulate` and their cost."""
     checked = _checked(model, parameters, initial_concentrations)
     trajectories = np.empty((len(checked[0]), len(model.form_names), config.n_points))
     return trajectories, _integrate(model, *checked, config, lambda these: trajectories[these])

@@ -16,7 +16,7 @@ from .time_courses import TimeCourses
 
 
 class Simulator(Protocol):
-    """Simulates patients from what varies between them."""
+    """Simulates patients from their varying values."""
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class NetworkSimulator:
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """The kinetic parameters, all of which vary."""
+        """The kinetic parameters; all vary."""
         return parameter_names(self.model)
 
     @property

@@ -16,7 +16,7 @@ INVERT, SCALE, UPDATE = 0, 1, 2
 
 @dataclass(frozen=True)
 class NetworkTables:
-    """What the kernel knows of a network; all arrays int64 and C-contiguous.
+    """A network as arrays for the kernel, all int64 and C-contiguous.
 
     Attributes
     ----------
