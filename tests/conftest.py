@@ -161,7 +161,7 @@ def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def study(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> lakebatch.Lake:
-    """Return the lake with the study, in whose folder the test runs."""
+    """Return the lake with the study; its folder is the working directory."""
     monkeypatch.chdir(study_folder)
     return lakebatch.open_lake(study_folder / "lake")
 

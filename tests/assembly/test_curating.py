@@ -157,7 +157,7 @@ def test_contradicting_replicates_are_found(lake, toy, tmp_path):
     lakebatch.run(lake, toy, jobs=1, seed=5)
     file = tmp_path / "experiments" / "toy.py"
     file.write_text(file.read_text().replace("float(rng.normal()) ** 2", "1 + float(rng.normal()) ** 2"))
-    assert lakebatch.run(lake, toy, jobs=2, seed=5).status == "completed"  # jobs=2 loads the file anew
+    assert lakebatch.run(lake, toy, jobs=2, seed=5).status == "completed"  # jobs=2 reloads the file
     assert lake[toy].replicates()["agrees"].to_list() == [True, False]
 
 

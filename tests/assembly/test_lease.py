@@ -231,7 +231,7 @@ def test_only_old_leases_are_counted_and_removed(lake, toy, run):
     assert lake.doctor().filter(pl.col("severity") != "ok").is_empty()
 
 
-def test_pids_are_not_looked_up_where_proc_shows_another_namespace(monkeypatch):
+def test_pids_are_not_checked_if_proc_shows_another_namespace(monkeypatch):
     own = process.start_token(os.getpid())
     monkeypatch.setattr(os, "readlink", lambda path: "1")
     assert process.start_token(os.getpid()) == own

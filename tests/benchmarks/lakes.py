@@ -45,7 +45,7 @@ def write_quickly(stored: StoredExperiment, frame: pl.DataFrame) -> None:
     """Write one assembly as `write_one` does, but with both events in one commit and without checks before each."""
     version = stored.results.version() + 1
     plan = Plan({"rows": frame.height}, ("all",), 1, None, (), "0.1.0", {})
-    number = stored.log.table.version()  # greater than that of any assembly
+    number = stored.log.table.version()  # greater than every run number
     begun = assembly_module._first_event(plan, number, version)
     done = {"parts_done": 1, "rows": frame.height, "results_version": version}
     PartWriter(stored.results, begun.assembly_id, {}, is_new=True).append("all", frame, datetime.now(UTC))

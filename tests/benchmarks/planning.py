@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(folder: Path, sizes: list[int] | tuple[int, ...]) -> None:
-    """Print what lakes on disk hold and how long they take to read."""
+    """Print content and read times of lakes on disk."""
     names = ["assemblies", "data files", "log files", "data MB", "log MB", "checkpoint MB"]
     names += [f"{name} s" for name in (*OPERATIONS, "append")]
     print("".join(f"{name:>15}" for name in names))
@@ -80,7 +80,7 @@ def _opened(call: Callable[[StoredExperiment], object], lake: Path | str) -> obj
 
 
 def disk(lake: Path) -> list[float]:
-    """Return the numbers of data and log files, and their sizes and that of the newest checkpoint in MB."""
+    """Return the numbers and sizes of data and log files, and the size of the newest checkpoint, in MB."""
     files = [file for file in lake.rglob("*") if file.is_file()]
     log = [file for file in files if "_delta_log" in file.parts]
     data = [file for file in files if file not in set(log)]

@@ -203,7 +203,7 @@ def report_start_up() -> None:
 
 
 def report_scaling() -> None:
-    """Print time per patient, memory beside the result and evaluations for growing cohorts."""
+    """Print time per patient, memory without the result, and evaluations for growing cohorts."""
     print(f"{'patients':>10}{'ms/patient':>12}{'MB beside':>12}{'evaluations':>13}")
     for n_samples in (100, 1_000, 10_000, 100_000):
         parameters, initial = patients(n_samples)

@@ -19,7 +19,7 @@ def output(*arguments, code=0):
     return done.output
 
 
-def test_help_lists_every_page_on_a_line_of_its_own():
+def test_help_lists_every_page_on_a_separate_line():
     lines = [line.split(maxsplit=1) for line in output("help").splitlines()]
     assert [[topic, pages.summary(topic)] for topic in pages.TOPICS] == lines[1 : len(pages.TOPICS) + 1]
 

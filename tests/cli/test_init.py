@@ -19,7 +19,7 @@ NOTEBOOK = "first-steps.ipynb"
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """Return a folder that `lakebatch init` has made, as the working directory."""
+    """Return a working directory created by `lakebatch init`."""
     folder = tmp_path / "study"
     monkeypatch.delenv("LAKEBATCH_LAKE", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -77,7 +77,7 @@ def test_response_noise_has_level_squared_times_the_variance():
     assert abs(ratio - 1) < 4 * np.sqrt(2 / 4000)  # four standard errors of a sample variance
 
 
-def test_expression_noise_changes_expression_and_what_is_simulated_from_it():
+def test_expression_noise_changes_expression_and_its_simulation():
     experiment, model = resolved("expression-noise", *SMALL)
     cohort = prepared(experiment, model).cohort
     measured = experiment.measure(0.3, cohort, model, np.random.default_rng(1))

@@ -95,7 +95,7 @@ class CheckConfig:
         return _phase(before, after)
 
     def state(self) -> State:
-        """Return what the tables hold; a table that was never created holds nothing."""
+        """Return the content of the tables; a missing table is empty."""
         state = State(self._read("results"), self._read("assemblies"))
         whole = state.rows.group_by("part").agg(pl.len(), pl.col("repeat").n_unique().alias("repeats"))
         torn = whole.filter((pl.col("len") != REPEATS) | (pl.col("repeats") != REPEATS))
@@ -271,7 +271,7 @@ def _main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
     parser.add_argument("--side-by-side", type=int, default=3, help="processes at a time (default: 3)")
     parser.add_argument(
-        "--kinds", default=",".join(KINDS), help="what is killed (default: run,upkeep,import)"
+        "--kinds", default=",".join(KINDS), help="kinds of processes to kill (default: run,upkeep,import)"
     )
     options = parser.parse_args()
     kinds = options.kinds.split(",")

@@ -113,7 +113,7 @@ class Command:
         wait_until(lambda: not self.workers())
 
     def wait_for_workers(self) -> None:
-        """Wait until its workers have ended by themselves, as they soon must."""
+        """Wait until its workers have exited by themselves."""
         wait_until(lambda: not self.workers(), WORKERS_END_SECONDS)
 
     def workers(self) -> list[int]:

@@ -43,7 +43,7 @@ file.unlink()
 
 
 def run(script, ignored=False):
-    """Return what a script prints, started as in a background job if the interrupt signal is to be ignored."""
+    """Return the output of a script; it can be started with the interrupt signal ignored, as in a background job."""
     command = ["bash", "-c", 'trap "" INT; exec "$@"', "-", sys.executable, "-c", script]
     environment = {**os.environ, **SETTINGS, "PYTHONPATH": str(Path(__file__).parent)}
     environment.pop("PYTEST_XDIST_WORKER", None)  # with it, the process would belong to this session

@@ -126,7 +126,7 @@ def test_workers_of_a_killed_parent_exit(folder: Path, seconds: float) -> None:
 
 
 def _start_endless(folder: Path) -> Command:
-    """Start a run whose parts do not end, and return it when its workers are there."""
+    """Start a run with endless parts, and return it once its workers have started."""
     command = Command(folder, "--lake", "lake", "run", "toy", "--jobs", "2", "--set", "pause=600")
     wait_until(lambda: len(command.workers()) >= 2)
     return command

@@ -48,7 +48,7 @@ class Modelled:
 
 
 class Schedule(RuleBasedStateMachine):
-    """A real experiment in a folder beside a model of it; every rule does the same to both."""
+    """A real experiment and a model of it; every rule is applied to both."""
 
     ids = Bundle("ids")
 

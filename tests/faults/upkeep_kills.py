@@ -189,13 +189,13 @@ def _touched(folders: set[Path]) -> int:
 
 
 def plain(folder: Path, table: str) -> pl.DataFrame:
-    """Return the rows of a table in a fixed order, as polars alone reads them."""
+    """Return the rows of a table in a fixed order, read by polars alone."""
     rows = pl.read_delta(str(folder / "lake" / FOLDER / table))
     return rows.sort([name for name in ("assembly_id", "event", "part", "repeat") if name in rows.columns])
 
 
 def read(stored: StoredExperiment, **moment: int | str) -> pl.DataFrame:
-    """Return the rows of every assembly, whatever its status, at a moment."""
+    """Return the rows of all assemblies of any status at a moment."""
     return stored.reassemble(include=EVERY_STATUS, on_gap="ignore", **moment)
 
 

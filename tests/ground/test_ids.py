@@ -146,5 +146,5 @@ def test_stream_generator_draws_the_numbers_of_earlier_releases():
 def test_streams_of_one_seed_are_independent_of_each_other(seed, names):
     first = {seeds.stream_generator(seed, name).integers(0, 2**63) for name in names}
     assert len(first) == len(names)
-    for name in names:  # whatever was drawn from another stream before
+    for name in names:  # independent of draws from other streams
         assert seeds.stream_generator(seed, name).integers(0, 2**63) in first

@@ -55,7 +55,7 @@ def old_results():
 
 @pytest.fixture
 def old_folder(tmp_path) -> Path:
-    """Return a study of three levels whose list, files and contents do not agree.
+    """Return a study of three levels with inconsistent list, files and contents.
 
     The baseline is listed as ``0.0`` and written as ``0``; 0.1 is listed twice; the file of 0.2 is missing;
     that of 0.3 is cut off; 0.5 is not listed; one file is hostile; one assembly has an id of its own.

@@ -50,7 +50,7 @@ def grown(lake, toy, run, kept):
 
 @pytest.fixture
 def fresh(lake, toy):
-    """Return a function that opens the toy anew, as another process would."""
+    """Return a function that opens the toy again, as another process would."""
     return lambda: lake[toy]
 
 

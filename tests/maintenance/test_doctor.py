@@ -235,7 +235,7 @@ def test_damaged_checkpoint_is_named_and_can_be_rewritten(copied_lake, toy, faul
     assert copied_lake["toy"].reassemble(on_gap="ignore").height == 18
 
 
-def test_interrupted_and_running_assemblies_are_notes_with_what_to_run(copied_lake):
+def test_interrupted_and_running_assemblies_are_notes_with_a_command(copied_lake):
     stored = copied_lake["toy"]
     failed = stored.snapshot().assemblies[-1]
     resume = f"lakebatch resume toy {failed.assembly_id}"
@@ -278,7 +278,7 @@ def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):
     assert "which is to come -> Set the clock" in text
 
 
-def test_experiment_whose_creation_was_cut_short_is_a_note(copied_lake, toy):
+def test_incompletely_created_experiment_is_a_note(copied_lake, toy):
     StoredExperiment(copied_lake.storage, "92_v1_begun").results.ensure()
     assert [each for each in found(copied_lake, "place") if "nothing was started here" in each]
     assert "problem" not in set(copied_lake.doctor()["severity"])

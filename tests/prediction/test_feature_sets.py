@@ -62,7 +62,7 @@ def test_joined_sets_hold_both_side_by_side(second: str) -> None:
     np.testing.assert_array_equal(joined.values, np.hstack([built["initial"].values, built[second].values]))
 
 
-def test_feature_sets_come_in_the_order_asked_for() -> None:
+def test_feature_sets_come_in_the_requested_order() -> None:
     assert list(build(FEATURE_SETS[::-1])) == list(FEATURE_SETS[::-1])
 
 

@@ -23,7 +23,7 @@ ERRORS = [
 ]
 
 
-def test_all_names_what_has_a_home():
+def test_all_lists_every_public_name():
     assert lakebatch.__all__ == sorted({*lakebatch.HOME, "__version__"})
     assert dir(lakebatch) == lakebatch.__all__
 

@@ -94,7 +94,7 @@ def test_snapshot_beside_another_cannot_have_the_name_of_an_experiment(filled):
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
 
 
-def test_named_query_is_of_the_newest_version_and_says_so(two_versions):
+def test_named_query_reads_the_newest_version_and_says_so(two_versions):
     with pytest.warns(
         MixtureWarning, match=r"toy has several versions, this is 90_v2_toy; left out, .*: 90_v1_toy"
     ):

@@ -59,7 +59,7 @@ def test_missing_nullable_columns_are_filled_in_the_order_of_the_schema():
     assert frame["value"].to_list() == [0.5, None]
 
 
-def test_results_frame_conforms_whatever_the_order_of_its_columns():
+def test_results_frame_conforms_in_any_order_of_columns():
     frame = pl.DataFrame({"r2": [0.5], "part": ["p"], "recorded_at": [AT], "assembly_id": ["a"]})
     stamped = frame.with_columns(pl.col("recorded_at").cast(pl.Datetime("us", "UTC")))
     row = conform(stamped, RESULTS).row(0, named=True)
