@@ -49,7 +49,7 @@ ONLY_IN = {
     "deltalake": {"storage.delta"},
     "boto3": {"storage.s3"},
     "botocore": {"storage.s3"},
-    "duckdb": {"sql", "maintenance.doctor"},
+    "duckdb": {"sql"},
     "click": {"cli"},
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
