@@ -191,7 +191,7 @@ def test_changed_code_repairs_nothing_and_is_named(cohort):
     source.write_text(source.read_text().replace("FACTOR = 1.0", "FACTOR = 0.5"))
     found = healed(cohort)
     assert found["state"].to_list() == ["stays damaged"] * 3
-    assert "computed again, have not the fingerprint that its commit recorded" in found["how"][0]
+    assert "computed again, do not have the fingerprint that its commit recorded" in found["how"][0]
     assert "source_hash was" in found["how"][0]
     assert not any(file.exists() for file in files)
     assert lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].null_count() == 8

@@ -73,7 +73,7 @@ class Computed:
         rows = self._completed(outcome.tables[schema.table].frame(), group, schema)
         if fingerprint([rows]) != group.recorded:
             raise CannotComputeError(
-                f"the rows of part {part}, computed again, have not the fingerprint that its commit recorded"
+                f"the rows of part {part}, computed again, do not have the fingerprint that its commit recorded"
                 f"{self._because}"
             )
         return rows
