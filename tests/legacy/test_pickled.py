@@ -193,7 +193,7 @@ def test_pickle_without_a_frame_is_refused(holds):
         (pd.DataFrame({"x": [{"a": 1}]}), "one of its values is a dict"),
         (pd.DataFrame({"x": ["a", 1]}), "mixes int and str"),
         (pd.DataFrame({"x": [1, True]}, dtype=object), "mixes bool and int"),
-        (pd.DataFrame({"x": [2**60, 0.5]}, dtype=object), "whole numbers too large"),
+        (pd.DataFrame({"x": [2**60, 0.5]}, dtype=object), "integers too large"),
         (pd.DataFrame({"x": pd.to_timedelta([1], unit="s")}), "TimedeltaArray|type 'm8'"),
         (pd.DataFrame({("a", "b"): [1]}), "MultiIndex|several levels"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), "two of its columns are called 'x'"),
