@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 
 CONTRACT = {"number", "version", "config_model"}
 """Attributes that, together with a name, distinguish an experiment from other classes."""
 NUMBER = re.compile(rb"""^\s+number\b[^=\n]*=\s*["'](\d{2,6})["']""", re.MULTILINE)
+
+
+# of parsing a source, see `_parse`
+ATTEMPTS = 5
 
 
 def classes(source: bytes) -> list[ast.ClassDef]:
@@ -19,10 +24,22 @@ def classes(source: bytes) -> list[ast.ClassDef]:
         If it is not Python.
     """
     try:
-        tree = ast.parse(source)
+        tree = _parse(source)
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
         raise SyntaxError(str(error) or type(error).__name__) from error
     return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases]
+
+
+def _parse(source: bytes) -> ast.Module:
+    """Return the syntax tree of a source.
+
+    Python 3.11 counts the depth of all trees that it makes in one place. If another thread makes one meanwhile, as those
+    of a Dask client may, it raises a SystemError that has nothing to do with the source.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(SystemError):
+            return ast.parse(source)
+    return ast.parse(source)
 
 
 def is_experiment(node: ast.ClassDef) -> bool:

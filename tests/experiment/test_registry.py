@@ -1,5 +1,6 @@
 """Experiments found by name: built in, in folders, in packages."""
 
+import ast
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.experiment import registry
+from lakebatch.experiment import outline, registry
 from lakebatch.experiment.scaffold import new_experiment
 
 MINIMAL = """
@@ -309,3 +310,18 @@ def test_loading_one_experiment_leaves_another_of_the_folder_loaded(toy):
     registry.load(registry.get("other"))
     assert registry.source_file(first) == file.absolute()
     assert type(registry.load(registry.get(toy))) is type(first)
+
+
+def test_source_is_parsed_again_after_a_fault_of_the_interpreter(monkeypatch):
+    """Python 3.11 raises SystemError if another thread parses at the same time."""
+    parse, calls = ast.parse, []
+
+    def parse_beside_another_thread(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise SystemError("AST constructor recursion depth mismatch (before=171, after=222)")
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", parse_beside_another_thread)
+    assert [each.name for each in outline.classes(b"class A(B): ...")] == ["A"]
+    assert len(calls) == 3
