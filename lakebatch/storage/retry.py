@@ -75,6 +75,8 @@ COMMITS = RetryPolicy(attempts=30)
 """Commits that other writers overtake."""
 READS = RetryPolicy(timeout=300.0)
 """Reads while S3 cannot be reached: a run of days outlives a restart of the server."""
+CHECKPOINTS = RetryPolicy(attempts=12, timeout=60.0)
+"""Checkpoints: the log can be read without one, so a run does not wait for long."""
 S3_CALLS = RetryPolicy(attempts=6, timeout=10.0, first_backoff=0.15)
 """Single requests to S3; a server that never answers is asked three times."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import deltalake
 import polars as pl
 import pytest
 from fault_proxy import TRANSIENT, Cue, Fault, FaultProxy, Refusal
@@ -15,6 +16,7 @@ from processes import APPEND, Command, let_go_on, make_working_directory, run, s
 
 import lakebatch
 from lakebatch.storage import s3_options
+from lakebatch.storage.delta.checkpoints import MIN_SPACING, write_if_due
 
 RATE = 0.05
 HIGH_RATE = 0.2
@@ -28,6 +30,7 @@ COMMITS_OF_A_LIFE = 8
 LIFE = """
 import sys
 from datetime import UTC, datetime
+import deltalake
 import polars as pl
 from lakebatch.assembly.record import Plan
 from lakebatch.assembly.events import AssemblyLog
@@ -117,6 +120,21 @@ def test_append_behind_faults_by_several_processes_loses_and_doubles_nothing(
     expected = {(each, f"part={index}", repeat) for each in ids for index in range(5) for repeat in (0, 1)}
     assert rows.height == len(expected)
     assert set(rows.select("assembly_id", "part", "repeat").iter_rows()) == expected
+
+
+def test_checkpoint_whose_reads_break_off_is_written_again(s3_lake, proxy, monkeypatch, caplog) -> None:
+    """The engine does not repeat a request whose answer breaks off in its body."""
+    monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+    options = s3_options(os.environ)
+    uri = f"{s3_lake.uri}/table"
+    for number in range(MIN_SPACING + 1):
+        deltalake.write_deltalake(uri, pl.DataFrame({"n": [number]}), mode="append", storage_options=options)
+    table = deltalake.DeltaTable(uri, storage_options=options)
+    proxy.cues = [Cue("GET", r"/_last_checkpoint$", Fault.TRUNCATED)]
+    write_if_due(table)
+    assert proxy.injected() == {Fault.TRUNCATED: 1}
+    assert caplog.text == ""
+    assert sum("checkpoint.parquet" in each.path for each in proxy.passages if each.method == "PUT") == 1
 
 
 AMBIGUOUS = [Fault.LOST, Fault.LATE, Fault.ERROR_AFTERWARDS, Fault.TRUNCATED, Fault.SILENT, CONFLICT]

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 import deltalake
 
+from lakebatch.storage import retry
+from lakebatch.storage.delta.diagnosis import one_line
 from lakebatch.storage.delta.engine import ENGINE_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -42,9 +44,9 @@ def write_if_due(table: deltalake.DeltaTable) -> None:
     if not is_due_between(version - 1, version):
         return
     try:
-        table.create_checkpoint()
+        retry.CHECKPOINTS.call(table.create_checkpoint, ENGINE_ERRORS, retry.is_transient)
     except ENGINE_ERRORS as error:
-        logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, version, error)
+        logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, version, one_line(error))
 
 
 def write_at(uri: str, options: Mapping[str, str], version: int) -> None:
