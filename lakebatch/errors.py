@@ -13,6 +13,7 @@
     ├── AssemblyError (RuntimeError)     an assembly in the wrong state for the request
     ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a complete one was required
+    ├── MixtureError (RuntimeError)      a dataset of several configs, codes or packages, where one was required
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be executed
     ├── LimitError (RuntimeError)        a query that exceeds its time or memory limit
@@ -81,6 +82,10 @@ class RunInterrupted(LakebatchError, KeyboardInterrupt):  # noqa: N818
 
 class IncompleteError(LakebatchError, RuntimeError):
     """A dataset with a gap, where a complete one was required."""
+
+
+class MixtureError(LakebatchError, RuntimeError):
+    """A mixture of configs, code or packages in a dataset, which was to be refused."""
 
 
 class LegacyError(LakebatchError, ValueError):

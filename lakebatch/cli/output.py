@@ -42,12 +42,14 @@ def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
     save(iter([frame]), output)
 
 
-def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
-    """Write frames to one file, piece by piece, and print the row count."""
+def save(pieces: Iterator[pl.DataFrame], output: Path, selection: str = "") -> None:
+    """Write frames to one file, piece by piece, and print the row count and what was selected."""
     from lakebatch.cli.write_file import write
 
-    rows, columns = write(pieces, output)
-    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
+    rows, columns = write(pieces, output, {"selection": selection} if selection else None)
+    click.echo(sanitize(f"{rows} rows, {columns} columns in {output}"), err=True)
+    if selection:
+        click.echo(sanitize(selection), err=True)
 
 
 def show(frame: pl.DataFrame, form: Any) -> None:

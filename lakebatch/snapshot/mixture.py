@@ -10,8 +10,8 @@ import polars as pl
 
 from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
-from lakebatch.errors import MixtureWarning
-from lakebatch.snapshot.gaps import OnGap, check_on_gap
+from lakebatch.errors import MixtureError, MixtureWarning
+from lakebatch.snapshot.selection import OnMix
 
 MAX_NAMED = 3
 MAX_KEYS = 3
@@ -20,13 +20,26 @@ MAX_LENGTH = 60
 SOURCE = "$.source_hash"
 
 
-def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
-    """Warn of mixtures in one line, unless gaps are ignored."""
-    check_on_gap(on_gap)
-    if mixtures and on_gap != "ignore":
-        named = "; ".join(mixtures[:MAX_NAMED])
-        more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
-        warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning)
+def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
+    """Warn of mixtures in one line, raise, or do nothing, as ``on_mix`` says.
+
+    Raises
+    ------
+    MixtureError
+        If there is a mixture and ``on_mix`` is "refuse".
+    """
+    if not mixtures or on_mix == "ignore":
+        return
+    named = "; ".join(mixtures[:MAX_NAMED])
+    more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
+    if on_mix == "refuse":
+        raise MixtureError(
+            f"The dataset is a mixture: {named}{more}. Choose with --config, --where or --assembly."
+        )
+    warn(
+        f"{named}{more} (choose with --config, --where or --assembly; silence: --on-mix ignore).",
+        MixtureWarning,
+    )
 
 
 def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
@@ -63,14 +76,14 @@ def _differences(configs: Sequence[str]) -> str:
     trees = [dict(leaves(json.loads(each))) for each in configs]
     keys = sorted({key for tree in trees for key in tree})
     values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}
-    differing = [f"{key} {_listed(each)}" for key, each in values.items() if len(each) > 1]
+    differing = [f"{key} {listed(each)}" for key, each in values.items() if len(each) > 1]
     more = f"; and {len(differing) - MAX_KEYS} more keys" if len(differing) > MAX_KEYS else ""
     return "; ".join(differing[:MAX_KEYS]) + more
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str], most: int = MAX_VALUES) -> str:
+    """Return some values in one line, long ones shortened."""
     shown = [
-        value if len(value) <= MAX_LENGTH else f"{value[: MAX_LENGTH - 3]}..."
-        for value in values[:MAX_VALUES]
+        value if len(value) <= MAX_LENGTH else f"{value[: MAX_LENGTH - 3]}..." for value in values[:most]
     ]
-    return ", ".join([*shown, *(["..."] if len(values) > MAX_VALUES else [])])
+    return ", ".join([*shown, *(["..."] if len(values) > most else [])])

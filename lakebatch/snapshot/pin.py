@@ -14,6 +14,7 @@ from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
 from lakebatch.snapshot.moment import NEWEST, Moment
+from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.snapshot.times import describe
@@ -125,7 +126,7 @@ def _pinned(
     lost = [_named(fault, events, newest) for fault in events.lost]
     return Snapshot(
         tables.folder,
-        moment,
+        Selection(moment),
         events.rows,
         version,
         tables=PinnedTables(tables.folder, open_table, {RESULTS: newest}, lost),

@@ -27,8 +27,6 @@ class Options:
         Range of the metric's axis.
     unit : {"split", "assembly"}
         The unit that intervals are computed over, see `lakebatch.analysis.statistics`.
-    assembly : str, optional
-        The assembly of the cohort; by default the newest with stored trajectories.
     level : float, optional
         The level of trajectories; the clean cohort by default.
     """
@@ -37,7 +35,6 @@ class Options:
     by: By = "feature_set"
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
-    assembly: str | None = None
     level: float | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,13 +14,12 @@ from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Options
-from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshot import Snapshot
 
 OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
-OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
+OfCohort: TypeAlias = Callable[[Snapshot, Options, OnGap], Chart]
 
 RESULT_CHARTS: dict[str, OfResults] = {
     "levels": levels.levels,
@@ -88,7 +87,6 @@ def picture(
     kind: str = "levels",
     *,
     against: Snapshot | None = None,
-    include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
     options: Options | None = None,
 ) -> Picture:
@@ -113,12 +111,12 @@ def picture(
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
-        report_gaps(snapshot.gaps(include), on_gap)
-        return _draw_cohort(snapshot, kind, include, chosen, on_gap)
-    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+        report_gaps(snapshot.gaps(), on_gap)
+        return _draw_cohort(snapshot, kind, chosen, on_gap)
+    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, on_gap=on_gap), chosen))
     if against is None:
         return drawn
-    other = read(against, include=include, on_gap=on_gap)
+    other = read(against, on_gap=on_gap)
     return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
 
 
@@ -126,20 +124,17 @@ def draw(
     snapshot: Snapshot,
     data: AnalysisData,
     kind: str,
-    include: Collection[Status],
     options: Options,
     on_gap: OnGap = "warn",
 ) -> Picture:
     """Return a picture of a snapshot from data that was read before."""
     if kind in COHORT_CHARTS:
-        return _draw_cohort(snapshot, kind, include, options, on_gap)
+        return _draw_cohort(snapshot, kind, options, on_gap)
     return Picture(kind, RESULT_CHARTS[kind](data, options))
 
 
-def _draw_cohort(
-    snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
-) -> Picture:
-    return Picture(kind, COHORT_CHARTS[kind](snapshot, snapshot.ids(include), options, on_gap))
+def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:
+    return Picture(kind, COHORT_CHARTS[kind](snapshot, options, on_gap))
 
 
 def check_kind(kind: str) -> None:

@@ -10,12 +10,12 @@ import click
 from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.options import UNITS, gap_option, selection_options
 from lakebatch.cli.stderr import sanitize
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch report response-noise -o report.html")
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Sampling unit of intervals and tests.",
 )
-@moment_options
-@include_options
+@selection_options
+@gap_option
 @click.option(
     "-o",
     "--output",
@@ -50,8 +50,7 @@ def report(
     name: str,
     metric: Any,
     unit: Any,
-    moment: Moment,
-    include: tuple[Any, ...],
+    selection: Selection,
     on_gap: Any,
     output: Path | None,
 ) -> None:
@@ -60,8 +59,8 @@ def report(
     from lakebatch.analysis import report as reports
 
     file = reports.check_file(output or Path(f"{name}-report.html"))
-    snapshot = open_lake(context)[name].at(moment)
+    snapshot = open_lake(context)[name].select(selection)
     options = plots.Options(metric=metric, unit=unit)
-    written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
+    written = reports.report(snapshot, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(sanitize(str(each)))
