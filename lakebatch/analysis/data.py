@@ -31,6 +31,10 @@ class AnalysisData:
         A description of the state.
     selection : str
         A description of the selected assemblies, in one line.
+    options : list of str
+        The options of a command that select them.
+    config_numbers : mapping
+        The number of each config by its hash.
     version : int
         The version of the results table.
     rows : frame
@@ -48,6 +52,8 @@ class AnalysisData:
     experiment: str
     moment: str
     selection: str
+    options: list[str]
+    config_numbers: Mapping[str, int]
     version: int
     rows: pl.DataFrame
     assemblies: pl.DataFrame
@@ -74,6 +80,8 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         experiment=snapshot.name,
         moment=snapshot.state_read,
         selection=snapshot.describe(),
+        options=snapshot.selection.options,
+        config_numbers=snapshot.config_numbers,
         version=snapshot.version,
         rows=rows.sort(KEYS, maintain_order=True),
         assemblies=summarize(snapshot),

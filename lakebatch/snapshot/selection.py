@@ -78,6 +78,19 @@ class Selection:
         configs = [f"{name} {value}" for name, value in named.items() if value]
         return [*self.assemblies, *map(str, self.where), *configs]
 
+    @property
+    def options(self) -> list[str]:
+        """The words on a command line that select the same assemblies, without the moment."""
+        statuses = () if self.statuses == COMPLETED else self.statuses
+        given = [
+            *(("--include", each) for each in statuses),
+            *(("--assembly", each) for each in self.assemblies),
+            *(("--where", f"{each.key}={shown(value)}") for each in self.where for value in each.values),
+            *([("--preset", self.preset)] if self.preset else []),
+            *([("--config", self.config)] if self.config else []),
+        ]
+        return [word for pair in given for word in pair]
+
     def __str__(self) -> str:
         return ", ".join([" or ".join(self.statuses), *self.criteria, str(self.moment)])
 

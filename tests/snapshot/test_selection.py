@@ -185,3 +185,18 @@ def test_exported_file_names_its_selection(mixed, ids):
 
 def test_value_of_a_config_is_found_below_lists():
     assert look_up({"a": [{"b": None}]}, "a.0.b") is None
+
+
+def test_pictures_and_reports_carry_their_selection(mixed, tmp_path):
+    picture = mixed["toy"].plot("growth", config=1)
+    line = mixed["toy"].snapshot(config=1).describe()
+    assert line.endswith("2 completed assemblies, config 1")
+    assert picture.chart.description().endswith(f"Dataset: {line}.")
+    assert f"Dataset: {line}.".encode() in picture.to_bytes(".png")
+    assert f"Dataset: {line}." in picture.to_bytes(".svg").decode()
+    report = mixed["toy"].report(where="at_once=true")
+    text = report.markdown("x")
+    assert mixed["toy"].snapshot(where="at_once=true").describe() in text.replace("\\", "")
+    assert "lakebatch report toy --where at_once=true --version" in text
+    assert "Config 2, run by 1 assembly" in text
+    assert "Config 1" not in text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch._text import nearest
+from lakebatch._text import nearest, one_line
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
@@ -36,12 +36,12 @@ KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
 ENDINGS = (".png", ".svg", ".pdf", ".html")
-METADATA: Mapping[str, Any] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
+METADATA: Mapping[str, tuple[str, str, str]] = {
+    ".png": ("Software", "Title", "Description"),
+    ".svg": ("Date", "Title", "Description"),
+    ".pdf": ("CreationDate", "Title", "Subject"),
 }
-"""What files say of themselves: no time, so that the same picture is the same file."""
+"""The keys of a file's metadata: one that is left out, so that the same picture is the same file, title and caption."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,13 @@ class Picture:
         """Return the content of a file with this ending."""
         if ending == ".html":
             return interactive.page(self.chart).encode()
-        return static.to_bytes(self.chart, ending.removeprefix("."), METADATA[ending], width_mm)
+        without, title, caption = METADATA[ending]
+        about = {
+            without: None,
+            title: one_line(self.chart.title),
+            caption: one_line(self.chart.description()),
+        }
+        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
@@ -112,12 +118,13 @@ def picture(
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
         report_gaps(snapshot.gaps(), on_gap)
-        return _draw_cohort(snapshot, kind, chosen, on_gap)
-    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, on_gap=on_gap), chosen))
+        drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
+        return replace(drawn, chart=_with_dataset(drawn.chart, snapshot))
+    chart = _with_dataset(RESULT_CHARTS[kind](read(snapshot, on_gap=on_gap), chosen), snapshot)
     if against is None:
-        return drawn
+        return Picture(kind, chart)
     other = read(against, on_gap=on_gap)
-    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
+    return Picture(kind, overlay(chart, RESULT_CHARTS[kind](other, chosen), other.moment))
 
 
 def draw(
@@ -131,6 +138,11 @@ def draw(
     if kind in COHORT_CHARTS:
         return _draw_cohort(snapshot, kind, options, on_gap)
     return Picture(kind, RESULT_CHARTS[kind](data, options))
+
+
+def _with_dataset(chart: Chart, snapshot: Snapshot) -> Chart:
+    """Return a chart with a note of what was selected."""
+    return replace(chart, notes=(*chart.notes, f"Dataset: {snapshot.describe()}."))
 
 
 def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:

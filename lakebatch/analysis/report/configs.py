@@ -30,6 +30,8 @@ class RunConfig:
 
     Attributes
     ----------
+    number : int
+        Its number, counted from 1 by the first run of the experiment.
     preset : str
         The nearest preset; empty if the experiment's code is not installed.
     differences : tuple of Difference
@@ -40,6 +42,7 @@ class RunConfig:
         The command to run it again, without the seed.
     """
 
+    number: int
     hash: str
     assemblies: tuple[str, ...]
     preset: str
@@ -48,18 +51,19 @@ class RunConfig:
     command: str
 
 
-def run_configs(name: str, assemblies: list[Assembly]) -> list[RunConfig]:
+def run_configs(name: str, assemblies: list[Assembly], numbers: Mapping[str, int]) -> list[RunConfig]:
     """Return the different configs of some assemblies, by first run."""
     groups: dict[str, list[Assembly]] = {}
     for each in assemblies:
         groups.setdefault(each.config_hash, []).append(each)
-    return [_run_config(name, group) for group in groups.values()]
+    return [_run_config(name, group, numbers[key]) for key, group in groups.items()]
 
 
-def _run_config(name: str, group: list[Assembly]) -> RunConfig:
+def _run_config(name: str, group: list[Assembly], number: int) -> RunConfig:
     settings = group[0].settings
     preset, differences = _nearest_preset(name, settings)
     return RunConfig(
+        number=number,
         hash=group[0].config_hash,
         assemblies=tuple(each.assembly_id for each in group),
         preset=preset,
