@@ -8,9 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
-from lakebatch.errors import MixtureWarning
+from lakebatch.errors import MixtureWarning, warn
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 
 MAX_NAMED = 3

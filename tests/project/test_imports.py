@@ -41,7 +41,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "_files": "",
     },
     {"errors": "", "_text": ""},
-    {"_secrets": "", "_parsing": "", "_process": "", "_version": "", "_warnings": ""},
+    {"_secrets": "", "_parsing": "", "_process": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
