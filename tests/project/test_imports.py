@@ -29,7 +29,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "snapshot": "Experiments at one moment: their rows, statuses, gaps and mixtures.",
         "executor": "Where parts are computed: in this process, in worker processes of this machine, or on a Dask cluster.",
     },
-    {"assembly": "The life of an assembly: its events, parts, shards, leases, tags and seeds."},
+    {"assembly": "The life of an assembly: its events, parts, shards, leases, tags, seeds and metrics."},
     {
         "storage": "Where a lake lies, a folder or a prefix on S3, and the Delta tables in it.",
         "experiment": "What an experiment is, and how it is found, configured and identified.",
@@ -37,7 +37,6 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
-        "metrics": "",
         "_files": "",
     },
     {"errors": "", "_text": ""},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import UNITS, include_options, moment_options
