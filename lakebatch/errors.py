@@ -29,7 +29,7 @@ import sys
 import warnings
 from types import FrameType
 
-from lakebatch._secrets import redact
+from lakebatch._text import redact
 
 # Packages whose frames stand between a call of lakebatch and its warning
 OWN = {"lakebatch", "contextlib", "functools"}

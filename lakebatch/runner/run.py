@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch._secrets import holds_secret
+from lakebatch._text import holds_secret
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
 from lakebatch.assembly.shards import Shard

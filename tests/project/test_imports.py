@@ -39,8 +39,8 @@ ROOMS: tuple[dict[str, str], ...] = (
         "ids": "",
         "_files": "",
     },
-    {"errors": "", "_text": ""},
-    {"_secrets": "", "_parsing": "", "_process": "", "_version": ""},
+    {"errors": ""},
+    {"_text": "", "_parsing": "", "_process": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
