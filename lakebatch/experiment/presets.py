@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from lakebatch import _parsing
+from lakebatch import _files
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.registry import AnyExperiment, Source
@@ -39,7 +39,7 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
             return {}, {}
         raise UnknownNameError(f"Unknown preset {name!r}. {nearest(name, names(source, experiment))}")
     try:
-        tree = _parsing.parse_toml(_text(files[name]))
+        tree = _files.parse_toml(_text(files[name]))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"Cannot read the preset {files[name]}: {reason}. Expected TOML.") from error
@@ -52,7 +52,7 @@ def read(source: Source, experiment: AnyExperiment, name: str) -> tuple[dict[str
 
 def _text(file: Traversable) -> str:
     """Return the content of a preset, which may be inside a zipped package."""
-    return _parsing.read_text(file) if isinstance(file, Path) else _parsing.decode_text(file.read_bytes())
+    return _files.read_text(file) if isinstance(file, Path) else _files.decode_text(file.read_bytes())
 
 
 def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:

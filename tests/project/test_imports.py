@@ -37,10 +37,10 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
-        "_files": "",
     },
+    {"_files": ""},
     {"errors": ""},
-    {"_text": "", "_parsing": "", "_process": "", "_version": ""},
+    {"_text": "", "_process": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
