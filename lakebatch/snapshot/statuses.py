@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch._text import nearest
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.snapshot.moment import Moment
-from lakebatch.storage.delta import forks
 
 COMPLETED: tuple[Status, ...] = ("completed",)
 
@@ -58,13 +58,13 @@ class Statuses:
     @property
     def events(self) -> pl.DataFrame:
         """The events that had been recorded by then."""
-        forks.check()
+        process.check_fork()
         return self._events
 
     @property
     def last_events(self) -> pl.DataFrame:
         """The last event of each assembly, by run number."""
-        forks.check()
+        process.check_fork()
         return self._last_events
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, check_name
@@ -25,7 +26,7 @@ from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
-from lakebatch.storage.delta import damage, forks, omissions
+from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.read_again import retry_on_compaction
 
 Result = TypeVar("Result")
@@ -272,7 +273,7 @@ def _open(
     connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots], include: Collection[Status]
 ) -> Views:
     """Create the views of snapshots in a connection, one catalog per snapshot."""
-    forks.check()
+    process.check_fork()
     views = Views(connection, include)
     try:
         connection.execute("SET TimeZone = 'UTC'")

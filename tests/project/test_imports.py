@@ -38,9 +38,9 @@ ROOMS: tuple[dict[str, str], ...] = (
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
     },
-    {"_files": ""},
+    {"_files": "", "_process": ""},
     {"errors": ""},
-    {"_text": "", "_process": "", "_version": ""},
+    {"_text": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 

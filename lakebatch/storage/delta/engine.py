@@ -10,8 +10,8 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import DeltaError, SchemaMismatchError
 
+from lakebatch import _process as process
 from lakebatch.storage import retry
-from lakebatch.storage.delta import forks
 from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -37,7 +37,7 @@ HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_e
 
 def with_retries(call: Callable[[], Answer]) -> Answer:
     """Return the answer of an engine's call, repeated while S3 cannot be reached."""
-    forks.check()
+    process.check_fork()
     return retry.READS.call(call, ENGINE_ERRORS, retry.is_transient)
 
 

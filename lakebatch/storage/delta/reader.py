@@ -10,10 +10,11 @@ from typing import Any
 
 import deltalake
 
+from lakebatch import _process as process
 from lakebatch._files import path_exists
 from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
+from lakebatch.storage.delta import bundles, checkpoints, diagnosis
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.cache import TableCache
 from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, with_retries
@@ -94,7 +95,7 @@ class TableReader:
 
         The state never changes. The newest one is returned again until something is committed.
         """
-        forks.check()
+        process.check_fork()
         return self._newest_cached() if version is None else self._open_state(version)[0]
 
     def _newest_cached(self) -> TableVersion:
@@ -138,7 +139,7 @@ class TableReader:
         return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
 
     def _open(self) -> Handle:
-        forks.check()
+        process.check_fork()
         if self._handle is None:
             handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
             self._check_known(handle)

@@ -11,6 +11,7 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
+from lakebatch import _process as process
 from lakebatch.errors import CommitError, SchemaError
 from lakebatch.storage.delta import (
     checkpoints,
@@ -19,7 +20,6 @@ from lakebatch.storage.delta import (
     create,
     durability,
     features,
-    forks,
 )
 from lakebatch.storage.delta.engine import (
     BROKEN_CONSTRAINT,
@@ -240,7 +240,7 @@ class Table(TableReader):
         return answer
 
     def _create(self) -> None:
-        forks.check()
+        process.check_fork()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 import deltalake
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import bundles, features, forks
+from lakebatch.storage.delta import bundles, features
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.storage.delta.engine import with_retries
 from lakebatch.storage.delta.migrate import filled, ordered
@@ -94,7 +95,7 @@ class TableVersion:
         arranged : callable
             Sorts the rows of files; those of bundles have the order `lakebatch.snapshot.row_order.ORDER`.
         """
-        forks.check()
+        process.check_fork()
         if not self.is_plain:
             self.check_readable()
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
