@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import deltalake
 import polars as pl
@@ -33,6 +34,24 @@ FINGERPRINT = "lakebatch.fingerprint"
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
 HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """A clean-up after every commit would list the whole log; `lakebatch.storage.delta.checkpoints` writes checkpoints."""
+
+
+class Handle(deltalake.DeltaTable):
+    """A deltalake table with plain paths in place of percent-encoded ones."""
+
+    @property
+    def root(self) -> str:
+        """The path of the table, or its URI on S3."""
+        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
+
+    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
+        """Return the paths or URIs of the files."""
+        return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [field.name for field in self.schema().fields]
 
 
 def with_retries(call: Callable[[], Answer]) -> Answer:

@@ -17,11 +17,11 @@ from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.cache import TableCache
-from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, with_retries
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, Handle, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
-from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.version import Handle, TableVersion
+from lakebatch.storage.delta.table_format import check_schema_version
+from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.place import Validator
 
 
@@ -193,4 +193,4 @@ class TableReader:
     def _check_known(self, handle: Handle) -> None:
         """Refuse a newer table when it is first opened; a table that is open continues with its columns."""
         if not self._is_known:
-            check_known(self.uri, handle.metadata().configuration, self.schema)
+            check_schema_version(self.uri, handle.metadata().configuration, self.schema)
