@@ -23,7 +23,7 @@ from lakebatch.experiment.plan import RunPlan
 from lakebatch.maintenance import optimize
 from lakebatch.runner import share
 from lakebatch.runner.progress import Progress, Work
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.version import TableVersion
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.read_again import retry_on_compaction
+from lakebatch.storage.delta.reader import retry_on_compaction
 from lakebatch.storage.delta.version import TableVersion
 
 Result = TypeVar("Result")

@@ -27,7 +27,7 @@ from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, omissions
-from lakebatch.storage.delta.read_again import retry_on_compaction
+from lakebatch.storage.delta.reader import retry_on_compaction
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)

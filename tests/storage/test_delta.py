@@ -17,7 +17,7 @@ from lakebatch.storage.delta import table as delta
 from lakebatch.storage.delta import table_format
 from lakebatch.storage.delta.checkpoints import is_due_between
 from lakebatch.storage.delta.log import PLACEHOLDER
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.retry import COMMITS
