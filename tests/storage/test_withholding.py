@@ -13,7 +13,7 @@ from lakebatch.assembly.spool import PartSpool
 from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
 from lakebatch.legacy.scripts.executor import create_batch_executor
-from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.commit_metadata import fingerprint
 from lakebatch.storage.delta.withholding import withheld
 
 SECRET = SECRETS["S3_SECRET_KEY"]

@@ -90,8 +90,7 @@ def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchem
     if not isinstance(data, pl.DataFrame):
         return dict(metadata)
     # these need numpy, and reading does not
-    from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
-    from lakebatch.storage.delta.fingerprint import fingerprint
+    from lakebatch.storage.delta.commit_metadata import COPY, copied_columns, encode, fingerprint
 
     names = copied_columns(schema)
     copy = encode(data.select(names)) if names else None
