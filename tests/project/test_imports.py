@@ -59,7 +59,7 @@ ONLY_IN = {
     "matplotlib": {"analysis.plots"},
     "pandas": {"legacy"},
     "plotly": {"analysis.plots"},
-    "pydantic": {"experiment", "executor.settings"},
+    "pydantic": {"experiment", "executor.open"},
     "yaml": {"experiment.yaml_files"},
     "jinja2": {"analysis.report"},
     "markupsafe": {"analysis.report"},
