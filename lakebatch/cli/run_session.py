@@ -24,7 +24,7 @@ from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.notify import Notification, Notifier
 from lakebatch.cli.progress import terminal_progress
 from lakebatch.cli.stderr import print_stderr, sanitize
-from lakebatch.runner.progress import Progress, Work
+from lakebatch.runner.assembly_run import Progress, Work
 from lakebatch.settings import working_folder
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.lake.lake import Lake, open_lake
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import resume, run
 from lakebatch.snapshot import compare
 
