@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.assembly import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
-from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.options import include_options, metric_option, moment_options, unit_option
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -33,13 +32,7 @@ ALL = "all"
 @click.option(
     "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Kind of picture."
 )
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to draw.",
-)
+@metric_option("Metric to draw.")
 @click.option(
     "--by",
     type=Choice(["feature_set", "model"]),
@@ -48,13 +41,7 @@ ALL = "all"
     help="Meaning of the colours.",
 )
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="Sampling unit of the intervals.",
-)
+@unit_option("Sampling unit of the intervals.")
 @click.option(
     "--against",
     metavar="MOMENT",
