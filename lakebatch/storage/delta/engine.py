@@ -1,4 +1,4 @@
-"""Calls of deltalake: options, retries and commit metadata."""
+"""Calls of deltalake: table handle, options, retries and commit metadata."""
 
 from __future__ import annotations
 
