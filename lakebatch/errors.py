@@ -1,4 +1,4 @@
-"""Every error that lakebatch raises on purpose.
+"""Every error that lakebatch raises on purpose, and its warnings.
 
 ::
 
@@ -26,7 +26,14 @@
 Each takes its message alone, so each survives pickling on its way out of a worker process.
 """
 
-from lakebatch._secrets import redact
+import sys
+import warnings
+from types import FrameType
+
+from lakebatch._text import redact
+
+# Packages whose frames stand between a call of lakebatch and its warning
+OWN = {"lakebatch", "contextlib", "functools"}
 
 
 class LakebatchError(Exception):
@@ -140,3 +147,15 @@ class MixtureWarning(UserWarning):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the first line outside lakebatch on the way up from here.
+
+    A fixed ``stacklevel`` would be right for one way to a warning and wrong for the others.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

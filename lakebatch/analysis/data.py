@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import Assembly
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.completeness import damage_gaps

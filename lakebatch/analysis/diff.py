@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis import statistics
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.ids import ASSEMBLY_ID

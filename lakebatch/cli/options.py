@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from lakebatch.assembly import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.usage_errors import Choice
 
@@ -132,6 +133,28 @@ def format_option(function: Function) -> Function:
         show_default=True,
         help="Output format. csv, json and ndjson are lossless; NaN and Infinity are strings in JSON.",
     )(function)
+
+
+def metric_option(text: str) -> Callable[[Function], Function]:
+    """Add ``--metric``; the text is its help."""
+    return click.option(
+        "--metric",
+        type=Choice(metrics.NAMES),
+        default=metrics.DEFAULT,
+        show_default=True,
+        help=text,
+    )
+
+
+def unit_option(text: str) -> Callable[[Function], Function]:
+    """Add ``--unit``; the text is its help."""
+    return click.option(
+        "--unit",
+        type=Choice(UNITS),
+        default=UNITS[0],
+        show_default=True,
+        help=text,
+    )
 
 
 def damage_option(function: Function) -> Function:

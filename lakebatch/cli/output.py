@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch._secrets import redact
-from lakebatch._text import escape_controls
+from lakebatch._text import escape_controls, redact
 from lakebatch.cli.stderr import sanitize
 from lakebatch.errors import StorageError
 

@@ -28,7 +28,7 @@ from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import omissions
-from lakebatch.storage.delta.cache import TableCache
+from lakebatch.storage.delta.reader import TableCache
 
 if TYPE_CHECKING:
     import duckdb

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch._secrets import holds_secret
-from lakebatch.assembly import lease
-from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
+from lakebatch._text import holds_secret
+from lakebatch.assembly import lease, shards
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.record import (
+    DISCARDED,
+    NOTHING_TO_RESUME,
+    Assembly,
+    Plan,
+    Status,
+    choose_resumable,
+    is_resumable,
+)
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
-from lakebatch.runner import share
-from lakebatch.runner.assembly_run import AssemblyRun
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import AssemblyRun, Progress
 from lakebatch.runner.resume import check_unchanged, recorded_plan, warn_of_other_version
 from lakebatch.storage.delta import omissions
 
@@ -112,8 +120,17 @@ def _begin(
     with lease.hold(stored.storage, stored.folder) as held:
         leased = replace(record, environment={**record.environment, "lease": held})
         version = stored.table(plan.experiment.tables[-1]).version()
-        assembly = share.begin(stored.log, leased, version, shard, check)
+        assembly = _begin_share(stored.log, leased, version, shard, check)
         return _compute(stored, plan, assembly, shard, executor, progress)
+
+
+def _begin_share(
+    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], None]
+) -> Assembly:
+    """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
+    if shard.is_whole:
+        return log.start(plan, results_version)
+    return shards.begin(log, plan, results_version, shard, check=check)
 
 
 def _compute(
@@ -163,7 +180,7 @@ def resume(
     if assembly.status == "completed":
         return assembly
     shard = shard or Shard.whole()
-    share.check_free(assembly, shard)
+    _check_free(assembly, shard)
     plan = recorded_plan(stored, assembly)
     environment = plan.environment()
     check_unchanged(stored, assembly, plan, environment, allow=allow_changed)
@@ -174,8 +191,36 @@ def resume(
     with lease.hold(stored.storage, stored.folder) as held:
         version = plan.code_version()
         warn_of_other_version(assembly, version)
-        resumed = share.resume(stored.log, assembly, shard, version, {**environment, "lease": held})
+        resumed = _resume_share(stored.log, assembly, shard, version, {**environment, "lease": held})
         return _compute(stored, plan, resumed, shard, executor, progress)
+
+
+def _check_free(assembly: Assembly, shard: Shard) -> None:
+    """Raise if the assembly is discarded, or a process outside of the shard's array is known to compute it."""
+    if assembly.status == "discarded":
+        raise AssemblyError(DISCARDED.format(assembly.assembly_id))
+    is_shared = not shard.is_whole and assembly.array == shard.array
+    if not is_shared and (worker := assembly.worker_seen()):
+        raise AssemblyError(
+            f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
+        )
+
+
+def _resume_share(
+    log: AssemblyLog, assembly: Assembly, shard: Shard, code_version: str, environment: Mapping[str, Any]
+) -> Assembly:
+    """Record that this process continues its share, unless the assembly is completed meanwhile."""
+    if not shard.is_whole:
+        return shards.join(log, assembly, shard, code_version=code_version, environment=environment)
+    changed = {"pid": os.getpid(), "code_version": code_version, "environment": canonical_json(environment)}
+
+    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+        if latest.status == "completed":
+            return None
+        _check_free(latest, shard)  # again: another process may have resumed it since the first check
+        return "started", changed
+
+    return log.follow(assembly, event)
 
 
 def newest_resumable(lake: Lake) -> str:

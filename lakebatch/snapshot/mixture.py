@@ -8,9 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
-from lakebatch.errors import MixtureError, MixtureWarning
+from lakebatch.errors import MixtureError, MixtureWarning, warn
 from lakebatch.snapshot.selection import OnMix
 
 MAX_NAMED = 3

@@ -8,11 +8,10 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot

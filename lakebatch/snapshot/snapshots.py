@@ -10,10 +10,9 @@ from typing import Self
 import polars as pl
 
 from lakebatch._text import nearest
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps

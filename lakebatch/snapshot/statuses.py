@@ -7,6 +7,7 @@ from functools import cached_property
 
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
@@ -15,7 +16,6 @@ from lakebatch.snapshot.choice import config_numbers
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import COMPLETED as COMPLETED
 from lakebatch.snapshot.selection import Selection, check_statuses
-from lakebatch.storage.delta import forks
 
 
 class Statuses:
@@ -71,13 +71,13 @@ class Statuses:
     @property
     def events(self) -> pl.DataFrame:
         """The events that had been recorded by then."""
-        forks.check()
+        process.check_fork()
         return self._events
 
     @property
     def last_events(self) -> pl.DataFrame:
         """The last event of each assembly, by run number."""
-        forks.check()
+        process.check_fork()
         return self._last_events
 
     @cached_property

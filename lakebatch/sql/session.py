@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, check_name
 from lakebatch.snapshot import mixture
@@ -23,8 +24,8 @@ from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
-from lakebatch.storage.delta import damage, forks, omissions
-from lakebatch.storage.delta.read_again import retry_on_compaction
+from lakebatch.storage.delta import damage, omissions
+from lakebatch.storage.delta.reader import retry_on_compaction
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
@@ -265,7 +266,7 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
 
 def _open(connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots]) -> Views:
     """Create the views of snapshots in a connection, one catalog per snapshot."""
-    forks.check()
+    process.check_fork()
     views = Views(connection)
     try:
         connection.execute("SET TimeZone = 'UTC'")

@@ -27,7 +27,7 @@ from lakebatch.executor.cluster import Cluster
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import resolve
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.storage.delta.schema import load_schema
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]

@@ -14,7 +14,7 @@ from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, MixtureWarning
 from lakebatch.experiment import provenance
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.snapshot import changes
 
 TOY = Path("experiments", "toy.py")

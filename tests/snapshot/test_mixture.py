@@ -131,7 +131,7 @@ def test_reassemble_names_its_version(two_versions):
 def test_different_configs_are_named_once_by_every_reader(filled, toy):
     first = filled[toy].results.version()
     lakebatch.run(filled, toy, jobs=1, settings=["levels=[0]", "at_once=true"])
-    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(silence: --on"
+    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(choose with --config"
     readers = {
         "reassemble": filled[toy].reassemble,
         "pieces": lambda **how: list(filled[toy].snapshot(**how).pieces()),

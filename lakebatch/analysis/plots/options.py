@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from lakebatch import metrics
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
+from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError
 
 By: TypeAlias = Literal["feature_set", "model"]
@@ -20,7 +20,7 @@ class Options:
     Attributes
     ----------
     metric : str
-        One of `lakebatch.metrics.NAMES`.
+        One of `lakebatch.assembly.metrics.NAMES`.
     by : {"feature_set", "model"}
         The column that colours show; the other is averaged over.
     zoom : (float, float), optional

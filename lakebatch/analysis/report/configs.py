@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import LakebatchError
-from lakebatch.experiment import config, presets, registry
+from lakebatch.experiment import config, registry
 
 ABSENT = "(not set)"
 
@@ -80,7 +80,7 @@ def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[
         source = registry.get(name)
         experiment = registry.load(source)
         for preset in sorted(
-            presets.names(source, experiment), key=lambda each: each != presets.DEFAULT_PRESET
+            config.preset_names(source, experiment), key=lambda each: each != config.DEFAULT_PRESET
         ):
             model = config.resolve(source, experiment, preset=preset).model
             found[preset] = tuple(_differences(model.model_dump(mode="json"), settings))
@@ -115,7 +115,7 @@ def _command(name: str, preset: str, differences: tuple[Difference, ...], settin
     given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
     words = ["lakebatch", "run", name]
     if preset and _reproduces(name, preset, given, settings):
-        chosen = [] if preset == presets.DEFAULT_PRESET else ["--preset", preset]
+        chosen = [] if preset == config.DEFAULT_PRESET else ["--preset", preset]
         return shlex.join([*words, *chosen, *(word for each in given for word in ("--set", each))])
     return shlex.join([*words, "--config", "config.json"])
 

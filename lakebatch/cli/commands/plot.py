@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
-from lakebatch.cli.options import UNITS, gap_option, selection_options
+from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -34,13 +33,7 @@ ALL = "all"
 @click.option(
     "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Kind of picture."
 )
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to draw.",
-)
+@metric_option("Metric to draw.")
 @click.option(
     "--by",
     type=Choice(["feature_set", "model"]),
@@ -49,13 +42,7 @@ ALL = "all"
     help="Meaning of the colours.",
 )
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="Sampling unit of the intervals.",
-)
+@unit_option("Sampling unit of the intervals.")
 @click.option(
     "--against",
     metavar="MOMENT",

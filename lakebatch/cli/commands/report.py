@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import UNITS, gap_option, selection_options
+from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.stderr import sanitize
-from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.selection import Selection
@@ -20,20 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: lakebatch report response-noise -o report.html")
 @click.argument("name", shell_complete=completion.stored)
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to report.",
-)
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="Sampling unit of intervals and tests.",
-)
+@metric_option("Metric to report.")
+@unit_option("Sampling unit of intervals and tests.")
 @selection_options
 @gap_option
 @click.option(
