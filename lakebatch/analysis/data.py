@@ -10,6 +10,7 @@ import polars as pl
 from lakebatch import metrics
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.snapshot import mixture
+from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
@@ -40,7 +41,9 @@ class AnalysisData:
     gaps : frame
         The gaps in the rows: assembly_id, what.
     mixtures : mapping
-        A description of each assembly that different code computed, by id.
+        A description of each assembly whose parts come from several codes, by id.
+    source_files : callable
+        Returns the source files with a source hash, by path; None if they are not recorded.
     """
 
     experiment: str
@@ -51,6 +54,7 @@ class AnalysisData:
     records: list[Assembly]
     gaps: pl.DataFrame
     mixtures: Mapping[str, str]
+    source_files: FilesOf = not_recorded
 
 
 def read(
@@ -78,6 +82,7 @@ def read(
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot, include), *gaps]),
         mixtures=snapshot.mixtures(include),
+        source_files=snapshot.source_files,
     )
 
 

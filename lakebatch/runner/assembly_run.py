@@ -23,6 +23,7 @@ from lakebatch.experiment.plan import RunPlan
 from lakebatch.maintenance import optimize
 from lakebatch.runner import share
 from lakebatch.runner.progress import Progress, Work
+from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.read_again import read_latest
 from lakebatch.storage.delta.version import TableVersion
 
@@ -69,6 +70,7 @@ class AssemblyRun:
             "lakebatch.experiment": self.stored.folder,
             "lakebatch.config_hash": self.assembly.config_hash,
             "lakebatch.code_version": self.assembly.code_version,
+            ATTEMPT: str(self.assembly.event),
         }
         assembly_id = self.assembly.assembly_id
         return PartWriter(self.stored.table(table), assembly_id, metadata, is_new=self._is_new)

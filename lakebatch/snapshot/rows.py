@@ -8,7 +8,9 @@ import polars as pl
 
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.tables import RESULTS
+from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.statuses import COMPLETED, Statuses
@@ -43,6 +45,10 @@ class PinnedRows(Statuses):
         The assemblies with events that cannot be read; their rows are left out.
     other_versions : sequence of str
         Folders of other versions of the experiment, when it was selected by its name alone.
+    attempts : Attempts, optional
+        What the commits recorded of the process that computed each part.
+    sources : SourceLog, optional
+        The source files of the code that computed the assemblies.
     """
 
     def __init__(
@@ -57,16 +63,24 @@ class PinnedRows(Statuses):
         leases: Leases | None = None,
         uncertain: Collection[str] = (),
         other_versions: Sequence[str] = (),
+        attempts: Attempts | None = None,
+        sources: SourceLog | None = None,
     ) -> None:
         super().__init__(folder, moment, events, leases, uncertain)
         self.version = version
         self.tables = tables
         self.other_versions = tuple(other_versions)
+        self.attempts = attempts
+        self._sources = sources
         self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
+
+    def source_files(self, source_hash: str) -> Files | None:
+        """Return the source files with a source hash, by path; None if they are not recorded."""
+        return None if self._sources is None else self._sources.files(source_hash)
 
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""

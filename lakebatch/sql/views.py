@@ -75,7 +75,11 @@ class Views:
         return [self.by_path[path] for path in sorted(paths)]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
-        gaps = [*damage_gaps(snapshot, self._include), *snapshot.gaps(self._include)]
+        gaps = [
+            *damage_gaps(snapshot, self._include),
+            *snapshot.gaps(self._include),
+            *snapshot.mixture_gaps(self._include),
+        ]
         lost = View(snapshot.tables.lost)
         self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
         self._add_frame(catalog, schema, "events", snapshot.events, lost)
