@@ -10,6 +10,7 @@ import polars as pl
 from lakebatch.assembly import metrics
 from lakebatch.assembly.record import Assembly
 from lakebatch.snapshot import mixture
+from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
@@ -46,7 +47,9 @@ class AnalysisData:
     gaps : frame
         The gaps in the rows: assembly_id, what.
     mixtures : mapping
-        A description of each assembly that different code computed, by id.
+        A description of each assembly whose parts come from several codes, by id.
+    source_files : callable
+        Returns the source files with a source hash, by path; None if they are not recorded.
     """
 
     experiment: str
@@ -60,6 +63,7 @@ class AnalysisData:
     records: list[Assembly]
     gaps: pl.DataFrame
     mixtures: Mapping[str, str]
+    source_files: FilesOf = not_recorded
 
 
 def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
@@ -88,4 +92,5 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=snapshot.mixtures(),
+        source_files=snapshot.source_files,
     )

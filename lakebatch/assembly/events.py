@@ -262,7 +262,7 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
         rows=0,
         results_version=results_version,
         error=None,
-        note=None,
+        note=redacted(plan.note),
         code_version=plan.code_version,
         environment=canonical_json(redacted(plan.environment)),
         host=process.host(),

@@ -29,6 +29,7 @@ class ExecutionOptions:
     scheduler: str | None
     shard_text: str | None
     array: str | None
+    accept_changes: bool
 
     @property
     def shard(self) -> Shard | None:
@@ -62,7 +63,12 @@ class ExecutionOptions:
 
 
 def execution_options(function: Function) -> Function:
-    """Add ``--jobs``, ``--executor``, ``--scheduler``, ``--shard`` and ``--array``."""
+    """Add ``--jobs``, ``--executor``, ``--scheduler``, ``--shard``, ``--array`` and ``--accept-changes``."""
+    function = click.option(
+        "--accept-changes",
+        is_flag=True,
+        help="Go on although the source or packages that rows depend on differ; the assembly has rows of both, and says so.",
+    )(function)
     function = click.option(
         "--array",
         metavar="NAME",

@@ -12,6 +12,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import check_assembly_id
 from lakebatch.lake.arguments import (
     PlotArguments,
@@ -203,6 +204,16 @@ class StoredExperiment(ExperimentTables):
         selection, others = split(options, PlotArguments)
         drawn = plots.Options(**others)
         return report.report(self.select(selection), on_gap=on_gap, options=drawn)
+
+    def source(self, assembly_id: str) -> dict[str, str | None] | None:
+        """Return the source files of the code that began or resumed an assembly last, by path.
+
+        The text of a file is None if it was too large to keep. The answer is None if no source is recorded, as for
+        imports and for assemblies of a lakebatch before 0.2.
+        """
+        found = self.log.get(assembly_id).surroundings.get(SOURCE_HASH)
+        files = None if found is None else self.source_log.files(found)
+        return None if files is None else {file: kept.text for file, kept in files.items()}
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""

@@ -10,13 +10,15 @@ import polars as pl
 
 from lakebatch.assembly.record import MADE_BY
 from lakebatch.errors import MixtureError, MixtureWarning, warn
+from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.snapshot import changes
+from lakebatch.snapshot.changes import FilesOf
 from lakebatch.snapshot.selection import OnMix
 
 MAX_NAMED = 3
 MAX_KEYS = 3
 MAX_VALUES = 4
 MAX_LENGTH = 60
-SOURCE = "$.source_hash"
 
 
 def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
@@ -50,15 +52,37 @@ def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
     ]
 
 
-def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
-    """Yield descriptions of differences between assemblies in one dataset, by their last events."""
+def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.not_recorded) -> Iterator[str]:
+    """Yield descriptions of differences between assemblies in one dataset, by their last events.
+
+    Parameters
+    ----------
+    files_of : callable, optional
+        Returns the source files with a source hash; without it, hashes are named.
+    """
     computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
     configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
     if len(configs) > 1:
         yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
-    sources = events["environment"].str.json_path_match(SOURCE).drop_nulls().n_unique()
-    if sources > 1:
-        yield f"{events.height} assemblies of {name} were computed with {sources} states of its code"
+    codes = _codes(computed)
+    if len(codes) > 1 and (differing := changes.between(codes, files_of)):
+        yield f"{computed.height} assemblies of {name} were computed by {len(codes)} codes: {'; '.join(differing)}"
+
+
+def _codes(events: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the different codes and packages in the environments of assemblies."""
+    texts = events["environment"]
+    found = pl.DataFrame({key: texts.str.json_path_match(f"$.{key}") for key in (SOURCE_HASH, "python")})
+    packages = texts.str.json_path_match("$.packages").alias("packages")
+    rows = found.with_columns(packages).unique(maintain_order=True).iter_rows(named=True)
+    return [
+        {
+            key: json.loads(value) if key == "packages" else value
+            for key, value in row.items()
+            if value is not None
+        }
+        for row in rows
+    ]
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from lakebatch.assembly.events import Events
 from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
+from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
@@ -133,6 +134,8 @@ def _pinned(
         find_parts=find_parts,
         leases=tables.log.leases(),
         other_versions=tables.other_versions,
+        attempts=Attempts(tables.results.commits, events.rows, version),
+        sources=tables.source_log,
     )
 
 

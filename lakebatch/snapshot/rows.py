@@ -10,8 +10,10 @@ import polars as pl
 
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import choice
+from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.statuses import COMPLETED, Statuses
@@ -48,6 +50,10 @@ class PinnedRows(Statuses):
         Folders of other versions of the experiment, when it was selected by its name alone.
     numbers : mapping, optional
         The number of each config by its hash; by default from the events.
+    attempts : Attempts, optional
+        What the commits recorded of the process that computed each part.
+    sources : SourceLog, optional
+        The source files of the code that computed the assemblies.
     """
 
     def __init__(
@@ -63,12 +69,16 @@ class PinnedRows(Statuses):
         uncertain: Collection[str] = (),
         other_versions: Sequence[str] = (),
         numbers: Mapping[str, int] | None = None,
+        attempts: Attempts | None = None,
+        sources: SourceLog | None = None,
     ) -> None:
         super().__init__(folder, selection, events, leases, uncertain, numbers)
         self.version = version
         self.tables = tables
         self.other_versions = tuple(other_versions)
         self._find_parts = find_parts
+        self.attempts = attempts
+        self._sources = sources
         self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def select(self, selection: Selection, *, may_be_empty: bool = False) -> Self:
@@ -94,11 +104,17 @@ class PinnedRows(Statuses):
             uncertain=(self.uncertain & set(ids)) | without_event,
             other_versions=self.other_versions,
             numbers=self.config_numbers,
+            attempts=self.attempts,
+            sources=self._sources,
         )
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
+
+    def source_files(self, source_hash: str) -> Files | None:
+        """Return the source files with a source hash, by path; None if they are not recorded."""
+        return None if self._sources is None else self._sources.files(source_hash)
 
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""

@@ -63,16 +63,20 @@ class Snapshot(PinnedRows):
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
 
     def mixtures(self, include: Collection[Status] | None = None) -> dict[str, str]:
-        """Return a description of each of these assemblies with rows from different code, by id."""
-        of_these = pl.col("assembly_id").is_in(self.ids(include))
-        return changes.mixtures(self.events.filter(of_these), only=changes.SOURCE)
+        """Return a description of each of these assemblies with parts from several codes, by id."""
+        of_these = self.events.filter(pl.col("assembly_id").is_in(self.ids(include)))
+        return changes.mixtures(of_these, self.attempts, self.source_files)
+
+    def mixture_gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
+        """Return the descriptions of `mixtures` as gaps, for tables of gaps."""
+        return [Gap(each, f"is a mixture: {what}") for each, what in self.mixtures(include).items()]
 
     def mixed(self, include: Collection[Status] | None = None) -> list[str]:
         """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         versions = mixture.of_versions(self.name, self.folder, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
-        return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
+        return [*versions, *mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
 
     def scan(
         self,

@@ -73,7 +73,7 @@ class Views:
         return [self.by_path[path] for path in sorted(paths)]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
-        gaps = [*damage_gaps(snapshot), *snapshot.gaps()]
+        gaps = [*damage_gaps(snapshot), *snapshot.gaps(), *snapshot.mixture_gaps()]
         lost = View(snapshot.tables.lost)
         self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
         self._add_frame(catalog, schema, "events", snapshot.events, lost)

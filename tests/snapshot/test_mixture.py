@@ -163,7 +163,7 @@ def test_warning_of_many_keys_and_long_values_is_one_line(filled, toy):
 def test_code_changed_between_runs_is_named(filled, toy):
     edited()
     lakebatch.run(filled, toy, jobs=1)
-    with pytest.warns(MixtureWarning, match="2 assemblies of toy were computed with 2 states of its code"):
+    with pytest.warns(MixtureWarning, match=r"^2 assemblies of toy were computed by 2 codes: source \w{12}, \w{12} \(toy.py\) \("):
         assert filled[toy].reassemble().height == 18
 
 

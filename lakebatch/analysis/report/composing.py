@@ -59,7 +59,8 @@ def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
 def _warnings(data: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
     failed = data.rows["error"].count()
-    return (*gaps, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
+    mixtures = [one_line(f"{each} is a mixture: {what}.") for each, what in data.mixtures.items()]
+    return (*gaps, *mixtures, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

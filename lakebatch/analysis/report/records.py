@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -13,6 +14,9 @@ from lakebatch.analysis.report.configs import RunConfig
 from lakebatch.analysis.report.content import Code, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table
 from lakebatch.assembly.record import Assembly
+from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.snapshot import source_diff
+from lakebatch.snapshot.changes import HASH_CHARACTERS
 
 
 def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
@@ -25,7 +29,7 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     )
     names = {
         "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
-        "seed": "seed", "config_number": "config", "code_version": "code",
+        "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
     }  # fmt: skip
     return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
 
@@ -161,8 +165,19 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
             _environments(data.records),
+            *_source_changes(data),
         ),
     )
+
+
+def _source_changes(data: AnalysisData) -> Iterator[Code]:
+    """Yield a unified diff from each state of the experiment's source to the next, by run number."""
+    computed = [each for each in data.records if SOURCE_HASH in each.surroundings]
+    for before, after in itertools.pairwise(computed):
+        changed = source_diff.between_assemblies(before, data.source_files, after, data.source_files)
+        if changed:
+            title = f"Changes of the source from {before.assembly_id} to {after.assembly_id}"
+            yield Code(title, changed, "diff", folded=True)
 
 
 def _environments(assemblies: list[Assembly]) -> Table:
@@ -174,10 +189,11 @@ def _environments(assemblies: list[Assembly]) -> Table:
             f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
         )
         key = (
-            one_line(each.code_version), one_line(str(known.get("python", ""))), one_line(str(known.get("platform", ""))),
-            one_line(packages), one_line(str(known.get("source_hash", ""))),
+            one_line(each.lakebatch_version), one_line(each.commit or ""),
+            one_line(str(known.get(SOURCE_HASH, ""))[:HASH_CHARACTERS]), one_line(str(known.get("python", ""))),
+            one_line(str(known.get("platform", ""))), one_line(packages),
         )  # fmt: skip
         groups.setdefault(key, []).append(each.assembly_id)
     rows = tuple((", ".join(names), *key) for key, names in groups.items())
-    columns = ("assemblies", "code", "Python", "platform", "packages", "SHA-256 of the source")
+    columns = ("assemblies", "lakebatch", "commit", "source", "Python", "platform", "packages")
     return Table("Code and environment of the rows", columns, rows, (False,) * len(columns))

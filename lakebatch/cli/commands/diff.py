@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from lakebatch.cli.options import (
     metric_option,
 )
 from lakebatch.cli.output import show
-from lakebatch.cli.stderr import print_stderr
+from lakebatch.cli.stderr import print_stderr, sanitize
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,6 +41,7 @@ def diff(
     sections = _sections(found, metric)
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}
+        texts["source"] = json.dumps(found.source)
         click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
         print_stderr(f"metrics: {found.caption}")
         return
@@ -51,6 +53,8 @@ def diff(
         click.echo(f"\n{title}: {about}".rstrip(), err=form != "table")
         if not frame.is_empty():
             show(frame, form)
+        if title == "code" and found.source:
+            click.echo(f"\nsource:\n{sanitize(found.source.expandtabs())}", err=form != "table")
 
 
 def _sections(found: Difference, metric: str) -> dict[str, pl.DataFrame]:

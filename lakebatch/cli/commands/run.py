@@ -78,7 +78,14 @@ def run(
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
             return runner.run(
-                lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
+                lake,
+                name,
+                **layers,
+                seed=seed,
+                executor=executor,
+                shard=shard,
+                accept_changes=execution.accept_changes,
+                progress=progress,
             )
 
     report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)

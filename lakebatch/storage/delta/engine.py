@@ -29,6 +29,8 @@ BROKEN_CONSTRAINT = "Invalid data found"
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
 """Key in a commit's metadata: the part whose rows it added."""
+ATTEMPT = "lakebatch.attempt"
+"""Key in a commit's metadata: the number of the event with which the process that computed the part began."""
 FINGERPRINT = "lakebatch.fingerprint"
 """Key in a commit's metadata: the fingerprint of the rows that it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
