@@ -93,7 +93,7 @@ def warn_of_changed_source(stored: StoredExperiment, plan: RunPlan, begun: Assem
     newest, before = computed[-1]
     files_of = stored.source_log.files_or(plan.source_state)
     logger.warning(
-        "The source has changed since %s, the newest assembly of %s %s before: %s. "
+        "The source has changed since %s, the last assembly of %s %s: %s. "
         "If rows change with it, raise version in %s, so that they go to tables of their own.",
         newest,
         stored.name,
