@@ -36,8 +36,8 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     plan = RunPlan.from_record(source, assembly.computed_settings())
     if plan.keys != assembly.parts:
         raise AssemblyError(
-            f"{assembly.assembly_id} was planned by lakebatch {assembly.lakebatch_version} with other parts than this code plans. "
-            "Resume it with that code, or start a new run."
+            f"{assembly.assembly_id} was planned by lakebatch {assembly.lakebatch_version} with other parts than this code "
+            "plans. Resume it with that code, or start a new run."
         )
     return plan
 
