@@ -8,8 +8,8 @@ from html import escape
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis import statistics
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.experiment.provenance import SOURCE_HASH

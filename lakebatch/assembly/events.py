@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from lakebatch import _process as process
-from lakebatch._secrets import redacted
-from lakebatch._text import hint
+from lakebatch._text import hint, redacted
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
 from lakebatch.errors import DamageError, StorageError, UnknownNameError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lakebatch._parsing import ExcessError, check_size
+from lakebatch._files import ExcessError, check_size
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000

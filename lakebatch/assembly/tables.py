@@ -13,7 +13,7 @@ from lakebatch.assembly.tags import TagLog
 from lakebatch.errors import ConfigError
 from lakebatch.ids import NAME, NUMBER, VERSION, check_name
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.cache import TableCache
+from lakebatch.storage.delta.reader import TableCache
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 

@@ -54,12 +54,11 @@ class ExecutionOptions:
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """Yield the executor from the options or the settings file."""
-        from lakebatch.executor import settings
-        from lakebatch.executor.open import opened
+        from lakebatch.executor.open import opened, read_executor_settings
 
         given = {"kind": "dask" if self.scheduler else self.kind, "scheduler": self.scheduler}
-        chosen = settings.read({name: value for name, value in given.items() if value is not None})
-        with opened(chosen, self.jobs, inform) as executor:
+        settings = read_executor_settings({name: value for name, value in given.items() if value is not None})
+        with opened(settings, self.jobs, inform) as executor:
             yield executor
 
 

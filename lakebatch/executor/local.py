@@ -15,7 +15,7 @@ from multiprocessing import resource_tracker
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
-from lakebatch._secrets import known_secrets
+from lakebatch._text import known_secrets
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, never_stop

@@ -10,8 +10,8 @@ from typing import Any
 
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import config, provenance, registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import ConfigModel, Part
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.provenance import SourceState
 from lakebatch.experiment.registry import AnyExperiment, Source
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch._secrets import holds_secret
+from lakebatch._text import holds_secret
 from lakebatch._version import __version__
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import (
@@ -24,14 +24,13 @@ from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import share
-from lakebatch.runner.assembly_run import AssemblyRun
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import AssemblyRun, Progress
 from lakebatch.runner.resume import (
     accepted_changes,
     recorded_plan,

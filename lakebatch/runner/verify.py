@@ -12,7 +12,7 @@ from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import repeat
 from lakebatch.snapshot import changes, compare, source_diff
 

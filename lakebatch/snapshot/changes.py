@@ -47,7 +47,7 @@ def between(environments: Iterable[Mapping[str, Any]], files_of: FilesOf = not_r
     >>> between([{"source_hash": "a" * 64}, {"source_hash": "b" * 64}])
     ['source aaaaaaaaaaaa, bbbbbbbbbbbb (source text not recorded)']
     """
-    known = [versions for each in environments for versions in _codes(each)]
+    known = distinct(environments)
     values = _values(known)
     return [
         _source_clause(values[name], files_of)
@@ -55,6 +55,15 @@ def between(environments: Iterable[Mapping[str, Any]], files_of: FilesOf = not_r
         else f"{_label(name)} {', '.join(values[name])}"
         for name in _differing(known)
     ]
+
+
+def distinct(environments: Iterable[Mapping[str, Any]]) -> list[Versions]:
+    """Return the different codes that computed assemblies: the versions that rows depend on.
+
+    >>> distinct([{"python": "3.11.1"}, {"python": "3.11.2"}, {"python": "3.12.0"}])
+    [{'python': '3.11'}, {'python': '3.12'}]
+    """
+    return [each.versions for each in _united((code, None) for env in environments for code in _codes(env))]
 
 
 def since_begun(

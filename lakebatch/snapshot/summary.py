@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
-from lakebatch.errors import DamageError, DamageWarning
+from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
 
 SUMMARY_COLUMNS: dict[str, pl.DataType] = {

@@ -19,7 +19,7 @@ from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, MixtureWarning
 from lakebatch.experiment import provenance
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.snapshot import changes
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.storage.delta.engine import ATTEMPT
@@ -89,10 +89,10 @@ def test_accepted_mixture_is_recorded_and_named_by_every_reader(lake, toy, faile
     assert re.search(MIXTURE, found["what"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert lake[toy].reassemble(on_gap="ignore").height == 9
-        (gap,) = lake.sql("SELECT what FROM toy.gaps", on_gap="ignore")["what"]
+        assert lake[toy].reassemble(on_mix="ignore").height == 9
+        (gap,) = lake.sql("SELECT what FROM toy.gaps", on_mix="ignore")["what"]
     assert re.fullmatch(rf"is a mixture: {MIXTURE}", gap)
-    for arguments in (["status"], ["report", toy, "--on-gap", "ignore", "-o", "report.html"]):
+    for arguments in (["status"], ["report", toy, "--on-mix", "ignore", "-o", "report.html"]):
         done = CliRunner().invoke(main, ["--lake", "lake", *arguments])
         assert done.exit_code == 0, done.output
         text = done.stdout if arguments == ["status"] else Path("report.html").read_text()

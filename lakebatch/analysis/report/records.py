@@ -21,7 +21,7 @@ from lakebatch.snapshot.changes import HASH_CHARACTERS
 
 def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
-    numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
+    numbers = {name: each.number for each in configs for name in each.assemblies}
     runs = data.assemblies.with_columns(
         parts=pl.format("{} of {}", "parts_done", "parts_planned"),
         config_number=pl.col("assembly_id").replace_strict(numbers, default=None, return_dtype=pl.Int64),
@@ -37,7 +37,8 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
 def config_section(configs: Sequence[RunConfig]) -> Section:
     """Return each config: its differences from the nearest preset, and the whole."""
     parts: list[SectionPart] = []
-    for number, each in enumerate(configs, 1):
+    for each in configs:
+        number = each.number
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
         parts.append(f"Config {number}, run by {runs}: {_nearness(each)}")
         if each.differences:
@@ -146,14 +147,14 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
     """Return the origin of the rows and the commands to reproduce them."""
     seeds = {each.assembly_id: each.seed for each in data.records}
     commands = [
-        f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
-        for number, each in enumerate(configs, 1)
+        f"{each.command} --seed {seeds[name]}  # config {each.number}, {name}"
+        for each in configs
         for name in each.assemblies
     ]
-    quoted = shlex.quote(data.experiment)
+    selected = shlex.join([data.experiment, *data.options, "--version", str(data.version)])
     reading = [
-        f"lakebatch reassemble {quoted} --version {data.version} -o {quoted}.parquet",
-        f"lakebatch report {quoted} --version {data.version}",
+        f"lakebatch reassemble {selected} -o {shlex.quote(data.experiment)}.parquet",
+        f"lakebatch report {selected}",
     ]
     return Section(
         "provenance",

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     damage_option,
     format_option,
+    metric_option,
 )
 from lakebatch.cli.output import show
 from lakebatch.cli.stderr import print_stderr, sanitize
-from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,13 +27,7 @@ if TYPE_CHECKING:
 @click.argument("name", shell_complete=completion.stored)
 @click.argument("before", shell_complete=completion.moments)
 @click.argument("after", default="now", shell_complete=completion.moments)
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to compare.",
-)
+@metric_option("Metric to compare.")
 @damage_option
 @format_option
 @click.pass_context

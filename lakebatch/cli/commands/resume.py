@@ -12,7 +12,7 @@ from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")

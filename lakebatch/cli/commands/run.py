@@ -15,7 +15,7 @@ from lakebatch.cli.options import config_option, preset_option, settings_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 class Levels(click.Command):

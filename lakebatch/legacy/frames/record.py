@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._secrets import redacted
+from lakebatch._text import redacted
 from lakebatch._version import __version__
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import COMMIT, MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
