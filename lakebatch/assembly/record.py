@@ -35,7 +35,7 @@ COMMIT = "commit"
 BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
-"""Environment key for the versions of Dask workers that rows depend on, where they differ from this process's."""
+"""Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 

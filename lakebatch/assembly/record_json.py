@@ -49,6 +49,8 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         If a field has another form; the message begins with ``place``.
     """
     found = read_tree(text, place)
+    if not all(isinstance(found.get(name), str | None) for name in ("source_hash", "commit")):
+        raise _fault(place, "what it says of the code is not of the form that lakebatch writes")
     if not isinstance(found.get("packages", {}), dict):
         raise _fault(place, "'packages' is no object")
     if not _is_worker(found):

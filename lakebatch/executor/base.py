@@ -25,8 +25,8 @@ class Executor(Protocol):
     def check(self, source: Source, *, accept_changes: bool = False) -> list[dict[str, str]]:
         """Raise, before anything is recorded, if the workers could not compute an experiment as this process does.
 
-        With ``accept_changes``, workers may have other versions of packages that rows depend on; the different sets of
-        versions are returned, see `lakebatch.experiment.provenance.row_versions`.
+        With ``accept_changes``, workers may have other versions of packages that rows depend on. Then all different sets
+        of versions among the workers are returned, see `lakebatch.experiment.provenance.row_versions`; else none.
         """
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:

@@ -79,9 +79,9 @@ class Cluster:
         return f"{len(self._workers())} workers of the Dask cluster at {self._address}"
 
     def check(self, source: Source, *, accept_changes: bool = False) -> list[dict[str, str]]:
-        """Wait for a worker, and return the versions of workers that differ from those of this process.
+        """Wait for a worker; return the different versions of the workers if any are not those of this process.
 
-        A worker that joins later must have the versions of this process or one of the returned sets.
+        A worker that joins later must have one of the returned sets or, without any, the versions of this process.
 
         Raises
         ------
@@ -163,23 +163,22 @@ class Cluster:
         experiment = registry.load(source)
         here = provenance.environment(registry.source_file(experiment), experiment.version)
         self._here = row_versions(here)
-        allowed = self._allowed
         differing: dict[str, list[str]] = {}
+        found: dict[str, dict[str, str]] = {}
         for address, there in self._environments(source, experiment.version, list(new)).items():
             if isinstance(there, str):
                 raise ClusterError(f"The worker {address} cannot load {experiment.name}: {there}.")
             _check_code(here, there)
             versions = row_versions(there)
-            if versions in allowed:
-                continue
-            differing.setdefault(_difference(self._here, versions), []).append(address)
-            if accept and versions not in self._accepted:
-                self._accepted.append(versions)
-        found = "; ".join(f"{what} on {_join_addresses(where)}" for what, where in differing.items())
-        if found and not accept:
-            raise ClusterError(OTHER_PACKAGES.format(found))
-        if found:
-            logger.warning("Other than here: %s.", found)
+            found.setdefault(repr(versions), versions)
+            if versions not in self._allowed:
+                differing.setdefault(_difference(self._here, versions), []).append(address)
+        named = "; ".join(f"{what} on {_join_addresses(where)}" for what, where in differing.items())
+        if named and not accept:
+            raise ClusterError(OTHER_PACKAGES.format(named))
+        if named:
+            logger.warning("Other than here: %s.", named)
+            self._accepted = list(found.values())
         several = [address for address, about in new.items() if about.get("nthreads", 1) > 1]
         if several:
             logger.warning(
@@ -190,7 +189,7 @@ class Cluster:
 
     @property
     def _allowed(self) -> list[dict[str, str]]:
-        return [self._here, *self._accepted]
+        return self._accepted or [self._here]
 
     def _check_versions(self, computed: ComputedPiece) -> None:
         """Refuse a piece from a worker that joined with other versions and has not been checked yet."""

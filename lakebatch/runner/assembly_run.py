@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lakebatch.assembly import shards
+from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_writer import PartWriter, committed_parts
 from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
 from lakebatch.assembly.shards import Shard
@@ -21,7 +23,6 @@ from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.maintenance import optimize
-from lakebatch.runner import share
 from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.version import TableVersion
@@ -237,14 +238,14 @@ class AssemblyRun:
             logger.warning("Could not record the interruption: %s", error)
 
     def _interrupt(self) -> Assembly:
-        return share.interrupt(self.stored.log, self.assembly, self.shard, self._reached(), self.failures)
+        return _record_interruption(
+            self.stored.log, self.assembly, self.shard, self._reached(), self.failures
+        )
 
     def _conclude(self) -> Assembly:
         """Hand in this share; the process that hands in the last one records how the assembly ended."""
-        self.assembly = share.hand_in(
-            self.stored.log, self.assembly, self.shard, self._reached, self.failures
-        )
-        if not share.is_last(self.assembly, self.shard):
+        self.assembly = _hand_in(self.stored.log, self.assembly, self.shard, self._reached, self.failures)
+        if not _is_last(self.assembly, self.shard):
             return self.assembly
         self.failures = self.assembly.failures | self.failures
         reached = self._reached()
@@ -273,3 +274,32 @@ class AssemblyRun:
             "rows": table.rows_by_assembly().get(assembly_id, 0),
             "results_version": table.number,
         }
+
+
+def _record_interruption(
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    reached: Mapping[str, Any],
+    failures: Mapping[str, str],
+) -> Assembly:
+    """Record how far the assembly is, and that this process has stopped early."""
+    if shard.is_whole:
+        return log.record(assembly, "started", **reached, error=join_failures(failures))
+    return shards.leave(log, assembly, shard, "interrupted", reached, failures)
+
+
+def _hand_in(
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    reached: Callable[[], Mapping[str, Any]],
+    failures: Mapping[str, str],
+) -> Assembly:
+    """Record that a shard is done; a process outside of any array records nothing, because it concludes at once."""
+    return assembly if shard.is_whole else shards.leave(log, assembly, shard, "done", reached(), failures)
+
+
+def _is_last(assembly: Assembly, shard: Shard) -> bool:
+    """Whether all shares are handed in, so that this process concludes the assembly."""
+    return shard.is_whole or shards.is_ended(assembly, shard)

@@ -36,8 +36,8 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     plan = RunPlan.from_record(source, assembly.computed_settings())
     if plan.keys != assembly.parts:
         raise AssemblyError(
-            f"{assembly.assembly_id} was planned by {assembly.code_version} with other parts than this code plans. "
-            "Resume it with that code, or start a new run."
+            f"{assembly.assembly_id} was planned by lakebatch {assembly.lakebatch_version} with other parts than this code "
+            "plans. Resume it with that code, or start a new run."
         )
     return plan
 
@@ -93,7 +93,7 @@ def warn_of_changed_source(stored: StoredExperiment, plan: RunPlan, begun: Assem
     newest, before = computed[-1]
     files_of = stored.source_log.files_or(plan.source_state)
     logger.warning(
-        "The source has changed since %s, the newest assembly of %s %s before: %s. "
+        "The source has changed since %s, the last assembly of %s %s: %s. "
         "If rows change with it, raise version in %s, so that they go to tables of their own.",
         newest,
         stored.name,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lakebatch._text import holds_secret
 from lakebatch._version import __version__
-from lakebatch.assembly import lease
+from lakebatch.assembly import lease, shards
+from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import (
+    DISCARDED,
     NOTHING_TO_RESUME,
     WORKERS,
     Assembly,
     Plan,
+    Status,
     choose_resumable,
     is_resumable,
 )
@@ -29,7 +33,6 @@ from lakebatch.experiment.plan import RunPlan
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
-from lakebatch.runner import share
 from lakebatch.runner.assembly_run import AssemblyRun, Progress
 from lakebatch.runner.resume import (
     accepted_changes,
@@ -131,10 +134,19 @@ def _begin(
     with lease.hold(stored.storage, stored.folder) as held:
         leased = replace(record, environment={**environment, "lease": held})
         version = stored.table(plan.experiment.tables[-1]).version()
-        assembly = share.begin(stored.log, leased, version, shard, check)
-        if assembly.event == 0:
+        assembly = _begin_share(stored.log, leased, version, shard, check)
+        if assembly.event == 0 and assembly.run_number > 1:
             warn_of_changed_source(stored, plan, assembly)
         return _compute(stored, plan, assembly, shard, executor, progress)
+
+
+def _begin_share(
+    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
+) -> Assembly:
+    """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
+    if shard.is_whole:
+        return log.start(plan, results_version)
+    return shards.begin(log, plan, results_version, shard, check=check)
 
 
 def _compute(
@@ -185,7 +197,7 @@ def resume(
     if assembly.status == "completed":
         return assembly
     shard = shard or Shard.whole()
-    share.check_free(assembly, shard)
+    _check_free(assembly, shard)
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
@@ -194,8 +206,41 @@ def resume(
     _ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         warn_of_other_lakebatch(assembly)
-        resumed = share.resume(stored.log, assembly, shard, {**environment, "lease": held}, note)
+        resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
         return _compute(stored, plan, resumed, shard, executor, progress)
+
+
+def _check_free(assembly: Assembly, shard: Shard) -> None:
+    """Raise if the assembly is discarded, or a process outside of the shard's array is known to compute it."""
+    if assembly.status == "discarded":
+        raise AssemblyError(DISCARDED.format(assembly.assembly_id))
+    is_shared = not shard.is_whole and assembly.array == shard.array
+    if not is_shared and (worker := assembly.worker_seen()):
+        raise AssemblyError(
+            f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
+        )
+
+
+def _resume_share(
+    log: AssemblyLog, assembly: Assembly, shard: Shard, environment: Mapping[str, Any], note: str | None
+) -> Assembly:
+    """Record that this process continues its share, unless the assembly is completed meanwhile."""
+    if not shard.is_whole:
+        return shards.join(log, assembly, shard, code_version=__version__, environment=environment, note=note)
+    changed = {
+        "pid": os.getpid(),
+        "code_version": __version__,
+        "environment": canonical_json(environment),
+        "note": note,
+    }
+
+    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+        if latest.status == "completed":
+            return None
+        _check_free(latest, shard)  # again: another process may have resumed it since the first check
+        return "started", changed
+
+    return log.follow(assembly, event)
 
 
 def newest_resumable(lake: Lake) -> str:

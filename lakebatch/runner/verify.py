@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import AssemblyError
-from lakebatch.experiment import provenance, registry
+from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.assembly_run import Progress
@@ -101,13 +101,6 @@ def _compare(
 
 def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:
     """Return what differs in code and packages since an assembly, one clause each, and a unified diff of the source."""
-    present = provenance.read_source(registry.source_file(registry.load(registry.get(stored.name))))
-    files_of = stored.source_log.files_or(present)
-    found = changes.since(stored.name, assembly, files_of)
-    recorded = assembly.surroundings.get(provenance.SOURCE_HASH)
-    if recorded is None:
-        return found, ""
-    names = (assembly.assembly_id, "now")
-    return found, source_diff.between(
-        recorded, files_of(recorded), present.sha256, files_of(present.sha256), names=names
-    )
+    mixture = stored.snapshot().mixtures([assembly.status]).get(assembly.assembly_id)
+    found = [*([mixture] if mixture else []), *changes.since(stored, assembly)]
+    return found, source_diff.since(stored, assembly)

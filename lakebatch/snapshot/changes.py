@@ -10,6 +10,7 @@ import polars as pl
 from lakebatch.assembly.record import WORKERS, Assembly
 from lakebatch.assembly.record_json import read_environment, where
 from lakebatch.assembly.sources import Files
+from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.provenance import SOURCE_HASH, row_versions
 from lakebatch.snapshot.attempts import IS_BEGINNING, Attempts
@@ -46,7 +47,7 @@ def between(environments: Iterable[Mapping[str, Any]], files_of: FilesOf = not_r
     >>> between([{"source_hash": "a" * 64}, {"source_hash": "b" * 64}])
     ['source aaaaaaaaaaaa, bbbbbbbbbbbb (source text not recorded)']
     """
-    known = [versions for each in environments for versions in _codes(each)]
+    known = distinct(environments)
     values = _values(known)
     return [
         _source_clause(values[name], files_of)
@@ -54,6 +55,15 @@ def between(environments: Iterable[Mapping[str, Any]], files_of: FilesOf = not_r
         else f"{_label(name)} {', '.join(values[name])}"
         for name in _differing(known)
     ]
+
+
+def distinct(environments: Iterable[Mapping[str, Any]]) -> list[Versions]:
+    """Return the different codes that computed assemblies: the versions that rows depend on.
+
+    >>> distinct([{"python": "3.11.1"}, {"python": "3.11.2"}, {"python": "3.12.0"}])
+    [{'python': '3.11'}, {'python': '3.12'}]
+    """
+    return [each.versions for each in _united((code, None) for env in environments for code in _codes(env))]
 
 
 def since_begun(
@@ -99,10 +109,13 @@ def mixtures(
     return found
 
 
-def since(name: str, assembly: Assembly, files_of: FilesOf = not_recorded) -> list[str]:
+def since(tables: ExperimentTables, assembly: Assembly) -> list[str]:
     """Return the differences between the installed code and packages and those of an assembly, one clause each."""
-    experiment = registry.load(registry.get(name))
-    after = _flat(provenance.record(registry.source_file(experiment), experiment.version))
+    experiment = registry.load(registry.get(tables.name))
+    file = registry.source_file(experiment)
+    present = provenance.read_source(file)
+    files_of = tables.source_log.files_or(present)
+    after = _flat(provenance.record(file, experiment.version, present))
     return [
         _change(key, value, after.get(key), files_of)
         for key, value in _flat(assembly.software).items()
@@ -111,17 +124,10 @@ def since(name: str, assembly: Assembly, files_of: FilesOf = not_recorded) -> li
 
 
 def changed_files(before: Files, after: Files) -> list[str]:
-    """Return the files that differ between two states of a source, by path.
-
-    A file of one state alone is marked as ``new`` or ``removed``.
-    """
-    marks = {True: "", False: " (removed)"}
-    changed = [
-        f"{file}{marks[file in after]}"
-        for file, kept in before.items()
-        if file not in after or kept.sha256 != after[file].sha256
-    ]
-    return changed + [f"{file} (new)" for file in after if file not in before]
+    """Return the files that differ between two states of a source: ``a.py``, ``new b.py``, ``removed c.py``."""
+    common = [file for file in before if file in after and before[file].sha256 != after[file].sha256]
+    new = [f"new {file}" for file in after if file not in before]
+    return [*common, *new, *(f"removed {file}" for file in before if file not in after)]
 
 
 class _Code(NamedTuple):
@@ -212,9 +218,9 @@ def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _codes(environment: Mapping[str, Any]) -> list[Versions]:
-    """Return the versions of the process with an environment, and those of its workers that differ."""
+    """Return the versions that compute rows in an environment: those of its Dask workers if they differ from its own."""
     own = row_versions(environment)
-    return [own, *(own | each for each in environment.get(WORKERS, []))]
+    return [own | each for each in environment.get(WORKERS, [])] or [own]
 
 
 def _beginnings(events: pl.DataFrame, assembly_id: str) -> list[tuple[int, dict[str, Any]]]:

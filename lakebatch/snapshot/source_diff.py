@@ -7,7 +7,9 @@ from difflib import unified_diff
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files, KeptFile
-from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.experiment import registry
+from lakebatch.experiment.provenance import SOURCE_HASH, read_source
 from lakebatch.snapshot.changes import HASH_CHARACTERS, NOT_RECORDED, FilesOf
 
 NOTHING = KeptFile("", "")
@@ -27,6 +29,16 @@ def between_assemblies(before: Assembly, files_before: FilesOf, after: Assembly,
     return between(
         old, files_before(old), new, files_after(new), names=(before.assembly_id, after.assembly_id)
     )
+
+
+def since(tables: ExperimentTables, assembly: Assembly) -> str:
+    """Return the differences from the source of an assembly to the present one, see `between`."""
+    old = assembly.surroundings.get(SOURCE_HASH)
+    if old is None:
+        return ""
+    present = read_source(registry.source_file(registry.load(registry.get(tables.name))))
+    files_of, new = tables.source_log.files_or(present), present.sha256
+    return between(old, files_of(old), new, files_of(new), names=(assembly.assembly_id, "now"))
 
 
 def between(old: str, before: Files | None, new: str, after: Files | None, *, names: tuple[str, str]) -> str:

@@ -103,6 +103,16 @@ def test_sources_are_counted_merged_and_examined(lake, toy, run):
     assert set(lake.doctor(deep=True)["severity"]) == {"ok"}, lake.doctor(deep=True).rows()
 
 
+def test_source_file_that_is_there_twice_is_found(lake, toy, run):
+    assembly = run()
+    table = lake[toy].table("sources")
+    rows = table.at().scan().collect()
+    table.append_once("other", lambda state, last: None if last else rows, {})
+    (found,) = lake.doctor().filter(check="duplicates", severity="problem").rows(named=True)
+    source = assembly.surroundings["source_hash"][:12]
+    assert found["what"] == f"the file toy.py of the source {source} is there twice"
+
+
 def test_lost_file_of_sources_is_repaired_from_its_commit(lake, toy, run):
     assembly = run()
     (file,) = Path(lake[toy].table("sources").uri).glob("*.parquet")

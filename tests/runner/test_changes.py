@@ -63,7 +63,7 @@ def test_file_beside_the_experiment_is_part_of_its_code(lake, toy, failed, chang
     file = TOY.parent / changed
     file.parent.mkdir(parents=True)
     file.touch()
-    with refused(rf"{re.escape(changed)} \(new\)"):
+    with refused(f"new {re.escape(changed)}"):
         lakebatch.resume(lake, toy, jobs=1)
 
 
@@ -189,8 +189,8 @@ def test_run_names_the_files_that_changed_since_the_newest_assembly(lake, toy, r
     assert first.run_number == 1
     (line,) = warnings_of_source(caplog)
     assert re.fullmatch(
-        r"The source has changed since \d{8}_\d{6}_run002, the newest assembly of toy v1 before: toy\.py, "
-        r"helper/formula\.py \(new\)\. If rows change with it, raise version in toy\.py, so that they go to tables of "
+        r"The source has changed since \d{8}_\d{6}_run002, the last assembly of toy v1: toy\.py, "
+        r"new helper/formula\.py\. If rows change with it, raise version in toy\.py, so that they go to tables of "
         r"their own\.",
         line,
     )

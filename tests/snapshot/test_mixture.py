@@ -131,7 +131,7 @@ def test_reassemble_names_its_version(two_versions):
 def test_different_configs_are_named_once_by_every_reader(filled, toy):
     first = filled[toy].results.version()
     lakebatch.run(filled, toy, jobs=1, settings=["levels=[0]", "at_once=true"])
-    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(choose with --config"
+    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(choose"
     readers = {
         "reassemble": filled[toy].reassemble,
         "pieces": lambda **how: list(filled[toy].snapshot(**how).pieces()),
@@ -163,7 +163,10 @@ def test_warning_of_many_keys_and_long_values_is_one_line(filled, toy):
 def test_code_changed_between_runs_is_named(filled, toy):
     edited()
     lakebatch.run(filled, toy, jobs=1)
-    with pytest.warns(MixtureWarning, match=r"^2 assemblies of toy were computed by 2 codes: source \w{12}, \w{12} \(toy.py\) \("):
+    with pytest.warns(
+        MixtureWarning,
+        match=r"^2 assemblies of toy were computed by 2 codes: source \w{12}, \w{12} \(toy.py\) \(",
+    ):
         assert filled[toy].reassemble().height == 18
 
 

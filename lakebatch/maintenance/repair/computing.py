@@ -130,7 +130,7 @@ def computed(
         logger.info("computing %d parts of %s again", len(wanted), assembly.assembly_id)
         with Counters.create(scratch, len(wanted)):
             outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
-        yield Computed(assembly, outcomes, "; ".join(changes.since(stored.name, assembly)), times)
+        yield Computed(assembly, outcomes, "; ".join(changes.since(stored, assembly)), times)
 
 
 def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:
