@@ -225,6 +225,13 @@ def settings_option(function: Function) -> Function:
     )(function)
 
 
+def fail_on_missing_option(function: Function) -> Function:
+    """Add ``--fail-on-missing``."""
+    return click.option(
+        "--fail-on-missing", is_flag=True, help="Exit with code 3 if rows of the assembly have no metric."
+    )(function)
+
+
 def jobs_option(function: Function) -> Function:
     """Add ``--jobs``."""
     return click.option(

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 import lakebatch
+from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.report.content import Code, Figure
 from lakebatch.analysis.report.tables import Table
@@ -166,7 +167,7 @@ def test_tables_hold_the_numbers_of_the_rows(nasty_report, stored):
 def test_gaps_and_failures_stand_at_the_top_and_in_their_section(nasty_report, nasty_text):
     content = nasty_report.content
     assert "left out, failed with 2 of 3 parts done" in content.warnings[0]
-    assert content.warnings[-1] == "2 of 108 fits have no metric."
+    assert content.warnings[-1] == f"2 of 108 rows have no metric (forest: {one_line(nasty_text)})."
     assert ("completed assemblies", "2 of 3") in content.facts
     lacking, failed, faults = parts(nasty_report, Table, "faults")
     assert len(lacking.rows) == len(failed.rows) == 1

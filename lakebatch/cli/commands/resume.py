@@ -9,6 +9,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
+from lakebatch.cli.options import fail_on_missing_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @execution_options
+@fail_on_missing_option
 @click.option(
     "--allow-changed",
     is_flag=True,
@@ -26,7 +28,13 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def resume(
-    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **options: Any
+    context: click.Context,
+    /,
+    name: str | None,
+    assembly: str | None,
+    fail_on_missing: bool,
+    allow_changed: bool,
+    **options: Any,
 ) -> None:
     """Compute the missing parts of an interrupted or failed ASSEMBLY.
 
@@ -60,4 +68,5 @@ def resume(
                 progress=progress,
             )
 
-    report_end(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
+    ended = run_with_session(chosen, lambda: lake[chosen].folder, work)
+    report_end(lake, chosen, ended, shard, fail_on_missing=fail_on_missing)

@@ -11,7 +11,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
-from lakebatch.cli.options import config_option, preset_option, settings_option
+from lakebatch.cli.options import config_option, fail_on_missing_option, preset_option, settings_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -40,6 +40,7 @@ class Levels(click.Command):
     help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
 )
 @execution_options
+@fail_on_missing_option
 @click.option(
     "--print-slurm", is_flag=True, help="Print a SLURM script for an array job of this run, and run nothing."
 )
@@ -53,6 +54,7 @@ def run(
     settings: tuple[str, ...],
     levels: tuple[float, ...],
     seed: int | None,
+    fail_on_missing: bool,
     print_slurm: bool,
     **options: Any,
 ) -> None:
@@ -81,7 +83,8 @@ def run(
                 lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
             )
 
-    report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
+    assembly = run_with_session(name, lambda: lake[name].folder, work)
+    report_end(lake, name, assembly, shard, fail_on_missing=fail_on_missing)
 
 
 def _slurm_script(
