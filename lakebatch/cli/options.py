@@ -199,7 +199,8 @@ def preset_option(function: Function) -> Function:
         default="guide",
         show_default=True,
         shell_complete=completion.presets,
-        help="Config to start from.",
+        help="Config to start from: guide is the study, demo a small one for a first picture, smoke is for tests of your "
+        "own code.",
     )(function)
 
 

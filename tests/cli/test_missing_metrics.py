@@ -9,6 +9,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.cli.main import main
 
+QUIET = ("--on-gap", "ignore", "--on-mix", "ignore")
 MISSING = "1 of 54 rows has no metric (forest: constant prediction)"
 
 
@@ -61,7 +62,7 @@ def test_status_lists_at_most_five_assemblies_with_missing_metrics(own_study):
 
 
 def test_captions_name_rows_without_a_metric(study, tmp_path):
-    drawn = invoke("plot", "study", "-o", str(tmp_path / "levels.png"), "--on-gap", "ignore")
+    drawn = invoke("plot", "study", "-o", str(tmp_path / "levels.png"), *QUIET)
     assert "3 of 144 rows have no metric (forest: constant prediction)." in drawn.stderr
 
 

@@ -26,7 +26,7 @@ class Levels(click.Command):
 
 
 @click.command(
-    cls=Levels, epilog="Example: lakebatch run response-noise --preset smoke --levels 0 0.1 --jobs 2"
+    cls=Levels, epilog="Example: lakebatch run response-noise --preset demo --levels 0 0.1 --jobs 2"
 )
 @click.argument("name", shell_complete=completion.runnable)
 @preset_option
