@@ -70,6 +70,7 @@ def test_discarded_assembly_keeps_its_count(own_study):
     lake = lakebatch.open_lake("lake")
     ended = lakebatch.run(lake, "study", jobs=1)
     assert str(ended.missing_metrics) == MISSING
+    assert "missing_metrics" not in ended.software
     assert invoke("discard", "study", ended.assembly_id, "--reason", "wrong").exit_code == 0
     assert lake["study"].assemblies()["without_metric"].to_list() == [1]
     assert lake["study"].missing_metrics().rows() == [
@@ -88,3 +89,9 @@ def test_last_shard_counts_the_rows_of_all(own_study):
     shard = ("run", "study", "--jobs", "1", "--array", "a", "--fail-on-missing", "--shard")
     assert [invoke(*shard, f"{index}/3").exit_code for index in (3, 1, 2)] == [0, 0, 3]
     assert lakebatch.open_lake("lake")["study"].assemblies()["without_metric"].to_list() == [1]
+
+
+def test_batch_script_keeps_fail_on_missing(own_study):
+    tasks = ("run", "study", "--shard", "1/3", "--print-slurm")
+    assert "--fail-on-missing" not in invoke(*tasks).output
+    assert "study --preset guide --fail-on-missing" in invoke(*tasks, "--fail-on-missing").output

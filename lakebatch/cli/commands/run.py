@@ -73,7 +73,8 @@ def run(
         "overrides": {"levels": list(levels)} if levels else None,
     }
     if print_slurm:
-        click.echo(_slurm_script(context, name, layers, seed, execution))
+        arguments = _arguments(name, layers, seed, fail_on_missing=fail_on_missing)
+        click.echo(_slurm_script(context, name, layers, arguments, execution))
         return
     lake, shard = open_lake(context), execution.shard
 
@@ -91,7 +92,7 @@ def _slurm_script(
     context: click.Context,
     name: str,
     layers: Mapping[str, Any],
-    seed: int | None,
+    arguments: list[str],
     execution: ExecutionOptions,
 ) -> str:
     """Return the script of an array job for this run, after a check of its config."""
@@ -105,10 +106,10 @@ def _slurm_script(
     others = {key: layers[key] for key in ("preset", "settings", "overrides")}
     parts = experiment.parts(resolve(source, experiment, file=layers["config"], **others).model)
     lake = storage.locate(group_options(context).lake)
-    return batch_script(name, _arguments(name, layers, seed), lake, len(parts), execution.tasks)
+    return batch_script(name, arguments, lake, len(parts), execution.tasks)
 
 
-def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
+def _arguments(name: str, layers: Mapping[str, Any], seed: int | None, *, fail_on_missing: bool) -> list[str]:
     """Return the arguments of ``lakebatch run`` for this run, valid in any folder."""
     arguments = [name, "--preset", layers["preset"]]
     if layers["config"]:
@@ -117,7 +118,8 @@ def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[s
         arguments += ["--set", setting]
     if layers["overrides"]:
         arguments += ["--levels", *map(str, layers["overrides"]["levels"])]
-    return arguments if seed is None else [*arguments, "--seed", str(seed)]
+    arguments += [] if seed is None else ["--seed", str(seed)]
+    return [*arguments, "--fail-on-missing"] if fail_on_missing else arguments
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:
