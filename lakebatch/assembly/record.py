@@ -11,7 +11,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch.assembly import missing_metrics
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
+from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
@@ -122,7 +124,7 @@ class Assembly:
     @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, SHARDS, "cpus")
+        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -135,6 +137,11 @@ class Assembly:
     def commit(self) -> str | None:
         """The commit of the repository of the experiment's file, with ``.dirty`` if it had changes; None without one."""
         return self.surroundings.get(COMMIT) or self.code_version.partition(BEFORE_COMMIT)[2] or None
+
+    @cached_property
+    def missing_metrics(self) -> MissingMetrics | None:
+        """The rows without a metric when the assembly ended; None before, and if an older lakebatch ended it."""
+        return missing_metrics.from_record(self.surroundings.get(missing_metrics.KEY))
 
     @cached_property
     def failures(self) -> dict[str, str]:

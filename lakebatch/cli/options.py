@@ -199,7 +199,8 @@ def preset_option(function: Function) -> Function:
         default="guide",
         show_default=True,
         shell_complete=completion.presets,
-        help="Config to start from.",
+        help="Config to start from: guide is the study, demo a small one for a first picture, smoke is for tests of your "
+        "own code.",
     )(function)
 
 
@@ -222,6 +223,13 @@ def settings_option(function: Function) -> Function:
         multiple=True,
         metavar="KEY=VALUE",
         help="Value of one key, e.g. cohort.n_samples=200; overrides the file; can be repeated.",
+    )(function)
+
+
+def fail_on_missing_option(function: Function) -> Function:
+    """Add ``--fail-on-missing``."""
+    return click.option(
+        "--fail-on-missing", is_flag=True, help="Exit with code 3 if rows of the assembly have no metric."
     )(function)
 
 

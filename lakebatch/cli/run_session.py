@@ -19,6 +19,7 @@ import click
 from platformdirs import user_state_path
 
 from lakebatch._text import RedactingFormatter
+from lakebatch.assembly.part_writer import count_missing_metrics
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.notify import Notification, Notifier
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lakebatch.assembly.shards import Shard
     from lakebatch.executor.counters import Counters
     from lakebatch.executor.worker import Outcome
+    from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
 
 STOP_SECONDS = 30.0  # for the running parts, after the first Ctrl-C
@@ -226,30 +228,43 @@ def run_with_session(name: str, folder: Callable[[], str], work: Callable[[Progr
 
 def _outcome(assembly: Assembly) -> str:
     done = f"{assembly.parts_done} of {assembly.parts_planned} parts, {assembly.rows} rows"
-    return f"{done}; failed: {assembly.error}" if assembly.error else done
+    missing = assembly.missing_metrics
+    lacking = f"; {missing}" if missing is not None and missing.rows else ""
+    return f"{done}; failed: {assembly.error}{lacking}" if assembly.error else f"{done}{lacking}"
 
 
-def report_end(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
-    """Print the outcome of a run and the next commands; exit with code 3 after failed parts."""
+def report_end(
+    lake: Lake, name: str, assembly: Assembly, shard: Shard | None, *, fail_on_missing: bool
+) -> None:
+    """Print the outcome of a run and the next commands.
+
+    Exit with code 3 after failed parts, and with ``fail_on_missing`` if rows of the assembly have no metric.
+    """
     command = program(click.get_current_context())
     failed = (
         assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
     )
-    if assembly.status == "failed" or failed:
+    has_failed = bool(assembly.status == "failed" or failed)
+    if has_failed:
         print_stderr(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
             f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
         )
+    elif not group_options(click.get_current_context()).quiet:
+        _print_end(lake[name], assembly, shard, command)
+    has_missing = _warn_of_missing_metrics(lake[name], assembly, command)
+    if has_failed or (fail_on_missing and has_missing):
         sys.exit(FAILED_PARTS)
-    if group_options(click.get_current_context()).quiet:
-        return
+
+
+def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None, command: str) -> None:
     if assembly.status != "completed":
         click.echo(
             f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
             "are committed. The last shard to finish completes it."
         )
         return
-    stored = lake[name]
+    name = stored.name
     uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
@@ -261,3 +276,16 @@ def report_end(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -
     )
     for gap in assembly.known_gaps:
         print_stderr(f"Warning: {gap}")
+
+
+def _warn_of_missing_metrics(stored: StoredExperiment, assembly: Assembly, command: str) -> bool:
+    """Print how many rows of an ended assembly have no metric; return whether there are any."""
+    if assembly.status not in ("completed", "failed"):
+        return False
+    missing = assembly.missing_metrics or count_missing_metrics(stored.results, assembly.assembly_id)
+    if missing.rows:
+        sys.stdout.flush()
+        print_stderr(
+            f"Warning: {missing}.\nList them with: {command} sql --query failures --param experiment={stored.name}"
+        )
+    return bool(missing.rows)

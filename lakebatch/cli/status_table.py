@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
 from lakebatch.cli.render import render
 from lakebatch.snapshot import eta as pace
@@ -17,7 +18,10 @@ from lakebatch.storage.delta import omissions
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
 
-KNOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error")
+KNOWN = (
+    "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
+    "metric_errors",
+)  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
@@ -25,6 +29,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
     "mixture": pl.String(),
 }
+MAX_LINES = 5  # of assemblies with rows without a metric
 MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns, and errors in separate lines
 
 
@@ -62,7 +67,7 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
-    lines = _lines(found, "mixture", "is a mixture: ")
+    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found)]
     if not narrow:
         return "\n".join([render(table, "table"), *lines])
     lines = [*_lines(found, "error"), *lines]
@@ -73,3 +78,17 @@ def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
     """Return a line for each assembly with a value in a column."""
     named = found.drop_nulls(column).select("assembly_id", column).iter_rows()
     return [f"{assembly_id}{' ' if label else ': '}{label}{value}" for assembly_id, value in named]
+
+
+def _missing_metrics(found: pl.DataFrame) -> list[str]:
+    """Return a line for each of the newest assemblies with rows without a metric, and the count of the others."""
+    lacking = found.filter(pl.col("without_metric") > 0)
+    more = lacking.height - MAX_LINES
+    lines = [
+        f"{assembly_id}: {MissingMetrics(*missing)}"
+        for assembly_id, *missing in lacking.tail(MAX_LINES)
+        .select("assembly_id", "without_metric", "rows", "metric_errors")
+        .iter_rows()
+    ]
+    others = [f"{more} more assemblies have rows without a metric; see: lakebatch status --format csv"]
+    return [*lines, *(others if more > 0 else [])]

@@ -132,6 +132,13 @@ class StoredExperiment(ExperimentTables):
         return self.select(selection_of(dataset)).completeness(on_gap)
 
     @takes(SelectionArguments)
+    def missing_metrics(
+        self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return the row count of each assembly, the count of its rows without a metric, and the reasons."""
+        return self.select(selection_of(dataset)).missing_metrics(on_gap=on_gap)
+
+    @takes(SelectionArguments)
     def replicates(self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
         return replicates.compare(self.select(selection_of(dataset)), on_gap)

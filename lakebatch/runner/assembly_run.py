@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lakebatch.assembly import shards
+from lakebatch.assembly import missing_metrics, shards
 from lakebatch.assembly.events import AssemblyLog
-from lakebatch.assembly.part_writer import PartWriter, committed_parts
+from lakebatch.assembly.part_writer import PartWriter, committed_parts, count_missing_metrics
 from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
 from lakebatch.assembly.shards import Shard
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
+from lakebatch.ids import canonical_json
 from lakebatch.maintenance import optimize
 from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.reader import read_latest
@@ -248,7 +249,7 @@ class AssemblyRun:
         if not _is_last(self.assembly, self.shard):
             return self.assembly
         self.failures = self.assembly.failures | self.failures
-        reached = self._reached()
+        reached = self._reached() | self._count_missing_metrics()
         if reached["parts_done"] < len(self.plan.parts):
             return self._record("failed", reached)
         self.failures = {}
@@ -266,6 +267,14 @@ class AssemblyRun:
 
     def _reached(self) -> dict[str, Any]:
         return read_latest(self._marker.table, self._progress)
+
+    def _count_missing_metrics(self) -> dict[str, Any]:
+        """Return the environment of the last event, with the count of rows without a metric."""
+        if RESULTS not in self._writers:
+            return {}
+        found = count_missing_metrics(self.stored.results, self.assembly.assembly_id)
+        environment = {**self.assembly.surroundings, missing_metrics.KEY: found.record()}
+        return {"environment": canonical_json(environment)}
 
     def _progress(self, table: TableVersion) -> dict[str, Any]:
         assembly_id = self.assembly.assembly_id

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
-from lakebatch.assembly.record import Status
+from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import changes, completeness, mixture, pieces
 from lakebatch.snapshot import html as notebook
@@ -173,3 +173,9 @@ class Snapshot(PinnedRows):
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
         return completeness.parts(self, on_gap)
+
+    def missing_metrics(
+        self, include: Collection[Status] = EVERY_STATUS, on_gap: OnGap = "warn"
+    ) -> pl.DataFrame:
+        """Return how many rows of each assembly have no metric, see `lakebatch.snapshot.completeness.missing_metrics`."""
+        return completeness.missing_metrics(self, include, on_gap)

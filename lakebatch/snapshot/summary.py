@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from lakebatch.assembly import missing_metrics
 from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
 from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
@@ -23,8 +24,11 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "config_hash": pl.String(),
     "config": pl.String(),
     "error": pl.String(),
+    "without_metric": pl.Int64(),
+    "metric_errors": pl.String(),
 }
-"""The columns of `summarize`."""
+"""The columns of `summarize`. ``without_metric`` and ``metric_errors`` are NULL until an assembly ends, and for those that
+an older lakebatch ended."""
 # lakebatch 0.1 wrote version and commit into one string
 PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
 CODE_VERSION = PIECES.list.first()
@@ -42,7 +46,13 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
         )
         .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
-        .with_columns(pl.col("rows").fill_null(0), code_version=CODE_VERSION, commit=COMMITTED)
+        .with_columns(
+            pl.col("rows").fill_null(0),
+            code_version=CODE_VERSION,
+            commit=COMMITTED,
+            without_metric=_recorded("rows").cast(pl.Int64, strict=False),
+            metric_errors=_recorded("why"),
+        )
     )
     known = _not_completed(snapshot)
     return (
@@ -50,6 +60,12 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .select(*SUMMARY_COLUMNS)
         .cast(pl.Schema(SUMMARY_COLUMNS))
     )
+
+
+def _recorded(name: str) -> pl.Expr:
+    """Return what an event records of the rows without a metric; an empty string as NULL."""
+    value = pl.col("environment").str.json_path_match(f"$.{missing_metrics.KEY}.{name}")
+    return pl.when(value != "").then(value)
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")

@@ -76,6 +76,14 @@ def test_statuses_history_and_tags_equal_those_of_0_1_0(old):
     assert "wrong dose" in str(discarded)
 
 
+def test_rows_without_a_metric_are_counted_by_reading(old):
+    assert old["toy"].assemblies()["without_metric"].is_null().all()
+    ended = lakebatch.resume(old, "toy", run_of(old, "completed"))
+    assert ended.missing_metrics is None
+    counted = old["toy"].missing_metrics()
+    assert counted.filter(assembly_id=ended.assembly_id).row(0) == (ended.assembly_id, 6, 0, None)
+
+
 def test_sql_answers_over_both_experiments(old):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,6 +14,7 @@ from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Options
+from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import Snapshot
@@ -120,11 +121,11 @@ def picture(
         report_gaps(snapshot.gaps(), on_gap)
         drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
         return replace(drawn, chart=_with_dataset(drawn.chart, snapshot))
-    chart = _with_dataset(RESULT_CHARTS[kind](read(snapshot, on_gap=on_gap), chosen), snapshot)
+    chart = _with_dataset(_chart(read(snapshot, on_gap=on_gap), kind, chosen), snapshot)
     if against is None:
         return Picture(kind, chart)
     other = read(against, on_gap=on_gap)
-    return Picture(kind, overlay(chart, RESULT_CHARTS[kind](other, chosen), other.moment))
+    return Picture(kind, overlay(chart, _chart(other, kind, chosen), other.moment))
 
 
 def draw(
@@ -137,7 +138,14 @@ def draw(
     """Return a picture of a snapshot from data that was read before."""
     if kind in COHORT_CHARTS:
         return _draw_cohort(snapshot, kind, options, on_gap)
-    return Picture(kind, RESULT_CHARTS[kind](data, options))
+    return Picture(kind, _chart(data, kind, options))
+
+
+def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
+    """Return a chart of results, with a note on the rows without a metric."""
+    chart = RESULT_CHARTS[kind](data, options)
+    missing = missing_metrics.summarize(missing_metrics.tally(data.rows.lazy()).collect())
+    return replace(chart, notes=(*chart.notes, f"{missing}.")) if missing.rows else chart
 
 
 def _with_dataset(chart: Chart, snapshot: Snapshot) -> Chart:

@@ -10,6 +10,7 @@ from lakebatch.analysis.report.configs import run_configs
 from lakebatch.analysis.report.content import Content
 from lakebatch.analysis.report.findings import Draw
 from lakebatch.analysis.report.tables import cell
+from lakebatch.assembly import missing_metrics
 
 
 def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
@@ -58,9 +59,10 @@ def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
 
 def _warnings(data: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
-    failed = data.rows["error"].count()
     mixtures = [one_line(f"{each} is a mixture: {what}.") for each, what in data.mixtures.items()]
-    return (*gaps, *mixtures, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
+    lacking = missing_metrics.tally(data.rows.lazy()).collect()
+    missing = missing_metrics.summarize(lacking)
+    return (*gaps, *mixtures, *([f"{missing}."] if missing.rows else []))
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

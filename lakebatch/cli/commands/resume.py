@@ -9,6 +9,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
+from lakebatch.cli.options import fail_on_missing_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @execution_options
+@fail_on_missing_option
 @click.pass_context
-def resume(context: click.Context, /, name: str | None, assembly: str | None, **options: Any) -> None:
+def resume(
+    context: click.Context, /, name: str | None, assembly: str | None, fail_on_missing: bool, **options: Any
+) -> None:
     """Compute the missing parts of an interrupted or failed ASSEMBLY.
 
     The default is the newest such assembly of experiment NAME; without NAME, of the lake. With --shard, the tasks of
@@ -53,4 +57,5 @@ def resume(context: click.Context, /, name: str | None, assembly: str | None, **
                 progress=progress,
             )
 
-    report_end(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
+    ended = run_with_session(chosen, lambda: lake[chosen].folder, work)
+    report_end(lake, chosen, ended, shard, fail_on_missing=fail_on_missing)
