@@ -33,12 +33,12 @@ def check_output(output: Path | None) -> None:
         check_file(output)
 
 
-def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
-    """Write a frame to a file; without a file, print it."""
+def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any, selection: str = "") -> None:
+    """Write a frame to a file that says what was selected; without a file, print it."""
     if output is None:
         show(frame, form)
         return
-    save(iter([frame]), output)
+    save(iter([frame]), output, selection)
 
 
 def save(pieces: Iterator[pl.DataFrame], output: Path, selection: str = "") -> None:

@@ -51,7 +51,7 @@ class Snapshot(PinnedRows):
         chosen = ", ".join(
             [f"{count} {' or '.join(self.selection.statuses)} {noun}", *self.selection.criteria]
         )
-        return f"{self.name}@{self.folder.split('_')[1]}, {self.state_read}: {chosen}"
+        return f"{self.full_name}, {self.state_read}: {chosen}"
 
     @property
     def missing_versions(self) -> str | None:

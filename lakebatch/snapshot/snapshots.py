@@ -121,6 +121,12 @@ class Snapshots(Mapping[str, Snapshot]):
     def _repr_html_(self) -> str:
         return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
 
+    def describe(self) -> str:
+        """Return what the datasets are made of, in one line: experiments, moment, and how assemblies were selected."""
+        names = ", ".join(each.full_name for each in self.values()) or "no experiment"
+        chosen = ", ".join([" or ".join(self.selection.statuses), *self.selection.criteria])
+        return f"{names}, {self.moment}: {chosen}"
+
     def overview(self) -> pl.DataFrame:
         """Return one row per experiment: its assemblies, the completed ones, and their rows."""
         rows = [

@@ -59,6 +59,11 @@ class Statuses:
         return self.folder.split("_", 2)[2]
 
     @property
+    def full_name(self) -> str:
+        """The experiment's name and version, such as ``response-noise@v1``."""
+        return f"{self.name}@{self.folder.split('_')[1]}"
+
+    @property
     def moment(self) -> Moment:
         """The moment."""
         return self.selection.moment

@@ -4,6 +4,7 @@ import json
 import warnings
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -200,3 +201,9 @@ def test_pictures_and_reports_carry_their_selection(mixed, tmp_path):
     assert "lakebatch report toy --where at_once=true --version" in text
     assert "Config 2, run by 1 assembly" in text
     assert "Config 1" not in text
+
+
+def test_files_of_queries_and_datasets_name_their_selection(mixed, ids):
+    run(mixed, "sql", "--where", "at_once=true", "-o", "x.arrow", "FROM toy.results")
+    about = json.loads(pa.ipc.open_file("x.arrow").schema.metadata[b"lakebatch"])
+    assert about == {"selection": "toy@v1, now: completed, at_once=true"}

@@ -98,8 +98,9 @@ def sql(
         return
     if query_name is None and text is None:
         text = _read(file)
-    frame = _answer(lambda: _ask(lake.select(selection), query_name, text or "", parameters, options))
-    show_or_save(frame, output, form)
+    selected = lake.select(selection)
+    frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
+    show_or_save(frame, output, form, selected.describe())
 
 
 def _options(
