@@ -109,7 +109,9 @@ def _slurm_script(
     others = {key: layers[key] for key in ("preset", "settings", "overrides")}
     parts = experiment.parts(resolve(source, experiment, file=layers["config"], **others).model)
     lake = storage.locate(group_options(context).lake)
-    return batch_script(name, _arguments(name, layers, seed), lake, len(parts), execution.tasks)
+    accepts = ["--accept-changes"] if execution.accept_changes else []
+    arguments = [*_arguments(name, layers, seed), *accepts]
+    return batch_script(name, arguments, lake, len(parts), execution.tasks)
 
 
 def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
