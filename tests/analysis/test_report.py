@@ -210,7 +210,9 @@ def test_config_that_settings_cannot_express_is_to_be_saved(nasty_folder):
 def test_report_of_a_past_state_names_it_and_holds_nothing_later(stored):
     version = int(stored.history().filter(status="completed")["version"][0])
     report = stored.report(version=version, metric="r2")
-    assert report.content.state.startswith(f"Dataset: study@v1, version {version}: 1 completed assembly. Last change")
+    assert report.content.state.startswith(
+        f"Dataset: study@v1, version {version}: 1 completed assembly. Last change"
+    )
     assert dict(report.content.facts)["fits"] == "54"
     assert "run002" not in str(report.content)
     assert "R² by level" in str([table.caption for table in parts(report, Table)])
