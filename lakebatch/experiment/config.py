@@ -19,7 +19,7 @@ from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED
-from lakebatch.settings import SETTINGS_FILE, read_settings
+from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 
 MODELS = "models"
 """Key of the project file for the packages that a record may import."""
@@ -125,7 +125,8 @@ def importable(source: Source) -> list[str]:
     named = read_settings().get(MODELS, [])
     if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
         raise ConfigError(
-            f"{MODELS!r} in {Path(SETTINGS_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
+            f"{MODELS!r} in {(project_folder() / SETTINGS_FILE).absolute()} is {named!r}. "
+            "Expected a list of packages, e.g. ['my_models']."
         )
     own = source.module.rpartition(".")[0] or source.module
     return ["sklearn", BUILT_IN, own, *named]

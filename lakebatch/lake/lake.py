@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
+from lakebatch._warnings import warn
 from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.experiment import registry
@@ -32,6 +33,9 @@ from lakebatch.storage.delta.cache import TableCache
 if TYPE_CHECKING:
     import duckdb
 
+Default = TypeVar("Default")
+TO_DO = "Correct its name, or create it with a run: lakebatch run response-noise"
+
 
 class Lake:
     """A place that holds experiments: a folder or a prefix on S3."""
@@ -49,13 +53,58 @@ class Lake:
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
 
+    def __len__(self) -> int:
+        return len(self.experiments())
+
+    def __bool__(self) -> bool:
+        return True  # also a lake without experiments is one, and not like None
+
+    def __contains__(self, asked: object) -> bool:
+        """Whether the lake has an experiment, by name, by folder name, or as a `StoredExperiment`."""
+        if isinstance(asked, StoredExperiment):
+            return asked.storage.uri == self.storage.uri and asked.folder in self
+        return any(asked in (each.name, each.folder) for each in self.begun())
+
     def __getitem__(self, name: str) -> StoredExperiment:
         """Return an experiment by name, or by folder name if the lake has several versions of it."""
-        found = [each for each in self.experiments() if name in (each.name, each.folder)]
+        begun = self.begun()
+        found = [each for each in begun if name in (each.name, each.folder)]
         if not found:
-            raise self._unknown(name, self.experiments())
+            raise self._unknown(name, begun)
         found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
+
+    def keys(self) -> list[str]:
+        """Return the names of the experiments; of an older version of an experiment, the folder name."""
+        return list(self._by_name())
+
+    def values(self) -> list[StoredExperiment]:
+        """Return the experiments in the order of their names in `keys`."""
+        return list(self._by_name().values())
+
+    def items(self) -> list[tuple[str, StoredExperiment]]:
+        """Return the names and the experiments."""
+        return list(self._by_name().items())
+
+    def get(self, name: str, default: Default | None = None) -> StoredExperiment | Default | None:
+        """Return an experiment by name, or the default if the lake does not have it."""
+        try:
+            return self[name]
+        except UnknownNameError:
+            return default
+
+    def _by_name(self) -> dict[str, StoredExperiment]:
+        """Return every experiment by the name that selects it: the newest version by its name, others by folder."""
+        found: dict[str, StoredExperiment] = {}
+        for each in self.experiments():
+            if older := found.pop(each.name, None):
+                found[older.folder] = older
+                each.other_versions = (*older.other_versions, older.folder)
+            found[each.name] = each
+        return found
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [name for each in self.begun() for name in (each.name, each.folder)]
 
     @takes(StateArguments)
     def snapshot(self, **state: Unpack[StateArguments]) -> LakeSnapshot:
@@ -154,8 +203,24 @@ class Lake:
         return chosen
 
     def experiments(self) -> list[StoredExperiment]:
-        """Return every experiment in the lake, by number and version."""
+        """Return every experiment in the lake, by number and version; warn if there is no lake."""
+        found = self.begun()
+        if not found and (absence := self.absence()):
+            warn(absence)
+        return found
+
+    def begun(self) -> list[StoredExperiment]:
+        """Return every experiment as `experiments` does, without a warning."""
         return [each for each in self._folders() if _may_exist(each)]
+
+    def absence(self) -> str | None:
+        """Return a sentence that says why there is no lake in this place; None if there is one."""
+        if self._folders():
+            return None
+        uri = self.storage.uri
+        is_missing = self.storage.is_local and not os.path.isdir(uri)
+        why = "the folder does not exist" if is_missing else "no experiment is in it"
+        return f"There is no lake in {uri}: {why}. {TO_DO}"
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
@@ -167,8 +232,12 @@ class Lake:
     def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
         known = [each.name for each in stored]
         advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+        if not stored and (absence := self.absence()):
+            return UnknownNameError(
+                f"There is nothing of {name!r}. {absence.removesuffix(TO_DO)}{advice or TO_DO}"
+            )
         return UnknownNameError(
-            f"There is nothing of {name!r} in {self.storage.uri}. {hint(name, known)}"
+            f"There is nothing of {name!r} in {self.storage.uri}. {hint(str(name), known)}"
             f"There: {', '.join(known) or 'none yet'}.{advice}"
         )
 
@@ -181,12 +250,25 @@ def _may_exist(stored: StoredExperiment) -> bool:
         return True
 
 
-def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:
+def open_lake(lake: str | os.PathLike[str] | None = None, *, create: bool = True) -> Lake:
     """Open a lake: a folder, ``s3://bucket/prefix``, or by default the one from the environment or ``lakebatch.toml``.
 
-    Nothing is created before the first run.
+    Nothing is created before the first run. Until then, what reads from the lake warns that there is none.
 
-    >>> open_lake("no-such-folder").experiments()
-    []
+    >>> "response-noise" in open_lake("no-such-folder")
+    False
+
+    Parameters
+    ----------
+    create : bool
+        Whether a run may create the lake.
+
+    Raises
+    ------
+    StorageError
+        If ``create`` is False and there is no lake.
     """
-    return Lake(locate(lake))
+    opened = Lake(locate(lake))
+    if not create and (absence := opened.absence()):
+        raise StorageError(absence)
+    return opened

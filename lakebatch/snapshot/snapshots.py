@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 
@@ -116,11 +116,20 @@ class Snapshots(Mapping[str, Snapshot]):
         return pl.DataFrame(rows, schema=OVERVIEW)
 
     def __getitem__(self, name: str) -> Snapshot:
-        if name not in self._snapshots:
-            raise UnknownNameError(
-                f"There is no experiment {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
-            )
-        return self._snapshots[name]
+        """Return a snapshot by the experiment's name, or by its folder name."""
+        for key, found in self._snapshots.items():
+            if name in (key, found.folder):
+                return found
+        raise UnknownNameError(
+            f"There is no experiment {name!r}, {self.moment}. {nearest(str(name), self._snapshots)}"
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in (key, found.folder) for key, found in self._snapshots.items())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a snapshot as ``snapshots[name]`` does, or the default without one."""
+        return self[name] if name in self else default  # noqa: SIM401 - this is get
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._snapshots)

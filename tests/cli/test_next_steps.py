@@ -27,7 +27,7 @@ def output(*arguments, code=0):
 
 def test_empty_lake_suggests_a_first_run(tmp_path):
     said = output("--lake", str(tmp_path / "lake"))
-    assert ": empty" in said
+    assert f"lake {tmp_path}/lake: no lake there yet" in said
     assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
 
 

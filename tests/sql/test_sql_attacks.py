@@ -277,5 +277,5 @@ def test_endless_query_is_ended_by_ctrl_c(tmp_path, number):
 def test_folder_with_an_invalid_name_is_ignored(tmp_path, name):
     (tmp_path / name / "results" / "_delta_log").mkdir(parents=True)
     lake = lakebatch.open_lake(tmp_path)
-    assert lake.experiments() == []
+    assert lake.begun() == []
     assert lake.sql("SELECT count(*) FROM lake.results").item() == 0
