@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -50,7 +51,10 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats log records and their tracebacks without secrets and control characters."""
+    """Formats log records and their tracebacks without secrets and control characters; times are in UTC."""
+
+    converter = staticmethod(time.gmtime)
+    default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""

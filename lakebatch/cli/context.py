@@ -61,7 +61,7 @@ def options(*, on_group: bool) -> list[click.Option]:
         expose_value=False,
         callback=_set_lake,
         shell_complete=_folders,
-        help="Folder or s3://bucket/prefix.  [default: from lakebatch.toml or the S3 settings, else lake in the folder of the project]",
+        help="Folder or s3://bucket/prefix.  [default: from lakebatch.toml or the S3 settings, else lake in the project]",
     )
     verbose = click.Option(
         ["-v", "--verbose"],

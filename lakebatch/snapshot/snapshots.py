@@ -17,7 +17,7 @@ from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.pin import existed_at, pin
+from lakebatch.snapshot.pin import existed_at, not_begun, pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage, omissions
 
@@ -227,7 +227,7 @@ def _report_not_begun(
     experiments: Sequence[ExperimentTables], known: Collection[str], moment: Moment
 ) -> None:
     if not known:
-        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
+        raise not_begun(moment, [each.log.read().rows for each in experiments])
     later = [each.name for each in experiments if each.folder not in known]
     if later:
         warn(f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.")
