@@ -79,9 +79,7 @@ def _assemblies(stored: StoredExperiment) -> list[Assembly]:
 
 def _state(found: dict[StoredExperiment, list[Assembly]]) -> str:
     states = [each.state for assemblies in found.values() for each in assemblies]
-    names = {"started": "running"}
-    counts = [f"{states.count(state)} {names.get(state, state)}" for state in dict.fromkeys(sorted(states))]
-    return ", ".join(counts)
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
 
 
 def _emptiness(lake: Lake) -> str:
@@ -91,7 +89,7 @@ def _emptiness(lake: Lake) -> str:
 def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
     states = {each.state for assemblies in found.values() for each in assemblies}
     if "started" in states:
-        yield "watch", "watch the running assemblies"
+        yield "watch", "watch the assemblies that are being computed"
     yield from list(_unfinished(found))[-MAX_UNFINISHED:]
     whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]
     if whole:

@@ -66,6 +66,7 @@ def resolve(
         If a key is unknown or a value is invalid; the message lists every fault with key, value, expectation and
         origin.
     """
+    settings = [settings] if isinstance(settings, str) else settings
     layers = [Layer(f"preset {preset}", tree) for tree in presets.read(source, experiment, preset)]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
     given += [("--set", parse_setting(text), Path()) for text in settings]

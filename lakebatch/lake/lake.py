@@ -231,14 +231,14 @@ class Lake:
 
     def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
         known = [each.name for each in stored]
-        advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+        advice = f"Run it with: lakebatch run {name}" if name in registry.find() else ""
         if not stored and (absence := self.absence()):
             return UnknownNameError(
                 f"There is nothing of {name!r}. {absence.removesuffix(TO_DO)}{advice or TO_DO}"
             )
         return UnknownNameError(
             f"There is nothing of {name!r} in {self.storage.uri}. {hint(str(name), known)}"
-            f"There: {', '.join(known) or 'none yet'}.{advice}"
+            f"There: {', '.join(known) or 'none yet'}. {advice}".rstrip()
         )
 
 

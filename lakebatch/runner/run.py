@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,6 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
 
 
 def _check_seed(seed: int | None) -> int | None:
-    if seed is not None and not 0 <= seed <= MAX_SEED:
-        raise ConfigError(f"seed is {seed}. Expected 0 to {MAX_SEED}.")
+    if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
+        raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed

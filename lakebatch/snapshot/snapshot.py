@@ -34,7 +34,10 @@ class Snapshot(PinnedRows):
 
     def _repr_html_(self) -> str:
         columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
-        rows = [{name: getattr(each, name) for name in columns} for each in self.assemblies]
+        rows = [
+            {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
+            for each in self.assemblies
+        ]
         title = f"{self.folder}, {self.moment}: version {self.version}"
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 

@@ -114,7 +114,7 @@ class Statuses:
 
 
 def check_statuses(include: Collection[Status]) -> list[Status]:
-    """Return statuses as a list; a string is one status.
+    """Return statuses as a list of at least one; a string is one status.
 
     >>> check_statuses("completed")
     ['completed']
@@ -124,7 +124,13 @@ def check_statuses(include: Collection[Status]) -> list[Status]:
     ConfigError
         If there is no such status.
     """
-    statuses: list[Any] = [include] if isinstance(include, str) else list(include)
+    statuses: list[Any] = (
+        list(include) if isinstance(include, Collection) and not isinstance(include, str) else [include]
+    )
+    if not statuses:
+        raise ConfigError(
+            f"There is no status in include. Expected one or more of: {', '.join(EVERY_STATUS)}."
+        )
     for each in statuses:
         if each not in EVERY_STATUS:
             raise ConfigError(f"Unknown status {each!r} in include. {nearest(str(each), EVERY_STATUS)}")

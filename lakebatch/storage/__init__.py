@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from lakebatch.errors import ConfigError, StorageError
+from lakebatch.errors import ConfigError, StorageError, UnknownNameError
 from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 from lakebatch.storage.local import LocalFolder
 from lakebatch.storage.place import Place, StoredFile, Validator
@@ -66,12 +66,12 @@ class Storage:
 
         Raises
         ------
-        StorageError
+        UnknownNameError
             If the folder does not exist.
         """
         files = [file for file in self.place.files(folder) if "/" not in file.path]
         if not files and self.is_local and not Path(self.uri, folder).is_dir():
-            raise StorageError(
+            raise UnknownNameError(
                 f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
             )
         return files

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, UnknownNameError
 from lakebatch.legacy.importer import execute, plan
 
 RUN = "20251216_142230_run001"
@@ -347,7 +347,7 @@ def test_folder_with_nothing_of_the_older_layout_is_refused(lake, tmp_path, insi
         (empty / name).mkdir()
     with pytest.raises(LegacyError, match=f"nothing to import in .*{''.join(inside)}"):
         plan(lake, "response-noise", str(empty))
-    with pytest.raises(StorageError, match="No such file or directory"):
+    with pytest.raises(UnknownNameError, match="No such file or directory"):
         plan(lake, "response-noise", str(tmp_path / "nowhere"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.statuses import check_statuses
 
 OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
@@ -115,7 +116,8 @@ def picture(
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
         report_gaps(snapshot.gaps(include), on_gap)
         return _draw_cohort(snapshot, kind, include, chosen, on_gap)
-    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+    data = read(snapshot, include=include, on_gap=on_gap)
+    drawn = _draw_results(data, kind, include, chosen)
     if against is None:
         return drawn
     other = read(against, include=include, on_gap=on_gap)
@@ -133,7 +135,17 @@ def draw(
     """Return a picture of a snapshot from data that was read before."""
     if kind in COHORT_CHARTS:
         return _draw_cohort(snapshot, kind, include, options, on_gap)
-    return Picture(kind, RESULT_CHARTS[kind](data, options))
+    return _draw_results(data, kind, include, options)
+
+
+def _draw_results(data: AnalysisData, kind: str, include: Collection[Status], options: Options) -> Picture:
+    """Return a picture that says how many discarded assemblies are left out."""
+    chart = RESULT_CHARTS[kind](data, options)
+    count = data.assemblies["status"].to_list().count("discarded")
+    if count and "discarded" not in check_statuses(include):
+        are = "assembly is" if count == 1 else "assemblies are"
+        chart = replace(chart, notes=(*chart.notes, f"{count} discarded {are} left out."))
+    return Picture(kind, chart)
 
 
 def _draw_cohort(
