@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Default = TypeVar("Default")
-TO_DO = "Correct its name, or create it with a run: lakebatch run response-noise"
+EXAMPLE = "response-noise"
 
 
 class Lake:
@@ -220,7 +220,8 @@ class Lake:
         uri = self.storage.uri
         is_missing = self.storage.is_local and not os.path.isdir(uri)
         why = "the folder does not exist" if is_missing else "no experiment is in it"
-        return f"There is no lake in {uri}: {why}. {TO_DO}"
+        to_do = f"Correct its name, or create it with a run: lakebatch run {EXAMPLE}"
+        return f"There is no lake in {uri}: {why}. {to_do}"
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
@@ -231,11 +232,11 @@ class Lake:
 
     def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
         known = [each.name for each in stored]
-        advice = f"Run it with: lakebatch run {name}" if name in registry.find() else ""
+        can_run = name in registry.find()
+        advice = f"Run it with: lakebatch run {name}" if can_run else ""
         if not stored and (absence := self.absence()):
-            return UnknownNameError(
-                f"There is nothing of {name!r}. {absence.removesuffix(TO_DO)}{advice or TO_DO}"
-            )
+            to_do = absence.removesuffix(EXAMPLE) + name if can_run else absence
+            return UnknownNameError(f"There is nothing of {name!r}. {to_do}")
         return UnknownNameError(
             f"There is nothing of {name!r} in {self.storage.uri}. {hint(str(name), known)}"
             f"There: {', '.join(known) or 'none yet'}. {advice}".rstrip()

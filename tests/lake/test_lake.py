@@ -27,6 +27,7 @@ def test_lake_is_asked_by_name(copied_lake):
     assert None not in copied_lake
     assert copied_lake.get("toy").folder == "90_v1_toy"
     assert copied_lake.get("toys") is None
+    assert {"toy", "90_v1_toy"} < set(copied_lake._ipython_key_completions_())
     assert copied_lake.get("toys", "none") == "none"
 
 
@@ -94,7 +95,8 @@ def test_first_run_needs_no_lake_and_warns_of_nothing(tmp_path, toy):
     assert lake
     assert toy not in lake
     with pytest.raises(
-        UnknownNameError, match=r"There is nothing of 'toy'\. There is no lake in .* Run it with: lakebatch"
+        UnknownNameError,
+        match=r"There is nothing of 'toy'\. There is no lake in .* with a run: lakebatch run toy$",
     ):
         lake[toy]
     assert lakebatch.run(lake, toy, jobs=1).status == "completed"
