@@ -55,6 +55,12 @@ def project_folder() -> Path:
     return next(filter(_is_trusted, found), here)
 
 
+def in_project(name: str) -> Path:
+    """Return the path of a file or folder in the project's folder, relative where that is the working directory."""
+    folder = project_folder()
+    return Path(name) if folder == working_folder() else folder / name
+
+
 def _folders_above(here: Path) -> Iterator[Path]:
     """Yield the folders above one that can hold its project, the nearest first."""
     home, disk = Path(os.path.expanduser("~")), _disk(here)

@@ -87,7 +87,6 @@ def test_quiet_run_prints_nothing_and_verbose_run_prints_durations(toy, tmp_path
     assert file.parent.name == "90_v1_toy"
 
 
-@pytest.mark.filterwarnings("ignore:There is no lake")
 def test_group_options_work_before_and_after_every_command(toy, tmp_path, monkeypatch):
     monkeypatch.setenv("LAKEBATCH_LAKE", "from-the-environment")
     for words in (["--lake", "typed", "status"], ["status", "--lake", "typed"]):

@@ -47,7 +47,6 @@ def command(lake, *arguments: str):
     return CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *arguments])
 
 
-@pytest.mark.filterwarnings("ignore:There is no lake")
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_name_reserved_in_sql_is_refused_at_creation(lake, toy, name):
     text = TOY.read_text().replace('name = "toy"', f'name = "{name}"')

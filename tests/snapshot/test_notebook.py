@@ -20,7 +20,6 @@ def test_lake_snapshot_experiment_and_diff_show_as_tables(lake, stored, run):
         assert ">toy" in shown._repr_html_() or "&quot;toy&quot;" in shown._repr_html_()
 
 
-@pytest.mark.filterwarnings("ignore:There is no lake")
 def test_empty_lake_shows_as_an_empty_table(lake):
     assert "0 experiments, now" in lake.snapshot()._repr_html_()
 
