@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lakebatch import _parsing
-from lakebatch._warnings import warn
-from lakebatch.errors import ConfigError, StorageError
+from lakebatch import _files
+from lakebatch.errors import ConfigError, StorageError, warn
 
 SETTINGS_FILE = "lakebatch.toml"
 OWN = ("lake", "experiments")
@@ -111,7 +110,7 @@ def read_settings() -> dict[str, Any]:
     """
     file = project_folder() / SETTINGS_FILE
     try:
-        return _parsing.parse_toml(_parsing.read_text(file))
+        return _files.parse_toml(_files.read_text(file))
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not file.is_symlink():
             return {}

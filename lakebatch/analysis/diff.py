@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis import statistics
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import source_diff
+from lakebatch.snapshot.changes import HASH_CHARACTERS
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.mixture import leaves
 from lakebatch.snapshot.moment import NEWEST, parse
@@ -111,6 +115,8 @@ class Difference:
         t test over the splits that both sides have in common, see `lakebatch.analysis.statistics.shifts`.
     untested : str
         Why no shift is tested; empty where shifts are tested.
+    source : str
+        A unified diff from the source of the newest assembly of one state to that of the other; empty if it is the same.
     """
 
     before: str
@@ -120,6 +126,7 @@ class Difference:
     code: pl.DataFrame
     metrics: pl.DataFrame
     untested: str = ""
+    source: str = ""
 
     @property
     def caption(self) -> str:
@@ -129,7 +136,8 @@ class Difference:
     def _repr_html_(self) -> str:
         shifts = self.metrics if self.untested else self.metrics.filter(pl.col("p_holm") < NOTABLE)
         choice = "" if self.untested else f" that shifted, p_holm < {NOTABLE:g} (of {self.metrics.height})"
-        return notebook.sections(
+        source = f"<p><strong>Source</strong></p><pre>{escape(self.source)}</pre>" if self.source else ""
+        return source + notebook.sections(
             {
                 f"From {self.before} to {self.after}: assemblies": self.assemblies,
                 "Config": self.config,
@@ -164,6 +172,7 @@ def compare(
         _differing(_code(one), _code(other)),
         shifts,
         untested,
+        _source(one, other),
     )
 
 
@@ -206,9 +215,25 @@ def _settings(side: ComparedState) -> dict[str, set[str]]:
 
 def _code(side: ComparedState) -> dict[str, set[str]]:
     """Return the versions of code, Python and packages of the compared assemblies."""
-    return _values(
-        {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies
-    )
+    return _values(_versions(each) for each in side.assemblies)
+
+
+def _versions(assembly: Assembly) -> dict[str, str]:
+    known = dict(leaves(assembly.software))
+    return known | {name: known[name][:HASH_CHARACTERS] for name in (SOURCE_HASH,) if name in known}
+
+
+def _source(before: ComparedState, after: ComparedState) -> str:
+    """Return the differences between the sources of the newest assemblies of two states."""
+    newest = [next(iter(reversed(_computed(each))), None) for each in (before, after)]
+    old, new = newest
+    if old is None or new is None:
+        return ""
+    return source_diff.between_assemblies(old, before.snapshot.source_files, new, after.snapshot.source_files)
+
+
+def _computed(side: ComparedState) -> list[Assembly]:
+    return [each for each in side.assemblies if SOURCE_HASH in each.surroundings]
 
 
 def _values(trees: Iterable[dict[str, str]]) -> dict[str, set[str]]:

@@ -10,9 +10,9 @@ import polars as pl
 from lakebatch.assembly.part_rows import stamped
 from lakebatch.assembly.spool import SpooledRows
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.commit_copy import COPY
+from lakebatch.storage.delta.commit_metadata import COPY
 from lakebatch.storage.delta.engine import FINGERPRINT, PART, Data
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lakebatch._parsing import ExcessError, check_size
+from lakebatch._files import ExcessError, check_size
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
@@ -53,9 +53,15 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'packages' is no object")
     if not _is_worker(found):
         raise _fault(place, "what it says of its process is not of the form that lakebatch writes")
+    if not _is_versions(found.get("workers", [])):
+        raise _fault(place, "'workers' is not of the form that lakebatch writes")
     if not _is_array(found.get("shards", {})):
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
     return found
+
+
+def _is_versions(workers: Any) -> bool:
+    return isinstance(workers, list) and all(isinstance(each, dict) for each in workers)
 
 
 def _is_array(shards: Any) -> bool:

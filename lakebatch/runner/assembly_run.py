@@ -1,4 +1,4 @@
-"""Computation and commits of the pending parts of one assembly."""
+"""Computation and commits of the pending parts of one assembly, and hooks for its progress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,14 +22,43 @@ from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.maintenance import optimize
 from lakebatch.runner import share
-from lakebatch.runner.progress import Progress, Work
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.engine import ATTEMPT
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.version import TableVersion
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 15.0
 # between two checks of the assembly's status while no part is committed; each commit checks it too
+
+
+@dataclass(frozen=True)
+class Work:
+    """Amount of pending work, its unit, and the number of parts, including those done before."""
+
+    amount: int
+    unit: str
+    parts: int
+
+
+class Progress:
+    """Hooks of a run; a subclass overrides those that it needs."""
+
+    def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
+        """Called when an assembly starts or resumes, with the number of parts done before and the pending work."""
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        """Called when the rows of a part are committed."""
+
+    def part_failed(self, outcome: Outcome) -> None:
+        """Called when a part has failed."""
+
+    def wants_to_stop(self) -> bool:
+        """Return whether to start no more parts; parts in progress are still committed."""
+        return False
+
+    def ended(self) -> None:
+        """Called after the last part."""
 
 
 class _OvertakenError(Exception):
@@ -69,6 +98,7 @@ class AssemblyRun:
             "lakebatch.experiment": self.stored.folder,
             "lakebatch.config_hash": self.assembly.config_hash,
             "lakebatch.code_version": self.assembly.code_version,
+            ATTEMPT: str(self.assembly.event),
         }
         assembly_id = self.assembly.assembly_id
         return PartWriter(self.stored.table(table), assembly_id, metadata, is_new=self._is_new)

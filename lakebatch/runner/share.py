@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lakebatch._version import __version__
 from lakebatch.assembly import shards
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import DISCARDED, Assembly, Plan, Status, join_failures
@@ -15,7 +16,7 @@ from lakebatch.ids import canonical_json
 
 
 def begin(
-    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], None]
+    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
 ) -> Assembly:
     """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
     if shard.is_whole:
@@ -35,12 +36,17 @@ def check_free(assembly: Assembly, shard: Shard) -> None:
 
 
 def resume(
-    log: AssemblyLog, assembly: Assembly, shard: Shard, code_version: str, environment: Mapping[str, Any]
+    log: AssemblyLog, assembly: Assembly, shard: Shard, environment: Mapping[str, Any], note: str | None
 ) -> Assembly:
     """Record that this process continues its share, unless the assembly is completed meanwhile."""
     if not shard.is_whole:
-        return shards.join(log, assembly, shard, code_version=code_version, environment=environment)
-    changed = {"pid": os.getpid(), "code_version": code_version, "environment": canonical_json(environment)}
+        return shards.join(log, assembly, shard, code_version=__version__, environment=environment, note=note)
+    changed = {
+        "pid": os.getpid(),
+        "code_version": __version__,
+        "environment": canonical_json(environment),
+        "note": note,
+    }
 
     def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
         if latest.status == "completed":

@@ -11,7 +11,7 @@ from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.rows import PinnedRows
-from lakebatch.snapshot.statuses import COMPLETED, check_statuses
+from lakebatch.snapshot.selection import COMPLETED, check_statuses
 from lakebatch.storage.delta import omissions
 
 PART_COLUMNS = {
@@ -49,9 +49,9 @@ def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=PART_COLUMNS)
 
 
-def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
     """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
-    include = check_statuses(include)
+    statuses = snapshot.selection.statuses if include is None else check_statuses(include)
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
@@ -63,19 +63,19 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[
             snapshot.state(each),
             rows=rows.get(each.assembly_id, 0),
             done=lambda each=each: snapshot.parts_done(each),  # type: ignore[misc]
-            included=each.status in include,
+            included=each.status in statuses,
         )
     ]
 
 
-def damage_gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
     return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
 
 
-def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status], name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None, name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:

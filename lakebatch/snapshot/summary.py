@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch._warnings import warn
-from lakebatch.assembly.record import Assembly
-from lakebatch.errors import DamageError, DamageWarning
+from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
+from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
 
 SUMMARY_COLUMNS: dict[str, pl.DataType] = {
@@ -20,11 +19,18 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "seed": pl.Int64(),
     "host": pl.String(),
     "code_version": pl.String(),
+    "commit": pl.String(),
     "config_hash": pl.String(),
     "config": pl.String(),
     "error": pl.String(),
 }
 """The columns of `summarize`."""
+# lakebatch 0.1 wrote version and commit into one string
+PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
+CODE_VERSION = PIECES.list.first()
+COMMITTED = pl.coalesce(
+    pl.col("environment").str.json_path_match(f"$.{COMMIT}"), PIECES.list.get(1, null_on_oob=True)
+)
 
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
@@ -36,7 +42,7 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
         )
         .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
-        .with_columns(pl.col("rows").fill_null(0))
+        .with_columns(pl.col("rows").fill_null(0), code_version=CODE_VERSION, commit=COMMITTED)
     )
     known = _not_completed(snapshot)
     return (
@@ -86,5 +92,6 @@ def history(events: pl.DataFrame) -> pl.DataFrame:
         "rows",
         "error",
         "note",
-        "code_version",
+        code_version=CODE_VERSION,
+        commit=COMMITTED,
     )

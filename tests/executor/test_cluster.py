@@ -22,12 +22,13 @@ from lakebatch.assembly.seeds import stream_generator
 from lakebatch.cli import main
 from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
-from lakebatch.executor import dask_dispatch, dask_worker, settings
+from lakebatch.executor import dask_dispatch, dask_worker
 from lakebatch.executor.cluster import Cluster
+from lakebatch.executor.open import read_executor_settings
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import resolve
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.storage.delta.schema import load_schema
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
@@ -328,7 +329,7 @@ def test_unusable_cluster_is_one_line(slow, monkeypatch, arguments, code, messag
 def test_invalid_settings_are_named(slow, table, message) -> None:
     Path("lakebatch.toml").write_text(f"[executor]\n{table}\n")
     with pytest.raises(ConfigError) as raised:
-        settings.read({})
+        read_executor_settings({})
     assert message in str(raised.value)
 
 

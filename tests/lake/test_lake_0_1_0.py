@@ -36,7 +36,7 @@ def rows(frame, columns=COLUMNS):
 
 
 def read(stored, **given):
-    return rows(stored.reassemble(on_gap="ignore", **given))
+    return rows(stored.reassemble(on_gap="ignore", on_mix="ignore", **given))
 
 
 def run_of(old, status):
@@ -112,7 +112,7 @@ def test_interrupted_run_is_finished_with_the_rows_of_an_uninterrupted_one(old):
     whole, interrupted = run_of(old, "completed"), run_of(old, "interrupted")
     resumed = lakebatch.resume(old, "toy", interrupted, jobs=1)
     assert (resumed.assembly_id, resumed.status, resumed.parts_done) == (interrupted, "completed", 2)
-    frame = toy.reassemble(on_gap="ignore")
+    frame = toy.reassemble(on_gap="ignore", on_mix="ignore")
     assert rows(frame.filter(assembly_id=interrupted), DATA) == rows(frame.filter(assembly_id=whole), DATA)
     check_what_0_1_0_read(old)
 
@@ -121,7 +121,7 @@ def test_new_run_appends_the_rows_that_0_1_0_computed(old):
     whole = run_of(old, "completed")
     new = lakebatch.run(old, "toy", seed=7, jobs=1)
     assert new.assembly_id > whole
-    frame = old["toy"].reassemble(on_gap="ignore")
+    frame = old["toy"].reassemble(on_gap="ignore", on_mix="ignore")
     assert frame.height == len(READ["completed"]) + 6
     assert rows(frame.filter(assembly_id=new.assembly_id), DATA) == rows(
         frame.filter(assembly_id=whole), DATA

@@ -24,7 +24,7 @@ def test_verify_finds_an_assembly_of_changed_code(lake, toy, stored, tmp_path):
     file = tmp_path / "experiments" / "toy.py"
     file.write_text(file.read_text().replace("-(prepared**2)", "-(prepared**2) * 2"))
     (change,) = changes.since(stored.name, stored.log.get(first))
-    assert change.startswith("source_hash was ")
+    assert change.startswith("source was ")
     verdict = verify(lake, toy, first, jobs=2)  # jobs=2 reloads the file
     assert not verdict.reproduced
     (row,) = verdict.tables.rows(named=True)

@@ -83,7 +83,7 @@ def test_shifts_of_one_cohort_use_the_corrected_test_of_reports(stored, rerun):
     first, second = rerun(), rerun(*NOISE)
     found = stored.diff(first, second)
     assert found.untested == ""
-    rows = stored.reassemble(on_gap="ignore").sort("level", "repeat")
+    rows = stored.reassemble(on_mix="ignore").sort("level", "repeat")
     old, new = (rows.filter(assembly_id=each) for each in (first, second))
     shifts = found.metrics.filter(metric="mse").sort("level")
     p_values = []

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Chart, Dots, Panel, Rule
 from lakebatch.analysis.plots.levels import (
@@ -21,6 +20,7 @@ from lakebatch.analysis.plots.levels import (
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import BASELINE, comparisons, robustness, sensitivity
 from lakebatch.analysis.statistics import degradation as degradations
+from lakebatch.assembly import metrics
 from lakebatch.errors import IncompleteError
 
 

@@ -8,11 +8,11 @@ from itertools import chain
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import intervals
+from lakebatch.assembly import metrics
 from lakebatch.errors import IncompleteError
 
 # Margin of an axis beyond the limits of a metric

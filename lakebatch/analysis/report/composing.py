@@ -20,7 +20,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     draw : callable
         Draws a picture; the report names the error of a picture that cannot be drawn.
     """
-    configs = run_configs(data.experiment, data.records)
+    configs = run_configs(data.experiment, data.records, data.config_numbers)
     sections = [
         records.run_section(data, configs),
         records.config_section(configs),
@@ -42,7 +42,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
 
 def _state(data: AnalysisData) -> str:
     changed = data.assemblies["changed_at"].max()
-    return f"State: {data.moment}. Last change recorded: {cell(changed)}."
+    return f"Dataset: {data.selection}. Last change recorded: {cell(changed)}."
 
 
 def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
@@ -59,7 +59,8 @@ def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
 def _warnings(data: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
     failed = data.rows["error"].count()
-    return (*gaps, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
+    mixtures = [one_line(f"{each} is a mixture: {what}.") for each, what in data.mixtures.items()]
+    return (*gaps, *mixtures, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

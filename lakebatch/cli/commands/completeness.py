@@ -8,17 +8,17 @@ import click
 
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import damage_option, format_option, moment_options
+from lakebatch.cli.options import damage_option, format_option, selection_options
 from lakebatch.cli.output import show
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch completeness response-noise")
 @click.argument("name", shell_complete=completion.stored)
 @click.option("--all", "everything", is_flag=True, help="List the committed parts too.")
-@moment_options
+@selection_options
 @damage_option
 @format_option
 @click.pass_context
@@ -26,14 +26,14 @@ def completeness(
     context: click.Context,
     name: str,
     everything: bool,
-    moment: Moment,
+    selection: Selection,
     on_gap: Any,
     form: str,
 ) -> None:
     """Show the missing parts of experiment NAME, and why they are missing."""
     import polars as pl
 
-    parts = open_lake(context)[name].at(moment).completeness(on_gap)
+    parts = open_lake(context)[name].select(selection).completeness(on_gap)
     missing = parts.filter(~pl.col("present"))
     show(parts if everything else missing, form)
     click.echo(f"{missing.height} of {parts.height} planned parts are missing.", err=True)

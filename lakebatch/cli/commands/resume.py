@@ -12,22 +12,15 @@ from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @execution_options
-@click.option(
-    "--allow-changed",
-    is_flag=True,
-    help="Continue although the source of the experiment has changed: the assembly gets rows of both.",
-)
 @click.pass_context
-def resume(
-    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **options: Any
-) -> None:
+def resume(context: click.Context, /, name: str | None, assembly: str | None, **options: Any) -> None:
     """Compute the missing parts of an interrupted or failed ASSEMBLY.
 
     The default is the newest such assembly of experiment NAME; without NAME, of the lake. With --shard, the tasks of
@@ -56,7 +49,7 @@ def resume(
                 assembly,
                 executor=executor,
                 shard=shard,
-                allow_changed=allow_changed,
+                accept_changes=execution.accept_changes,
                 progress=progress,
             )
 

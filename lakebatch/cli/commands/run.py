@@ -15,7 +15,7 @@ from lakebatch.cli.options import config_option, preset_option, settings_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 class Levels(click.Command):
@@ -78,7 +78,14 @@ def run(
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
             return runner.run(
-                lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
+                lake,
+                name,
+                **layers,
+                seed=seed,
+                executor=executor,
+                shard=shard,
+                accept_changes=execution.accept_changes,
+                progress=progress,
             )
 
     report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)

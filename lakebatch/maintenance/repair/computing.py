@@ -25,8 +25,7 @@ from lakebatch.experiment.registry import Source
 from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.snapshot import changes
-from lakebatch.storage.delta.commit_copy import COPY, decode
-from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.commit_metadata import COPY, decode, fingerprint
 from lakebatch.storage.delta.schema import TableSchema
 
 logger = logging.getLogger(__name__)
