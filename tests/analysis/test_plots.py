@@ -103,10 +103,10 @@ def test_discarded_assembly_is_named_as_left_out(study_folder, tmp_path, monkeyp
     shutil.copytree(study_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     stored = lakebatch.open_lake("lake")["study"]
-    note = "1 discarded assembly is left out."
+    note = ", 1 discarded left out"
     assert note not in stored.plot().chart.description()
     stored.discard(stored.assemblies()["assembly_id"][0], "wrong dose")
-    assert stored.plot().chart.description().endswith(note)
+    assert stored.plot().chart.description().endswith(f"{note}.")
     assert note in stored.report().html()
     assert note not in stored.plot(include=("completed", "discarded")).chart.description()
 

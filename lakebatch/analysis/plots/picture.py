@@ -141,12 +141,8 @@ def draw(
 
 
 def _with_dataset(chart: Chart, snapshot: Snapshot) -> Chart:
-    """Return a chart with notes of what was selected, and of the discarded assemblies that are left out."""
-    notes = [*chart.notes, f"Dataset: {snapshot.describe()}."]
-    count = snapshot.last_events["status"].to_list().count("discarded")
-    if count and "discarded" not in snapshot.selection.statuses:
-        notes.append(f"{count} discarded {'assembly is' if count == 1 else 'assemblies are'} left out.")
-    return replace(chart, notes=tuple(notes))
+    """Return a chart with a note of what was selected."""
+    return replace(chart, notes=(*chart.notes, f"Dataset: {snapshot.describe()}."))
 
 
 def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:
