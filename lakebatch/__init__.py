@@ -1,8 +1,8 @@
 """Batch experiments as ACID commits into Delta tables, so that re-assembly is a read.
 
 >>> import lakebatch
->>> lakebatch.open_lake("no-such-lake").experiments()
-[]
+>>> "response-noise" in lakebatch.open_lake("no-such-lake")
+False
 """
 
 from __future__ import annotations

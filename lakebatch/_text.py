@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -191,7 +192,10 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats log records and their tracebacks without secrets and control characters."""
+    """Formats log records and their tracebacks without secrets and control characters; times are in UTC."""
+
+    converter = staticmethod(time.gmtime)
+    default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""

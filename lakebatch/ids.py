@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakebatch._text import holds_secret
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.errors import ConfigError, UnknownNameError
 
 ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
@@ -33,8 +33,8 @@ def assembly_id(at: datetime, run_number: int) -> str:
 
 def check_assembly_id(value: str) -> str:
     """Return the value if it has the form of an assembly id."""
-    if not ASSEMBLY_ID.fullmatch(value):
-        raise AssemblyError(
+    if not isinstance(value, str) or not ASSEMBLY_ID.fullmatch(value):
+        raise UnknownNameError(
             f"{value!r} is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN; list them with: lakebatch status"
         )
     return value
@@ -42,9 +42,9 @@ def check_assembly_id(value: str) -> str:
 
 def check_name(value: str, what: str = "experiment name") -> str:
     """Return the value if it can stand in a path and, with underscores, in SQL."""
-    if len(value) > MAX_NAME or not NAME.fullmatch(value):
+    if not isinstance(value, str) or len(value) > MAX_NAME or not NAME.fullmatch(value):
         raise ConfigError(
-            f"{value[: MAX_NAME + 1]!r} is not a valid {what}. "
+            f"{str(value)[: MAX_NAME + 1]!r} is not a valid {what}. "
             f"Expected lower-case words joined by '-', up to {MAX_NAME} characters, e.g. response-noise."
         )
     return value

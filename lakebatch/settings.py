@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lakebatch import _files
-from lakebatch.errors import ConfigError, StorageError
+from lakebatch.errors import ConfigError, StorageError, warn
 
 SETTINGS_FILE = "lakebatch.toml"
+OWN = ("lake", "experiments")
+"""Folders that make their parent a project of its own, also without a settings file."""
 
 
 def working_folder() -> Path:
@@ -36,6 +40,58 @@ def require_working_folder() -> Path:
         ) from error
 
 
+def project_folder() -> Path:
+    """Return the folder of the project that the working directory is in.
+
+    It is the working directory itself if it has a settings file, a lake or experiments; else the nearest folder above
+    with a settings file, on the same disk and below the home folder; else the working directory. A folder above counts
+    only if it belongs to this user or to root and not everybody may write to it, since its experiments are executed.
+    """
+    here = working_folder()
+    if os.path.lexists(here / SETTINGS_FILE) or any(os.path.isdir(here / name) for name in OWN):
+        return here
+    found = (folder for folder in _folders_above(here) if os.path.isfile(folder / SETTINGS_FILE))
+    return next(filter(_is_trusted, found), here)
+
+
+def in_project(name: str) -> Path:
+    """Return the path of a file or folder in the project's folder, relative where that is the working directory."""
+    folder = project_folder()
+    return Path(name) if folder == working_folder() else folder / name
+
+
+def _folders_above(here: Path) -> Iterator[Path]:
+    """Yield the folders above one that can hold its project, the nearest first."""
+    home, disk = Path(os.path.expanduser("~")), _disk(here)
+    if here == home:
+        return
+    for folder in here.parents:
+        if folder == home or _disk(folder) != disk:
+            return
+        yield folder
+
+
+def _disk(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def _is_trusted(folder: Path) -> bool:
+    """Whether only this user and root decide about a folder and its settings file; warn if not."""
+    found = (folder.stat(), (folder / SETTINGS_FILE).stat())
+    owners = {os.getuid(), 0} if hasattr(os, "getuid") else {each.st_uid for each in found}
+    if found[0].st_mode & stat.S_IWOTH:
+        why = "everybody may write to its folder"
+    elif any(each.st_uid not in owners for each in found):
+        why = "it belongs to another user"
+    else:
+        return True
+    warn(f"{folder / SETTINGS_FILE} is not used, since {why}. To use it, change into its folder.")
+    return False
+
+
 def is_source_tree(folder: Path | None = None) -> bool:
     """Whether a folder, by default the working directory, is the source tree of lakebatch."""
     # unlike Path.is_file, this is False for a name that is too long
@@ -43,7 +99,7 @@ def is_source_tree(folder: Path | None = None) -> bool:
 
 
 def read_settings() -> dict[str, Any]:
-    """Return the settings in the file; none without a file.
+    """Return the settings in the file of the project; none without a file.
 
     Raises
     ------
@@ -52,7 +108,7 @@ def read_settings() -> dict[str, Any]:
     StorageError
         If it cannot be read.
     """
-    file = working_folder() / SETTINGS_FILE
+    file = project_folder() / SETTINGS_FILE
     try:
         return _files.parse_toml(_files.read_text(file))
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from lakebatch.errors import ExperimentError
+from lakebatch.errors import UnknownNameError
 from lakebatch.experiment import Diagram, Experiment, Part, Spread, TimeAxis
 
 from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
@@ -132,8 +132,10 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
         Raises
         ------
+        UnknownNameError
+            If the level or the feature set is not the assembly's.
         ExperimentError
-            If the level or the feature set is not the assembly's, or its data was not stored.
+            If its data was not stored.
         """
         _require("level", level, config.levels)
         _require("feature set", feature_set, config.evaluation.feature_sets)
@@ -192,6 +194,6 @@ def stored_tables(
 
 def _require(what: str, value: float | str, known: Sequence[float] | Sequence[str]) -> None:
     if value not in known:
-        raise ExperimentError(
+        raise UnknownNameError(
             f"There is no {what} {value} in this assembly. There are: {', '.join(str(each) for each in known)}."
         )

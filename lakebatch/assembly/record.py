@@ -27,7 +27,7 @@ NOTHING_TO_RESUME = (
     "Nothing to resume: no assembly is interrupted or failed. One whose process died on another machine counts as "
     f"interrupted after {LEASE_TIMEOUT:.0f} s; see: lakebatch status"
 )
-DISCARDED = "{} is discarded. Take it back first with: lakebatch restore"
+DISCARDED = "{0} is discarded. Take it back first with: lakebatch restore NAME {0} --reason TEXT"
 MADE_BY = "made_by"
 """Config key of an assembly that no experiment computed: the tool that wrote it."""
 UNKNOWN_SEED = -1

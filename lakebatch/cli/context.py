@@ -12,12 +12,14 @@ from click.shell_completion import CompletionItem
 
 from lakebatch._text import RedactingFormatter
 from lakebatch.cli.stderr import CurrentError, print_stderr
+from lakebatch.settings import project_folder
 
 if TYPE_CHECKING:
     from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+logger = logging.getLogger(__name__)
 NOISY = ("botocore", "boto3", "urllib3", "numba")
 
 
@@ -59,7 +61,7 @@ def options(*, on_group: bool) -> list[click.Option]:
         expose_value=False,
         callback=_set_lake,
         shell_complete=_folders,
-        help="Folder or s3://bucket/prefix.  [default: from lakebatch.toml or the S3 settings, else ./lake]",
+        help="Folder or s3://bucket/prefix.  [default: from lakebatch.toml or the S3 settings, else lake in the project]",
     )
     verbose = click.Option(
         ["-v", "--verbose"],
@@ -127,7 +129,9 @@ def open_lake(context: click.Context) -> Lake:
     """Return the lake that ``--lake``, the environment or the settings name."""
     from lakebatch.lake.lake import open_lake as open_
 
-    return open_(group_options(context).lake)
+    lake = open_(group_options(context).lake)
+    logger.info("lake %s, project %s", lake.storage.uri, project_folder())
+    return lake
 
 
 def program(context: click.Context) -> str:

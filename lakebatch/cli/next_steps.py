@@ -30,12 +30,12 @@ MAX_WIDTH = 1000
 
 def next_steps(lake: Lake, program: str) -> str:
     """Return the next commands for a lake, as text."""
-    found = {each: _assemblies(each) for each in lake.experiments()}
+    found = {each: _assemblies(each) for each in lake.begun()}
     steps = list(_steps(found)) if any(found.values()) else list(_first_steps())
     return sanitize(
         "\n".join(
             [
-                f"lakebatch {__version__}, lake {lake.storage.uri}: {_state(found)}",
+                f"lakebatch {__version__}, lake {lake.storage.uri}: {_state(found) or _emptiness(lake)}",
                 "",
                 "What you can do next:",
                 *_lines(steps, program),
@@ -79,17 +79,17 @@ def _assemblies(stored: StoredExperiment) -> list[Assembly]:
 
 def _state(found: dict[StoredExperiment, list[Assembly]]) -> str:
     states = [each.state for assemblies in found.values() for each in assemblies]
-    if not states:
-        return "empty"
-    names = {"started": "running"}
-    counts = [f"{states.count(state)} {names.get(state, state)}" for state in dict.fromkeys(sorted(states))]
-    return ", ".join(counts)
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+
+
+def _emptiness(lake: Lake) -> str:
+    return "empty" if lake.absence() is None else "no lake there yet"
 
 
 def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
     states = {each.state for assemblies in found.values() for each in assemblies}
     if "started" in states:
-        yield "watch", "watch the running assemblies"
+        yield "watch", "watch the assemblies that are being computed"
     yield from list(_unfinished(found))[-MAX_UNFINISHED:]
     whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]
     if whole:

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from numbers import Integral
 
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
@@ -52,8 +53,8 @@ class Local:
         ConfigError
             If the number is less than one.
         """
-        if jobs is not None and jobs < 1:
-            raise ConfigError(f"jobs is {jobs}. Expected 1 or more worker processes.")
+        if jobs is not None and (not isinstance(jobs, Integral) or jobs < 1):
+            raise ConfigError(f"jobs is {jobs!r}. Expected 1 or more worker processes.")
         return cls(jobs or default_jobs())
 
     def describe(self) -> str:

@@ -23,7 +23,7 @@ from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting,
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED
-from lakebatch.settings import SETTINGS_FILE, read_settings
+from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 
 DEFAULT_PRESET = "guide"
 """The defaults; it exists for every experiment."""
@@ -75,6 +75,7 @@ def resolve(
         If a key is unknown or a value is invalid; the message lists every fault with key, value, expectation and
         origin.
     """
+    settings = [settings] if isinstance(settings, str) else settings
     layers = [Layer(f"preset {preset}", tree) for tree in read_preset(source, experiment, preset)]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
     given += [("--set", parse_setting(text), Path()) for text in settings]
@@ -168,7 +169,8 @@ def importable(source: Source) -> list[str]:
     named = read_settings().get(MODELS, [])
     if not isinstance(named, list) or not all(isinstance(each, str) and each for each in named):
         raise ConfigError(
-            f"{MODELS!r} in {Path(SETTINGS_FILE).absolute()} is {named!r}. Expected a list of packages, e.g. ['my_models']."
+            f"{MODELS!r} in {(project_folder() / SETTINGS_FILE).absolute()} is {named!r}. "
+            "Expected a list of packages, e.g. ['my_models']."
         )
     own = source.module.rpartition(".")[0] or source.module
     return ["sklearn", BUILT_IN, own, *named]

@@ -22,7 +22,7 @@ from lakebatch.experiment import foreign, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
 from lakebatch.ids import NAME, NUMBER, VERSION
-from lakebatch.settings import is_source_tree
+from lakebatch.settings import in_project, is_source_tree, project_folder
 
 if TYPE_CHECKING:  # at run time only in load(), so that reading commands do not import pydantic
     from lakebatch.experiment.contract import Experiment
@@ -155,8 +155,8 @@ def _files() -> Files:
     package = importlib.util.find_spec(BUILT_IN)
     for folder in map(Path, package.submodule_search_locations or []) if package else ():
         _scan_folder(folder, found, lambda file, name: Source(name, "built in", f"{BUILT_IN}.{file.stem}"))
-    if not is_source_tree():  # there they are the built-in ones
-        _scan_folder(Path(FOLDER), found, _own)
+    if not is_source_tree(project_folder()):  # there they are the built-in ones
+        _scan_folder(in_project(FOLDER), found, _own)
     return found
 
 

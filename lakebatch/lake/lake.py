@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
 from lakebatch.assembly.tables import FOLDER
-from lakebatch.errors import SchemaError, StorageError, UnknownNameError
+from lakebatch.errors import SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.experiment import registry
 from lakebatch.lake.arguments import (
     LakeQueryArguments,
@@ -33,6 +33,9 @@ from lakebatch.storage.delta.reader import TableCache
 if TYPE_CHECKING:
     import duckdb
 
+Default = TypeVar("Default")
+EXAMPLE = "response-noise"
+
 
 class Lake:
     """A place that holds experiments: a folder or a prefix on S3."""
@@ -50,13 +53,58 @@ class Lake:
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
 
+    def __len__(self) -> int:
+        return len(self.experiments())
+
+    def __bool__(self) -> bool:
+        return True  # also a lake without experiments is one, and not like None
+
+    def __contains__(self, asked: object) -> bool:
+        """Whether the lake has an experiment, by name, by folder name, or as a `StoredExperiment`."""
+        if isinstance(asked, StoredExperiment):
+            return asked.storage.uri == self.storage.uri and asked.folder in self
+        return any(asked in (each.name, each.folder) for each in self.begun())
+
     def __getitem__(self, name: str) -> StoredExperiment:
         """Return an experiment by name, or by folder name if the lake has several versions of it."""
-        found = [each for each in self.experiments() if name in (each.name, each.folder)]
+        begun = self.begun()
+        found = [each for each in begun if name in (each.name, each.folder)]
         if not found:
-            raise self._unknown(name, self.experiments())
+            raise self._unknown(name, begun)
         found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
+
+    def keys(self) -> list[str]:
+        """Return the names of the experiments; of an older version of an experiment, the folder name."""
+        return list(self._by_name())
+
+    def values(self) -> list[StoredExperiment]:
+        """Return the experiments in the order of their names in `keys`."""
+        return list(self._by_name().values())
+
+    def items(self) -> list[tuple[str, StoredExperiment]]:
+        """Return the names and the experiments."""
+        return list(self._by_name().items())
+
+    def get(self, name: str, default: Default | None = None) -> StoredExperiment | Default | None:
+        """Return an experiment by name, or the default if the lake does not have it."""
+        try:
+            return self[name]
+        except UnknownNameError:
+            return default
+
+    def _by_name(self) -> dict[str, StoredExperiment]:
+        """Return every experiment by the name that selects it: the newest version by its name, others by folder."""
+        found: dict[str, StoredExperiment] = {}
+        for each in self.experiments():
+            if older := found.pop(each.name, None):
+                found[older.folder] = older
+                each.other_versions = (*older.other_versions, older.folder)
+            found[each.name] = each
+        return found
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [name for each in self.begun() for name in (each.name, each.folder)]
 
     @takes(SelectionArguments)
     def snapshot(self, **dataset: Unpack[SelectionArguments]) -> LakeSnapshot:
@@ -160,8 +208,25 @@ class Lake:
         return chosen
 
     def experiments(self) -> list[StoredExperiment]:
-        """Return every experiment in the lake, by number and version."""
+        """Return every experiment in the lake, by number and version; warn if there is no lake."""
+        found = self.begun()
+        if not found and (absence := self.absence()):
+            warn(absence)
+        return found
+
+    def begun(self) -> list[StoredExperiment]:
+        """Return every experiment as `experiments` does, without a warning."""
         return [each for each in self._folders() if _may_exist(each)]
+
+    def absence(self) -> str | None:
+        """Return a sentence that says why there is no lake in this place; None if there is one."""
+        if self._folders():
+            return None
+        uri = self.storage.uri
+        is_missing = self.storage.is_local and not os.path.isdir(uri)
+        why = "the folder does not exist" if is_missing else "no experiment is in it"
+        to_do = f"Correct its name, or create it with a run: lakebatch run {EXAMPLE}"
+        return f"There is no lake in {uri}: {why}. {to_do}"
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
@@ -172,10 +237,14 @@ class Lake:
 
     def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
         known = [each.name for each in stored]
-        advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+        can_run = name in registry.find()
+        advice = f"Run it with: lakebatch run {name}" if can_run else ""
+        if not stored and (absence := self.absence()):
+            to_do = absence.removesuffix(EXAMPLE) + name if can_run else absence
+            return UnknownNameError(f"There is nothing of {name!r}. {to_do}")
         return UnknownNameError(
-            f"There is nothing of {name!r} in {self.storage.uri}. {hint(name, known)}"
-            f"There: {', '.join(known) or 'none yet'}.{advice}"
+            f"There is nothing of {name!r} in {self.storage.uri}. {hint(str(name), known)}"
+            f"There: {', '.join(known) or 'none yet'}. {advice}".rstrip()
         )
 
 
@@ -187,12 +256,25 @@ def _may_exist(stored: StoredExperiment) -> bool:
         return True
 
 
-def open_lake(lake: str | os.PathLike[str] | None = None) -> Lake:
+def open_lake(lake: str | os.PathLike[str] | None = None, *, create: bool = True) -> Lake:
     """Open a lake: a folder, ``s3://bucket/prefix``, or by default the one from the environment or ``lakebatch.toml``.
 
-    Nothing is created before the first run.
+    Nothing is created before the first run. Until then, what reads from the lake warns that there is none.
 
-    >>> open_lake("no-such-folder").experiments()
-    []
+    >>> "response-noise" in open_lake("no-such-folder")
+    False
+
+    Parameters
+    ----------
+    create : bool
+        Whether a run may create the lake.
+
+    Raises
+    ------
+    StorageError
+        If ``create`` is False and there is no lake.
     """
-    return Lake(locate(lake))
+    opened = Lake(locate(lake))
+    if not create and (absence := opened.absence()):
+        raise StorageError(absence)
+    return opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakebatch.assembly.tables import DATA, ExperimentTables
+from lakebatch.assembly.tables import DATA, FRAMES, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
 TABLES = (*DATA, "assemblies", "sources", "tags")
@@ -16,3 +16,12 @@ def existing_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]
         table = experiment.table(name)
         if table.exists():
             yield name, table
+
+
+def frame_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:
+    """Yield each table of saved frames of an experiment that exists, with its name below the experiment's folder."""
+    files = experiment.storage.files(f"{experiment.folder}/{FRAMES}")
+    for name in dict.fromkeys(file.path.partition("/")[0] for file in files):
+        table = experiment.frames(name)
+        if table.exists():
+            yield f"{FRAMES}/{name}", table

@@ -8,7 +8,7 @@ import polars as pl
 
 from lakebatch.assembly import lease
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.maintenance.tables import existing_tables
+from lakebatch.maintenance.tables import existing_tables, frame_tables
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.place import StoredFile
 
@@ -29,7 +29,11 @@ def usage(experiments: Sequence[ExperimentTables]) -> pl.DataFrame:
     A null ``assembly_id`` stands for all that belongs to no single assembly: tables without partitions, logs,
     bundles, leases, and files that the newest state does not need.
     """
-    frames = [_of_table(each, name, table) for each in experiments for name, table in existing_tables(each)]
+    frames = [
+        _of_table(each, name, table)
+        for each in experiments
+        for name, table in (*existing_tables(each), *frame_tables(each))
+    ]
     frames += [
         _of_leases(each, found) for each in experiments if (found := lease.files(each.storage, each.folder))
     ]

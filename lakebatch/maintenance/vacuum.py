@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from numbers import Integral
 
 import polars as pl
 
@@ -48,8 +49,8 @@ def vacuum(
     frame
         One row per table: the number of removed files, and their bytes.
     """
-    if not 0 <= keep_days <= MAX_DAYS:
-        raise ConfigError(f"keep_days is {keep_days}. Expected 0 to {MAX_DAYS} days.")
+    if not isinstance(keep_days, Integral) or not 0 <= keep_days <= MAX_DAYS:
+        raise ConfigError(f"keep_days is {keep_days!r}. Expected 0 to {MAX_DAYS} days.")
     rows = [row for each in experiments for row in _vacuum(each, keep_days, dry_run)]
     rows += [row for each in experiments for row in _vacuum_leases(each, dry_run)]
     return pl.DataFrame(rows, schema=VACUUMED, orient="row")

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,6 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
 
 
 def _check_seed(seed: int | None) -> int | None:
-    if seed is not None and not 0 <= seed <= MAX_SEED:
-        raise ConfigError(f"seed is {seed}. Expected 0 to {MAX_SEED}.")
+    if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
+        raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed

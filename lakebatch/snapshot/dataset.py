@@ -28,7 +28,7 @@ def load(
     ------
     AssemblyError
         If the assembly did not store its data, or not for this level.
-    ExperimentError
+    UnknownNameError
         If the assembly has no such level or feature set.
     """
     experiment, config = recall(snapshot, assembly_id)

@@ -79,18 +79,19 @@ def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = Non
     events = tables.log.read()
     past = events.rows.filter(pl.col("at") <= time)
     if past.is_empty():
-        raise ConfigError(
-            f"Nothing was recorded by {describe(time)}. The first event is of {_first(events.rows)}."
-        )
+        raise not_begun(Moment(time=time), [events.rows])
     version = past["results_version"].max()
     assert isinstance(version, int)
     known = events._replace(rows=past)
-    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at())
+    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at(), time)
 
 
-def _first(events: pl.DataFrame) -> str:
-    first = events["at"].min()
-    return describe(first) if isinstance(first, datetime) else "no time"
+def not_begun(moment: Moment, events: Sequence[pl.DataFrame]) -> ConfigError:
+    """Return the error for a time before the first of some events."""
+    begun = [each["at"].min() for each in events if each.height]
+    first = min((at for at in begun if isinstance(at, datetime)), default=None)
+    since = f"The first event is of {describe(first)}" if first else "There is no event yet"
+    return ConfigError(f"Nothing was recorded by {moment}. {since}.")
 
 
 def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
@@ -104,8 +105,15 @@ def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
 
 
 def _pinned(
-    tables: ExperimentTables, moment: Moment, events: Events, version: int, newest: TableVersion
+    tables: ExperimentTables,
+    moment: Moment,
+    events: Events,
+    version: int,
+    newest: TableVersion,
+    time: datetime | None = None,
 ) -> Snapshot:
+    """Return a snapshot; parts that were recorded by a time belong to it also when the next event came later."""
+
     def open_table(name: str) -> TableVersion | None:
         if name not in DATA:
             raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
@@ -115,6 +123,9 @@ def _pinned(
         return table.at() if table.exists() else None
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
+        return parts_at_version(ids) | (_pairs(newest, ids, time) if time else set())
+
+    def parts_at_version(ids: Collection[str]) -> set[tuple[str, str]]:
         try:
             return _pairs(newest if version == newest.number else tables.results.at(version), ids)
         except (StorageError, pl.exceptions.ComputeError):
@@ -147,9 +158,12 @@ def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
     return replace(fault, what=f"{fault.what}, and with it events of {of}{more}")
 
 
-def _pairs(table: TableVersion, ids: Collection[str]) -> set[tuple[str, str]]:
-    """Return the parts of some assemblies in a table."""
-    pairs = table.scan(ids).select("assembly_id", "part").unique()
+def _pairs(table: TableVersion, ids: Collection[str], time: datetime | None = None) -> set[tuple[str, str]]:
+    """Return the parts of some assemblies in a table; with a time, those whose rows had been recorded by then."""
+    rows = table.scan(ids)
+    if time is not None:
+        rows = rows.filter(pl.col("recorded_at") <= time)
+    pairs = rows.select("assembly_id", "part").unique()
     return set(damage.read_rows(table, pairs, ids).iter_rows())
 
 

@@ -128,7 +128,7 @@ def selection(
 
 
 def check_statuses(include: Collection[Status]) -> list[Status]:
-    """Return statuses as a list; a string is one status.
+    """Return statuses as a list of at least one; a string is one status.
 
     >>> check_statuses("completed")
     ['completed']
@@ -138,7 +138,12 @@ def check_statuses(include: Collection[Status]) -> list[Status]:
     ConfigError
         If there is no such status.
     """
-    statuses: list[Any] = [include] if isinstance(include, str) else list(include)
+    is_one = isinstance(include, str) or not isinstance(include, Collection)
+    statuses: list[Any] = [include] if is_one else list(include)
+    if not statuses:
+        raise ConfigError(
+            f"There is no status in include. Expected one or more of: {', '.join(EVERY_STATUS)}."
+        )
     for each in statuses:
         if each not in EVERY_STATUS:
             raise ConfigError(f"Unknown status {each!r} in include. {nearest(str(each), EVERY_STATUS)}")

@@ -34,7 +34,10 @@ class Snapshot(PinnedRows):
 
     def _repr_html_(self) -> str:
         columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
-        rows = [{name: getattr(each, name) for name in columns} for each in self.assemblies]
+        rows = [
+            {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
+            for each in self.assemblies
+        ]
         title = f"{self.folder}, {self.moment}: version {self.version}"
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
@@ -48,9 +51,11 @@ class Snapshot(PinnedRows):
         """Return what the dataset is made of, in one line: experiment, state, assemblies, and how they were selected."""
         count = len(self.ids())
         noun = "assembly" if count == 1 else "assemblies"
-        chosen = ", ".join(
-            [f"{count} {' or '.join(self.selection.statuses)} {noun}", *self.selection.criteria]
-        )
+        statuses = self.selection.statuses
+        chosen = ", ".join([f"{count} {' or '.join(statuses)} {noun}", *self.selection.criteria])
+        discarded = self.last_events["status"].to_list().count("discarded")
+        if discarded and "discarded" not in statuses:
+            chosen += f", {discarded} discarded left out"
         return f"{self.full_name}, {self.state_read}: {chosen}"
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.pin import existed_at, pin
+from lakebatch.snapshot.pin import existed_at, not_begun, pin
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage, omissions
@@ -142,11 +142,20 @@ class Snapshots(Mapping[str, Snapshot]):
         return pl.DataFrame(rows, schema=OVERVIEW)
 
     def __getitem__(self, name: str) -> Snapshot:
-        if name not in self._snapshots:
-            raise UnknownNameError(
-                f"There is no experiment {name!r}, {self.moment}. {nearest(name, self._snapshots)}"
-            )
-        return self._snapshots[name]
+        """Return a snapshot by the experiment's name, or by its folder name."""
+        for key, found in self._snapshots.items():
+            if name in (key, found.folder):
+                return found
+        raise UnknownNameError(
+            f"There is no experiment {name!r}, {self.moment}. {nearest(str(name), self._snapshots)}"
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in (key, found.folder) for key, found in self._snapshots.items())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a snapshot as ``snapshots[name]`` does, or the default without one."""
+        return self[name] if name in self else default  # noqa: SIM401 - this is get
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._snapshots)
@@ -244,7 +253,7 @@ def _report_not_begun(
     experiments: Sequence[ExperimentTables], known: Collection[str], moment: Moment
 ) -> None:
     if not known:
-        raise ConfigError(f"Nothing was recorded by {moment}. See when it began with: lakebatch status")
+        raise not_begun(moment, [each.log.read().rows for each in experiments])
     later = [each.name for each in experiments if each.folder not in known]
     if later:
         warn(f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.")

@@ -1,7 +1,7 @@
 """Conversion of times in ISO 8601 text, or of types of common libraries, to instants.
 
-A time means the end of its unit: a day its last microsecond, a second its last microsecond. So a time that was
-shown to the second, when given back, includes the events of that second.
+A time means the end of its unit: a day, a second or a millisecond its last microsecond. So a time that was shown to
+the second, when given back, includes the events of that second.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _end(found: re.Match[str]) -> datetime:
     """Return the last instant of the unit of a parsed time, with its zone if it has one."""
     day = _last_day(found)
     hour, minute, second = int(found["hour"] or 23), int(found["minute"] or 59), int(found["second"] or 59)
-    micro = int(found["fraction"].ljust(6, "0")[:6]) if found["fraction"] else 999_999
+    micro = int((found["fraction"] or "").ljust(6, "9")[:6])
     return datetime(day.year, day.month, day.day, hour, minute, second, micro, tzinfo=_zone(found))
 
 

@@ -14,7 +14,7 @@ from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment import foreign
 from lakebatch.experiment.config_files import parse_setting
 from lakebatch.experiment.foreign import Foreign
-from lakebatch.settings import is_source_tree
+from lakebatch.settings import in_project, is_source_tree, project_folder
 
 BUILT_IN = "lakebatch.queries"
 FOLDER = "queries"
@@ -82,7 +82,7 @@ def _found() -> tuple[dict[str, Query], list[Foreign]]:
     left_out: list[Foreign] = []
     with resources.as_file(resources.files(BUILT_IN)) as folder:
         found = {each.name: replace(each, is_built_in=True) for each in _read_all(folder, left_out)}
-    for each in _read_all(Path(FOLDER), left_out) if not is_source_tree() else ():
+    for each in _read_all(in_project(FOLDER), left_out) if not is_source_tree(project_folder()) else ():
         if each.name in found:
             raise NameClashError(f"Two queries are called {each.name!r}. Rename the one in ./{FOLDER}.")
         found[each.name] = each

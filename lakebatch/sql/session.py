@@ -251,10 +251,17 @@ def _faults(used: Sequence[View]) -> list[damage.Fault]:
     return list(dict.fromkeys(fault for view in used for fault in view.faults))
 
 
+ALSO = 'Expected snapshots of a lake by name, e.g. {"before": lake.snapshot(version=5)}.'
+
+
 def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict[str, Snapshots]:
     """Return the snapshots by the catalogs of their views."""
     schemas = snapshot.folders()
-    for name in also or {}:
+    if also is not None and not isinstance(also, Mapping):
+        raise ConfigError(f"also is {also!r}. {ALSO}")
+    for name, other in (also or {}).items():
+        if not isinstance(other, Snapshots):
+            raise ConfigError(f"The snapshot {name!r} in also is {other!r}. {ALSO}")
         check_name(name, "name of a snapshot")
         if name in RESERVED or name.replace("-", "_") in schemas:
             raise ConfigError(

@@ -13,6 +13,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from math import inf
+from numbers import Real
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn, TypeVar
@@ -53,9 +54,9 @@ class Limits:
     memory: str = MEMORY
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ConfigError(f"A timeout of {self.seconds:g} s is not possible. Expected more than 0.")
-        if not SIZE.fullmatch(self.memory):
+        if not isinstance(self.seconds, Real) or not self.seconds > 0:
+            raise ConfigError(f"A timeout of {self.seconds} s is not possible. Expected more than 0.")
+        if not isinstance(self.memory, str) or not SIZE.fullmatch(self.memory):
             raise ConfigError(f"{self.memory!r} is no amount of memory. Expected e.g. 4GB, 500MB or 50%.")
 
     def apply(self, connection: duckdb.DuckDBPyConnection) -> float:

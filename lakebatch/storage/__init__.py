@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from lakebatch.errors import ConfigError, StorageError
-from lakebatch.settings import SETTINGS_FILE, read_settings
+from lakebatch.errors import ConfigError, StorageError, UnknownNameError
+from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 from lakebatch.storage.local import LocalFolder
 from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.s3 import Bucket, stored_keys
-from lakebatch.storage.uris import is_local, normalize
+from lakebatch.storage.uris import is_local, is_uri, normalize
 
 SETTINGS = {
     "AWS_ENDPOINT_URL": ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -66,12 +66,12 @@ class Storage:
 
         Raises
         ------
-        StorageError
+        UnknownNameError
             If the folder does not exist.
         """
         files = [file for file in self.place.files(folder) if "/" not in file.path]
         if not files and self.is_local and not Path(self.uri, folder).is_dir():
-            raise StorageError(
+            raise UnknownNameError(
                 f"Cannot read the folder {Path(self.uri, folder)}: No such file or directory. Correct its name."
             )
         return files
@@ -152,14 +152,14 @@ def locate(
     """Return the storage of the lake.
 
     The first of these that is set: the argument, ``LAKEBATCH_LAKE``, ``lake`` in ``lakebatch.toml``, the S3
-    settings of the environment, ``./lake``.
+    settings of the environment, ``lake`` in the project's folder.
     """
     uri = (
         (os.fsdecode(lake) if lake is not None else "")
         or environment.get("LAKEBATCH_LAKE", "")
         or _project_lake()
         or _environment_lake(environment)
-        or DEFAULT_LAKE
+        or str(project_folder() / DEFAULT_LAKE)
     )
     found = Storage(normalize(uri))
     return found if found.is_local else replace(found, options=_engine_options(environment))
@@ -191,9 +191,11 @@ def _project_lake() -> str:
     lake = read_settings().get("lake", "")
     if not isinstance(lake, str):
         raise ConfigError(
-            f"'lake' in {Path(SETTINGS_FILE).absolute()} is {lake!r}. Expected a folder or s3://bucket/prefix."
+            f"'lake' in {(project_folder() / SETTINGS_FILE).absolute()} is {lake!r}. "
+            "Expected a folder or s3://bucket/prefix."
         )
-    return lake
+    is_absolute = not lake or is_uri(lake) or lake.startswith("~")
+    return lake if is_absolute else os.path.join(project_folder(), lake)
 
 
 def _environment_lake(environment: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Plots: content, drawing and image files."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -80,7 +81,7 @@ def test_boxes_hold_every_fit(study):
 
 def test_degradation_names_what_has_no_baseline(study):
     chart = study["study"].plot("degradation").chart
-    assert chart.notes == ("35 of 105 fits have no baseline (level 0) in their assembly and are left out.",)
+    assert chart.notes[0] == "35 of 105 fits have no baseline (level 0) in their assembly and are left out."
     assert Rule(0.0, "y") in chart.panels[0].marks
 
 
@@ -96,6 +97,18 @@ def test_picture_without_baseline_is_refused_by_name(study_folder, monkeypatch, 
         lake["study"].plot("sensitivity")
     with pytest.raises(IncompleteError, match="There is nothing to draw"):
         lake["study"].plot("levels", version=0)
+
+
+def test_discarded_assembly_is_named_as_left_out(study_folder, tmp_path, monkeypatch):
+    shutil.copytree(study_folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    stored = lakebatch.open_lake("lake")["study"]
+    note = ", 1 discarded left out"
+    assert note not in stored.plot().chart.description()
+    stored.discard(stored.assemblies()["assembly_id"][0], "wrong dose")
+    assert stored.plot().chart.description().endswith(f"{note}.")
+    assert note in stored.report().html()
+    assert note not in stored.plot(include=("completed", "discarded")).chart.description()
 
 
 def test_growth_counts_the_rows_of_completed_assemblies(study):

@@ -183,7 +183,7 @@ def test_status_of_an_unknown_assembly_is_not_found(stored, plan):
         match=r"There is no assembly 20261123_142230_run001. List them with: lakebatch status",
     ):
         stored.log.get("20261123_142230_run001")
-    with pytest.raises(AssemblyError, match="is not an assembly id"):
+    with pytest.raises(UnknownNameError, match="is not an assembly id"):
         stored.status("run001")
 
 

@@ -11,7 +11,7 @@ from test_prompt import Terminal
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError
+from lakebatch.errors import UnknownNameError
 from lakebatch.experiment import config as configs
 from lakebatch.experiment import registry
 
@@ -27,7 +27,7 @@ def output(*arguments, code=0):
 
 def test_empty_lake_suggests_a_first_run(tmp_path):
     said = output("--lake", str(tmp_path / "lake"))
-    assert ": empty" in said
+    assert f"lake {tmp_path}/lake: no lake there yet" in said
     assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset demo" in said
 
 
@@ -135,7 +135,7 @@ def test_mistyped_assembly_suggests_the_nearest_one(copied_lake):
         each for each in copied_lake["toy"].assemblies()["assembly_id"] if f"Did you mean '{each}'?" in said
     ]
     assert len(near) == 1
-    with pytest.raises(AssemblyError, match="lakebatch status"):
+    with pytest.raises(UnknownNameError, match="lakebatch status"):
         copied_lake["toy"].log.get(known[:-1])
 
 

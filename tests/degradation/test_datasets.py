@@ -3,9 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
-from lakebatch.errors import ExperimentError
+from lakebatch.cli import main
+from lakebatch.errors import ExperimentError, UnknownNameError
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiments.degradation.measurement import cohort_tables, restore
@@ -73,8 +75,33 @@ def test_dataset_of_clean_expression_differs_from_the_noisy_one(lake):
 )
 def test_dataset_of_an_unknown_level_or_feature_set_is_refused(lake, level, feature_set, message):
     stored = lake["response-noise"]
-    with pytest.raises(ExperimentError, match=message):
-        stored.dataset(stored.assemblies()["assembly_id"][0], level=level, feature_set=feature_set)
+    assembly_id = stored.assemblies()["assembly_id"][0]
+    with pytest.raises(UnknownNameError, match=message):
+        stored.dataset(assembly_id, level=level, feature_set=feature_set)
+    words = ["dataset", stored.name, assembly_id, "--level", str(level), "--features", feature_set]
+    done = CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *words])
+    assert (done.exit_code, message in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("level", ["0", "0.0", "-0.0", "-0"])
+def test_baseline_is_one_level_in_any_spelling(lake, level):
+    stored = lake["response-noise"]
+    assembly_id = stored.assemblies()["assembly_id"][0]
+    words = [
+        "dataset",
+        stored.name,
+        assembly_id,
+        "--level",
+        level,
+        "--features",
+        "initial",
+        "--format",
+        "csv",
+    ]
+    done = CliRunner().invoke(main, ["--lake", str(lake.storage.uri), *words])
+    assert done.exit_code == 0, done.output
+    features, _ = stored.dataset(assembly_id, level=0.0, feature_set="initial")
+    assert done.stdout.count("\n") == features.height + 1
 
 
 def test_shared_data_is_stored_once(lake):

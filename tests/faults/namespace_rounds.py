@@ -118,7 +118,7 @@ class CheckConfig:
     def check(self) -> None:
         """Check that no row is doubled or lost and that every status is right."""
         lake = lakebatch.open_lake(self.folder / "lake")
-        if not lake.experiments():
+        if not lake.begun():
             return
         stored = lake["toy"]
         rows = stored.reassemble(include=EVERY_STATUS, on_gap="ignore")
@@ -146,7 +146,7 @@ class CheckConfig:
     def finish(self) -> None:
         """Resume unfinished assemblies, and check that all rows are stored."""
         lake = lakebatch.open_lake(self.folder / "lake")
-        if not lake.experiments():
+        if not lake.begun():
             return
         for each in lake["toy"].assemblies().iter_rows(named=True):
             if each["status"] in ("started", "interrupted", "failed"):
@@ -187,7 +187,7 @@ class CheckConfig:
 
     def _known(self) -> list[str]:
         lake = lakebatch.open_lake(self.folder / "lake")
-        return lake["toy"].assemblies()["assembly_id"].to_list() if lake.experiments() else []
+        return lake["toy"].assemblies()["assembly_id"].to_list() if lake.begun() else []
 
 
 def prepare(folder: Path) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lakebatch import ids
 from lakebatch.assembly import seeds
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.errors import ConfigError, UnknownNameError
 
 AT = datetime(2026, 11, 23, 14, 22, 30, tzinfo=UTC)
 TREES = st.recursive(
@@ -58,7 +58,7 @@ ARABIC_DIGITS = "\u0662\u0660261123_142230_run001"
     ],
 )
 def test_malformed_assembly_id_is_refused(text):
-    with pytest.raises(AssemblyError, match=r"is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN"):
+    with pytest.raises(UnknownNameError, match=r"is not an assembly id. Expected YYYYMMDD_HHMMSS_runNNN"):
         ids.check_assembly_id(text)
 
 

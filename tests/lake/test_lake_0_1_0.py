@@ -1,18 +1,22 @@
 """A lake written by lakebatch 0.1.0, see ``tests/fixtures/lake_0_1_0/make.py``, is read, extended and maintained."""
 
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.cli import main
 from lakebatch.storage.delta import bundles
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "lake_0_1_0"
 READ = json.loads((FIXTURE / "read_by_0_1_0.json").read_text())
 STATUSES = ("started", "completed", "failed", "discarded")
+STATES = (*STATUSES, "interrupted")
 COLUMNS = ["assembly_id", "part", "level", "repeat", "seed", "mse", "r2"]
 DATA = COLUMNS[1:]
 """Columns with equal values in two assemblies of one config and seed."""
@@ -93,6 +97,22 @@ def test_sql_answers_over_both_experiments(old):
         events = old.sql("SELECT count(DISTINCT assembly_id) FROM toy.events").item()
     assert answer.rows() == [("other-toy", 3, 1), ("toy", 6, 2)]
     assert events == len(READ["assemblies"])
+
+
+def test_state_of_a_run_has_the_same_word_everywhere(old):
+    words = old["toy"].assemblies()["status"].to_list()
+    assert "interrupted" in words
+    views = [old["toy"]._repr_html_(), old["toy"].snapshot()._repr_html_()]
+    views += [
+        CliRunner().invoke(main, ["--lake", "lake", *command]).stdout for command in ((), ("status", "toy"))
+    ]
+    for shown in views:
+        assert {each for each in STATES if re.search(rf"\b{each}\b", shown.partition("next")[0])} >= set(
+            words
+        ), shown
+        assert "running" not in shown
+    asked = old.sql("SELECT status FROM toy.assemblies", on_gap="ignore")["status"].to_list()
+    assert sorted(asked) == sorted(words)
 
 
 def test_interrupted_run_is_finished_with_the_rows_of_an_uninterrupted_one(old):

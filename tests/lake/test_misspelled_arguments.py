@@ -3,7 +3,7 @@
 import pytest
 
 import lakebatch
-from lakebatch.errors import ConfigError
+from lakebatch.errors import ConfigError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,55 @@ def test_misspelled_keyword_is_refused_with_the_nearest_of_all(noise):
         noise.reassemble(tabel="samples")
     with pytest.raises(TypeError, match=r"'verson'. Did you mean 'version'"):
         noise.reassemble(verson=3)
+
+
+@pytest.mark.parametrize("include", [3, (), []])
+def test_include_without_a_status_is_refused(noise, include):
+    with pytest.raises(
+        ConfigError, match=r"include\. (Known|Expected one or more of): .*completed, .*failed"
+    ):
+        noise.reassemble(include=include)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda noise: noise.plot(zoom=3), "The zoom is 3"),
+        (lambda noise: noise.plot(zoom=("a", 1)), "The zoom is"),
+        (lambda noise: noise.plot("trajectories", level="high"), "The level is 'high'"),
+        (lambda noise: noise.plot(metric="pearson"), "Expected one of: pearson_r, r2, mse"),
+        (lambda noise: noise.plot(by="colour"), "Expected one of: feature_set, model"),
+        (lambda noise: noise.report(unit="fit"), "Expected one of: split, assembly"),
+        (lambda noise: noise.snapshot(tag=3), "'3' is not a valid tag"),
+        (lambda noise: noise.vacuum(keep_days="all"), "keep_days is 'all'"),
+        (lambda noise: _lake(noise).sql("SELECT 1", timeout="x"), "A timeout of x s"),
+        (lambda noise: _lake(noise).sql("SELECT 1", memory_limit=4), "4 is no amount of memory"),
+        (lambda noise: _lake(noise).sql("SELECT 1", also=3), "also is 3. Expected snapshots"),
+        (lambda noise: _lake(noise).sql("SELECT 1", also={"before": 3}), "'before' in also is 3. Expected snapshots"),
+        (lambda noise: lakebatch.run(_lake(noise), "toy", seed="x"), "seed is 'x'"),
+        (lambda noise: lakebatch.run(_lake(noise), "toy", jobs="all"), "jobs is 'all'"),
+        (lambda noise: lakebatch.run(_lake(noise), "toy", settings="leves=[0]"), "Unknown config key 'leves'"),
+    ],
+)  # fmt: skip
+def test_value_that_no_option_takes_is_refused_in_one_line(noise, call, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        call(noise)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda noise: noise.plot("level"), "Did you mean 'levels'"),
+        (lambda noise: noise.scan(table="samplez"), "Known: results, samples, trajectories"),
+        (lambda noise: noise.status("x"), "is not an assembly id"),
+        (lambda noise: _lake(noise).query("level"), "Did you mean 'levels'"),
+    ],
+)
+def test_unknown_name_is_refused_with_those_that_exist(noise, call, message):
+    with pytest.raises(UnknownNameError, match=message):
+        call(noise)
+
+
+def _lake(noise):
+    return lakebatch.open_lake(noise.storage.uri)

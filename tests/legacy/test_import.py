@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, UnknownNameError
 from lakebatch.legacy.importer import execute, plan
 
 RUN = "20251216_142230_run001"
@@ -43,6 +44,21 @@ def everything(lake):
         frames.drop("recorded_at").sort(*order, "row"),
         stored.assemblies().select("assembly_id", "status", "rows", "parts_done"),
     ]
+
+
+def test_imported_lake_is_clean_and_counted_whole(lake, bring):
+    bring()
+    for deep in (False, True):
+        found = lake.doctor(deep=deep).filter(pl.col("severity") != "ok")
+        assert set(found["advice"]) == {"It was planned so."}, found.rows()
+    usage = lake.usage()
+    files = [file for file in Path(lake.storage.uri).rglob("*") if file.is_file()]
+    assert usage["bytes"].sum() == sum(file.stat().st_size for file in files)
+    assert usage["files"].sum() == len(files)
+    frames = usage.filter(table=f"frames/{NAME}")
+    assert (
+        frames["rows"].sum() == pl.read_delta(f"{lake['response-noise'].results.uri}/../frames/{NAME}").height
+    )
 
 
 def test_plan_lists_everything_and_writes_nothing(lake, old_folder, tmp_path):
@@ -347,7 +363,7 @@ def test_folder_with_nothing_of_the_older_layout_is_refused(lake, tmp_path, insi
         (empty / name).mkdir()
     with pytest.raises(LegacyError, match=f"nothing to import in .*{''.join(inside)}"):
         plan(lake, "response-noise", str(empty))
-    with pytest.raises(StorageError, match="No such file or directory"):
+    with pytest.raises(UnknownNameError, match="No such file or directory"):
         plan(lake, "response-noise", str(tmp_path / "nowhere"))
 
 

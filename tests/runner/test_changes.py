@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
-from lakebatch.errors import AssemblyError, MixtureWarning
+from lakebatch.errors import AssemblyError, MixtureWarning, UnknownNameError
 from lakebatch.experiment import provenance
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.snapshot import changes
@@ -315,6 +315,6 @@ def test_empty_assembly_id_is_refused(lake, toy, failed, arguments, what):
     refused = CliRunner().invoke(main, ["--lake", "lake", "resume", *arguments])
     assert refused.exit_code == 2
     assert f"{what}, perhaps from an unset variable" in refused.output
-    with pytest.raises(AssemblyError, match="is not an assembly id"):
+    with pytest.raises(UnknownNameError, match="is not an assembly id"):
         lakebatch.resume(lake, toy, "")
     assert lake[toy].history().height == 2

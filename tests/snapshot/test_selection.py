@@ -87,7 +87,7 @@ def test_assemblies_are_selected_by_id(mixed, ids):
     assert rows(mixed["toy"].reassemble(assembly=[ids[2], ids[0]])) == [ids[0], ids[2]]
     done = run(mixed, "reassemble", "toy", "--assembly", ids[2], "--format", "csv")
     assert rows(pl.read_csv(done.stdout.encode())) == [ids[2]]
-    with pytest.raises(AssemblyError, match="'x' is not an assembly id"):
+    with pytest.raises(UnknownNameError, match="'x' is not an assembly id"):
         mixed["toy"].reassemble(assembly="x")
     with pytest.raises(UnknownNameError, match=r"There is no assembly 20200101_000000_run001 of toy, now\."):
         mixed["toy"].reassemble(assembly="20200101_000000_run001")

@@ -72,6 +72,26 @@ def test_time_before_the_first_event_is_an_error(stored):
         stored.reassemble(as_of="2020-01-01T23:59:59Z")
 
 
+def test_lake_before_its_first_event_names_that_event(stored, lake):
+    first = stored.history()["at"][0]
+    for read in (lake.snapshot, lambda **state: lake.sql("SELECT 1", **state)):
+        with pytest.raises(
+            ConfigError, match=rf"Nothing was recorded by 2020.* The first event is of {first:%Y-%m-%d}"
+        ):
+            read(as_of="2020")
+
+
+def test_state_at_the_time_of_a_part_holds_the_part(stored, run):
+    failed = run("fail=[0.2]").assembly_id
+    rows = stored.scan(include="failed", on_gap="ignore").collect()
+    times = sorted(set(rows["recorded_at"]))
+    assert len(times) == 2
+    for count, at in enumerate(times, 1):
+        then = stored.snapshot(as_of=at)
+        assert then.reassemble("started", on_gap="ignore").height == 3 * count
+        assert len(then.parts_done(then.assembly(failed))) == count
+
+
 @pytest.mark.parametrize("version", [-1, 99])
 def test_missing_version_is_an_error(stored, version):
     with pytest.raises(

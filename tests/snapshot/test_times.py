@@ -1,5 +1,7 @@
 """Times as arguments: every format, every time zone, and times copied from tables."""
 
+import logging
+import re
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -7,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
+from lakebatch._text import RedactingFormatter, to_second
+from lakebatch.cli import main
 from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError
 from lakebatch.snapshot.moment import parse
@@ -40,6 +45,50 @@ def test_time_shown_in_a_table_leads_to_the_state_of_that_line(zone, stored, run
         assert at.events["at"].max() - datetime.fromisoformat(text) < timedelta(seconds=1)
 
 
+SHOWN_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:.]+ ?(?:Z|UTC|[+-][\d:]+)?")
+SHOWS_TIMES = [
+    ("history", "toy"),
+    ("status",),
+    ("tag", "toy"),
+    ("sql", "SELECT started_at, changed_at FROM toy.assemblies"),
+    ("sql", "SELECT changed_at::VARCHAR AS changed FROM toy.assemblies"),
+    ("sql", "SELECT max(recorded_at) AS recorded FROM toy.results"),
+]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "ndjson", "markdown"])
+@pytest.mark.parametrize("name", ["America/New_York", "Asia/Kolkata"])
+def test_every_shown_time_can_be_given_back(zone, stored, name, form):
+    stored.tag("paper")
+    zone(name)
+    began = stored.history()["at"][0]
+    for command in SHOWS_TIMES:
+        done = CliRunner().invoke(main, ["--lake", stored.storage.uri, *command, "--format", form])
+        shown = SHOWN_TIME.findall(done.stdout)
+        assert shown, done.output
+        for text in shown:
+            assert began <= to_time(text) < datetime.now(UTC) + timedelta(seconds=1), text
+
+
+def test_shown_time_includes_the_events_of_its_second(stored, run):
+    events = [stored.discard, stored.restore, stored.discard]
+    (assembly_id,) = stored.assemblies()["assembly_id"]
+    for each in events:
+        each(assembly_id, "to see")
+    for row in stored.history().rows(named=True):
+        for text in (to_second(row["at"]), str(row["at"]), row["at"].isoformat(timespec="milliseconds")):
+            assert row["at"] in stored.snapshot(as_of=text).events["at"], text
+
+
+def test_log_lines_have_times_that_can_be_given_back(zone):
+    zone("America/New_York")
+    record = logging.LogRecord("lakebatch", logging.INFO, "", 0, "begun", (), None)
+    record.created, record.msecs = 1795750000.25, 250.0
+    line = RedactingFormatter("%(asctime)s %(message)s").format(record)
+    assert line == "2026-11-27 03:26:40.250Z begun"
+    assert describe(to_time(line.removesuffix(" begun"))) == "2026-11-27 03:26:40.250999 UTC"
+
+
 def _lines(frame):
     return ["x  " + row.split("|")[2] for row in render(frame, "markdown").splitlines()[2:]]
 
@@ -62,7 +111,8 @@ def _lines(frame):
         ("2026-11-27  10:12:43 UTC", "2026-11-27 10:12:43 UTC"),
         ("2026-11-27T10:12:43-05", "2026-11-27 15:12:43 UTC"),
         ("2026-11-27T10:12:43+0530", "2026-11-27 04:42:43 UTC"),
-        ("2026-11-27T10:12:43,5+01:00", "2026-11-27 09:12:43.500000 UTC"),
+        ("2026-11-27T10:12:43,5+01:00", "2026-11-27 09:12:43.599999 UTC"),
+        ("2026-11-27 10:12:43.123Z", "2026-11-27 10:12:43.123999 UTC"),
         ("2026-11-27T10:12:43.123456789Z", "2026-11-27 10:12:43.123456 UTC"),
     ],
 )

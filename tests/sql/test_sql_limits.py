@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_query_that_ignores_interrupts(tmp_path, text):
             wait_until_computed(process.pid, BUSY_SECONDS)
             begin = time.monotonic()
             process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=20)[1] == "Interrupted.\n"
+            assert process.communicate(timeout=20)[1].splitlines()[1:] == ["Interrupted."]
             assert time.monotonic() - begin < 4  # 1 s, on a machine with nothing else to do
         finally:
             process.kill()

@@ -398,7 +398,7 @@ def refused(lake, *settings, preset="kholodenko2000"):
     """Return the reason why a run is refused before its start."""
     with pytest.raises(ConfigError) as caught:
         lakebatch.run(lake, "response-noise", preset=preset, settings=[*SMALL, *settings], jobs=1)
-    assert not any(stored.exists() for stored in lake)
+    assert lake.begun() == []
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

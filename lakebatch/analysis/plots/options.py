@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from numbers import Real
+from typing import Any, Literal, TypeAlias
 
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.assembly import metrics
@@ -43,7 +45,14 @@ class Options:
             raise ConfigError(f"Cannot colour by {self.by!r}. Expected one of: {', '.join(BY)}.")
         if self.unit not in UNITS:
             raise ConfigError(f"Unknown unit {self.unit!r}. Expected one of: {', '.join(UNITS)}.")
-        if self.zoom is not None and not self.zoom[0] < self.zoom[1]:
-            raise ConfigError(
-                f"The zoom is {self.zoom[0]:g} to {self.zoom[1]:g}. Expected a low end below the high end."
-            )
+        if self.zoom is not None:
+            _check_zoom(self.zoom)
+        if self.level is not None and not isinstance(self.level, Real):
+            raise ConfigError(f"The level is {self.level!r}. Expected a number.")
+
+
+def _check_zoom(zoom: Any) -> None:
+    if not isinstance(zoom, Sequence) or [isinstance(each, Real) for each in zoom] != [True, True]:
+        raise ConfigError(f"The zoom is {zoom!r}. Expected a low and a high end, e.g. (0.6, 1).")
+    if not zoom[0] < zoom[1]:
+        raise ConfigError(f"The zoom is {zoom[0]:g} to {zoom[1]:g}. Expected a low end below the high end.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import open_lake, program
 
 if TYPE_CHECKING:
     pass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def discard(context: click.Context, name: str, assembly: str, reason: str) -> None:
     """Exclude an ASSEMBLY from the dataset; no row is deleted, and earlier versions still contain it."""
     open_lake(context)[name].discard(assembly, reason)
-    undo = f"lakebatch restore {name} {assembly} --reason TEXT"
+    undo = f"{program(context)} restore {name} {assembly} --reason TEXT"
     click.echo(f"{assembly} is discarded. Undo it with: {undo}", err=True)
 
 

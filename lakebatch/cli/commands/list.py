@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import (
     format_option,
 )
@@ -25,7 +25,10 @@ def list_(context: click.Context, form: str) -> None:
 
     from lakebatch.experiment import registry
 
-    stored = {each.name: each for each in open_lake(context)}
+    lake = open_lake(context)
+    stored = {each.name: each for each in lake.begun()}
+    if absence := lake.absence():
+        inform(absence)
     origins = {name: source.origin for name, source in registry.find().items()}
     names = sorted(origins.keys() | stored.keys())
     rows = [_listed(name, origins.get(name), stored.get(name)) for name in names]

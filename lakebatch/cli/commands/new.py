@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import click
 
-from lakebatch.settings import require_working_folder
+from lakebatch.settings import project_folder, require_working_folder
 
 
 @click.command(epilog="Example: lakebatch new batch-effect")
 @click.argument("name")
 def new(name: str) -> None:
-    """Write a commented, working experiment NAME into ./experiments."""
+    """Write a commented, working experiment NAME into the project's folder experiments."""
     from lakebatch.experiment.scaffold import new_experiment
 
     folder = require_working_folder()
-    file = new_experiment(name, folder)
+    file = new_experiment(name, project_folder())
+    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
     click.echo(
-        f"Wrote {file.relative_to(folder)}. Try it with:\n"
+        f"Wrote {shown}. Try it with:\n"
         f"  lakebatch run {name} --preset demo\n"
         f"  lakebatch check {name} --preset smoke"
     )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from lakebatch.lake.experiment import StoredExperiment
 
+START = "Start with: lakebatch run response-noise"
+
 
 @click.command(epilog="Example: lakebatch status response-noise")
 @click.argument("name", required=False, shell_complete=completion.stored)
@@ -35,9 +37,8 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
     if not stored:
-        print_stderr(
-            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise"
-        )
+        if lake.absence() is None:
+            print_stderr(f"Nothing has been run in {lake.storage.uri} yet. {START}")
         return
     if assembly:
         show(_details(stored[0], assembly), form)

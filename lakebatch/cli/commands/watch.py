@@ -60,7 +60,7 @@ def _redraw(draw: Callable[[], str], every: float) -> None:
 
     with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as display:
         while True:
-            at = time.strftime("%H:%M:%SZ", time.gmtime())
+            at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
             display.update(
                 Text(f"{draw()}\n\n{at}, every {every:g} s; Ctrl-C ends this display, not the runs"),
                 refresh=True,
