@@ -27,6 +27,8 @@ class AnalysisData:
     ----------
     experiment : str
         The name of the experiment.
+    qualified_name : str
+        The name with the experiment version, as NAME@v1.
     moment : str
         A description of the state.
     version : int
@@ -44,6 +46,7 @@ class AnalysisData:
     """
 
     experiment: str
+    qualified_name: str
     moment: str
     version: int
     rows: pl.DataFrame
@@ -71,6 +74,7 @@ def read(
     mixture.report(snapshot.mixed(include), on_gap)
     return AnalysisData(
         experiment=snapshot.name,
+        qualified_name=snapshot.qualified_name,
         moment=describe(snapshot),
         version=snapshot.version,
         rows=rows.sort(KEYS, maintain_order=True),

@@ -13,6 +13,7 @@ from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.interrupts import InterruptHandler, handled_interrupts
 from lakebatch.cli.log_file import PACKAGE_LOGGER, LogFile
 from lakebatch.cli.notify import Notification, Notifier
+from lakebatch.cli.output import file_name
 from lakebatch.cli.progress import terminal_progress
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.runner.progress import Progress, Work
@@ -137,9 +138,9 @@ def report_end(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
         "Look at it with:\n"
-        f"  {command} plot {name} -o {name}.png\n"
+        f"  {command} plot {name} -o {file_name(name, '.png')}\n"
         f"  {command} report {name}\n"
-        f"  {command} reassemble {name} -o {name}.parquet\n"
+        f"  {command} reassemble {name} -o {file_name(name, '.parquet')}\n"
         f"  {command} sql --query summary --param experiment={name}"
     )
     for gap in assembly.known_gaps:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 KNOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error")
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
+    "experiment_version": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
@@ -32,20 +33,32 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
     for each in stored:
-        with omissions.warn_and_skip(each.name, refuse=len(stored) == 1):
+        with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
             pinned = each.snapshot()
             omissions.warn_of_faults(pinned.tables.lost)
             known = summary.summarize(pinned).join(
                 pace.progress_estimates(pinned), on="assembly_id", maintain_order="left"
             )
-            frames.append(known.select(pl.lit(each.name).alias("experiment"), *list(SCHEMA)[1:]))
+            origin = {"experiment": each.name, "experiment_version": each.experiment_version}
+            frames.append(
+                known.with_columns(**{name: pl.lit(text) for name, text in origin.items()}).select(*SCHEMA)
+            )
     return pl.concat(frames)
+
+
+def join_version(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a table without ``experiment_version``; an experiment of which it shows several is called NAME@v1."""
+    is_several = pl.col("experiment_version").n_unique().over("experiment") > 1
+    qualified = pl.format("{}@{}", "experiment", "experiment_version")
+    return found.with_columns(experiment=pl.when(is_several).then(qualified).otherwise("experiment")).drop(
+        "experiment_version"
+    )
 
 
 def state_table(found: pl.DataFrame) -> str:
     """Return the assemblies as a table for people, as wide as the terminal."""
     narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < MIN_FULL_WIDTH
-    table = found.select(
+    table = join_version(found).select(
         "experiment",
         "assembly_id",
         "status",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
-from lakebatch.assembly.tables import FOLDER
+from lakebatch.assembly import versions
 from lakebatch.errors import SchemaError, StorageError, UnknownNameError
 from lakebatch.experiment import registry
+from lakebatch.ids import FOLDER, ExperimentName
 from lakebatch.lake.arguments import (
     LakeQueryArguments,
     LakeViewArguments,
@@ -50,12 +51,14 @@ class Lake:
         return iter(self.experiments())
 
     def __getitem__(self, name: str) -> StoredExperiment:
-        """Return an experiment by name, or by folder name if the lake has several versions of it."""
-        found = [each for each in self.experiments() if name in (each.name, each.folder)]
-        if not found:
-            raise self._unknown(name, self.experiments())
-        found[-1].other_versions = tuple(each.folder for each in found[:-1])
-        return found[-1]
+        """Return an experiment: NAME in its newest experiment version, or NAME@v1, or the folder of one.
+
+        Raises
+        ------
+        UnknownNameError
+            If the lake has nothing of the experiment, or not this experiment version.
+        """
+        return self._choose(name, self.experiments())
 
     @takes(StateArguments)
     def snapshot(self, **state: Unpack[StateArguments]) -> LakeSnapshot:
@@ -146,31 +149,48 @@ class Lake:
         return repair.to_frame(outcomes)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
-        """Return the experiments of a name, or all without a name, damaged ones included."""
+        """Return the experiment of a name, or all without a name, damaged ones included."""
         stored = self._folders()
-        chosen = [each for each in stored if name in (None, each.name, each.folder)]
-        if name and not chosen:
+        return [self._choose(name, stored)] if name else stored
+
+    def _choose(self, name: str, stored: Sequence[StoredExperiment]) -> StoredExperiment:
+        by_folder = {each.folder: each for each in stored}
+        found = versions.find(name, by_folder)
+        if not found:
             raise self._unknown(name, stored)
+        chosen = by_folder[found[-1]]
+        chosen.other_versions = tuple(versions.qualified(by_folder)[each] for each in found[:-1])
         return chosen
 
     def experiments(self) -> list[StoredExperiment]:
-        """Return every experiment in the lake, by number and version."""
-        return [each for each in self._folders() if _may_exist(each)]
+        """Return every experiment in the lake, by number and experiment version."""
+        stored = [each for each in self._folders() if _may_exist(each)]
+        _set_references(stored)
+        return stored
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
         stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
+        _set_references(stored)
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
 
-    def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
-        known = [each.name for each in stored]
-        advice = f" Run it with: lakebatch run {name}" if name in registry.find() else ""
+    def _unknown(self, name: str, stored: Sequence[StoredExperiment]) -> UnknownNameError:
+        known = [each.reference for each in stored]
+        plain = ExperimentName.parse(name).name
+        advice = f" Run it with: lakebatch run {plain}" if plain in registry.find() else ""
         return UnknownNameError(
             f"There is nothing of {name!r} in {self.storage.uri}. {hint(name, known)}"
             f"There: {', '.join(known) or 'none yet'}.{advice}"
         )
+
+
+def _set_references(stored: Sequence[StoredExperiment]) -> None:
+    """Give each experiment the shortest name that opens it."""
+    names = versions.shortest([each.folder for each in stored])
+    for each in stored:
+        each.reference = names[each.folder]
 
 
 def _may_exist(stored: StoredExperiment) -> bool:

@@ -22,13 +22,13 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, whose rows are in another folder, or plans other parts.
+        If the code has another experiment version, whose rows are in another folder, or plans other parts.
     """
     source = registry.get(stored.name)
     version = registry.load(source).version
     if version != stored.experiment_version:
         raise AssemblyError(
-            f"{assembly.assembly_id} is of {stored.folder}, this code has version {version} of it. "
+            f"{assembly.assembly_id} is of {stored.folder}, this code has experiment version {version} of it. "
             "Use the code that wrote it."
         )
     plan = RunPlan.from_record(source, assembly.computed_settings())
@@ -53,7 +53,7 @@ def check_unchanged(
         stored.log.events(),
         assembly.assembly_id,
         environment,
-        name=stored.name,
+        name=stored.reference,
         source=plan.file,
         allow=allow,
     )

@@ -35,7 +35,7 @@ class Snapshot(PinnedRows):
     def _repr_html_(self) -> str:
         columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
         rows = [{name: getattr(each, name) for name in columns} for each in self.assemblies]
-        title = f"{self.folder}, {self.moment}: version {self.version}"
+        title = f"{self.qualified_name}, {self.moment}: version {self.version}"
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property

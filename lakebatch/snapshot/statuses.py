@@ -56,6 +56,16 @@ class Statuses:
         return self.folder.split("_", 2)[2]
 
     @property
+    def experiment_version(self) -> str:
+        """The experiment version, as v1."""
+        return self.folder.split("_", 2)[1]
+
+    @property
+    def qualified_name(self) -> str:
+        """The experiment's name with its experiment version, as NAME@v1."""
+        return f"{self.name}@{self.experiment_version}"
+
+    @property
     def events(self) -> pl.DataFrame:
         """The events that had been recorded by then."""
         forks.check()

@@ -99,7 +99,7 @@ def picture(
     kind : str
         One of `KINDS`.
     against : Snapshot, optional
-        Another state, drawn in the background.
+        Another state, or another experiment version, drawn in the background.
 
     Raises
     ------
@@ -119,7 +119,8 @@ def picture(
     if against is None:
         return drawn
     other = read(against, include=include, on_gap=on_gap)
-    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
+    version = f"{other.qualified_name}, " if against.folder != snapshot.folder else ""
+    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), f"{version}{other.moment}"))
 
 
 def draw(

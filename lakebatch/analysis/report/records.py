@@ -146,9 +146,9 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
         for number, each in enumerate(configs, 1)
         for name in each.assemblies
     ]
-    quoted = shlex.quote(data.experiment)
+    quoted = shlex.quote(data.qualified_name)
     reading = [
-        f"lakebatch reassemble {quoted} --version {data.version} -o {quoted}.parquet",
+        f"lakebatch reassemble {quoted} --version {data.version} -o {shlex.quote(data.experiment)}.parquet",
         f"lakebatch report {quoted} --version {data.version}",
     ]
     return Section(

@@ -11,6 +11,7 @@ from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -59,7 +60,7 @@ ALL = "all"
     "--against",
     metavar="MOMENT",
     shell_complete=completion.moments,
-    help="Overlay a second state: a version, a time or a tag.",
+    help="Overlay a second state: a version, a time, a tag or an experiment version such as v1.",
 )
 @click.option(
     "--assembly",
@@ -95,17 +96,17 @@ def plot(
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
     from lakebatch.analysis import plots
-    from lakebatch.snapshot.moment import parse
+    from lakebatch.snapshot.states import state
 
     reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
     snapshot = stored.at(moment)
     if against is not None:
-        reading["against"] = stored.at(parse(against))
+        reading["against"] = state(stored, against)
     if kind == ALL:
-        _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
+        _plot_all(snapshot, output or Path(file_name(name, "-pictures")), width, reading)
         return
-    file = plots.check_file(output or Path(f"{name}-{kind}.png"))
+    file = plots.check_file(output or Path(file_name(name, f"-{kind}.png")))
     picture = plots.picture(snapshot, kind, **reading)
     picture.save(file, width)
     inform(f"{file}: {picture.chart.description()}")

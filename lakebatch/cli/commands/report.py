@@ -11,6 +11,7 @@ from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -59,7 +60,7 @@ def report(
     from lakebatch.analysis import plots
     from lakebatch.analysis import report as reports
 
-    file = reports.check_file(output or Path(f"{name}-report.html"))
+    file = reports.check_file(output or Path(file_name(name, "-report.html")))
     snapshot = open_lake(context)[name].at(moment)
     options = plots.Options(metric=metric, unit=unit)
     written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)

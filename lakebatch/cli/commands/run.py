@@ -81,7 +81,8 @@ def run(
                 lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
             )
 
-    report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
+    assembly = run_with_session(name, lambda: lake[runner.name_in_lake(lake, name)].folder, work)
+    report_end(lake, runner.name_in_lake(lake, name), assembly, shard)
 
 
 def _slurm_script(
