@@ -20,7 +20,7 @@ FOLDER = re.compile(
     rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
 )
 MAX_NAME = 100
-"""Length of a name that, after number and version, still fits in one step of a path."""
+"""Length of a name that, after number and experiment version, still fits in one step of a path."""
 RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "information-schema"}
 """Names with another meaning in SQL: the engine's own catalogs and schemas, and the schema of all experiments."""
 MAX_SEED = 2**63 - 1

@@ -210,7 +210,7 @@ def _settings(side: ComparedState) -> dict[str, set[str]]:
 
 
 def _code(side: ComparedState) -> dict[str, set[str]]:
-    """Return the versions of code, Python and packages of the compared assemblies."""
+    """Return the code version and the versions of Python and packages of the compared assemblies."""
     return _values(
         {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies
     )

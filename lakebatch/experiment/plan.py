@@ -58,7 +58,7 @@ class RunPlan:
         return registry.source_file(self.experiment)
 
     def code_version(self) -> str:
-        """Return the version of the experiment's code, see `lakebatch.experiment.provenance`."""
+        """Return the code version, see `lakebatch.experiment.provenance`."""
         return provenance.code_version(self.file)
 
     def environment(self) -> dict[str, Any]:

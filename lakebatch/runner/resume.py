@@ -1,4 +1,4 @@
-"""Checks before an assembly is resumed: same version, parts and code."""
+"""Checks before an assembly is resumed: same experiment version, parts and code."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_unchanged(
 
 
 def warn_of_other_version(assembly: Assembly, code_version: str) -> None:
-    """Warn if the code has another version than when the assembly started."""
+    """Warn if the code version is not that of the start of the assembly."""
     if code_version != assembly.code_version:
         logger.warning(
             "The code is %s now and was %s when %s started.",

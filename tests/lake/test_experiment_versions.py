@@ -10,7 +10,6 @@ import lakebatch
 from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
 from lakebatch.runner import run as runner
 
-STUDY = Path("experiments/study.py")
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 
 
@@ -124,6 +123,14 @@ def test_tag_is_not_called_like_a_version_and_an_older_one_wins(both):
     with pytest.warns(UserWarning, match="'v1' is read as the tag of that name. .* is called toy@v1"):
         assert stored.diff("v1").before == "tag v1"
     assert stored.diff("toy@v1").before == "toy@v1"
+
+
+def test_tag_of_another_version_is_found_by_the_error(both):
+    both["toy@v1"].tag("paper")
+    assert both["toy@v1"].reassemble(tag="paper").height == 9
+    line = r"^toy has no tag 'paper' in its newest experiment version, v2\. Experiment versions with it: toy@v1\.$"
+    with pytest.raises(UnknownNameError, match=line):
+        both["toy"].reassemble(tag="paper")
 
 
 def test_notebook_names_the_version(both):

@@ -62,7 +62,7 @@ def test_sound_lake_has_no_problem_and_is_left_unchanged(copied_lake, toy):
         "place",
         "writing",
         "conditional put",
-        "versions",
+        "packages",
         "table",
         "log",
         "data files",

@@ -47,7 +47,7 @@ def _advice_on_running(each: Assembly, resume: str) -> str:
 
 
 def check_mixtures(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Yield the assemblies that were computed with several versions of code or packages."""
+    """Yield the assemblies that were computed with several code versions or package versions."""
     for assembly_id, what in changes.mixtures(pinned.events).items():
         advice = f"Compute it again with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
         yield _note(stored, "mixtures", f"{assembly_id}: {what}", advice)
