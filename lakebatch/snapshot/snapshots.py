@@ -126,6 +126,13 @@ class Snapshots(Mapping[str, Snapshot]):
             raise UnknownNameError(f"{key} is left out, {self.moment}: {self.damaged[key]}")
         return self._snapshots[key]
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[str(name)]
+        except LakebatchError:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._snapshots)
 

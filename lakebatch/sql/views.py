@@ -147,7 +147,6 @@ class Views:
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
         frames = {name: load_schema(name).polars for name in DATA} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "configs": pl.Schema(config_columns.IDENTITY),

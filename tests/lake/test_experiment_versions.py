@@ -57,6 +57,8 @@ def test_snapshot_has_every_version_by_name(both):
     assert list(pinned) == ["toy@v1", "toy"]
     assert pinned["toy"].folder == pinned["toy@v2"].folder == "90_v2_toy"
     assert pinned["90_v1_toy"] is pinned["toy@v1"]
+    assert "toy@v2" in pinned
+    assert "toy@v9" not in pinned
     assert pinned.overview().select("experiment", "experiment_version", "rows").rows() == [
         ("toy", "v1", 9),
         ("toy", "v2", 3),
