@@ -183,21 +183,28 @@ def _side(tables: ExperimentTables, which: int | Time) -> ComparedState:
 def _assemblies(before: ComparedState, after: ComparedState) -> pl.DataFrame:
     old = {each.assembly_id: each for each in before.assemblies}
     new = {each.assembly_id: each for each in after.assemblies}
-    is_same = before.snapshot.folder == after.snapshot.folder
-    added, removed = ("added", "removed") if is_same else ("only after", "only before")
+    if before.snapshot.folder != after.snapshot.folder:  # an id is unique within an experiment version only
+        rows = [_change(key, "only before", old, {}) for key in sorted(old)]
+        rows += [_change(key, "only after", {}, new) for key in sorted(new)]
+        return pl.DataFrame(rows, schema=ASSEMBLIES)
     changed = [key for key in sorted(old.keys() | new.keys()) if _standing(old, key) != _standing(new, key)]
-    rows = [
-        {
-            "assembly_id": key,
-            "change": added if key not in old else removed if key not in new else "changed",
-            "status_before": old[key].status if key in old else None,
-            "status_after": new[key].status if key in new else None,
-            "rows_before": old[key].rows if key in old else 0,
-            "rows_after": new[key].rows if key in new else 0,
-        }
-        for key in changed
-    ]
-    return pl.DataFrame(rows, schema=ASSEMBLIES)
+    kinds = {
+        key: "added" if key not in old else "removed" if key not in new else "changed" for key in changed
+    }
+    return pl.DataFrame([_change(key, kind, old, new) for key, kind in kinds.items()], schema=ASSEMBLIES)
+
+
+def _change(
+    key: str, kind: str, old: Mapping[str, Assembly], new: Mapping[str, Assembly]
+) -> dict[str, str | int | None]:
+    return {
+        "assembly_id": key,
+        "change": kind,
+        "status_before": old[key].status if key in old else None,
+        "status_after": new[key].status if key in new else None,
+        "rows_before": old[key].rows if key in old else 0,
+        "rows_after": new[key].rows if key in new else 0,
+    }
 
 
 def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] | None:

@@ -1,6 +1,7 @@
 """Experiment versions in Python: NAME is the newest, NAME@v1 another; both can be compared."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def test_diff_compares_two_versions(both):
         stored.diff("v9")
     with pytest.raises(ConfigError, match="'other@v1' is another experiment"):
         stored.diff("other@v1")
+
+
+def test_diff_tells_assemblies_of_one_id_apart(lake, toy):
+    """Two experiment versions can start a run of the same number in the same second."""
+    lakebatch.run(lake, toy, jobs=1)
+    folder = Path(lake.storage.uri)
+    shutil.copytree(folder / "90_v1_toy", folder / "90_v2_toy")
+    assert lake["toy"].diff("v1", "v2").assemblies["change"].to_list() == ["only before", "only after"]
 
 
 def test_plot_against_a_version_names_it(both):
