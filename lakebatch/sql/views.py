@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -171,8 +170,12 @@ class Views:
                 tuple(read for each in of_each for read in each.reads),
             )
             if name == "configs":  # types that DuckDB could not combine
-                whole = [snapshot[each] for each in members if each in snapshot]
-                self._add_frame(catalog, UNION, name, _configs_of(whole), known)
+                whole = [
+                    snapshot[each]
+                    for each, schema in members.items()
+                    if each in snapshot and not self.by_path[catalog, schema, name].faults
+                ]
+                self._add_frame(catalog, UNION, name, config_columns.of_lake(whole), known)
             elif members:
                 selects = [
                     member(_name(catalog, schema), name, snapshot.qualified(each))
@@ -226,13 +229,3 @@ def read_through(file: str) -> None:
 
 def _name(*steps: str) -> str:
     return ".".join(map(quote_identifier, steps))
-
-
-def _configs_of(snapshots: Iterable[Snapshot]) -> pl.DataFrame:
-    """Return the configs of the experiments in which all can be read."""
-    whole = []
-    for each in snapshots:
-        with suppress(StorageError):
-            config_columns.of_experiment(each)
-            whole.append(each)
-    return config_columns.of_lake(whole)
