@@ -143,7 +143,7 @@ class UnreadableWarning(DamageWarning):
 
 
 class MixtureWarning(UserWarning):
-    """Rows of several configs, sources or versions of an experiment that are read together; the message names them."""
+    """Rows of several configs, sources or experiment versions that are read together; the message names them."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))

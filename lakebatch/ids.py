@@ -1,12 +1,13 @@
-"""Assembly ids, names, canonical JSON and hashes."""
+"""Assembly ids, names of experiments and their versions, canonical JSON and hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from lakebatch._text import holds_secret
 from lakebatch.errors import ConfigError, UnknownNameError
@@ -15,11 +16,62 @@ ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 NUMBER = re.compile(r"\d{2,6}", re.ASCII)
 VERSION = re.compile(r"v\d{1,6}", re.ASCII)
+FOLDER = re.compile(
+    rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
+)
 MAX_NAME = 100
-"""Length of a name that, after number and version, still fits in one step of a path."""
+"""Length of a name that, after number and experiment version, still fits in one step of a path."""
 RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "information-schema"}
 """Names with another meaning in SQL: the engine's own catalogs and schemas, and the schema of all experiments."""
 MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class ExperimentName:
+    """An experiment as commands name it: NAME, NAME@v1 for one experiment version, or its folder.
+
+    Attributes
+    ----------
+    name : str
+    version : str, optional
+        The experiment version; none for the newest.
+    number : str, optional
+        Only a folder gives it.
+    """
+
+    name: str
+    version: str | None = None
+    number: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the experiment that a text names.
+
+        >>> ExperimentName.parse("response-noise@v1")
+        ExperimentName(name='response-noise', version='v1', number=None)
+        >>> str(ExperimentName.parse("03_v1_response-noise"))
+        'response-noise@v1'
+        """
+        if match := FOLDER.fullmatch(text):
+            return cls(match["name"], match["version"], match["number"])
+        name, at, version = text.partition("@")
+        return cls(name, version if at else None)
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+    def includes(self, folder: Self) -> bool:
+        """Whether a folder holds the experiment, in the experiment version and with the number that this name gives."""
+        return (
+            self.name == folder.name
+            and self.version in (None, folder.version)
+            and self.number in (None, folder.number)
+        )
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The order of the folders of one name: by experiment version, then by number."""
+        return int((self.version or "v0")[1:]), int(self.number or 0)
 
 
 def assembly_id(at: datetime, run_number: int) -> str:

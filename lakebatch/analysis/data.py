@@ -28,6 +28,8 @@ class AnalysisData:
     ----------
     experiment : str
         The name of the experiment.
+    qualified_name : str
+        The name with the experiment version, as NAME@v1.
     moment : str
         A description of the state.
     selection : str
@@ -53,6 +55,7 @@ class AnalysisData:
     """
 
     experiment: str
+    qualified_name: str
     moment: str
     selection: str
     options: list[str]
@@ -82,6 +85,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
     mixture.report(snapshot.mixed(), snapshot.selection.on_mix)
     return AnalysisData(
         experiment=snapshot.name,
+        qualified_name=snapshot.qualified_name,
         moment=snapshot.state_read,
         selection=snapshot.describe(),
         options=snapshot.selection.options,

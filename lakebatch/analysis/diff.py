@@ -19,9 +19,10 @@ from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.mixture import leaves
-from lakebatch.snapshot.moment import NEWEST, parse
+from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.states import state
 from lakebatch.snapshot.times import Time
 
 NOTABLE = 0.01
@@ -105,7 +106,8 @@ class Difference:
     before, after : str
         The names of the states.
     assemblies : frame
-        One row per assembly that was added or removed, or changed its status, with its rows.
+        One row per assembly that was added or removed, or changed its status, with its rows; of two experiment
+        versions, each assembly is ``only before`` or ``only after``.
     config : frame
         One row per config key with different values.
     code : frame
@@ -150,12 +152,12 @@ class Difference:
 def compare(
     tables: ExperimentTables, before: int | Time, after: int | Time = "now", on_gap: OnGap = "warn"
 ) -> Difference:
-    """Return the differences between two versions, times, tags or assemblies.
+    """Return the differences between two states, experiment versions or assemblies.
 
     Parameters
     ----------
     before, after : int, str or date
-        A version, a time, a tag, an assembly id, or ``now``.
+        A version, a time, a tag, an experiment version (``v1``), an assembly id, or ``now``.
 
     Raises
     ------
@@ -181,27 +183,37 @@ def _side(tables: ExperimentTables, which: int | Time) -> ComparedState:
     if ASSEMBLY_ID.fullmatch(text):
         snapshot = pin(tables, NEWEST)
         return ComparedState(text, snapshot, (snapshot.assembly(text),))
-    moment = parse(text)
-    snapshot = pin(tables, moment)
-    return ComparedState(str(moment), snapshot, tuple(snapshot.assemblies))
+    snapshot = state(tables, which)
+    is_version = not snapshot.moment.is_past and text.strip() != "now"
+    name = snapshot.qualified_name if is_version else str(snapshot.moment)
+    return ComparedState(name, snapshot, tuple(snapshot.assemblies))
 
 
 def _assemblies(before: ComparedState, after: ComparedState) -> pl.DataFrame:
     old = {each.assembly_id: each for each in before.assemblies}
     new = {each.assembly_id: each for each in after.assemblies}
+    if before.snapshot.folder != after.snapshot.folder:  # an id is unique within an experiment version only
+        rows = [_change(key, "only before", old, {}) for key in sorted(old)]
+        rows += [_change(key, "only after", {}, new) for key in sorted(new)]
+        return pl.DataFrame(rows, schema=ASSEMBLIES)
     changed = [key for key in sorted(old.keys() | new.keys()) if _standing(old, key) != _standing(new, key)]
-    rows = [
-        {
-            "assembly_id": key,
-            "change": "added" if key not in old else "removed" if key not in new else "changed",
-            "status_before": old[key].status if key in old else None,
-            "status_after": new[key].status if key in new else None,
-            "rows_before": old[key].rows if key in old else 0,
-            "rows_after": new[key].rows if key in new else 0,
-        }
-        for key in changed
-    ]
-    return pl.DataFrame(rows, schema=ASSEMBLIES)
+    kinds = {
+        key: "added" if key not in old else "removed" if key not in new else "changed" for key in changed
+    }
+    return pl.DataFrame([_change(key, kind, old, new) for key, kind in kinds.items()], schema=ASSEMBLIES)
+
+
+def _change(
+    key: str, kind: str, old: Mapping[str, Assembly], new: Mapping[str, Assembly]
+) -> dict[str, str | int | None]:
+    return {
+        "assembly_id": key,
+        "change": kind,
+        "status_before": old[key].status if key in old else None,
+        "status_after": new[key].status if key in new else None,
+        "rows_before": old[key].rows if key in old else 0,
+        "rows_after": new[key].rows if key in new else 0,
+    }
 
 
 def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] | None:

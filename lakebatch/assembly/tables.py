@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from typing import Self
 
+from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.sources import SourceLog
 from lakebatch.assembly.tags import TagLog
 from lakebatch.errors import ConfigError
-from lakebatch.ids import NAME, NUMBER, VERSION, check_name
+from lakebatch.ids import FOLDER, check_name
 from lakebatch.storage import Storage
 from lakebatch.storage.delta.reader import TableCache
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 
-FOLDER = re.compile(
-    rf"(?P<number>{NUMBER.pattern})_(?P<version>{VERSION.pattern})_(?P<name>{NAME.pattern})", re.ASCII
-)
 RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
@@ -38,7 +36,7 @@ class ExperimentTables:
     Attributes
     ----------
     other_versions : tuple of str
-        Folders of other versions, if the experiment was chosen by name alone.
+        The other experiment versions, as NAME@v1, if the experiment was chosen by name alone.
     """
 
     def __init__(self, storage: Storage, folder: str, cache: TableCache | None = None) -> None:
@@ -58,6 +56,25 @@ class ExperimentTables:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.storage.join(self.folder)!r})"
+
+    @cached_property
+    def reference(self) -> str:
+        """The shortest name that opens the experiment: NAME for the newest experiment version, else NAME@v1."""
+        return versions.shortest(self.lake_folders())[self.folder]
+
+    def sibling(self, name: str) -> Self:
+        """Return the experiment version of this experiment that NAME@v1, or its folder, names.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none.
+        """
+        return type(self)(self.storage, versions.find(name, self.lake_folders())[-1], self._cache)
+
+    def lake_folders(self) -> set[str]:
+        """Return the folders of all experiments in the lake."""
+        return {self.folder, *(each for each in self.storage.folders() if FOLDER.fullmatch(each))}
 
     @cached_property
     def results(self) -> Table:

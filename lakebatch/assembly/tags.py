@@ -12,8 +12,8 @@ from lakebatch import _process as process
 from lakebatch._text import nearest, redacted
 from lakebatch._version import __version__
 from lakebatch.assembly.record import now
-from lakebatch.errors import NameClashError, UnknownNameError
-from lakebatch.ids import check_name, check_no_secret
+from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
+from lakebatch.ids import VERSION, check_name, check_no_secret
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.schema import conform
 from lakebatch.storage.delta.table import Table
@@ -48,6 +48,16 @@ class Tag:
         return {name: version for name, version in found.items() if version is not None}
 
 
+def _check_new(name: str) -> str:
+    """Return the name of a new tag; `diff` and pictures take ``v1`` for an experiment version."""
+    if VERSION.fullmatch(name):
+        raise ConfigError(
+            f"A tag cannot be called {name!r}, since that is an experiment version. Choose another name, "
+            f"e.g. paper-{name}."
+        )
+    return check_name(name, "tag")
+
+
 class TagLog:
     """The tags of one experiment, in the table ``tags``; a tag is set once and never moved."""
 
@@ -57,10 +67,16 @@ class TagLog:
     def create(
         self, name: str, note: str | None, as_of: datetime | None, versions: Mapping[str, int | None]
     ) -> Tag:
-        """Record a tag for the state that is in these versions of the tables, exactly once, see `set`."""
+        """Record a tag for the state that is in these versions of the tables, exactly once, see `set`.
+
+        Raises
+        ------
+        ConfigError
+            If the name is that of an experiment version, such as ``v1``.
+        """
         return self.set(
             Tag(
-                tag=check_no_secret(check_name(name, "tag"), "tag"),
+                tag=check_no_secret(_check_new(name), "tag"),
                 at=now(),
                 note=note,
                 as_of=as_of,

@@ -76,7 +76,7 @@ def _runnable(context: click.Context) -> Found:
 
 
 def _stored(context: click.Context) -> Found:
-    return [(each.name, each.folder) for each in _lake(context).experiments()]
+    return [(each.reference, each.folder) for each in _lake(context).experiments()]
 
 
 def _assemblies(context: click.Context) -> Found:
@@ -91,7 +91,14 @@ def _tags(context: click.Context) -> Found:
 
 
 def _moments(context: click.Context) -> Found:
-    return [*_tags(context), *_assemblies(context), ("now", "the newest state")]
+    return [*_versions(context), *_tags(context), *_assemblies(context), ("now", "the newest state")]
+
+
+def _versions(context: click.Context) -> Found:
+    lake = _lake(context)
+    name = lake[_name(context) or ""].name
+    known = [each.experiment_version for each in lake.experiments() if each.name == name]
+    return [(each, "experiment version") for each in known] if len(known) > 1 else []
 
 
 def _queries(_: click.Context) -> Found:
@@ -117,7 +124,7 @@ assemblies = completer(_assemblies)
 tags = completer(_tags)
 """Completes a tag of the experiment typed before it, or of the whole lake."""
 moments = completer(_moments)
-"""Completes a tag or an assembly."""
+"""Completes a tag, an assembly or an experiment version."""
 queries = completer(_queries, asks_lake=False)
 """Completes a named query."""
 presets = completer(_presets, asks_lake=False)

@@ -102,7 +102,9 @@ class Commands(click.Group):
     epilog="Example: lakebatch run response-noise",
     invoke_without_command=True,
 )
-@click.version_option(__version__, prog_name="lakebatch")
+@click.version_option(
+    __version__, prog_name="lakebatch", message="%(prog)s %(version)s", help="Show the code version and exit."
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Run batch experiments as ACID commits into Delta tables, and read every past state of them.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lakebatch._version import __version__
+from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _assemblies(stored: StoredExperiment) -> list[Assembly]:
     from lakebatch.storage.delta.omissions import warn_and_skip
 
     found: list[Assembly] = []
-    with warn_and_skip(stored.name):
+    with warn_and_skip(stored.reference):
         found += stored.log.latest()
     return found
 
@@ -103,7 +104,7 @@ def _unfinished(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]
     for stored, assemblies in found.items():
         for each in filter(is_resumable, assemblies):
             why = f"{each.state}: compute the missing parts"
-            yield f"resume {stored.name} {each.assembly_id}", why
+            yield f"resume {stored.reference} {each.assembly_id}", why
 
 
 def _has_completed(assemblies: list[Assembly]) -> bool:
@@ -111,9 +112,9 @@ def _has_completed(assemblies: list[Assembly]) -> bool:
 
 
 def _reading_steps(stored: StoredExperiment) -> Iterator[Step]:
-    name = stored.name
-    yield f"reassemble {name} -o {name}.parquet", "all completed assemblies in one file"
+    name = stored.reference
+    yield f"reassemble {name} -o {file_name(name, '.parquet')}", "all completed assemblies in one file"
     yield f"sql --query summary --param experiment={name}", "a query in SQL"
-    yield f"plot {name} -o {name}.png", "a picture"
+    yield f"plot {name} -o {file_name(name, '.png')}", "a picture"
     yield f"report {name}", "tables, pictures and statistics on one page"
-    yield f"run {name}", "one more independent replicate"
+    yield f"run {stored.name}", "one more independent replicate"

@@ -25,6 +25,11 @@ LOSSLESS = ("csv", "json", "ndjson")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
+def file_name(experiment: str, ending: str) -> str:
+    """Return the default name of a file about an experiment: NAME or NAME@v1, and an ending."""
+    return f"{experiment.replace('@', '-')}{ending}"
+
+
 def check_output(output: Path | None) -> None:
     """Refuse an unknown file format before anything is read."""
     if output is not None:

@@ -23,6 +23,7 @@ from lakebatch.assembly.part_writer import count_missing_metrics
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.notify import Notification, Notifier
+from lakebatch.cli.output import file_name
 from lakebatch.cli.progress import terminal_progress
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.runner.assembly_run import Progress, Work
@@ -264,14 +265,14 @@ def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None
             "are committed. The last shard to finish completes it."
         )
         return
-    name = stored.name
+    name = stored.reference
     uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
         "Look at it with:\n"
-        f"  {command} plot {name} -o {name}.png\n"
+        f"  {command} plot {name} -o {file_name(name, '.png')}\n"
         f"  {command} report {name}\n"
-        f"  {command} reassemble {name} -o {name}.parquet\n"
+        f"  {command} reassemble {name} -o {file_name(name, '.parquet')}\n"
         f"  {command} sql --query summary --param experiment={name}"
     )
     for gap in assembly.known_gaps:
@@ -286,6 +287,6 @@ def _warn_of_missing_metrics(stored: StoredExperiment, assembly: Assembly, comma
     if missing.rows:
         sys.stdout.flush()
         print_stderr(
-            f"Warning: {missing}.\nList them with: {command} sql --query failures --param experiment={stored.name}"
+            f"Warning: {missing}.\nList them with: {command} sql --query failures --param experiment={stored.reference}"
         )
     return bool(missing.rows)

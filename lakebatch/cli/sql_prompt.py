@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import polars as pl
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
@@ -89,7 +90,7 @@ class Prompt:
 
     def _command(self, name: str = "help", *arguments: str) -> None:
         if name == "tables":
-            show(self._session.answer(TABLES), self._form)
+            show(self._tables(), self._form)
         elif name == "queries":
             for query in named_queries.find().values():
                 click.echo(f"{query.name}: {query.help}")
@@ -103,6 +104,11 @@ class Prompt:
             self._session = newer
         else:
             click.echo(HELP)
+
+    def _tables(self) -> pl.DataFrame:
+        """Return the views and their columns, those of the newest experiment version once."""
+        shown = ["lake", *(names[-1] for names in self._session.snapshot.schemas().values())]
+        return self._session.answer(TABLES).filter(pl.col("view").str.split(".").list.first().is_in(shown))
 
 
 TABLES = """

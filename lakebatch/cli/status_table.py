@@ -24,6 +24,7 @@ KNOWN = (
 )  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
+    "experiment_version": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
@@ -38,7 +39,7 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
     for each in stored:
-        with omissions.warn_and_skip(each.name, refuse=len(stored) == 1):
+        with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
             pinned = each.snapshot()
             omissions.warn_of_faults(pinned.tables.lost)
             known = summary.summarize(pinned).join(
@@ -46,15 +47,27 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             )
             mixtures = pinned.mixtures(EVERY_STATUS)
             mixture = pl.col("assembly_id").replace_strict(mixtures, default=None, return_dtype=pl.String)
-            known = known.with_columns(experiment=pl.lit(each.name), mixture=mixture)
+            origin = {"experiment": each.name, "experiment_version": each.experiment_version}
+            known = known.with_columns(
+                **{name: pl.lit(text) for name, text in origin.items()}, mixture=mixture
+            )
             frames.append(known.select(*SCHEMA))
     return pl.concat(frames)
+
+
+def join_version(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a table without ``experiment_version``; an experiment of which it shows several is called NAME@v1."""
+    is_several = pl.col("experiment_version").n_unique().over("experiment") > 1
+    qualified = pl.format("{}@{}", "experiment", "experiment_version")
+    return found.with_columns(experiment=pl.when(is_several).then(qualified).otherwise("experiment")).drop(
+        "experiment_version"
+    )
 
 
 def state_table(found: pl.DataFrame) -> str:
     """Return the assemblies as a table for people, as wide as the terminal."""
     narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < MIN_FULL_WIDTH
-    table = found.select(
+    table = join_version(found).select(
         "experiment",
         "assembly_id",
         "status",

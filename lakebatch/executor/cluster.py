@@ -250,7 +250,7 @@ def _reason(error: Exception) -> str:
         return str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError | AttributeError) and "lakebatch" in text:
-        return f"it has another version of lakebatch, or none ({text}). Install lakebatch {__version__} there"
+        return f"it has another lakebatch, or none ({text}). Install lakebatch {__version__} there"
     return f"{text}. Expected the same packages, and the experiment's file at the same path, as here"
 
 

@@ -146,7 +146,7 @@ Prepared = TypeVar("Prepared")
 
 
 class Experiment(Generic[Config, Prepared]):
-    """An experiment: a name, a number, a version, a config model and three functions.
+    """An experiment: a name, a number, an experiment version, a config model and three functions.
 
     A subclass sets the class attributes and implements `parts` and `run`, and `prepare` if its parts share data. It
     returns frames, and opens no table, no file and no terminal. It draws every random number from the given
@@ -157,7 +157,7 @@ class Experiment(Generic[Config, Prepared]):
     name : str
         Lower-case words joined by ``-``; the file is named after it, with ``_``.
     number, version : str
-        Order of the experiment in a lake, and version that distinguishes incompatible rows, e.g. ``"03"`` and ``"v1"``.
+        Order of the experiment in a lake, and experiment version, which tells incompatible rows apart: ``"03"``, ``"v1"``.
     config_model : type
         The `ConfigModel` that validates its configs.
     tables : tuple of str

@@ -21,7 +21,7 @@ from lakebatch.errors import ConfigError, LakebatchError, NameClashError, Unknow
 from lakebatch.experiment import foreign, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
-from lakebatch.ids import NAME, NUMBER, VERSION
+from lakebatch.ids import NAME, NUMBER, VERSION, ExperimentName
 from lakebatch.settings import in_project, is_source_tree, project_folder
 
 if TYPE_CHECKING:  # at run time only in load(), so that reading commands do not import pydantic
@@ -79,21 +79,39 @@ def find() -> dict[str, Source]:
 
 
 def get(name: str) -> Source:
-    """Return the source of an experiment by name.
+    """Return the source of an experiment: NAME, or NAME@v1 if that is the experiment version of the code.
 
     Raises
     ------
     UnknownNameError
         If there is none.
     ConfigError
-        If the file of that name cannot be used.
+        If the file of that name cannot be used, or has another experiment version.
     """
+    asked = ExperimentName.parse(name)
+    source = _get(asked.name)
+    if asked.version is not None:
+        _check_version(asked, load(source), source)
+    return source
+
+
+def _get(name: str) -> Source:
     files = _files()
     known = _known(files)
     if name not in known:
         return files.other(name) or _unknown(name, files, known)
     files.warn()
     return known[name]
+
+
+def _check_version(asked: ExperimentName, experiment: AnyExperiment, source: Source) -> None:
+    """Refuse an experiment version, or the number of a folder, that the code does not have."""
+    here = ExperimentName(experiment.name, experiment.version, experiment.number)
+    if not asked.includes(here):
+        raise ConfigError(
+            f"{asked} cannot be computed: the code ({source.origin}) has experiment version {here.version}, "
+            f"number {here.number}. Put the other code back, or leave the experiment version out: {here.name}."
+        )
 
 
 def _unknown(name: str, files: Files, known: Iterable[str]) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
@@ -25,12 +24,13 @@ from lakebatch.lake.arguments import (
 )
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import html, replicates
+from lakebatch.snapshot import html, replicates, sql_names
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.moment import Moment, moment, parse
+from lakebatch.snapshot.moment import Moment, moment
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.snapshot.states import state
 from lakebatch.snapshot.summary import brief, history, summarize
 from lakebatch.snapshot.times import Time
 from lakebatch.storage.delta import omissions
@@ -51,11 +51,11 @@ class StoredExperiment(ExperimentTables):
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
         omissions.warn_of_faults(pinned.tables.lost)
-        return html.section(f"{self.folder}, now", brief(pinned))
+        return html.section(f"{pinned.qualified_name}, now", brief(pinned))
 
-    def schema_name(self, *, unique: bool = True) -> str:
-        """Return the name of the experiment's schema in SQL: from its folder, if its name is not unique in the lake."""
-        return (self.name if unique else self.folder).replace("-", "_")
+    def schema_name(self) -> str:
+        """Return the schema in SQL: ``response_noise`` of the newest experiment version, else ``response_noise_v1``."""
+        return sql_names.schemas(self.lake_folders())[self.folder][-1]
 
     @takes(SelectionArguments)
     def snapshot(self, **dataset: Unpack[SelectionArguments]) -> Snapshot:
@@ -181,15 +181,15 @@ class StoredExperiment(ExperimentTables):
 
         Parameters
         ----------
-        against : version, time or tag, optional
-            Another state, drawn behind this one.
+        against : version, time, tag or experiment version, optional
+            Another state, or another experiment version such as ``v1``, drawn behind this one.
         **options
             The dataset, see `lakebatch.lake.arguments.SelectionArguments`, and `lakebatch.analysis.plots.Options`.
         """
         from lakebatch.analysis import plots  # slow to import, and matplotlib is an optional package
 
         selection, others = split(options, PlotArguments)
-        other = None if against is None else self.select(replace(selection, moment=parse(against)))
+        other = None if against is None else state(self, against).select(selection)
         return plots.picture(
             self.select(selection),
             kind,
@@ -227,7 +227,10 @@ class StoredExperiment(ExperimentTables):
         return history(self.log.events())
 
     def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
-        """Return the changes between two versions, times, tags or assemblies, see `lakebatch.analysis.diff.compare`."""
+        """Return the changes between two states, experiment versions or assemblies, see `lakebatch.analysis.diff`.
+
+        For example ``noise.diff("v1", "v2")`` or ``noise.diff("paper-v1", "now")``.
+        """
         from lakebatch.analysis import diff  # slow to import
 
         return diff.compare(self, before, after, on_gap)
@@ -264,6 +267,8 @@ class StoredExperiment(ExperimentTables):
         ------
         NameClashError
             If the name stands for another state already.
+        ConfigError
+            If the name is that of an experiment version, such as ``v1``.
         """
         which = moment(version, as_of)
         self.check_folders(("tags",))

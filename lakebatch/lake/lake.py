@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import polars as pl
 
 from lakebatch._text import hint
-from lakebatch.assembly.tables import FOLDER
-from lakebatch.errors import SchemaError, StorageError, UnknownNameError, warn
+from lakebatch.assembly import versions
+from lakebatch.errors import ConfigError, SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.experiment import registry
+from lakebatch.ids import FOLDER, ExperimentName
 from lakebatch.lake.arguments import (
     LakeQueryArguments,
     LakeViewArguments,
@@ -63,19 +64,23 @@ class Lake:
         """Whether the lake has an experiment, by name, by folder name, or as a `StoredExperiment`."""
         if isinstance(asked, StoredExperiment):
             return asked.storage.uri == self.storage.uri and asked.folder in self
-        return any(asked in (each.name, each.folder) for each in self.begun())
+        try:
+            return isinstance(asked, str) and bool(self._choose(asked, self.begun()))
+        except (UnknownNameError, ConfigError):
+            return False
 
     def __getitem__(self, name: str) -> StoredExperiment:
-        """Return an experiment by name, or by folder name if the lake has several versions of it."""
-        begun = self.begun()
-        found = [each for each in begun if name in (each.name, each.folder)]
-        if not found:
-            raise self._unknown(name, begun)
-        found[-1].other_versions = tuple(each.folder for each in found[:-1])
-        return found[-1]
+        """Return an experiment: NAME in its newest experiment version, or NAME@v1, or the folder of one.
+
+        Raises
+        ------
+        UnknownNameError
+            If the lake has nothing of the experiment, or not this experiment version.
+        """
+        return self._choose(name, self.begun())
 
     def keys(self) -> list[str]:
-        """Return the names of the experiments; of an older version of an experiment, the folder name."""
+        """Return the names of the experiments: NAME of the newest experiment version, NAME@v1 of others."""
         return list(self._by_name())
 
     def values(self) -> list[StoredExperiment]:
@@ -94,17 +99,12 @@ class Lake:
             return default
 
     def _by_name(self) -> dict[str, StoredExperiment]:
-        """Return every experiment by the name that selects it: the newest version by its name, others by folder."""
-        found: dict[str, StoredExperiment] = {}
-        for each in self.experiments():
-            if older := found.pop(each.name, None):
-                found[older.folder] = older
-                each.other_versions = (*older.other_versions, older.folder)
-            found[each.name] = each
-        return found
+        """Return every experiment by its shortest name: NAME of the newest experiment version, NAME@v1 of others."""
+        stored = self.experiments()
+        return {each.reference: self._choose(each.reference, stored) for each in stored}
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [name for each in self.begun() for name in (each.name, each.folder)]
+        return [each.reference for each in self.begun()]
 
     @takes(SelectionArguments)
     def snapshot(self, **dataset: Unpack[SelectionArguments]) -> LakeSnapshot:
@@ -200,15 +200,21 @@ class Lake:
         return repair.to_frame(outcomes)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
-        """Return the experiments of a name, or all without a name, damaged ones included."""
+        """Return the experiment of a name, or all without a name, damaged ones included."""
         stored = self._folders()
-        chosen = [each for each in stored if name in (None, each.name, each.folder)]
-        if name and not chosen:
+        return [self._choose(name, stored)] if name else stored
+
+    def _choose(self, name: str, stored: Sequence[StoredExperiment]) -> StoredExperiment:
+        by_folder = {each.folder: each for each in stored}
+        found = versions.find(name, by_folder)
+        if not found:
             raise self._unknown(name, stored)
+        chosen = by_folder[found[-1]]
+        chosen.other_versions = tuple(versions.qualified(by_folder)[each] for each in found[:-1])
         return chosen
 
     def experiments(self) -> list[StoredExperiment]:
-        """Return every experiment in the lake, by number and version; warn if there is no lake."""
+        """Return every experiment in the lake, by number and experiment version; warn if there is no lake."""
         found = self.begun()
         if not found and (absence := self.absence()):
             warn(absence)
@@ -216,7 +222,9 @@ class Lake:
 
     def begun(self) -> list[StoredExperiment]:
         """Return every experiment as `experiments` does, without a warning."""
-        return [each for each in self._folders() if _may_exist(each)]
+        stored = [each for each in self._folders() if _may_exist(each)]
+        _set_references(stored)
+        return stored
 
     def absence(self) -> str | None:
         """Return a sentence that says why there is no lake in this place; None if there is one."""
@@ -231,21 +239,30 @@ class Lake:
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
         stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
+        _set_references(stored)
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)
         )
 
-    def _unknown(self, name: str, stored: Collection[StoredExperiment]) -> UnknownNameError:
-        known = [each.name for each in stored]
-        can_run = name in registry.find()
-        advice = f"Run it with: lakebatch run {name}" if can_run else ""
+    def _unknown(self, name: str, stored: Sequence[StoredExperiment]) -> UnknownNameError:
+        known = [each.reference for each in stored]
+        plain = ExperimentName.parse(str(name)).name
+        can_run = plain in registry.find()
+        advice = f"Run it with: lakebatch run {plain}" if can_run else ""
         if not stored and (absence := self.absence()):
-            to_do = absence.removesuffix(EXAMPLE) + name if can_run else absence
+            to_do = absence.removesuffix(EXAMPLE) + plain if can_run else absence
             return UnknownNameError(f"There is nothing of {name!r}. {to_do}")
         return UnknownNameError(
             f"There is nothing of {name!r} in {self.storage.uri}. {hint(str(name), known)}"
             f"There: {', '.join(known) or 'none yet'}. {advice}".rstrip()
         )
+
+
+def _set_references(stored: Sequence[StoredExperiment]) -> None:
+    """Give each experiment the shortest name that opens it."""
+    names = versions.shortest([each.folder for each in stored])
+    for each in stored:
+        each.reference = names[each.folder]
 
 
 def _may_exist(stored: StoredExperiment) -> bool:

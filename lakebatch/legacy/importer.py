@@ -11,10 +11,9 @@ import polars as pl
 
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import MADE_BY, Assembly, Plan, Status
-from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
 from lakebatch.experiment import registry
-from lakebatch.ids import canonical_json, content_hash
+from lakebatch.ids import FOLDER, ExperimentName, canonical_json, content_hash
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, files_of
@@ -228,7 +227,7 @@ def _folder(lake: Lake, name: str) -> str:
     """Return the folder in the lake: the given one, or that of an experiment that can be run or is in the lake."""
     if FOLDER.fullmatch(name):
         return name
-    if name in registry.find():
+    if ExperimentName.parse(name).name in registry.find():
         experiment = registry.load(registry.get(name))
         return f"{experiment.number}_{experiment.version}_{experiment.name}"
     try:

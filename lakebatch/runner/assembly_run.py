@@ -84,6 +84,7 @@ class AssemblyRun:
         progress: Progress,
     ) -> None:
         self.stored = stored
+        self.name = stored.reference  # for the advice in errors, when the lake may be out of reach
         self.plan = plan
         self.assembly = assembly
         self.shard = shard
@@ -215,7 +216,7 @@ class AssemblyRun:
     def _refuse_discarded(self, ended: Assembly) -> Assembly:
         """Return the assembly as it ended; raise if it has been discarded."""
         if ended.status == "discarded":
-            which = f"{self.stored.name} {ended.assembly_id}"
+            which = f"{self.name} {ended.assembly_id}"
             why = (ended.note or ended.error or "no reason given").rstrip(".")
             raise AssemblyError(
                 f"{ended.assembly_id} was discarded meanwhile on {ended.host}: {why}. This run has stopped. "
@@ -228,7 +229,7 @@ class AssemblyRun:
         option = "" if self.shard.is_whole else f" --shard {self.shard}"
         return RunInterrupted(
             f"Interrupted with {ended.parts_done} of {ended.parts_planned} parts done. "
-            f"Continue with: lakebatch resume {self.stored.name} {ended.assembly_id}{option}"
+            f"Continue with: lakebatch resume {self.name} {ended.assembly_id}{option}"
         )
 
     def _release(self) -> None:

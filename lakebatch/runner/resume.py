@@ -24,13 +24,13 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, whose rows are in another folder, or plans other parts.
+        If the code has another experiment version, whose rows are in another folder, or plans other parts.
     """
     source = registry.get(stored.name)
     version = registry.load(source).version
     if version != stored.experiment_version:
         raise AssemblyError(
-            f"{assembly.assembly_id} is of {stored.folder}, this code has version {version} of it. "
+            f"{assembly.assembly_id} is of {stored.folder}, this code has experiment version {version} of it. "
             "Use the code that wrote it."
         )
     plan = RunPlan.from_record(source, assembly.computed_settings())
@@ -64,7 +64,7 @@ def accepted_changes(
         raise AssemblyError(
             f"{assembly.assembly_id} was begun with other code or packages: {'; '.join(found)}. "
             "Put them back, start a new run, or let the assembly have rows of both with: "
-            f"lakebatch resume {stored.name} {assembly.assembly_id} --accept-changes"
+            f"lakebatch resume {stored.reference} {assembly.assembly_id} --accept-changes"
         )
     logger.warning("%s goes on with other code or packages: %s.", assembly.assembly_id, "; ".join(found))
     return f"accepted changes: {'; '.join(found)}"

@@ -31,6 +31,7 @@ from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
+from lakebatch.experiment.registry import AnyExperiment
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
@@ -107,7 +108,7 @@ def repeat(
     Raises
     ------
     AssemblyError
-        If the experiment has another version now, or plans other parts.
+        If the code has another experiment version, or plans other parts.
     """
     plan = recorded_plan(stored, assembly)
     return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
@@ -244,6 +245,13 @@ def _resume_share(
     return log.follow(assembly, event)
 
 
+def name_in_lake(lake: Lake, name: str) -> str:
+    """Return the name that reads the runs of the installed code: NAME@v1 if the lake has a newer experiment version."""
+    kind = registry.load(registry.get(name))
+    folder = _folder(kind)
+    return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
+
+
 def newest_resumable(lake: Lake) -> str:
     """Return the name of the experiment that has the newest resumable assembly of the lake.
 
@@ -254,8 +262,10 @@ def newest_resumable(lake: Lake) -> str:
     """
     found = []
     for stored in lake:
-        with omissions.warn_and_skip(stored.name):
-            found += [(each.at, stored.name) for each in stored.snapshot().assemblies if is_resumable(each)]
+        with omissions.warn_and_skip(stored.reference):
+            found += [
+                (each.at, stored.reference) for each in stored.snapshot().assemblies if is_resumable(each)
+            ]
     if not found:
         raise AssemblyError(NOTHING_TO_RESUME)
     return max(found)[1]
@@ -284,15 +294,18 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
 
 def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
-    kind = plan.experiment
-    stored = StoredExperiment(lake.storage, f"{kind.number}_{kind.version}_{kind.name}")
-    names = (*kind.tables, "assemblies", "sources")
+    stored = StoredExperiment(lake.storage, _folder(plan.experiment))
+    names = (*plan.experiment.tables, "assemblies", "sources")
     lake.storage.check_writable()
     stored.check_folders(names, assembly_id)
     for name in names:
         stored.table(name).ensure()
     stored.source_log.record(plan.source_state)
     return stored
+
+
+def _folder(kind: AnyExperiment) -> str:
+    return f"{kind.number}_{kind.version}_{kind.name}"
 
 
 def _check_secrets(config: str, keys: tuple[str, ...]) -> None:

@@ -68,7 +68,7 @@ def verify(
     Raises
     ------
     AssemblyError
-        If the assembly is not completed, or the experiment now plans other parts.
+        If the assembly is not completed, or the code has another experiment version or plans other parts.
     """
     stored = lake[name]
     assembly = stored.log.get(assembly_id)

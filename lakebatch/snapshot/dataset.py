@@ -42,7 +42,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
     Raises
     ------
     AssemblyError
-        If the installed code is another version of the experiment.
+        If the installed code has another experiment version.
     """
     from lakebatch.experiment.config import (
         from_record,  # needs pydantic, which readers of rows do not load
@@ -52,7 +52,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
     experiment = registry.load(registry.get(snapshot.name))
     if f"{experiment.number}_{experiment.version}_{experiment.name}" != snapshot.folder:
         raise AssemblyError(
-            f"{assembly_id} is of {snapshot.folder}, this code has version {experiment.version} of it. "
+            f"{assembly_id} is of {snapshot.folder}, this code has experiment version {experiment.version} of it. "
             "Use the code that wrote it."
         )
     return experiment, from_record(experiment.config_model, assembly.computed_settings())

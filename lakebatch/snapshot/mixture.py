@@ -45,13 +45,11 @@ def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
     )
 
 
-def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
-    """Return a description of the selected version of an experiment, if it has others."""
+def of_versions(selected: str, others: Sequence[str]) -> list[str]:
+    """Return a description of the selected experiment version, such as NAME@v2, if the name has others."""
     if not others:
         return []
-    return [
-        f"{name} has several versions, this is {folder}; left out, to be asked for by folder: {', '.join(others)}"
-    ]
+    return [f"this is {selected}; its other experiment versions are left out: {', '.join(others)}"]
 
 
 def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.not_recorded) -> Iterator[str]:

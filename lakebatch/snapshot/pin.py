@@ -35,7 +35,7 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
         If the tag does not exist.
     """
     if moment.tag is not None:
-        return _tagged(tables, tables.tag_log.get(moment.tag))
+        return _tagged(tables, _tag(tables, moment.tag))
     if moment.version is not None:
         return _at_version(tables, moment.version)
     return _newest(tables) if moment.time is None else _as_of(tables, moment.time)
@@ -44,7 +44,7 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
 def existed_at(tables: ExperimentTables, moment: Moment) -> bool:
     """Whether the experiment had begun at a time, or has a tag."""
     if moment.tag is not None:
-        return any(each.tag == moment.tag for each in tables.tag_log.all())
+        return _has_tag(tables, moment.tag)
     if moment.time is not None:
         return not tables.log.read().rows.filter(pl.col("at") <= moment.time).is_empty()
     return True
@@ -92,6 +92,24 @@ def not_begun(moment: Moment, events: Sequence[pl.DataFrame]) -> ConfigError:
     first = min((at for at in begun if isinstance(at, datetime)), default=None)
     since = f"The first event is of {describe(first)}" if first else "There is no event yet"
     return ConfigError(f"Nothing was recorded by {moment}. {since}.")
+
+
+def _tag(tables: ExperimentTables, name: str) -> Tag:
+    """Return a tag; the error names the other experiment versions that have it."""
+    try:
+        return tables.tag_log.get(name)
+    except UnknownNameError:
+        having = [each for each in tables.other_versions if _has_tag(tables.sibling(each), name)]
+        if having:
+            raise UnknownNameError(
+                f"{tables.reference} has no tag {name!r} in its newest experiment version, "
+                f"{tables.experiment_version}. Experiment versions with it: {', '.join(having)}."
+            ) from None
+        raise
+
+
+def _has_tag(tables: ExperimentTables, name: str) -> bool:
+    return any(each.tag == name for each in tables.tag_log.all())
 
 
 def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:

@@ -38,7 +38,7 @@ class Snapshot(PinnedRows):
             {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
             for each in self.assemblies
         ]
-        title = f"{self.folder}, {self.moment}: version {self.version}"
+        title = f"{self.qualified_name}, {self.moment}: version {self.version}"
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
@@ -56,7 +56,7 @@ class Snapshot(PinnedRows):
         discarded = self.last_events["status"].to_list().count("discarded")
         if discarded and "discarded" not in statuses:
             chosen += f", {discarded} discarded left out"
-        return f"{self.full_name}, {self.state_read}: {chosen}"
+        return f"{self.qualified_name}, {self.state_read}: {chosen}"
 
     @property
     def missing_versions(self) -> str | None:
@@ -79,7 +79,7 @@ class Snapshot(PinnedRows):
     def mixed(self, include: Collection[Status] | None = None) -> list[str]:
         """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
-        versions = mixture.of_versions(self.name, self.folder, self.other_versions)
+        versions = mixture.of_versions(self.qualified_name, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*versions, *mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
 

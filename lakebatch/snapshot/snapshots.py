@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -10,11 +9,13 @@ from typing import Any, Self
 import polars as pl
 
 from lakebatch._text import nearest
+from lakebatch.assembly import versions
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError, warn
-from lakebatch.ids import RESERVED
+from lakebatch.ids import ExperimentName
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import sql_names
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, not_begun, pin
@@ -24,6 +25,7 @@ from lakebatch.storage.delta import damage, omissions
 
 OVERVIEW = {
     "experiment": pl.String(),
+    "experiment_version": pl.String(),
     "version": pl.Int64(),
     "assemblies": pl.Int64(),
     "completed": pl.Int64(),
@@ -34,13 +36,13 @@ OVERVIEW = {
 class Snapshots(Mapping[str, Snapshot]):
     """Some experiments of a lake at one moment: a mapping from names to snapshots.
 
-    The key is an experiment's name, or its folder when several versions share the name. Experiments that cannot
-    be read are left out; ``damaged`` holds the reasons.
+    The key is an experiment's name, or NAME@v1 for an experiment version that is not the newest at the moment.
+    Experiments that cannot be read are left out; ``damaged`` holds the reasons.
 
     Parameters
     ----------
     folders : mapping
-        The folder of each experiment, damaged or not, by number and version.
+        The folder of each experiment, damaged or not, by number and experiment version.
     """
 
     def __init__(
@@ -70,31 +72,32 @@ class Snapshots(Mapping[str, Snapshot]):
             If no experiment has the tag.
         """
         if moment.version is not None and len(experiments) != 1:
-            names = ", ".join(each.name for each in experiments) or "none"
+            known = ", ".join(each.reference for each in experiments) or "none"
             raise ConfigError(
-                f"A version belongs to one experiment, this lake has {len(experiments)}: {names}. "
+                f"A version belongs to one experiment, this lake has {len(experiments)}: {known}. "
                 "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
             )
-        count = Counter(each.name for each in experiments)
-        folders: dict[str, str] = {}
         found: dict[str, Snapshot] = {}
         damaged: dict[str, LakebatchError] = {}
         for each in experiments:
-            name = each.name if count[each.name] == 1 else each.folder
             try:
-                if not existed_at(each, moment):
-                    continue
-                found[name] = pin(each, moment)
+                if existed_at(each, moment):
+                    found[each.folder] = pin(each, moment)
             except (StorageError, SchemaError) as error:
-                damaged[name] = error
-            folders[name] = each.folder
-        known = {snapshot.folder for snapshot in found.values()}
-        readable = [each for each in experiments if each.name not in damaged]
+                damaged[each.folder] = error
+        readable = [each for each in experiments if each.folder not in damaged]
         if moment.tag is not None:
-            _report_untagged(readable, known, moment.tag)
+            _report_untagged(readable, found, moment.tag)
         if moment.time is not None:
-            _report_not_begun(readable, known, moment)
-        return cls(Selection(moment), found, damaged, folders)
+            _report_not_begun(readable, found, moment)
+        folders = [each.folder for each in experiments if each.folder in found or each.folder in damaged]
+        names = versions.shortest(folders)
+        return cls(
+            Selection(moment),
+            {names[folder]: each for folder, each in found.items()},
+            {names[folder]: error for folder, error in damaged.items()},
+            {names[folder]: folder for folder in folders},
+        )
 
     @property
     def moment(self) -> Moment:
@@ -123,35 +126,38 @@ class Snapshots(Mapping[str, Snapshot]):
 
     def describe(self) -> str:
         """Return what the datasets are made of, in one line: experiments, moment, and how assemblies were selected."""
-        names = ", ".join(each.full_name for each in self.values()) or "no experiment"
+        names = ", ".join(each.qualified_name for each in self.values()) or "no experiment"
         chosen = ", ".join([" or ".join(self.selection.statuses), *self.selection.criteria])
         return f"{names}, {self.moment}: {chosen}"
 
     def overview(self) -> pl.DataFrame:
-        """Return one row per experiment: its assemblies, the completed ones, and their rows."""
+        """Return one row per experiment version: its assemblies, the completed ones, and their rows."""
         rows = [
             {
-                "experiment": name,
+                "experiment": snapshot.name,
+                "experiment_version": snapshot.experiment_version,
                 "version": snapshot.version,
                 "assemblies": len(snapshot.assemblies),
                 "completed": len(snapshot.ids()),
                 "rows": sum(each.rows for each in snapshot.assemblies if each.status in COMPLETED),
             }
-            for name, snapshot in self.items()
+            for snapshot in self.values()
         ]
         return pl.DataFrame(rows, schema=OVERVIEW)
 
     def __getitem__(self, name: str) -> Snapshot:
-        """Return a snapshot by the experiment's name, or by its folder name."""
-        for key, found in self._snapshots.items():
-            if name in (key, found.folder):
-                return found
-        raise UnknownNameError(
-            f"There is no experiment {name!r}, {self.moment}. {nearest(str(name), self._snapshots)}"
-        )
+        """Return the snapshot of an experiment: NAME in its newest experiment version, NAME@v1, or a folder."""
+        key, _ = self.versions_of(name)
+        if key not in self._snapshots:
+            raise UnknownNameError(f"{key} is left out, {self.moment}: {self.damaged[key]}")
+        return self._snapshots[key]
 
     def __contains__(self, name: object) -> bool:
-        return any(name in (key, found.folder) for key, found in self._snapshots.items())
+        try:
+            self[str(name)]
+        except LakebatchError:
+            return False
+        return True
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a snapshot as ``snapshots[name]`` does, or the default without one."""
@@ -163,21 +169,10 @@ class Snapshots(Mapping[str, Snapshot]):
     def __len__(self) -> int:
         return len(self._snapshots)
 
-    def schemas(self) -> dict[str, Snapshot]:
-        """Return each snapshot by its schema in SQL."""
-        return {self._schema(name): snapshot for name, snapshot in self._snapshots.items()}
-
-    def damaged_schemas(self) -> dict[str, LakebatchError]:
-        """Return why each unreadable experiment is left out, by its schema in SQL."""
-        return {self._schema(name): error for name, error in self.damaged.items()}
-
-    def folders(self) -> dict[str, str]:
-        """Return the folder of each experiment, damaged or not, by its schema in SQL."""
-        return {self._schema(name): folder for name, folder in self._folders.items()}
-
-    def _schema(self, name: str) -> str:
-        """Return the schema of an experiment in SQL: its name, or its folder if the name is reserved."""
-        return (self._folders[name] if name in RESERVED else name).replace("-", "_")
+    def schemas(self) -> dict[str, tuple[str, ...]]:
+        """Return the schemas in SQL of each experiment, damaged or not, see `lakebatch.snapshot.sql_names`."""
+        found = sql_names.schemas(self._folders.values())
+        return {name: found[folder] for name, folder in self._folders.items()}
 
     def report(self, on_gap: OnGap) -> None:
         """Warn of the gaps of the datasets, raise, or do nothing, as ``on_gap`` says.
@@ -191,8 +186,8 @@ class Snapshots(Mapping[str, Snapshot]):
 
     def report_names(self) -> None:
         """Warn of experiments with another name in SQL."""
-        for name in sorted(RESERVED & self._folders.keys()):
-            warn(f'Experiment {name!r} is called "{self._schema(name)}" in SQL, where its name is reserved.')
+        for line in sql_names.renamed(self._folders.values()):
+            warn(line)
 
     def refuse_damaged(self, on_gap: OnGap) -> None:
         """Refuse experiments that cannot be read at all; with ``on_gap`` "ignore" only warn."""
@@ -209,20 +204,27 @@ class Snapshots(Mapping[str, Snapshot]):
         """Open the newest files of all tables, which changes no row; return whether any table has newer files."""
         return True in [each.renew() for each in self.values()]  # a list, so that all are renewed
 
-    def folder(self, name: str) -> str:
-        """Return the folder of an experiment, damaged or not."""
-        return self._folders[name]
-
     def versions_of(self, asked: str) -> tuple[str, list[str]]:
-        """Return the experiment of a name or folder, the newest version of a name, and its other versions."""
-        names = {name: folder.split("_", 2)[2] for name, folder in self._folders.items()}
-        found = [name for name, folder in self._folders.items() if asked in (names[name], folder)]
+        """Return the key of an experiment, see `lakebatch.ids.ExperimentName`, and those of its other versions.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none at the moment.
+        """
+        keys = {folder: name for name, folder in self._folders.items()}
+        found = versions.find(asked, keys)
         if not found:
             raise UnknownNameError(
-                f"There is no experiment {asked!r}, {self.moment}. {nearest(asked, set(names.values()))}"
+                f"There is no experiment {asked!r}, {self.moment}. {nearest(str(asked), self._folders)}"
             )
-        chosen = found[-1]
-        return chosen, [name for name in names if name != chosen and names[name] == names[chosen]]
+        name = ExperimentName.parse(found[-1]).name
+        others = [key for folder, key in keys.items() if ExperimentName.parse(folder).name == name]
+        return keys[found[-1]], [key for key in others if key != keys[found[-1]]]
+
+    def qualified(self, name: str) -> str:
+        """Return the name with the experiment version, as NAME@v1, of an experiment, damaged or not."""
+        return versions.qualified(self._folders.values())[self._folders[name]]
 
     def only(self, name: str) -> Self:
         """Return the snapshot of one experiment alone."""
@@ -244,7 +246,7 @@ def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[
     if not known:
         tags = {each.tag for tables in experiments for each in tables.tag_log.all()}
         raise UnknownNameError(f"Unknown tag {tag!r}. {nearest(tag, tags)}")
-    without = [each.name for each in experiments if each.folder not in known]
+    without = [each.reference for each in experiments if each.folder not in known]
     if without:
         warn(f"Left out, since they have no tag {tag!r}: {', '.join(without)}.")
 
@@ -254,6 +256,6 @@ def _report_not_begun(
 ) -> None:
     if not known:
         raise not_begun(moment, [each.log.read().rows for each in experiments])
-    later = [each.name for each in experiments if each.folder not in known]
+    later = [each.reference for each in experiments if each.folder not in known]
     if later:
         warn(f"Left out, since nothing of them was recorded by {moment}: {', '.join(later)}.")

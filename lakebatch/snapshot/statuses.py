@@ -59,9 +59,14 @@ class Statuses:
         return self.folder.split("_", 2)[2]
 
     @property
-    def full_name(self) -> str:
-        """The experiment's name and version, such as ``response-noise@v1``."""
-        return f"{self.name}@{self.folder.split('_')[1]}"
+    def experiment_version(self) -> str:
+        """The experiment version, as v1."""
+        return self.folder.split("_", 2)[1]
+
+    @property
+    def qualified_name(self) -> str:
+        """The experiment's name with its experiment version, as NAME@v1."""
+        return f"{self.name}@{self.experiment_version}"
 
     @property
     def moment(self) -> Moment:

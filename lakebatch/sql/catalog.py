@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
+import polars as pl
+
 from lakebatch.assembly.tables import DATA
+from lakebatch.ids import ExperimentName
+from lakebatch.snapshot import config_columns
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
@@ -26,6 +31,9 @@ ASSEMBLY_COLUMNS = (
     "seed",
     "config_hash",
 )
+SQL_TYPES: dict[pl.DataType, str] = {pl.Boolean(): "BOOLEAN", pl.Int64(): "BIGINT", pl.Float64(): "DOUBLE"}
+UNION = "lake"
+"""The schema of all experiment versions together."""
 S3_SETUP = """\
 -- The lake is on S3: DuckDB reads it through its extension httpfs, with the keys of your environment.
 INSTALL httpfs;
@@ -44,11 +52,28 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     )
 
 
+def alias(name: str, of: str) -> str:
+    """Return the statement that creates a view with the content of another."""
+    return f"CREATE VIEW {name} AS FROM {of}"
+
+
+def member(schema: str, name: str, qualified_name: str) -> str:
+    """Return the part of a view over all experiments that selects the rows of one experiment version."""
+    experiment, _, version = str(ExperimentName.parse(qualified_name)).partition("@")
+    origin = f"SELECT {string_literal(experiment)} AS experiment, {string_literal(version)} AS version"
+    if name == "assemblies":  # it has the hash
+        return f"{origin}, * FROM {schema}.{name}"
+    return (
+        f"{origin}, data.*, run.config_hash FROM {schema}.{name} AS data "
+        f"LEFT JOIN {schema}.assemblies AS run USING (assembly_id)"
+    )
+
+
 def setup(snapshot: Snapshots, on_gap: OnGap = "warn") -> str:
     """Return the statements that create the data tables of a snapshot as views in any DuckDB.
 
-    They name every file of the snapshot, so the views do not change when the lake grows; a lake on disk needs no
-    DuckDB extension.
+    They have the schemas of `lakebatch.sql.session.connect`, without ``events`` and ``gaps``. They name every file of
+    the snapshot, so the views do not change when the lake grows; a lake on disk needs no DuckDB extension.
 
     Raises
     ------
@@ -97,33 +122,73 @@ def list_literal(values: Collection[str]) -> str:
 
 
 def _setup(snapshot: Snapshots, on_gap: OnGap) -> Iterator[str]:
-    for name, each in snapshot.schemas().items():
-        schema = quote_identifier(name)
-        yield f"CREATE SCHEMA {schema}"
-        yield from _assemblies(schema, each)
-        for table in DATA:
-            if each.table(table) is None:
-                continue
-            ids, found = each.tables.readable(table, each.ids(), on_gap)
-            omissions.warn_of_faults(found)
-            files = each.tables.existing(table).files(ids)
-            if files:
-                yield view(schema, each, table, Sources([], files), ids)
+    made: dict[str, list[str]] = {}
+    for name, (schema, *others) in snapshot.schemas().items():
+        if name not in snapshot:
+            continue
+        tables = dict(_tables(quote_identifier(schema), snapshot[name], on_gap))
+        made[name] = [*tables]
+        yield f"CREATE SCHEMA {quote_identifier(schema)}"
+        yield from tables.values()
+        for other in map(quote_identifier, others):
+            yield f"CREATE SCHEMA {other}"
+            yield from (alias(f"{other}.{table}", f"{quote_identifier(schema)}.{table}") for table in tables)
+    yield from _unions(snapshot, made)
 
 
-def _assemblies(schema: str, snapshot: Snapshot) -> Iterator[str]:
-    """Yield the statement that creates the table of assemblies."""
-    rows = summarize(snapshot).select(*ASSEMBLY_COLUMNS).rows()
-    if rows:
-        values = ",\n  ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-        yield f"CREATE TABLE {schema}.assemblies ({', '.join(ASSEMBLY_COLUMNS)}) AS VALUES\n  {values}"
+def _tables(schema: str, snapshot: Snapshot, on_gap: OnGap) -> Iterator[tuple[str, str]]:
+    """Yield the name of each table and view of an experiment, and the statement that creates it."""
+    runs = summarize(snapshot).select(*ASSEMBLY_COLUMNS)
+    yield "assemblies", _table(f"{schema}.assemblies", runs)
+    yield "configs", _table(f"{schema}.configs", config_columns.of_experiment(snapshot))
+    for table in DATA:
+        if snapshot.table(table) is None:
+            continue
+        ids, found = snapshot.tables.readable(table, snapshot.ids(), on_gap)
+        omissions.warn_of_faults(found)
+        files = snapshot.tables.existing(table).files(ids)
+        if files:
+            yield table, view(schema, snapshot, table, Sources([], files), ids)
+
+
+def _unions(snapshot: Snapshots, made: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield the statements that create the schema of all experiment versions."""
+    yield f"CREATE SCHEMA {UNION}"
+    for table in ("results", "assemblies"):
+        selects = [
+            member(quote_identifier(schema), table, snapshot.qualified(name))
+            for name, (schema, *_) in snapshot.schemas().items()
+            if table in made.get(name, ())
+        ]
+        if selects:
+            yield f"CREATE VIEW {UNION}.{table} AS {' UNION ALL BY NAME '.join(selects)}"
+    yield _table(f"{UNION}.configs", config_columns.of_lake(snapshot.values()))
+
+
+def _table(name: str, frame: pl.DataFrame) -> str:
+    """Return the statement that creates a table with the content of a frame."""
+    columns = ", ".join(
+        f"CAST(NULL AS {_sql_type(dtype)}) AS {quote_identifier(column)}"
+        for column, dtype in frame.schema.items()
+    )
+    rows = ",\n  ".join(f"({', '.join(map(_literal, row))})" for row in frame.iter_rows())
+    values = f"\nUNION ALL FROM (VALUES\n  {rows})" if rows else ""
+    return f"CREATE TABLE {name} AS SELECT {columns} WHERE false{values}"
+
+
+def _sql_type(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.List):
+        return f"{_sql_type(dtype.inner)}[]"  # type: ignore[arg-type]
+    return "TIMESTAMPTZ" if isinstance(dtype, pl.Datetime) else SQL_TYPES.get(dtype, "VARCHAR")
 
 
 def _literal(value: object) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, int | float):
+        return repr(value).lower() if math.isfinite(value) else string_literal(str(value))
     return (
         f"TIMESTAMPTZ {string_literal(value.isoformat())}"
         if isinstance(value, datetime)

@@ -14,7 +14,7 @@ import polars as pl
 
 from lakebatch import _process as process
 from lakebatch.errors import ConfigError, LimitError, QueryError
-from lakebatch.ids import RESERVED, check_name
+from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
@@ -42,11 +42,11 @@ QUERY_ERRORS = (
 def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection in which every table of some experiments is a view.
 
-    Per experiment there is a schema, such as ``response_noise`` (with the number and version of its
-    folder in the name where the lake has several versions). Its views are ``results``, ``samples`` and
-    ``trajectories`` (rows of completed assemblies), ``assemblies`` (one row each), ``events`` and
-    ``gaps``; ``lake.results``, ``lake.assemblies`` and ``lake.gaps`` hold those of all experiments, with
-    the columns ``experiment`` and ``version``. Gaps are reported as ``on_gap`` says.
+    Per experiment there is a schema, such as ``response_noise``, with its newest experiment version, and one per
+    experiment version, such as ``response_noise_v1``. The views are ``results``, ``samples`` and ``trajectories``
+    (rows of completed assemblies), ``assemblies`` and ``configs`` (one row per assembly), ``events`` and ``gaps``;
+    ``lake.results``, ``lake.assemblies``, ``lake.configs`` and ``lake.gaps`` hold those of all experiment versions,
+    with the columns ``experiment``, ``version`` (as ``v1``) and ``config_hash``. Gaps are reported as ``on_gap`` says.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def query(
 def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple[Chosen, str, dict[str, Any]]:
     """Return the snapshots for a named query, its SQL, and its parameters with defaults.
 
-    The snapshots hold one version of the requested experiment: the newest, or the version of a given folder.
+    The snapshots hold one experiment version of the requested experiment: the newest of NAME, or that of NAME@v1.
 
     Raises
     ------
@@ -110,10 +110,11 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
         return snapshots, query.text, values
     asked = str(values["experiment"])
     chosen, others = snapshots.versions_of(asked)
-    folder = snapshots.folder(chosen)
-    left_out = [snapshots.folder(each) for each in others if asked != folder]
-    mixture.report(mixture.of_versions(asked, folder, left_out), snapshots.selection.on_mix)
-    values["experiment"] = folder.split("_", 2)[2]
+    wanted = ExperimentName.parse(asked)
+    left_out = [snapshots.qualified(each) for each in others if wanted.version is None]
+    mixed = mixture.of_versions(snapshots.qualified(chosen), left_out)
+    mixture.report(mixed, snapshots.selection.on_mix)
+    values["experiment"] = wanted.name
     return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), query.text, values
 
 
@@ -256,7 +257,7 @@ ALSO = 'Expected snapshots of a lake by name, e.g. {"before": lake.snapshot(vers
 
 def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict[str, Snapshots]:
     """Return the snapshots by the catalogs of their views."""
-    schemas = snapshot.folders()
+    schemas = {schema for names in snapshot.schemas().values() for schema in names}
     if also is not None and not isinstance(also, Mapping):
         raise ConfigError(f"also is {also!r}. {ALSO}")
     for name, other in (also or {}).items():

@@ -10,12 +10,13 @@ import polars as pl
 
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
+from lakebatch.snapshot import config_columns
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
-from lakebatch.sql.catalog import quote_identifier, readable_name, string_literal, view
+from lakebatch.sql.catalog import UNION, alias, member, quote_identifier, readable_name, view
 from lakebatch.sql.read_only import Path
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
@@ -25,9 +26,15 @@ from lakebatch.storage.uris import is_local
 
 MAIN = "memory"
 """The default catalog of an in-memory connection."""
-UNION = "lake"
-UNION_VIEWS = ("results", "assemblies", "gaps")
+UNION_VIEWS = ("results", "assemblies", "configs", "gaps")
 """The views over all experiments together."""
+ORIGIN = {"experiment": pl.String(), "version": pl.String()}
+EMPTY_UNIONS: dict[str, pl.Schema] = {
+    "results": pl.Schema({**ORIGIN, **load_schema(RESULTS).polars, "config_hash": pl.String()}),
+    "assemblies": pl.Schema({**ORIGIN, **SUMMARY_COLUMNS}),
+    "gaps": pl.Schema({**ORIGIN, **GAP_COLUMNS, "config_hash": pl.String()}),
+}
+"""The columns of these views in an empty lake."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Views:
     by_path : dict
         Each view by its name, with and without the catalog.
     names : dict
-        The name of each view in SQL.
+        The name of each view in SQL, the shortest where it has two.
     files : list of str
         The files behind them.
     """
@@ -59,18 +66,34 @@ class Views:
 
     def add(self, catalog: str, snapshot: Snapshots) -> None:
         """Create the views of a snapshot in an existing catalog."""
-        for schema, each in snapshot.schemas().items():
+        for name, (schema, *others) in snapshot.schemas().items():
             self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
-            self._add_records(catalog, schema, each)
-            for name in DATA:
-                self._add_data(catalog, schema, each, name)
-        for schema, error in snapshot.damaged_schemas().items():
-            self._add_damaged(catalog, schema, Fault.of(error, schema.replace("_", "-")))
+            if name in snapshot:
+                self._add_experiment(catalog, schema, snapshot[name])
+            else:
+                self._add_damaged(catalog, schema, Fault.of(snapshot.damaged[name], name))
+            for other in others:
+                self._add_alias(catalog, other, schema)
         self._add_unions(catalog, snapshot)
 
     def read(self, paths: Iterable[Path]) -> list[View]:
         """Return some views by name."""
         return [self.by_path[path] for path in sorted(paths)]
+
+    def _add_experiment(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
+        self._add_records(catalog, schema, snapshot)
+        self._add_configs(catalog, schema, snapshot)
+        for name in DATA:
+            self._add_data(catalog, schema, snapshot, name)
+
+    def _add_alias(self, catalog: str, other: str, schema: str) -> None:
+        """Create a second schema with the views of another."""
+        self._connection.execute(f"CREATE SCHEMA {_name(catalog, other)}")
+        for *_, name in [path for path in self.by_path if path[:-1] == (catalog, schema)]:
+            self._connection.execute(alias(_name(catalog, other, name), _name(catalog, schema, name)))
+            self._register(catalog, other, name, self.by_path[catalog, schema, name])
+            for path in self._paths(catalog, schema, name):  # messages list a view once
+                self.names[path] = self.names[*path[:-2], other, name]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
         gaps = [*damage_gaps(snapshot), *snapshot.gaps(), *snapshot.mixture_gaps()]
@@ -78,6 +101,15 @@ class Views:
         self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
         self._add_frame(catalog, schema, "events", snapshot.events, lost)
         self._add_frame(catalog, schema, "gaps", to_frame(gaps), View())
+
+    def _add_configs(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
+        """Create a table of the configs; an empty one if any is damaged."""
+        try:
+            frame, known = config_columns.of_experiment(snapshot), View()
+        except StorageError as error:
+            frame = pl.DataFrame(schema=config_columns.IDENTITY)
+            known = View((Fault.of(error, snapshot.name),))
+        self._add_frame(catalog, schema, "configs", frame, known)
 
     def _add_data(self, catalog: str, schema: str, snapshot: Snapshot, name: str) -> None:
         """Create a view over the readable files of a table; an empty one if none is readable."""
@@ -112,9 +144,9 @@ class Views:
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        self._connection.execute(f"CREATE SCHEMA {_name(catalog, schema)}")
         frames = {name: load_schema(name).polars for name in DATA} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
+            "configs": pl.Schema(config_columns.IDENTITY),
             "events": load_schema("assemblies").polars,
         }
         for name, columns in frames.items():
@@ -122,34 +154,36 @@ class Views:
         self._add_frame(catalog, schema, "gaps", to_frame([Gap("", str(fault))]), View())
 
     def _add_unions(self, catalog: str, snapshot: Snapshots) -> None:
+        """Create the views of all experiment versions together."""
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
-        columns = {
-            "results": load_schema(RESULTS).polars,
-            "assemblies": pl.Schema(SUMMARY_COLUMNS),
-            "gaps": pl.Schema(GAP_COLUMNS),
-        }
-        folders = snapshot.folders()
         for name in UNION_VIEWS:
             members = {
-                schema: folder
-                for schema, folder in folders.items()
+                each: schema
+                for each, (schema, *_) in snapshot.schemas().items()
                 if (catalog, schema, name) in self.by_path
             }
-            selects = [_member(_name(catalog, schema, name), folder) for schema, folder in members.items()]
-            of_each = [self.by_path[catalog, schema, name] for schema in members]
-            union = View(
+            of_each = [self.by_path[catalog, schema, name] for schema in members.values()]
+            known = View(
                 tuple(fault for each in of_each for fault in each.faults),
                 tuple(read for each in of_each for read in each.reads),
             )
-            if selects:
-                text = " UNION ALL BY NAME ".join(selects)
-                self._connection.execute(f"CREATE VIEW {_name(catalog, UNION, name)} AS {text}")
-                self._register(catalog, UNION, name, union)
+            if name == "configs":  # types that DuckDB could not combine
+                whole = [
+                    snapshot[each]
+                    for each, schema in members.items()
+                    if each in snapshot and not self.by_path[catalog, schema, name].faults
+                ]
+                self._add_frame(catalog, UNION, name, config_columns.of_lake(whole), known)
+            elif members:
+                selects = [
+                    member(_name(catalog, schema), name, snapshot.qualified(each))
+                    for each, schema in members.items()
+                ]
+                text = f"CREATE VIEW {_name(catalog, UNION, name)} AS {' UNION ALL BY NAME '.join(selects)}"
+                self._connection.execute(text)
+                self._register(catalog, UNION, name, known)
             else:
-                empty = pl.DataFrame(
-                    schema={"experiment": pl.String(), "version": pl.String(), **columns[name]}
-                )
-                self._add_frame(catalog, UNION, name, empty, union)
+                self._add_frame(catalog, UNION, name, pl.DataFrame(schema=EMPTY_UNIONS[name]), known)
 
     def _add_frame(self, catalog: str, schema: str, name: str, frame: pl.DataFrame, known: View) -> None:
         self._create_table(_name(catalog, schema, name), frame)
@@ -161,10 +195,13 @@ class Views:
         self._connection.unregister("incoming")
 
     def _register(self, catalog: str, schema: str, name: str, known: View) -> None:
-        paths = [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
-        for path in paths:
+        for path in self._paths(catalog, schema, name):
             self.by_path[path] = known
             self.names[path] = ".".join(map(readable_name, path))
+
+    def _paths(self, catalog: str, schema: str, name: str) -> list[Path]:
+        """Return the names of a view: with the catalog and, of the default catalog, without."""
+        return [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
 
 
 def read_through(file: str) -> None:
@@ -190,9 +227,3 @@ def read_through(file: str) -> None:
 
 def _name(*steps: str) -> str:
     return ".".join(map(quote_identifier, steps))
-
-
-def _member(view: str, folder: str) -> str:
-    """Return the part of a union that selects the rows of one experiment."""
-    _, version, experiment = folder.split("_", 2)
-    return f"SELECT {string_literal(experiment)} AS experiment, {string_literal(version)} AS version, * FROM {view}"

@@ -172,3 +172,25 @@ def test_log_entry_without_metrics_is_accepted(copied_lake):
 
     assert parse(b'{"commitInfo": {"operation": "WRITE", "operationMetrics": null}}')
     assert parse(b'{"commitInfo": {"operationMetrics": {"numFiles": "1"}}}\n{"add": null}')
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
+@pytest.mark.parametrize("config", [DEEP, "[]", "{"])
+def test_damaged_config_is_refused_by_queries_of_configs_alone(copied_lake, config):
+    append(copied_lake, config=config)
+    for view in ("toy.configs", "lake.configs"):
+        with pytest.raises(DamageError, match=r"Column 'config' of event .* is damaged"):
+            copied_lake.sql(f"FROM {view}", on_gap="warn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert copied_lake.sql("FROM other_toy.configs").height == 1
+        assert copied_lake.sql("FROM lake.configs", on_gap="ignore")["experiment"].to_list() == ["other-toy"]
+
+
+def test_nested_config_and_keys_that_differ_in_case_are_columns(copied_lake):
+    append(copied_lake, config=json.dumps({"a": {"b": [1, "x"]}, "n": 1, "N": 2.5, "version": "x"}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = copied_lake.sql("FROM toy.configs")
+    row = frame.filter(pl.col("n_").is_not_null()).row(0, named=True)
+    assert (row["N"], row["n_"], row["version_"], row["a.b"]) == (2.5, 1, "x", '[1, "x"]')

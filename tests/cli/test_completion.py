@@ -1,6 +1,7 @@
 """Shell completion."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,6 +46,19 @@ def test_bash_completes_names_of_every_kind(copied_lake, tmp_path):
     assert offered(["lakebatch", "run", "response-noise", "--preset", "sm"], tmp_path) == ["smoke"]
     assert offered(["lakebatch", "--lake", "elsewhere", "status", ""], tmp_path) == []
     assert offered(["lakebatch", "status", "--lake", "elsewhere", ""], tmp_path) == []
+
+
+def test_bash_completes_experiment_versions(copied_lake, tmp_path):
+    folder = Path(copied_lake.storage.uri)
+    shutil.copytree(folder / "90_v1_toy", folder / "90_v2_toy")
+    assert offered(["lakebatch", "status", "toy"], tmp_path) == ["toy@v1", "toy"]
+    assert offered(["lakebatch", "status", "toy@"], tmp_path) == ["toy@v1"]
+    assert offered(["lakebatch", "diff", "toy", "v"], tmp_path) == ["v1", "v2"]
+    script = subprocess.run([LAKEBATCH, "completion", "bash"], capture_output=True, text=True, check=True)
+    breaks = f'{script.stdout}\nprintf %s "$COMP_WORDBREAKS"'
+    shell = subprocess.run(["bash", "--norc", "-ic", breaks], capture_output=True, text=True, check=True)
+    assert ":" in shell.stdout
+    assert "@" not in shell.stdout
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

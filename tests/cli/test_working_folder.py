@@ -25,7 +25,7 @@ def gone(study, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments",
     [(), ("list",), ("queries",), ("status",), ("config", "response-noise"), ("sql", "SELECT 1", "--on-gap", "ignore"),
-     ("sql", "--query", "summary", "--param", "experiment=study", "--on-gap", "ignore")],
+     ("sql", "--query", "summary", "--param", "experiment=study", "--on-gap", "ignore", "--on-mix", "ignore")],
 )  # fmt: skip
 def test_command_that_needs_no_working_directory_works_without(gone, arguments):
     done = gone(*arguments)

@@ -335,7 +335,7 @@ def test_worker_with_another_layout_of_lakebatch_is_one_line(toy, tmp_path, move
         assert len(old.workers()) == 2
     message = str(raised.value)
     assert message.startswith("The worker tcp://")
-    assert "cannot load toy: it has another version of lakebatch, or none (" in message
+    assert "cannot load toy: it has another lakebatch, or none (" in message
     assert message.endswith(f"Install lakebatch {lakebatch.__version__} there.")
     assert "\n" not in message
     assert not Path("lake").exists()

@@ -132,9 +132,7 @@ def test_damaged_data_file_leaves_out_only_its_assembly_and_only_on_request(copi
     first = stored.reassemble(version=4)
     file = damage_done.DATA[name](toy)
     ids = stored.assemblies()["assembly_id"].to_list()
-    line = (
-        f"{file} of {ids[1]} .*Restore it with: lakebatch repair toy. To read the rest, use --on-gap ignore"
-    )
+    line = f"{file} of {ids[1]} .*Restore it with: lakebatch repair toy@v1. To read the rest, use --on-gap ignore"
     for read in READERS.values():
         with pytest.raises(DamageError, match=line) as caught:
             read(stored, "warn")
@@ -288,7 +286,7 @@ def test_assembly_with_damaged_events_does_not_vanish_silently(copied_lake, toy,
     stored = copied_lake["toy"]
     lost = pl.read_parquet(damage_done.events_file(toy))["assembly_id"].item()
     file = damage_done.EVENTS[name](toy)
-    with pytest.warns(DamageWarning, match=f"{file} .*Restore it with: lakebatch repair toy"):
+    with pytest.warns(DamageWarning, match=f"{file} .*Restore it with: lakebatch repair toy@v1"):
         assert stored.history().height == 5
     with pytest.warns(DamageWarning, match=f"{file} .*events of {lost}"):
         assert stored.assemblies()["assembly_id"].n_unique() >= 2

@@ -27,7 +27,7 @@ def test_lake_is_asked_by_name(copied_lake):
     assert None not in copied_lake
     assert copied_lake.get("toy").folder == "90_v1_toy"
     assert copied_lake.get("toys") is None
-    assert {"toy", "90_v1_toy"} < set(copied_lake._ipython_key_completions_())
+    assert {"toy", "other-toy"} == set(copied_lake._ipython_key_completions_())
     assert copied_lake.get("toys", "none") == "none"
 
 
@@ -35,10 +35,10 @@ def test_lake_counts_and_names_its_experiments(two_versions):
     folders = ["90_v1_toy", "90_v2_toy", "91_v1_other-toy"]
     assert len(two_versions) == 3
     assert [each.folder for each in two_versions] == folders
-    assert two_versions.keys() == ["90_v1_toy", "toy", "other-toy"]
+    assert two_versions.keys() == ["toy@v1", "toy", "other-toy"]
     assert [each.folder for each in two_versions.values()] == folders
     assert [(name, each.folder) for name, each in two_versions.items()][1] == ("toy", "90_v2_toy")
-    assert dict(two_versions)["toy"].other_versions == two_versions["toy"].other_versions == ("90_v1_toy",)
+    assert dict(two_versions)["toy"].other_versions == two_versions["toy"].other_versions == ("toy@v1",)
 
 
 def test_stored_experiment_is_in_its_own_lake_only(copied_lake, tmp_path):

@@ -62,7 +62,7 @@ def test_sound_lake_has_no_problem_and_is_left_unchanged(copied_lake, toy):
         "place",
         "writing",
         "conditional put",
-        "versions",
+        "packages",
         "table",
         "log",
         "data files",
@@ -138,7 +138,7 @@ def test_data_file_of_another_size_is_a_problem(copied_lake, toy, name):
     file = damage_done.DATA[name](toy)
     (text,) = found(copied_lake, "data files")
     assert text.startswith(f"problem: {file} ")
-    assert text.endswith("lakebatch repair toy")
+    assert text.endswith("lakebatch repair toy@v1")
 
 
 @pytest.mark.parametrize("damage", [damage_done.garbled, damage_done.value_changed])
@@ -147,7 +147,7 @@ def test_changed_bits_are_found_by_the_deep_check_alone(copied_lake, toy, damage
     assert "problem" not in set(copied_lake.doctor()["severity"])
     (text,) = found(copied_lake, "values", deep=True)
     assert text.startswith(f"problem: {file} ")
-    assert text.endswith("lakebatch repair toy")
+    assert text.endswith("lakebatch repair toy@v1")
     assert ("holds other values than were committed" in text) == (damage is damage_done.value_changed)
 
 
@@ -228,7 +228,7 @@ def test_damaged_checkpoint_is_named_and_can_be_rewritten(copied_lake, toy, faul
         damage_done.cut(named, 10)
     (text,) = found(copied_lake, "log")
     assert str(named) in text
-    assert text.endswith("lakebatch repair toy")
+    assert text.endswith("lakebatch repair toy@v1")
     (log / "_last_checkpoint").unlink()
     checkpoint.unlink(missing_ok=True)
     assert found(copied_lake, "log") == []
@@ -433,7 +433,7 @@ def test_duplicate_event_is_a_problem_until_it_is_repaired(copied_lake, toy):
     deltalake.write_deltalake(table, pl.read_delta(table).filter(event=1)[:1], mode="append")
     (text,) = found(copied_lake, "duplicates")
     assert text.startswith("problem: event 1 of 20")
-    assert text.endswith("lakebatch repair toy")
+    assert text.endswith("lakebatch repair toy@v1")
     assert copied_lake.repair("toy", dry_run=False)["state"].to_list() == ["healed"]
     assert found(copied_lake, "duplicates") == []
     changed = pl.read_delta(table).filter(event=1)[:1].with_columns(rows=pl.lit(7, pl.Int64))

@@ -136,7 +136,7 @@ def test_rows_doubled_by_merges_are_found_and_deduplicated(cohort):
         assert newest(cohort)[table].height > before[table].height
     twice = [text for text in problems(cohort) if "both replaced the file" in text]
     assert len(twice) == 7
-    assert all(text.endswith("lakebatch repair cohort") for text in twice)
+    assert all(text.endswith("lakebatch repair cohort@v1") for text in twice)
     stored = lakebatch.open_lake(cohort.parent)["cohort"]
     second = next(each for each in stored.snapshot().assemblies if each.run_number == 2)
     note(stored, second, "as resumed meanwhile", rows=30)
@@ -201,7 +201,7 @@ def test_changed_code_repairs_nothing_and_is_named(cohort):
     ("old", "new", "reason"),
     [
         ("", "", "Unknown experiment 'cohort'"),
-        ('"v1"', '"v2"', "this code has version v2 of the experiment"),
+        ('"v1"', '"v2"', "this code has experiment version v2"),
         ('f"level={level:g}"', 'f"at={level:g}"', "this code does not plan part level=0"),
         ("n_samples: int", "patients: int", "Unknown config key 'n_samples'"),
     ],

@@ -278,7 +278,7 @@ def test_shard_with_different_code_does_not_join(lake, toy):
 def test_assembly_of_another_version_is_not_resumed(lake, toy, failed, tmp_path):
     TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
     with pytest.raises(
-        AssemblyError, match=r"is of 90_v1_toy, this code has version v2 of it\. Use the code"
+        AssemblyError, match=r"is of 90_v1_toy, this code has experiment version v2 of it\. Use the code"
     ):
         lakebatch.resume(lake, toy, jobs=1, accept_changes=True)
     assert not (tmp_path / "lake" / "90_v2_toy").exists()

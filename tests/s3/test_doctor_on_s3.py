@@ -44,7 +44,7 @@ def test_damage_on_s3_is_named_by_reads_and_by_the_doctor(s3_lake, stored):
     content = client.get_object(Bucket=bucket, Key=second)["Body"].read()
     garbled = content[:60] + b"\x55" * 60 + content[120:]
     client.put_object(Bucket=bucket, Key=second, Body=garbled)
-    with pytest.raises(DamageError, match=f"s3://{bucket}/({first}|{second}) of .*lakebatch repair toy"):
+    with pytest.raises(DamageError, match=f"s3://{bucket}/({first}|{second}) of .*lakebatch repair toy@v1"):
         stored.reassemble()
     problems = lakebatch.open_lake().doctor(deep=True).filter(severity="problem").rows(named=True)
     assert [(each["check"], each["what"].split(" (")[0]) for each in problems] == [
@@ -76,7 +76,7 @@ def test_lost_object_leaves_out_only_its_assembly(s3_lake, stored, read):
     with pytest.raises(DamageError) as caught:
         readers[read]()
     assert str(caught.value) == (
-        f"s3://{bucket}/{key} of {lost.assembly_id} is missing. Restore it with: lakebatch repair toy. "
+        f"s3://{bucket}/{key} of {lost.assembly_id} is missing. Restore it with: lakebatch repair toy@v1. "
         "To read the rest, use --on-gap ignore."
     )
     with pytest.warns(

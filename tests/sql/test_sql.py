@@ -1,7 +1,6 @@
 """SQL over a lake: every table is a view, and nothing else can be read."""
 
 import shutil
-import sys
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,20 +58,6 @@ def test_views_of_all_experiments_name_each(filled, tmp_path):
         ConfigError, match=r"A version belongs to one experiment, this lake has 2: toy, other-toy"
     ):
         filled.sql("SELECT 1", version=1)
-
-
-def test_versions_of_one_experiment_are_separate(filled):
-    file = Path("experiments/toy.py")
-    file.write_text(file.read_text().replace('version = "v1"', 'version = "v2"'))
-    del sys.modules["_experiments_toy"]
-    lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
-    assert rows(filled, 'SELECT count(*) FROM "90_v1_toy".results') == [(9,)]
-    assert rows(filled, 'SELECT count(*) FROM "90_v2_toy".results') == [(3,)]
-    assert filled["toy"].folder == "90_v2_toy"
-    for view, counts in (("results", [9, 3]), ("assemblies", [1, 1])):
-        text = f"SELECT experiment, version, count(*) FROM lake.{view} GROUP BY ALL ORDER BY ALL"
-        assert rows(filled, text) == [("toy", "v1", counts[0]), ("toy", "v2", counts[1])]
-    assert filled.sql("FROM lake.gaps").columns == ["experiment", "version", "assembly_id", "what"]
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")

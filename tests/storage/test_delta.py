@@ -140,7 +140,7 @@ def test_damaged_checkpoint_is_named_and_the_append_is_made_once_after_its_remov
     log = checkpointed(results, frame)
     (checkpoint,) = log.glob("*.checkpoint.parquet")
     damage_done.cut(checkpoint, 100)
-    with pytest.raises(DamageError, match=f"{checkpoint} cannot be read .*lakebatch repair toy"):
+    with pytest.raises(DamageError, match=f"{checkpoint} cannot be read .*lakebatch repair toy@v1"):
         once(open_table(), frame("c"), part="c")
     checkpoint.unlink()
     (log / "_last_checkpoint").unlink()

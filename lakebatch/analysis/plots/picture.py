@@ -104,7 +104,7 @@ def picture(
     kind : str
         One of `KINDS`.
     against : Snapshot, optional
-        Another state, drawn in the background.
+        Another state, or another experiment version, drawn in the background.
 
     Raises
     ------
@@ -125,7 +125,8 @@ def picture(
     if against is None:
         return Picture(kind, chart)
     other = read(against, on_gap=on_gap)
-    return Picture(kind, overlay(chart, _chart(other, kind, chosen), other.moment))
+    version = f"{other.qualified_name}, " if against.folder != snapshot.folder else ""
+    return Picture(kind, overlay(chart, _chart(other, kind, chosen), f"{version}{other.moment}"))
 
 
 def draw(

@@ -49,6 +49,7 @@ def _state(data: AnalysisData) -> str:
 def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
     rows, states = data.rows, data.assemblies["status"]
     return (
+        ("experiment version", data.qualified_name.partition("@")[2]),
         ("completed assemblies", f"{int((states == 'completed').sum())} of {states.len()}"),
         ("fits", str(rows.height)),
         ("levels", ", ".join(f"{level:g}" for level in rows["level"].drop_nulls().unique().sort())),

@@ -74,7 +74,7 @@ def _run_config(name: str, group: list[Assembly], number: int) -> RunConfig:
 
 
 def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[Difference, ...]]:
-    """Return the preset with the fewest differences; none if the code is missing or has another version."""
+    """Return the preset with the fewest differences; none if the code is missing or another experiment version."""
     found: dict[str, tuple[Difference, ...]] = {}
     try:
         source = registry.get(name)

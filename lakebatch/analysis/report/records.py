@@ -151,7 +151,7 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
         for each in configs
         for name in each.assemblies
     ]
-    selected = shlex.join([data.experiment, *data.options, "--version", str(data.version)])
+    selected = shlex.join([data.qualified_name, *data.options, "--version", str(data.version)])
     reading = [
         f"lakebatch reassemble {selected} -o {shlex.quote(data.experiment)}.parquet",
         f"lakebatch report {selected}",

@@ -47,5 +47,5 @@ def dataset(
 
     pinned = open_lake(context)[name].at(moment)
     columns, target = load(pinned, assembly, level=level, feature_set=features)
-    about = f"{pinned.full_name}, {pinned.state_read}: {assembly}, level {level:g}, {features}"
+    about = f"{pinned.qualified_name}, {pinned.state_read}: {assembly}, level {level:g}, {features}"
     show_or_save(columns.with_columns(target), output, form, about)

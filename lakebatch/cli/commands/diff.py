@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 def diff(
     context: click.Context, name: str, before: str, after: str, metric: str, on_gap: Any, form: str
 ) -> None:
-    """Show the changes in experiment NAME from BEFORE to AFTER: versions, times, tags or assemblies."""
+    """Show the changes in experiment NAME from BEFORE to AFTER.
+
+    Each is a version, a time, a tag, an assembly, or an experiment version such as v1.
+    """
     from lakebatch.cli.render import render
 
     found = open_lake(context)[name].diff(before, after, on_gap=on_gap)

@@ -23,27 +23,37 @@ def list_(context: click.Context, form: str) -> None:
     """List the experiments that can be run, and their assemblies in the lake."""
     import polars as pl
 
+    from lakebatch.cli.status_table import join_version
     from lakebatch.experiment import registry
 
     lake = open_lake(context)
-    stored = {each.name: each for each in lake.begun()}
+    stored = lake.begun()
     if absence := lake.absence():
         inform(absence)
     origins = {name: source.origin for name, source in registry.find().items()}
-    names = sorted(origins.keys() | stored.keys())
-    rows = [_listed(name, origins.get(name), stored.get(name)) for name in names]
-    show(pl.DataFrame(rows, infer_schema_length=None), form)
+    absent = origins.keys() - {each.name for each in stored}
+    rows = [
+        *(_listed(each.name, origins.get(each.name), each) for each in stored),
+        *(_listed(name, origins[name], None) for name in absent),
+    ]
+    found = pl.DataFrame(rows, infer_schema_length=None).sort("experiment", maintain_order=True)
+    show(join_version(found) if form == "table" else found, form)
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:
     """Return a row of the list; without counts if the tables are damaged."""
     from lakebatch.storage.delta.omissions import warn_and_skip
 
-    row: dict[str, Any] = {"experiment": name, "origin": origin or "only in the lake", "folder": None}
+    row: dict[str, Any] = {
+        "experiment": name,
+        "experiment_version": stored.experiment_version if stored else None,
+        "origin": origin or "only in the lake",
+        "folder": stored.folder if stored else None,
+    }
     if stored is None:
         return row | {"assemblies": 0, "completed": 0}
-    row |= {"folder": stored.folder, "assemblies": None, "completed": None}
-    with warn_and_skip(name):
+    row |= {"assemblies": None, "completed": None}
+    with warn_and_skip(stored.reference):
         assembly_states = stored.assemblies()["status"]
         row |= {"assemblies": assembly_states.len(), "completed": int((assembly_states == "completed").sum())}
     return row

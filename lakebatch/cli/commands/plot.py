@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
+from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
@@ -47,7 +47,7 @@ ALL = "all"
     "--against",
     metavar="MOMENT",
     shell_complete=completion.moments,
-    help="Overlay a second state: a version, a time or a tag.",
+    help="Overlay a second state: a version, a time, a tag or an experiment version such as v1.",
 )
 @click.option(
     "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
@@ -76,17 +76,17 @@ def plot(
 ) -> None:
     """Draw a picture of experiment NAME: any kind, now or at any past state, or two states overlaid."""
     from lakebatch.analysis import plots
-    from lakebatch.snapshot.moment import parse
+    from lakebatch.snapshot.states import state
 
     reading: dict[str, Any] = {"on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
     snapshot = stored.select(selection)
     if against is not None:
-        reading["against"] = stored.select(replace(selection, moment=parse(against)))
+        reading["against"] = state(stored, against).select(selection)
     if kind == ALL:
-        _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
+        _plot_all(snapshot, output or Path(file_name(name, "-pictures")), width, reading)
         return
-    file = plots.check_file(output or Path(f"{name}-{kind}.png"))
+    file = plots.check_file(output or Path(file_name(name, f"-{kind}.png")))
     picture = plots.picture(snapshot, kind, **reading)
     picture.save(file, width)
     inform(f"{file}: {picture.chart.description()}")

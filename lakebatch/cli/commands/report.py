@@ -10,6 +10,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
+from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def report(
     from lakebatch.analysis import plots
     from lakebatch.analysis import report as reports
 
-    file = reports.check_file(output or Path(f"{name}-report.html"))
+    file = reports.check_file(output or Path(file_name(name, "-report.html")))
     snapshot = open_lake(context)[name].select(selection)
     options = plots.Options(metric=metric, unit=unit)
     written = reports.report(snapshot, on_gap=on_gap, options=options).save(file)

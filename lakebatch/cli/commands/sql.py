@@ -82,8 +82,8 @@ def sql(
     """Answer one SQL query over the lake with DuckDB: from the argument, a file, a named query or standard input.
 
     On a terminal, without a query, a prompt reads one query after the other. Each experiment is a schema with the
-    views results, samples, trajectories, assemblies, events and gaps; lake.results, lake.assemblies and lake.gaps
-    combine all experiments.
+    views results, samples, trajectories, assemblies, configs, events and gaps: response_noise in its newest experiment
+    version, response_noise_v1 in another. lake.results, lake.assemblies, lake.configs and lake.gaps combine all.
     """
     if sum(each is not None for each in (text, query_name, file)) > 1:
         raise click.UsageError("Several of SQL, --query and --file were given. Expected one of them.")

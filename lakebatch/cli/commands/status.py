@@ -30,6 +30,8 @@ START = "Start with: lakebatch run response-noise"
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
     """Show the assemblies of experiment NAME, of the whole lake, or all fields of one ASSEMBLY.
 
+    NAME is the newest experiment version, NAME@v1 another, as in every command.
+
     The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
     """
     from lakebatch.cli.status_table import assembly_states, state_table

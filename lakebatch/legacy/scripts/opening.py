@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from lakebatch.assembly.tables import FOLDER
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import registry
-from lakebatch.ids import check_no_secret
+from lakebatch.ids import FOLDER, check_no_secret
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.storage import BUCKET_NAMES, Storage, locate
 
@@ -39,8 +38,8 @@ def folder_name(notebook: str, number: str, version: str) -> str:
     folder = f"{str(number).zfill(2)}_{version}_{title}"
     if not FOLDER.fullmatch(folder):
         raise ConfigError(
-            f"{folder!r} cannot be an experiment's folder. Expected a number, a version such as v1, and a name of "
-            "lower-case words joined by '-', e.g. ('batch-response-noise', '03', 'v1')."
+            f"{folder!r} cannot be an experiment's folder. Expected a number, an experiment version such as v1, "
+            "and a name of lower-case words joined by '-', e.g. ('batch-response-noise', '03', 'v1')."
         )
     return check_no_secret(folder, "experiment's folder")
 

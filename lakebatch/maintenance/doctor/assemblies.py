@@ -23,7 +23,7 @@ TOLERANCE = timedelta(seconds=1)
 def check_unfinished(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     """Yield the assemblies that are not completed, and how to continue them."""
     for each in pinned.assemblies:
-        resume = f"lakebatch resume {stored.name} {each.assembly_id}"
+        resume = f"lakebatch resume {stored.reference} {each.assembly_id}"
         if each.state == "interrupted":
             yield _note(
                 stored, "unfinished", f"{each.assembly_id} is interrupted", f"Continue with: {resume}"
@@ -78,9 +78,9 @@ def check_gaps(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
 
 def _advice_on_lost_rows(stored: ExperimentTables, each: Assembly) -> str:
     return (
-        f"See whether they can be healed with: lakebatch repair {stored.name}; "
+        f"See whether they can be healed with: lakebatch repair {stored.reference}; "
         f"else compute it again with its config and: lakebatch run {stored.name} --seed {each.seed}, "
-        f"then: lakebatch discard {stored.name} {each.assembly_id}"
+        f"then: lakebatch discard {stored.reference} {each.assembly_id}"
     )
 
 
@@ -110,7 +110,7 @@ def check_unrecorded(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Fin
             stored.folder,
             "problem",
             f"{rows} rows of {assembly_id} are there and no event of it; no dataset has them",
-            f"If files of {stored.log.table.uri} are lost, heal them with: lakebatch repair {stored.name}",
+            f"If files of {stored.log.table.uri} are lost, heal them with: lakebatch repair {stored.reference}",
         )
 
 
@@ -145,7 +145,7 @@ def _backwards(
         f"{assembly_id} was {status} at {at:%Y-%m-%d %H:%M:%S} UTC, "
         f"after something of {before:%Y-%m-%d %H:%M:%S} UTC: a clock went back"
     )
-    advice = f"No row is affected. Read past states by version, see: lakebatch history {stored.name}"
+    advice = f"No row is affected. Read past states by version, see: lakebatch history {stored.reference}"
     return _note(stored, "clock", what, advice)
 
 

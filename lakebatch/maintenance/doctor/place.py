@@ -60,7 +60,7 @@ def _conditional(uri: str, once: bool) -> Finding:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Whether the packages that read and write tables have versions that were tested."""
+    """Whether the packages that read and write tables are of tested package versions."""
     for requirement in metadata.requires("lakebatch") or []:
         name = re.split(r"[^\w-]", requirement, maxsplit=1)[0]
         if name in ENGINES and "extra ==" not in requirement:
@@ -70,8 +70,8 @@ def check_versions() -> Iterator[Finding]:
 def _version(name: str, version: str, requirement: str) -> Finding:
     what = f"{name} {version}, tested with {requirement}"
     if is_within(version, requirement):
-        return Finding("versions", name, "ok", what)
-    return Finding("versions", name, "problem", what, f"Install it with: pip install '{requirement}'")
+        return Finding("packages", name, "ok", what)
+    return Finding("packages", name, "problem", what, f"Install it with: pip install '{requirement}'")
 
 
 def is_within(version: str, requirement: str) -> bool:

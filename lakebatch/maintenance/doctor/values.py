@@ -59,7 +59,7 @@ def _is_comparable(entry: Entry) -> bool:
 def check_bundles(stored: ExperimentTables) -> Iterator[Finding]:
     """Whether every bundle in use has the rows of its files."""
     subject = f"{stored.folder}/bundles"
-    remove = f"It only repeats rows, for quick reading. Remove it with: lakebatch repair {stored.name}"
+    remove = f"It only repeats rows, for quick reading. Remove it with: lakebatch repair {stored.reference}"
     faults = [Finding("bundles", subject, "problem", what, remove) for _, what in damaged_bundles(stored)]
     yield from faults
     table = stored.results.at()

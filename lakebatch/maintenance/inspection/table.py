@@ -10,6 +10,7 @@ from typing import Any
 
 from lakebatch.assembly.tables import FRAMES
 from lakebatch.errors import DamageError
+from lakebatch.ids import ExperimentName
 from lakebatch.maintenance.inspection.lineage import Lineage
 from lakebatch.maintenance.inspection.reference import Reference, added, removed
 from lakebatch.storage import Storage
@@ -31,7 +32,7 @@ class InspectedTable:
 
     def __init__(self, storage: Storage, folder: str, name: str, files: Sequence[StoredFile]) -> None:
         self.storage = storage
-        self.experiment = folder.split("_", 2)[-1]
+        self.experiment = str(ExperimentName.parse(folder))
         self.name = name
         self.path = f"{folder}/{name}"
         self.files = {each.path: each for each in files}

@@ -149,6 +149,6 @@ def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict
         raise CannotComputeError(f"it cannot be computed again: {error}") from error
     if plan.experiment.version != stored.experiment_version:
         raise CannotComputeError(
-            f"it is of {stored.folder}, and this code has version {plan.experiment.version} of the experiment"
+            f"it is of {stored.folder}, and this code has experiment version {plan.experiment.version}"
         )
     return plan.source, {part.key: part for part in plan.parts}

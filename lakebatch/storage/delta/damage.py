@@ -12,6 +12,7 @@ import polars as pl
 
 from lakebatch._files import ABSENT, check_readable
 from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError, warn
+from lakebatch.ids import ExperimentName
 from lakebatch.storage.delta.diagnosis import one_line
 from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.table import Table
@@ -233,4 +234,4 @@ def _label(table: TableVersion, file: DataFile) -> str:
 
 
 def _experiment(table: TableVersion) -> str:
-    return table.uri.rsplit("/", 2)[-2].split("_", 2)[-1]
+    return str(ExperimentName.parse(table.uri.rsplit("/", 2)[-2]))

@@ -14,6 +14,7 @@ from typing import Any
 
 from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
+from lakebatch.ids import ExperimentName
 from lakebatch.storage import Storage
 from lakebatch.storage.place import StoredFile
 
@@ -122,7 +123,7 @@ class Log:
 
     @property
     def _experiment(self) -> str:
-        return self._folder.partition("/")[0].split("_", 2)[-1]
+        return str(ExperimentName.parse(self._folder.partition("/")[0]))
 
     def _unreadable(self, name: str, error: StorageError) -> Fault:
         reason = getattr(error.__cause__, "strerror", None) or " ".join(str(error).split()).rstrip(".")
