@@ -16,7 +16,7 @@ FORM = {"rows": int, "of": int, "why": str}
 LACKS_METRIC = pl.col("error").is_not_null()
 """Selects the rows of ``results`` without a metric: a NULL metric has its reason in ``error``."""
 MAX_MODELS = 3
-MAX_REASON = 120
+MAX_REASON = 80
 # characters of a reason
 
 

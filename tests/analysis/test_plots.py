@@ -81,7 +81,8 @@ def test_boxes_hold_every_fit(study):
 
 def test_degradation_names_what_has_no_baseline(study):
     chart = study["study"].plot("degradation").chart
-    assert chart.notes[0] == "35 of 105 fits have no baseline (level 0) in their assembly and are left out."
+    assert "35 of 105 fits have no baseline (level 0) in their assembly and are left out." in chart.notes
+    assert "3 of 144 rows have no metric (forest: constant prediction)." in chart.notes
     assert Rule(0.0, "y") in chart.panels[0].marks
 
 
