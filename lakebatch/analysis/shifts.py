@@ -9,8 +9,9 @@ from functools import cached_property
 import polars as pl
 
 from lakebatch import metrics
-from lakebatch.analysis import statistics
-from lakebatch.analysis.statistics import MIN_UNITS, Unit
+from lakebatch.analysis import shift_tests
+from lakebatch.analysis.shift_tests import MIN_UNITS
+from lakebatch.analysis.statistics import Unit
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
@@ -212,7 +213,7 @@ def _paired(pairs: pl.DataFrame, metric: str, unit: Unit) -> pl.DataFrame:
         assembly_id=pl.col("cohort"), value=value_after - value, overlap=pl.col("n_test") / pl.col("n_train")
     )
     means = both.group_by(GROUP).agg(before=value.mean(), after=value_after.mean())
-    tests = statistics.shifts(both, GROUP, unit=unit)
+    tests = shift_tests.paired(both, GROUP, unit=unit)
     return _with_shift(means.join(tests, on=GROUP, nulls_equal=True), metric)
 
 
@@ -221,7 +222,7 @@ def _unpaired(sides: _Sides) -> pl.DataFrame:
     return _sorted(
         [
             _with_shift(
-                statistics.unpaired_shifts(sides.stacked.drop_nulls(name).with_columns(value=name), GROUP),
+                shift_tests.unpaired(sides.stacked.drop_nulls(name).with_columns(value=name), GROUP),
                 name,
             )
             for name in metrics.NAMES

@@ -26,14 +26,6 @@ Unit: TypeAlias = Literal["split", "assembly"]
 UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
-MIN_UNITS = 5
-"""The minimum number of independent units for the p-value of a shift."""
-CAUTION = 2.0
-"""Weight of the overlap of splits in `shifts`.
-
-With 1, as Nadeau and Bengio propose, 7 to 14 % of families without any shift had one with p_holm < 0.05 in simulations
-of noise on heavy-tailed responses and features, at 10 to 20 splits of 100 to 500 samples; with 2, at most 3 %.
-"""
 SPLIT = ("assembly_id", "repeat")
 
 
@@ -56,9 +48,9 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
     Returns
     -------
     frame, one row per group
-        ``by``, mean, low, high (NULL with a single unit), units, assemblies, fits.
+        ``by`` and `ESTIMATE`; low and high are NULL with a single unit, cohort_std with a single cohort.
     """
-    return _estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
+    return estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
 
 
 def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
@@ -67,8 +59,8 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
     Returns
     -------
     frame, one row per group and level above 0
-        ``by``, level, baseline, mean (of the difference), low, high, relative (to the size of the
-        baseline), units, assemblies, fits, p_value, p_holm. Empty where no fit has a baseline.
+        ``by``, level, baseline, `ESTIMATE` (of the difference), relative (to the size of the baseline), p_value,
+        p_holm. Empty where no fit has a baseline.
     """
     keys = ["assembly_id", "feature_set", "model", "repeat"]
     values = _values(rows, metric)
@@ -78,7 +70,7 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
     )
     groups = list(dict.fromkeys([*by, "level"]))
     means = pairs.group_by(groups, maintain_order=True).agg(pl.col("baseline").mean())
-    tested = _estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
+    tested = estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
     joined = tested.join(means, on=groups, nulls_equal=True).sort(groups)
     return joined.select(
         *groups,
@@ -98,76 +90,17 @@ def comparisons(
     Returns
     -------
     frame, one row per pair
-        one, other, mean (of one minus other), low, high, units, assemblies, fits, p_value (paired t test),
-        p_holm (corrected for the number of pairs, Holm 1979).
+        one, other, `ESTIMATE` (of one minus other), p_value (paired t test), p_holm (corrected for the number of
+        pairs, Holm 1979).
     """
     values = _values(rows, metric)
     keys = [key for key in ("assembly_id", "level", "feature_set", "model", "repeat") if key != of]
     found = [
-        _estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
+        estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
         for pair in combinations(values[of].drop_nulls().unique().sort(), 2)
     ]
-    pairs = pl.concat(found) if found else _estimates(_no_differences(values), ["one", "other"], unit)
+    pairs = pl.concat(found) if found else estimates(_no_differences(values), ["one", "other"], unit)
     return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
-
-
-def shifts(pairs: pl.DataFrame, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
-    """Return the mean of paired differences in each group, tested against 0.
-
-    Parameters
-    ----------
-    pairs : frame
-        assembly_id (or another id of the cohort), repeat, value (the difference of two fits on one split), overlap
-        (n_test / n_train, counted `CAUTION` times), and ``by``.
-    unit : {"split", "assembly"}
-        Whether pairs of splits or their means in each cohort are the units.
-
-    Returns
-    -------
-    frame, one row per group
-        ``by``, units, t, p_holm (corrected for the number of groups). NULL below `MIN_UNITS` units, where all
-        differences are the same, and where the overlap of splits is unknown.
-    """
-    cautious = pairs.with_columns(overlap=pl.col("overlap") * CAUTION)
-    is_known = (pl.col("overlap").null_count() == 0) | (unit == "assembly")
-    known = cautious.group_by(by).agg(known=is_known)
-    found = _estimates(cautious, by, unit).join(known, on=list(by), nulls_equal=True, maintain_order="left")
-    t = pl.when(known=True).then(pl.col("mean") / pl.col("error"))
-    return _tested(found.with_columns(t=t, freedom=pl.col("units") - 1.0), by)
-
-
-def unpaired_shifts(values: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Return the difference of the mean over cohorts between two sides in each group, tested by Welch's t test.
-
-    Cohorts that are on both sides make the test conservative.
-
-    Parameters
-    ----------
-    values : frame
-        cohort, side ("before" or "after"), value, and ``by``.
-
-    Returns
-    -------
-    frame, one row per group on both sides
-        ``by``, before, after (means over cohorts), units (cohorts on the smaller side), t, p_holm (corrected for
-        the number of groups). NULL below `MIN_UNITS` units.
-    """
-    cohorts = values.group_by(*by, "side", "cohort", maintain_order=True).agg(pl.col("value").mean())
-    sides = cohorts.group_by(*by, "side", maintain_order=True).agg(
-        mean=pl.col("value").mean(), error=pl.col("value").var() / pl.len(), units=pl.len()
-    )
-    one, other = (sides.filter(side=name).drop("side") for name in ("before", "after"))
-    found = one.join(other, on=list(by), nulls_equal=True, suffix="_after").sort(by)
-    error = pl.col("error") + pl.col("error_after")
-    pieces = [pl.col(f"error{end}") ** 2 / (pl.col(f"units{end}") - 1.0) for end in ("", "_after")]
-    welch = found.with_columns(
-        t=(pl.col("mean_after") - pl.col("mean")) / error.sqrt(),
-        freedom=error**2 / (pieces[0] + pieces[1]),
-        units=pl.min_horizontal("units", "units_after"),
-    )
-    tested = _tested(welch, by)
-    means = found.select(*by, before="mean", after="mean_after")
-    return means.join(tested, on=list(by), nulls_equal=True, maintain_order="left")
 
 
 def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:
@@ -192,7 +125,7 @@ def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.
     )
     if unit == "assembly":
         single = single.with_columns(repeat=pl.lit(0))
-    spread = _estimates(single, cell, unit).select(*cell, half=(pl.col("high") - pl.col("low")) / 2)
+    spread = estimates(single, cell, unit).select(*cell, half=(pl.col("high") - pl.col("low")) / 2)
     return (
         overall.join(spread, on=cell, how="left", nulls_equal=True)
         .with_columns(pl.col("slope", "r2").fill_nan(None))
@@ -266,8 +199,10 @@ def holm(p_values: pl.Series) -> pl.Series:
     )
 
 
-ESTIMATE = ("mean", "low", "high", "units", "assemblies", "fits")
-"""The columns of an estimate."""
+COUNTS = ("units", "assemblies", "fits")
+BETWEEN = ("cohorts", "cohort_std", "cohort_min", "cohort_max")
+ESTIMATE = ("mean", "low", "high", *COUNTS, *BETWEEN)
+"""The columns of an estimate: the last four are the number of cohorts and the spread of their means."""
 
 SLOPE = (
     pl.when(pl.col("level").n_unique() > 1)
@@ -278,8 +213,15 @@ SLOPE = (
 
 def _values(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
     check_metric(metric)
+    named = [name for name in ("cohort", "config") if name in rows.columns]
     return rows.drop_nulls(metric).select(
-        *SPLIT, "level", "feature_set", "model", value=metric, overlap=pl.col("n_test") / pl.col("n_train")
+        *SPLIT,
+        *named,
+        "level",
+        "feature_set",
+        "model",
+        value=metric,
+        overlap=pl.col("n_test") / pl.col("n_train"),
     )
 
 
@@ -297,16 +239,10 @@ def _no_differences(values: pl.DataFrame) -> pl.DataFrame:
     return values.clear().with_columns(one=name, other=name)
 
 
-def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFrame:
+def estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFrame:
     """Return the mean of each group over its units, with interval and p-value of the t test against 0."""
     groups = list(by)
-    units = values.group_by(*groups, *(key for key in SPLIT if key not in groups), maintain_order=True).agg(
-        pl.col("value").mean(), pl.col("overlap").mean(), fits=pl.len()
-    )
-    if unit == "assembly":
-        units = units.group_by(*groups, "assembly_id", maintain_order=True).agg(
-            pl.col("value").mean(), overlap=pl.lit(0.0), fits=pl.col("fits").sum()
-        )
+    units = _units(values, groups, unit)
     n, assemblies = pl.len(), pl.col("assembly_id").n_unique()
     found = units.group_by(groups, maintain_order=True).agg(
         mean=pl.col("value").mean(),
@@ -315,18 +251,33 @@ def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFr
         assemblies=assemblies,
         fits=pl.col("fits").sum(),
     )
+    found = found.join(_between(units, groups), on=groups, nulls_equal=True, maintain_order="left")
     return _with_t_test(found).sort(groups)
 
 
-def _tested(found: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Return units, t and p_holm of groups with t and freedom; no test below `MIN_UNITS`."""
-    from scipy import stats  # slow to import
+def _units(values: pl.DataFrame, groups: list[str], unit: Unit) -> pl.DataFrame:
+    """Return the mean of each unit of each group, with its cohort: the assembly, unless a column names another."""
+    cohort = pl.col("cohort" if "cohort" in values.columns else "assembly_id").first()
+    units = values.group_by(*groups, *(key for key in SPLIT if key not in groups), maintain_order=True).agg(
+        pl.col("value").mean(), pl.col("overlap").mean(), fits=pl.len(), of_cohort=cohort
+    )
+    if unit == "split":
+        return units
+    return units.group_by(*groups, "assembly_id", maintain_order=True).agg(
+        pl.col("value").mean(),
+        overlap=pl.lit(0.0),
+        fits=pl.col("fits").sum(),
+        of_cohort=pl.col("of_cohort").first(),
+    )
 
-    enough = pl.col("t").is_finite() & (pl.col("units") >= MIN_UNITS)
-    tested = found.with_columns(pl.when(enough).then(pl.col("t", "freedom")))
-    t, freedom = (tested[name].fill_null(np.nan).to_numpy() for name in ("t", "freedom"))
-    p_value = pl.Series("p_value", 2 * stats.t.sf(np.abs(t), freedom)).fill_nan(None)
-    return tested.select(*by, "units", "t", p_holm=holm(p_value))
+
+def _between(units: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Return the number of cohorts in each group, and the spread of their means."""
+    mean = pl.col("mean")
+    means = units.group_by(*groups, "of_cohort", maintain_order=True).agg(mean=pl.col("value").mean())
+    return means.group_by(groups, maintain_order=True).agg(
+        cohorts=pl.len(), cohort_std=mean.std(), cohort_min=mean.min(), cohort_max=mean.max()
+    )
 
 
 def _with_t_test(found: pl.DataFrame) -> pl.DataFrame:

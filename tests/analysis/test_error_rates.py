@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.analysis import statistics
+from lakebatch.analysis import shift_tests
 
 N_FAMILIES = 200
 # 5 % of the families. The seeds are fixed, so the counts are, too: 2 of 200 in both tests.
@@ -75,13 +75,13 @@ def false_families(tables):
 
 
 def test_replicates_of_one_cohort_shift_in_at_most_five_percent_of_families(of_one_cohort):
-    assert false_families(statistics.shifts(each, GROUP) for each in of_one_cohort) <= MAX_FALSE
+    assert false_families(shift_tests.paired(each, GROUP) for each in of_one_cohort) <= MAX_FALSE
 
 
 @pytest.mark.parametrize(("caution", "least"), [(0.0, 100), (1.0, MAX_FALSE + 1)])
 def test_less_correction_finds_shifts_between_replicates(of_one_cohort, monkeypatch, caution, least):
-    monkeypatch.setattr(statistics, "CAUTION", caution)  # 0 is the plain paired t test
-    assert false_families(statistics.shifts(each, GROUP) for each in of_one_cohort) >= least
+    monkeypatch.setattr(shift_tests, "CAUTION", caution)  # 0 is the plain paired t test
+    assert false_families(shift_tests.paired(each, GROUP) for each in of_one_cohort) >= least
 
 
 def test_replicates_of_other_cohorts_shift_in_at_most_five_percent_of_families():
@@ -94,10 +94,10 @@ def test_replicates_of_other_cohorts_shift_in_at_most_five_percent_of_families()
             for side, cohorts in zip(("before", "after"), sides, strict=True)
             for number, values in enumerate(cohorts)
         ]
-        welch.append(statistics.unpaired_shifts(pl.concat(rows), GROUP))
+        welch.append(shift_tests.unpaired(pl.concat(rows), GROUP))
         # splits of different cohorts as if they were pairs
         plain.append(
-            statistics.shifts(frame(sides[1][0] - sides[0][0], assembly_id="one", overlap=0.0), GROUP)
+            shift_tests.paired(frame(sides[1][0] - sides[0][0], assembly_id="one", overlap=0.0), GROUP)
         )
     assert false_families(welch) <= MAX_FALSE
     assert false_families(plain) >= 100
@@ -105,4 +105,4 @@ def test_replicates_of_other_cohorts_shift_in_at_most_five_percent_of_families()
 
 def test_real_shift_is_found(of_one_cohort):
     shifted = of_one_cohort[0].with_columns(pl.col("value") + 0.5)
-    assert (statistics.shifts(shifted, GROUP)["p_holm"] < 0.05).any()
+    assert (shift_tests.paired(shifted, GROUP)["p_holm"] < 0.05).any()

@@ -163,6 +163,11 @@ class Chart:
         return " ".join([f"{self.title}.{shown}", self.caption, *self.notes])
 
 
+def is_empty(mark: Series) -> bool:
+    """Whether a mark is a line without points, which has only its entry in the legend."""
+    return isinstance(mark, Line) and all(value is None for value in mark.y)
+
+
 def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     """Return a chart over another of the same kind, whose marks are drawn as ghosts.
 

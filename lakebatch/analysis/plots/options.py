@@ -9,8 +9,8 @@ from lakebatch import metrics
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.errors import ConfigError
 
-By: TypeAlias = Literal["feature_set", "model"]
-BY: tuple[By, ...] = ("feature_set", "model")
+By: TypeAlias = Literal["feature_set", "model", "config"]
+BY: tuple[By, ...] = ("feature_set", "model", "config")
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Options:
     ----------
     metric : str
         One of `lakebatch.metrics.NAMES`.
-    by : {"feature_set", "model"}
-        The column that colours show; the other is averaged over.
+    by : {"feature_set", "model", "config"}
+        What colours show; the others are averaged over.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}

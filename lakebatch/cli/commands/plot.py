@@ -42,7 +42,7 @@ ALL = "all"
 )
 @click.option(
     "--by",
-    type=Choice(["feature_set", "model"]),
+    type=Choice(["feature_set", "model", "config"]),
     default="feature_set",
     show_default=True,
     help="Meaning of the colours.",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Sampling unit of intervals and tests.",
 )
+@click.option("--by", type=Choice(["config"]), help="Add tables and pictures with one line per config.")
 @moment_options
 @include_options
 @click.option(
@@ -50,6 +51,7 @@ def report(
     name: str,
     metric: Any,
     unit: Any,
+    by: Any,
     moment: Moment,
     include: tuple[Any, ...],
     on_gap: Any,
@@ -61,7 +63,7 @@ def report(
 
     file = reports.check_file(output or Path(f"{name}-report.html"))
     snapshot = open_lake(context)[name].at(moment)
-    options = plots.Options(metric=metric, unit=unit)
+    options = plots.Options(metric=metric, unit=unit, by=by or plots.Options.by)
     written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(sanitize(str(each)))
