@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import polars as pl
@@ -10,7 +10,7 @@ import polars as pl
 from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.captions import WORDS, capital, interval_caption, missing_notes, sampled, scope
-from lakebatch.analysis.plots.chart import Chart, Dots, Panel, Rule
+from lakebatch.analysis.plots.chart import MARKED, Chart, Dots, Panel, Rule
 from lakebatch.analysis.plots.levels import empty_lines, level_panel, lines, names, usable_rows
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import BASELINE, comparisons, intervals, robustness, sensitivity
@@ -78,7 +78,8 @@ def robustness_chart(data: AnalysisData, options: Options) -> Chart:
             f"{data.experiment}, {data.moment}."
         )
     metric = metrics.label(options.metric)
-    panel = _ranking(ranked, "robustness", options, f"robustness of {metric}")
+    weak = _weak_baselines(rows, options)
+    panel = _ranking(_strong_first(ranked, weak), "robustness", options, f"robustness of {metric}", weak)
     unranked = table.height - ranked.height
     note = (f"{unranked} without a baseline above 0 are not ranked.",) if unranked else ()
     return Chart(
@@ -86,7 +87,7 @@ def robustness_chart(data: AnalysisData, options: Options) -> Chart:
         caption="Mean over all levels above 0 over the mean at level 0 of the same splits, from "
         f"{_sampled(rows, options)}; 1 is no loss. {scope(rows)}",
         panels=(replace(panel, marks=(Rule(1.0), *panel.marks)),),
-        notes=(*note, *missing_notes(data, options)),
+        notes=(*_weak_note(ranked, weak, metric), *note, *missing_notes(data, options)),
     )
 
 
@@ -114,8 +115,40 @@ def comparison(data: AnalysisData, options: Options) -> Chart:
     )
 
 
-def _ranking(table: pl.DataFrame, value: str, options: Options, label: str) -> Panel:
-    """Return a panel with one row per feature set and model, best first, coloured by one of them."""
+def _weak_baselines(rows: pl.DataFrame, options: Options) -> set[tuple[str, str]]:
+    """Return the feature sets and models whose baseline does not differ from 0: its 95 % interval holds 0."""
+    baseline = intervals(
+        rows.filter(level=BASELINE), options.metric, ["feature_set", "model"], unit=options.unit
+    )
+    return set(baseline.filter(pl.col("low") <= 0).select("feature_set", "model").iter_rows())
+
+
+def _strong_first(table: pl.DataFrame, weak: set[tuple[str, str]]) -> pl.DataFrame:
+    cells = table.select("feature_set", "model").rows()
+    is_weak = pl.Series("weak", [each in weak for each in cells], dtype=pl.Boolean)
+    return table.with_columns(is_weak).sort("weak", maintain_order=True)
+
+
+def _weak_note(table: pl.DataFrame, weak: set[tuple[str, str]], metric: str) -> tuple[str, ...]:
+    cells = set(table.select("feature_set", "model").iter_rows())
+    if not cells & weak:
+        return ()
+    return (
+        f"{MARKED.strip()} ({len(cells & weak)} of {len(cells)}): {metric} at level 0 does not differ from 0 (its 95 % "
+        "interval holds 0), so that the ratio says little.",
+    )
+
+
+def _ranking(
+    table: pl.DataFrame, value: str, options: Options, label: str, weak: Collection[tuple[str, str]] = ()
+) -> Panel:
+    """Return a panel with one row per feature set and model, best first, coloured by one of them.
+
+    Parameters
+    ----------
+    weak : collection of (feature set, model)
+        The rows that get a mark.
+    """
     cells = table.select("feature_set", "model").unique(maintain_order=True)
     has_interval = "low" in table.columns
     marks = [
@@ -131,7 +164,7 @@ def _ranking(table: pl.DataFrame, value: str, options: Options, label: str) -> P
     return Panel(
         tuple(marks),
         x_label=label,
-        y_names=tuple(f"{feature_set}, {model}" for feature_set, model in cells.rows()),
+        y_names=tuple(f"{', '.join(each)}{MARKED if each in weak else ''}" for each in cells.rows()),
         x_range=options.zoom,
     )
 

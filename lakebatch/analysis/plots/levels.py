@@ -10,6 +10,7 @@ import polars as pl
 
 from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
+from lakebatch.analysis.plots.axis import axis_limits, cut_note
 from lakebatch.analysis.plots.captions import (
     WORDS,
     capital,
@@ -23,10 +24,6 @@ from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import intervals
 from lakebatch.errors import IncompleteError
 
-# Margin of an axis beyond the limits of a metric
-AXIS_MARGIN = 0.05
-CUT_NOTE = ("Some intervals over few splits extend beyond the axis, which ends at the limits of the metric.",)
-
 
 def levels(data: AnalysisData, options: Options) -> Chart:
     """Return a metric against the level with 95 % intervals, by feature set or by model."""
@@ -37,7 +34,7 @@ def levels(data: AnalysisData, options: Options) -> Chart:
     return Chart(
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=(*_cut_note(table, options), *missing_notes(data, options)),
+        notes=(*cut_note(table, options), *missing_notes(data, options)),
         panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.metric))]),
     )
 
@@ -68,7 +65,7 @@ def grid(data: AnalysisData, options: Options) -> Chart:
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
         f"{data.experiment}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=(*_cut_note(table, options), *missing_notes(data, options)),
+        notes=(*cut_note(table, options), *missing_notes(data, options)),
         panels=with_zero(panels),
     )
 
@@ -158,20 +155,6 @@ def level_panel(data: AnalysisData, metric: str, rows: pl.DataFrame, marks: tupl
         y_label=metrics.label(metric),
         x_ticks=tuple(sorted(set(rows["level"]))),
     )
-
-
-def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
-    """Return axis limits for a metric with two limits, if intervals over few splits exceed them; else None."""
-    found = metrics.BY_NAME[metric]
-    if found.minimum is None or found.maximum is None:
-        return None
-    low, high = found.minimum - AXIS_MARGIN, found.maximum + AXIS_MARGIN
-    exceeds = table.select((pl.col("low").min() < low) | (pl.col("high").max() > high)).item()
-    return (low, high) if exceeds else None
-
-
-def _cut_note(table: pl.DataFrame, options: Options) -> tuple[str, ...]:
-    return CUT_NOTE if not options.zoom and axis_limits(table, options.metric) else ()
 
 
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
