@@ -70,20 +70,23 @@ class Side:
         cells = read.join(self._named, on="assembly_id").group_by(*GROUP, *CELL, *SPLIT)
         return cells.agg(pl.col(metrics.NAMES).mean())
 
-    def patients(self, on_gap: OnGap) -> set[tuple[int, int]]:
-        """Return a digest of the clean responses of each cohort with stored patients, as pairs of seed and digest."""
+    def patients(self) -> dict[int, set[int]]:
+        """Return digests of the clean responses of each cohort, by seed, for cohorts with readable patients."""
         if self.snapshot.table(PATIENTS) is None:
-            return set()
+            return {}
         digest = pl.struct("sample", pl.col("target").round_sig_figs(DIGITS)).hash()
-        found = self.snapshot.collected(
+        read = self.snapshot.collected(
             COMPLETED,
             lambda rows: rows.filter(pl.col("level").is_null()).select("assembly_id", digest=digest),
             table=PATIENTS,
-            on_gap=on_gap,
+            on_gap="ignore",  # without patients, the seed alone tells the cohort
             only=list(self.seeds),
         )
-        sums = found.group_by("assembly_id").agg(pl.col("digest").sum()).join(self._named, on="assembly_id")
-        return set(sums.select("cohort", "digest").iter_rows())
+        sums = read.group_by("assembly_id").agg(pl.col("digest").sum()).join(self._named, on="assembly_id")
+        found: dict[int, set[int]] = {}
+        for cohort, each in sums.select("cohort", "digest").iter_rows():
+            found.setdefault(cohort, set()).add(each)
+        return found
 
     @property
     def _named(self) -> pl.DataFrame:
@@ -145,7 +148,7 @@ def compare(before: Side, after: Side, on_gap: OnGap) -> Shifts:
         return Shifts(_unpaired(sides), "", "one side has no completed assembly")
     if UNKNOWN_SEED in before.cohorts | after.cohorts:
         return Shifts(_untested(_unpaired(sides)), "", "imported assemblies have no known cohort")
-    unshared = _unshared(before, after, sides, on_gap)
+    unshared = _unshared(before, after, sides)
     if not unshared:
         return _of_shared_cohorts(sides, len(before.cohorts))
     return _of_other_cohorts(sides, before, after, unshared)
@@ -171,17 +174,17 @@ def verdict(shifts: pl.DataFrame, metric: str, untested: str = "") -> str:
 
 
 def _too_few() -> str:
-    return f"below {MIN_UNITS} independent units there is no test"
+    return f"a test needs {MIN_UNITS} independent units and the sizes of the splits"
 
 
-def _unshared(before: Side, after: Side, sides: _Sides, on_gap: OnGap) -> str:
+def _unshared(before: Side, after: Side, sides: _Sides) -> str:
     """Return why fits cannot be paired; empty if both sides share cohorts and splits."""
     if before.cohorts != after.cohorts:
         return f"the cohorts differ (seeds {_listed(before.seeds)} before, {_listed(after.seeds)} after)"
     if not sides.share_splits:
         return "the train/test splits differ"
-    old, new = before.patients(on_gap), after.patients(on_gap)
-    if old and new and old != new:
+    old, new = before.patients(), after.patients()
+    if any(old[cohort] != new[cohort] for cohort in old.keys() & new.keys()):
         return "the cohorts differ, though their seeds are the same"
     return ""
 

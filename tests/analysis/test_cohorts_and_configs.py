@@ -136,7 +136,7 @@ def test_line_without_any_metric_is_in_legend_and_caption(without_forest):
 
 def test_report_counts_each_row_and_names_those_without_metric(without_forest):
     _, _, table = results_section(without_forest, Options()).parts
-    assert table.columns[-3:] == ("units", "assemblies", "std between cohorts")
+    assert table.columns[-3:] == ("splits", "assemblies", "std between cohorts")
     assert [(row[0], row[-3:-1]) for row in table.rows] == [
         ("linear", ("6 to 9", "2 to 3")),
         ("forest", ("0", "0")),

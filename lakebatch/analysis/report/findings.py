@@ -91,7 +91,8 @@ def results_section(data: AnalysisData, options: Options) -> Section:
         what = f"Mean {metrics.label(metric)} by {heading} and level, with 95 % interval"
         caption = f"{what}. {between(found, named, options)}"
         empty = named.group_by(of).agg(value.count()).filter(value == 0)[of].sort().to_list()
-        parts.append(wide(found, caption, of, heading, empty))
+        units = "splits" if options.unit == "split" else "units"
+        parts.append(wide(found, caption, of, heading, unmeasured=empty, units=units))
     return Section("results", "Results", tuple(parts))
 
 

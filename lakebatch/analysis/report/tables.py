@@ -13,7 +13,6 @@ from lakebatch._text import one_line, to_second
 
 SMALL_P = 0.001
 BETWEEN = "std between cohorts"
-COUNTED = ("units", "assemblies", BETWEEN)
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,15 @@ def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str]) -> Table:
     )
 
 
-def wide(frame: pl.DataFrame, caption: str, of: str, heading: str, unmeasured: Sequence[str] = ()) -> Table:
+def wide(
+    frame: pl.DataFrame,
+    caption: str,
+    of: str,
+    heading: str,
+    *,
+    unmeasured: Sequence[str] = (),
+    units: str = "units",
+) -> Table:
     """Return means with intervals as a table with one row per name and one column per level.
 
     The last columns are the units and assemblies of the row, and the standard deviation between the means of cohorts.
@@ -52,6 +59,8 @@ def wide(frame: pl.DataFrame, caption: str, of: str, heading: str, unmeasured: S
     ----------
     unmeasured : sequence of str
         Names without any estimate; each gets a row that says so.
+    units : str
+        What a unit is, as the heading of its column.
     """
     levels = frame["level"].unique().sort().to_list()
     found = {(row[of], row["level"]): _estimate(row) for row in frame.iter_rows(named=True)}
@@ -64,7 +73,7 @@ def wide(frame: pl.DataFrame, caption: str, of: str, heading: str, unmeasured: S
         for name in frame[of].unique(maintain_order=True).to_list()
     ]
     rows += [(cell(name), *("none" for _ in levels), "0", "0", "") for name in unmeasured]
-    columns = (heading, *(f"level {level:g}" for level in levels), *COUNTED)
+    columns = (heading, *(f"level {level:g}" for level in levels), units, "assemblies", BETWEEN)
     return Table(caption, columns, tuple(rows), (False, *(True for _ in columns[1:])))
 
 
