@@ -110,7 +110,7 @@ class Difference:
                 "Code and packages": self.code,
             }
         )
-        caption = f"<p>Shifts of metrics, {escape(self.caption)}.</p>" if of_metrics else ""
+        caption = f"<p>{escape(self.test)}</p>" if of_metrics and self.test else ""
         return f"{changes}{caption}{notebook.sections(of_metrics)}"
 
 

@@ -59,7 +59,8 @@ def test_replicates_of_other_cohorts_show_means_and_no_test(stored, run, lake, t
         "and a test needs 5 cohorts per side, here 1 and 1"
     )
     assert found.verdict("mse") == f"No shift of mse is tested (of 3): {found.untested}."
-    assert f"no test: {found.untested}" in found._repr_html_()
+    assert found.caption == f"no test: {found.untested}"
+    assert found.verdict("mse") in found._repr_html_()
     done = CliRunner().invoke(
         main, ["--lake", lake.storage.uri, "diff", toy, first, second, "--metric", "mse"]
     )
@@ -181,6 +182,7 @@ def test_different_cohorts_are_compared_by_the_test_of_welch(stored, rerun, lake
     line = "2 shifts of mse are larger than chance (of 3, p_holm < 0.05)."
     assert found.verdict("mse") == line
     assert escape(line) in found._repr_html_()
+    assert escape(found.test) in found._repr_html_()
     done = CliRunner().invoke(
         main, ["--lake", lake.storage.uri, "diff", toy, str(before), str(after), "--metric", "mse"]
     )
