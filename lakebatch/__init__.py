@@ -8,7 +8,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lakebatch._version import __version__ as __version__
@@ -58,5 +62,21 @@ def __dir__() -> list[str]:
     return __all__
 
 
+class SourceTreeFinder:
+    """Finds the packages that the source tree keeps beside lakebatch/ and that an installation holds inside."""
+
+    BESIDE = ("lakebatch.experiments", "lakebatch.queries", "lakebatch.schemas")
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a package beside lakebatch/ lies; None for every other module."""
+        if name not in cls.BESIDE or path is None:
+            return None
+        return PathFinder.find_spec(name, [os.path.dirname(folder) for folder in path])
+
+
 if not os.path.isdir(os.path.join(__path__[0], "experiments")):  # the source tree, not an installation
-    import_module("lakebatch._source_tree").register()
+    # first, since an editable installation may name the packages of another source tree
+    sys.meta_path.insert(0, SourceTreeFinder)

@@ -1,12 +1,25 @@
-"""The identity of this process, and whether another one is alive."""
+"""Identity of this process, liveness of another one, and forks that lost the threads of their engines."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 
+from lakebatch.errors import ForkError
+
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+THREAD = re.compile(r"polars-\d")
+"""Names of the threads that polars computes in, as Linux shows them; they start with the first computation."""
+TASKS = Path("/proc/self/task")
+
+
+class _Engines:
+    """Whether polars or deltalake was called, in this process or in the one that it was forked from."""
+
+    called = False
+    lost = False
 
 
 def host() -> str:
@@ -50,6 +63,22 @@ def is_alive(pid: int, token: str | None) -> bool:
     return token is None or start_token(pid) in (None, token)
 
 
+def check_fork() -> None:
+    """Note that an engine is called; in a fork it would wait for threads that only the parent has.
+
+    Raises
+    ------
+    ForkError
+        If this process was forked from one whose engines had been called.
+    """
+    if _Engines.lost:
+        raise ForkError(
+            "This process was forked from one that had used polars or read a lake, where reading would wait for ever. Start "
+            "processes with multiprocessing.get_context('spawn') or 'forkserver', or fork before anything is read."
+        )
+    _Engines.called = True
+
+
 def _has_ended(pid: int) -> bool:
     """Whether the process has ended, and only its parent has not read its exit code."""
     try:
@@ -74,3 +103,22 @@ def _folder(pid: int) -> str:
     if os.readlink("/proc/self") != str(os.getpid()):
         raise ProcessLookupError(f"/proc shows another PID namespace than that of process {pid}")
     return str(pid)
+
+
+def _before_fork() -> None:
+    _Engines.called |= _polars_has_computed()
+
+
+def _after_fork() -> None:
+    _Engines.lost = _Engines.called
+
+
+def _polars_has_computed() -> bool:
+    """Whether polars has started threads, even if no lake was read; false if the system does not show threads."""
+    try:
+        return any(THREAD.match(Path(task, "comm").read_text()) for task in TASKS.iterdir())
+    except OSError:
+        return False
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

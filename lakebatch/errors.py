@@ -1,4 +1,4 @@
-"""Every error that lakebatch raises on purpose.
+"""Every error that lakebatch raises on purpose, and its warnings.
 
 ::
 
@@ -13,6 +13,7 @@
     ├── AssemblyError (RuntimeError)     an assembly in the wrong state for the request
     ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a complete one was required
+    ├── MixtureError (RuntimeError)      a dataset of several configs, codes or packages, where one was required
     ├── LegacyError (ValueError)         a file of the older layout that cannot be imported
     ├── QueryError (ValueError)          SQL that cannot be executed
     ├── LimitError (RuntimeError)        a query that exceeds its time or memory limit
@@ -25,7 +26,14 @@
 Each takes its message alone, so each survives pickling on its way out of a worker process.
 """
 
-from lakebatch._secrets import redact
+import sys
+import warnings
+from types import FrameType
+
+from lakebatch._text import redact
+
+# Packages whose frames stand between a call of lakebatch and its warning
+OWN = {"lakebatch", "contextlib", "functools"}
 
 
 class LakebatchError(Exception):
@@ -83,6 +91,10 @@ class IncompleteError(LakebatchError, RuntimeError):
     """A dataset with a gap, where a complete one was required."""
 
 
+class MixtureError(LakebatchError, RuntimeError):
+    """A mixture of configs, code or packages in a dataset, which was to be refused."""
+
+
 class LegacyError(LakebatchError, ValueError):
     """A file of the older layout that cannot be imported."""
 
@@ -135,3 +147,15 @@ class MixtureWarning(UserWarning):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the first line outside lakebatch on the way up from here.
+
+    A fixed ``stacklevel`` would be right for one way to a warning and wrong for the others.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from lakebatch._secrets import holds_secret
+from lakebatch._text import holds_secret
 from lakebatch.errors import AssemblyError, ConfigError
 
 ASSEMBLY_ID = re.compile("[0-9]{8}_[0-9]{6}_run[0-9]{3,}")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lakebatch import _parsing
+from lakebatch import _files
 from lakebatch.errors import ConfigError, StorageError
 
 SETTINGS_FILE = "lakebatch.toml"
@@ -54,7 +54,7 @@ def read_settings() -> dict[str, Any]:
     """
     file = working_folder() / SETTINGS_FILE
     try:
-        return _parsing.parse_toml(_parsing.read_text(file))
+        return _files.parse_toml(_files.read_text(file))
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not file.is_symlink():
             return {}

@@ -18,7 +18,7 @@ import processes
 import pytest
 
 import lakebatch
-from lakebatch import _secrets
+from lakebatch import _text
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import Plan
 from lakebatch.storage import Storage
@@ -87,7 +87,7 @@ def _log_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.fixture(autouse=True)
 def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test without the secrets registered by an earlier one, such as the key of a profile."""
-    monkeypatch.setattr(_secrets, "_learned", {})
+    monkeypatch.setattr(_text, "_learned", {})
 
 
 @pytest.fixture

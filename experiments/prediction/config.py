@@ -71,8 +71,8 @@ class EvaluationConfig(ConfigModel):
         FEATURE_SETS, help="The feature sets that models are trained on, in this order.", min_length=1
     )
     outcome_features: bool = setting(
-        False,
-        help="Keep the outcome species among the last and dynamic features; its last value is the target.",
+        True,
+        help="Keep the outcome species among the last and dynamic features: the mechanistic model's own prediction.",
     )
     standardise_target: bool = setting(
         True, help="Scale the target for the standard models support_vector and neural_network."

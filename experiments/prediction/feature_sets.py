@@ -60,8 +60,8 @@ def select_forms(
 ) -> tuple[str, ...]:
     """Return the forms that features are made of: all, or all but the outcome's.
 
-    The active form of the outcome at the last time point is the target: a model that sees it has
-    nothing left to predict.
+    Without a perturbation, the active form of the outcome at the last time point is the target
+    itself; under one, it is what the mechanistic model predicts for the target.
 
     Parameters
     ----------

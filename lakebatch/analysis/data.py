@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.config_names import config_names
-from lakebatch.assembly.record import UNKNOWN_SEED, Assembly, Status
+from lakebatch.assembly import metrics
+from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot import mixture
+from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import summarize
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
@@ -30,6 +31,12 @@ class AnalysisData:
         The name of the experiment.
     moment : str
         A description of the state.
+    selection : str
+        A description of the selected assemblies, in one line.
+    options : list of str
+        The options of a command that select them.
+    config_numbers : mapping
+        The number of each config by its hash.
     version : int
         The version of the results table.
     rows : frame
@@ -41,22 +48,26 @@ class AnalysisData:
     gaps : frame
         The gaps in the rows: assembly_id, what.
     mixtures : mapping
-        A description of each assembly that different code computed, by id.
+        A description of each assembly whose parts come from several codes, by id.
+    source_files : callable
+        Returns the source files with a source hash, by path; None if they are not recorded.
     """
 
     experiment: str
     moment: str
+    selection: str
+    options: list[str]
+    config_numbers: Mapping[str, int]
     version: int
     rows: pl.DataFrame
     assemblies: pl.DataFrame
     records: list[Assembly]
     gaps: pl.DataFrame
     mixtures: Mapping[str, str]
+    source_files: FilesOf = not_recorded
 
 
-def read(
-    snapshot: Snapshot, *, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn"
-) -> AnalysisData:
+def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
     """Return the frames of a snapshot.
 
     Raises
@@ -66,19 +77,23 @@ def read(
     DamageError
         If a file of one of the assemblies cannot be read, unless ``on_gap`` is "ignore".
     """
-    gaps = snapshot.gaps(include)
+    gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
-    rows = snapshot.collected(include, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
-    mixture.report(snapshot.mixed(include), on_gap)
+    rows = snapshot.collected(None, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
+    mixture.report(snapshot.mixed(), snapshot.selection.on_mix)
     return AnalysisData(
         experiment=snapshot.name,
-        moment=describe(snapshot),
+        moment=snapshot.state_read,
+        selection=snapshot.describe(),
+        options=snapshot.selection.options,
+        config_numbers=snapshot.config_numbers,
         version=snapshot.version,
         rows=_with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
-        gaps=to_frame([*damage_gaps(snapshot, include), *gaps]),
-        mixtures=snapshot.mixtures(include),
+        gaps=to_frame([*damage_gaps(snapshot), *gaps]),
+        mixtures=snapshot.mixtures(),
+        source_files=snapshot.source_files,
     )
 
 
@@ -99,13 +114,3 @@ def _with_origin(rows: pl.DataFrame, records: Iterable[Assembly]) -> pl.DataFram
     size = (pl.col("n_train") + pl.col("n_test")).cast(pl.String).fill_null("unknown")
     joined = rows.join(origin, on="assembly_id", how="left", maintain_order="left")
     return joined.with_columns(cohort=pl.format("{} of {}", "cohort", size))
-
-
-def describe(snapshot: Snapshot) -> str:
-    """Return a description of the state of a snapshot, with its version."""
-    version, moment = f"version {snapshot.version}", str(snapshot.moment)
-    return (
-        version
-        if not snapshot.moment.is_past or moment == version
-        else f"{moment}, version {snapshot.version}"
-    )

@@ -9,11 +9,14 @@ from html import escape
 import polars as pl
 
 from lakebatch.analysis import shifts, statistics
+from lakebatch.assembly.metrics import DEFAULT
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
-from lakebatch.metrics import DEFAULT
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot import source_diff
+from lakebatch.snapshot.changes import HASH_CHARACTERS
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.mixture import leaves
 from lakebatch.snapshot.moment import NEWEST, parse
@@ -73,6 +76,8 @@ class Difference:
         The test of the shifts, in words; empty if no shift is tested.
     untested : str
         Why no shift is tested; empty where shifts are tested.
+    source : str
+        A unified diff from the source of the newest assembly of one state to that of the other; empty if it is the same.
     """
 
     before: str
@@ -83,6 +88,7 @@ class Difference:
     metrics: pl.DataFrame
     test: str = ""
     untested: str = ""
+    source: str = ""
 
     @property
     def caption(self) -> str:
@@ -103,7 +109,8 @@ class Difference:
     def _repr_html_(self) -> str:
         present = self.metrics["metric"].unique(maintain_order=True).to_list()
         of_metrics = {self.verdict(name): self.metrics.filter(metric=name) for name in present}
-        changes = notebook.sections(
+        source = f"<p><strong>Source</strong></p><pre>{escape(self.source)}</pre>" if self.source else ""
+        changes = source + notebook.sections(
             {
                 f"From {self.before} to {self.after}: assemblies": self.assemblies,
                 "Config": self.config,
@@ -140,6 +147,7 @@ def compare(
         found.frame,
         found.test,
         found.untested,
+        _source(one, other),
     )
 
 
@@ -182,9 +190,25 @@ def _settings(side: ComparedState) -> dict[str, set[str]]:
 
 def _code(side: ComparedState) -> dict[str, set[str]]:
     """Return the versions of code, Python and packages of the compared assemblies."""
-    return _values(
-        {"code_version": each.code_version, **dict(leaves(each.software))} for each in side.assemblies
-    )
+    return _values(_versions(each) for each in side.assemblies)
+
+
+def _versions(assembly: Assembly) -> dict[str, str]:
+    known = dict(leaves(assembly.software))
+    return known | {name: known[name][:HASH_CHARACTERS] for name in (SOURCE_HASH,) if name in known}
+
+
+def _source(before: ComparedState, after: ComparedState) -> str:
+    """Return the differences between the sources of the newest assemblies of two states."""
+    newest = [next(iter(reversed(_computed(each))), None) for each in (before, after)]
+    old, new = newest
+    if old is None or new is None:
+        return ""
+    return source_diff.between_assemblies(old, before.snapshot.source_files, new, after.snapshot.source_files)
+
+
+def _computed(side: ComparedState) -> list[Assembly]:
+    return [each for each in side.assemblies if SOURCE_HASH in each.surroundings]
 
 
 def _values(trees: Iterable[dict[str, str]]) -> dict[str, set[str]]:

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis import shift_tests
 from lakebatch.analysis.shift_tests import MIN_UNITS
 from lakebatch.analysis.statistics import Unit
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError
 
 Unit: TypeAlias = Literal["split", "assembly"]

@@ -1,1 +1,1 @@
-"""The life of an assembly: its events, parts, shards, leases, tags and seeds."""
+"""The life of an assembly: its events, parts, shards, leases, tags, seeds and metrics."""

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from lakebatch import _process as process
-from lakebatch._secrets import redacted
-from lakebatch._text import hint
+from lakebatch._text import hint, redacted
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
 from lakebatch.errors import DamageError, StorageError, UnknownNameError
@@ -263,7 +262,7 @@ def _first_event(plan: Plan, run_number: int, results_version: int) -> Assembly:
         rows=0,
         results_version=results_version,
         error=None,
-        note=None,
+        note=redacted(plan.note),
         code_version=plan.code_version,
         environment=canonical_json(redacted(plan.environment)),
         host=process.host(),

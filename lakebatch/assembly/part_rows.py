@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta.schema import TableSchema, conform
 

@@ -7,12 +7,14 @@ from datetime import datetime
 
 import polars as pl
 
+from lakebatch.assembly import missing_metrics
+from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.part_rows import stamped
 from lakebatch.assembly.spool import SpooledRows
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.commit_copy import COPY
+from lakebatch.storage.delta.commit_metadata import COPY
 from lakebatch.storage.delta.engine import FINGERPRINT, PART, Data
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 
@@ -65,3 +67,13 @@ def committed_parts(table: TableVersion, assembly_id: str) -> set[str]:
     """Return the keys of the parts of an assembly that a table holds."""
     parts = table.scan([assembly_id]).select("part").unique()
     return set(damage.read_rows(table, parts, [assembly_id])["part"])
+
+
+def count_missing_metrics(results: Table, assembly_id: str) -> MissingMetrics:
+    """Return the count of an assembly's rows without a metric in the latest results, and the reasons."""
+
+    def read(table: TableVersion) -> MissingMetrics:
+        rows = missing_metrics.tally(table.scan([assembly_id]))
+        return missing_metrics.summarize(damage.read_rows(table, rows, [assembly_id]))
+
+    return read_latest(results, read)

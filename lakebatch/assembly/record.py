@@ -11,7 +11,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch.assembly import missing_metrics
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
+from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
@@ -30,6 +32,12 @@ MADE_BY = "made_by"
 """Config key of an assembly that no experiment computed: the tool that wrote it."""
 UNKNOWN_SEED = -1
 """The seed of an assembly that no experiment computed."""
+COMMIT = "commit"
+"""Environment key for the commit of the repository of the experiment's file."""
+BEFORE_COMMIT = "+g"
+"""What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
+WORKERS = "workers"
+"""Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -49,6 +57,7 @@ class Plan:
     code_version: str
     environment: Mapping[str, Any]
     assembly_id: str | None = None
+    note: str | None = None
 
     def seed(self, run_number: int) -> int:
         """Return the seed of the assembly with this running number."""
@@ -114,9 +123,25 @@ class Assembly:
 
     @property
     def software(self) -> dict[str, Any]:
-        """The entries of the environment that rows can depend on."""
-        aside = (*IDENTITY, SHARDS, "cpus")
-        return {name: value for name, value in self.surroundings.items() if name not in aside}
+        """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
+        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, "cpus")
+        found = {name: value for name, value in self.surroundings.items() if name not in aside}
+        return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
+
+    @property
+    def lakebatch_version(self) -> str:
+        """The version of lakebatch that recorded the event."""
+        return self.code_version.partition(BEFORE_COMMIT)[0]
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the repository of the experiment's file, with ``.dirty`` if it had changes; None without one."""
+        return self.surroundings.get(COMMIT) or self.code_version.partition(BEFORE_COMMIT)[2] or None
+
+    @cached_property
+    def missing_metrics(self) -> MissingMetrics | None:
+        """The rows without a metric when the assembly ended; None before, and if an older lakebatch ended it."""
+        return missing_metrics.from_record(self.surroundings.get(missing_metrics.KEY))
 
     @cached_property
     def failures(self) -> dict[str, str]:

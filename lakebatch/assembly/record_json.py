@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lakebatch._parsing import ExcessError, check_size
+from lakebatch._files import ExcessError, check_size
+from lakebatch.assembly import missing_metrics
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
@@ -49,13 +50,23 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         If a field has another form; the message begins with ``place``.
     """
     found = read_tree(text, place)
+    if not all(isinstance(found.get(name), str | None) for name in ("source_hash", "commit")):
+        raise _fault(place, "what it says of the code is not of the form that lakebatch writes")
     if not isinstance(found.get("packages", {}), dict):
         raise _fault(place, "'packages' is no object")
     if not _is_worker(found):
         raise _fault(place, "what it says of its process is not of the form that lakebatch writes")
+    if not _is_versions(found.get("workers", [])):
+        raise _fault(place, "'workers' is not of the form that lakebatch writes")
     if not _is_array(found.get("shards", {})):
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
+    if not missing_metrics.is_record(found.get(missing_metrics.KEY)):
+        raise _fault(place, f"{missing_metrics.KEY!r} is not of the form that lakebatch writes")
     return found
+
+
+def _is_versions(workers: Any) -> bool:
+    return isinstance(workers, list) and all(isinstance(each, dict) for each in workers)
 
 
 def _is_array(shards: Any) -> bool:

@@ -123,14 +123,15 @@ def begin(
     results_version: int,
     shard: Shard,
     *,
-    check: Callable[[Assembly], None] = lambda begun: None,
+    check: Callable[[Assembly], str | None] = lambda begun: None,
 ) -> Assembly:
     """Join the assembly of an array, and return it; the first shard starts it.
 
     Parameters
     ----------
     check : callable
-        Called with an assembly that another shard began; an error that it raises keeps this shard from joining.
+        Called with an assembly that another shard began; returns a note for the event with which this shard joins. An
+        error that it raises keeps this shard from joining.
 
     Raises
     ------
@@ -157,12 +158,18 @@ def begin(
             f"The array {shard.array} began {begun.assembly_id} with the seed {begun.seed}, not {plan.pinned_seed}. "
             "Give all its tasks the same one."
         )
-    check(begun)
-    return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment)
+    note = check(begun)
+    return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment, note=note)
 
 
 def join(
-    log: AssemblyLog, assembly: Assembly, shard: Shard, *, code_version: str, environment: Mapping[str, Any]
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    *,
+    code_version: str,
+    environment: Mapping[str, Any],
+    note: str | None = None,
 ) -> Assembly:
     """Join an assembly unless it is completed, and return it.
 
@@ -189,6 +196,7 @@ def join(
         return "started", {
             "pid": os.getpid(),
             "error": latest.error,
+            "note": note,
             "code_version": code_version,
             "environment": canonical_json({**environment, SHARDS: record}),
         }

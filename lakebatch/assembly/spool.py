@@ -15,8 +15,7 @@ import pyarrow as pa
 from lakebatch.assembly.part_rows import check_reasons, stamped
 from lakebatch.assembly.record import now
 from lakebatch.errors import ExperimentError
-from lakebatch.storage.delta.commit_copy import copied_columns, encode
-from lakebatch.storage.delta.fingerprint import RunningFingerprint
+from lakebatch.storage.delta.commit_metadata import RunningFingerprint, copied_columns, encode
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.withholding import withheld
 
@@ -37,7 +36,7 @@ class SpooledRows:
     at : datetime
         Value of ``recorded_at``, the only column that the file lacks.
     copy : str, optional
-        Copy of the values that cannot be computed again, see `lakebatch.storage.delta.commit_copy`.
+        Copy of the values that cannot be computed again, see `lakebatch.storage.delta.commit_metadata`.
     """
 
     file: Path

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.sources import SourceLog
 from lakebatch.assembly.tags import TagLog
 from lakebatch.errors import ConfigError
 from lakebatch.ids import NAME, NUMBER, VERSION, check_name
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.cache import TableCache
+from lakebatch.storage.delta.reader import TableCache
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 
@@ -72,6 +73,11 @@ class ExperimentTables:
     def tag_log(self) -> TagLog:
         """The tags."""
         return TagLog(self.table("tags"))
+
+    @cached_property
+    def source_log(self) -> SourceLog:
+        """The source files of the code that computed the assemblies."""
+        return SourceLog(self.table("sources"))
 
     def claim_version(self, assembly_id: str) -> None:
         """Make sure that no event has recorded the version of the results, so the next event changes no past state."""

@@ -9,8 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from lakebatch import _process as process
-from lakebatch._secrets import redacted
-from lakebatch._text import nearest
+from lakebatch._text import nearest, redacted
 from lakebatch._version import __version__
 from lakebatch.assembly.record import now
 from lakebatch.errors import NameClashError, UnknownNameError

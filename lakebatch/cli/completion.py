@@ -101,10 +101,11 @@ def _queries(_: click.Context) -> Found:
 
 
 def _presets(context: click.Context) -> Found:
-    from lakebatch.experiment import presets, registry
+    from lakebatch.experiment import registry
+    from lakebatch.experiment.config import preset_names
 
     source = registry.get(_name(context) or "")
-    return [(name, "") for name in presets.names(source, registry.load(source))]
+    return [(name, "") for name in preset_names(source, registry.load(source))]
 
 
 runnable = completer(_runnable, asks_lake=False)

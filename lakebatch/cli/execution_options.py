@@ -29,6 +29,7 @@ class ExecutionOptions:
     scheduler: str | None
     shard_text: str | None
     array: str | None
+    accept_changes: bool
 
     @property
     def shard(self) -> Shard | None:
@@ -53,17 +54,21 @@ class ExecutionOptions:
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """Yield the executor from the options or the settings file."""
-        from lakebatch.executor import settings
-        from lakebatch.executor.open import opened
+        from lakebatch.executor.open import opened, read_executor_settings
 
         given = {"kind": "dask" if self.scheduler else self.kind, "scheduler": self.scheduler}
-        chosen = settings.read({name: value for name, value in given.items() if value is not None})
-        with opened(chosen, self.jobs, inform) as executor:
+        settings = read_executor_settings({name: value for name, value in given.items() if value is not None})
+        with opened(settings, self.jobs, inform) as executor:
             yield executor
 
 
 def execution_options(function: Function) -> Function:
-    """Add ``--jobs``, ``--executor``, ``--scheduler``, ``--shard`` and ``--array``."""
+    """Add ``--jobs``, ``--executor``, ``--scheduler``, ``--shard``, ``--array`` and ``--accept-changes``."""
+    function = click.option(
+        "--accept-changes",
+        is_flag=True,
+        help="Go on although the source or packages that rows depend on differ; the assembly has rows of both, and says so.",
+    )(function)
     function = click.option(
         "--array",
         metavar="NAME",

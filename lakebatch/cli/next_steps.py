@@ -18,7 +18,7 @@ Step = tuple[str, str]
 """A command without the program's name, and its purpose."""
 
 FIRST: tuple[Step, ...] = (
-    ("run response-noise --preset smoke", "a whole run in seconds, to try it"),
+    ("run response-noise --preset demo", "a small study in seconds, to try it"),
     ("run response-noise", "the default run, a minute on two cores"),
     ("init study", "a working folder with examples and a notebook"),
     ("list", "all experiments"),
@@ -55,7 +55,7 @@ def _first_steps() -> Iterator[Step]:
         if not (own and step[0].startswith("init")):
             yield step
     for source in own[:MAX_OWN]:
-        yield f"run {source.name} --preset smoke", f"your own experiment, {source.origin}"
+        yield f"run {source.name} --preset demo", f"your own experiment, {source.origin}"
 
 
 def _lines(steps: list[Step], program: str) -> list[str]:

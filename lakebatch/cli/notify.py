@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lakebatch._secrets import redact, redacted
+from lakebatch._text import redact, redacted
 
 logger = logging.getLogger(__name__)
 

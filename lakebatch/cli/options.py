@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from lakebatch.assembly import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.usage_errors import Choice
 
@@ -46,6 +47,82 @@ def moment_options(command: Function) -> Function:
     )
 
 
+def selection_options(command: Function) -> Function:
+    """Add the options of a dataset; the command gets them as one `Selection`."""
+
+    @wraps(command)
+    def with_selection(
+        *arguments: Any,
+        moment: Any,
+        include: Any,
+        where: Any,
+        preset: Any,
+        config: Any,
+        on_mix: Any,
+        **given: Any,
+    ) -> Any:
+        from lakebatch.snapshot.selection import selection
+
+        assembly = given.pop("assembly_ids")
+        chosen = selection(
+            moment,
+            include=include,
+            assembly=assembly,
+            where=where,
+            preset=preset,
+            config=config,
+            on_mix=on_mix,
+        )
+        return command(*arguments, selection=chosen, **given)
+
+    options = (
+        click.option(
+            "--include",
+            type=Choice(STATUSES),
+            multiple=True,
+            default=["completed"],
+            show_default=True,
+            help="Assemblies to read, by status; can be repeated.",
+        ),
+        click.option(
+            "--assembly",
+            "assembly_ids",
+            multiple=True,
+            metavar="ID",
+            shell_complete=completion.assemblies,
+            help="Read this assembly alone; can be repeated.",
+        ),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Read assemblies with this value in their config, e.g. cohort.n_samples=60; can be repeated.",
+        ),
+        click.option(
+            "--preset",
+            metavar="NAME",
+            shell_complete=completion.presets,
+            help="Read assemblies with the config of this preset.",
+        ),
+        click.option(
+            "--config",
+            metavar="N",
+            help="Read assemblies with this config: its number in `replicates` and reports, or the start of its hash.",
+        ),
+        click.option(
+            "--on-mix",
+            type=Choice(["warn", "refuse", "ignore"]),
+            default="warn",
+            show_default=True,
+            help="What to do when the assemblies differ in config, code or packages.",
+        ),
+    )
+    function: Any = with_selection
+    for option in reversed(options):
+        function = option(function)
+    return cast(Function, moment_options(function))
+
+
 def format_option(function: Function) -> Function:
     """Add ``--format``."""
     return click.option(
@@ -56,6 +133,28 @@ def format_option(function: Function) -> Function:
         show_default=True,
         help="Output format. csv, json and ndjson are lossless; NaN and Infinity are strings in JSON.",
     )(function)
+
+
+def metric_option(text: str) -> Callable[[Function], Function]:
+    """Add ``--metric``; the text is its help."""
+    return click.option(
+        "--metric",
+        type=Choice(metrics.NAMES),
+        default=metrics.DEFAULT,
+        show_default=True,
+        help=text,
+    )
+
+
+def unit_option(text: str) -> Callable[[Function], Function]:
+    """Add ``--unit``; the text is its help."""
+    return click.option(
+        "--unit",
+        type=Choice(UNITS),
+        default=UNITS[0],
+        show_default=True,
+        help=text,
+    )
 
 
 def damage_option(function: Function) -> Function:
@@ -73,21 +172,13 @@ def _gap_option(function: Function, text: str) -> Function:
     )(function)
 
 
-def include_options(function: Function) -> Function:
-    """Add ``--include`` and ``--on-gap``."""
-    function = _gap_option(
+def gap_option(function: Function) -> Function:
+    """Add ``--on-gap``."""
+    return _gap_option(
         function,
         "What to do when an assembly, a planned part or the baseline is missing. Only ignore leaves out "
         "assemblies with damaged files.",
     )
-    return click.option(
-        "--include",
-        type=Choice(STATUSES),
-        multiple=True,
-        default=["completed"],
-        show_default=True,
-        help="Assemblies to read, by status; can be repeated.",
-    )(function)
 
 
 def output_option(function: Function) -> Function:
@@ -108,7 +199,8 @@ def preset_option(function: Function) -> Function:
         default="guide",
         show_default=True,
         shell_complete=completion.presets,
-        help="Config to start from.",
+        help="Config to start from: guide is the study, demo a small one for a first picture, smoke is for tests of your "
+        "own code.",
     )(function)
 
 
@@ -131,6 +223,13 @@ def settings_option(function: Function) -> Function:
         multiple=True,
         metavar="KEY=VALUE",
         help="Value of one key, e.g. cohort.n_samples=200; overrides the file; can be repeated.",
+    )(function)
+
+
+def fail_on_missing_option(function: Function) -> Function:
+    """Add ``--fail-on-missing``."""
+    return click.option(
+        "--fail-on-missing", is_flag=True, help="Exit with code 3 if rows of the assembly have no metric."
     )(function)
 
 

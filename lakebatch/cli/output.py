@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch._secrets import redact
-from lakebatch._text import escape_controls
+from lakebatch._text import escape_controls, redact
 from lakebatch.cli.stderr import sanitize
 from lakebatch.errors import StorageError
 
@@ -34,20 +33,22 @@ def check_output(output: Path | None) -> None:
         check_file(output)
 
 
-def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any) -> None:
-    """Write a frame to a file; without a file, print it."""
+def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any, selection: str = "") -> None:
+    """Write a frame to a file that says what was selected; without a file, print it."""
     if output is None:
         show(frame, form)
         return
-    save(iter([frame]), output)
+    save(iter([frame]), output, selection)
 
 
-def save(pieces: Iterator[pl.DataFrame], output: Path) -> None:
-    """Write frames to one file, piece by piece, and print the row count."""
+def save(pieces: Iterator[pl.DataFrame], output: Path, selection: str = "") -> None:
+    """Write frames to one file, piece by piece, and print the row count and what was selected."""
     from lakebatch.cli.write_file import write
 
-    rows, columns = write(pieces, output)
-    click.echo(f"{rows} rows, {columns} columns in {output}", err=True)
+    rows, columns = write(pieces, output, {"selection": selection} if selection else None)
+    click.echo(sanitize(f"{rows} rows, {columns} columns in {output}"), err=True)
+    if selection:
+        click.echo(sanitize(selection), err=True)
 
 
 def show(frame: pl.DataFrame, form: Any) -> None:

@@ -7,6 +7,7 @@ TOPICS = (
     "experiments",
     "sql",
     "python",
+    "datasets",
     "past-states",
     "plots",
     "sbml",

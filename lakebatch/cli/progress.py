@@ -19,7 +19,7 @@ from lakebatch.cli.context import group_options
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Outcome
-from lakebatch.runner.progress import Progress, Work
+from lakebatch.runner.assembly_run import Progress, Work
 from lakebatch.snapshot.eta import duration
 
 REFRESH_SECONDS = 0.25

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+from platformdirs import user_state_path
 
+from lakebatch._text import RedactingFormatter
+from lakebatch.assembly.part_writer import count_missing_metrics
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
-from lakebatch.cli.interrupts import InterruptHandler, handled_interrupts
-from lakebatch.cli.log_file import PACKAGE_LOGGER, LogFile
 from lakebatch.cli.notify import Notification, Notifier
 from lakebatch.cli.progress import terminal_progress
 from lakebatch.cli.stderr import print_stderr, sanitize
-from lakebatch.runner.progress import Progress, Work
+from lakebatch.runner.assembly_run import Progress, Work
 from lakebatch.settings import working_folder
 
 if TYPE_CHECKING:
@@ -23,7 +33,116 @@ if TYPE_CHECKING:
     from lakebatch.assembly.shards import Shard
     from lakebatch.executor.counters import Counters
     from lakebatch.executor.worker import Outcome
+    from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
+
+STOP_SECONDS = 30.0  # for the running parts, after the first Ctrl-C
+STOP_NOTICE = (
+    "Stopping: Ctrl-C again stops at once. The running parts get up to "
+    f"{STOP_SECONDS:.0f} s to finish, and are committed."
+)
+LOGS = "logs"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+PACKAGE_LOGGER = logging.getLogger("lakebatch")
+
+
+class InterruptHandler:
+    """Signal handler: the first Ctrl-C, while parts are computed, prevents further parts."""
+
+    def __init__(self) -> None:
+        self.is_computing = False
+        self.announce: Callable[[str], None] = print_stderr
+        self._asked_at: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Record the first Ctrl-C; raise at the second, and at once where no part would be lost."""
+        if self._asked_at is not None or not self.is_computing:
+            raise KeyboardInterrupt
+        self._asked_at = time.monotonic()
+        # in a thread, since the interrupted code may hold the lock of the display
+        threading.Thread(target=self.announce, args=(STOP_NOTICE,), daemon=True).start()
+
+    def wants_to_stop(self) -> bool:
+        """Whether no further part may begin; raise when the running parts exceed their time limit."""
+        if self._asked_at is None:
+            return False
+        if time.monotonic() - self._asked_at > STOP_SECONDS:
+            raise KeyboardInterrupt
+        return True
+
+
+@contextmanager
+def handled_interrupts() -> Iterator[InterruptHandler]:
+    """Handle Ctrl-C with an `InterruptHandler` within the block."""
+    handler = InterruptHandler()
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class LogFile:
+    """Log file of lakebatch for one run."""
+
+    def __init__(self) -> None:
+        self.file: Path | None = None
+        self._handler: logging.Handler | None = None
+        self._level = logging.NOTSET
+
+    def open(self, folder: str, assembly_id: str) -> None:
+        """Open the file of an assembly for appending; a run continues without a file that cannot be written."""
+        file = log_file(folder, assembly_id)
+        try:
+            _make_private(file.parent)
+            self._handler = _PrivateFile(file, encoding="utf-8")
+        except OSError as error:
+            PACKAGE_LOGGER.warning("There is no log file: cannot write %s: %s.", file, error.strerror)
+            return
+        self._handler.setFormatter(RedactingFormatter(LOG_FORMAT))
+        PACKAGE_LOGGER.addHandler(self._handler)
+        self._level = PACKAGE_LOGGER.level
+        PACKAGE_LOGGER.setLevel(logging.DEBUG)
+        self.file = file
+        PACKAGE_LOGGER.info("log file of %s: %s", assembly_id, file)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._handler is not None:
+            PACKAGE_LOGGER.removeHandler(self._handler)
+            PACKAGE_LOGGER.setLevel(self._level)
+            self._handler.close()
+            self._handler = None
+
+
+class _PrivateFile(logging.FileHandler):
+    """Handler that appends to a file with mode 0600."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_open_private)
+
+
+def log_file(folder: str, assembly_id: str) -> Path:
+    """Return the path of an assembly's log file, below the system's folder for state files.
+
+    The lake is no place for it: a lake can be on S3, and holds only tables.
+    """
+    return user_state_path("lakebatch") / LOGS / folder / f"{assembly_id}.log"
+
+
+def _make_private(folder: Path) -> None:
+    """Create the folder of an experiment's logs and our folders above it with mode 0700."""
+    folder.parents[1].mkdir(parents=True, exist_ok=True)
+    for each in (folder.parents[1], folder.parents[0], folder):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o700)
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file with mode 0600; refuse a symbolic link, and never block on a pipe."""
+    opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened
 
 
 class RunSession(Progress):
@@ -109,30 +228,43 @@ def run_with_session(name: str, folder: Callable[[], str], work: Callable[[Progr
 
 def _outcome(assembly: Assembly) -> str:
     done = f"{assembly.parts_done} of {assembly.parts_planned} parts, {assembly.rows} rows"
-    return f"{done}; failed: {assembly.error}" if assembly.error else done
+    missing = assembly.missing_metrics
+    lacking = f"; {missing}" if missing is not None and missing.rows else ""
+    return f"{done}; failed: {assembly.error}{lacking}" if assembly.error else f"{done}{lacking}"
 
 
-def report_end(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -> None:
-    """Print the outcome of a run and the next commands; exit with code 3 after failed parts."""
+def report_end(
+    lake: Lake, name: str, assembly: Assembly, shard: Shard | None, *, fail_on_missing: bool
+) -> None:
+    """Print the outcome of a run and the next commands.
+
+    Exit with code 3 after failed parts, and with ``fail_on_missing`` if rows of the assembly have no metric.
+    """
     command = program(click.get_current_context())
     failed = (
         assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
     )
-    if assembly.status == "failed" or failed:
+    has_failed = bool(assembly.status == "failed" or failed)
+    if has_failed:
         print_stderr(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
             f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
         )
+    elif not group_options(click.get_current_context()).quiet:
+        _print_end(lake[name], assembly, shard, command)
+    has_missing = _warn_of_missing_metrics(lake[name], assembly, command)
+    if has_failed or (fail_on_missing and has_missing):
         sys.exit(FAILED_PARTS)
-    if group_options(click.get_current_context()).quiet:
-        return
+
+
+def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None, command: str) -> None:
     if assembly.status != "completed":
         click.echo(
             f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "
             "are committed. The last shard to finish completes it."
         )
         return
-    stored = lake[name]
+    name = stored.name
     uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
     click.echo(
         f"{assembly.assembly_id} is completed: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
@@ -144,3 +276,16 @@ def report_end(lake: Lake, name: str, assembly: Assembly, shard: Shard | None) -
     )
     for gap in assembly.known_gaps:
         print_stderr(f"Warning: {gap}")
+
+
+def _warn_of_missing_metrics(stored: StoredExperiment, assembly: Assembly, command: str) -> bool:
+    """Print how many rows of an ended assembly have no metric; return whether there are any."""
+    if assembly.status not in ("completed", "failed"):
+        return False
+    missing = assembly.missing_metrics or count_missing_metrics(stored.results, assembly.assembly_id)
+    if missing.rows:
+        sys.stdout.flush()
+        print_stderr(
+            f"Warning: {missing}.\nList them with: {command} sql --query failures --param experiment={stored.name}"
+        )
+    return bool(missing.rows)

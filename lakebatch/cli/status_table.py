@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lakebatch.assembly.record import now
+from lakebatch.assembly.missing_metrics import MissingMetrics
+from lakebatch.assembly.record import EVERY_STATUS, now
 from lakebatch.cli.render import render
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
@@ -17,13 +18,18 @@ from lakebatch.storage.delta import omissions
 if TYPE_CHECKING:
     from lakebatch.lake.lake import Lake
 
-KNOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error")
+KNOWN = (
+    "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
+    "metric_errors",
+)  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
+    "mixture": pl.String(),
 }
+MAX_LINES = 5  # of assemblies with rows without a metric
 MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns, and errors in separate lines
 
 
@@ -38,7 +44,10 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             known = summary.summarize(pinned).join(
                 pace.progress_estimates(pinned), on="assembly_id", maintain_order="left"
             )
-            frames.append(known.select(pl.lit(each.name).alias("experiment"), *list(SCHEMA)[1:]))
+            mixtures = pinned.mixtures(EVERY_STATUS)
+            mixture = pl.col("assembly_id").replace_strict(mixtures, default=None, return_dtype=pl.String)
+            known = known.with_columns(experiment=pl.lit(each.name), mixture=mixture)
+            frames.append(known.select(*SCHEMA))
     return pl.concat(frames)
 
 
@@ -58,8 +67,28 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
+    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found)]
     if not narrow:
-        return render(table, "table")
-    failed = table.filter(pl.col("error").is_not_null())
-    lines = [f"{row['assembly_id']}: {row['error']}" for row in failed.iter_rows(named=True)]
+        return "\n".join([render(table, "table"), *lines])
+    lines = [*_lines(found, "error"), *lines]
     return "\n".join([render(table.drop("rows", "started_at", "error"), "table"), *lines])
+
+
+def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
+    """Return a line for each assembly with a value in a column."""
+    named = found.drop_nulls(column).select("assembly_id", column).iter_rows()
+    return [f"{assembly_id}{' ' if label else ': '}{label}{value}" for assembly_id, value in named]
+
+
+def _missing_metrics(found: pl.DataFrame) -> list[str]:
+    """Return a line for each of the newest assemblies with rows without a metric, and the count of the others."""
+    lacking = found.filter(pl.col("without_metric") > 0)
+    more = lacking.height - MAX_LINES
+    lines = [
+        f"{assembly_id}: {MissingMetrics(*missing)}"
+        for assembly_id, *missing in lacking.tail(MAX_LINES)
+        .select("assembly_id", "without_metric", "rows", "metric_errors")
+        .iter_rows()
+    ]
+    others = [f"{more} more assemblies have rows without a metric; see: lakebatch status --format csv"]
+    return [*lines, *(others if more > 0 else [])]

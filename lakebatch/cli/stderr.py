@@ -7,8 +7,7 @@ import sys
 import traceback
 from types import TracebackType
 
-from lakebatch._secrets import redact
-from lakebatch._text import escape_controls
+from lakebatch._text import escape_controls, redact
 
 
 class CurrentError(logging.Handler):

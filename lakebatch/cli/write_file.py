@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch.cli.render import flatten
 from lakebatch.errors import ConfigError, SchemaError
 
+METADATA_KEY = "lakebatch"
 SUFFIXES = (".parquet", ".csv", ".arrow")
 Write = Callable[[pl.DataFrame], None]
 
@@ -25,10 +27,17 @@ def check_file(file: Path) -> None:
     check_replaceable(file)
 
 
-def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
+def write(
+    pieces: Iterable[pl.DataFrame], file: Path, about: Mapping[str, str] | None = None
+) -> tuple[int, int]:
     """Write frames of the same columns, one after the other, in the format of the file's suffix.
 
     Only one of them is in memory at a time, and an existing file is replaced only after the last.
+
+    Parameters
+    ----------
+    about : mapping, optional
+        What Parquet and Arrow files say of themselves, as JSON under the key ``lakebatch`` of their metadata.
 
     Returns
     -------
@@ -37,18 +46,20 @@ def write(pieces: Iterable[pl.DataFrame], file: Path) -> tuple[int, int]:
     check_file(file)
     try:
         with replace_atomically(file) as partial:
-            return _write(pieces, partial, file.suffix)
+            return _write(pieces, partial, file.suffix, about or {})
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(
             f"Cannot write {file}: {' '.join(str(error).split()).rstrip('.')}. Cast that column, or write another format."
         ) from error
 
 
-def _write(pieces: Iterable[pl.DataFrame], file: Path, ending: str) -> tuple[int, int]:
+def _write(
+    pieces: Iterable[pl.DataFrame], file: Path, ending: str, about: Mapping[str, str]
+) -> tuple[int, int]:
     rows = iter(pieces)
     first = next(rows, pl.DataFrame())
     height = 0
-    with _OPEN[ending](file, first) as write_piece:
+    with _OPEN[ending](file, first, about) as write_piece:
         for piece in _chain(first, rows):
             write_piece(piece)
             height += piece.height
@@ -60,22 +71,27 @@ def _chain(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.Dat
     yield from rest
 
 
-@contextmanager
-def _parquet(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+def _schema(first: pl.DataFrame, about: Mapping[str, str]) -> pa.Schema:
     schema = first.to_arrow().schema
+    return schema.with_metadata({METADATA_KEY: json.dumps(about, ensure_ascii=False)}) if about else schema
+
+
+@contextmanager
+def _parquet(file: Path, first: pl.DataFrame, about: Mapping[str, str]) -> Iterator[Write]:
+    schema = _schema(first, about)
     with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
 
 
 @contextmanager
-def _arrow(file: Path, first: pl.DataFrame) -> Iterator[Write]:
-    schema = first.to_arrow().schema
+def _arrow(file: Path, first: pl.DataFrame, about: Mapping[str, str]) -> Iterator[Write]:
+    schema = _schema(first, about)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         yield lambda piece: writer.write_table(piece.to_arrow().cast(schema))
 
 
 @contextmanager
-def _csv(file: Path, first: pl.DataFrame) -> Iterator[Write]:
+def _csv(file: Path, first: pl.DataFrame, about: Mapping[str, str]) -> Iterator[Write]:
     with file.open("wb") as sink:
         header = [True]
 

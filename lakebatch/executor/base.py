@@ -22,8 +22,12 @@ class Executor(Protocol):
     def describe(self) -> str:
         """Return where parts are computed, for people."""
 
-    def check(self, source: Source) -> None:
-        """Raise, before anything is recorded, if the workers could not compute an experiment as this process does."""
+    def check(self, source: Source, *, accept_changes: bool = False) -> list[dict[str, str]]:
+        """Raise, before anything is recorded, if the workers could not compute an experiment as this process does.
+
+        With ``accept_changes``, workers may have other versions of packages that rows depend on. Then all different sets
+        of versions among the workers are returned, see `lakebatch.experiment.provenance.row_versions`; else none.
+        """
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part as soon as it has one, in any order.

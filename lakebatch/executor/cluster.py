@@ -28,6 +28,7 @@ from lakebatch.executor.dask_worker import ComputedPiece
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.provenance import row_versions
 from lakebatch.experiment.registry import Source
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ CACHE_SECONDS = 1.0
 LOST = (
     "The connection to the scheduler {} is lost, or it has forgotten this run. What was committed is safe; "
     "go on, when there is a cluster again, with: lakebatch resume"
+)
+OTHER_PACKAGES = (
+    "Workers of the cluster have other versions than this machine: {}. "
+    "Install the same ones, or compute with both by: --accept-changes"
 )
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 # Differences here mean that other code would compute the rows than is recorded.
@@ -64,6 +69,8 @@ class Cluster:
         self._announce = announce
         self._at_least = at_least
         self._checked: set[str] = set()
+        self._here: dict[str, str] = {}
+        self._accepted: list[dict[str, str]] = []
         self._known: Mapping[str, Mapping[str, Any]] = {}
         self._asked_at = -CACHE_SECONDS
 
@@ -71,19 +78,23 @@ class Cluster:
         """Return the number of workers and the scheduler's address, for people."""
         return f"{len(self._workers())} workers of the Dask cluster at {self._address}"
 
-    def check(self, source: Source) -> None:
-        """Wait for a worker, and warn of packages that differ from those of this process.
+    def check(self, source: Source, *, accept_changes: bool = False) -> list[dict[str, str]]:
+        """Wait for a worker; return the different versions of the workers if any are not those of this process.
+
+        A worker that joins later must have one of the returned sets or, without any, the versions of this process.
 
         Raises
         ------
         ClusterError
-            If a worker cannot load the experiment, or has another version of it or of lakebatch.
+            If a worker cannot load the experiment, or has another version of it or of lakebatch, or, unless changes
+            are accepted, of a package that rows depend on.
         """
         with self._connection():
             if self._client.dashboard_link:
                 self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
             self._wait_for_a_worker()
-            self._check_workers(source)
+            self._check_workers(source, accept=accept_changes)
+        return self._accepted
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""
@@ -94,6 +105,7 @@ class Cluster:
                 while dispatcher.has_work(stop()):
                     dispatcher.submit(len(self._workers()), self._at_least)
                     for piece, computed in dispatcher.completed():
+                        self._check_versions(computed)
                         _count(counters, piece, computed, experiment.tables[-1])
                         if outcome := dispatcher.accept(piece, computed):
                             yield outcome
@@ -142,7 +154,7 @@ class Cluster:
         if self._client.status != "running":
             raise ClusterError(LOST.format(self._address))
 
-    def _check_workers(self, source: Source) -> None:
+    def _check_workers(self, source: Source, *, accept: bool = False) -> None:
         """Check the environment of workers that have joined since the last check."""
         new = {address: about for address, about in self._workers().items() if address not in self._checked}
         if not new:
@@ -150,14 +162,23 @@ class Cluster:
         self._checked |= new.keys()
         experiment = registry.load(source)
         here = provenance.environment(registry.source_file(experiment), experiment.version)
+        self._here = row_versions(here)
         differing: dict[str, list[str]] = {}
+        found: dict[str, dict[str, str]] = {}
         for address, there in self._environments(source, experiment.version, list(new)).items():
             if isinstance(there, str):
                 raise ClusterError(f"The worker {address} cannot load {experiment.name}: {there}.")
-            for difference in _differences(here, there):
-                differing.setdefault(difference, []).append(address)
-        for difference, addresses in differing.items():
-            logger.warning("Other than here, %s on %s.", difference, _join_addresses(addresses))
+            _check_code(here, there)
+            versions = row_versions(there)
+            found.setdefault(repr(versions), versions)
+            if versions not in self._allowed:
+                differing.setdefault(_difference(self._here, versions), []).append(address)
+        named = "; ".join(f"{what} on {_join_addresses(where)}" for what, where in differing.items())
+        if named and not accept:
+            raise ClusterError(OTHER_PACKAGES.format(named))
+        if named:
+            logger.warning("Other than here: %s.", named)
+            self._accepted = list(found.values())
         several = [address for address, about in new.items() if about.get("nthreads", 1) > 1]
         if several:
             logger.warning(
@@ -165,6 +186,15 @@ class Cluster:
                 "Start workers with --nthreads 1 and as many as there are cores.",
                 _join_addresses(several),
             )
+
+    @property
+    def _allowed(self) -> list[dict[str, str]]:
+        return self._accepted or [self._here]
+
+    def _check_versions(self, computed: ComputedPiece) -> None:
+        """Refuse a piece from a worker that joined with other versions and has not been checked yet."""
+        if computed.versions and computed.versions not in self._allowed:
+            raise ClusterError(OTHER_PACKAGES.format(_difference(self._here, computed.versions)))
 
     def _environments(
         self, source: Source, version: str, addresses: Sequence[str]
@@ -229,20 +259,21 @@ def _count(counters: Counters, piece: PieceId, computed: ComputedPiece, table: s
     counters.add(piece.part, sum(frame.height for frame in computed.frames.get(table, [])))
 
 
-def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the differences of a worker's environment; raise if other code would compute its rows."""
+def _check_code(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+    """Raise if a worker has other code than is recorded."""
     for name in MUST_AGREE:
         if here[name] != there[name]:
             raise ClusterError(
                 f"A worker has {name.replace('_', ' ')} {there[name]}, here it is {here[name]}. "
                 "Install the same code on the cluster."
             )
-    if here["python"] != there["python"]:
-        yield f"Python is {there['python']}, not {here['python']},"
-    for package in sorted(here["packages"].keys() | there["packages"].keys()):
-        mine, other = here["packages"].get(package), there["packages"].get(package)
-        if mine != other:
-            yield f"{package} is {other or 'missing'}, not {mine or 'missing'},"
+
+
+def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    return ", ".join(
+        f"{name} {there.get(name, 'missing')} instead of {here.get(name, 'missing')}" for name in names
+    )
 
 
 def _join_addresses(addresses: Sequence[str]) -> str:

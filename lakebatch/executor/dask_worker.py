@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -43,13 +44,17 @@ class Preparation:
 
 @dataclass(frozen=True)
 class ComputedPiece:
-    """Frames of one piece by table name, or an error; ``killed`` if its workers died."""
+    """Frames of one piece by table name, or an error; ``killed`` if its workers died.
+
+    ``versions`` are those of the worker that rows depend on, see `lakebatch.experiment.provenance.row_versions`.
+    """
 
     frames: Mapping[str, Sequence[pl.DataFrame]] = field(default_factory=dict)
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
     killed: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class ExperimentLoader(WorkerPlugin):
@@ -106,7 +111,15 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
         except Exception as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
             return ComputedPiece(error=_error_text(error), trace=traceback.format_exc(), seconds=seconds)
-        return ComputedPiece(frames, seconds=time.perf_counter() - began)
+        return ComputedPiece(frames, seconds=time.perf_counter() - began, versions=_versions(job.source))
+
+
+@cache
+def _versions(source: Source) -> dict[str, str]:
+    experiment = registry.load(source)
+    return provenance.row_versions(
+        provenance.environment(registry.source_file(experiment), experiment.version)
+    )
 
 
 def _spread(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:

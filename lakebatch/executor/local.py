@@ -15,7 +15,7 @@ from multiprocessing import resource_tracker
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import TerminatedWorkerError
 
-from lakebatch._secrets import known_secrets
+from lakebatch._text import known_secrets
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, never_stop
@@ -60,10 +60,14 @@ class Local:
         """Return the number of processes, for people."""
         return "this process" if self.jobs == 1 else f"{self.jobs} processes"
 
-    def check(self, source: Source) -> None:
-        """Raise if the working directory no longer exists, because no worker process could start in it."""
+    def check(self, source: Source, *, accept_changes: bool = False) -> list[dict[str, str]]:
+        """Raise if the working directory no longer exists, because no worker process could start in it.
+
+        Worker processes are of this installation, so none has other versions.
+        """
         if self.jobs > 1:
             require_working_folder()
+        return []
 
     def execute(
         self, job: Job, parts: Sequence[Part], stop: Callable[[], bool] = never_stop

@@ -16,8 +16,7 @@ from typing import Any
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from lakebatch._secrets import learn, redact
-from lakebatch._text import RedactingStream, escape_controls, one_line
+from lakebatch._text import RedactingStream, escape_controls, learn, one_line, redact
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError

@@ -1,4 +1,7 @@
-"""Config from layers (defaults, preset, file, ``--set``), validated, with the origin of each value."""
+"""Config from layers (defaults, preset, file, ``--set``), validated, with the origin of each value.
+
+Presets are named sets of config values, in ``presets/*.toml`` beside the experiments.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,27 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from lakebatch import _files
 from lakebatch._text import nearest
-from lakebatch.errors import ConfigError
-from lakebatch.experiment import presets
+from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED
 from lakebatch.settings import SETTINGS_FILE, read_settings
 
+DEFAULT_PRESET = "guide"
+"""The defaults; it exists for every experiment."""
+PRESETS = "presets"
+BY_EXPERIMENT = "experiment"
+"""Table of a preset file for keys of single experiments."""
 MODELS = "models"
 """Key of the project file for the packages that a record may import."""
 MAX_SHOWN = 200
@@ -66,7 +75,7 @@ def resolve(
         If a key is unknown or a value is invalid; the message lists every fault with key, value, expectation and
         origin.
     """
-    layers = [Layer(f"preset {preset}", tree) for tree in presets.read(source, experiment, preset)]
+    layers = [Layer(f"preset {preset}", tree) for tree in read_preset(source, experiment, preset)]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
     given += [("--set", parse_setting(text), Path()) for text in settings]
     given += [("option", dict(overrides), Path())] if overrides else []
@@ -75,6 +84,40 @@ def resolve(
         _check_numbers(tree, origin)
         layers.append(Layer(origin, insert_texts(tree, folder, keys)))
     return check(experiment.config_model, layers)
+
+
+def preset_names(source: Source, experiment: AnyExperiment) -> list[str]:
+    """Return the names of an experiment's presets."""
+    return sorted({DEFAULT_PRESET, *_preset_files(source, experiment)})
+
+
+def read_preset(
+    source: Source, experiment: AnyExperiment, name: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keys that a preset sets for all experiments, and those for this experiment alone.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    """
+    files = _preset_files(source, experiment)
+    if name not in files:
+        if name == DEFAULT_PRESET:
+            return {}, {}
+        raise UnknownNameError(f"Unknown preset {name!r}. {nearest(name, preset_names(source, experiment))}")
+    try:
+        tree = _files.parse_toml(_preset_text(files[name]))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"Cannot read the preset {files[name]}: {reason}. Expected TOML.") from error
+    particular = tree.pop(BY_EXPERIMENT, {})
+    tables = [particular, *particular.values()] if isinstance(particular, dict) else [particular]
+    if not all(isinstance(each, dict) for each in tables):
+        raise ConfigError(
+            f"{BY_EXPERIMENT!r} in the preset {files[name]} is no table of tables by experiment."
+        )
+    return tree, particular.get(experiment.name, {})
 
 
 def check(
@@ -156,6 +199,31 @@ def merge(base: Tree, over: Tree) -> Tree:
 def describe(resolved: Resolved) -> Iterator[dict[str, Any]]:
     """Yield one row per key with value, unit, origin and meaning."""
     yield from _describe(resolved, resolved.model, "")
+
+
+def _preset_text(file: Traversable) -> str:
+    """Return the content of a preset, which may be inside a zipped package."""
+    return _files.read_text(file) if isinstance(file, Path) else _files.decode_text(file.read_bytes())
+
+
+def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traversable]:
+    found: dict[str, Traversable] = {}
+    for folder in _preset_folders(source, experiment):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            name = file.name.removesuffix(".toml")
+            if name in found:
+                raise NameClashError(f"Two presets of {experiment.name} are called {name!r}. Rename {file}.")
+            if name != file.name:
+                found[name] = file
+    return found
+
+
+def _preset_folders(source: Source, experiment: AnyExperiment) -> list[Traversable]:
+    """Return the folders of presets: beside the experiment, and of the package in its ``presets``."""
+    package = source.module.rpartition(".")[0]
+    own: Traversable = source.file.parent if source.file else resources.files(package or source.module)
+    borrowed = [resources.files(experiment.presets)] if experiment.presets not in (None, package) else []
+    return [each.joinpath(PRESETS) for each in (own, *borrowed)]
 
 
 def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from lakebatch import _parsing
+from lakebatch import _files
 from lakebatch.errors import ConfigError
 
 FILE = "file:"
@@ -25,7 +25,7 @@ def parse_setting(text: str) -> Tree:
     """
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
-    if not equals or not all(names) or len(names) > _parsing.MAX_DEPTH:
+    if not equals or not all(names) or len(names) > _files.MAX_DEPTH:
         raise ConfigError(f"Cannot read --set {text[:200]!r}. Expected key=value, e.g. cohort.n_samples=200.")
     tree: Any = _value(value.strip())
     for name in reversed(names):
@@ -42,17 +42,17 @@ def read_file(file: Path) -> Tree:
         If it cannot be read, has a key twice, or would take unbounded time or memory.
     """
     readers: dict[str, Callable[[str], Any]] = {
-        ".toml": _parsing.parse_toml,
+        ".toml": _files.parse_toml,
         ".yaml": _yaml,
         ".yml": _yaml,
-        ".json": _parsing.parse_json,
+        ".json": _files.parse_json,
     }
     if file.suffix not in readers:
         raise ConfigError(
             f"Cannot read the config {file}. Expected a name that ends in {', '.join(readers)}."
         )
     try:
-        tree = readers[file.suffix](_parsing.read_text(file))
+        tree = readers[file.suffix](_files.read_text(file))
     except (OSError, ValueError) as error:
         raise ConfigError(f"Cannot read the config {file}: {_reason(error)}.") from error
     if not isinstance(tree, dict):
@@ -92,7 +92,7 @@ def _with_texts(value: Any, key: str, folder: Path, keys: Collection[str]) -> An
 def _text(key: str, file: Path) -> str:
     """Return the content of the file that a key refers to."""
     try:
-        return _parsing.read_text(file)
+        return _files.read_text(file)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Config key {key!r} names the file {file}, which cannot be read: {_reason(error)}."
@@ -114,8 +114,8 @@ def _reason(error: OSError | ValueError) -> str:
 def _value(text: str) -> Any:
     """Return a TOML value, or the string itself if it is not TOML."""
     try:
-        tree = _parsing.parse_toml(f"value = {text}")
-    except _parsing.ExcessError as error:
+        tree = _files.parse_toml(f"value = {text}")
+    except _files.ExcessError as error:
         raise ConfigError(f"Cannot read --set with the value {text[:40]!r}...: {error}.") from error
     except ValueError:
         return text

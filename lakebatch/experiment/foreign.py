@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lakebatch._parsing import decode_text, read_bytes
+from lakebatch._files import decode_text, read_bytes
 from lakebatch._text import one_line
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.ids import check_name

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import config, provenance, registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import ConfigModel, Part
-from lakebatch.experiment.presets import DEFAULT_PRESET
+from lakebatch.experiment.provenance import SourceState
 from lakebatch.experiment.registry import AnyExperiment, Source
 
 
@@ -57,13 +59,15 @@ class RunPlan:
         """The experiment's source file."""
         return registry.source_file(self.experiment)
 
-    def code_version(self) -> str:
-        """Return the version of the experiment's code, see `lakebatch.experiment.provenance`."""
-        return provenance.code_version(self.file)
+    @cached_property
+    def source_state(self) -> SourceState:
+        """The files of the experiment's source, read once."""
+        return provenance.read_source(self.file)
 
+    @cached_property
     def environment(self) -> dict[str, Any]:
-        """Return what the rows depend on beside the config, see `lakebatch.experiment.provenance`."""
-        return provenance.environment(self.file, self.experiment.version)
+        """What the rows depend on beside the config, see `lakebatch.experiment.provenance.record`."""
+        return provenance.record(self.file, self.experiment.version, self.source_state)
 
     def work(self, parts: Iterable[Part]) -> int:
         """Return the amount of work in some of the parts, in the experiment's unit."""

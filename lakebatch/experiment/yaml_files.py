@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lakebatch._parsing import MAX_VALUES, TOO_DEEP, ExcessError, check_size
+from lakebatch._files import MAX_VALUES, TOO_DEEP, ExcessError, check_size
 
 TAG = "tag:yaml.org,2002:"
 CORE = {

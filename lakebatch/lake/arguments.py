@@ -11,7 +11,7 @@ from lakebatch._text import nearest
 from lakebatch.assembly.record import Status
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
-from lakebatch.snapshot.snapshot import COMPLETED
+from lakebatch.snapshot.selection import OnMix, Selection, Where, selection
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.times import Time
 
@@ -24,7 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Defaults other than None
 DEFAULTS: dict[str, Any] = {
-    "include": COMPLETED, "on_gap": "warn", "metric": "pearson_r", "by": "feature_set", "unit": "split",
+    "on_gap": "warn", "on_mix": "warn", "metric": "pearson_r", "by": "feature_set", "unit": "split",
 }  # fmt: skip
 
 
@@ -46,13 +46,41 @@ class StateArguments(TypedDict, total=False):
     tag: str | None
 
 
-class ViewArguments(TypedDict, total=False):
-    """The rows that SQL views show.
+class SelectionArguments(StateArguments, total=False):
+    """The dataset to read: a state, and the assemblies to which all of these apply.
 
     Attributes
     ----------
     include : statuses
         Assemblies to read, by status; completed ones by default.
+    assembly : str or collection of str
+        Assemblies to read, by id.
+    where : mapping or strings
+        Values in their configs, by dotted key: ``{"cohort.n_samples": 60}``, or ``"cohort.n_samples=60"``. In strings
+        a repeated key has any of its values.
+    preset : str
+        Assemblies with the config of this preset.
+    config : int or str
+        Assemblies with this config: its number, as `replicates` and the report give it, or the start of its hash.
+    on_mix : {"warn", "refuse", "ignore"}
+        What to do when the assemblies differ in config, code or packages.
+    """
+
+    include: Collection[Status]
+    assembly: str | Collection[str] | None
+    where: Where | None
+    preset: str | None
+    config: int | str | None
+    on_mix: OnMix
+
+
+class ViewArguments(TypedDict, total=False):
+    """The rows that SQL views of pinned experiments show.
+
+    Attributes
+    ----------
+    include : statuses
+        Assemblies to read, by status; those of the snapshot by default.
     on_gap : {"warn", "refuse", "ignore"}
         What to do when a dataset has a gap. Only "ignore" leaves out data that cannot be read.
     also : mapping
@@ -80,22 +108,27 @@ class QueryArguments(ViewArguments, total=False):
     memory_limit: str | None
 
 
-class LakeViewArguments(StateArguments, ViewArguments, total=False):
-    """The state to read, and the rows that SQL views show."""
+class LakeViewArguments(SelectionArguments, total=False):
+    """The dataset that SQL views show; the other arguments are those of `ViewArguments`."""
+
+    on_gap: OnGap
+    also: Mapping[str, Snapshots] | None
 
 
-class LakeQueryArguments(StateArguments, QueryArguments, total=False):
-    """The state to read, the rows that SQL views show, and the limits of a query."""
+class LakeQueryArguments(LakeViewArguments, total=False):
+    """The dataset that SQL views show, and the limits of a query, see `QueryArguments`."""
+
+    timeout: float | None
+    memory_limit: str | None
 
 
-class PlotArguments(StateArguments, total=False):
-    """The state to read, and the options of a picture, see `lakebatch.analysis.plots.Options`."""
+class PlotArguments(SelectionArguments, total=False):
+    """The dataset to draw, and the options of a picture, see `lakebatch.analysis.plots.Options`."""
 
     metric: str
     by: By
     zoom: tuple[float, float] | None
     unit: Unit
-    assembly: str | None
     level: float | None
 
 
@@ -133,15 +166,27 @@ def moment_of(given: Mapping[str, Any]) -> Moment:
     >>> moment_of({"version": 3})
     Moment(version=3, time=None, tag=None)
     """
-    return split(given, StateArguments)[0]
+    check(given, StateArguments)
+    return moment(**given)
 
 
-def split(given: Mapping[str, Any], arguments: type) -> tuple[Moment, dict[str, Any]]:
-    """Return the moment that arguments name, and the other arguments."""
+def selection_of(given: Mapping[str, Any]) -> Selection:
+    """Return the selection that arguments name.
+
+    >>> print(selection_of({"version": 3, "where": "cohort.n_samples=60"}))
+    completed, cohort.n_samples=60, version 3
+    """
+    return split(given, SelectionArguments)[0]
+
+
+def split(given: Mapping[str, Any], arguments: type) -> tuple[Selection, dict[str, Any]]:
+    """Return the selection that arguments name, and the other arguments."""
     check(given, arguments)
-    state = StateArguments.__annotations__
-    others = {name: value for name, value in given.items() if name not in state}
-    return moment(**{name: value for name, value in given.items() if name in state}), others
+    state, selected = StateArguments.__annotations__, SelectionArguments.__annotations__
+    at = moment(**{name: value for name, value in given.items() if name in state})
+    chosen = {name: value for name, value in given.items() if name in selected and name not in state}
+    others = {name: value for name, value in given.items() if name not in selected}
+    return selection(at, **chosen), others
 
 
 def query_options(given: Mapping[str, Any], arguments: type = QueryArguments) -> QueryOptions:
@@ -149,7 +194,7 @@ def query_options(given: Mapping[str, Any], arguments: type = QueryArguments) ->
     from lakebatch.sql.options import QueryOptions  # SQL is loaded when it is asked for
 
     check(given, arguments)
-    return QueryOptions(**given)
+    return QueryOptions(**{name: value for name, value in given.items() if name != "include"})
 
 
 def check(given: Mapping[str, Any], arguments: type) -> None:

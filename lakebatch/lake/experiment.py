@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
 from lakebatch.assembly import decisions
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import check_assembly_id
-from lakebatch.lake.arguments import PlotArguments, StateArguments, moment_of, split, takes
+from lakebatch.lake.arguments import (
+    PlotArguments,
+    SelectionArguments,
+    StateArguments,
+    moment_of,
+    selection_of,
+    split,
+    takes,
+)
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import html, replicates
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment, parse
 from lakebatch.snapshot.pin import pin
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import brief, history, summarize
 from lakebatch.snapshot.times import Time
 from lakebatch.storage.delta import omissions
@@ -47,63 +57,64 @@ class StoredExperiment(ExperimentTables):
         """Return the name of the experiment's schema in SQL: from its folder, if its name is not unique in the lake."""
         return (self.name if unique else self.folder).replace("-", "_")
 
-    @takes(StateArguments)
-    def snapshot(self, **state: Unpack[StateArguments]) -> Snapshot:
+    @takes(SelectionArguments)
+    def snapshot(self, **dataset: Unpack[SelectionArguments]) -> Snapshot:
         """Return the experiment's rows and statuses, pinned at one moment.
 
         Parameters
         ----------
-        **state
-            See `lakebatch.lake.arguments.StateArguments`.
+        **dataset
+            See `lakebatch.lake.arguments.SelectionArguments`.
         """
-        return self.at(moment_of(state))
+        return self.select(selection_of(dataset))
 
     def at(self, moment: Moment) -> Snapshot:
         """Return the experiment's rows and statuses at a moment, see `lakebatch.snapshot.pin.pin`."""
         return pin(self, moment)
 
-    @takes(StateArguments)
+    def select(self, selection: Selection) -> Snapshot:
+        """Return the selected assemblies at the moment of the selection.
+
+        Raises
+        ------
+        LakebatchError
+            If it is narrower than all assemblies of some statuses, and chooses none.
+        """
+        return self.at(selection.moment).select(selection)
+
+    @takes(SelectionArguments)
     def scan(
-        self,
-        *,
-        include: Collection[Status] = COMPLETED,
-        table: str = RESULTS,
-        on_gap: OnGap = "warn",
-        **state: Unpack[StateArguments],
+        self, *, table: str = RESULTS, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
     ) -> pl.LazyFrame:
         """Return the rows of every completed assembly, lazily, see `lakebatch.snapshot.snapshot.Snapshot.scan`."""
-        return self.at(moment_of(state)).scan(include, table=table, on_gap=on_gap)
+        return self.select(selection_of(dataset)).scan(table=table, on_gap=on_gap)
 
-    @takes(StateArguments)
+    @takes(SelectionArguments)
     def reassemble(
-        self,
-        *,
-        include: Collection[Status] = COMPLETED,
-        table: str = RESULTS,
-        on_gap: OnGap = "warn",
-        **state: Unpack[StateArguments],
+        self, *, table: str = RESULTS, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
 
         Parameters
         ----------
-        include : statuses
-            Which assemblies to read; completed ones by default.
         table : str
             ``results``, ``samples`` or ``trajectories``.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
             assemblies that cannot be read.
+        **dataset
+            See `lakebatch.lake.arguments.SelectionArguments`.
 
         Raises
         ------
         IncompleteError
             If there is a gap and ``on_gap`` is "refuse".
+        MixtureError
+            If there is a mixture and ``on_mix`` is "refuse".
         DamageError
             If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        pinned = self.at(moment_of(state))
-        return pinned.reassemble(include, table=table, on_gap=on_gap)
+        return self.select(selection_of(dataset)).reassemble(table=table, on_gap=on_gap)
 
     @takes(StateArguments)
     def assemblies(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
@@ -112,18 +123,25 @@ class StoredExperiment(ExperimentTables):
         omissions.warn_of_faults(pinned.tables.lost)
         return summarize(pinned)
 
-    @takes(StateArguments)
-    def completeness(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
+    @takes(SelectionArguments)
+    def completeness(self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]) -> pl.DataFrame:
         """Return one row per planned part of each assembly: whether its rows are present and, if not, why.
 
         An assembly with a damaged file raises `DamageError`; with ``on_gap="ignore"``, all its parts count as missing.
         """
-        return self.at(moment_of(state)).completeness(on_gap)
+        return self.select(selection_of(dataset)).completeness(on_gap)
 
-    @takes(StateArguments)
-    def replicates(self, *, on_gap: OnGap = "warn", **state: Unpack[StateArguments]) -> pl.DataFrame:
+    @takes(SelectionArguments)
+    def missing_metrics(
+        self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return the row count of each assembly, the count of its rows without a metric, and the reasons."""
+        return self.select(selection_of(dataset)).missing_metrics(on_gap=on_gap)
+
+    @takes(SelectionArguments)
+    def replicates(self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
-        return replicates.compare(self.at(moment_of(state)), on_gap)
+        return replicates.compare(self.select(selection_of(dataset)), on_gap)
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
@@ -154,7 +172,6 @@ class StoredExperiment(ExperimentTables):
         kind: str = "levels",
         *,
         against: str | int | Time | None = None,
-        include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         **options: Unpack[PlotArguments],
     ) -> Picture:
@@ -167,16 +184,16 @@ class StoredExperiment(ExperimentTables):
         against : version, time or tag, optional
             Another state, drawn behind this one.
         **options
-            The state, see `lakebatch.lake.arguments.StateArguments`, and `lakebatch.analysis.plots.Options`.
+            The dataset, see `lakebatch.lake.arguments.SelectionArguments`, and `lakebatch.analysis.plots.Options`.
         """
         from lakebatch.analysis import plots  # slow to import, and matplotlib is an optional package
 
-        moment, others = split(options, PlotArguments)
+        selection, others = split(options, PlotArguments)
+        other = None if against is None else self.select(replace(selection, moment=parse(against)))
         return plots.picture(
-            self.at(moment),
+            self.select(selection),
             kind,
-            against=None if against is None else self.at(parse(against)),
-            include=include,
+            against=other,
             on_gap=on_gap,
             options=plots.Options(**others),
         )
@@ -185,16 +202,25 @@ class StoredExperiment(ExperimentTables):
     def report(
         self,
         *,
-        include: Collection[Status] = COMPLETED,
         on_gap: OnGap = "warn",
         **options: Unpack[PlotArguments],
     ) -> Report:
         """Return a report, see `lakebatch.analysis.report`: ``noise.report(metric="r2").save("report.html")``."""
         from lakebatch.analysis import plots, report  # as above
 
-        moment, others = split(options, PlotArguments)
+        selection, others = split(options, PlotArguments)
         drawn = plots.Options(**others)
-        return report.report(self.at(moment), include=include, on_gap=on_gap, options=drawn)
+        return report.report(self.select(selection), on_gap=on_gap, options=drawn)
+
+    def source(self, assembly_id: str) -> dict[str, str | None] | None:
+        """Return the source files of the code that began or resumed an assembly last, by path.
+
+        The text of a file is None if it was too large to keep. The answer is None if no source is recorded, as for
+        imports and for assemblies of a lakebatch before 0.2.
+        """
+        found = self.log.get(assembly_id).surroundings.get(SOURCE_HASH)
+        files = None if found is None else self.source_log.files(found)
+        return None if files is None else {file: kept.text for file, kept in files.items()}
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""

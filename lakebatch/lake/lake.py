@@ -15,8 +15,8 @@ from lakebatch.experiment import registry
 from lakebatch.lake.arguments import (
     LakeQueryArguments,
     LakeViewArguments,
-    StateArguments,
-    moment_of,
+    SelectionArguments,
+    selection_of,
     split,
     takes,
 )
@@ -25,9 +25,10 @@ from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
+from lakebatch.snapshot.selection import Selection
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import omissions
-from lakebatch.storage.delta.cache import TableCache
+from lakebatch.storage.delta.reader import TableCache
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,16 +58,17 @@ class Lake:
         found[-1].other_versions = tuple(each.folder for each in found[:-1])
         return found[-1]
 
-    @takes(StateArguments)
-    def snapshot(self, **state: Unpack[StateArguments]) -> LakeSnapshot:
+    @takes(SelectionArguments)
+    def snapshot(self, **dataset: Unpack[SelectionArguments]) -> LakeSnapshot:
         """Return every experiment, pinned at one moment; those not yet begun, or without the tag, are left out.
 
         Parameters
         ----------
-        **state
-            See `lakebatch.lake.arguments.StateArguments`.
+        **dataset
+            See `lakebatch.lake.arguments.SelectionArguments`.
         """
-        return self.at(moment_of(state))
+        selection = selection_of(dataset)
+        return self.at(selection.moment).select(selection)
 
     def at(self, moment: Moment) -> LakeSnapshot:
         """Return every experiment at a moment, see `lakebatch.snapshot.snapshots.Snapshots.pin`."""
@@ -74,6 +76,10 @@ class Lake:
         for name, error in pinned.damaged.items():
             omissions.warn_of_skipped(name, error)
         return pinned
+
+    def select(self, selection: Selection) -> LakeSnapshot:
+        """Return the selected assemblies of every experiment; a query that reads a damaged one reports it."""
+        return LakeSnapshot.pin(self.experiments(), selection.moment).select(selection)
 
     @takes(LakeQueryArguments)
     def sql(
@@ -84,10 +90,10 @@ class Lake:
         Parameters
         ----------
         **options
-            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+            See `lakebatch.lake.arguments.SelectionArguments` and `lakebatch.lake.arguments.QueryArguments`.
         """
-        moment, others = split(options, LakeQueryArguments)
-        return LakeSnapshot.pin(self.experiments(), moment).sql(text, parameters, **others)
+        selection, others = split(options, LakeQueryArguments)
+        return self.select(selection).sql(text, parameters, **others)
 
     @takes(LakeQueryArguments)
     def query(
@@ -98,10 +104,10 @@ class Lake:
         Parameters
         ----------
         **options
-            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.QueryArguments`.
+            See `lakebatch.lake.arguments.SelectionArguments` and `lakebatch.lake.arguments.QueryArguments`.
         """
-        moment, others = split(options, LakeQueryArguments)
-        return LakeSnapshot.pin(self.experiments(), moment).query(name, parameters, **others)
+        selection, others = split(options, LakeQueryArguments)
+        return self.select(selection).query(name, parameters, **others)
 
     @takes(LakeViewArguments)
     def connect(self, **options: Unpack[LakeViewArguments]) -> duckdb.DuckDBPyConnection:
@@ -110,10 +116,10 @@ class Lake:
         Parameters
         ----------
         **options
-            See `lakebatch.lake.arguments.StateArguments` and `lakebatch.lake.arguments.ViewArguments`.
+            See `lakebatch.lake.arguments.SelectionArguments` and `lakebatch.lake.arguments.ViewArguments`.
         """
-        moment, others = split(options, LakeViewArguments)
-        return LakeSnapshot.pin(self.experiments(), moment).connect(**others)
+        selection, others = split(options, LakeViewArguments)
+        return self.select(selection).connect(**others)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""

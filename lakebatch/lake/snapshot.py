@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import polars as pl
 
 from lakebatch.assembly.record import Status
 from lakebatch.lake.arguments import QueryArguments, ViewArguments, query_options, takes
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED
+from lakebatch.snapshot.selection import check_statuses
 from lakebatch.snapshot.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class LakeSnapshot(Snapshots):
         """
         from lakebatch.sql import session  # duckdb is slow to import, and only SQL needs it
 
-        return session.query(self, text, parameters, query_options(options))
+        return session.query(self._including(options), text, parameters, query_options(options))
 
     @takes(QueryArguments)
     def query(
@@ -56,14 +57,14 @@ class LakeSnapshot(Snapshots):
         from lakebatch.sql import session  # as above
 
         asked = query_options(options)
-        chosen, text, values = session.choose(self, name, parameters or {}, asked.on_gap)
+        chosen, text, values = session.choose(self._including(options), name, parameters or {})
         return session.query(chosen, text, values, asked)
 
-    def sql_setup(self, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
+    def sql_setup(self, include: Collection[Status] | None = None, on_gap: OnGap = "warn") -> str:
         """Return the statements that make a plain DuckDB see these snapshots, see `lakebatch.sql.catalog.setup`."""
         from lakebatch.sql import catalog  # as above
 
-        return catalog.setup(self, include, on_gap)
+        return catalog.setup(self._including({"include": include}), on_gap)
 
     @takes(ViewArguments)
     def connect(self, **options: Unpack[ViewArguments]) -> duckdb.DuckDBPyConnection:
@@ -76,4 +77,10 @@ class LakeSnapshot(Snapshots):
         """
         from lakebatch.sql import session  # as above
 
-        return session.connect(self, query_options(options, ViewArguments))
+        return session.connect(self._including(options), query_options(options, ViewArguments))
+
+    def _including(self, options: Mapping[str, Any]) -> Self:
+        """Return the same assemblies, those of the statuses that are asked for instead of the selected ones."""
+        if (include := options.get("include")) is None:
+            return self
+        return self.select(replace(self.selection, statuses=tuple(check_statuses(include))))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakebatch._secrets import holds_secret
+from lakebatch._text import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
 from lakebatch.legacy.frames.columns import brief, storable
 from lakebatch.legacy.frames.levels import as_level

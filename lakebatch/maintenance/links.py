@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lakebatch._warnings import warn
-from lakebatch.errors import DamageWarning
+from lakebatch.errors import DamageWarning, warn
 from lakebatch.storage import Storage
 
 

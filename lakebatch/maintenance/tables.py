@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lakebatch.assembly.tables import DATA, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
-TABLES = (*DATA, "assemblies", "tags")
+TABLES = (*DATA, "assemblies", "sources", "tags")
 
 
 def existing_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:

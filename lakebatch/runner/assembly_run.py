@@ -1,35 +1,66 @@
-"""Computation and commits of the pending parts of one assembly."""
+"""Computation and commits of the pending parts of one assembly, and hooks for its progress."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lakebatch.assembly.part_writer import PartWriter, committed_parts
+from lakebatch.assembly import missing_metrics, shards
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.part_writer import PartWriter, committed_parts, count_missing_metrics
 from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
 from lakebatch.assembly.shards import Shard
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
+from lakebatch.ids import canonical_json
 from lakebatch.maintenance import optimize
-from lakebatch.runner import share
-from lakebatch.runner.progress import Progress, Work
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.engine import ATTEMPT
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.version import TableVersion
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 15.0
 # between two checks of the assembly's status while no part is committed; each commit checks it too
+
+
+@dataclass(frozen=True)
+class Work:
+    """Amount of pending work, its unit, and the number of parts, including those done before."""
+
+    amount: int
+    unit: str
+    parts: int
+
+
+class Progress:
+    """Hooks of a run; a subclass overrides those that it needs."""
+
+    def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
+        """Called when an assembly starts or resumes, with the number of parts done before and the pending work."""
+
+    def part_committed(self, outcome: Outcome, rows: int) -> None:
+        """Called when the rows of a part are committed."""
+
+    def part_failed(self, outcome: Outcome) -> None:
+        """Called when a part has failed."""
+
+    def wants_to_stop(self) -> bool:
+        """Return whether to start no more parts; parts in progress are still committed."""
+        return False
+
+    def ended(self) -> None:
+        """Called after the last part."""
 
 
 class _OvertakenError(Exception):
@@ -69,6 +100,7 @@ class AssemblyRun:
             "lakebatch.experiment": self.stored.folder,
             "lakebatch.config_hash": self.assembly.config_hash,
             "lakebatch.code_version": self.assembly.code_version,
+            ATTEMPT: str(self.assembly.event),
         }
         assembly_id = self.assembly.assembly_id
         return PartWriter(self.stored.table(table), assembly_id, metadata, is_new=self._is_new)
@@ -207,17 +239,17 @@ class AssemblyRun:
             logger.warning("Could not record the interruption: %s", error)
 
     def _interrupt(self) -> Assembly:
-        return share.interrupt(self.stored.log, self.assembly, self.shard, self._reached(), self.failures)
+        return _record_interruption(
+            self.stored.log, self.assembly, self.shard, self._reached(), self.failures
+        )
 
     def _conclude(self) -> Assembly:
         """Hand in this share; the process that hands in the last one records how the assembly ended."""
-        self.assembly = share.hand_in(
-            self.stored.log, self.assembly, self.shard, self._reached, self.failures
-        )
-        if not share.is_last(self.assembly, self.shard):
+        self.assembly = _hand_in(self.stored.log, self.assembly, self.shard, self._reached, self.failures)
+        if not _is_last(self.assembly, self.shard):
             return self.assembly
         self.failures = self.assembly.failures | self.failures
-        reached = self._reached()
+        reached = self._reached() | self._count_missing_metrics()
         if reached["parts_done"] < len(self.plan.parts):
             return self._record("failed", reached)
         self.failures = {}
@@ -236,6 +268,14 @@ class AssemblyRun:
     def _reached(self) -> dict[str, Any]:
         return read_latest(self._marker.table, self._progress)
 
+    def _count_missing_metrics(self) -> dict[str, Any]:
+        """Return the environment of the last event, with the count of rows without a metric."""
+        if RESULTS not in self._writers:
+            return {}
+        found = count_missing_metrics(self.stored.results, self.assembly.assembly_id)
+        environment = {**self.assembly.surroundings, missing_metrics.KEY: found.record()}
+        return {"environment": canonical_json(environment)}
+
     def _progress(self, table: TableVersion) -> dict[str, Any]:
         assembly_id = self.assembly.assembly_id
         return {
@@ -243,3 +283,32 @@ class AssemblyRun:
             "rows": table.rows_by_assembly().get(assembly_id, 0),
             "results_version": table.number,
         }
+
+
+def _record_interruption(
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    reached: Mapping[str, Any],
+    failures: Mapping[str, str],
+) -> Assembly:
+    """Record how far the assembly is, and that this process has stopped early."""
+    if shard.is_whole:
+        return log.record(assembly, "started", **reached, error=join_failures(failures))
+    return shards.leave(log, assembly, shard, "interrupted", reached, failures)
+
+
+def _hand_in(
+    log: AssemblyLog,
+    assembly: Assembly,
+    shard: Shard,
+    reached: Callable[[], Mapping[str, Any]],
+    failures: Mapping[str, str],
+) -> Assembly:
+    """Record that a shard is done; a process outside of any array records nothing, because it concludes at once."""
+    return assembly if shard.is_whole else shards.leave(log, assembly, shard, "done", reached(), failures)
+
+
+def _is_last(assembly: Assembly, shard: Shard) -> bool:
+    """Whether all shares are handed in, so that this process concludes the assembly."""
+    return shard.is_whole or shards.is_ended(assembly, shard)

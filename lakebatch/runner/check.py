@@ -16,11 +16,11 @@ from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ExperimentError, RunInterrupted
 from lakebatch.executor.worker import Outcome, collect_frames, run_part
 from lakebatch.experiment import registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.lake.lake import Lake, open_lake
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import resume, run
 from lakebatch.snapshot import compare
 

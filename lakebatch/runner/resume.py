@@ -1,15 +1,17 @@
-"""Checks before an assembly is resumed: same version, parts and code."""
+"""Checks before a run begins or resumes: same experiment version, parts, source and packages."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
+import polars as pl
+
+from lakebatch._version import __version__
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.snapshot import changes
 
@@ -34,37 +36,68 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     plan = RunPlan.from_record(source, assembly.computed_settings())
     if plan.keys != assembly.parts:
         raise AssemblyError(
-            f"{assembly.assembly_id} was planned by {assembly.code_version} with other parts than this code plans. "
-            "Resume it with that code, or start a new run."
+            f"{assembly.assembly_id} was planned by lakebatch {assembly.lakebatch_version} with other parts than this code "
+            "plans. Resume it with that code, or start a new run."
         )
     return plan
 
 
-def check_unchanged(
-    stored: StoredExperiment,
-    assembly: Assembly,
-    plan: RunPlan,
-    environment: Mapping[str, Any],
-    *,
-    allow: bool,
-) -> None:
-    """Raise if other code of the experiment began the assembly, unless allowed; see `changes.check`."""
-    changes.check(
+def accepted_changes(
+    stored: StoredExperiment, assembly: Assembly, plan: RunPlan, *, accept: bool
+) -> str | None:
+    """Return a note of the changes of source and packages since the assembly was begun; None without changes.
+
+    Raises
+    ------
+    AssemblyError
+        If there are changes that are not accepted.
+    """
+    found = changes.since_begun(
         stored.log.events(),
         assembly.assembly_id,
-        environment,
-        name=stored.name,
-        source=plan.file,
-        allow=allow,
+        plan.environment,
+        stored.source_log.files_or(plan.source_state),
     )
-
-
-def warn_of_other_version(assembly: Assembly, code_version: str) -> None:
-    """Warn if the code has another version than when the assembly started."""
-    if code_version != assembly.code_version:
-        logger.warning(
-            "The code is %s now and was %s when %s started.",
-            code_version,
-            assembly.code_version,
-            assembly.assembly_id,
+    if not found:
+        return None
+    if not accept:
+        raise AssemblyError(
+            f"{assembly.assembly_id} was begun with other code or packages: {'; '.join(found)}. "
+            "Put them back, start a new run, or let the assembly have rows of both with: "
+            f"lakebatch resume {stored.name} {assembly.assembly_id} --accept-changes"
         )
+    logger.warning("%s goes on with other code or packages: %s.", assembly.assembly_id, "; ".join(found))
+    return f"accepted changes: {'; '.join(found)}"
+
+
+def warn_of_other_lakebatch(assembly: Assembly) -> None:
+    """Warn if another version of lakebatch began or resumed the assembly last."""
+    if assembly.lakebatch_version != __version__:
+        logger.warning(
+            "lakebatch was %s when %s was begun, and is %s.",
+            assembly.lakebatch_version,
+            assembly.assembly_id,
+            __version__,
+        )
+
+
+def warn_of_changed_source(stored: StoredExperiment, plan: RunPlan, begun: Assembly) -> None:
+    """Warn if the source differs from that of the newest assembly before, of the same experiment version."""
+    earlier = stored.log.events().filter((pl.col("event") == 0) & (pl.col("run_number") < begun.run_number))
+    known = earlier.select(
+        "assembly_id", source_hash=pl.col("environment").str.json_path_match(f"$.{SOURCE_HASH}")
+    )
+    computed = known.drop_nulls().rows()
+    if not computed or computed[-1][1] == plan.source_state.sha256:
+        return
+    newest, before = computed[-1]
+    files_of = stored.source_log.files_or(plan.source_state)
+    logger.warning(
+        "The source has changed since %s, the last assembly of %s %s: %s. "
+        "If rows change with it, raise version in %s, so that they go to tables of their own.",
+        newest,
+        stored.name,
+        stored.experiment_version,
+        changes.files_between([before, plan.source_state.sha256], files_of),
+        plan.file.name,
+    )

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebatch._secrets import holds_secret
-from lakebatch.assembly import lease
-from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, Plan, choose_resumable, is_resumable
+from lakebatch._text import holds_secret
+from lakebatch._version import __version__
+from lakebatch.assembly import lease, shards
+from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.record import (
+    DISCARDED,
+    NOTHING_TO_RESUME,
+    WORKERS,
+    Assembly,
+    Plan,
+    Status,
+    choose_resumable,
+    is_resumable,
+)
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
+from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.presets import DEFAULT_PRESET
 from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
-from lakebatch.runner import share
-from lakebatch.runner.assembly_run import AssemblyRun
-from lakebatch.runner.progress import Progress
-from lakebatch.runner.resume import check_unchanged, recorded_plan, warn_of_other_version
+from lakebatch.runner.assembly_run import AssemblyRun, Progress
+from lakebatch.runner.resume import (
+    accepted_changes,
+    recorded_plan,
+    warn_of_changed_source,
+    warn_of_other_lakebatch,
+)
 from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
@@ -42,6 +57,7 @@ def run(
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
+    accept_changes: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
     """Run a new assembly of an experiment and return it as it ended: completed, or failed.
@@ -59,6 +75,9 @@ def run(
     shard : Shard, optional
         The share of the parts that this process computes, see `lakebatch.assembly.shards`. The processes of an array
         compute one assembly: the first process starts it, the last one completes it.
+    accept_changes : bool
+        Compute although rows of the assembly will come from several codes: workers of a Dask cluster have other
+        versions of packages, or the array began its assembly with another source or other packages.
 
     Raises
     ------
@@ -70,7 +89,8 @@ def run(
     source = registry.get(name)
     check_new_name(source.name)
     plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
-    return _begin(lake, plan, seed, executor or Local.of(jobs), shard or Shard.whole(), progress)
+    shard = shard or Shard.whole()
+    return _begin(lake, plan, seed, executor or Local.of(jobs), shard, progress, accept=accept_changes)
 
 
 def repeat(
@@ -99,21 +119,34 @@ def _begin(
     executor: Executor,
     shard: Shard,
     progress: Progress | None,
+    *,
+    accept: bool = False,
 ) -> Assembly:
     """Check everything, start a new assembly and compute its parts."""
     record = _record(plan, _check_seed(seed))
-    executor.check(plan.source)
+    environment = _with_workers(plan, executor, accept=accept)
     stored = _ensure(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
-    def check(begun: Assembly) -> None:
-        check_unchanged(stored, begun, plan, record.environment, allow=False)
+    def check(begun: Assembly) -> str | None:
+        return accepted_changes(stored, begun, plan, accept=accept)
 
     with lease.hold(stored.storage, stored.folder) as held:
-        leased = replace(record, environment={**record.environment, "lease": held})
+        leased = replace(record, environment={**environment, "lease": held})
         version = stored.table(plan.experiment.tables[-1]).version()
-        assembly = share.begin(stored.log, leased, version, shard, check)
+        assembly = _begin_share(stored.log, leased, version, shard, check)
+        if assembly.event == 0 and assembly.run_number > 1:
+            warn_of_changed_source(stored, plan, assembly)
         return _compute(stored, plan, assembly, shard, executor, progress)
+
+
+def _begin_share(
+    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
+) -> Assembly:
+    """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
+    if shard.is_whole:
+        return log.start(plan, results_version)
+    return shards.begin(log, plan, results_version, shard, check=check)
 
 
 def _compute(
@@ -138,7 +171,7 @@ def resume(
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
-    allow_changed: bool = False,
+    accept_changes: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
     """Continue an interrupted or failed assembly: compute only the missing parts.
@@ -148,13 +181,14 @@ def resume(
 
     Parameters
     ----------
-    allow_changed : bool
-        Continue although the experiment's source has changed, so that the assembly mixes rows of both sources.
+    accept_changes : bool
+        Continue although the source or packages that rows depend on have changed, so that the assembly mixes rows of
+        both. The event that resumes it says so.
 
     Raises
     ------
     AssemblyError
-        If it is running or discarded, or the experiment's source or its planned parts have changed.
+        If it is running or discarded, or the source, packages that rows depend on, or planned parts have changed.
     """
     stored = lake[name]
     assembly = (
@@ -163,19 +197,50 @@ def resume(
     if assembly.status == "completed":
         return assembly
     shard = shard or Shard.whole()
-    share.check_free(assembly, shard)
+    _check_free(assembly, shard)
     plan = recorded_plan(stored, assembly)
-    environment = plan.environment()
-    check_unchanged(stored, assembly, plan, environment, allow=allow_changed)
+    note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
     executor = executor or Local.of(jobs)
-    executor.check(plan.source)
+    environment = _with_workers(plan, executor, accept=accept_changes)
     _ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
-        version = plan.code_version()
-        warn_of_other_version(assembly, version)
-        resumed = share.resume(stored.log, assembly, shard, version, {**environment, "lease": held})
+        warn_of_other_lakebatch(assembly)
+        resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
         return _compute(stored, plan, resumed, shard, executor, progress)
+
+
+def _check_free(assembly: Assembly, shard: Shard) -> None:
+    """Raise if the assembly is discarded, or a process outside of the shard's array is known to compute it."""
+    if assembly.status == "discarded":
+        raise AssemblyError(DISCARDED.format(assembly.assembly_id))
+    is_shared = not shard.is_whole and assembly.array == shard.array
+    if not is_shared and (worker := assembly.worker_seen()):
+        raise AssemblyError(
+            f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
+        )
+
+
+def _resume_share(
+    log: AssemblyLog, assembly: Assembly, shard: Shard, environment: Mapping[str, Any], note: str | None
+) -> Assembly:
+    """Record that this process continues its share, unless the assembly is completed meanwhile."""
+    if not shard.is_whole:
+        return shards.join(log, assembly, shard, code_version=__version__, environment=environment, note=note)
+    changed = {
+        "pid": os.getpid(),
+        "code_version": __version__,
+        "environment": canonical_json(environment),
+        "note": note,
+    }
+
+    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+        if latest.status == "completed":
+            return None
+        _check_free(latest, shard)  # again: another process may have resumed it since the first check
+        return "started", changed
+
+    return log.follow(assembly, event)
 
 
 def newest_resumable(lake: Lake) -> str:
@@ -205,20 +270,27 @@ def _record(plan: RunPlan, seed: int | None) -> Plan:
         base_seed=plan.experiment.base_seed(plan.config),
         pinned_seed=seed,
         known_gaps=tuple(plan.experiment.known_gaps(plan.config)),
-        code_version=plan.code_version(),
-        environment=plan.environment(),
+        code_version=__version__,
+        environment=plan.environment,
     )
+
+
+def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[str, Any]:
+    """Return the environment of this process, with the versions of workers that differ and are accepted."""
+    workers = executor.check(plan.source, accept_changes=accept)
+    return plan.environment | ({WORKERS: workers} if workers else {})
 
 
 def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     kind = plan.experiment
     stored = StoredExperiment(lake.storage, f"{kind.number}_{kind.version}_{kind.name}")
-    names = (*kind.tables, "assemblies")
+    names = (*kind.tables, "assemblies", "sources")
     lake.storage.check_writable()
     stored.check_folders(names, assembly_id)
     for name in names:
         stored.table(name).ensure()
+    stored.source_log.record(plan.source_state)
     return stored
 
 

@@ -12,9 +12,9 @@ from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import repeat
-from lakebatch.snapshot import changes, compare
+from lakebatch.snapshot import changes, compare, source_diff
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ class Verdict:
         Per table and column: number of differing rows, and largest difference relative to the recorded value.
     rows : int
         Number of compared rows.
+    source : str
+        A unified diff from the recorded source to the present one; empty if it is the same.
     """
 
     assembly_id: str
     changes: tuple[str, ...]
     rows: int
     tables: pl.DataFrame
+    source: str = ""
 
     @property
     def reproduced(self) -> bool:
@@ -92,4 +95,12 @@ def _compare(
         repeated = compare.rows(other.snapshot(), again.assembly_id, name)
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
-    return Verdict(assembly.assembly_id, tuple(changes.since(stored.name, assembly)), rows, pl.concat(frames))
+    found, source = changes_since(stored, assembly)
+    return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
+
+
+def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:
+    """Return what differs in code and packages since an assembly, one clause each, and a unified diff of the source."""
+    mixture = stored.snapshot().mixtures([assembly.status]).get(assembly.assembly_id)
+    found = [*([mixture] if mixture else []), *changes.since(stored, assembly)]
+    return found, source_diff.since(stored, assembly)

@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterator
 
 import polars as pl
 
+from lakebatch.assembly import missing_metrics as missing
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.rows import PinnedRows
-from lakebatch.snapshot.statuses import COMPLETED, check_statuses
+from lakebatch.snapshot.selection import COMPLETED, check_statuses
 from lakebatch.storage.delta import omissions
+from lakebatch.storage.delta.version import TableVersion, collect
 
 PART_COLUMNS = {
     "assembly_id": pl.String(),
@@ -22,6 +24,13 @@ PART_COLUMNS = {
     "why": pl.String(),
 }
 """The columns of `parts`."""
+MISSING_METRICS_COLUMNS = {
+    "assembly_id": pl.String(),
+    "rows": pl.Int64(),
+    "without_metric": pl.Int64(),
+    "metric_errors": pl.String(),
+}
+"""The columns of `missing_metrics`."""
 LOST_EVENTS = "some of its events cannot be read"
 # Selects the last events of assemblies without a gap; "counted" is the row count in the table
 IS_COMPLETE = (
@@ -49,9 +58,35 @@ def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=PART_COLUMNS)
 
 
-def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def missing_metrics(
+    snapshot: PinnedRows, include: Collection[Status] = EVERY_STATUS, on_gap: OnGap = "warn"
+) -> pl.DataFrame:
+    """Return the row count of each assembly, the count of its rows without a metric, and the reasons, by run number.
+
+    Raises
+    ------
+    DamageError
+        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": then its rows are left out.
+    """
+    if snapshot.table() is None:
+        return pl.DataFrame(schema=MISSING_METRICS_COLUMNS)
+
+    def read(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
+        return collect(missing.tally(snapshot.rows_of(pinned, ids), "assembly_id"))
+
+    tallied = snapshot.tables.read(RESULTS, snapshot.ids(include), on_gap, read)
+    of_assembly = tallied.partition_by("assembly_id", as_dict=True)
+    rows = []
+    for each in snapshot.ids(include):
+        if (each,) in of_assembly:
+            found = missing.summarize(of_assembly[each,])
+            rows.append((each, found.of, found.rows, found.why or None))
+    return pl.DataFrame(rows, schema=MISSING_METRICS_COLUMNS, orient="row")
+
+
+def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
     """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
-    include = check_statuses(include)
+    statuses = snapshot.selection.statuses if include is None else check_statuses(include)
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
@@ -63,19 +98,19 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[
             snapshot.state(each),
             rows=rows.get(each.assembly_id, 0),
             done=lambda each=each: snapshot.parts_done(each),  # type: ignore[misc]
-            included=each.status in include,
+            included=each.status in statuses,
         )
     ]
 
 
-def damage_gaps(snapshot: PinnedRows, include: Collection[Status] = COMPLETED) -> list[Gap]:
+def damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
     return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
 
 
-def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status], name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None, name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:

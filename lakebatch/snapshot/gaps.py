@@ -9,10 +9,9 @@ from typing import Literal, TypeAlias, get_args
 import polars as pl
 
 from lakebatch._text import nearest
-from lakebatch._warnings import warn
 from lakebatch.assembly import shards
 from lakebatch.assembly.record import Assembly
-from lakebatch.errors import ConfigError, DamageError, IncompleteError, IncompleteWarning
+from lakebatch.errors import ConfigError, DamageError, IncompleteError, IncompleteWarning, warn
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
 MAX_GAPS = 10

@@ -8,25 +8,39 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import MADE_BY
-from lakebatch.errors import MixtureWarning
-from lakebatch.snapshot.gaps import OnGap, check_on_gap
+from lakebatch.errors import MixtureError, MixtureWarning, warn
+from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.snapshot import changes
+from lakebatch.snapshot.changes import FilesOf
+from lakebatch.snapshot.selection import OnMix
 
 MAX_NAMED = 3
 MAX_KEYS = 3
 MAX_VALUES = 4
 MAX_LENGTH = 60
-SOURCE = "$.source_hash"
 
 
-def report(mixtures: Sequence[str], on_gap: OnGap) -> None:
-    """Warn of mixtures in one line, unless gaps are ignored."""
-    check_on_gap(on_gap)
-    if mixtures and on_gap != "ignore":
-        named = "; ".join(mixtures[:MAX_NAMED])
-        more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
-        warn(f"{named}{more} (silence: --on-gap ignore).", MixtureWarning)
+def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
+    """Warn of mixtures in one line, raise, or do nothing, as ``on_mix`` says.
+
+    Raises
+    ------
+    MixtureError
+        If there is a mixture and ``on_mix`` is "refuse".
+    """
+    if not mixtures or on_mix == "ignore":
+        return
+    named = "; ".join(mixtures[:MAX_NAMED])
+    more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
+    if on_mix == "refuse":
+        raise MixtureError(
+            f"The dataset is a mixture: {named}{more}. Choose with --config, --where or --assembly."
+        )
+    warn(
+        f"{named}{more} (choose with --config, --where or --assembly; silence: --on-mix ignore).",
+        MixtureWarning,
+    )
 
 
 def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
@@ -38,15 +52,37 @@ def of_versions(name: str, folder: str, others: Sequence[str]) -> list[str]:
     ]
 
 
-def of_assemblies(name: str, events: pl.DataFrame) -> Iterator[str]:
-    """Yield descriptions of differences between assemblies in one dataset, by their last events."""
+def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.not_recorded) -> Iterator[str]:
+    """Yield descriptions of differences between assemblies in one dataset, by their last events.
+
+    Parameters
+    ----------
+    files_of : callable, optional
+        Returns the source files with a source hash; without it, hashes are named.
+    """
     computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
     configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
     if len(configs) > 1:
         yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
-    sources = events["environment"].str.json_path_match(SOURCE).drop_nulls().n_unique()
-    if sources > 1:
-        yield f"{events.height} assemblies of {name} were computed with {sources} states of its code"
+    codes = _codes(computed)
+    if len(codes) > 1 and (differing := changes.between(codes, files_of)):
+        yield f"{computed.height} assemblies of {name} were computed by {len(codes)} codes: {'; '.join(differing)}"
+
+
+def _codes(events: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the different codes and packages in the environments of assemblies."""
+    texts = events["environment"]
+    found = pl.DataFrame({key: texts.str.json_path_match(f"$.{key}") for key in (SOURCE_HASH, "python")})
+    packages = texts.str.json_path_match("$.packages").alias("packages")
+    rows = found.with_columns(packages).unique(maintain_order=True).iter_rows(named=True)
+    return [
+        {
+            key: json.loads(value) if key == "packages" else value
+            for key, value in row.items()
+            if value is not None
+        }
+        for row in rows
+    ]
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -63,14 +99,14 @@ def _differences(configs: Sequence[str]) -> str:
     trees = [dict(leaves(json.loads(each))) for each in configs]
     keys = sorted({key for tree in trees for key in tree})
     values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}
-    differing = [f"{key} {_listed(each)}" for key, each in values.items() if len(each) > 1]
+    differing = [f"{key} {listed(each)}" for key, each in values.items() if len(each) > 1]
     more = f"; and {len(differing) - MAX_KEYS} more keys" if len(differing) > MAX_KEYS else ""
     return "; ".join(differing[:MAX_KEYS]) + more
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str], most: int = MAX_VALUES) -> str:
+    """Return some values in one line, long ones shortened."""
     shown = [
-        value if len(value) <= MAX_LENGTH else f"{value[: MAX_LENGTH - 3]}..."
-        for value in values[:MAX_VALUES]
+        value if len(value) <= MAX_LENGTH else f"{value[: MAX_LENGTH - 3]}..." for value in values[:most]
     ]
-    return ", ".join([*shown, *(["..."] if len(values) > MAX_VALUES else [])])
+    return ", ".join([*shown, *(["..."] if len(values) > most else [])])

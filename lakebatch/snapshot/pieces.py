@@ -24,7 +24,7 @@ def read(
         snapshot.tables.read_files(table, large)
     ids, found = snapshot.tables.readable(table, ids, on_gap)
     omissions.warn_of_faults(found)
-    mixture.report(mixtures, on_gap)
+    mixture.report(mixtures, snapshot.selection.on_mix)
 
     def read_in_order(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
         return collect(in_order(snapshot.rows_of(pinned, ids)))

@@ -8,12 +8,13 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch._warnings import warn
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
+from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.moment import NEWEST, Moment
+from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.snapshot.times import describe
@@ -125,7 +126,7 @@ def _pinned(
     lost = [_named(fault, events, newest) for fault in events.lost]
     return Snapshot(
         tables.folder,
-        moment,
+        Selection(moment),
         events.rows,
         version,
         tables=PinnedTables(tables.folder, open_table, {RESULTS: newest}, lost),
@@ -133,6 +134,8 @@ def _pinned(
         find_parts=find_parts,
         leases=tables.log.leases(),
         other_versions=tables.other_versions,
+        attempts=Attempts(tables.results.commits, events.rows, version),
+        sources=tables.source_log,
     )
 
 

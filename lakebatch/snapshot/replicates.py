@@ -10,6 +10,7 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
 REPLICATE_COLUMNS = {
+    "config": pl.Int64(),
     "config_hash": pl.String(),
     "seed": pl.Int64(),
     "assembly_id": pl.String(),
@@ -24,6 +25,8 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
 
     Columns
     -------
+    config
+        The number of the config, counted from 1 by the first run of the experiment.
     replicates
         The number of completed assemblies with this config.
     same_seed
@@ -40,11 +43,14 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     completed = [each for each in snapshot.assemblies if each.status == "completed"]
     listed = pl.DataFrame(
         {
+            "config": [snapshot.config_numbers[each.config_hash] for each in completed],
             "config_hash": [each.config_hash for each in completed],
             "seed": [each.seed for each in completed],
             "assembly_id": [each.assembly_id for each in completed],
         },
-        schema_overrides={name: REPLICATE_COLUMNS[name] for name in ("config_hash", "seed", "assembly_id")},
+        schema_overrides={
+            name: REPLICATE_COLUMNS[name] for name in ("config", "config_hash", "seed", "assembly_id")
+        },
     ).with_columns(
         pl.len().over("config_hash").cast(pl.Int64).alias("replicates"),
         pl.len().over("config_hash", "seed").cast(pl.Int64).alias("same_seed"),
@@ -54,7 +60,7 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
     digest_of = digests(snapshot, contested, RESULTS, on_gap)
     firsts: dict[tuple[str, int], str] = {}
     agrees: list[bool | None] = []
-    for config_hash, seed, assembly_id, _, same in repeated.iter_rows():
+    for _, config_hash, seed, assembly_id, _, same in repeated.iter_rows():
         digest = digest_of.get(assembly_id)
         known = same > 1 and digest is not None
         agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Self
 
 import polars as pl
 
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.tables import RESULTS
+from lakebatch.snapshot import choice
+from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
-from lakebatch.snapshot.moment import Moment
+from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.statuses import COMPLETED, Statuses
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.storage.delta import damage
@@ -27,10 +32,10 @@ class PinnedRows(Statuses):
     ----------
     folder : str
         The experiment's folder in the lake.
-    moment : Moment
-        The moment.
+    selection : Selection
+        The moment, and what datasets are made of by default.
     events : frame
-        The events that had been recorded by then.
+        The events of the selected assemblies that had been recorded by then.
     version : int
         The version of the results table at that moment.
     tables : PinnedTables
@@ -43,12 +48,18 @@ class PinnedRows(Statuses):
         The assemblies with events that cannot be read; their rows are left out.
     other_versions : sequence of str
         Folders of other versions of the experiment, when it was selected by its name alone.
+    numbers : mapping, optional
+        The number of each config by its hash; by default from the events.
+    attempts : Attempts, optional
+        What the commits recorded of the process that computed each part.
+    sources : SourceLog, optional
+        The source files of the code that computed the assemblies.
     """
 
     def __init__(
         self,
         folder: str,
-        moment: Moment,
+        selection: Selection,
         events: pl.DataFrame,
         version: int,
         *,
@@ -57,22 +68,59 @@ class PinnedRows(Statuses):
         leases: Leases | None = None,
         uncertain: Collection[str] = (),
         other_versions: Sequence[str] = (),
+        numbers: Mapping[str, int] | None = None,
+        attempts: Attempts | None = None,
+        sources: SourceLog | None = None,
     ) -> None:
-        super().__init__(folder, moment, events, leases, uncertain)
+        super().__init__(folder, selection, events, leases, uncertain, numbers)
         self.version = version
         self.tables = tables
         self.other_versions = tuple(other_versions)
+        self._find_parts = find_parts
+        self.attempts = attempts
+        self._sources = sources
         self._committed = CommittedParts(lambda: self.not_completed, find_parts)
+
+    def select(self, selection: Selection, *, may_be_empty: bool = False) -> Self:
+        """Return the same state with only the assemblies that a selection chooses; its moment is not looked at.
+
+        Raises
+        ------
+        LakebatchError
+            If it chooses none, unless that may be.
+        """
+        ids = choice.choose(self.name, self.last_events, self.config_numbers, selection)
+        if selection.narrows and not ids and not may_be_empty:
+            raise choice.why_empty(self.name, self.last_events, self.config_numbers, selection)
+        without_event = self.uncertain - set(self.last_events["assembly_id"])
+        return type(self)(
+            self.folder,
+            replace(selection, moment=self.moment),
+            self._events.filter(pl.col("assembly_id").is_in(ids)) if selection.narrows else self._events,
+            self.version,
+            tables=self.tables,
+            find_parts=self._find_parts,
+            leases=self.leases,
+            uncertain=(self.uncertain & set(ids)) | without_event,
+            other_versions=self.other_versions,
+            numbers=self.config_numbers,
+            attempts=self.attempts,
+            sources=self._sources,
+        )
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
 
+    def source_files(self, source_hash: str) -> Files | None:
+        """Return the source files with a source hash, by path; None if they are not recorded."""
+        return None if self._sources is None else self._sources.files(source_hash)
+
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         return self.tables.renew()
 
-    def faults(self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS) -> list[Fault]:
+    def faults(self, include: Collection[Status] | None = None, *, table: str = RESULTS) -> list[Fault]:
         """Return the known faults in the files of the assemblies with one of these statuses."""
         return self.tables.faults(table, self.ids(include))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
-from lakebatch.assembly.record import Status
+from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import changes, completeness, mixture, pieces
 from lakebatch.snapshot import html as notebook
@@ -39,6 +39,21 @@ class Snapshot(PinnedRows):
         return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
 
     @property
+    def state_read(self) -> str:
+        """The moment and the version of the results, such as ``tag paper, version 12``."""
+        version, moment = f"version {self.version}", str(self.moment)
+        return version if not self.moment.is_past or moment == version else f"{moment}, {version}"
+
+    def describe(self) -> str:
+        """Return what the dataset is made of, in one line: experiment, state, assemblies, and how they were selected."""
+        count = len(self.ids())
+        noun = "assembly" if count == 1 else "assemblies"
+        chosen = ", ".join(
+            [f"{count} {' or '.join(self.selection.statuses)} {noun}", *self.selection.criteria]
+        )
+        return f"{self.full_name}, {self.state_read}: {chosen}"
+
+    @property
     def missing_versions(self) -> str | None:
         """Description of lost versions: an event recorded a later version of the results than the table has now."""
         results = self.table()
@@ -47,21 +62,25 @@ class Snapshot(PinnedRows):
             return None
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
 
-    def mixtures(self, include: Collection[Status] = COMPLETED) -> dict[str, str]:
-        """Return a description of each of these assemblies with rows from different code, by id."""
-        of_these = pl.col("assembly_id").is_in(self.ids(include))
-        return changes.mixtures(self.events.filter(of_these), only=changes.SOURCE)
+    def mixtures(self, include: Collection[Status] | None = None) -> dict[str, str]:
+        """Return a description of each of these assemblies with parts from several codes, by id."""
+        of_these = self.events.filter(pl.col("assembly_id").is_in(self.ids(include)))
+        return changes.mixtures(of_these, self.attempts, self.source_files)
 
-    def mixed(self, include: Collection[Status] = COMPLETED) -> list[str]:
+    def mixture_gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
+        """Return the descriptions of `mixtures` as gaps, for tables of gaps."""
+        return [Gap(each, f"is a mixture: {what}") for each, what in self.mixtures(include).items()]
+
+    def mixed(self, include: Collection[Status] | None = None) -> list[str]:
         """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         versions = mixture.of_versions(self.name, self.folder, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
-        return [*versions, *mixture.of_assemblies(self.name, chosen), *codes]
+        return [*versions, *mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
 
     def scan(
         self,
-        include: Collection[Status] = COMPLETED,
+        include: Collection[Status] | None = None,
         *,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
@@ -92,7 +111,7 @@ class Snapshot(PinnedRows):
         return self.rows_of(pinned, [assembly_id])
 
     def reassemble(
-        self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
+        self, include: Collection[Status] | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
 
@@ -109,12 +128,12 @@ class Snapshot(PinnedRows):
             return collect(self.rows_of(pinned, ids, in_order))
 
         rows = put_in_order(self.tables.read(table, self.ids(include), on_gap, read))
-        mixture.report(self.mixed(include), on_gap)
+        mixture.report(self.mixed(include), self.selection.on_mix)
         return rows
 
     def collected(
         self,
-        include: Collection[Status],
+        include: Collection[Status] | None,
         chosen: Callable[[pl.LazyFrame], pl.LazyFrame],
         *,
         table: str = RESULTS,
@@ -141,16 +160,22 @@ class Snapshot(PinnedRows):
         )
 
     def pieces(
-        self, include: Collection[Status] = COMPLETED, *, table: str = RESULTS, on_gap: OnGap = "warn"
+        self, include: Collection[Status] | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
         return pieces.read(self, self.ids(include), self.mixed(include), table=table, on_gap=on_gap)
 
-    def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
         return completeness.gaps(self, include)
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
         return completeness.parts(self, on_gap)
+
+    def missing_metrics(
+        self, include: Collection[Status] = EVERY_STATUS, on_gap: OnGap = "warn"
+    ) -> pl.DataFrame:
+        """Return how many rows of each assembly have no metric, see `lakebatch.snapshot.completeness.missing_metrics`."""
+        return completeness.missing_metrics(self, include, on_gap)

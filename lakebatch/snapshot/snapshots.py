@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 import polars as pl
 
 from lakebatch._text import nearest
-from lakebatch._warnings import warn
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError
+from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.ids import RESERVED
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, pin
+from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
 from lakebatch.storage.delta import damage, omissions
 
@@ -44,12 +45,12 @@ class Snapshots(Mapping[str, Snapshot]):
 
     def __init__(
         self,
-        moment: Moment,
+        selection: Selection,
         snapshots: Mapping[str, Snapshot],
         damaged: Mapping[str, LakebatchError] | None = None,
         folders: Mapping[str, str] | None = None,
     ) -> None:
-        self.moment = moment
+        self.selection = selection
         self.damaged = dict(damaged or {})
         self._snapshots = dict(snapshots)
         self._folders = dict(folders or {name: each.folder for name, each in snapshots.items()})
@@ -93,13 +94,38 @@ class Snapshots(Mapping[str, Snapshot]):
             _report_untagged(readable, known, moment.tag)
         if moment.time is not None:
             _report_not_begun(readable, known, moment)
-        return cls(moment, found, damaged, folders)
+        return cls(Selection(moment), found, damaged, folders)
+
+    @property
+    def moment(self) -> Moment:
+        """The moment."""
+        return self.selection.moment
+
+    def select(self, selection: Selection) -> Self:
+        """Return the same state with only the assemblies that a selection chooses, in any of the experiments.
+
+        Raises
+        ------
+        LakebatchError
+            If it chooses none in all experiments together.
+        """
+        found = {name: each.select(selection, may_be_empty=True) for name, each in self.items()}
+        if selection.narrows and not any(each.last_events.height for each in found.values()):
+            for each in self.values():
+                each.select(selection)  # raises: it says what there is
+        return type(self)(replace(selection, moment=self.moment), found, self.damaged, self._folders)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.moment}, {list(self._snapshots)})"
 
     def _repr_html_(self) -> str:
         return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
+
+    def describe(self) -> str:
+        """Return what the datasets are made of, in one line: experiments, moment, and how assemblies were selected."""
+        names = ", ".join(each.full_name for each in self.values()) or "no experiment"
+        chosen = ", ".join([" or ".join(self.selection.statuses), *self.selection.criteria])
+        return f"{names}, {self.moment}: {chosen}"
 
     def overview(self) -> pl.DataFrame:
         """Return one row per experiment: its assemblies, the completed ones, and their rows."""
@@ -144,14 +170,14 @@ class Snapshots(Mapping[str, Snapshot]):
         """Return the schema of an experiment in SQL: its name, or its folder if the name is reserved."""
         return (self._folders[name] if name in RESERVED else name).replace("-", "_")
 
-    def report(self, include: Collection[Status], on_gap: OnGap) -> None:
+    def report(self, on_gap: OnGap) -> None:
         """Warn of the gaps of the datasets, raise, or do nothing, as ``on_gap`` says.
 
         Damage matters only to queries that read it, but "refuse" refuses any damaged experiment.
         """
         if on_gap == "refuse":
             self.refuse_damaged(on_gap)
-        report_gaps(self.gaps(include), on_gap)
+        report_gaps(self.gaps(), on_gap)
         self.report_names()
 
     def report_names(self) -> None:
@@ -166,7 +192,7 @@ class Snapshots(Mapping[str, Snapshot]):
             raise omissions.refusal(faults)
         omissions.warn_of_faults(faults)
 
-    def gaps(self, include: Collection[Status] = COMPLETED) -> list[Gap]:
+    def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the datasets of the experiments."""
         return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
 
@@ -198,7 +224,7 @@ class Snapshots(Mapping[str, Snapshot]):
         if not left_out:
             return self
         return type(self)(
-            self.moment,
+            self.selection,
             {name: each for name, each in self._snapshots.items() if name not in left_out},
             {name: error for name, error in self.damaged.items() if name not in left_out},
             {name: folder for name, folder in self._folders.items() if name not in left_out},

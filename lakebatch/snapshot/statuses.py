@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Any
 
 import polars as pl
 
-from lakebatch._text import nearest
+from lakebatch import _process as process
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status
-from lakebatch.errors import ConfigError, UnknownNameError
+from lakebatch.assembly.record import Assembly, Status
+from lakebatch.errors import UnknownNameError
+from lakebatch.snapshot.choice import config_numbers
 from lakebatch.snapshot.moment import Moment
-from lakebatch.storage.delta import forks
-
-COMPLETED: tuple[Status, ...] = ("completed",)
+from lakebatch.snapshot.selection import COMPLETED as COMPLETED
+from lakebatch.snapshot.selection import Selection, check_statuses
 
 
 class Statuses:
@@ -26,29 +25,33 @@ class Statuses:
     ----------
     folder : str
         The experiment's folder in the lake.
-    moment : Moment
-        The moment.
+    selection : Selection
+        The moment, and what datasets are made of by default.
     events : frame
-        The events that had been recorded by then.
+        The events of the selected assemblies that had been recorded by then.
     leases : Leases, optional
         The leases that tell whether a process on another machine is alive.
     uncertain : collection of str
         The assemblies with events that cannot be read.
+    numbers : mapping, optional
+        The number of each config by its hash; by default from the events.
     """
 
     def __init__(
         self,
         folder: str,
-        moment: Moment,
+        selection: Selection,
         events: pl.DataFrame,
         leases: Leases | None = None,
         uncertain: Collection[str] = (),
+        numbers: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = folder
-        self.moment = moment
+        self.selection = selection
         self._events = events
         self.leases = leases
         self.uncertain = frozenset(uncertain)
+        self._numbers = numbers
 
     @property
     def name(self) -> str:
@@ -56,15 +59,30 @@ class Statuses:
         return self.folder.split("_", 2)[2]
 
     @property
+    def full_name(self) -> str:
+        """The experiment's name and version, such as ``response-noise@v1``."""
+        return f"{self.name}@{self.folder.split('_')[1]}"
+
+    @property
+    def moment(self) -> Moment:
+        """The moment."""
+        return self.selection.moment
+
+    @cached_property
+    def config_numbers(self) -> Mapping[str, int]:
+        """The number of each config by its hash, counted from 1 by the first run of the experiment."""
+        return config_numbers(self.last_events) if self._numbers is None else self._numbers
+
+    @property
     def events(self) -> pl.DataFrame:
         """The events that had been recorded by then."""
-        forks.check()
+        process.check_fork()
         return self._events
 
     @property
     def last_events(self) -> pl.DataFrame:
         """The last event of each assembly, by run number."""
-        forks.check()
+        process.check_fork()
         return self._last_events
 
     @cached_property
@@ -99,33 +117,14 @@ class Statuses:
         """Return an assembly's state; of a past moment its status, since leases tell of live processes only now."""
         return each.status if self.moment.is_past else each.state
 
-    def ids(self, include: Collection[Status] = COMPLETED) -> list[str]:
-        """Return the ids of the assemblies with one of these statuses.
+    def ids(self, include: Collection[Status] | None = None) -> list[str]:
+        """Return the ids of the assemblies with one of these statuses, by default those of the selection.
 
         Raises
         ------
         ConfigError
             If there is no such status.
         """
-        wanted = pl.col("status").is_in(check_statuses(include)) & ~pl.col("assembly_id").is_in(
-            list(self.uncertain)
-        )
+        statuses = self.selection.statuses if include is None else check_statuses(include)
+        wanted = pl.col("status").is_in(statuses) & ~pl.col("assembly_id").is_in(list(self.uncertain))
         return self.last_events.filter(wanted)["assembly_id"].to_list()
-
-
-def check_statuses(include: Collection[Status]) -> list[Status]:
-    """Return statuses as a list; a string is one status.
-
-    >>> check_statuses("completed")
-    ['completed']
-
-    Raises
-    ------
-    ConfigError
-        If there is no such status.
-    """
-    statuses: list[Any] = [include] if isinstance(include, str) else list(include)
-    for each in statuses:
-        if each not in EVERY_STATUS:
-            raise ConfigError(f"Unknown status {each!r} in include. {nearest(str(each), EVERY_STATUS)}")
-    return statuses

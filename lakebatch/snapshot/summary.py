@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch._warnings import warn
-from lakebatch.assembly.record import Assembly
-from lakebatch.errors import DamageError, DamageWarning
+from lakebatch.assembly import missing_metrics
+from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
+from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
 
 SUMMARY_COLUMNS: dict[str, pl.DataType] = {
@@ -20,11 +20,21 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "seed": pl.Int64(),
     "host": pl.String(),
     "code_version": pl.String(),
+    "commit": pl.String(),
     "config_hash": pl.String(),
     "config": pl.String(),
     "error": pl.String(),
+    "without_metric": pl.Int64(),
+    "metric_errors": pl.String(),
 }
-"""The columns of `summarize`."""
+"""The columns of `summarize`. ``without_metric`` and ``metric_errors`` are NULL until an assembly ends, and for those that
+an older lakebatch ended."""
+# lakebatch 0.1 wrote version and commit into one string
+PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
+CODE_VERSION = PIECES.list.first()
+COMMITTED = pl.coalesce(
+    pl.col("environment").str.json_path_match(f"$.{COMMIT}"), PIECES.list.get(1, null_on_oob=True)
+)
 
 
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
@@ -36,7 +46,13 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
         )
         .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
-        .with_columns(pl.col("rows").fill_null(0))
+        .with_columns(
+            pl.col("rows").fill_null(0),
+            code_version=CODE_VERSION,
+            commit=COMMITTED,
+            without_metric=_recorded("rows").cast(pl.Int64, strict=False),
+            metric_errors=_recorded("why"),
+        )
     )
     known = _not_completed(snapshot)
     return (
@@ -44,6 +60,12 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .select(*SUMMARY_COLUMNS)
         .cast(pl.Schema(SUMMARY_COLUMNS))
     )
+
+
+def _recorded(name: str) -> pl.Expr:
+    """Return what an event records of the rows without a metric; an empty string as NULL."""
+    value = pl.col("environment").str.json_path_match(f"$.{missing_metrics.KEY}.{name}")
+    return pl.when(value != "").then(value)
 
 
 BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "seed", "error")
@@ -86,5 +108,6 @@ def history(events: pl.DataFrame) -> pl.DataFrame:
         "rows",
         "error",
         "note",
-        "code_version",
+        code_version=CODE_VERSION,
+        commit=COMMITTED,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias, TypeVar
 
+from lakebatch import _process as process
 from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
-from lakebatch.storage.delta import damage, forks, omissions
+from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.read_again import retry_on_compaction
+from lakebatch.storage.delta.reader import retry_on_compaction
 from lakebatch.storage.delta.version import TableVersion
 
 Result = TypeVar("Result")
@@ -49,7 +50,7 @@ class PinnedTables:
 
     def get(self, name: str) -> TableVersion | None:
         """Return a table by name, None if it was never written."""
-        forks.check()
+        process.check_fork()
         if name not in self._tables:
             self._tables[name] = self._open_table(name)
         return self._tables[name]

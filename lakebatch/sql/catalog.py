@@ -6,10 +6,9 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import DATA
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import summarize
 from lakebatch.storage.delta import omissions
@@ -45,7 +44,7 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     )
 
 
-def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: OnGap = "warn") -> str:
+def setup(snapshot: Snapshots, on_gap: OnGap = "warn") -> str:
     """Return the statements that create the data tables of a snapshot as views in any DuckDB.
 
     They name every file of the snapshot, so the views do not change when the lake grows; a lake on disk needs no
@@ -60,7 +59,7 @@ def setup(snapshot: Snapshots, include: Collection[Status] = COMPLETED, on_gap: 
     """
     snapshot.report_names()
     snapshot.refuse_damaged(on_gap)
-    statements = list(_setup(snapshot, include, on_gap))
+    statements = list(_setup(snapshot, on_gap))
     remote = any(not _is_local(each) for each in snapshot.values())
     return "\n".join([*([S3_SETUP] if remote else []), *(f"{each};" for each in statements)])
 
@@ -97,7 +96,7 @@ def list_literal(values: Collection[str]) -> str:
     return "[" + ", ".join(string_literal(value) for value in values) + "]"
 
 
-def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> Iterator[str]:
+def _setup(snapshot: Snapshots, on_gap: OnGap) -> Iterator[str]:
     for name, each in snapshot.schemas().items():
         schema = quote_identifier(name)
         yield f"CREATE SCHEMA {schema}"
@@ -105,7 +104,7 @@ def _setup(snapshot: Snapshots, include: Collection[Status], on_gap: OnGap) -> I
         for table in DATA:
             if each.table(table) is None:
                 continue
-            ids, found = each.tables.readable(table, each.ids(include), on_gap)
+            ids, found = each.tables.readable(table, each.ids(), on_gap)
             omissions.warn_of_faults(found)
             files = each.tables.existing(table).files(ids)
             if files:

@@ -1,13 +1,11 @@
-"""Options of a query: the rows that its views show, and its limits."""
+"""Options of a query: its gaps, further snapshots, and its limits."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lakebatch.assembly.record import Status
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import supervision
 from lakebatch.sql.supervision import Limits
@@ -19,8 +17,6 @@ class QueryOptions:
 
     Attributes
     ----------
-    include : statuses
-        Assemblies to read, by status.
     also : mapping
         More snapshots, by name: with ``{"before": then}``, ``before.response_noise.results`` stands beside
         ``response_noise.results``.
@@ -30,7 +26,6 @@ class QueryOptions:
         Such as ``4GB`` or ``25%``; half of the memory of the machine or container by default.
     """
 
-    include: Collection[Status] = COMPLETED
     on_gap: OnGap = "warn"
     also: Mapping[str, Snapshots] | None = None
     timeout: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
-from lakebatch.assembly.record import Status
+from lakebatch import _process as process
 from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, check_name
 from lakebatch.snapshot import mixture
-from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
@@ -25,8 +24,8 @@ from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor
 from lakebatch.sql.views import MAIN, View, Views, read_through
-from lakebatch.storage.delta import damage, forks, omissions
-from lakebatch.storage.delta.read_again import retry_on_compaction
+from lakebatch.storage.delta import damage, omissions
+from lakebatch.storage.delta.reader import retry_on_compaction
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
@@ -54,16 +53,17 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
     DamageError
         If anything is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
-    include, on_gap = options.include, options.on_gap
-    snapshot.report(include, on_gap)
+    on_gap = options.on_gap
+    snapshot.report(on_gap)
     with ExitStack() as opened:
         connection = opened.enter_context(duckdb.connect())
-        views = _open(connection, _catalogs(snapshot, options.also), include)
+        views = _open(connection, _catalogs(snapshot, options.also))
         found = list(dict.fromkeys(fault for each in views.by_path.values() for fault in each.faults))
         if found and on_gap != "ignore":
             raise omissions.refusal(found)
         omissions.warn_of_faults(found)
-        mixture.report([text for each in snapshot.values() for text in each.mixed(include)], on_gap)
+        mixed = [text for each in snapshot.values() for text in each.mixed()]
+        mixture.report(mixed, snapshot.selection.on_mix)
         opened.pop_all()
     return connection
 
@@ -92,9 +92,7 @@ def query(
         return session.answer(text, parameters)
 
 
-def choose(
-    snapshots: Chosen, name: str, parameters: Mapping[str, Any], on_gap: OnGap
-) -> tuple[Chosen, str, dict[str, Any]]:
+def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple[Chosen, str, dict[str, Any]]:
     """Return the snapshots for a named query, its SQL, and its parameters with defaults.
 
     The snapshots hold one version of the requested experiment: the newest, or the version of a given folder.
@@ -114,7 +112,7 @@ def choose(
     chosen, others = snapshots.versions_of(asked)
     folder = snapshots.folder(chosen)
     left_out = [snapshots.folder(each) for each in others if asked != folder]
-    mixture.report(mixture.of_versions(asked, folder, left_out), on_gap)
+    mixture.report(mixture.of_versions(asked, folder, left_out), snapshots.selection.on_mix)
     values["experiment"] = folder.split("_", 2)[2]
     return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), query.text, values
 
@@ -128,7 +126,7 @@ class Session:
         self._limits = options.limits
         self._catalogs = _catalogs(snapshot, options.also)
         self._opened = ExitStack()
-        snapshot.report(options.include, options.on_gap)
+        snapshot.report(options.on_gap)
         self._open()
 
     def __enter__(self) -> Session:
@@ -165,7 +163,7 @@ class Session:
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """Return the result of a named query, see `choose`."""
-        chosen, text, values = choose(self.snapshot, name, parameters, self._options.on_gap)
+        chosen, text, values = choose(self.snapshot, name, parameters)
         if chosen is self.snapshot:
             return self.answer(text, values)
         return query(chosen, text, values, self._options)
@@ -179,7 +177,7 @@ class Session:
             )
             connection = opened.enter_context(duckdb.connect())
             memory = self._limits.apply(connection)
-            self._views = _open(connection, self._catalogs, self._options.include)
+            self._views = _open(connection, self._catalogs)
             _lock(connection, self._views.files, scratch)
             self._connection, self._opened = connection, opened.pop_all()
         self._supervisor = Supervisor(connection, self._opened, Path(scratch), self._limits, memory)
@@ -203,9 +201,7 @@ class Session:
         """Warn of assemblies that a query left out, and of mixtures."""
         omissions.warn_of_faults(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
-        mixture.report(
-            [text for each in read for text in each.mixed(self._options.include)], self._options.on_gap
-        )
+        mixture.report([text for each in read for text in each.mixed()], self.snapshot.selection.on_mix)
 
     def _run(self, work: Callable[[], Result], deadline: float) -> Result:
         """Return the result of work in a read-only transaction."""
@@ -228,7 +224,7 @@ class Session:
         """Open the views again after a compaction, or if one of their files is found to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
         if not renewed and True not in [
-            snapshot.tables.read_files(name, snapshot.ids(self._options.include), read_through)
+            snapshot.tables.read_files(name, snapshot.ids(), read_through)
             for view in used
             for snapshot, name in view.reads
         ]:
@@ -268,12 +264,10 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
     return {MAIN: snapshot, **(also or {})}
 
 
-def _open(
-    connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots], include: Collection[Status]
-) -> Views:
+def _open(connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshots]) -> Views:
     """Create the views of snapshots in a connection, one catalog per snapshot."""
-    forks.check()
-    views = Views(connection, include)
+    process.check_fork()
+    views = Views(connection)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         for name, snapshot in catalogs.items():

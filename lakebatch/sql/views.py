@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
 import polars as pl
 
-from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.completeness import damage_gaps
@@ -52,9 +51,8 @@ class Views:
         The files behind them.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, include: Collection[Status]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._include = include
         self.by_path: dict[Path, View] = {}
         self.names: dict[Path, str] = {}
         self.files: list[str] = []
@@ -75,7 +73,7 @@ class Views:
         return [self.by_path[path] for path in sorted(paths)]
 
     def _add_records(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
-        gaps = [*damage_gaps(snapshot, self._include), *snapshot.gaps(self._include)]
+        gaps = [*damage_gaps(snapshot), *snapshot.gaps(), *snapshot.mixture_gaps()]
         lost = View(snapshot.tables.lost)
         self._add_frame(catalog, schema, "assemblies", summarize(snapshot), lost)
         self._add_frame(catalog, schema, "events", snapshot.events, lost)
@@ -89,7 +87,7 @@ class Views:
                 return
             _, found = tables.read_readable(
                 name,
-                snapshot.ids(self._include),
+                snapshot.ids(),
                 lambda table, ids: self._create_data(_name(catalog, schema), snapshot, table, ids),
                 check=read_through,
             )

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from lakebatch._secrets import learn
+from lakebatch._text import learn
 from lakebatch.errors import ConfigError, StorageError
 from lakebatch.storage.place import Place, StoredFile, Validator
 from lakebatch.storage.retry import S3_CALLS

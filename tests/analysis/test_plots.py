@@ -20,6 +20,7 @@ from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line,
 from lakebatch.analysis.plots.levels import with_zero
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
+from lakebatch.cli import options
 from lakebatch.cli.commands import plot as figures
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError, UnknownNameError
@@ -42,7 +43,7 @@ def run(*arguments):
 
 def test_command_offers_every_kind():
     assert figures.KINDS == plots.KINDS
-    assert figures.UNITS == statistics.UNITS
+    assert options.UNITS == statistics.UNITS
 
 
 @pytest.mark.parametrize("kind", OF_RESULTS)
@@ -80,7 +81,7 @@ def test_boxes_hold_every_fit(study):
 
 def test_degradation_names_what_has_no_baseline(study):
     chart = study["study"].plot("degradation").chart
-    assert chart.notes == ("35 of 105 fits have no baseline (level 0) in their assembly and are left out.",)
+    assert chart.notes[0] == "35 of 105 fits have no baseline (level 0) in their assembly and are left out."
     assert Rule(0.0, "y") in chart.panels[0].marks
 
 

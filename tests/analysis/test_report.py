@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 import lakebatch
+from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.report.content import Code, Figure
 from lakebatch.analysis.report.tables import Table
@@ -166,7 +167,7 @@ def test_tables_hold_the_numbers_of_the_rows(nasty_report, stored):
 def test_gaps_and_failures_stand_at_the_top_and_in_their_section(nasty_report, nasty_text):
     content = nasty_report.content
     assert "left out, failed with 2 of 3 parts done" in content.warnings[0]
-    assert content.warnings[-1] == "2 of 108 fits have no metric."
+    assert content.warnings[-1] == f"2 of 108 rows have no metric (forest: {one_line(nasty_text)})."
     assert ("completed assemblies", "2 of 3") in content.facts
     lacking, failed, faults = parts(nasty_report, Table, "faults")
     assert len(lacking.rows) == len(failed.rows) == 1
@@ -209,7 +210,9 @@ def test_config_that_settings_cannot_express_is_to_be_saved(nasty_folder):
 def test_report_of_a_past_state_names_it_and_holds_nothing_later(stored):
     version = int(stored.history().filter(status="completed")["version"][0])
     report = stored.report(version=version, metric="r2")
-    assert report.content.state.startswith(f"State: version {version}. Last change recorded: 20")
+    assert report.content.state.startswith(
+        f"Dataset: study@v1, version {version}: 1 completed assembly. Last change"
+    )
     assert dict(report.content.facts)["fits"] == "54"
     assert "run002" not in str(report.content)
     assert "R² by level" in str([table.caption for table in parts(report, Table)])
@@ -219,7 +222,7 @@ def test_report_of_a_tag_names_it(stored, tmp_path):
     copy = lakebatch.open_lake(shutil.copytree(stored.storage.uri, tmp_path / "copy"))["study"]
     copy.tag("paper", version=int(stored.history().filter(status="completed")["version"][0]))
     report = copy.report(tag="paper")
-    assert report.content.state.startswith("State: tag paper, version ")
+    assert report.content.state.startswith("Dataset: study@v1, tag paper, version ")
     assert dict(report.content.facts)["fits"] == "54"
     assert any(mark.ghost for mark in copy.plot("levels", against="paper").chart.panels[0].series)
 

@@ -11,7 +11,7 @@ import lakebatch
 from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, ConfigError, StorageError
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 
 STOPPED = (
     r"_run001 was discarded meanwhile on \S+: it is the wrong one\. This run has stopped\. Take it back with: "

@@ -25,6 +25,9 @@ ENVIRONMENTS = {
     "cut off": '{"packages": {',
     "empty": "",
     "packages": '{"packages": ["numpy"]}',
+    "source hash": '{"source_hash": 5}',
+    "commit": '{"commit": ["a"]}',
+    "workers": '{"workers": {"numpy": "1.0"}}',
     "token": '{"process_started": 7}',
     "namespace": '{"namespace": {}}',
     "lease": '{"lease": 1}',
@@ -36,6 +39,7 @@ ENVIRONMENTS = {
     "member": '{"shards": {"array": "a", "of": 2, "members": {"1": {}}}}',
     "number": json.dumps({"shards": {"array": "a", "of": 2, "members": {"one": MEMBER}}}),
     "shards": '{"shards": [1]}',
+    "missing metrics": '{"missing_metrics": {"rows": "many", "of": 3, "why": ""}}',
 }
 COMMANDS = (
     ("status",), ("status", "toy"), ("status", "toy", "{}"), (), ("sql", "FROM toy.assemblies"), ("sql", "FROM toy.results"),

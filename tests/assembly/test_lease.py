@@ -21,7 +21,7 @@ from lakebatch.assembly.lease import LEASE_TIMEOUT, hold
 from lakebatch.assembly.record import choose_resumable
 from lakebatch.assembly.workers import identity
 from lakebatch.errors import AssemblyError, StorageError
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.storage import Storage
 from lakebatch.storage.local import LocalFolder
 

@@ -12,8 +12,7 @@ from lakebatch.assembly.part_rows import check_reasons
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.spool import BATCH_ROWS, PartSpool
 from lakebatch.errors import ExperimentError, SchemaError
-from lakebatch.storage.delta.commit_copy import encode
-from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.commit_metadata import encode, fingerprint
 from lakebatch.storage.delta.schema import load_schema
 
 AT = datetime(2026, 11, 23, 14, 22, 31, tzinfo=UTC)

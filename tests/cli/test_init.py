@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.analysis.plots.picture import Picture
 from lakebatch.cli.main import main
-from lakebatch.experiment import registry
+from lakebatch.experiment import config, registry
 from lakebatch.experiment.config import resolve
 from lakebatch.sql import named as named_queries
 
@@ -33,6 +33,7 @@ def study(tmp_path, monkeypatch):
 def test_new_folder_holds_a_working_experiment_query_and_config(study):
     source = registry.get("batch-effect")
     assert registry.load(source).number == "10"
+    assert {"demo", "smoke"} <= set(config.preset_names(source, registry.load(source)))
     assert named_queries.get("loss").help
     noise = registry.get("response-noise")
     assert resolve(noise, registry.load(noise), file=Path("small.toml")).model.cohort.n_samples == 40

@@ -28,7 +28,7 @@ def output(*arguments, code=0):
 def test_empty_lake_suggests_a_first_run(tmp_path):
     said = output("--lake", str(tmp_path / "lake"))
     assert ": empty" in said
-    assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset smoke" in said
+    assert f"lakebatch --lake {tmp_path}/lake run response-noise --preset demo" in said
 
 
 def test_folder_with_a_custom_experiment_suggests_that(tmp_path, monkeypatch):
@@ -36,7 +36,7 @@ def test_folder_with_a_custom_experiment_suggests_that(tmp_path, monkeypatch):
     assert "lakebatch init study" in output()
     output("init", ".")
     said = output()
-    assert "lakebatch run batch-effect --preset smoke" in said
+    assert "lakebatch run batch-effect --preset demo" in said
     assert "init study" not in said
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lakebatch.cli.log_file import LogFile, log_file
 from lakebatch.cli.notify import Notification, Notifier
+from lakebatch.cli.run_session import LogFile, log_file
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29"

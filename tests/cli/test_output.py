@@ -93,7 +93,7 @@ def test_file_is_replaced_only_when_fully_written(tmp_path, monkeypatch):
     output.write([FRAME], file)
     before = file.read_bytes()
 
-    def fail_halfway(frame, target, ending):
+    def fail_halfway(frame, target, ending, about):
         target.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 

@@ -207,10 +207,37 @@ def test_distortion_below_one_is_refused():
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("preset", ["guide", "original", "smoke"])
+@pytest.mark.parametrize("preset", ["guide", "without-outcome", "original", "demo", "smoke"])
 def test_presets_fit_every_experiment(name, preset):
     _, model = resolved(name, preset=preset)
-    assert model.cohort.n_samples == {"guide": 100, "original": 1000, "smoke": 30}[preset]
-    assert model.evaluation.outcome_features is (preset == "original")
+    assert model.cohort.n_samples == {"original": 1000, "demo": 60, "smoke": 30}.get(preset, 100)
+    assert model.evaluation.outcome_features is (preset != "without-outcome")
     assert model.evaluation.standardise_target is (preset != "original")
     assert 0.0 in model.levels
+
+
+def test_mechanistic_prediction_survives_small_distortions_only():
+    """``last`` has the response itself at level 0; without the outcome species it never has."""
+    only = ("evaluation.feature_sets=['last']", "evaluation.models=['linear_regression']")
+    experiment, model = resolved("parameter-distortion", *only, preset="demo")
+    shared = prepared(experiment, model)
+    r = {level: rows_of(experiment, model, shared, level)["pearson_r"].mean() for level in (0.0, 1.1, 3.0)}
+    assert r[0.0] > 0.999
+    assert r[0.0] > r[1.1] > 0.7 > r[3.0]
+    _, without = resolved("parameter-distortion", *only, "evaluation.outcome_features=false", preset="demo")
+    assert rows_of(experiment, without, shared, 0.0)["pearson_r"].mean() < 0.7
+
+
+def test_config_names_the_preset_that_leaves_the_outcome_out():
+    source = registry.get("response-noise")
+    experiment = registry.load(source)
+    for preset, origin, value in (
+        ("guide", "default", "true"),
+        ("without-outcome", "preset without-outcome", "false"),
+    ):
+        (row,) = (
+            each
+            for each in config.describe(config.resolve(source, experiment, preset=preset))
+            if each["key"] == "evaluation.outcome_features"
+        )
+        assert (row["origin"], row["value"]) == (origin, value)

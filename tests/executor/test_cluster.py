@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -22,12 +23,15 @@ from lakebatch.assembly.seeds import stream_generator
 from lakebatch.cli import main
 from lakebatch.errors import AssemblyError, ClusterError, ConfigError, RunInterrupted
 from lakebatch.executor import cluster as cluster_module
-from lakebatch.executor import dask_dispatch, dask_worker, settings
+from lakebatch.executor import dask_dispatch, dask_worker
 from lakebatch.executor.cluster import Cluster
+from lakebatch.executor.open import read_executor_settings
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import resolve
-from lakebatch.runner.progress import Progress
+from lakebatch.experiment.provenance import row_versions
+from lakebatch.runner.assembly_run import Progress
+from lakebatch.snapshot import changes
 from lakebatch.storage.delta.schema import load_schema
 
 BUILT_IN = [name for name, source in registry.find().items() if source.origin == "built in"]
@@ -244,24 +248,64 @@ def test_tasks_of_a_hanging_worker_are_computed_elsewhere(lake, slow, tmp_path) 
     assert (ended.status, ended.rows) == ("completed", PARTS * 3)
 
 
-def test_different_packages_are_named_and_different_code_is_refused(
-    toy, running, monkeypatch, caplog
-) -> None:
+def pretend(monkeypatch, toy, **changes):
+    """Let this process record another environment than the workers; return that of the workers."""
     source = registry.get(toy)
-    experiment = registry.load(source)
-    here = dask_worker.environment(source, experiment.version)
-    changed = {**here, "packages": {**here["packages"], "numpy": "1.0"}, "python": "3.9.1"}
-    monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: changed)
+    there = dask_worker.environment(source, registry.load(source).version)
+    packages = there["packages"] | changes.pop("packages", {})
+    monkeypatch.setattr(
+        cluster_module.provenance, "environment", lambda *_: {**there, "packages": packages, **changes}
+    )
+    return there
+
+
+def test_workers_with_other_packages_or_code_are_refused(toy, running, monkeypatch) -> None:
     running.client.wait_for_workers(2, timeout=60)
-    Cluster(running.client).check(source)
-    assert "numpy is " in caplog.text
-    assert "not 1.0, on tcp://" in caplog.text
-    assert "Python is " in caplog.text
-    other = {**here, "source_hash": "0"}
-    monkeypatch.setattr(cluster_module.provenance, "environment", lambda *_: other)
-    with pytest.raises(ClusterError, match=r"A worker has source hash .* Install the same code"):
+    there = pretend(monkeypatch, toy, packages={"numpy": "1.0"}, python="3.9.1")
+    expected = (
+        rf"other versions than this machine: python 3\.\d+ instead of 3\.9, numpy {there['packages']['numpy']} instead of "
+        r"1\.0 on tcp://\S+, tcp://\S+\. Install the same ones, or compute with both by: --accept-changes"
+    )
+    with pytest.raises(ClusterError, match=expected):
         lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(running.client))
+    pretend(monkeypatch, toy, source_hash="0")
+    with pytest.raises(ClusterError, match=r"A worker has source hash .* Install the same code"):
+        lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(running.client), accept_changes=True)
     assert not Path("lake").exists()
+
+
+def test_accepted_versions_of_workers_are_recorded(toy, lake, running, monkeypatch, caplog) -> None:
+    running.client.wait_for_workers(2, timeout=60)
+    there = pretend(monkeypatch, toy, packages={"numpy": "1.0", "duckdb": "1.0"})
+    cluster = Cluster(running.client)
+    ended = lakebatch.run(lake, toy, executor=cluster, accept_changes=True)
+    assert ended.status == "completed"
+    (recorded,) = ended.surroundings["workers"]
+    assert recorded == row_versions(there)
+    assert "numpy" in caplog.text
+    assert "duckdb" not in caplog.text
+    assert lake[toy].snapshot().mixtures() == {}, "all workers are alike"
+    mixed = {**ended.surroundings, "workers": [recorded, recorded | {"numpy": "1.0"}]}
+    events = lake[toy].log.events().with_columns(environment=pl.lit(json.dumps(mixed)))
+    (what,) = changes.mixtures(events, lake[toy].snapshot().attempts).values()
+    numpy = there["packages"]["numpy"]
+    assert what == f"its parts were computed by 2 codes: numpy {numpy}; numpy 1.0"
+
+
+def test_piece_of_a_worker_with_other_versions_is_not_accepted(toy, lake, running, monkeypatch) -> None:
+    """The worker joined after the last check."""
+    running.client.wait_for_workers(2, timeout=60)
+    cluster = Cluster(running.client)
+    check = cluster._check_workers
+
+    def as_if_numpy_were_another(*given, **options):
+        check(*given, **options)
+        cluster._here = cluster._here | {"numpy": "1.0"}
+
+    monkeypatch.setattr(cluster, "_check_workers", as_if_numpy_were_another)
+    with pytest.raises(ClusterError, match=r"numpy \S+ instead of 1\.0\. Install the same"):
+        lakebatch.run(lake, toy, executor=cluster)
+    assert lake[toy].assemblies()["parts_done"].to_list() == [0]
 
 
 def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, running, monkeypatch) -> None:
@@ -328,7 +372,7 @@ def test_unusable_cluster_is_one_line(slow, monkeypatch, arguments, code, messag
 def test_invalid_settings_are_named(slow, table, message) -> None:
     Path("lakebatch.toml").write_text(f"[executor]\n{table}\n")
     with pytest.raises(ConfigError) as raised:
-        settings.read({})
+        read_executor_settings({})
     assert message in str(raised.value)
 
 

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakebatch.errors import ConfigError, UnknownNameError
-from lakebatch.experiment import presets as preset_files
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import Layer, check, describe, from_record, merge, resolve
+from lakebatch.experiment.config import Layer, check, describe, from_record, merge, preset_names, resolve
 from lakebatch.experiment.config_files import parse_setting, read_file
 from lakebatch.experiment.contract import ConfigModel, setting
 
@@ -210,7 +209,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path, name, text, fault):
 def test_presets_are_the_toml_files_beside_the_experiment(tmp_path, presets):
     for name in ("small.toml", "README.md", "notes"):
         (tmp_path / "experiments" / "presets" / name).touch()
-    assert preset_files.names(presets, registry.load(presets)) == ["guide", "small"]
+    assert preset_names(presets, registry.load(presets)) == ["guide", "small"]
 
 
 def test_unknown_preset_is_named_with_the_right_ones(presets):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakebatch.errors import ConfigError
-from lakebatch.experiment import presets, registry
-from lakebatch.experiment.config import resolve
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import read_preset, resolve
 from lakebatch.experiment.config_files import parse_setting, read_file
 from lakebatch.experiment.yaml_files import load
 from lakebatch.settings import read_settings
@@ -123,11 +123,11 @@ def test_presets_are_read_like_configs(toy, tmp_path):
     source = registry.get(toy)
     experiment = registry.load(source)
     (folder / "small.toml").write_text("levels = [0.0]\n", encoding="utf-8-sig")
-    assert presets.read(source, experiment, "small")[0] == {"levels": [0.0]}
+    assert read_preset(source, experiment, "small")[0] == {"levels": [0.0]}
     for text in ("a = " + "[" * DEEP, "experiment = 1", "experiment.toy = 1", "a = ", "a = 1\na = 2"):
         (folder / "small.toml").write_text(text)
         with pytest.raises(ConfigError, match=r"small\.toml"):
-            presets.read(source, experiment, "small")
+            read_preset(source, experiment, "small")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,7 @@ from leaks import SECRETS, content, leaks
 
 import lakebatch
 from lakebatch import errors
-from lakebatch._secrets import SETTINGS, learn, redact
-from lakebatch._text import escape_controls, one_line
+from lakebatch._text import SECRET_SETTINGS, escape_controls, learn, one_line, redact
 from lakebatch.cli import main
 from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, LakebatchError, StorageError
@@ -113,7 +112,7 @@ def test_config_that_holds_a_secret_is_refused_before_it_is_recorded(leaking, se
     sys.modules.pop("_experiments_leak", None)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", SECRET_SETTINGS)
 def test_secret_is_withheld_in_every_form(secrets, name):
     secret = SECRETS[name]
     coded = [base64.b64encode(b"x" * n + secret.encode()).decode() for n in range(3)]
@@ -152,7 +151,7 @@ def test_only_the_token_of_a_webhook_address_is_withheld(monkeypatch):
 
 
 def test_password_of_a_proxy_and_key_of_a_profile_are_withheld(monkeypatch):
-    monkeypatch.setattr("lakebatch._secrets._learned", {})
+    monkeypatch.setattr("lakebatch._text._learned", {})
     monkeypatch.setenv("https_proxy", "http://me:hidden-word@proxy:3128")
     learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
     assert redact("hidden-word from-a-profile") == "[https_proxy withheld] [AWS_SECRET_ACCESS_KEY withheld]"
@@ -166,7 +165,7 @@ def test_redacting_twice_changes_nothing_more(monkeypatch, secret):
 
 
 def test_short_and_missing_secrets_change_nothing(monkeypatch):
-    for name in SETTINGS:
+    for name in SECRET_SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("S3_SECRET_KEY", "test")
     assert redact("a test at http://example.org/a:b@c") == "a test at http://example.org/a:b@c"

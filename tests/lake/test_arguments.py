@@ -14,7 +14,8 @@ from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.sql.options import QueryOptions
 
 STATE = ["version", "as_of", "tag"]
-QUERY = ["include", "on_gap", "also", "timeout", "memory_limit"]
+SELECTION = ["include", "assembly", "where", "preset", "config", "on_mix"]
+QUERY = ["on_gap", "also", "timeout", "memory_limit"]
 READING = [
     getattr(StoredExperiment, name)
     for name in (
@@ -40,20 +41,33 @@ def test_reading_methods_show_the_arguments_of_a_state(method):
     }
 
 
+@pytest.mark.parametrize(
+    "method",
+    [*(each for each in READING if each.__name__ not in ("assemblies", "dataset")), Lake.snapshot, Lake.sql],
+    ids=lambda method: method.__qualname__,
+)
+def test_reading_methods_show_the_arguments_of_a_selection(method):
+    shown = parameters(method)
+    assert {name: shown[name].default for name in SELECTION} == {
+        **dict.fromkeys(SELECTION),
+        "on_mix": "warn",
+    }
+
+
 @pytest.mark.parametrize("method", [Lake.sql, Lake.query, LakeSnapshot.sql, LakeSnapshot.query])
 def test_queries_show_their_options_and_defaults(method):
     shown = parameters(method)
     assert {name: shown[name].default for name in QUERY} == {
         each.name: each.default for each in fields(QueryOptions)
     }
-    assert list(QueryArguments.__annotations__) == QUERY
+    assert list(QueryArguments.__annotations__) == ["include", *QUERY]
 
 
 def test_plots_show_their_options_and_defaults():
     shown = parameters(StoredExperiment.plot)
     known = {each.name: each.default for each in fields(Options)}
     assert {name: shown[name].default for name in known} == known
-    assert PlotArguments.__annotations__.keys() == {*STATE, *known}
+    assert PlotArguments.__annotations__.keys() == {*STATE, *SELECTION, *known}
     assert StateArguments.__annotations__.keys() == set(STATE)
 
 

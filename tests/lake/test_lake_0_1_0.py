@@ -32,7 +32,7 @@ def rows(frame, columns=COLUMNS):
 
 
 def read(stored, **given):
-    return rows(stored.reassemble(on_gap="ignore", **given))
+    return rows(stored.reassemble(on_gap="ignore", on_mix="ignore", **given))
 
 
 def run_of(old, status):
@@ -76,6 +76,14 @@ def test_statuses_history_and_tags_equal_those_of_0_1_0(old):
     assert "wrong dose" in str(discarded)
 
 
+def test_rows_without_a_metric_are_counted_by_reading(old):
+    assert old["toy"].assemblies()["without_metric"].is_null().all()
+    ended = lakebatch.resume(old, "toy", run_of(old, "completed"))
+    assert ended.missing_metrics is None
+    counted = old["toy"].missing_metrics()
+    assert counted.filter(assembly_id=ended.assembly_id).row(0) == (ended.assembly_id, 6, 0, None)
+
+
 def test_sql_answers_over_both_experiments(old):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -92,7 +100,7 @@ def test_interrupted_run_is_finished_with_the_rows_of_an_uninterrupted_one(old):
     whole, interrupted = run_of(old, "completed"), run_of(old, "interrupted")
     resumed = lakebatch.resume(old, "toy", interrupted, jobs=1)
     assert (resumed.assembly_id, resumed.status, resumed.parts_done) == (interrupted, "completed", 2)
-    frame = toy.reassemble(on_gap="ignore")
+    frame = toy.reassemble(on_gap="ignore", on_mix="ignore")
     assert rows(frame.filter(assembly_id=interrupted), DATA) == rows(frame.filter(assembly_id=whole), DATA)
     check_what_0_1_0_read(old)
 
@@ -101,7 +109,7 @@ def test_new_run_appends_the_rows_that_0_1_0_computed(old):
     whole = run_of(old, "completed")
     new = lakebatch.run(old, "toy", seed=7, jobs=1)
     assert new.assembly_id > whole
-    frame = old["toy"].reassemble(on_gap="ignore")
+    frame = old["toy"].reassemble(on_gap="ignore", on_mix="ignore")
     assert frame.height == len(READ["completed"]) + 6
     assert rows(frame.filter(assembly_id=new.assembly_id), DATA) == rows(
         frame.filter(assembly_id=whole), DATA

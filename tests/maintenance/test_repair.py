@@ -192,7 +192,7 @@ def test_changed_code_repairs_nothing_and_is_named(cohort):
     found = healed(cohort)
     assert found["state"].to_list() == ["stays damaged"] * 3
     assert "computed again, do not have the fingerprint that its commit recorded" in found["how"][0]
-    assert "source_hash was" in found["how"][0]
+    assert "source was" in found["how"][0]
     assert not any(file.exists() for file in files)
     assert lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].null_count() == 8
 

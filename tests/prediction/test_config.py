@@ -27,7 +27,7 @@ def test_defaults_equal_the_guide() -> None:
         "seed": 42,
         "models": tuple(STANDARD_MODELS),
         "feature_sets": FEATURE_SETS,
-        "outcome_features": False,
+        "outcome_features": True,
         "standardise_target": True,
     }
 

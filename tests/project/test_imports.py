@@ -29,7 +29,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "snapshot": "Experiments at one moment: their rows, statuses, gaps and mixtures.",
         "executor": "Where parts are computed: in this process, in worker processes of this machine, or on a Dask cluster.",
     },
-    {"assembly": "The life of an assembly: its events, parts, shards, leases, tags and seeds."},
+    {"assembly": "The life of an assembly: its events, parts, shards, leases, tags, seeds and metrics."},
     {
         "storage": "Where a lake lies, a folder or a prefix on S3, and the Delta tables in it.",
         "experiment": "What an experiment is, and how it is found, configured and identified.",
@@ -37,11 +37,10 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
-        "metrics": "",
-        "_files": "",
     },
-    {"errors": "", "_text": ""},
-    {"_secrets": "", "_parsing": "", "_process": "", "_source_tree": "", "_version": "", "_warnings": ""},
+    {"_files": "", "_process": ""},
+    {"errors": ""},
+    {"_text": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
 
@@ -60,7 +59,7 @@ ONLY_IN = {
     "matplotlib": {"analysis.plots"},
     "pandas": {"legacy"},
     "plotly": {"analysis.plots"},
-    "pydantic": {"experiment", "executor.settings"},
+    "pydantic": {"experiment", "executor.open"},
     "yaml": {"experiment.yaml_files"},
     "jinja2": {"analysis.report"},
     "markupsafe": {"analysis.report"},

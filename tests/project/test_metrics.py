@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.cli.commands import diff, plot, report
 from lakebatch.storage.delta.constraints import broken
 from lakebatch.storage.delta.schema import load_schema

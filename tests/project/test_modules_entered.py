@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lakebatch
 
-MAX_MODULES = 75
+MAX_MODULES = 60
 SCRIPT = """
 import sys, threading
 

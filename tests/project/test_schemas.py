@@ -6,9 +6,8 @@ import pytest
 
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import schema
-from lakebatch.storage.delta.create import PROPERTIES
-from lakebatch.storage.delta.migrate import SCHEMA_VERSION
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.table_format import PROPERTIES, SCHEMA_VERSION
 
 PROMISED = {
     "results": {

@@ -13,10 +13,12 @@ import pytest
 import lakebatch
 
 ASSEMBLY = re.compile(r"\d{8}_\d{6}_run\d{3}")
+HASH = re.compile("[0-9a-f]{64}")
 
 TRANSACTIONS = {
     "assemblies": {"lakebatch.run_number", "lakebatch.compaction", "ASSEMBLY"},
     "results": {"lakebatch.compaction", "ASSEMBLY"},
+    "sources": {"HASH"},
     "tags": {"lakebatch.tags"},
     "frames": {"ASSEMBLY"},
 }
@@ -26,9 +28,10 @@ METADATA = {
         "lakebatch.fingerprint",
     },
     "results": {
-        "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash", "lakebatch.copy",
-        "lakebatch.event", "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
+        "lakebatch.assembly_id", "lakebatch.attempt", "lakebatch.code_version", "lakebatch.config_hash",
+        "lakebatch.copy", "lakebatch.event", "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
+    "sources": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.source_hash"},
     "tags": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.tag"},
     "frames": {
         "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash",
@@ -44,7 +47,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "results", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "results", "sources", "tags"}
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_lake_stores_the_same_strings_as_earlier_releases(used_lake):
     fields, properties = set(), {}
     for table, entry in entries(used_lake):
         if "txn" in entry:
-            transactions[table].add(ASSEMBLY.sub("ASSEMBLY", entry["txn"]["appId"]))
+            transactions[table].add(HASH.sub("HASH", ASSEMBLY.sub("ASSEMBLY", entry["txn"]["appId"])))
         info = {
             key: value for key, value in entry.get("commitInfo", {}).items() if key.startswith("lakebatch.")
         }

@@ -15,7 +15,7 @@ import lakebatch
 from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, StorageError, UnknownNameError
 from lakebatch.executor import local
 from lakebatch.executor.base import DIED
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 
 VARYING = ("assembly_id", "recorded_at")
 

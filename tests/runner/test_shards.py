@@ -15,7 +15,7 @@ from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError, IncompleteWarning, RunInterrupted
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment import registry
-from lakebatch.runner.progress import Progress
+from lakebatch.runner.assembly_run import Progress
 from lakebatch.storage.delta.schema import load_schema
 
 ALL = 3

@@ -1,5 +1,6 @@
 """Differences between two states or two assemblies."""
 
+import json
 from html import escape
 
 import numpy as np
@@ -10,8 +11,10 @@ from scipy import stats
 
 import lakebatch
 from lakebatch.analysis.statistics import holm
+from lakebatch.assembly.sources import KeptFile
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError, UnknownNameError
+from lakebatch.snapshot import source_diff
 
 
 def test_diff_of_versions_names_assemblies_config_and_code(stored, run):
@@ -90,7 +93,7 @@ def test_shifts_of_one_cohort_are_corrected_for_overlap_counted_twice(stored, re
     first, second = rerun(), rerun(*NOISE)
     found = stored.diff(first, second)
     assert found.untested == ""
-    rows = stored.reassemble(on_gap="ignore").sort("level", "repeat")
+    rows = stored.reassemble(on_mix="ignore").sort("level", "repeat")
     old, new = (rows.filter(assembly_id=each) for each in (first, second))
     shifts = found.metrics.filter(metric="mse").sort("level")
     p_values = []
@@ -133,7 +136,7 @@ def states(stored, rerun, seeds, other_seeds, change, repeats=8):
 
 def cohort_means(stored, level):
     """Return the mean squared error of each cohort before and after."""
-    rows = stored.reassemble(include=["completed", "discarded"], on_gap="ignore").filter(
+    rows = stored.reassemble(include=["completed", "discarded"], on_gap="ignore", on_mix="ignore").filter(
         n_test=20, level=level
     )
     means = rows.group_by("assembly_id").agg(pl.col("mse").mean())
@@ -233,7 +236,36 @@ def test_changed_code_is_named_version_by_version(stored, lake, toy, tmp_path):
     file.write_text(file.read_text() + "\n# other code\n")
     second = lakebatch.run(lake, toy, jobs=1).assembly_id
     first = stored.assemblies()["assembly_id"][0]
-    assert stored.diff(first, second).code["key"].to_list() == ["source_hash"]
+    found = stored.diff(first, second)
+    ((key, before, after),) = found.code.rows()
+    assert (key, len(before), len(after)) == ("source_hash", 12, 12)
+    assert found.source.splitlines()[:2] == [f"--- toy.py\t{first}", f"+++ toy.py\t{second}"]
+    assert found.source.splitlines()[-2:] == ["+", "+# other code"]
+    assert "+# other code" in found._repr_html_()
+    assert stored.diff(first, first).source == ""
+    done = CliRunner().invoke(main, ["--lake", "lake", "diff", toy, first, second])
+    assert "\nsource:\n--- toy.py" in done.stdout
+    assert "\n+# other code\n" in done.stdout
+    printed = CliRunner().invoke(main, ["--lake", "lake", "diff", toy, first, second, "--format", "json"])
+    assert json.loads(printed.stdout)["source"] == found.source
+
+
+def test_files_of_one_side_and_files_without_text_are_named_in_a_source_diff():
+    before = {"a.py": KeptFile("1", "x = 1\n"), "b.py": KeptFile("2", None), "c.py": KeptFile("3", "a\nb\n")}
+    after = {"b.py": KeptFile("4", None), "c.py": KeptFile("5", "a\r\nb\r\n"), "d.py": KeptFile("6", "y = 2")}
+    found = source_diff.between("old", before, "new", after, names=("run001", "run002"))
+    assert found.splitlines() == [
+        "--- a.py\trun001",
+        "+++ /dev/null",
+        "@@ -1 +0,0 @@",
+        "-x = 1",
+        "b.py differs; it was too large to keep",
+        "c.py differs in line ends or withheld text alone",
+        "--- /dev/null",
+        "+++ d.py\trun002",
+        "@@ -0,0 +1 @@",
+        "+y = 2",
+    ]
 
 
 def test_missing_state_is_an_error(stored):

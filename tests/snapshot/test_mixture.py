@@ -103,7 +103,7 @@ def test_named_query_reads_the_newest_version_and_says_so(two_versions):
     assert two_versions.query("levels", {"experiment": "90_v2_toy"})["fits"].to_list() == [3]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        two_versions.query("levels", {"experiment": "toy"}, on_gap="ignore")
+        two_versions.query("levels", {"experiment": "toy"}, on_mix="ignore")
 
 
 def test_custom_query_leaves_out_other_versions_of_its_experiment(two_versions):
@@ -131,14 +131,14 @@ def test_reassemble_names_its_version(two_versions):
 def test_different_configs_are_named_once_by_every_reader(filled, toy):
     first = filled[toy].results.version()
     lakebatch.run(filled, toy, jobs=1, settings=["levels=[0]", "at_once=true"])
-    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(silence: --on"
+    line = r"^2 assemblies of toy have 2 configs: at_once false, true; levels \[0.0, 0.1, 0.2\], \[0.0\] \(choose"
     readers = {
         "reassemble": filled[toy].reassemble,
-        "pieces": lambda on_gap="warn": list(filled[toy].snapshot().pieces(on_gap=on_gap)),
-        "sql": lambda on_gap="warn": filled.sql("FROM toy.results", on_gap=on_gap),
-        "all": lambda on_gap="warn": filled.sql("FROM lake.results", on_gap=on_gap),
-        "plot": lambda on_gap="warn": filled[toy].plot("levels", metric="mse", on_gap=on_gap),
-        "connect": lambda on_gap="warn": filled.connect(on_gap=on_gap).close(),
+        "pieces": lambda **how: list(filled[toy].snapshot(**how).pieces()),
+        "sql": lambda **how: filled.sql("FROM toy.results", **how),
+        "all": lambda **how: filled.sql("FROM lake.results", **how),
+        "plot": lambda **how: filled[toy].plot("levels", metric="mse", **how),
+        "connect": lambda **how: filled.connect(**how).close(),
     }
     for read in readers.values():
         with pytest.warns(MixtureWarning, match=line) as warned:
@@ -147,7 +147,7 @@ def test_different_configs_are_named_once_by_every_reader(filled, toy):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for read in readers.values():
-            read(on_gap="ignore")
+            read(on_mix="ignore")
         filled.sql("FROM lake.assemblies")  # one row per assembly, with its config
         filled[toy].reassemble(version=first)  # holds only the first assembly
 
@@ -163,7 +163,10 @@ def test_warning_of_many_keys_and_long_values_is_one_line(filled, toy):
 def test_code_changed_between_runs_is_named(filled, toy):
     edited()
     lakebatch.run(filled, toy, jobs=1)
-    with pytest.warns(MixtureWarning, match="2 assemblies of toy were computed with 2 states of its code"):
+    with pytest.warns(
+        MixtureWarning,
+        match=r"^2 assemblies of toy were computed by 2 codes: source \w{12}, \w{12} \(toy.py\) \(",
+    ):
         assert filled[toy].reassemble().height == 18
 
 

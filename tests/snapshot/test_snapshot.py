@@ -107,7 +107,7 @@ def test_included_failed_assembly_names_the_parts_it_lacks(stored, run):
     failed = run("fail=[0.1]")
     gaps = stored.snapshot().gaps(("completed", "failed"))
     assert [str(each) for each in gaps] == [f"{failed.assembly_id}: failed, no rows of part level=0.1"]
-    rows = stored.reassemble(include=("completed", "failed"), on_gap="ignore")
+    rows = stored.reassemble(include=("completed", "failed"), on_gap="ignore", on_mix="ignore")
     assert rows.height == 15
     assert levels(rows.filter(assembly_id=failed.assembly_id)) == [0.0, 0.2]
 
@@ -193,6 +193,7 @@ def test_past_state_does_not_judge_whether_a_started_run_was_alive(stored, run):
     assert stored.assemblies(as_of=started)["status"].to_list() == ["completed", "started"]
 
 
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 def test_every_version_of_hundreds_of_assemblies_stays_as_first_read(tmp_path):
     """Assemblies written by the functions of a run; each state is read at once and again at the end."""
     stored = StoredExperiment(lakebatch.open_lake(tmp_path / "lake").storage, "90_v1_toy")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.storage.delta.commit_copy import COPY, MAX_COPY_BYTES, copied_columns, decode, encode
+from lakebatch.storage.delta.commit_metadata import COPY, MAX_COPY_BYTES, copied_columns, decode, encode
 from lakebatch.storage.delta.log import Log
 from lakebatch.storage.delta.schema import load_schema
 

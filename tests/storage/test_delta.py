@@ -13,11 +13,11 @@ import pytest
 
 from lakebatch.errors import CommitError, DamageError, DamageWarning, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import create
 from lakebatch.storage.delta import table as delta
+from lakebatch.storage.delta import table_format
 from lakebatch.storage.delta.checkpoints import is_due_between
 from lakebatch.storage.delta.log import PLACEHOLDER
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.retry import COMMITS
@@ -456,8 +456,8 @@ def test_log_counts_rows_and_keeps_no_min_max_statistics(results, frame):
 
 def test_older_table_keeps_no_min_max_statistics_from_its_next_commit(results, frame, monkeypatch):
     shutil.rmtree(results.uri)
-    kept = {name: value for name, value in create.PROPERTIES.items() if "dataSkipping" not in name}
-    monkeypatch.setattr(create, "PROPERTIES", kept)
+    kept = {name: value for name, value in table_format.PROPERTIES.items() if "dataSkipping" not in name}
+    monkeypatch.setattr(table_format, "PROPERTIES", kept)
     older = Table(results.storage, results.path.rpartition("/")[0], results.schema)
     older.ensure()
     once(older, frame())

@@ -15,9 +15,9 @@ import lakebatch
 from lakebatch.assembly.record import COLUMNS
 from lakebatch.errors import IncompleteWarning, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.migrate import SCHEMA_VERSION, stored_version
 from lakebatch.storage.delta.schema import Column, load_schema, parse_schema
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.table_format import SCHEMA_VERSION, stored_schema_version
 
 ROOT = Path(__file__).parents[2]
 RELEASED = sorted((ROOT / "tests" / "fixtures").glob("schema_*"))
@@ -135,9 +135,9 @@ def test_lake_of_a_released_version_is_resumed_and_added_to(released):
     rows = released[NAME].reassemble(on_gap="refuse")
     assert rows.height == 24
     assert rows.filter(assembly_id=before["assembly_id"][0]).equals(before)
-    assert {name: stored_version("", _properties(table)) for name, table in tables(released).items()} == {
-        name: load_schema(name).version for name in tables(released)
-    }
+    assert {
+        name: stored_schema_version("", _properties(table)) for name, table in tables(released).items()
+    } == {name: load_schema(name).version for name in tables(released)}
 
 
 def _properties(table):
@@ -313,7 +313,7 @@ def test_foreign_table_is_not_upgraded(older, open_newer):
 @pytest.mark.parametrize("value", ["x", "1.0", "-1", "²"])
 def test_malformed_schema_version_is_refused(value):
     with pytest.raises(SchemaError, match="Expected a number"):
-        stored_version("lake/t", {SCHEMA_VERSION: value})
+        stored_schema_version("lake/t", {SCHEMA_VERSION: value})
 
 
 HEAD = 'table = "t"\nversion = {version}\ndescription = "For tests."\npartition_by = []\n'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakebatch.storage.delta.fingerprint import add, fingerprint
+from lakebatch.storage.delta.commit_metadata import add, fingerprint
 
 ROWS = pl.DataFrame(
     {

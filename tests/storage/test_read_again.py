@@ -6,7 +6,7 @@ import pytest
 
 from lakebatch.errors import DamageError, StorageError
 from lakebatch.storage.delta import compaction, damage, vacuum
-from lakebatch.storage.delta.read_again import MAX_RENEWALS, read_latest, retry_on_compaction
+from lakebatch.storage.delta.reader import MAX_RENEWALS, read_latest, retry_on_compaction
 
 
 @pytest.fixture

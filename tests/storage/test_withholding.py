@@ -5,7 +5,7 @@ import pytest
 from leaks import SECRETS, content, leaks
 
 import lakebatch
-from lakebatch import _secrets
+from lakebatch import _text
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import now
 from lakebatch.assembly.shards import parse
@@ -13,7 +13,7 @@ from lakebatch.assembly.spool import PartSpool
 from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
 from lakebatch.legacy.scripts.executor import create_batch_executor
-from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.commit_metadata import fingerprint
 from lakebatch.storage.delta.withholding import withheld
 
 SECRET = SECRETS["S3_SECRET_KEY"]
@@ -55,7 +55,7 @@ def test_secrets_are_withheld_at_any_depth_of_a_frame():
 
 
 def test_frame_without_secrets_is_unchanged(monkeypatch):
-    for name in {*SECRETS, *_secrets.SETTINGS, *_secrets.URLS}:
+    for name in {*SECRETS, *_text.SECRET_SETTINGS, *_text.URL_SETTINGS}:
         monkeypatch.delenv(name, raising=False)
     frame = pl.DataFrame({"text": ["a"]})
     assert withheld(frame) is frame
@@ -145,8 +145,8 @@ class Holder(Experiment[ConfigModel, None]):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_secret_known_only_to_the_parent_is_withheld_from_rows_of_workers(tmp_path, monkeypatch, lake, jobs):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lakebatch._secrets._learned", {})
-    _secrets.learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
+    monkeypatch.setattr("lakebatch._text._learned", {})
+    _text.learn("AWS_SECRET_ACCESS_KEY", "from-a-profile")
     (tmp_path / "key").write_text("from-a-profile")
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "holder.py").write_text(HOLDER)

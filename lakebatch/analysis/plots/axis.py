@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.plots.options import Options
-from lakebatch.metrics import Metric
+from lakebatch.assembly import metrics
+from lakebatch.assembly.metrics import Metric
 
 # Margin of an axis beyond the limits of a metric with two limits
 MARGIN = 0.05

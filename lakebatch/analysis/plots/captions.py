@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch._text import one_line
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import Options
+from lakebatch.assembly import metrics
 
 WORDS = {"feature_set": "feature set", "model": "model", "config": "config"}
 

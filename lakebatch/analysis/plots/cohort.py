@@ -26,15 +26,12 @@ BENT = 0.35
 KIND_SLOTS = {"drug": 1, "outcome": 2}
 
 
-def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
-    """Return the trajectories of an assembly's cohort, one panel per species, with the onsets.
+def trajectories(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -> Chart:
+    """Return the trajectories of one cohort, one panel per species, with the onsets.
 
-    Parameters
-    ----------
-    ids : list of str
-        The assemblies to choose from.
+    It is that of the newest selected assembly with stored trajectories.
     """
-    assembly_id, rows = _find_rows(snapshot, ids, options, on_gap)
+    assembly_id, rows = _find_rows(snapshot, options, on_gap)
     experiment, config = recall(snapshot, assembly_id)
     axis: TimeAxis = experiment.time_axis(config)
     panels = [
@@ -52,9 +49,9 @@ def trajectories(snapshot: Snapshot, ids: list[str], options: Options, on_gap: O
     )
 
 
-def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap = "warn") -> Chart:
-    """Return the network of an assembly as a diagram."""
-    assembly = snapshot.assembly(options.assembly or _newest(snapshot, ids))
+def network(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -> Chart:
+    """Return the network of the newest selected assembly as a diagram."""
+    assembly = snapshot.assembly(_newest(snapshot))
     experiment, config = recall(snapshot, assembly.assembly_id)
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
     return Chart(
@@ -64,22 +61,24 @@ def network(snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap 
     )
 
 
-def _newest(snapshot: Snapshot, ids: list[str]) -> str:
+def _candidates(snapshot: Snapshot) -> list[str]:
+    """Return the selected assemblies, the newest first; those that were named in any status."""
+    return snapshot.ids(EVERY_STATUS if snapshot.selection.assemblies else None)[::-1]
+
+
+def _newest(snapshot: Snapshot) -> str:
+    ids = _candidates(snapshot)
     if not ids:
         raise AssemblyError(
             f"{snapshot.name} has no completed assembly whose cohort could be drawn. See: lakebatch status {snapshot.name}"
         )
-    return ids[-1]
+    return ids[0]
 
 
-def _find_rows(
-    snapshot: Snapshot, ids: list[str], options: Options, on_gap: OnGap
-) -> tuple[str, pl.DataFrame]:
-    """Return the selected assembly, or the newest with stored trajectories, and its trajectories."""
-    candidates = [options.assembly] if options.assembly else list(reversed(ids))
+def _find_rows(snapshot: Snapshot, options: Options, on_gap: OnGap) -> tuple[str, pl.DataFrame]:
+    """Return the newest selected assembly with stored trajectories, and these."""
     level = pl.col("level").is_null() if options.level is None else pl.col("level") == options.level
-    for assembly_id in candidates if snapshot.table(TRAJECTORIES) is not None else ():
-        snapshot.assembly(assembly_id)
+    for assembly_id in _candidates(snapshot) if snapshot.table(TRAJECTORIES) is not None else ():
         rows = snapshot.collected(
             EVERY_STATUS,
             lambda stored: stored.filter(level),
@@ -89,10 +88,9 @@ def _find_rows(
         )
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
+    named = snapshot.selection.assemblies
     what = (
-        f"{options.assembly} stored none"
-        if options.assembly
-        else f"no completed assembly of {snapshot.name} stored any"
+        f"{', '.join(named)} stored none" if named else f"no completed assembly of {snapshot.name} stored any"
     )
     at = "" if options.level is None else f" at level {options.level:g}"
     raise AssemblyError(

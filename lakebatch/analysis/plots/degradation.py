@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.captions import WORDS, capital, interval_caption, missing_notes, sampled, scope
 from lakebatch.analysis.plots.chart import MARKED, Chart, Dots, Panel, Rule
@@ -15,6 +14,7 @@ from lakebatch.analysis.plots.levels import empty_lines, level_panel, lines, nam
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import BASELINE, comparisons, intervals, robustness, sensitivity
 from lakebatch.analysis.statistics import degradation as degradations
+from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError, IncompleteError
 
 

@@ -8,7 +8,6 @@ from itertools import chain
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.axis import axis_limits, cut_note
 from lakebatch.analysis.plots.captions import (
@@ -22,6 +21,7 @@ from lakebatch.analysis.plots.captions import (
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import intervals
+from lakebatch.assembly import metrics
 from lakebatch.errors import IncompleteError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from lakebatch import metrics
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
+from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError
 
 By: TypeAlias = Literal["feature_set", "model", "config"]
@@ -20,15 +20,13 @@ class Options:
     Attributes
     ----------
     metric : str
-        One of `lakebatch.metrics.NAMES`.
+        One of `lakebatch.assembly.metrics.NAMES`.
     by : {"feature_set", "model", "config"}
         What colours show; the others are averaged over.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}
         The unit that intervals are computed over, see `lakebatch.analysis.statistics`.
-    assembly : str, optional
-        The assembly of the cohort; by default the newest with stored trajectories.
     level : float, optional
         The level of trajectories; the clean cohort by default.
     """
@@ -37,7 +35,6 @@ class Options:
     by: By = "feature_set"
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
-    assembly: str | None = None
     level: float | None = None
 
     def __post_init__(self) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch._text import nearest
+from lakebatch._text import nearest, one_line
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Options
-from lakebatch.assembly.record import Status
+from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshot import Snapshot
 
 OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
-OfCohort: TypeAlias = Callable[[Snapshot, list[str], Options, OnGap], Chart]
+OfCohort: TypeAlias = Callable[[Snapshot, Options, OnGap], Chart]
 
 RESULT_CHARTS: dict[str, OfResults] = {
     "levels": levels.levels,
@@ -37,12 +37,12 @@ KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
 ENDINGS = (".png", ".svg", ".pdf", ".html")
-METADATA: Mapping[str, Any] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
+METADATA: Mapping[str, tuple[str, str, str]] = {
+    ".png": ("Software", "Title", "Description"),
+    ".svg": ("Date", "Title", "Description"),
+    ".pdf": ("CreationDate", "Title", "Subject"),
 }
-"""What files say of themselves: no time, so that the same picture is the same file."""
+"""The keys of a file's metadata: one that is left out, so that the same picture is the same file, title and caption."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,13 @@ class Picture:
         """Return the content of a file with this ending."""
         if ending == ".html":
             return interactive.page(self.chart).encode()
-        return static.to_bytes(self.chart, ending.removeprefix("."), METADATA[ending], width_mm)
+        without, title, caption = METADATA[ending]
+        about = {
+            without: None,
+            title: one_line(self.chart.title),
+            caption: one_line(self.chart.description()),
+        }
+        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
@@ -88,7 +94,6 @@ def picture(
     kind: str = "levels",
     *,
     against: Snapshot | None = None,
-    include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
     options: Options | None = None,
 ) -> Picture:
@@ -113,33 +118,43 @@ def picture(
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
-        report_gaps(snapshot.gaps(include), on_gap)
-        return _draw_cohort(snapshot, kind, include, chosen, on_gap)
-    drawn = Picture(kind, RESULT_CHARTS[kind](read(snapshot, include=include, on_gap=on_gap), chosen))
+        report_gaps(snapshot.gaps(), on_gap)
+        drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
+        return replace(drawn, chart=_with_dataset(drawn.chart, snapshot))
+    chart = _with_dataset(_chart(read(snapshot, on_gap=on_gap), kind, chosen), snapshot)
     if against is None:
-        return drawn
-    other = read(against, include=include, on_gap=on_gap)
-    return Picture(kind, overlay(drawn.chart, RESULT_CHARTS[kind](other, chosen), other.moment))
+        return Picture(kind, chart)
+    other = read(against, on_gap=on_gap)
+    return Picture(kind, overlay(chart, _chart(other, kind, chosen), other.moment))
 
 
 def draw(
     snapshot: Snapshot,
     data: AnalysisData,
     kind: str,
-    include: Collection[Status],
     options: Options,
     on_gap: OnGap = "warn",
 ) -> Picture:
     """Return a picture of a snapshot from data that was read before."""
     if kind in COHORT_CHARTS:
-        return _draw_cohort(snapshot, kind, include, options, on_gap)
-    return Picture(kind, RESULT_CHARTS[kind](data, options))
+        return _draw_cohort(snapshot, kind, options, on_gap)
+    return Picture(kind, _chart(data, kind, options))
 
 
-def _draw_cohort(
-    snapshot: Snapshot, kind: str, include: Collection[Status], options: Options, on_gap: OnGap
-) -> Picture:
-    return Picture(kind, COHORT_CHARTS[kind](snapshot, snapshot.ids(include), options, on_gap))
+def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
+    """Return a chart of results, with a note on the rows without a metric."""
+    chart = RESULT_CHARTS[kind](data, options)
+    missing = missing_metrics.summarize(missing_metrics.tally(data.rows.lazy()).collect())
+    return replace(chart, notes=(*chart.notes, f"{missing}.")) if missing.rows else chart
+
+
+def _with_dataset(chart: Chart, snapshot: Snapshot) -> Chart:
+    """Return a chart with a note of what was selected."""
+    return replace(chart, notes=(*chart.notes, f"Dataset: {snapshot.describe()}."))
+
+
+def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:
+    return Picture(kind, COHORT_CHARTS[kind](snapshot, options, on_gap))
 
 
 def check_kind(kind: str) -> None:

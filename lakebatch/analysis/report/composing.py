@@ -10,6 +10,7 @@ from lakebatch.analysis.report.configs import run_configs
 from lakebatch.analysis.report.content import Content
 from lakebatch.analysis.report.findings import Draw
 from lakebatch.analysis.report.tables import cell
+from lakebatch.assembly import missing_metrics
 
 
 def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
@@ -20,7 +21,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     draw : callable
         Draws a picture; the report names the error of a picture that cannot be drawn.
     """
-    configs = run_configs(data.experiment, data.records)
+    configs = run_configs(data.experiment, data.records, data.config_numbers)
     sections = [
         records.run_section(data, configs),
         records.config_section(configs),
@@ -42,7 +43,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
 
 def _state(data: AnalysisData) -> str:
     changed = data.assemblies["changed_at"].max()
-    return f"State: {data.moment}. Last change recorded: {cell(changed)}."
+    return f"Dataset: {data.selection}. Last change recorded: {cell(changed)}."
 
 
 def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
@@ -58,8 +59,10 @@ def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
 
 def _warnings(data: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
-    failed = data.rows["error"].count()
-    return (*gaps, *([f"{failed} of {data.rows.height} fits have no metric."] if failed else []))
+    mixtures = [one_line(f"{each} is a mixture: {what}.") for each, what in data.mixtures.items()]
+    lacking = missing_metrics.tally(data.rows.lazy()).collect()
+    missing = missing_metrics.summarize(lacking)
+    return (*gaps, *mixtures, *([f"{missing}."] if missing.rows else []))
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

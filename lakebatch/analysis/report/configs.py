@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import LakebatchError
-from lakebatch.experiment import config, presets, registry
+from lakebatch.experiment import config, registry
 
 ABSENT = "(not set)"
 
@@ -30,6 +30,8 @@ class RunConfig:
 
     Attributes
     ----------
+    number : int
+        Its number, counted from 1 by the first run of the experiment.
     preset : str
         The nearest preset; empty if the experiment's code is not installed.
     differences : tuple of Difference
@@ -40,6 +42,7 @@ class RunConfig:
         The command to run it again, without the seed.
     """
 
+    number: int
     hash: str
     assemblies: tuple[str, ...]
     preset: str
@@ -48,18 +51,19 @@ class RunConfig:
     command: str
 
 
-def run_configs(name: str, assemblies: list[Assembly]) -> list[RunConfig]:
+def run_configs(name: str, assemblies: list[Assembly], numbers: Mapping[str, int]) -> list[RunConfig]:
     """Return the different configs of some assemblies, by first run."""
     groups: dict[str, list[Assembly]] = {}
     for each in assemblies:
         groups.setdefault(each.config_hash, []).append(each)
-    return [_run_config(name, group) for group in groups.values()]
+    return [_run_config(name, group, numbers[key]) for key, group in groups.items()]
 
 
-def _run_config(name: str, group: list[Assembly]) -> RunConfig:
+def _run_config(name: str, group: list[Assembly], number: int) -> RunConfig:
     settings = group[0].settings
     preset, differences = _nearest_preset(name, settings)
     return RunConfig(
+        number=number,
         hash=group[0].config_hash,
         assemblies=tuple(each.assembly_id for each in group),
         preset=preset,
@@ -76,7 +80,7 @@ def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[
         source = registry.get(name)
         experiment = registry.load(source)
         for preset in sorted(
-            presets.names(source, experiment), key=lambda each: each != presets.DEFAULT_PRESET
+            config.preset_names(source, experiment), key=lambda each: each != config.DEFAULT_PRESET
         ):
             model = config.resolve(source, experiment, preset=preset).model
             found[preset] = tuple(_differences(model.model_dump(mode="json"), settings))
@@ -111,7 +115,7 @@ def _command(name: str, preset: str, differences: tuple[Difference, ...], settin
     given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
     words = ["lakebatch", "run", name]
     if preset and _reproduces(name, preset, given, settings):
-        chosen = [] if preset == presets.DEFAULT_PRESET else ["--preset", preset]
+        chosen = [] if preset == config.DEFAULT_PRESET else ["--preset", preset]
         return shlex.join([*words, *chosen, *(word for each in given for word in ("--set", each))])
     return shlex.join([*words, "--config", "config.json"])
 

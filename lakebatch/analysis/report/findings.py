@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import polars as pl
 
-from lakebatch import metrics
 from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.data import AnalysisData
@@ -16,6 +15,7 @@ from lakebatch.analysis.plots.captions import between
 from lakebatch.analysis.plots.options import By
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
 from lakebatch.analysis.report.tables import BETWEEN, Table, table, wide
+from lakebatch.assembly import metrics
 from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
 
 CELL = {"feature_set": "feature set", "model": "model"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -13,11 +14,14 @@ from lakebatch.analysis.report.configs import RunConfig
 from lakebatch.analysis.report.content import Code, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table
 from lakebatch.assembly.record import Assembly
+from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.snapshot import source_diff
+from lakebatch.snapshot.changes import HASH_CHARACTERS
 
 
 def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
-    numbers = {name: index for index, each in enumerate(configs, 1) for name in each.assemblies}
+    numbers = {name: each.number for each in configs for name in each.assemblies}
     runs = data.assemblies.with_columns(
         parts=pl.format("{} of {}", "parts_done", "parts_planned"),
         config_number=pl.col("assembly_id").replace_strict(numbers, default=None, return_dtype=pl.Int64),
@@ -25,7 +29,7 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     )
     names = {
         "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
-        "seed": "seed", "config_number": "config", "code_version": "code",
+        "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
     }  # fmt: skip
     return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
 
@@ -33,7 +37,8 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
 def config_section(configs: Sequence[RunConfig]) -> Section:
     """Return each config: its differences from the nearest preset, and the whole."""
     parts: list[SectionPart] = []
-    for number, each in enumerate(configs, 1):
+    for each in configs:
+        number = each.number
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
         parts.append(f"Config {number}, run by {runs}: {_nearness(each)}")
         if each.differences:
@@ -142,14 +147,14 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
     """Return the origin of the rows and the commands to reproduce them."""
     seeds = {each.assembly_id: each.seed for each in data.records}
     commands = [
-        f"{each.command} --seed {seeds[name]}  # config {number}, {name}"
-        for number, each in enumerate(configs, 1)
+        f"{each.command} --seed {seeds[name]}  # config {each.number}, {name}"
+        for each in configs
         for name in each.assemblies
     ]
-    quoted = shlex.quote(data.experiment)
+    selected = shlex.join([data.experiment, *data.options, "--version", str(data.version)])
     reading = [
-        f"lakebatch reassemble {quoted} --version {data.version} -o {quoted}.parquet",
-        f"lakebatch report {quoted} --version {data.version}",
+        f"lakebatch reassemble {selected} -o {shlex.quote(data.experiment)}.parquet",
+        f"lakebatch report {selected}",
     ]
     return Section(
         "provenance",
@@ -160,8 +165,19 @@ def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Sect
             Code("Run every assembly again", "\n".join(commands), "sh"),
             Code("Read the same state of this lake again", "\n".join(reading), "sh"),
             _environments(data.records),
+            *_source_changes(data),
         ),
     )
+
+
+def _source_changes(data: AnalysisData) -> Iterator[Code]:
+    """Yield a unified diff from each state of the experiment's source to the next, by run number."""
+    computed = [each for each in data.records if SOURCE_HASH in each.surroundings]
+    for before, after in itertools.pairwise(computed):
+        changed = source_diff.between_assemblies(before, data.source_files, after, data.source_files)
+        if changed:
+            title = f"Changes of the source from {before.assembly_id} to {after.assembly_id}"
+            yield Code(title, changed, "diff", folded=True)
 
 
 def _environments(assemblies: list[Assembly]) -> Table:
@@ -173,10 +189,11 @@ def _environments(assemblies: list[Assembly]) -> Table:
             f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
         )
         key = (
-            one_line(each.code_version), one_line(str(known.get("python", ""))), one_line(str(known.get("platform", ""))),
-            one_line(packages), one_line(str(known.get("source_hash", ""))),
+            one_line(each.lakebatch_version), one_line(each.commit or ""),
+            one_line(str(known.get(SOURCE_HASH, ""))[:HASH_CHARACTERS]), one_line(str(known.get("python", ""))),
+            one_line(str(known.get("platform", ""))), one_line(packages),
         )  # fmt: skip
         groups.setdefault(key, []).append(each.assembly_id)
     rows = tuple((", ".join(names), *key) for key, names in groups.items())
-    columns = ("assemblies", "code", "Python", "platform", "packages", "SHA-256 of the source")
+    columns = ("assemblies", "lakebatch", "commit", "source", "Python", "platform", "packages")
     return Table("Code and environment of the rows", columns, rows, (False,) * len(columns))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -21,10 +20,9 @@ from lakebatch.analysis.plots.picture import draw
 from lakebatch.analysis.report import markdown
 from lakebatch.analysis.report.composing import compose
 from lakebatch.analysis.report.content import Content, Figure
-from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.snapshot import Snapshot
 
 TEMPLATES = resources.files("lakebatch.analysis.report") / "templates"
 WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
@@ -85,7 +83,6 @@ class Report:
 def report(
     snapshot: Snapshot,
     *,
-    include: Collection[Status] = COMPLETED,
     on_gap: OnGap = "warn",
     options: Options | None = None,
 ) -> Report:
@@ -102,10 +99,10 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
-    data = read(snapshot, include=include, on_gap=on_gap)
+    data = read(snapshot, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
-        return draw(snapshot, data, kind, include, asked, on_gap)
+        return draw(snapshot, data, kind, asked, on_gap)
 
     return Report(compose(data, draw_kind, options or Options()))
 

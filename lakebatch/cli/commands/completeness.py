@@ -8,17 +8,18 @@ import click
 
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import damage_option, format_option, moment_options
+from lakebatch.cli.options import damage_option, format_option, selection_options
 from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch completeness response-noise")
 @click.argument("name", shell_complete=completion.stored)
 @click.option("--all", "everything", is_flag=True, help="List the committed parts too.")
-@moment_options
+@selection_options
 @damage_option
 @format_option
 @click.pass_context
@@ -26,14 +27,20 @@ def completeness(
     context: click.Context,
     name: str,
     everything: bool,
-    moment: Moment,
+    selection: Selection,
     on_gap: Any,
     form: str,
 ) -> None:
-    """Show the missing parts of experiment NAME, and why they are missing."""
+    """Show the missing parts of experiment NAME, and why they are missing; count the rows without a metric."""
     import polars as pl
 
-    parts = open_lake(context)[name].at(moment).completeness(on_gap)
+    from lakebatch.assembly.missing_metrics import MissingMetrics
+
+    snapshot = open_lake(context)[name].select(selection)
+    parts = snapshot.completeness(on_gap)
     missing = parts.filter(~pl.col("present"))
     show(parts if everything else missing, form)
     click.echo(f"{missing.height} of {parts.height} planned parts are missing.", err=True)
+    for assembly_id, rows, lacking, why in snapshot.missing_metrics(on_gap=on_gap).rows():
+        if lacking:
+            print_stderr(f"{assembly_id}: {MissingMetrics(lacking, rows, why)}")

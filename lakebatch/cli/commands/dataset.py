@@ -11,12 +11,13 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
+    moment_options,
     output_option,
 )
 from lakebatch.cli.output import check_output, show_or_save
 
 if TYPE_CHECKING:
-    pass
+    from lakebatch.snapshot.moment import Moment
 
 
 @click.command(
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.argument("assembly", shell_complete=completion.assemblies)
 @click.option("--level", type=float, required=True, metavar="L", help="Level of the perturbation.")
 @click.option("--features", required=True, metavar="SET", help="Name of the feature set, e.g. dynamic.")
+@moment_options
 @output_option
 @format_option
 @click.pass_context
@@ -35,11 +37,15 @@ def dataset(
     assembly: str,
     level: float,
     features: str,
+    moment: Moment,
     output: Path | None,
     form: str,
 ) -> None:
     """Return the rows that models of one ASSEMBLY were trained on: features, and the target as last column."""
     check_output(output)
-    stored = open_lake(context)[name]
-    columns, target = stored.dataset(assembly, level=level, feature_set=features)
-    show_or_save(columns.with_columns(target), output, form)
+    from lakebatch.snapshot.dataset import load
+
+    pinned = open_lake(context)[name].at(moment)
+    columns, target = load(pinned, assembly, level=level, feature_set=features)
+    about = f"{pinned.full_name}, {pinned.state_read}: {assembly}, level {level:g}, {features}"
+    show_or_save(columns.with_columns(target), output, form, about)

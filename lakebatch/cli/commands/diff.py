@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     damage_option,
     format_option,
+    metric_option,
 )
 from lakebatch.cli.output import show
-from lakebatch.cli.stderr import print_stderr
-from lakebatch.cli.usage_errors import Choice
+from lakebatch.cli.stderr import print_stderr, sanitize
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 @click.argument("name", shell_complete=completion.stored)
 @click.argument("before", shell_complete=completion.moments)
 @click.argument("after", default="now", shell_complete=completion.moments)
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to compare.",
-)
+@metric_option("Metric to compare.")
 @damage_option
 @format_option
 @click.pass_context
@@ -47,6 +41,7 @@ def diff(
     sections = _sections(found, metric)
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}
+        texts["source"] = json.dumps(found.source)
         click.echo("{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}")
         print_stderr(f"metrics: {_verdict(found, metric)}")
         return
@@ -59,6 +54,8 @@ def diff(
         click.echo(f"\n{title}: {about.get(title, '')}".rstrip(), err=form != "table")
         if not frame.is_empty():
             show(frame, form)
+        if title == "code" and found.source:
+            click.echo(f"\nsource:\n{sanitize(found.source.expandtabs())}", err=form != "table")
 
 
 def _sections(found: Difference, metric: str) -> dict[str, pl.DataFrame]:

@@ -31,8 +31,8 @@ def init(folder: Path) -> None:
     go = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n"
     click.echo(
         f"Continue with:\n{go}"
-        "  lakebatch run response-noise --preset smoke   a whole run in seconds\n"
-        f"  lakebatch run {EXAMPLE} --preset smoke     the example experiment, experiments/batch_effect.py\n"
-        "  lakebatch                                     the next commands, at any time\n"
-        "  jupyter lab first-steps.ipynb                 the same step by step; needs jupyterlab and lakebatch[plots]"
+        "  lakebatch run response-noise --preset demo   a small study in seconds\n"
+        f"  lakebatch run {EXAMPLE} --preset demo     the example experiment, experiments/batch_effect.py\n"
+        "  lakebatch                                    the next commands, at any time\n"
+        "  jupyter lab first-steps.ipynb                the same step by step; needs jupyterlab and lakebatch[plots]"
     )

@@ -17,6 +17,6 @@ def new(name: str) -> None:
     file = new_experiment(name, folder)
     click.echo(
         f"Wrote {file.relative_to(folder)}. Try it with:\n"
-        f"  lakebatch run {name} --preset smoke\n"
+        f"  lakebatch run {name} --preset demo\n"
         f"  lakebatch check {name} --preset smoke"
     )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
-from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 KINDS = (
@@ -33,13 +33,7 @@ ALL = "all"
 @click.option(
     "--kind", type=Choice([*KINDS, ALL]), default="levels", show_default=True, help="Kind of picture."
 )
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to draw.",
-)
+@metric_option("Metric to draw.")
 @click.option(
     "--by",
     type=Choice(["feature_set", "model", "config"]),
@@ -48,13 +42,7 @@ ALL = "all"
     help="Meaning of the colours.",
 )
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="Sampling unit of the intervals.",
-)
+@unit_option("Sampling unit of the intervals.")
 @click.option(
     "--against",
     metavar="MOMENT",
@@ -62,19 +50,13 @@ ALL = "all"
     help="Overlay a second state: a version, a time or a tag.",
 )
 @click.option(
-    "--assembly",
-    metavar="ID",
-    shell_complete=completion.assemblies,
-    help="Assembly of the trajectories or the network.  [default: the newest]",
-)
-@click.option(
     "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
 )
 @click.option(
     "--width", type=float, metavar="MM", help="Width in mm.  [default: 89, or 183 for several panels]"
 )
-@moment_options
-@include_options
+@selection_options
+@gap_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
     help="FILE.png, .svg or .pdf for print, .html interactive; a folder for --kind all.  [default: NAME-KIND.png]",
@@ -85,10 +67,9 @@ def plot(
     /,
     name: str,
     kind: str,
-    moment: Moment,
+    selection: Selection,
     against: str | None,
     width: float | None,
-    include: tuple[Any, ...],
     on_gap: Any,
     output: Path | None,
     **drawn: Any,
@@ -97,11 +78,11 @@ def plot(
     from lakebatch.analysis import plots
     from lakebatch.snapshot.moment import parse
 
-    reading: dict[str, Any] = {"include": include, "on_gap": on_gap, "options": plots.Options(**drawn)}
+    reading: dict[str, Any] = {"on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
-    snapshot = stored.at(moment)
+    snapshot = stored.select(selection)
     if against is not None:
-        reading["against"] = stored.at(parse(against))
+        reading["against"] = stored.select(replace(selection, moment=parse(against)))
     if kind == ALL:
         _plot_all(snapshot, output or Path(f"{name}-pictures"), width, reading)
         return

@@ -11,21 +11,21 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
-    include_options,
-    moment_options,
+    gap_option,
     output_option,
+    selection_options,
 )
 from lakebatch.cli.output import check_output, save, show
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch reassemble response-noise --version 7 -o results.parquet")
 @click.argument("name", shell_complete=completion.stored)
-@moment_options
-@include_options
+@selection_options
+@gap_option
 @click.option(
     "--table",
     type=Choice(["results", "samples", "trajectories"]),
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 def reassemble(
     context: click.Context,
     name: str,
-    moment: Moment,
-    include: tuple[Any, ...],
+    selection: Selection,
     on_gap: Any,
     table: Any,
     output: Path | None,
@@ -48,8 +47,8 @@ def reassemble(
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    pinned = open_lake(context)[name].at(moment)
+    pinned = open_lake(context)[name].select(selection)
     if output is None:
-        show(pinned.reassemble(include, table=table, on_gap=on_gap), form)
+        show(pinned.reassemble(table=table, on_gap=on_gap), form)
     else:
-        save(pinned.pieces(include, table=table, on_gap=on_gap), output)
+        save(pinned.pieces(table=table, on_gap=on_gap), output, pinned.describe())

@@ -8,30 +8,30 @@ import click
 
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import damage_option, format_option, moment_options
+from lakebatch.cli.options import damage_option, format_option, selection_options
 from lakebatch.cli.output import show
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
 @click.argument("name", shell_complete=completion.stored)
-@moment_options
+@selection_options
 @damage_option
 @format_option
 @click.pass_context
 def replicates(
     context: click.Context,
     name: str,
-    moment: Moment,
+    selection: Selection,
     on_gap: Any,
     form: str,
 ) -> None:
     """Show the assemblies of experiment NAME that share a config, and whether those of one seed agree."""
     from lakebatch.snapshot.replicates import compare
 
-    found = compare(open_lake(context)[name].at(moment), on_gap)
+    found = compare(open_lake(context)[name].select(selection), on_gap)
     show(found, form)
     if found.is_empty():
         click.echo("No two assemblies share a config.", err=True)

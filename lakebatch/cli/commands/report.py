@@ -7,36 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import UNITS, include_options, moment_options
+from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.stderr import sanitize
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(epilog="Example: lakebatch report response-noise -o report.html")
 @click.argument("name", shell_complete=completion.stored)
-@click.option(
-    "--metric",
-    type=Choice(metrics.NAMES),
-    default=metrics.DEFAULT,
-    show_default=True,
-    help="Metric to report.",
-)
-@click.option(
-    "--unit",
-    type=Choice(UNITS),
-    default="split",
-    show_default=True,
-    help="Sampling unit of intervals and tests.",
-)
+@metric_option("Metric to report.")
+@unit_option("Sampling unit of intervals and tests.")
 @click.option("--by", type=Choice(["config"]), help="Add tables and pictures with one line per config.")
-@moment_options
-@include_options
+@selection_options
+@gap_option
 @click.option(
     "-o",
     "--output",
@@ -52,8 +39,7 @@ def report(
     metric: Any,
     unit: Any,
     by: Any,
-    moment: Moment,
-    include: tuple[Any, ...],
+    selection: Selection,
     on_gap: Any,
     output: Path | None,
 ) -> None:
@@ -62,8 +48,8 @@ def report(
     from lakebatch.analysis import report as reports
 
     file = reports.check_file(output or Path(f"{name}-report.html"))
-    snapshot = open_lake(context)[name].at(moment)
+    snapshot = open_lake(context)[name].select(selection)
     options = plots.Options(metric=metric, unit=unit, by=by or plots.Options.by)
-    written = reports.report(snapshot, include=include, on_gap=on_gap, options=options).save(file)
+    written = reports.report(snapshot, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(sanitize(str(each)))

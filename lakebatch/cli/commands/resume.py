@@ -9,24 +9,21 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
+from lakebatch.cli.options import fail_on_missing_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @execution_options
-@click.option(
-    "--allow-changed",
-    is_flag=True,
-    help="Continue although the source of the experiment has changed: the assembly gets rows of both.",
-)
+@fail_on_missing_option
 @click.pass_context
 def resume(
-    context: click.Context, /, name: str | None, assembly: str | None, allow_changed: bool, **options: Any
+    context: click.Context, /, name: str | None, assembly: str | None, fail_on_missing: bool, **options: Any
 ) -> None:
     """Compute the missing parts of an interrupted or failed ASSEMBLY.
 
@@ -56,8 +53,9 @@ def resume(
                 assembly,
                 executor=executor,
                 shard=shard,
-                allow_changed=allow_changed,
+                accept_changes=execution.accept_changes,
                 progress=progress,
             )
 
-    report_end(lake, chosen, run_with_session(chosen, lambda: lake[chosen].folder, work), shard)
+    ended = run_with_session(chosen, lambda: lake[chosen].folder, work)
+    report_end(lake, chosen, ended, shard, fail_on_missing=fail_on_missing)

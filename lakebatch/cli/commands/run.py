@@ -11,11 +11,11 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
-from lakebatch.cli.options import config_option, preset_option, settings_option
+from lakebatch.cli.options import config_option, fail_on_missing_option, preset_option, settings_option
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.runner.progress import Progress
+    from lakebatch.runner.assembly_run import Progress
 
 
 class Levels(click.Command):
@@ -26,7 +26,7 @@ class Levels(click.Command):
 
 
 @click.command(
-    cls=Levels, epilog="Example: lakebatch run response-noise --preset smoke --levels 0 0.1 --jobs 2"
+    cls=Levels, epilog="Example: lakebatch run response-noise --preset demo --levels 0 0.1 --jobs 2"
 )
 @click.argument("name", shell_complete=completion.runnable)
 @preset_option
@@ -40,6 +40,7 @@ class Levels(click.Command):
     help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
 )
 @execution_options
+@fail_on_missing_option
 @click.option(
     "--print-slurm", is_flag=True, help="Print a SLURM script for an array job of this run, and run nothing."
 )
@@ -53,6 +54,7 @@ def run(
     settings: tuple[str, ...],
     levels: tuple[float, ...],
     seed: int | None,
+    fail_on_missing: bool,
     print_slurm: bool,
     **options: Any,
 ) -> None:
@@ -71,24 +73,33 @@ def run(
         "overrides": {"levels": list(levels)} if levels else None,
     }
     if print_slurm:
-        click.echo(_slurm_script(context, name, layers, seed, execution))
+        arguments = _arguments(name, layers, seed, fail_on_missing=fail_on_missing)
+        click.echo(_slurm_script(context, name, layers, arguments, execution))
         return
     lake, shard = open_lake(context), execution.shard
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
             return runner.run(
-                lake, name, **layers, seed=seed, executor=executor, shard=shard, progress=progress
+                lake,
+                name,
+                **layers,
+                seed=seed,
+                executor=executor,
+                shard=shard,
+                accept_changes=execution.accept_changes,
+                progress=progress,
             )
 
-    report_end(lake, name, run_with_session(name, lambda: lake[name].folder, work), shard)
+    assembly = run_with_session(name, lambda: lake[name].folder, work)
+    report_end(lake, name, assembly, shard, fail_on_missing=fail_on_missing)
 
 
 def _slurm_script(
     context: click.Context,
     name: str,
     layers: Mapping[str, Any],
-    seed: int | None,
+    arguments: list[str],
     execution: ExecutionOptions,
 ) -> str:
     """Return the script of an array job for this run, after a check of its config."""
@@ -102,10 +113,10 @@ def _slurm_script(
     others = {key: layers[key] for key in ("preset", "settings", "overrides")}
     parts = experiment.parts(resolve(source, experiment, file=layers["config"], **others).model)
     lake = storage.locate(group_options(context).lake)
-    return batch_script(name, _arguments(name, layers, seed), lake, len(parts), execution.tasks)
+    return batch_script(name, arguments, lake, len(parts), execution.tasks)
 
 
-def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
+def _arguments(name: str, layers: Mapping[str, Any], seed: int | None, *, fail_on_missing: bool) -> list[str]:
     """Return the arguments of ``lakebatch run`` for this run, valid in any folder."""
     arguments = [name, "--preset", layers["preset"]]
     if layers["config"]:
@@ -114,7 +125,8 @@ def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[s
         arguments += ["--set", setting]
     if layers["overrides"]:
         arguments += ["--levels", *map(str, layers["overrides"]["levels"])]
-    return arguments if seed is None else [*arguments, "--seed", str(seed)]
+    arguments += [] if seed is None else ["--seed", str(seed)]
+    return [*arguments, "--fail-on-missing"] if fail_on_missing else arguments
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

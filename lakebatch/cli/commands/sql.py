@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.exit_codes import ERROR, INTERRUPTED
-from lakebatch.cli.options import format_option, include_options, moment_options, output_option
+from lakebatch.cli.options import format_option, gap_option, output_option, selection_options
 from lakebatch.cli.output import check_output, show_or_save
 from lakebatch.cli.stderr import print_stderr
 from lakebatch.errors import LimitError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lakebatch.lake.arguments import QueryArguments
     from lakebatch.lake.lake import Lake
     from lakebatch.lake.snapshot import LakeSnapshot
-    from lakebatch.snapshot.moment import Moment
+    from lakebatch.snapshot.selection import Selection
 
 
 @click.command(
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
 )
-@moment_options
+@selection_options
 @click.option(
     "--also",
     multiple=True,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     help="A second state, by version, time or tag: --also before=paper-v1 adds before.response_noise.results; "
     "can be repeated.",
 )
-@include_options
+@gap_option
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of a query.  [default: none]")
 @click.option(
     "--memory",
@@ -71,7 +72,7 @@ def sql(
     query_name: str | None,
     file: Path | None,
     parameters: tuple[str, ...],
-    moment: Moment,
+    selection: Selection,
     also: tuple[str, ...],
     print_setup: bool,
     output: Path | None,
@@ -89,27 +90,26 @@ def sql(
     check_output(output)
     lake = open_lake(context)
     if print_setup:
-        click.echo(_pin(lake, moment).sql_setup(limits["include"], limits["on_gap"]))
+        click.echo(lake.select(selection).sql_setup(on_gap=limits["on_gap"]))
         return
-    options = _options(lake, also, **limits)
+    options = _options(lake, selection, also, **limits)
     if text is None and not (query_name or file) and sys.stdin.isatty():
-        _prompt(lambda: _pin(lake, moment), form, options)
+        _prompt(lambda: lake.select(selection), form, options)
         return
     if query_name is None and text is None:
         text = _read(file)
-    frame = _answer(lambda: _ask(_pin(lake, moment), query_name, text or "", parameters, options))
-    show_or_save(frame, output, form)
-
-
-def _pin(lake: Lake, moment: Moment) -> LakeSnapshot:
-    """Return the experiments at a moment; a query that reads a damaged one reports it."""
-    from lakebatch.lake.snapshot import LakeSnapshot
-
-    return LakeSnapshot.pin(lake.experiments(), moment)
+    selected = lake.select(selection)
+    frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
+    show_or_save(frame, output, form, selected.describe())
 
 
 def _options(
-    lake: Lake, also: Sequence[str], include: Any, on_gap: Any, timeout: float | None, memory: str | None
+    lake: Lake,
+    selection: Selection,
+    also: Sequence[str],
+    on_gap: Any,
+    timeout: float | None,
+    memory: str | None,
 ) -> QueryArguments:
     from lakebatch.snapshot.moment import parse
 
@@ -118,8 +118,8 @@ def _options(
         name, _, moment = argument.partition("=")
         if not (name and moment):
             raise click.UsageError("Cannot read --also. Expected NAME=MOMENT, e.g. --also before=paper-v1.")
-        others[name] = _pin(lake, parse(moment))
-    return {"include": include, "on_gap": on_gap, "also": others, "timeout": timeout, "memory_limit": memory}
+        others[name] = lake.select(replace(selection, moment=parse(moment)))
+    return {"on_gap": on_gap, "also": others, "timeout": timeout, "memory_limit": memory}
 
 
 def _ask(
@@ -154,11 +154,11 @@ def _exit_if_busy(message: str, code: int) -> None:
 
 def _prompt(pin: Callable[[], LakeSnapshot], form: Any, options: QueryArguments) -> None:
     from lakebatch.cli.sql_prompt import Prompt
+    from lakebatch.lake.arguments import query_options
     from lakebatch.sql import supervision
-    from lakebatch.sql.options import QueryOptions
     from lakebatch.sql.session import Session
 
-    prompt = Prompt(lambda: Session(pin(), QueryOptions(**options)), form)
+    prompt = Prompt(lambda: Session(pin(), query_options(options)), form)
     try:
         prompt.loop()
     finally:

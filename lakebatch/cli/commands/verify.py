@@ -28,12 +28,14 @@ def verify(context: click.Context, name: str, assembly: str, jobs: int | None, f
     """Run an ASSEMBLY again from its record alone, and compare row by row; the verdict is recorded."""
     from lakebatch.cli.progress import terminal_progress
     from lakebatch.runner import verify as verification
-    from lakebatch.snapshot import changes
 
     lake = open_lake(context)
     stored = lake[name]
-    for change in changes.since(stored.name, stored.log.get(assembly)):
+    changes, source = verification.changes_since(stored, stored.log.get(assembly))
+    for change in changes:
         print_stderr(f"Warning: {change}")
+    if source:
+        print_stderr(source.expandtabs())
     verdict = verification.verify(lake, name, assembly, jobs=jobs, progress=terminal_progress())
     print_stderr(f"{assembly} {verdict}")
     if not verdict.reproduced:

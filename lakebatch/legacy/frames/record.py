@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._secrets import redacted
+from lakebatch._text import redacted
 from lakebatch._version import __version__
 from lakebatch.assembly.part_writer import PartWriter
-from lakebatch.assembly.record import MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
+from lakebatch.assembly.record import COMMIT, MADE_BY, UNKNOWN_SEED, Assembly, Plan, Status, now
 from lakebatch.assembly.workers import identity
 from lakebatch.experiment import provenance
 from lakebatch.ids import check_new_name
@@ -32,7 +32,7 @@ def plan_assembly(made_by: str, details: Mapping[str, Any], *, lease: str | None
     defaults: dict[str, Any] = {
         "parts": (),
         "known_gaps": (),
-        "code_version": provenance.code_version(Path(script).absolute()) if script else __version__,
+        "code_version": __version__,
         "environment": {**_environment(script), **identity(lease)},
     }
     return Plan(
@@ -109,10 +109,11 @@ def record(
 
 
 def _environment(script: str | None) -> dict[str, Any]:
+    commit = provenance.commit(Path(script).absolute()) if script else None
     return {
         "lakebatch": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "script": Path(script).name if script else None,
-    }
+    } | ({COMMIT: commit} if commit else {})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.legacy.frames.columns import RESERVED
 from lakebatch.storage.delta.schema import load_schema
 

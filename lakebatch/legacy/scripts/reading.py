@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lakebatch import metrics
+from lakebatch.assembly import metrics
 from lakebatch.assembly.record import MADE_BY, Assembly, latest
 from lakebatch.errors import ConfigError
 from lakebatch.lake.experiment import StoredExperiment

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.record import EVERY_STATUS, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.inspection.table import InspectedTable
-from lakebatch.snapshot import changes
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.engine import PART
 from lakebatch.storage.delta.log import FOLDER
@@ -47,8 +46,8 @@ def _advice_on_running(each: Assembly, resume: str) -> str:
 
 
 def check_mixtures(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
-    """Yield the assemblies that were computed with several versions of code or packages."""
-    for assembly_id, what in changes.mixtures(pinned.events).items():
+    """Yield the assemblies whose parts come from several sources or package versions."""
+    for assembly_id, what in pinned.mixtures(EVERY_STATUS).items():
         advice = f"Compute it again with one: lakebatch run {stored.name}; or leave it out: lakebatch discard"
         yield _note(stored, "mixtures", f"{assembly_id}: {what}", advice)
 

@@ -10,6 +10,7 @@ from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.inspection.lineage import Surplus
 from lakebatch.maintenance.inspection.rows import KEYS, Fingerprints, contradictions
 from lakebatch.maintenance.inspection.table import InspectedTable
+from lakebatch.snapshot.changes import HASH_CHARACTERS
 
 
 def check_rows(table: InspectedTable) -> Iterator[Finding]:
@@ -56,7 +57,7 @@ def check_values_together(table: InspectedTable, fingerprints: Fingerprints) -> 
 
 
 def check_keys(table: InspectedTable, rows: pl.DataFrame) -> Iterator[Finding]:
-    """Whether each event of an assembly, or each tag, is there once."""
+    """Whether each event of an assembly, each source file or each tag is there once."""
     keys = KEYS[table.name]
     differing = contradictions(rows, keys).unique(keys, maintain_order=True)
     for row in differing.select(keys).iter_rows(named=True):
@@ -69,4 +70,8 @@ def check_keys(table: InspectedTable, rows: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _name_of(row: dict[str, object]) -> str:
-    return f"event {row['event']} of {row['assembly_id']}" if "event" in row else f"the tag {row['tag']!r}"
+    if "event" in row:
+        return f"event {row['event']} of {row['assembly_id']}"
+    if "file" in row:
+        return f"the file {row['file']} of the source {str(row['source_hash'])[:HASH_CHARACTERS]}"
+    return f"the tag {row['tag']!r}"

@@ -86,6 +86,8 @@ def _opened(stored: ExperimentTables, tables: Tables, findings: list[Finding]) -
         pinned = _pinned(stored, findings)
         findings += _assemblies(stored, pinned) if pinned else []
         findings += _guarded("tags", f"{stored.folder}/tags", _tags(stored, tables))
+        if "sources" in tables:
+            findings += _guarded("sources", f"{stored.folder}/sources", _sources(stored, tables["sources"]))
     return pinned
 
 
@@ -96,6 +98,10 @@ def _tags(stored: ExperimentTables, tables: Tables) -> Iterator[Finding]:
     yield from counts.check_keys(tables["tags"], damage.newest_rows(stored.table("tags")))
     for name, table in tables.items():
         table.keep(tagged_versions(stored, name))
+
+
+def _sources(stored: ExperimentTables, table: InspectedTable) -> Iterator[Finding]:
+    yield from counts.check_keys(table, damage.newest_rows(stored.table("sources")))
 
 
 def _orphans(tables: Tables, pinned: Snapshot | None, findings: Iterable[Finding]) -> Iterator[Finding]:

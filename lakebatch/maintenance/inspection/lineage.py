@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from lakebatch.maintenance.inspection.reference import Reference, added, removed
+from lakebatch.storage.delta.commit_metadata import add
 from lakebatch.storage.delta.engine import FINGERPRINT, PART
-from lakebatch.storage.delta.fingerprint import add
 from lakebatch.storage.delta.log import Entry
 
 

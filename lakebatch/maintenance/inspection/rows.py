@@ -15,8 +15,8 @@ from lakebatch.maintenance.inspection.data_files import fault_of
 from lakebatch.maintenance.inspection.lineage import add_all
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
+from lakebatch.storage.delta.commit_metadata import fingerprint
 from lakebatch.storage.delta.damage import READ_ERRORS
-from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.version import TableVersion, collect
 
 UNREADABLE = (
@@ -27,7 +27,7 @@ UNREADABLE = (
     ValueError,
 )
 BATCH_ROWS = 100_000
-KEYS = {"assemblies": ["assembly_id", "event"], "tags": ["tag"]}
+KEYS = {"assemblies": ["assembly_id", "event"], "sources": ["source_hash", "file"], "tags": ["tag"]}
 """The columns that identify a row, in tables without partitions."""
 
 

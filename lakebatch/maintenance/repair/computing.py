@@ -25,8 +25,7 @@ from lakebatch.experiment.registry import Source
 from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.snapshot import changes
-from lakebatch.storage.delta.commit_copy import COPY, decode
-from lakebatch.storage.delta.fingerprint import fingerprint
+from lakebatch.storage.delta.commit_metadata import COPY, decode, fingerprint
 from lakebatch.storage.delta.schema import TableSchema
 
 logger = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ def computed(
         logger.info("computing %d parts of %s again", len(wanted), assembly.assembly_id)
         with Counters.create(scratch, len(wanted)):
             outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
-        yield Computed(assembly, outcomes, "; ".join(changes.since(stored.name, assembly)), times)
+        yield Computed(assembly, outcomes, "; ".join(changes.since(stored, assembly)), times)
 
 
 def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:

@@ -14,9 +14,9 @@ from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.history import EVENT
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State
 from lakebatch.maintenance.repair.recovery import once
+from lakebatch.storage.delta.commit_metadata import fingerprint
 from lakebatch.storage.delta.compaction import write_rows
 from lakebatch.storage.delta.engine import FINGERPRINT
-from lakebatch.storage.delta.fingerprint import fingerprint
 from lakebatch.storage.delta.replacement import Replacement, replace
 from lakebatch.storage.delta.table import Table
 

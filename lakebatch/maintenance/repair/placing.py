@@ -9,8 +9,8 @@ from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.rows import UNREADABLE, fingerprint_of
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.outcome import CannotHealError
+from lakebatch.storage.delta.commit_metadata import fingerprint
 from lakebatch.storage.delta.encodings import forms
-from lakebatch.storage.delta.fingerprint import fingerprint
 
 # At the end of a Parquet file stand its footer, four bytes with the length of the footer, and four of magic.
 TAIL = 8

@@ -13,8 +13,14 @@ import polars as pl
 from lakebatch.maintenance.inspection.lineage import Group, Lineage
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.outcome import CannotHealError
-from lakebatch.storage.delta.commit_copy import COPY, copied_columns, decode
-from lakebatch.storage.delta.fingerprint import Words, fingerprint, row_words
+from lakebatch.storage.delta.commit_metadata import (
+    COPY,
+    Words,
+    copied_columns,
+    decode,
+    fingerprint,
+    row_words,
+)
 
 Places: TypeAlias = npt.NDArray[np.int64]
 Compute: TypeAlias = Callable[[Group], pl.DataFrame]

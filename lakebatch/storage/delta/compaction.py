@@ -98,7 +98,7 @@ def write_rows(
     """Write frames of one partition, with the columns of `TableVersion.scan`, into a new file that no commit names yet."""
     import pyarrow.parquet as pq
 
-    from lakebatch.storage.delta.fingerprint import add, fingerprint  # needs numpy, and reading does not
+    from lakebatch.storage.delta.commit_metadata import add, fingerprint  # needs numpy, and reading does not
 
     content, rows, expected = io.BytesIO(), 0, []
     schema = state.file_schema()
@@ -164,7 +164,7 @@ def _check_written(table: Table, content: io.BytesIO, assembly_id: str | None, e
     """Read a new file back and compare its rows, before any commit names it."""
     import pyarrow.parquet as pq
 
-    from lakebatch.storage.delta.fingerprint import fingerprint  # as above
+    from lakebatch.storage.delta.commit_metadata import fingerprint  # as above
 
     file = pq.ParquetFile(content)
     frames = (pl.DataFrame(file.read_row_group(index)) for index in range(file.num_row_groups))

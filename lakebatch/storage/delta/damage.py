@@ -11,10 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from lakebatch._files import ABSENT, check_readable
-from lakebatch._warnings import warn
-from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError
+from lakebatch.errors import DamageError, DamageWarning, LakebatchError, SchemaError, StorageError, warn
 from lakebatch.storage.delta.diagnosis import one_line
-from lakebatch.storage.delta.read_again import read_latest
+from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion, collect
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from deltalake.exceptions import TableNotFoundError
 
-from lakebatch._warnings import warn
-from lakebatch.errors import DamageError, DamageWarning, StorageError
+from lakebatch.errors import DamageError, DamageWarning, StorageError, warn
 from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta import log as deltalog
 

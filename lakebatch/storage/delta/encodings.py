@@ -13,8 +13,8 @@ import deltalake
 import polars as pl
 
 from lakebatch.storage.delta.compaction import GROUP_ROWS, arrow_rows
-from lakebatch.storage.delta.create import PROPERTIES
 from lakebatch.storage.delta.engine import WRITER_PROPERTIES
+from lakebatch.storage.delta.table_format import PROPERTIES
 
 if TYPE_CHECKING:
     import pyarrow as pa

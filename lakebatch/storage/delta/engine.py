@@ -1,17 +1,18 @@
-"""Calls of deltalake: options, retries and commit metadata."""
+"""Calls of deltalake: table handle, options, retries and commit metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import deltalake
 import polars as pl
 from deltalake.exceptions import DeltaError, SchemaMismatchError
 
+from lakebatch import _process as process
 from lakebatch.storage import retry
-from lakebatch.storage.delta import forks
 from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -28,6 +29,8 @@ BROKEN_CONSTRAINT = "Invalid data found"
 ENGINE_ERRORS = (DeltaError, OSError)
 PART = "lakebatch.part"
 """Key in a commit's metadata: the part whose rows it added."""
+ATTEMPT = "lakebatch.attempt"
+"""Key in a commit's metadata: the number of the event with which the process that computed the part began."""
 FINGERPRINT = "lakebatch.fingerprint"
 """Key in a commit's metadata: the fingerprint of the rows that it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
@@ -35,9 +38,27 @@ HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_e
 """A clean-up after every commit would list the whole log; `lakebatch.storage.delta.checkpoints` writes checkpoints."""
 
 
+class Handle(deltalake.DeltaTable):
+    """A deltalake table with plain paths in place of percent-encoded ones."""
+
+    @property
+    def root(self) -> str:
+        """The path of the table, or its URI on S3."""
+        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
+
+    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
+        """Return the paths or URIs of the files."""
+        return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [field.name for field in self.schema().fields]
+
+
 def with_retries(call: Callable[[], Answer]) -> Answer:
     """Return the answer of an engine's call, repeated while S3 cannot be reached."""
-    forks.check()
+    process.check_fork()
     return retry.READS.call(call, ENGINE_ERRORS, retry.is_transient)
 
 
@@ -71,8 +92,7 @@ def with_fingerprint(metadata: Mapping[str, str], data: Data, schema: TableSchem
     if not isinstance(data, pl.DataFrame):
         return dict(metadata)
     # these need numpy, and reading does not
-    from lakebatch.storage.delta.commit_copy import COPY, copied_columns, encode
-    from lakebatch.storage.delta.fingerprint import fingerprint
+    from lakebatch.storage.delta.commit_metadata import COPY, copied_columns, encode, fingerprint
 
     names = copied_columns(schema)
     copy = encode(data.select(names)) if names else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lakebatch._warnings import warn
 from lakebatch.errors import (
     DamageError,
     DamageWarning,
@@ -13,6 +12,7 @@ from lakebatch.errors import (
     SchemaError,
     StorageError,
     UnreadableWarning,
+    warn,
 )
 from lakebatch.storage.delta.damage import MAX_NAMED, Fault
 

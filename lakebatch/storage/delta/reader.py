@@ -1,4 +1,4 @@
-"""Reader of one Delta table: its newest state, its past states, and its commits."""
+"""Reader of one Delta table: its newest state, its past states, its commits, and reads that a compaction interrupts."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import deltalake
 
+from lakebatch import _process as process
 from lakebatch._files import path_exists
-from lakebatch.errors import LakebatchError, SchemaError
+from lakebatch.errors import DamageError, LakebatchError, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import bundles, checkpoints, diagnosis, forks
+from lakebatch.storage.delta import bundles, checkpoints, diagnosis
 from lakebatch.storage.delta import log as deltalog
-from lakebatch.storage.delta.cache import TableCache
-from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, with_retries
+from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, Handle, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
-from lakebatch.storage.delta.migrate import check_known
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.version import Handle, TableVersion
+from lakebatch.storage.delta.table_format import check_schema_version
+from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.place import Validator
+
+Result = TypeVar("Result")
+Errors = type[BaseException] | tuple[type[BaseException], ...]
+
+MAX_RENEWALS = 10
+"""How often a read starts again before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,28 @@ class Commit:
     version: int
     operation: str
     metadata: Mapping[str, Any]
+
+
+class TableCache:
+    """Cache of the newest states of the tables of one lake, each valid while nothing has changed in the log of its table."""
+
+    # To open a table of ten thousand commits takes a thousand times as long as to see that nothing was committed since,
+    # and a notebook reads the same state again and again
+
+    def __init__(self) -> None:
+        self._states: dict[str, tuple[TableVersion, Validator]] = {}
+
+    def __reduce__(self) -> tuple[type[TableCache], tuple[()]]:
+        """Pickle as an empty cache, since an engine's table cannot be pickled."""
+        return TableCache, ()
+
+    def get(self, table: str) -> tuple[TableVersion, Validator] | None:
+        """Return the state of the table at a path, with the validator that its log had."""
+        return self._states.get(table)
+
+    def put(self, table: str, state: TableVersion, validator: Validator) -> None:
+        """Keep the state of the table at a path."""
+        self._states[table] = state, validator
 
 
 class TableReader:
@@ -94,7 +122,7 @@ class TableReader:
 
         The state never changes. The newest one is returned again until something is committed.
         """
-        forks.check()
+        process.check_fork()
         return self._newest_cached() if version is None else self._open_state(version)[0]
 
     def _newest_cached(self) -> TableVersion:
@@ -138,7 +166,7 @@ class TableReader:
         return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
 
     def _open(self) -> Handle:
-        forks.check()
+        process.check_fork()
         if self._handle is None:
             handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
             self._check_known(handle)
@@ -192,4 +220,59 @@ class TableReader:
     def _check_known(self, handle: Handle) -> None:
         """Refuse a newer table when it is first opened; a table that is open continues with its columns."""
         if not self._is_known:
-            check_known(self.uri, handle.metadata().configuration, self.schema)
+            check_schema_version(self.uri, handle.metadata().configuration, self.schema)
+
+
+def retry_on_compaction(
+    attempt: Callable[[], Result], renew: Callable[[], bool], errors: Errors = DamageError
+) -> Result:
+    """Return the result of a read; read again when a compaction has replaced the files of the state that is read.
+
+    A table or a snapshot reads the files of the state that it opened. A compaction, followed by a vacuum, removes
+    them; the newest state has the same rows in other files.
+
+    Parameters
+    ----------
+    attempt : callable
+        Reads the state that is open.
+    renew : callable
+        Opens the newest state after a failed attempt, and returns whether it differs from the one that was read.
+        If it does not, no compaction is to blame, and the error of the attempt is raised.
+    errors : exception type or tuple of them
+        What ``attempt`` raises when a file is missing.
+
+    Raises
+    ------
+    StorageError
+        If the files are replaced faster than they can be read.
+    """
+    for _ in range(MAX_RENEWALS):
+        try:
+            return attempt()
+        except errors as error:
+            if not renew():
+                raise
+            last = error
+    raise StorageError("The files of the lake are merged faster than they can be read. Try again.") from last
+
+
+def read_latest(
+    table: TableReader, read: Callable[[TableVersion], Result], first: TableVersion | None = None
+) -> Result:
+    """Return what ``read`` returns for the latest state of a table; see `retry_on_compaction`.
+
+    Parameters
+    ----------
+    first : TableVersion, optional
+        The state to read first, such as the one that a commit starts from.
+    """
+    state = table.newest() if first is None else first
+    if first is not None:
+        table.warn_of_lost_commits()
+
+    def renew() -> bool:
+        nonlocal state
+        before, state = state.number, table.at()
+        return state.number != before
+
+    return retry_on_compaction(lambda: read(state), renew)

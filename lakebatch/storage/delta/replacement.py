@@ -19,9 +19,9 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lakebatch.errors import CommitError
 from lakebatch.storage.delta import checkpoints
-from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH
+from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH, Handle
 from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.version import DataFile, Handle, TableVersion
+from lakebatch.storage.delta.version import DataFile, TableVersion
 
 TRANSACTION = "lakebatch.compaction"
 """Name of the transaction of all replacements; its version is odd while a lakebatch before 0.2 merges files."""

@@ -11,15 +11,14 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import SchemaMismatchError
 
+from lakebatch import _process as process
 from lakebatch.errors import CommitError, SchemaError
 from lakebatch.storage.delta import (
     checkpoints,
     commit_lock,
     constraints,
-    create,
     durability,
-    features,
-    forks,
+    table_format,
 )
 from lakebatch.storage.delta.engine import (
     BROKEN_CONSTRAINT,
@@ -29,6 +28,7 @@ from lakebatch.storage.delta.engine import (
     WRITER_PROPERTIES,
     Answer,
     Data,
+    Handle,
     is_final,
     preserve_interrupt,
     retry_commit,
@@ -37,7 +37,7 @@ from lakebatch.storage.delta.engine import (
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
-from lakebatch.storage.delta.version import Handle, TableVersion
+from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.delta.withholding import withheld
 from lakebatch.storage.retry import COMMITS, is_transient
 
@@ -79,9 +79,9 @@ class Table(TableReader):
         is_new = not self.exists()
         if is_new:
             self._create()
-        features.check_writable(self._open(), self.uri)
-        create.check_columns(self._open(), self.schema)
-        for action, change in create.CHANGES.items():
+        table_format.check_writable(self._open(), self.uri)
+        table_format.check_columns(self._open(), self.schema)
+        for action, change in table_format.CHANGES.items():
             self._alter(action, change)
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
@@ -240,12 +240,12 @@ class Table(TableReader):
         return answer
 
     def _create(self) -> None:
-        forks.check()
+        process.check_fork()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
             try:
-                create.create_table(self.uri, self.schema, self._options)
+                table_format.create_table(self.uri, self.schema, self._options)
             except ENGINE_ERRORS:
                 # another process, or this one whose answer was lost, may have created it
                 if not self.exists():

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from urllib.parse import unquote
 
-import deltalake
 import polars as pl
 
+from lakebatch import _process as process
 from lakebatch.storage import Storage
-from lakebatch.storage.delta import bundles, features, forks
+from lakebatch.storage.delta import bundles, table_format
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
-from lakebatch.storage.delta.engine import with_retries
-from lakebatch.storage.delta.migrate import filled, ordered
+from lakebatch.storage.delta.engine import Handle, with_retries
 from lakebatch.storage.delta.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -30,24 +28,6 @@ class DataFile(NamedTuple):
     assembly_id: str | None
     size: int
     rows: int
-
-
-class Handle(deltalake.DeltaTable):
-    """A deltalake table with plain paths in place of percent-encoded ones."""
-
-    @property
-    def root(self) -> str:
-        """The path of the table, or its URI on S3."""
-        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
-
-    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
-        """Return the paths or URIs of the files."""
-        return [unquote(uri) for uri in super().file_uris(*arguments, **options)]
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the columns."""
-        return [field.name for field in self.schema().fields]
 
 
 class TableVersion:
@@ -94,7 +74,7 @@ class TableVersion:
         arranged : callable
             Sorts the rows of files; those of bundles have the order `lakebatch.snapshot.row_order.ORDER`.
         """
-        forks.check()
+        process.check_fork()
         if not self.is_plain:
             self.check_readable()
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
@@ -103,7 +83,7 @@ class TableVersion:
             rows, has_others = self._scan_sources(found, arranged), found.has_others or not self._partitions
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
-        return filled(rows, self._handle.names, self.schema)
+        return table_format.with_late_columns(rows, self._handle.names, self.schema)
 
     def _scan_sources(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
         """Return the rows that `polars.scan_delta` gives, without its look at every file of the table."""
@@ -147,7 +127,7 @@ class TableVersion:
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
-        features.check_files(self._handle, self.uri)
+        table_format.check_files(self._handle, self.uri)
         wanted = self._chosen(assembly_ids)
         known = self.known_bundles() if wanted.height >= bundles.MIN_FILES // 2 else []
         if not known:
@@ -176,7 +156,7 @@ class TableVersion:
 
     def columns(self) -> list[str]:
         """Return the names of the columns of `scan`; not every file has those in ``schema.late``."""
-        return ordered(self._handle.names, self.schema)
+        return table_format.column_order(self._handle.names, self.schema)
 
     def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
         """Return the URIs of the Parquet files that hold the rows of all or of some assemblies.
@@ -186,7 +166,7 @@ class TableVersion:
         SchemaError
             If the table uses a feature with which the files alone are not its content.
         """
-        features.check_files(self._handle, self.uri)
+        table_format.check_files(self._handle, self.uri)
         return self._uris(self._chosen(assembly_ids))
 
     def _uris(self, files: pl.DataFrame) -> list[str]:
@@ -195,11 +175,11 @@ class TableVersion:
     @cached_property
     def is_plain(self) -> bool:
         """Whether the files alone are the content of the table."""
-        return not features.beyond_files(self._handle)
+        return not table_format.beyond_files(self._handle)
 
     def check_readable(self) -> None:
         """Raise `SchemaError` if the table has a feature of another tool with which it cannot be read."""
-        features.check_readable(self._handle, self.uri)
+        table_format.check_readable(self._handle, self.uri)
 
     @cached_property
     def file_table(self) -> pl.DataFrame:
@@ -233,7 +213,7 @@ class TableVersion:
         )
         if file.assembly_id is not None:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
-        return collect(filled(rows, rows.collect_schema().names(), self.schema))
+        return collect(table_format.with_late_columns(rows, rows.collect_schema().names(), self.schema))
 
     def file_schema(self) -> pa.Schema:
         """Return the columns of the table's data files, which lack the partition columns."""

@@ -8,7 +8,7 @@ from itertools import count
 
 import polars as pl
 
-from lakebatch._secrets import redact, replacements
+from lakebatch._text import redact, replacements
 
 # Half of a character, from a setting that is not UTF-8; no frame can hold it
 SURROGATE = re.compile("[\ud800-\udfff]")

@@ -1,0 +1,220 @@
+"""Format of a table: properties, schema version, columns and features; creation, migration and refusal of unknown formats.
+
+A schema version only adds columns, which are NULL in earlier rows. A property of the table has its schema version; without
+it, the table has the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import deltalake
+import polars as pl
+
+from lakebatch.errors import SchemaError
+from lakebatch.storage.delta.engine import Handle
+from lakebatch.storage.delta.schema import Column, TableSchema, difference
+
+SCHEMA_VERSION = "lakebatch.schemaVersion"
+FIRST_SCHEMA_VERSION = 1
+FOR_EVER = "interval 36500 days"
+PROPERTIES = {
+    "delta.appendOnly": "true",
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": FOR_EVER,
+    "delta.deletedFileRetentionDuration": FOR_EVER,
+    "delta.dataSkippingNumIndexedCols": "0",
+}
+"""Properties of every table. Column min/max statistics would make up 90 % of every checkpoint, which each opening of a table
+reads; readers select files by assembly, and each file has its own statistics."""
+DELETIONS, MAPPING = "deletionVectors", "columnMapping"
+# Features with which the files of a table are still its content
+PLAIN = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "variantType"}
+# Features with which polars reads a table with deletion vectors
+READ_BY_POLARS = {DELETIONS, "timestampNtz", "variantType"}
+# Features with which the engine appends; it refuses others only at the commit
+WRITTEN = {
+    "appendOnly",
+    "changeDataFeed",
+    "checkConstraints",
+    "generatedColumns",
+    "invariants",
+    "timestampNtz",
+    "v2Checkpoint",
+    "variantType",
+    DELETIONS,
+    MAPPING,
+}
+ADVICE = "Have the tool that added it take it out again (ALTER TABLE ... DROP FEATURE), or make a plain copy with that tool."
+
+
+def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
+    """Create a table in one commit, unless there is one."""
+    deltalake.DeltaTable.create(
+        uri,
+        deltalake.Schema(_fields(schema.columns)),
+        partition_by=list(schema.partition_by),
+        name=schema.table,
+        description=schema.description,
+        configuration=PROPERTIES | {SCHEMA_VERSION: str(schema.version)},
+        storage_options=dict(options),
+        raise_if_key_not_exists=False,
+        # a retry would replace a table that another process has created
+        commit_properties=deltalake.CommitProperties(max_commit_retries=0),
+    )
+
+
+def check_columns(handle: Handle, schema: TableSchema) -> None:
+    """Raise `SchemaError` if a table has other columns than its schema says."""
+    import pyarrow as pa
+
+    faults = difference(pa.schema(handle.schema().to_arrow()), schema)
+    if faults:
+        raise SchemaError(
+            f"{handle.root} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
+        )
+
+
+def _raise_version(handle: Handle, schema: TableSchema) -> bool:
+    if stored_schema_version(handle.root, handle.metadata().configuration) >= schema.version:
+        return False
+    handle.alter.set_table_properties({SCHEMA_VERSION: str(schema.version)}, raise_if_not_exists=False)
+    return True
+
+
+def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
+    present = handle.metadata().configuration
+    absent = {name: value for name, value in PROPERTIES.items() if name not in present}
+    if absent:
+        handle.alter.set_table_properties(absent)
+    return bool(absent)
+
+
+def _add_missing_columns(handle: Handle, schema: TableSchema) -> bool:
+    columns = _missing_columns(handle.names, schema)
+    if columns:
+        handle.alter.add_columns(_fields(columns))
+    return bool(columns)
+
+
+def _add_missing_constraints(handle: Handle, schema: TableSchema) -> bool:
+    present = handle.metadata().configuration
+    absent = {
+        name: rule for name, rule in schema.constraints.items() if f"delta.constraints.{name}" not in present
+    }
+    if absent:
+        handle.alter.add_constraint(absent)
+    return bool(absent)
+
+
+CHANGES: Mapping[str, Callable[[Handle, TableSchema], bool]] = {
+    "set the schema version of": _raise_version,
+    "set the properties of": _add_missing_properties,
+    "add columns to": _add_missing_columns,
+    "set the constraints of": _add_missing_constraints,
+}
+"""Changes that bring an older table up to date, in this order, by their action; each returns whether it changed the table.
+
+The version comes first, so that older code then reports that it is too old.
+"""
+
+
+def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
+    import pyarrow as pa
+
+    typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
+    return [
+        deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
+        for field, column in zip(typed, columns, strict=True)
+    ]
+
+
+def stored_schema_version(uri: str, properties: Mapping[str, str | None]) -> int:
+    """Return the schema version in a table's properties."""
+    value = properties.get(SCHEMA_VERSION) or str(FIRST_SCHEMA_VERSION)
+    if not (value.isascii() and value.isdecimal()):
+        raise SchemaError(
+            f"{uri} has the schema version {value!r}. Expected a number; it is not of lakebatch."
+        )
+    return int(value)
+
+
+def check_schema_version(uri: str, properties: Mapping[str, str | None], schema: TableSchema) -> None:
+    """Refuse a table of a newer version, whose columns may have an unknown meaning.
+
+    Raises
+    ------
+    SchemaError
+        If the table is newer.
+    """
+    stored = stored_schema_version(uri, properties)
+    if stored > schema.version:
+        raise SchemaError(
+            f"{uri} has schema version {stored}, this lakebatch knows {schema.version}. Install a newer lakebatch."
+        )
+
+
+def _missing_columns(names: Collection[str], schema: TableSchema) -> list[Column]:
+    """Return the later columns that a table with these columns lacks."""
+    return [column for column in schema.late if column.name not in names]
+
+
+def with_late_columns(rows: pl.LazyFrame, names: Collection[str], schema: TableSchema) -> pl.LazyFrame:
+    """Return rows with all later columns that they lack, as NULL, in the order of the schema."""
+    added = _missing_columns(names, schema)
+    if not added:
+        return rows
+    nulls = [pl.lit(None, schema.polars[column.name]).alias(column.name) for column in added]
+    return rows.with_columns(nulls).select(column_order(names, schema))
+
+
+def column_order(names: Collection[str], schema: TableSchema) -> list[str]:
+    """Return the names of all columns, of a table and added later, in the order of the schema."""
+    known = [column.name for column in schema.columns]
+    late = {column.name for column in schema.late}
+    return [name for name in known if name in names or name in late] + [n for n in names if n not in known]
+
+
+def beyond_files(table: deltalake.DeltaTable) -> set[str]:
+    """Return the features that keep the files of a table from being its content."""
+    protocol = table.protocol()
+    features = set(protocol.reader_features or ()) - PLAIN
+    if protocol.min_reader_version == 2:
+        features.add(MAPPING)
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") == "none":
+        features.discard(MAPPING)  # supported, but not in use
+    return features
+
+
+def check_readable(table: deltalake.DeltaTable, uri: str) -> None:
+    """Raise `SchemaError` if a table has a feature with which neither its files nor polars can be used to read it."""
+    features = beyond_files(table)
+    if DELETIONS in features and set(table.protocol().reader_features or ()) <= READ_BY_POLARS:
+        return
+    if features:
+        raise SchemaError(
+            f"{uri} needs {_listed(features)} to be read, which lakebatch does not know. {ADVICE}"
+        )
+
+
+def check_files(table: deltalake.DeltaTable, uri: str) -> None:
+    """Raise `SchemaError` if the files of a table are not its content."""
+    check_readable(table, uri)
+    if features := beyond_files(table):
+        raise SchemaError(
+            f"{uri} needs {_listed(features)} to be read, which its files alone cannot answer. "
+            "Read it with polars instead."
+        )
+
+
+def check_writable(table: deltalake.DeltaTable, uri: str) -> None:
+    """Raise `SchemaError` if a table has a feature with which it cannot be read or appended to."""
+    check_readable(table, uri)
+    if unknown := set(table.protocol().writer_features or ()) - WRITTEN:
+        raise SchemaError(
+            f"{uri} needs {_listed(unknown)} to be written, which lakebatch does not know. {ADVICE}"
+        )
+
+
+def _listed(features: set[str]) -> str:
+    return ", ".join(sorted(features))
