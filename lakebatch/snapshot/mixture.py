@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import MADE_BY
+from lakebatch.assembly.record import MADE_BY, WORKERS
 from lakebatch.errors import MixtureError, MixtureWarning, warn
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.snapshot import changes
@@ -19,6 +19,8 @@ MAX_NAMED = 3
 MAX_KEYS = 3
 MAX_VALUES = 4
 MAX_LENGTH = 60
+TREES = ("packages", WORKERS)
+# keys of an environment with more than a string that rows depend on
 
 
 def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
@@ -64,23 +66,22 @@ def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.n
     configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
     if len(configs) > 1:
         yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
-    codes = _codes(computed)
-    if len(codes) > 1 and (differing := changes.between(codes, files_of)):
+    environments = _environments(computed)
+    codes = changes.distinct(environments)
+    if len(codes) > 1:
+        differing = changes.between(environments, files_of)
         yield f"{computed.height} assemblies of {name} were computed by {len(codes)} codes: {'; '.join(differing)}"
 
 
-def _codes(events: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return the different codes and packages in the environments of assemblies."""
+def _environments(events: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return what rows depend on in the environments of assemblies, each different one once."""
     texts = events["environment"]
-    found = pl.DataFrame({key: texts.str.json_path_match(f"$.{key}") for key in (SOURCE_HASH, "python")})
-    packages = texts.str.json_path_match("$.packages").alias("packages")
-    rows = found.with_columns(packages).unique(maintain_order=True).iter_rows(named=True)
+    found = pl.DataFrame(
+        {key: texts.str.json_path_match(f"$.{key}") for key in (SOURCE_HASH, "python", *TREES)}
+    )
+    rows = found.unique(maintain_order=True).iter_rows(named=True)
     return [
-        {
-            key: json.loads(value) if key == "packages" else value
-            for key, value in row.items()
-            if value is not None
-        }
+        {key: json.loads(value) if key in TREES else value for key, value in row.items() if value}
         for row in rows
     ]
 

@@ -10,6 +10,7 @@ import pytest
 
 import lakebatch
 from lakebatch.experiment import provenance
+from lakebatch.lake.experiment import StoredExperiment
 
 TOY = Path("experiments", "toy.py")
 
@@ -101,6 +102,24 @@ def test_sources_are_counted_merged_and_examined(lake, toy, run):
     lake.vacuum(keep_days=0, dry_run=False)
     assert len(deltalake.DeltaTable(lake[toy].table("sources").uri).file_uris()) == 1
     assert set(lake.doctor(deep=True)["severity"]) == {"ok"}, lake.doctor(deep=True).rows()
+
+
+RECORD = """
+from pathlib import Path
+import lakebatch
+from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.experiment.provenance import read_source
+state = read_source(Path({file!r}))
+tables = ExperimentTables(lakebatch.open_lake({lake!r}).storage, "90_v1_toy")
+tables.table("sources").ensure()
+"""
+
+
+def test_processes_that_record_one_source_at_once_keep_it_once(lake, toy, run_together):
+    imports = RECORD.format(file=str(TOY.absolute()), lake=str(lake.storage.uri))
+    run_together(imports, ["tables.source_log.record(state)"] * 3)
+    rows = kept(StoredExperiment(lake.storage, "90_v1_toy"))
+    assert rows["file"].to_list() == ["toy.py"]
 
 
 def test_source_file_that_is_there_twice_is_found(lake, toy, run):

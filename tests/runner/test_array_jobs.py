@@ -90,3 +90,11 @@ def test_batch_script_runs_the_array(slow) -> None:
     assert sorted(rows["level"].unique()) == [0.0, 0.5]
     assert isinstance(rows, pl.DataFrame)
     assert lakebatch.open_lake("lake")["toy"].assemblies()["seed"].to_list() == [7]
+
+
+def test_batch_script_keeps_the_option_that_accepts_changes(slow) -> None:
+    printed = [
+        CliRunner().invoke(main, ["run", "toy", "--print-slurm", *options], catch_exceptions=False).stdout
+        for options in ([], ["--accept-changes"])
+    ]
+    assert ["--accept-changes" in each for each in printed] == [False, True]

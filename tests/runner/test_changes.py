@@ -267,6 +267,12 @@ def test_shard_with_different_code_does_not_join(lake, toy):
         lakebatch.resume(lake, toy, assembly_id, jobs=1, shard=Shard(2, 3, "a"))
     joined = lakebatch.resume(lake, toy, assembly_id, jobs=1, shard=Shard(2, 3, "a"), accept_changes=True)
     assert joined.parts_done == 2
+    third = lakebatch.run(lake, toy, jobs=1, shard=Shard(3, 3, "a"), accept_changes=True)
+    assert (third.assembly_id, third.status) == (assembly_id, "completed")
+    notes = lake[toy].history()["note"].drop_nulls().to_list()
+    assert [note.startswith("accepted changes: source was ") for note in notes] == [True, True]
+    (what,) = lake[toy].snapshot().mixtures().values()
+    assert re.search(r"level=0 by source \w{12}; level=0\.1, level=0\.2 by source \w{12}; ", what)
 
 
 def test_assembly_of_another_version_is_not_resumed(lake, toy, failed, tmp_path):

@@ -73,7 +73,8 @@ def run(
         "overrides": {"levels": list(levels)} if levels else None,
     }
     if print_slurm:
-        arguments = _arguments(name, layers, seed, fail_on_missing=fail_on_missing)
+        flags = {"--fail-on-missing": fail_on_missing, "--accept-changes": execution.accept_changes}
+        arguments = [*_arguments(name, layers, seed), *(flag for flag, is_given in flags.items() if is_given)]
         click.echo(_slurm_script(context, name, layers, arguments, execution))
         return
     lake, shard = open_lake(context), execution.shard
@@ -116,7 +117,7 @@ def _slurm_script(
     return batch_script(name, arguments, lake, len(parts), execution.tasks)
 
 
-def _arguments(name: str, layers: Mapping[str, Any], seed: int | None, *, fail_on_missing: bool) -> list[str]:
+def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
     """Return the arguments of ``lakebatch run`` for this run, valid in any folder."""
     arguments = [name, "--preset", layers["preset"]]
     if layers["config"]:
@@ -125,8 +126,7 @@ def _arguments(name: str, layers: Mapping[str, Any], seed: int | None, *, fail_o
         arguments += ["--set", setting]
     if layers["overrides"]:
         arguments += ["--levels", *map(str, layers["overrides"]["levels"])]
-    arguments += [] if seed is None else ["--seed", str(seed)]
-    return [*arguments, "--fail-on-missing"] if fail_on_missing else arguments
+    return arguments if seed is None else [*arguments, "--seed", str(seed)]
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:
