@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch.analysis.config_names import config_names
 from lakebatch.assembly import metrics
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
@@ -41,7 +42,7 @@ class AnalysisData:
     version : int
         The version of the results table.
     rows : frame
-        Rows of ``results`` of the included assemblies.
+        Rows of ``results`` of the included assemblies, with the ``cohort`` of each and the name of its ``config``.
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
@@ -91,10 +92,29 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         options=snapshot.selection.options,
         config_numbers=snapshot.config_numbers,
         version=snapshot.version,
-        rows=rows.sort(KEYS, maintain_order=True),
+        rows=_with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=snapshot.mixtures(),
         source_files=snapshot.source_files,
     )
+
+
+def _with_origin(rows: pl.DataFrame, records: Iterable[Assembly]) -> pl.DataFrame:
+    """Return rows with the cohort and the config of their assembly.
+
+    Assemblies of one seed and size share their cohort; each without a known seed has a cohort of its own.
+    """
+    read = set(rows["assembly_id"].unique())
+    known = [each for each in records if each.assembly_id in read]
+    seeds = {
+        each.assembly_id: each.assembly_id if each.seed == UNKNOWN_SEED else str(each.seed) for each in known
+    }
+    origin = pl.DataFrame(
+        {"assembly_id": seeds.keys(), "cohort": seeds.values(), "config": config_names(known).values()},
+        schema=dict.fromkeys(("assembly_id", "cohort", "config"), pl.String),
+    )
+    size = (pl.col("n_train") + pl.col("n_test")).cast(pl.String).fill_null("unknown")
+    joined = rows.join(origin, on="assembly_id", how="left", maintain_order="left")
+    return joined.with_columns(cohort=pl.format("{} of {}", "cohort", size))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
 import polars as pl
 
-from lakebatch.analysis import statistics
-from lakebatch.assembly import metrics
-from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
+from lakebatch.analysis import shifts, statistics
+from lakebatch.assembly.metrics import DEFAULT
+from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
@@ -21,37 +21,12 @@ from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.mixture import leaves
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.states import state
 from lakebatch.snapshot.times import Time
 
-NOTABLE = 0.01
-"""The corrected p-value below which a notebook shows a shift."""
-GROUP = ("level", "feature_set", "model")
-# One fit of a group
-CELL = ("cohort", "repeat")
-# The columns that are the same in two fits on the same patients
-SPLIT = ("seed", "n_train", "n_test")
-COHORTS = {"assembly_id": pl.String(), "cohort": pl.Int64()}
-MAX_SEEDS = 3
-TEST = (
-    "paired t test over splits, corrected for their overlap (Nadeau and Bengio 2003); p_holm is corrected for the number "
-    f"of rows of the metric (Holm 1979); no test below {statistics.MIN_PAIRS} pairs"
-)
-"""The test of the shifts, in words."""
-METRICS: dict[str, pl.DataType] = {
-    "level": pl.Float64(),
-    "feature_set": pl.String(),
-    "model": pl.String(),
-    "metric": pl.String(),
-    "pairs": pl.Int64(),
-    "before": pl.Float64(),
-    "after": pl.Float64(),
-    "shift": pl.Float64(),
-    "t": pl.Float64(),
-    "p": pl.Float64(),
-    "p_holm": pl.Float64(),
-}
+EVERYTHING = Selection()
 ASSEMBLIES: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "change": pl.String(),
@@ -77,24 +52,9 @@ class ComparedState:
         return [each for each in self.assemblies if each.status == "completed"]
 
     @property
-    def seeds(self) -> dict[str, int]:
-        """The seed of each assembly whose rows are compared: assemblies of one seed have the same cohort."""
-        return {each.assembly_id: each.seed for each in self.completed}
-
-    def means(self, on_gap: OnGap) -> pl.DataFrame:
-        """Return the mean of each metric per level, feature set and model."""
-        return self._collected(lambda rows: rows.group_by(GROUP).agg(pl.col(metrics.NAMES).mean()), on_gap)
-
-    def splits(self, on_gap: OnGap) -> pl.DataFrame:
-        """Return the metrics and the split of each cohort, repeat, level, feature set and model."""
-        columns = ["assembly_id", "repeat", *GROUP, *SPLIT, *metrics.NAMES]
-        fits = self._collected(lambda rows: rows.select(columns), on_gap)
-        cohorts = pl.DataFrame(list(self.seeds.items()), schema=COHORTS, orient="row")
-        cells = fits.join(cohorts, on="assembly_id").group_by(*GROUP, *CELL, *SPLIT)
-        return cells.agg(pl.col(metrics.NAMES).mean())
-
-    def _collected(self, chosen: Callable[[pl.LazyFrame], pl.LazyFrame], on_gap: OnGap) -> pl.DataFrame:
-        return self.snapshot.collected(COMPLETED, chosen, on_gap=on_gap, only=list(self.seeds))
+    def side(self) -> shifts.Side:
+        """The completed assemblies, for the comparison of their metrics."""
+        return shifts.Side(self.snapshot, self.completed)
 
 
 @dataclass(frozen=True)
@@ -113,8 +73,11 @@ class Difference:
     code : frame
         One row per different version of code, Python or a package.
     metrics : frame
-        Per metric, level, feature set and model: the means, their difference (the largest of a metric first), and a
-        t test over the splits that both sides have in common, see `lakebatch.analysis.statistics.shifts`.
+        Per metric, level, feature set and model: the means, their difference (the largest of a metric first), the
+        number of independent units, and a t test, see `lakebatch.analysis.shifts.Shifts`. The rows of a metric are
+        one family of tests.
+    test : str
+        The test of the shifts, in words; empty if no shift is tested.
     untested : str
         Why no shift is tested; empty where shifts are tested.
     source : str
@@ -127,30 +90,47 @@ class Difference:
     config: pl.DataFrame
     code: pl.DataFrame
     metrics: pl.DataFrame
+    test: str = ""
     untested: str = ""
     source: str = ""
 
     @property
     def caption(self) -> str:
         """The test of the shifts, or why there is none."""
-        return f"no test: {self.untested}" if self.untested else TEST
+        return f"no test: {self.untested}" if self.untested else self.test
+
+    def verdict(self, metric: str = DEFAULT) -> str:
+        """Return one sentence on the shifts of a metric: the number of those larger than chance.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such metric.
+        """
+        statistics.check_metric(metric)
+        return shifts.verdict(self.metrics, metric, self.untested)
 
     def _repr_html_(self) -> str:
-        shifts = self.metrics if self.untested else self.metrics.filter(pl.col("p_holm") < NOTABLE)
-        choice = "" if self.untested else f" that shifted, p_holm < {NOTABLE:g} (of {self.metrics.height})"
+        present = self.metrics["metric"].unique(maintain_order=True).to_list()
+        of_metrics = {self.verdict(name): self.metrics.filter(metric=name) for name in present}
         source = f"<p><strong>Source</strong></p><pre>{escape(self.source)}</pre>" if self.source else ""
-        return source + notebook.sections(
+        changes = source + notebook.sections(
             {
                 f"From {self.before} to {self.after}: assemblies": self.assemblies,
                 "Config": self.config,
                 "Code and packages": self.code,
-                f"Metrics{choice}, {self.caption}": shifts,
             }
         )
+        caption = f"<p>{escape(self.test)}</p>" if of_metrics and self.test else ""
+        return f"{changes}{caption}{notebook.sections(of_metrics)}"
 
 
 def compare(
-    tables: ExperimentTables, before: int | Time, after: int | Time = "now", on_gap: OnGap = "warn"
+    tables: ExperimentTables,
+    before: int | Time,
+    after: int | Time = "now",
+    on_gap: OnGap = "warn",
+    selection: Selection = EVERYTHING,
 ) -> Difference:
     """Return the differences between two states, experiment versions or assemblies.
 
@@ -158,32 +138,39 @@ def compare(
     ----------
     before, after : int, str or date
         A version, a time, a tag, an experiment version (``v1``), an assembly id, or ``now``.
+    selection : Selection
+        The configs of the assemblies to compare. One side may have none of them.
 
     Raises
     ------
+    LakebatchError
+        If no side has a selected assembly.
     DamageError
         If a file of a compared assembly cannot be read, unless ``on_gap`` is "ignore".
     """
-    one, other = _side(tables, before), _side(tables, after)
-    shifts, untested = _metrics(one, other, on_gap)
+    one, other = _side(tables, before, selection), _side(tables, after, selection)
+    if selection.narrows and not (one.assemblies or other.assemblies):
+        pin(tables, NEWEST).select(selection)  # raises: it says what there is
+    found = shifts.compare(one.side, other.side, on_gap)
     return Difference(
         one.name,
         other.name,
         _assemblies(one, other),
         _differing(_settings(one), _settings(other)),
         _differing(_code(one), _code(other)),
-        shifts,
-        untested,
+        found.frame,
+        found.test,
+        found.untested,
         _source(one, other),
     )
 
 
-def _side(tables: ExperimentTables, which: int | Time) -> ComparedState:
+def _side(tables: ExperimentTables, which: int | Time, selection: Selection) -> ComparedState:
     text = str(which)
     if ASSEMBLY_ID.fullmatch(text):
         snapshot = pin(tables, NEWEST)
         return ComparedState(text, snapshot, (snapshot.assembly(text),))
-    snapshot = state(tables, which)
+    snapshot = state(tables, which).select(selection, may_be_empty=True)
     is_version = not snapshot.moment.is_past and text.strip() != "now"
     name = snapshot.qualified_name if is_version else str(snapshot.moment)
     return ComparedState(name, snapshot, tuple(snapshot.assemblies))
@@ -267,72 +254,3 @@ def _differing(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) ->
 
 def _joined(values: set[str] | None) -> str | None:
     return None if values is None else " | ".join(sorted(values))
-
-
-def _metrics(before: ComparedState, after: ComparedState, on_gap: OnGap) -> tuple[pl.DataFrame, str]:
-    """Return the shifts of all metrics and, where they cannot be tested, why."""
-    old, new = before.seeds, after.seeds
-    if UNKNOWN_SEED in (*old.values(), *new.values()):
-        return _untested(
-            before.means(on_gap), after.means(on_gap)
-        ), "imported assemblies have no known cohort"
-    if set(old.values()) != set(new.values()):
-        reason = f"the cohorts differ (seeds {_listed(old)} before, {_listed(new)} after)"
-        return _untested(before.means(on_gap), after.means(on_gap)), reason
-    pairs = _paired(before.splits(on_gap), after.splits(on_gap))
-    if not pairs.filter(pl.any_horizontal(_differs(name) for name in SPLIT)).is_empty():
-        return _untested(before.means(on_gap), after.means(on_gap)), "the train/test splits differ"
-    return _sorted([_tested(pairs, name) for name in metrics.NAMES]), ""
-
-
-def _listed(seeds: Mapping[str, int]) -> str:
-    known = [str(each) for each in sorted(set(seeds.values()))]
-    return ", ".join([*known[:MAX_SEEDS], *(["..."] if len(known) > MAX_SEEDS else [])]) or "none"
-
-
-def _differs(name: str) -> pl.Expr:
-    return pl.col(name).ne_missing(pl.col(f"{name}_after"))
-
-
-def _paired(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return the fits of two states side by side, paired by cohort, repeat, level, feature set and model."""
-    return before.join(after, on=[*GROUP, *CELL], how="inner", nulls_equal=True, suffix="_after")
-
-
-def _tested(pairs: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Return the shifts of one metric with their tests."""
-    value, value_after = pl.col(metric), pl.col(f"{metric}_after")
-    both = pairs.drop_nulls([metric, f"{metric}_after"]).with_columns(
-        assembly_id=pl.col("cohort"), value=value_after - value, overlap=pl.col("n_test") / pl.col("n_train")
-    )
-    means = both.group_by(GROUP).agg(before=value.mean(), after=value_after.mean())
-    tests = statistics.shifts(both, GROUP).rename({"units": "pairs", "p_value": "p"})
-    return _with_shift(means.join(tests, on=GROUP, nulls_equal=True), metric)
-
-
-def _untested(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return the shifts of the means of all metrics, without pairs and tests."""
-    both = before.join(after, on=GROUP, how="inner", nulls_equal=True, suffix="_after")
-    return _sorted(
-        [
-            _with_shift(
-                both.select(
-                    *GROUP, before=name, after=f"{name}_after", pairs=0, t=None, p=None, p_holm=None
-                ).drop_nulls(["before", "after"]),
-                name,
-            )
-            for name in metrics.NAMES
-        ]
-    )
-
-
-def _with_shift(found: pl.DataFrame, metric: str) -> pl.DataFrame:
-    shift = (pl.col("after") - pl.col("before")).alias("shift")
-    return found.with_columns(shift, metric=pl.lit(metric)).select(*METRICS).cast(pl.Schema(METRICS))
-
-
-def _sorted(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the shifts of all metrics, the largest of each metric first."""
-    return pl.concat(
-        [each.sort(pl.col("shift").abs(), *GROUP, descending=[True, False, False, False]) for each in tables]
-    )

@@ -26,8 +26,6 @@ Unit: TypeAlias = Literal["split", "assembly"]
 UNITS: tuple[Unit, ...] = ("split", "assembly")
 BASELINE = 0.0
 CONFIDENCE = 0.95
-MIN_PAIRS = 5
-"""The minimum number of pairs for a p-value in `shifts`."""
 SPLIT = ("assembly_id", "repeat")
 
 
@@ -50,9 +48,9 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
     Returns
     -------
     frame, one row per group
-        ``by``, mean, low, high (NULL with a single unit), units, assemblies, fits.
+        ``by`` and `ESTIMATE`; low and high are NULL with a single unit, cohort_std with a single cohort.
     """
-    return _estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
+    return estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
 
 
 def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
@@ -61,8 +59,8 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
     Returns
     -------
     frame, one row per group and level above 0
-        ``by``, level, baseline, mean (of the difference), low, high, relative (to the size of the
-        baseline), units, assemblies, fits, p_value, p_holm. Empty where no fit has a baseline.
+        ``by``, level, baseline, `ESTIMATE` (of the difference), relative (to the size of the baseline), p_value,
+        p_holm. Empty where no fit has a baseline.
     """
     keys = ["assembly_id", "feature_set", "model", "repeat"]
     values = _values(rows, metric)
@@ -72,7 +70,7 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
     )
     groups = list(dict.fromkeys([*by, "level"]))
     means = pairs.group_by(groups, maintain_order=True).agg(pl.col("baseline").mean())
-    tested = _estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
+    tested = estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
     joined = tested.join(means, on=groups, nulls_equal=True).sort(groups)
     return joined.select(
         *groups,
@@ -92,37 +90,17 @@ def comparisons(
     Returns
     -------
     frame, one row per pair
-        one, other, mean (of one minus other), low, high, units, assemblies, fits, p_value (paired t test),
-        p_holm (corrected for the number of pairs, Holm 1979).
+        one, other, `ESTIMATE` (of one minus other), p_value (paired t test), p_holm (corrected for the number of
+        pairs, Holm 1979).
     """
     values = _values(rows, metric)
     keys = [key for key in ("assembly_id", "level", "feature_set", "model", "repeat") if key != of]
     found = [
-        _estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
+        estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
         for pair in combinations(values[of].drop_nulls().unique().sort(), 2)
     ]
-    pairs = pl.concat(found) if found else _estimates(_no_differences(values), ["one", "other"], unit)
+    pairs = pl.concat(found) if found else estimates(_no_differences(values), ["one", "other"], unit)
     return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
-
-
-def shifts(pairs: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Return the mean of paired differences in each group, tested against 0.
-
-    Parameters
-    ----------
-    pairs : frame
-        assembly_id, repeat, value (the difference of two fits on one split), overlap (n_test / n_train), and ``by``.
-
-    Returns
-    -------
-    frame, one row per group
-        ``by``, units, t, p_value, p_holm (corrected for the number of groups). NULL below `MIN_PAIRS` units
-        and where all differences are the same.
-    """
-    found = _estimates(pairs, by, "split").with_columns(t=pl.col("mean") / pl.col("error"))
-    is_tested = pl.col("t").is_finite() & (pl.col("units") >= MIN_PAIRS)
-    tested = found.with_columns(pl.when(is_tested).then(pl.col("t", "p_value")))
-    return tested.select(*by, "units", "t", "p_value", p_holm=holm(tested["p_value"]))
 
 
 def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:
@@ -147,7 +125,7 @@ def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.
     )
     if unit == "assembly":
         single = single.with_columns(repeat=pl.lit(0))
-    spread = _estimates(single, cell, unit).select(*cell, half=(pl.col("high") - pl.col("low")) / 2)
+    spread = estimates(single, cell, unit).select(*cell, half=(pl.col("high") - pl.col("low")) / 2)
     return (
         overall.join(spread, on=cell, how="left", nulls_equal=True)
         .with_columns(pl.col("slope", "r2").fill_nan(None))
@@ -221,8 +199,10 @@ def holm(p_values: pl.Series) -> pl.Series:
     )
 
 
-ESTIMATE = ("mean", "low", "high", "units", "assemblies", "fits")
-"""The columns of an estimate."""
+COUNTS = ("units", "assemblies", "fits")
+BETWEEN = ("cohorts", "cohort_std", "cohort_min", "cohort_max")
+ESTIMATE = ("mean", "low", "high", *COUNTS, *BETWEEN)
+"""The columns of an estimate: the last four are the number of cohorts and the spread of their means."""
 
 SLOPE = (
     pl.when(pl.col("level").n_unique() > 1)
@@ -233,8 +213,15 @@ SLOPE = (
 
 def _values(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
     check_metric(metric)
+    named = [name for name in ("cohort", "config") if name in rows.columns]
     return rows.drop_nulls(metric).select(
-        *SPLIT, "level", "feature_set", "model", value=metric, overlap=pl.col("n_test") / pl.col("n_train")
+        *SPLIT,
+        *named,
+        "level",
+        "feature_set",
+        "model",
+        value=metric,
+        overlap=pl.col("n_test") / pl.col("n_train"),
     )
 
 
@@ -252,16 +239,10 @@ def _no_differences(values: pl.DataFrame) -> pl.DataFrame:
     return values.clear().with_columns(one=name, other=name)
 
 
-def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFrame:
+def estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFrame:
     """Return the mean of each group over its units, with interval and p-value of the t test against 0."""
     groups = list(by)
-    units = values.group_by(*groups, *(key for key in SPLIT if key not in groups), maintain_order=True).agg(
-        pl.col("value").mean(), pl.col("overlap").mean(), fits=pl.len()
-    )
-    if unit == "assembly":
-        units = units.group_by(*groups, "assembly_id", maintain_order=True).agg(
-            pl.col("value").mean(), overlap=pl.lit(0.0), fits=pl.col("fits").sum()
-        )
+    units = _units(values, groups, unit)
     n, assemblies = pl.len(), pl.col("assembly_id").n_unique()
     found = units.group_by(groups, maintain_order=True).agg(
         mean=pl.col("value").mean(),
@@ -270,7 +251,33 @@ def _estimates(values: pl.DataFrame, by: Sequence[str], unit: Unit) -> pl.DataFr
         assemblies=assemblies,
         fits=pl.col("fits").sum(),
     )
+    found = found.join(_between(units, groups), on=groups, nulls_equal=True, maintain_order="left")
     return _with_t_test(found).sort(groups)
+
+
+def _units(values: pl.DataFrame, groups: list[str], unit: Unit) -> pl.DataFrame:
+    """Return the mean of each unit of each group, with its cohort: the assembly, unless a column names another."""
+    cohort = pl.col("cohort" if "cohort" in values.columns else "assembly_id").first()
+    units = values.group_by(*groups, *(key for key in SPLIT if key not in groups), maintain_order=True).agg(
+        pl.col("value").mean(), pl.col("overlap").mean(), fits=pl.len(), of_cohort=cohort
+    )
+    if unit == "split":
+        return units
+    return units.group_by(*groups, "assembly_id", maintain_order=True).agg(
+        pl.col("value").mean(),
+        overlap=pl.lit(0.0),
+        fits=pl.col("fits").sum(),
+        of_cohort=pl.col("of_cohort").first(),
+    )
+
+
+def _between(units: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Return the number of cohorts in each group, and the spread of their means."""
+    mean = pl.col("mean")
+    means = units.group_by(*groups, "of_cohort", maintain_order=True).agg(mean=pl.col("value").mean())
+    return means.group_by(groups, maintain_order=True).agg(
+        cohorts=pl.len(), cohort_std=mean.std(), cohort_min=mean.min(), cohort_max=mean.max()
+    )
 
 
 def _with_t_test(found: pl.DataFrame) -> pl.DataFrame:

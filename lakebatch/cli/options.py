@@ -47,79 +47,60 @@ def moment_options(command: Function) -> Function:
     )
 
 
+def config_options(function: Function) -> Function:
+    """Add ``--where``, ``--preset`` and ``--config``: the assemblies to read, by config."""
+    function = click.option(
+        "--config",
+        metavar="N",
+        help="Read assemblies with this config: its number in `replicates` and reports, or the start of its hash.",
+    )(function)
+    function = click.option(
+        "--preset",
+        metavar="NAME",
+        shell_complete=completion.presets,
+        help="Read assemblies with the config of this preset.",
+    )(function)
+    return click.option(
+        "--where",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Read assemblies with this value in their config, e.g. cohort.n_samples=60; can be repeated.",
+    )(function)
+
+
 def selection_options(command: Function) -> Function:
     """Add the options of a dataset; the command gets them as one `Selection`."""
 
     @wraps(command)
-    def with_selection(
-        *arguments: Any,
-        moment: Any,
-        include: Any,
-        where: Any,
-        preset: Any,
-        config: Any,
-        on_mix: Any,
-        **given: Any,
-    ) -> Any:
+    def with_selection(*arguments: Any, moment: Any, assembly_ids: Any, **given: Any) -> Any:
         from lakebatch.snapshot.selection import selection
 
-        assembly = given.pop("assembly_ids")
-        chosen = selection(
-            moment,
-            include=include,
-            assembly=assembly,
-            where=where,
-            preset=preset,
-            config=config,
-            on_mix=on_mix,
-        )
-        return command(*arguments, selection=chosen, **given)
+        named = {name: given.pop(name) for name in ("include", "where", "preset", "config", "on_mix")}
+        return command(*arguments, selection=selection(moment, assembly=assembly_ids, **named), **given)
 
-    options = (
-        click.option(
-            "--include",
-            type=Choice(STATUSES),
-            multiple=True,
-            default=["completed"],
-            show_default=True,
-            help="Assemblies to read, by status; can be repeated.",
-        ),
-        click.option(
-            "--assembly",
-            "assembly_ids",
-            multiple=True,
-            metavar="ID",
-            shell_complete=completion.assemblies,
-            help="Read this assembly alone; can be repeated.",
-        ),
-        click.option(
-            "--where",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Read assemblies with this value in their config, e.g. cohort.n_samples=60; can be repeated.",
-        ),
-        click.option(
-            "--preset",
-            metavar="NAME",
-            shell_complete=completion.presets,
-            help="Read assemblies with the config of this preset.",
-        ),
-        click.option(
-            "--config",
-            metavar="N",
-            help="Read assemblies with this config: its number in `replicates` and reports, or the start of its hash.",
-        ),
-        click.option(
-            "--on-mix",
-            type=Choice(["warn", "refuse", "ignore"]),
-            default="warn",
-            show_default=True,
-            help="What to do when the assemblies differ in config, code or packages.",
-        ),
-    )
-    function: Any = with_selection
-    for option in reversed(options):
-        function = option(function)
+    function: Any = click.option(
+        "--on-mix",
+        type=Choice(["warn", "refuse", "ignore"]),
+        default="warn",
+        show_default=True,
+        help="What to do when the assemblies differ in config, code or packages.",
+    )(with_selection)
+    function = click.option(
+        "--assembly",
+        "assembly_ids",
+        multiple=True,
+        metavar="ID",
+        shell_complete=completion.assemblies,
+        help="Read this assembly alone; can be repeated.",
+    )(config_options(function))
+    function = click.option(
+        "--include",
+        type=Choice(STATUSES),
+        multiple=True,
+        default=["completed"],
+        show_default=True,
+        help="Assemblies to read, by status; can be repeated.",
+    )(function)
     return cast(Function, moment_options(function))
 
 

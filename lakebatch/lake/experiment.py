@@ -28,7 +28,7 @@ from lakebatch.snapshot import html, replicates, sql_names
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
 from lakebatch.snapshot.pin import pin
-from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.selection import Selection, Where, selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.states import state
 from lakebatch.snapshot.summary import brief, history, summarize
@@ -226,14 +226,25 @@ class StoredExperiment(ExperimentTables):
         """Return every event, oldest first, with the version of the results table after it."""
         return history(self.log.events())
 
-    def diff(self, before: int | Time, after: int | Time = "now", *, on_gap: OnGap = "warn") -> Difference:
+    def diff(
+        self,
+        before: int | Time,
+        after: int | Time = "now",
+        *,
+        on_gap: OnGap = "warn",
+        where: Where | None = None,
+        preset: str | None = None,
+        config: int | str | None = None,
+    ) -> Difference:
         """Return the changes between two states, experiment versions or assemblies, see `lakebatch.analysis.diff`.
 
-        For example ``noise.diff("v1", "v2")`` or ``noise.diff("paper-v1", "now")``.
+        For example ``noise.diff("v1", "v2")`` or ``noise.diff("paper-v1", "now")``. The selection by config, as in
+        `lakebatch.lake.arguments.SelectionArguments`, holds for both.
         """
         from lakebatch.analysis import diff  # slow to import
 
-        return diff.compare(self, before, after, on_gap)
+        chosen = selection(where=where, preset=preset, config=config)
+        return diff.compare(self, before, after, on_gap, chosen)
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of each table, see `lakebatch.maintenance.optimize.optimize`."""

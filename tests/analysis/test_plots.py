@@ -15,9 +15,10 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.analysis import plots, statistics
 from lakebatch.analysis.data import read
-from lakebatch.analysis.plots import levels, static
-from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread
-from lakebatch.analysis.plots.levels import axis_limits, with_zero
+from lakebatch.analysis.plots import degradation, levels, static
+from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread, overlay
+from lakebatch.analysis.plots.levels import with_zero
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.cli import options
@@ -201,6 +202,45 @@ def test_axis_of_a_correlation_ends_at_one():
     assert axis("r2", -3.5, 0.9) is None
     empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
     assert axis_limits(empty, "pearson_r") is None
+
+
+def test_axis_of_an_open_metric_leaves_out_outliers_and_says_so():
+    low, high = [0.1, 0.2, 0.15, 0.12, -270.0], [0.4, 0.5, 0.45, 1.3, 0.4]
+    table = pl.DataFrame({"low": low, "high": high, "mean": [0.3, 0.3, 0.3, 0.8, -100.0]})
+    bottom, top = axis_limits(table, "r2")
+    assert -0.2 < bottom < 0.1
+    assert 1.0 < top < 1.1
+    assert cut_note(table, Options(metric="r2")) == (
+        "Beyond the axis lie 1 of 5 points and an end of 2 of 5 intervals.",
+    )
+    assert cut_note(table.head(3), Options(metric="r2")) == ()
+    assert axis_limits(pl.DataFrame({"low": [-0.3, 1.0], "high": [2.0, 3.0]}), "mse")[0] > -0.3
+
+
+def test_caption_counts_what_a_zoom_leaves_out(study):
+    shown = study["study"].plot("levels", zoom=(0.6, 1)).chart
+    table = statistics.intervals(study["study"].reassemble(), "pearson_r", ["feature_set", "level"])
+    points = table.filter((pl.col("mean") < 0.6) | (pl.col("mean") > 1)).height
+    assert 0 < points < 9
+    assert shown.notes[0].startswith(f"Beyond the axis lie {points} of 9 points")
+
+
+def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
+    rows = read(study["study"].snapshot(), on_gap="ignore")
+    noise = (
+        pl.when(pl.col("feature_set") == "initial").then(0.5 - pl.col("repeat") * 0.4).otherwise("pearson_r")
+    )
+    data = replace(rows, rows=rows.rows.with_columns(pearson_r=noise))
+    chart = degradation.robustness_chart(data, Options())
+    names = chart.panels[0].y_names
+    assert [name.endswith(" *") for name in names] == [False] * 4 + [True] * 2
+    assert names[-1].startswith("initial, ")
+    plain = degradation.robustness_chart(rows, Options())
+    (ghost,) = (
+        mark for mark in overlay(chart, plain, "before").panels[0].series if mark.ghost and mark.slot == 1
+    )
+    assert len([value for value in ghost.x if value is not None]) == 2
+    assert chart.notes[0].startswith("* (2 of 6): Pearson r at level 0 does not differ from 0")
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from polars.testing import assert_frame_equal
 
-from lakebatch.analysis import statistics
+from lakebatch.analysis import shift_tests, statistics
 from lakebatch.errors import ConfigError
 
 pytestmark = [
@@ -101,6 +101,18 @@ def test_sensitivity_and_robustness_agree_with_the_queries(study, rows):
 def test_holm_is_the_textbook_example():
     corrected = statistics.holm(pl.Series([0.01, 0.04, 0.03, 0.005, None, 0.9]))
     assert corrected.round(10).to_list() == [0.04, 0.09, 0.09, 0.025, None, 0.9]
+
+
+@pytest.mark.parametrize(("unit", "tested"), [("split", False), ("assembly", True)])
+def test_splits_of_unknown_size_are_not_tested_as_units(unit, tested):
+    values = np.random.default_rng(1).normal(size=12)
+    pairs = pl.DataFrame(
+        {"assembly_id": [f"run{each % 6}" for each in range(12)], "repeat": range(12), "value": values}
+    )
+    pairs = pairs.with_columns(level=0.1, overlap=pl.lit(None, pl.Float64))
+    (row,) = shift_tests.paired(pairs, ["level"], unit=unit).rows(named=True)
+    assert row["units"] == (6 if tested else 12)
+    assert (row["p_holm"] is not None) == tested
 
 
 def test_unknown_metric_is_named(rows):

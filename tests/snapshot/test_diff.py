@@ -1,6 +1,7 @@
 """Differences between two states or two assemblies."""
 
 import json
+from html import escape
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import lakebatch
 from lakebatch.analysis.statistics import holm
 from lakebatch.assembly.sources import KeptFile
 from lakebatch.cli.main import main
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.snapshot import source_diff
 
 
@@ -53,15 +54,20 @@ def test_replicates_of_other_cohorts_show_means_and_no_test(stored, run, lake, t
     old, new = (rows.filter(assembly_id=each, level=0.1)["mse"].mean() for each in (first, second))
     assert shift["before"] == pytest.approx(old)
     assert shift["shift"] == pytest.approx(new - old)
-    assert found.metrics["pairs"].to_list() == [0] * found.metrics.height
-    assert found.metrics.select("t", "p", "p_holm").null_count().row(0) == (found.metrics.height,) * 3
+    assert found.metrics["units"].to_list() == [1] * found.metrics.height
+    assert found.metrics.select("t", "p_holm").null_count().row(0) == (found.metrics.height,) * 2
     seeds = [stored.snapshot().assembly(each).seed for each in (first, second)]
-    assert found.untested == f"the cohorts differ (seeds {seeds[0]} before, {seeds[1]} after)"
-    assert f"no test: {found.untested}" in found._repr_html_()
+    assert found.untested == (
+        f"the cohorts differ (seeds {seeds[0]} before, {seeds[1]} after), "
+        "and a test needs 5 cohorts per side, here 1 and 1"
+    )
+    assert found.verdict("mse") == f"No shift of mse is tested (of 3): {found.untested}."
+    assert found.caption == f"no test: {found.untested}"
+    assert found.verdict("mse") in found._repr_html_()
     done = CliRunner().invoke(
         main, ["--lake", lake.storage.uri, "diff", toy, first, second, "--metric", "mse"]
     )
-    assert f"metrics: no test: {found.untested}" in done.output
+    assert f"metrics: {found.verdict('mse')}" in done.output
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def rerun(lake, toy, tmp_path):
 NOISE = ("float(rng.normal()) ** 2", "float(rng.normal()) ** 2 + (level + 1) * float(rng.random())")
 
 
-def test_shifts_of_one_cohort_use_the_corrected_test_of_reports(stored, rerun):
+def test_shifts_of_one_cohort_are_corrected_for_overlap_counted_twice(stored, rerun):
     first, second = rerun(), rerun(*NOISE)
     found = stored.diff(first, second)
     assert found.untested == ""
@@ -93,11 +99,12 @@ def test_shifts_of_one_cohort_use_the_corrected_test_of_reports(stored, rerun):
     p_values = []
     for level, row in zip((0.0, 0.1, 0.2), shifts.rows(named=True), strict=True):
         shift = (new.filter(level=level)["mse"] - old.filter(level=level)["mse"]).to_numpy()
-        t = shift.mean() / (shift.std(ddof=1) * np.sqrt(1 / 8 + 20 / 80))
+        t = shift.mean() / (shift.std(ddof=1) * np.sqrt(1 / 8 + 2 * 20 / 80))
         p_values.append(2 * stats.t.sf(abs(t), 7))
-        assert row["pairs"] == 8
-        assert (row["shift"], row["t"], row["p"]) == pytest.approx((shift.mean(), t, p_values[-1]))
-        assert row["p"] > stats.ttest_1samp(shift, 0).pvalue
+        assert row["units"] == 8
+        assert (row["shift"], row["t"]) == pytest.approx((shift.mean(), t))
+        assert p_values[-1] > stats.ttest_1samp(shift, 0).pvalue
+    assert "within this cohort" in found.test
     assert shifts["p_holm"].to_list() == pytest.approx(holm(pl.Series(p_values)).to_list())
 
 
@@ -111,15 +118,107 @@ def test_largest_shift_of_a_metric_comes_first(stored, rerun):
 @pytest.mark.parametrize(("repeats", "tested"), [(4, False), (5, True)])
 def test_shift_is_tested_from_five_pairs_on(stored, rerun, repeats, tested):
     shifts = stored.diff(rerun(repeats=repeats), rerun(*NOISE, repeats=repeats)).metrics.filter(metric="mse")
-    assert shifts["pairs"].to_list() == [repeats] * 3
-    assert shifts["p"].is_not_null().to_list() == [tested] * 3
+    assert shifts["units"].to_list() == [repeats] * 3
+    assert shifts["p_holm"].is_not_null().to_list() == [tested] * 3
+
+
+def states(stored, rerun, seeds, other_seeds, change, repeats=8):
+    """Return the versions after runs of some seeds, and after these are replaced by runs with changed code."""
+    for seed in seeds:
+        rerun(seed=seed, repeats=repeats)
+    before = stored.snapshot().version
+    for each in stored.assemblies().filter(status="completed")["assembly_id"]:
+        stored.discard(each, "older code")
+    for seed in other_seeds:
+        rerun(*change, seed=seed, repeats=repeats)
+    return before, stored.snapshot().version
+
+
+def cohort_means(stored, level):
+    """Return the mean squared error of each cohort before and after."""
+    rows = stored.reassemble(include=["completed", "discarded"], on_gap="ignore", on_mix="ignore").filter(
+        n_test=20, level=level
+    )
+    means = rows.group_by("assembly_id").agg(pl.col("mse").mean())
+    named = means.join(stored.assemblies().select("assembly_id", "seed", "status"), on="assembly_id").sort(
+        "seed"
+    )
+    return named.filter(status="discarded")["mse"], named.filter(status="completed")["mse"]
+
+
+LARGE = ("float(rng.normal()) ** 2", "float(rng.normal()) ** 2 + 40 * level")
+
+
+@pytest.fixture
+def alone(stored):
+    """Discard the first run, whose cohort is another."""
+    stored.discard(stored.assemblies()["assembly_id"][0], "another cohort")
+
+
+@pytest.mark.usefixtures("alone")
+def test_five_shared_cohorts_are_paired_by_their_means(stored, rerun):
+    found = stored.diff(*states(stored, rerun, range(1, 6), range(1, 6), NOISE))
+    assert found.test.startswith("paired t test over the means of 5 cohorts")
+    old, new = cohort_means(stored, 0.1)
+    (row,) = found.metrics.filter(metric="mse", level=0.1).rows(named=True)
+    assert (row["units"], row["t"]) == (5, pytest.approx(stats.ttest_rel(new, old).statistic))
+
+
+@pytest.mark.usefixtures("alone")
+def test_four_shared_cohorts_are_tested_within_them(stored, rerun):
+    found = stored.diff(*states(stored, rerun, range(1, 5), range(1, 5), NOISE))
+    assert "paired t test over splits, within these 4 cohorts, corrected for their overlap" in found.test
+    assert found.metrics.filter(metric="mse")["units"].to_list() == [32] * 3
+
+
+@pytest.mark.usefixtures("alone")
+def test_different_cohorts_are_compared_by_the_test_of_welch(stored, rerun, lake, toy):
+    before, after = states(stored, rerun, range(1, 6), range(11, 17), LARGE, repeats=3)
+    found = stored.diff(before, after)
+    assert found.test.startswith("Welch's t test over the means of 5 and 6 cohorts")
+    old, new = cohort_means(stored, 0.2)
+    (row,) = found.metrics.filter(metric="mse", level=0.2).rows(named=True)
+    assert (row["units"], row["t"]) == (
+        5,
+        pytest.approx(stats.ttest_ind(new, old, equal_var=False).statistic),
+    )
+    line = "2 shifts of mse are larger than chance (of 3, p_holm < 0.05)."
+    assert found.verdict("mse") == line
+    assert escape(line) in found._repr_html_()
+    assert escape(found.test) in found._repr_html_()
+    done = CliRunner().invoke(
+        main, ["--lake", lake.storage.uri, "diff", toy, str(before), str(after), "--metric", "mse"]
+    )
+    assert f"metrics: {line}\n({found.test})" in done.output
+
+
+def test_other_patients_of_one_seed_are_not_paired(lake, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    small = ["cohort.n_samples=12", "levels=[0]", "evaluation.n_reps=2", 'evaluation.models=["linear_regression"]',
+             'evaluation.feature_sets=["initial"]']  # fmt: skip
+    first, again, other = (
+        lakebatch.run(
+            lake, "response-noise", jobs=1, seed=3, settings=[*small, f"spec.n_regs={each}"]
+        ).assembly_id
+        for each in (2, 2, 3)
+    )
+    stored = lake["response-noise"]
+    assert stored.diff(first, again).untested == ""
+    assert stored.diff(first, other).untested.startswith(
+        "the cohorts differ, though their seeds are the same"
+    )
+
+
+def test_unknown_metric_has_no_verdict(stored):
+    with pytest.raises(ConfigError, match="Unknown metric 'r3'"):
+        stored.diff("now", "now").verdict("r3")
 
 
 def test_fits_on_different_splits_are_not_paired(stored, rerun):
     first, second = rerun(), rerun('"n_test": [20]', '"n_test": [40]')
     found = stored.diff(first, second)
-    assert found.untested == "the train/test splits differ"
-    assert found.metrics["p"].null_count() == found.metrics.height > 0
+    assert found.untested.startswith("the train/test splits differ, and a test needs 5 cohorts per side")
+    assert found.metrics["p_holm"].null_count() == found.metrics.height > 0
 
 
 def test_diff_of_a_state_with_itself_is_empty(stored):
@@ -128,7 +227,8 @@ def test_diff_of_a_state_with_itself_is_empty(stored):
     assert found.assemblies.is_empty()
     assert found.config.is_empty()
     assert found.metrics["shift"].to_list() == [0.0] * found.metrics.height
-    assert found.metrics["p"].null_count() == found.metrics.height
+    assert found.metrics["p_holm"].null_count() == found.metrics.height
+    assert found.verdict("mse") == "No mean of mse differs (of 3)."
 
 
 def test_changed_code_is_named_version_by_version(stored, lake, toy, tmp_path):

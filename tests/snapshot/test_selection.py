@@ -206,3 +206,14 @@ def test_files_of_queries_and_datasets_name_their_selection(mixed, ids):
     run(mixed, "sql", "--where", "at_once=true", "-o", "x.arrow", "FROM toy.results")
     about = json.loads(pa.ipc.open_file("x.arrow").schema.metadata[b"lakebatch"])
     assert about == {"selection": "toy@v1, now: completed, at_once=true"}
+
+
+def test_diff_compares_the_selected_configs(mixed, ids):
+    toy = mixed["toy"]
+    everything = toy.diff(0, "now")
+    assert everything.assemblies["assembly_id"].to_list() == ids
+    assert toy.diff(0, "now", config=2).assemblies["assembly_id"].to_list() == [ids[1]]
+    done = run(mixed, "diff", "toy", "0", "now", "--where", "at_once=false", "--format", "json")
+    assert [each["assembly_id"] for each in json.loads(done.stdout)["assemblies"]] == [ids[0], ids[2]]
+    with pytest.raises(UnknownNameError, match="has at_once=3"):
+        toy.diff(0, "now", where="at_once=3")

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+MARKED = " *"
+"""The end of a category's label that a note explains; it is no part of the name."""
+
 Numbers: TypeAlias = tuple[float | None, ...]
 
 
@@ -163,6 +166,11 @@ class Chart:
         return " ".join([f"{self.title}.{shown}", self.caption, *self.notes])
 
 
+def is_empty(mark: Series) -> bool:
+    """Whether a mark is a line without points, which has only its entry in the legend."""
+    return isinstance(mark, Line) and all(value is None for value in mark.y)
+
+
 def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     """Return a chart over another of the same kind, whose marks are drawn as ghosts.
 
@@ -203,5 +211,5 @@ def _ghost(mark: Series, slots: dict[str, int], old: Panel, new: Panel) -> Serie
 def _reordered(
     values: Sequence[Any], old: Sequence[str], new: Sequence[str], nothing: Any
 ) -> tuple[Any, ...]:
-    found = dict(zip(old, values, strict=True))
-    return tuple(found.get(name, nothing) for name in new)
+    found = dict(zip((name.removesuffix(MARKED) for name in old), values, strict=True))
+    return tuple(found.get(name.removesuffix(MARKED), nothing) for name in new)

@@ -9,40 +9,52 @@ from itertools import chain
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
+from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.plots.captions import (
+    WORDS,
+    capital,
+    interval_caption,
+    missing_notes,
+    sampled,
+    unmeasured,
+)
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.statistics import intervals
 from lakebatch.assembly import metrics
 from lakebatch.errors import IncompleteError
 
-# Margin of an axis beyond the limits of a metric
-AXIS_MARGIN = 0.05
-CUT_NOTE = ("Some intervals over few splits extend beyond the axis, which ends at the limits of the metric.",)
-WORDS = {"feature_set": "feature set", "model": "model"}
-
 
 def levels(data: AnalysisData, options: Options) -> Chart:
     """Return a metric against the level with 95 % intervals, by feature set or by model."""
     rows = usable_rows(data, options.metric)
     table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
-    panel = level_panel(data, options.metric, rows, lines(table, options.by, names(rows, options.by)))
+    marks = lines(table, options.by, names(rows, options.by))
+    panel = level_panel(data, options.metric, rows, (*marks, *empty_lines(data, rows, options)))
     return Chart(
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
-        caption=interval_caption("Mean", table, options),
-        notes=CUT_NOTE if not options.zoom and axis_limits(table, options.metric) else (),
+        caption=interval_caption("Mean", table, rows, options),
+        notes=(*cut_note(table, options), *missing_notes(data, options)),
         panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.metric))]),
     )
 
 
 def grid(data: AnalysisData, options: Options) -> Chart:
     """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
-    of, by = ("feature_set", "model") if options.by == "model" else ("model", "feature_set")
+    by = options.by
+    of = "model" if by == "feature_set" else "feature_set"
     rows = usable_rows(data, options.metric)
     table = intervals(rows, options.metric, [of, by, "level"], unit=options.unit)
     panels = [
         replace(
             level_panel(
-                data, options.metric, rows, lines(table.filter(pl.col(of) == name), by, names(rows, by))
+                data,
+                options.metric,
+                rows,
+                (
+                    *lines(table.filter(pl.col(of) == name), by, names(rows, by)),
+                    *empty_lines(data, rows, options),
+                ),
             ),
             title=name,
             y_range=options.zoom or axis_limits(table, options.metric),
@@ -52,8 +64,8 @@ def grid(data: AnalysisData, options: Options) -> Chart:
     return Chart(
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
         f"{data.experiment}",
-        caption=interval_caption("Mean", table, options),
-        notes=CUT_NOTE if not options.zoom and axis_limits(table, options.metric) else (),
+        caption=interval_caption("Mean", table, rows, options),
+        notes=(*cut_note(table, options), *missing_notes(data, options)),
         panels=with_zero(panels),
     )
 
@@ -73,10 +85,12 @@ def boxes(data: AnalysisData, options: Options) -> Chart:
         x_names=tuple(f"{level:g}" for level in at),
         y_range=options.zoom,
     )
+    table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
     return Chart(
         title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
-        caption=f"Each box shows {_range(marks)} fits: median, quartiles, whiskers to the last fit within 1.5 times "
-        "the interquartile range, and fits beyond.",
+        caption=f"Each box shows {_range(marks)} fits, from {sampled(table, options, 'box')}: median, quartiles, "
+        "whiskers to the last fit within 1.5 times the interquartile range, and fits beyond.",
+        notes=missing_notes(data, options),
         panels=with_zero([panel]),
     )
 
@@ -100,8 +114,20 @@ def usable_rows(data: AnalysisData, metric: str) -> pl.DataFrame:
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:
-    """Return the feature sets or models, in the order of their colours."""
+    """Return the feature sets, models or configs, in the order of their colours; configs by first run."""
+    if column == "config":
+        return rows[column].unique(maintain_order=True).to_list()
     return rows[column].unique().sort().to_list()
+
+
+def empty_lines(data: AnalysisData, rows: pl.DataFrame, options: Options) -> tuple[Line, ...]:
+    """Return a line without points, for the legend, for each name without any metric."""
+    at, first = tuple(sorted(set(rows["level"]))), len(names(rows, options.by))
+    nothing = (None,) * len(at)
+    return tuple(
+        Line(f"{name} (no {metrics.label(options.metric)})", slot, at, nothing, nothing, nothing)
+        for slot, name in enumerate(unmeasured(data, options), first)
+    )
 
 
 def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...]:
@@ -131,16 +157,6 @@ def level_panel(data: AnalysisData, metric: str, rows: pl.DataFrame, marks: tupl
     )
 
 
-def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
-    """Return axis limits for a metric with two limits, if intervals over few splits exceed them; else None."""
-    found = metrics.BY_NAME[metric]
-    if found.minimum is None or found.maximum is None:
-        return None
-    low, high = found.minimum - AXIS_MARGIN, found.maximum + AXIS_MARGIN
-    exceeds = table.select((pl.col("low").min() < low) | (pl.col("high").max() > high)).item()
-    return (low, high) if exceeds else None
-
-
 def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
     """Return panels of one metric with a line at 0 if its values have both signs."""
     values = [
@@ -154,24 +170,6 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
 def level_label(data: AnalysisData) -> str:
     """Return the label of an axis of levels."""
     return f"level of {data.experiment}"
-
-
-def interval_caption(what: str, table: pl.DataFrame, options: Options) -> str:
-    """Return the meaning of points and intervals."""
-    if table["low"].null_count() == table.height:
-        return f"{what}; a single {options.unit}, so there is no interval."
-    units, assemblies = (max(table[column].to_list()) for column in ("units", "assemblies"))
-    cohorts = "1 assembly" if assemblies == 1 else f"{assemblies} assemblies"
-    if options.unit == "assembly":
-        return f"{what} with 95 % t interval over {cohorts}."
-    return (
-        f"{what} with 95 % t interval over {units} splits of {cohorts}, corrected for the overlap of splits."
-    )
-
-
-def capital(text: str) -> str:
-    """Return a string with a capital first letter."""
-    return text[:1].upper() + text[1:]
 
 
 def _drawn(mark: Series) -> Iterable[float | None]:

@@ -11,8 +11,8 @@ from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError
 
-By: TypeAlias = Literal["feature_set", "model"]
-BY: tuple[By, ...] = ("feature_set", "model")
+By: TypeAlias = Literal["feature_set", "model", "config"]
+BY: tuple[By, ...] = ("feature_set", "model", "config")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Options:
     ----------
     metric : str
         One of `lakebatch.assembly.metrics.NAMES`.
-    by : {"feature_set", "model"}
-        The column that colours show; the other is averaged over.
+    by : {"feature_set", "model", "config"}
+        What colours show; the others are averaged over.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Box, Boxes, Chart, Dots, Line, Mark, Panel
+from lakebatch.analysis.plots.chart import Box, Boxes, Chart, Dots, Line, Mark, Panel, is_empty
 from lakebatch.analysis.plots.marks import Axes, draw_mark
 from lakebatch.errors import MissingDependencyError
 
@@ -102,8 +102,8 @@ def _place(mark: Mark, panel: Panel) -> float:
     Lines of one name share an offset, boxes of one name are adjacent, and two states of a point are one above the other.
     """
     if isinstance(mark, Line):
-        slots = sorted({each.slot for each in panel.series})
-        return slots.index(mark.slot) - (len(slots) - 1) / 2
+        slots = sorted({each.slot for each in panel.series if not is_empty(each)})
+        return slots.index(mark.slot) - (len(slots) - 1) / 2 if mark.slot in slots else 0.0
     if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
         return -1.0 if mark.ghost else 1.0
     series = sorted(panel.series, key=lambda each: each.slot)

@@ -11,15 +11,19 @@ from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options, Picture
+from lakebatch.analysis.plots.captions import between
 from lakebatch.analysis.plots.options import By
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
-from lakebatch.analysis.report.tables import Table, table, wide
+from lakebatch.analysis.report.tables import BETWEEN, Table, table, wide
 from lakebatch.assembly import metrics
 from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
 
 CELL = {"feature_set": "feature set", "model": "model"}
 INTERVAL = {"low": "95 % from", "high": "to"}
-TESTED = {"units": "units", "fits": "fits", "p_value": "p", "p_holm": "p (Holm)"}
+CONFIG = {"config": "config"}
+COUNTS_OF_LEVEL = {"assemblies": "assemblies", "cohorts": "cohorts", "cohort_std": BETWEEN}
+COUNTS = {"units": "units", "assemblies": "assemblies", "fits": "fits"}
+TESTED = {"cohort_std": BETWEEN, **COUNTS, "p_value": "p", "p_holm": "p (Holm)"}
 
 Draw: TypeAlias = Callable[[str, Options], Picture]
 """Draws a picture of a kind."""
@@ -39,6 +43,10 @@ REPORT_PICTURES: tuple[tuple[str, By], ...] = (
     ("network", "feature_set"),
 )
 """The pictures of a report, each with the column that its colours show."""
+CONFIG_PICTURES: tuple[tuple[str, By], ...] = tuple(
+    (kind, "config") for kind in ("levels", "grid", "boxes", "degradation")
+)
+"""The pictures that a report by config adds."""
 
 
 def results_section(data: AnalysisData, options: Options) -> Section:
@@ -47,13 +55,18 @@ def results_section(data: AnalysisData, options: Options) -> Section:
     if rows.drop_nulls(metric).is_empty():
         return Section("results", "Results", (f"There is no fit with {metrics.label(metric)}.",))
     value = pl.col(metric)
-    overall = rows.group_by("level").agg(
-        fits=pl.len(),
-        missing=value.null_count(),
-        mean=value.mean(),
-        std=value.std(),
-        min=value.min(),
-        max=value.max(),
+    of_cohorts = statistics.intervals(rows, metric, ["level"], unit=options.unit)
+    overall = (
+        rows.group_by("level")
+        .agg(
+            fits=pl.len(),
+            missing=value.null_count(),
+            mean=value.mean(),
+            std=value.std(),
+            min=value.min(),
+            max=value.max(),
+        )
+        .join(of_cohorts.select("level", *COUNTS_OF_LEVEL), on="level", how="left")
     )
     names = {
         "level": "level",
@@ -63,6 +76,7 @@ def results_section(data: AnalysisData, options: Options) -> Section:
         "std": "std",
         "min": "min",
         "max": "max",
+        **COUNTS_OF_LEVEL,
     }
     parts: list[SectionPart] = [
         table(
@@ -71,10 +85,14 @@ def results_section(data: AnalysisData, options: Options) -> Section:
             names,
         )
     ]
-    for of, heading in CELL.items():
-        found = statistics.intervals(rows.drop_nulls(of), metric, [of, "level"], unit=options.unit)
-        caption = f"Mean {metrics.label(metric)} by {heading} and level, with 95 % interval"
-        parts.append(wide(found, caption, of, heading))
+    for of, heading in (CELL | CONFIG if options.by == "config" else CELL).items():
+        named = rows.drop_nulls(of)
+        found = statistics.intervals(named, metric, [of, "level"], unit=options.unit)
+        what = f"Mean {metrics.label(metric)} by {heading} and level, with 95 % interval"
+        caption = f"{what}. {between(found, named, options)}"
+        empty = named.group_by(of).agg(value.count()).filter(value == 0)[of].sort().to_list()
+        units = "splits" if options.unit == "split" else "units"
+        parts.append(wide(found, caption, of, heading, unmeasured=empty, units=units))
     return Section("results", "Results", tuple(parts))
 
 
@@ -82,7 +100,7 @@ def picture_section(draw: Draw, options: Options) -> Section:
     """Return every picture that can be drawn, and the reasons for the others."""
     parts = [
         _figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
-        for kind, by in REPORT_PICTURES
+        for kind, by in (*REPORT_PICTURES, *(CONFIG_PICTURES if options.by == "config" else ()))
     ]
     return Section("pictures", "Pictures", tuple(parts))
 
@@ -98,7 +116,7 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     except (IncompleteError, AssemblyError, ExperimentError) as error:
         return f"No picture of {kind}: {one_line(str(error))}"
     chart = picture.chart
-    name = kind if options.by == "feature_set" else f"{kind}-by-model"
+    name = kind if options.by == "feature_set" else f"{kind}-by-{options.by}"
     return Figure(
         name,
         one_line(chart.title),
@@ -111,7 +129,7 @@ def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
 def statistics_section(data: AnalysisData, options: Options) -> Section:
     """Return tests and rankings."""
     metric, rows = metrics.label(options.metric), data.rows.drop_nulls(["level", "feature_set", "model"])
-    parts: list[SectionPart] = [_method(options)]
+    parts: list[SectionPart] = [_method(options), _scope(data.rows)]
     compared = statistics.comparisons(rows, options.metric, unit=options.unit)
     if not compared.is_empty():
         names = {"one": "feature set", "other": "minus", "mean": "mean difference", **INTERVAL, **TESTED}
@@ -147,6 +165,19 @@ def _ranking(rows: pl.DataFrame, options: Options) -> list[Table]:
             names,
         )
     ]
+
+
+def _scope(rows: pl.DataFrame) -> str:
+    cohorts = rows["cohort"].n_unique()
+    if cohorts == 1:
+        return (
+            "All fits are of one cohort: intervals and tests over its splits hold within this cohort and say nothing "
+            "about another."
+        )
+    return (
+        f"The fits are of {cohorts} cohorts: intervals and tests over splits hold within these cohorts. The "
+        f"{BETWEEN} is the standard deviation of the means of cohorts."
+    )
 
 
 def _method(options: Options) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ import polars as pl
 from lakebatch._text import one_line, to_second
 
 SMALL_P = 0.001
+BETWEEN = "std between cohorts"
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,50 @@ def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str]) -> Table:
     )
 
 
-def wide(frame: pl.DataFrame, caption: str, of: str, heading: str) -> Table:
-    """Return means with intervals as a table with one row per name and one column per level."""
+def wide(
+    frame: pl.DataFrame,
+    caption: str,
+    of: str,
+    heading: str,
+    *,
+    unmeasured: Sequence[str] = (),
+    units: str = "units",
+) -> Table:
+    """Return means with intervals as a table with one row per name and one column per level.
+
+    The last columns are the units and assemblies of the row, and the standard deviation between the means of cohorts.
+
+    Parameters
+    ----------
+    unmeasured : sequence of str
+        Names without any estimate; each gets a row that says so.
+    units : str
+        What a unit is, as the heading of its column.
+    """
     levels = frame["level"].unique().sort().to_list()
     found = {(row[of], row["level"]): _estimate(row) for row in frame.iter_rows(named=True)}
-    names = frame[of].unique().sort().to_list()
-    return Table(
-        caption,
-        (heading, *(f"level {level:g}" for level in levels)),
-        tuple((cell(name), *(found.get((name, level), "") for level in levels)) for name in names),
-        (False, *(True for _ in levels)),
-    )
+    rows = [
+        (
+            cell(name),
+            *(found.get((name, level), "") for level in levels),
+            *_counts(frame.filter(pl.col(of) == name)),
+        )
+        for name in frame[of].unique(maintain_order=True).to_list()
+    ]
+    rows += [(cell(name), *("none" for _ in levels), "0", "0", "") for name in unmeasured]
+    columns = (heading, *(f"level {level:g}" for level in levels), units, "assemblies", BETWEEN)
+    return Table(caption, columns, tuple(rows), (False, *(True for _ in columns[1:])))
+
+
+def _counts(frame: pl.DataFrame) -> tuple[str, str, str]:
+    """Return the range of units, assemblies and spread between cohorts over the levels of one row."""
+    units, assemblies = (_span(frame[name]) for name in ("units", "assemblies"))
+    return units, assemblies, _span(frame["cohort_std"].drop_nulls())
+
+
+def _span(values: pl.Series) -> str:
+    ends = list(dict.fromkeys(cell(each) for each in (values.min(), values.max()) if each is not None))
+    return " to ".join(ends)
 
 
 def cell(value: Any, column: str = "") -> str:

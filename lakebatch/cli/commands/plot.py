@@ -36,7 +36,7 @@ ALL = "all"
 @metric_option("Metric to draw.")
 @click.option(
     "--by",
-    type=Choice(["feature_set", "model"]),
+    type=Choice(["feature_set", "model", "config"]),
     default="feature_set",
     show_default=True,
     help="Meaning of the colours.",

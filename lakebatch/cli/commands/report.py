@@ -12,6 +12,7 @@ from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
+from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.selection import Selection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("name", shell_complete=completion.stored)
 @metric_option("Metric to report.")
 @unit_option("Sampling unit of intervals and tests.")
+@click.option("--by", type=Choice(["config"]), help="Add tables and pictures with one line per config.")
 @selection_options
 @gap_option
 @click.option(
@@ -37,6 +39,7 @@ def report(
     name: str,
     metric: Any,
     unit: Any,
+    by: Any,
     selection: Selection,
     on_gap: Any,
     output: Path | None,
@@ -47,7 +50,7 @@ def report(
 
     file = reports.check_file(output or Path(file_name(name, "-report.html")))
     snapshot = open_lake(context)[name].select(selection)
-    options = plots.Options(metric=metric, unit=unit)
+    options = plots.Options(metric=metric, unit=unit, by=by or plots.Options.by)
     written = reports.report(snapshot, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(sanitize(str(each)))
