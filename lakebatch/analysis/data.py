@@ -10,7 +10,6 @@ import polars as pl
 from lakebatch.analysis.config_names import config_names
 from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
-from lakebatch.snapshot import mixture
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
@@ -83,7 +82,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
     rows = snapshot.collected(None, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
-    mixture.report(snapshot.mixed(), snapshot.selection.on_mix)
+    snapshot.report_mixtures()
     return AnalysisData(
         experiment=snapshot.name,
         qualified_name=snapshot.qualified_name,

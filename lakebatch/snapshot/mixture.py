@@ -1,9 +1,9 @@
-"""Mixtures in a dataset: several configs, sources or versions of one experiment."""
+"""Mixtures in a dataset: several configs, codes or experiment versions that are read together."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -45,11 +45,30 @@ def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
     )
 
 
-def of_versions(selected: str, others: Sequence[str]) -> list[str]:
-    """Return a description of the selected experiment version, such as NAME@v2, if the name has others."""
-    if not others:
-        return []
-    return [f"this is {selected}; its other experiment versions are left out: {', '.join(others)}"]
+def report_versions(selected: str, others: Sequence[str], on_mix: OnMix) -> None:
+    """Warn that other experiment versions are left out, which is no mixture; unless mixtures are ignored."""
+    if others and on_mix != "ignore":
+        named = ", ".join(others)
+        warn(
+            f"This is {selected}; other experiment versions are left out: {named}. Read them by name.",
+            MixtureWarning,
+        )
+
+
+def between_versions(read: Iterable[tuple[str, str]]) -> list[str]:
+    """Return descriptions of experiments that are read in several experiment versions together.
+
+    >>> between_versions([("toy", "v1"), ("toy", "v2"), ("other-toy", "v1")])
+    ['toy has 2 experiment versions: v1, v2; tell them apart by the column version']
+    """
+    versions: dict[str, list[str]] = {}
+    for name, version in read:
+        versions.setdefault(name, []).append(version)
+    return [
+        f"{name} has {len(found)} experiment versions: {', '.join(found)}; tell them apart by the column version"
+        for name, found in versions.items()
+        if len(found) > 1
+    ]
 
 
 def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.not_recorded) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
-from lakebatch.snapshot import mixture
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order
 from lakebatch.snapshot.rows import PinnedRows
@@ -15,7 +14,12 @@ from lakebatch.storage.delta.version import TableVersion, collect
 
 
 def read(
-    snapshot: PinnedRows, ids: Sequence[str], mixtures: Sequence[str], *, table: str, on_gap: OnGap
+    snapshot: PinnedRows,
+    ids: Sequence[str],
+    report_mixtures: Callable[[], None],
+    *,
+    table: str,
+    on_gap: OnGap,
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of some assemblies in order, a few assemblies or a few parts of a large one at a time."""
     counts = snapshot.rows_by_assembly(table)
@@ -24,7 +28,7 @@ def read(
         snapshot.tables.read_files(table, large)
     ids, found = snapshot.tables.readable(table, ids, on_gap)
     omissions.warn_of_faults(found)
-    mixture.report(mixtures, snapshot.selection.on_mix)
+    report_mixtures()
 
     def read_in_order(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
         return collect(in_order(snapshot.rows_of(pinned, ids)))

@@ -77,11 +77,21 @@ class Snapshot(PinnedRows):
         return [Gap(each, f"is a mixture: {what}") for each, what in self.mixtures(include).items()]
 
     def mixed(self, include: Collection[Status] | None = None) -> list[str]:
-        """Return descriptions of mixtures in the rows of these assemblies: of configs, code and versions."""
+        """Return descriptions of mixtures in the rows of these assemblies: of configs, code and packages."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
-        versions = mixture.of_versions(self.qualified_name, self.other_versions)
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
-        return [*versions, *mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
+        return [*mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
+
+    def report_mixtures(self, include: Collection[Status] | None = None) -> None:
+        """Warn of mixtures in these assemblies, raise, or do nothing, as the selection says.
+
+        Raises
+        ------
+        MixtureError
+            If there is a mixture that the selection refuses.
+        """
+        mixture.report(self.mixed(include), self.selection.on_mix)
+        mixture.report_versions(self.qualified_name, self.other_versions, self.selection.on_mix)
 
     def scan(
         self,
@@ -133,7 +143,7 @@ class Snapshot(PinnedRows):
             return collect(self.rows_of(pinned, ids, in_order))
 
         rows = put_in_order(self.tables.read(table, self.ids(include), on_gap, read))
-        mixture.report(self.mixed(include), self.selection.on_mix)
+        self.report_mixtures(include)
         return rows
 
     def collected(
@@ -169,7 +179,9 @@ class Snapshot(PinnedRows):
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
-        return pieces.read(self, self.ids(include), self.mixed(include), table=table, on_gap=on_gap)
+        return pieces.read(
+            self, self.ids(include), lambda: self.report_mixtures(include), table=table, on_gap=on_gap
+        )
 
     def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""

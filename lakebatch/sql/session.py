@@ -112,8 +112,7 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
     chosen, others = snapshots.versions_of(asked)
     wanted = ExperimentName.parse(asked)
     left_out = [snapshots.qualified(each) for each in others if wanted.version is None]
-    mixed = mixture.of_versions(snapshots.qualified(chosen), left_out)
-    mixture.report(mixed, snapshots.selection.on_mix)
+    mixture.report_versions(snapshots.qualified(chosen), left_out, snapshots.selection.on_mix)
     values["experiment"] = wanted.name
     return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), query.text, values
 
@@ -202,7 +201,9 @@ class Session:
         """Warn of assemblies that a query left out, and of mixtures."""
         omissions.warn_of_faults(_faults(used))
         read = dict.fromkeys(snapshot for view in used for snapshot, _ in view.reads)
-        mixture.report([text for each in read for text in each.mixed()], self.snapshot.selection.on_mix)
+        mixed = [text for view in used for text in view.mixed]
+        mixed += [text for each in read for text in each.mixed()]
+        mixture.report(mixed, self.snapshot.selection.on_mix)
 
     def _run(self, work: Callable[[], Result], deadline: float) -> Result:
         """Return the result of work in a read-only transaction."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.snapshot import config_columns
+from lakebatch.snapshot import config_columns, mixture
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
@@ -39,10 +39,11 @@ EMPTY_UNIONS: dict[str, pl.Schema] = {
 
 @dataclass(frozen=True)
 class View:
-    """A view: its faults, and the tables of snapshots that it reads."""
+    """A view: its faults, the tables of snapshots that it reads, and descriptions of what it mixes by itself."""
 
     faults: tuple[Fault, ...] = ()
     reads: tuple[tuple[Snapshot, str], ...] = ()
+    mixed: tuple[str, ...] = ()
 
 
 class Views:
@@ -163,9 +164,11 @@ class Views:
                 if (catalog, schema, name) in self.by_path
             }
             of_each = [self.by_path[catalog, schema, name] for schema in members.values()]
+            reads = tuple(read for each in of_each for read in each.reads)
             known = View(
                 tuple(fault for each in of_each for fault in each.faults),
-                tuple(read for each in of_each for read in each.reads),
+                reads,
+                tuple(mixture.between_versions((each.name, each.experiment_version) for each, _ in reads)),
             )
             if name == "configs":  # types that DuckDB could not combine
                 whole = [

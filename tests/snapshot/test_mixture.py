@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import ConfigError, DamageError, MixtureWarning
+from lakebatch.errors import ConfigError, DamageError, MixtureError, MixtureWarning
 from lakebatch.ids import RESERVED
 
 TOY = Path("experiments/toy.py")
@@ -98,9 +98,7 @@ def test_snapshot_beside_another_cannot_have_the_name_of_an_experiment(filled):
 
 
 def test_named_query_reads_the_newest_version_and_says_so(two_versions):
-    with pytest.warns(
-        MixtureWarning, match="this is toy@v2; its other experiment versions are left out: toy@v1"
-    ):
+    with pytest.warns(MixtureWarning, match="This is toy@v2; other experiment versions are left out: toy@v1"):
         assert two_versions.query("levels", {"experiment": "toy"})["level"].to_list() == [0.0]
     assert two_versions.query("levels", {"experiment": "90_v1_toy"})["level"].to_list() == [0.0, 0.1, 0.2]
     assert two_versions.query("levels", {"experiment": "toy@v1"})["level"].to_list() == [0.0, 0.1, 0.2]
@@ -122,7 +120,7 @@ def test_custom_query_leaves_out_other_versions_of_its_experiment(two_versions):
 
 
 def test_reassemble_names_its_version(two_versions):
-    line = "this is toy@v2; its other experiment versions are left out: toy@v1"
+    line = "This is toy@v2; other experiment versions are left out: toy@v1"
     with pytest.warns(MixtureWarning, match=line):
         assert two_versions["toy"].reassemble().height == 3
     assert two_versions["90_v1_toy"].reassemble().height == 9
@@ -180,3 +178,19 @@ def test_named_query_ignores_damage_in_another_version(two_versions):
     assert two_versions.query("levels", {"experiment": "90_v2_toy"}).height == 1
     with pytest.raises(DamageError, match=re.escape(str(file))):
         two_versions.query("levels", {"experiment": "90_v1_toy"})
+
+
+def test_left_out_version_is_no_mixture_but_a_union_of_versions_is(two_versions):
+    with pytest.warns(
+        MixtureWarning, match="other experiment versions are left out: toy@v1. Read them by name"
+    ):
+        assert two_versions["toy"].reassemble(on_mix="refuse").height == 3
+    union = "SELECT avg(mse) FROM lake.results"
+    line = "toy has 2 experiment versions: v1, v2; tell them apart by the column version"
+    with pytest.warns(MixtureWarning, match=line):
+        two_versions.sql(union)
+    with pytest.raises(MixtureError, match=line):
+        two_versions.sql(union, on_mix="refuse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        two_versions.sql("SELECT (SELECT count(*) FROM toy.results), (SELECT count(*) FROM toy_v1.results)")
