@@ -48,8 +48,8 @@ class AnalysisData:
         The assemblies at the moment.
     gaps : frame
         The gaps in the rows: assembly_id, what.
-    mixtures : mapping
-        A description of each assembly whose parts come from several codes, by id.
+    mixtures : list of str
+        Descriptions of the mixtures in the rows: of configs, code and packages, between and within assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
     """
@@ -65,7 +65,7 @@ class AnalysisData:
     assemblies: pl.DataFrame
     records: list[Assembly]
     gaps: pl.DataFrame
-    mixtures: Mapping[str, str]
+    mixtures: list[str]
     source_files: FilesOf = not_recorded
 
 
@@ -82,7 +82,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
     rows = snapshot.collected(None, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
-    snapshot.report_mixtures()
+    mixtures = snapshot.report_mixtures()
     return AnalysisData(
         experiment=snapshot.name,
         qualified_name=snapshot.qualified_name,
@@ -95,7 +95,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
-        mixtures=snapshot.mixtures(),
+        mixtures=mixtures,
         source_files=snapshot.source_files,
     )
 

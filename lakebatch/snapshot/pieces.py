@@ -16,7 +16,7 @@ from lakebatch.storage.delta.version import TableVersion, collect
 def read(
     snapshot: PinnedRows,
     ids: Sequence[str],
-    report_mixtures: Callable[[], None],
+    report_mixtures: Callable[[], object],
     *,
     table: str,
     on_gap: OnGap,

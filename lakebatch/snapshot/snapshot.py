@@ -82,16 +82,18 @@ class Snapshot(PinnedRows):
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
 
-    def report_mixtures(self, include: Collection[Status] | None = None) -> None:
-        """Warn of mixtures in these assemblies, raise, or do nothing, as the selection says.
+    def report_mixtures(self, include: Collection[Status] | None = None) -> list[str]:
+        """Warn of mixtures in these assemblies, raise, or do nothing, as the selection says; return their descriptions.
 
         Raises
         ------
         MixtureError
             If there is a mixture that the selection refuses.
         """
-        mixture.report(self.mixed(include), self.selection.on_mix)
+        found = self.mixed(include)
+        mixture.report(found, self.selection.on_mix)
         mixture.report_versions(self.qualified_name, self.other_versions, self.selection.on_mix)
+        return found
 
     def scan(
         self,

@@ -217,3 +217,11 @@ def test_diff_compares_the_selected_configs(mixed, ids):
     assert [each["assembly_id"] for each in json.loads(done.stdout)["assemblies"]] == [ids[0], ids[2]]
     with pytest.raises(UnknownNameError, match="has at_once=3"):
         toy.diff(0, "now", where="at_once=3")
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
+def test_pictures_and_reports_name_the_mixture_that_they_show(mixed):
+    line = "3 assemblies of toy have 2 configs: at_once false, true; levels [0.0, 0.1], [0.0]."
+    assert f"Mixture: {line}" in mixed["toy"].plot("growth").chart.notes
+    assert line in mixed["toy"].report(on_mix="ignore").content.warnings
+    assert mixed["toy"].plot("growth", config=1).chart.notes[-1].startswith("Dataset: ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -121,7 +121,8 @@ def picture(
         report_gaps(snapshot.gaps(), on_gap)
         drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
         return replace(drawn, chart=_with_dataset(drawn.chart, snapshot))
-    chart = _with_dataset(_chart(read(snapshot, on_gap=on_gap), kind, chosen), snapshot)
+    data = read(snapshot, on_gap=on_gap)
+    chart = _with_dataset(_chart(data, kind, chosen), snapshot, data.mixtures)
     if against is None:
         return Picture(kind, chart)
     other = read(against, on_gap=on_gap)
@@ -149,9 +150,10 @@ def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
     return replace(chart, notes=(*chart.notes, f"{missing}.")) if missing.rows else chart
 
 
-def _with_dataset(chart: Chart, snapshot: Snapshot) -> Chart:
-    """Return a chart with a note of what was selected."""
-    return replace(chart, notes=(*chart.notes, f"Dataset: {snapshot.describe()}."))
+def _with_dataset(chart: Chart, snapshot: Snapshot, mixtures: Sequence[str] = ()) -> Chart:
+    """Return a chart with notes of what was selected, and of mixtures in it."""
+    notes = [f"Dataset: {snapshot.describe()}.", *(f"Mixture: {each}." for each in mixtures)]
+    return replace(chart, notes=(*chart.notes, *notes))
 
 
 def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:

@@ -60,7 +60,7 @@ def _facts(data: AnalysisData) -> tuple[tuple[str, str], ...]:
 
 def _warnings(data: AnalysisData) -> tuple[str, ...]:
     gaps = [f"The dataset is incomplete. {_gap(*row)}." for row in data.gaps.rows()]
-    mixtures = [one_line(f"{each} is a mixture: {what}.") for each, what in data.mixtures.items()]
+    mixtures = [one_line(f"{each}.") for each in data.mixtures]
     lacking = missing_metrics.tally(data.rows.lazy()).collect()
     missing = missing_metrics.summarize(lacking)
     return (*gaps, *mixtures, *([f"{missing}."] if missing.rows else []))

@@ -118,7 +118,7 @@ def fault_section(data: AnalysisData) -> Section:
                 {"assembly_id": "assembly", "what": "missing"},
             )
         )
-    parts += [f"{assembly_id} is a mixture: {what}." for assembly_id, what in data.mixtures.items()]
+    parts += [f"{each}." for each in data.mixtures]
     failed = data.assemblies.drop_nulls("error")
     if not failed.is_empty():
         parts.append(
