@@ -76,7 +76,7 @@ def test_placeholder_for_a_lost_entry_makes_all_others_readable(copied_lake, toy
     Path("mended").touch()
     assert lakebatch.resume(copied_lake, "toy", jobs=1).status == "completed"
     lakebatch.run(copied_lake, "toy", jobs=1)
-    again = stored.reassemble(on_gap="ignore")
+    again = stored.reassemble(on_gap="ignore", on_mix="ignore")
     assert again.height == rows.height + 18
     assert again.select("assembly_id", "part", "repeat").is_duplicated().sum() == 0
 

@@ -201,7 +201,7 @@ class Schedule(RuleBasedStateMachine):
         )
 
     def _read(self, **moment: int | str) -> tuple[Rows, Rows]:
-        pinned = self.stored.snapshot(**moment)
+        pinned = self.stored.snapshot(on_mix="ignore", **moment)
         both = [pinned.reassemble(include, on_gap="ignore") for include in (("completed",), EVERY_STATUS)]
         completed, every = (sorted(rows.select("assembly_id", "part", "mse").iter_rows()) for rows in both)
         return completed, every

@@ -84,7 +84,10 @@ def prepare(folder: Path) -> Template:
     )
     completed = ASSEMBLIES - 2
     require(read(stored).height == 2 * (ASSEMBLIES * len(PARTS) - 1), "the lake is not as planned")
-    require(stored.reassemble(on_gap="ignore").height == 2 * completed * len(PARTS), "nor is the dataset")
+    require(
+        stored.reassemble(on_gap="ignore", on_mix="ignore").height == 2 * completed * len(PARTS),
+        "nor is the dataset",
+    )
     return Template(folder, promises)
 
 
@@ -196,7 +199,7 @@ def plain(folder: Path, table: str) -> pl.DataFrame:
 
 def read(stored: StoredExperiment, **moment: int | str) -> pl.DataFrame:
     """Return the rows of all assemblies of any status at a moment."""
-    return stored.reassemble(include=EVERY_STATUS, on_gap="ignore", **moment)
+    return stored.reassemble(include=EVERY_STATUS, on_gap="ignore", on_mix="ignore", **moment)
 
 
 def _open(folder: Path) -> StoredExperiment:

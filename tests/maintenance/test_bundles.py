@@ -83,7 +83,7 @@ def test_runs_write_a_bundle_once_enough_have_completed(grown):
     [
         lambda toy: toy.reassemble(on_gap="ignore"),
         lambda toy: toy.reassemble(version=9, on_gap="ignore"),
-        lambda toy: toy.reassemble(include=EVERY_STATUS, on_gap="ignore"),
+        lambda toy: toy.reassemble(include=EVERY_STATUS, on_gap="ignore", on_mix="ignore"),
         lambda toy: toy.scan().filter(pl.col("level") == 0.1).collect().sort("assembly_id", "repeat"),
         lambda toy: toy.snapshot().scan_one(toy.snapshot().ids()[1]).collect(),
         lambda toy: pl.concat(toy.snapshot().pieces(on_gap="ignore")),

@@ -119,11 +119,11 @@ def test_vacuum_lists_each_table_once(grown, monkeypatch):
 def test_reader_goes_on_when_its_files_are_merged_and_removed(grown):
     tag, expected = grown.tag("all"), grown.reassemble(on_gap="ignore")
     events = grown.log.events()
-    pinned, lake = grown.snapshot(), lakebatch.open_lake(grown.storage.uri)
+    pinned, lake = grown.snapshot(on_mix="ignore"), lakebatch.open_lake(grown.storage.uri)
     query = "SELECT count(*) AS rows FROM toy.results"
     lake_then = lake.snapshot()
     every = pinned.reassemble(EVERY_STATUS, on_gap="ignore")
-    pinned = grown.snapshot()
+    pinned = grown.snapshot(on_mix="ignore")
     grown.optimize()
     for table in (
         grown.results,
@@ -146,7 +146,10 @@ def test_version_in_an_event_is_unchanged_by_a_later_assembly(stored):
     before = stored.reassemble(version=second.results_version, on_gap="ignore")
     done = record(stored, first, "completed", parts=("level=0",), done=1, error=None)
     assert stored.reassemble(version=second.results_version, on_gap="ignore").equals(before)
-    assert stored.reassemble(version=done.results_version, on_gap="ignore").height == before.height + 1
+    assert (
+        stored.reassemble(version=done.results_version, on_gap="ignore", on_mix="ignore").height
+        == before.height + 1
+    )
 
 
 def test_vacuum_of_negative_days_is_refused(grown):

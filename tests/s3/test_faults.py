@@ -165,7 +165,7 @@ def test_commit_with_unknown_outcome_is_made_once(s3_lake) -> None:
 
 
 def test_run_with_an_expired_token_ends_with_one_line_and_is_resumed(s3_lake, expected, proxy) -> None:
-    proxy.cues = [Cue("GET|PUT", "/91_v1_toy/", Refusal(400, "ExpiredToken"), all_after=70)]
+    proxy.cues = [Cue("GET|PUT", "/91_v1_toy/", Refusal(400, "ExpiredToken"), all_after=95)]
     arguments = ("run", "toy", *QUICK)
     expired = run(s3_lake.folder, *arguments, environment={"S3_ENDPOINT": proxy.url})
     assert expired.wait() == 1
