@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 import lakebatch
-from lakebatch.assembly import record as assembly_module
+from lakebatch.assembly import events as assembly_module
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Assembly, Plan
 from lakebatch.lake.experiment import StoredExperiment
