@@ -91,8 +91,8 @@ def run(
     source = registry.get(name)
     check_new_name(source.name)
     plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
-    shard = shard or Shard.whole()
-    return _begin(lake, plan, seed, executor or Local.of(jobs), shard, progress, accept=accept_changes)
+    where, share = _place(executor, jobs), _share(shard)
+    return _begin(lake, plan, seed, where, share, progress, accept=accept_changes)
 
 
 def repeat(
@@ -198,12 +198,12 @@ def resume(
     )
     if assembly.status == "completed":
         return assembly
-    shard = shard or Shard.whole()
+    shard = _share(shard)
     _check_free(assembly, shard)
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
-    executor = executor or Local.of(jobs)
+    executor = _place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
     _ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
@@ -316,6 +316,20 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
                 f"The {what} holds the value of a secret setting, and would be recorded: {text}. "
                 "Take it out; an experiment can read it from the environment."
             )
+
+
+def _place(executor: Executor | None, jobs: int | None) -> Executor:
+    """Return where parts are computed: worker processes of this machine if no executor is given."""
+    if executor is not None and not hasattr(executor, "describe"):
+        raise ConfigError(f"executor is {executor!r}. Expected an Executor, see: lakebatch help clusters")
+    return executor or Local.of(jobs)
+
+
+def _share(shard: Shard | None) -> Shard:
+    """Return the share of the parts that this process computes: all of them if none is given."""
+    if shard is not None and not isinstance(shard, Shard):
+        raise ConfigError(f"shard is {shard!r}. Expected a Shard, see: lakebatch help clusters")
+    return shard or Shard.whole()
 
 
 def _check_seed(seed: int | None) -> int | None:

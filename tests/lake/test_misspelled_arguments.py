@@ -85,6 +85,8 @@ def test_include_without_a_status_is_refused(noise, include):
         (lambda noise: _lake(noise).sql("SELECT 1", also={"before": 3}), "'before' in also is 3. Expected snapshots"),
         (lambda noise: lakebatch.run(_lake(noise), "toy", seed="x"), "seed is 'x'"),
         (lambda noise: lakebatch.run(_lake(noise), "toy", jobs="all"), "jobs is 'all'"),
+        (lambda noise: lakebatch.run(_lake(noise), "toy", executor="dask"), "executor is 'dask'"),
+        (lambda noise: lakebatch.run(_lake(noise), "toy", shard="1/2"), "shard is '1/2'"),
         (lambda noise: lakebatch.run(_lake(noise), "toy", settings="leves=[0]"), "Unknown config key 'leves'"),
     ],
 )  # fmt: skip
