@@ -21,6 +21,7 @@ from .feature_sets import FeatureSet
 from .metrics import Scores, score
 from .models import Model
 from .pipeline import Split, draw_split, preprocess, target_regressor
+from .randomness import shared_generators
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +83,8 @@ def evaluate(
     A repeat's split depends on its seed and the number of samples alone: the same seeds for several
     levels, feature sets and models make a paired design. All arithmetic runs on one thread, because the
     number of threads changes the last bits of a result; but for `fit_seconds`, rows depend on neither
-    the process nor the order that they are computed in.
+    the process nor the order that they are computed in, nor on the other models: each fit gets arrays and
+    arguments of its own, and finds the shared random generators seeded by its split.
 
     Parameters
     ----------
@@ -138,7 +140,9 @@ def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator
     seen = {scaling: preprocess(split, standardise_features=scaling) for scaling in scalings}
     sizes = {"n_train": len(split.train_target), "n_test": len(split.test_target)}
     for model in models:
-        outcome = _fit_and_predict(target_regressor(model, seed), seen[model.standardise_features])
+        own = seen[model.standardise_features].copy()
+        with shared_generators(seed):
+            outcome = _fit_and_predict(target_regressor(model, seed), own)
         scores = outcome.scores(split.test_target)
         seconds = {"fit_seconds": outcome.fit_seconds, "n_warnings": outcome.n_warnings}
         yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(scores)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
     _require_arguments(model, parameters)
     reserved = {name: value for name, value in (("random_state", seed), ("n_jobs", 1)) if name in parameters}
     try:
-        return regressor(**model.arguments, **reserved)
+        return regressor(**deepcopy(dict(model.arguments)), **reserved)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"Model {model.name!r}: {model.path} refuses the arguments {dict(model.arguments)}: {error}."

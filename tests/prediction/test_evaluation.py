@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import warnings
@@ -70,6 +71,38 @@ def _clear_recorded_inputs() -> Iterator[None]:
     yield
     Answering.seen.clear()
     Answering.threads.clear()
+
+
+class Overwriting(Answering):
+    """A regressor that overwrites all that it is given."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Overwriting:
+        X[:], y[:] = 1.0, 2.0
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        X[:] = 3.0
+        return np.zeros(len(X))
+
+
+class Consuming(Answering):
+    """A regressor that empties the list it is given as argument."""
+
+    def __init__(self, answers: list[float]) -> None:
+        self.answers = answers
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Consuming:
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.full(len(X), self.answers.pop())
+
+
+class Drawing(Answering):
+    """A regressor that draws from the generators that all code shares."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.random.normal(size=len(X)) + random.random()
 
 
 def answering(answer: str, **needs: bool) -> EvaluationConfig:
@@ -245,6 +278,34 @@ def test_rows_do_not_depend_on_memory_layout() -> None:
     config = EvaluationConfig(models=["linear_regression", "neural_network"])
     first, second = (without_times(run(config, features=given)) for given in (features, fortran))
     assert_frame_equal(first, second, check_exact=True)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_models_do_not_see_what_others_have_written(scaled: bool) -> None:
+    needs = {"standardise_features": scaled, "standardise_target": scaled}
+    overwriting = {"name": "overwriting", "path": f"{__name__}.Overwriting", **needs}
+    plain = {"name": "plain", "path": "sklearn.linear_model.Ridge", **needs}
+    others = ["linear_regression", "support_vector", plain]
+    alone = run(EvaluationConfig(models=others))
+    after = run(EvaluationConfig(models=[overwriting, *others])).filter(pl.col("model") != "overwriting")
+    assert_frame_equal(without_times(after), without_times(alone), check_exact=True)
+
+
+def test_fits_do_not_see_arguments_that_others_have_changed() -> None:
+    arguments = {"answers": [1.0, 2.0]}
+    config = EvaluationConfig(
+        models=[{"name": "consuming", "path": f"{__name__}.Consuming", "arguments": arguments}]
+    )
+    assert run(config)["error"].to_list() == ["Pearson r is undefined: all predictions are 2.0"] * 3
+
+
+def test_shared_generators_are_seeded_by_the_split_and_left_as_they_were() -> None:
+    drawing = [{"name": name, "path": f"{__name__}.Drawing"} for name in ("first", "second")]
+    before = (np.random.get_state()[1].tolist(), random.getstate())
+    first, second = run(EvaluationConfig(models=drawing)).partition_by("model", include_key=False)
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+    assert_frame_equal(without_times(first), without_times(second), check_exact=True)
+    assert first["mse"].n_unique() == 3
 
 
 def test_inputs_are_left_unchanged() -> None:
