@@ -18,7 +18,7 @@ from lakebatch.errors import ExperimentError
 
 from .config import EvaluationConfig
 from .feature_sets import FeatureSet
-from .metrics import Scores, score
+from .metrics import Scores, as_predictions, score
 from .models import Model
 from .pipeline import Split, draw_split, preprocess, target_regressor
 from .randomness import shared_generators
@@ -153,18 +153,17 @@ class _Outcome:
     """What came of one fit: a prediction, or the error that took its place."""
 
     n_warnings: int
-    prediction: FloatArray | None = None
+    prediction: NDArray[Any] | None = None
     fit_seconds: float | None = None
     error: str | None = None
 
     def scores(self, test_target: FloatArray) -> Scores:
         if self.prediction is None:
             return Scores(error=self.error)
-        if self.prediction.shape != test_target.shape:
-            return Scores(
-                error=f"predictions have shape {self.prediction.shape}, expected {test_target.shape}"
-            )
-        return score(test_target, self.prediction)
+        try:
+            return score(test_target, as_predictions(self.prediction, len(test_target)))
+        except ExperimentError as error:
+            return Scores(error=str(error))
 
 
 def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
@@ -175,7 +174,7 @@ def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
             started = time.perf_counter()
             regressor.fit(split.train_features, split.train_target)
             fit_seconds = time.perf_counter() - started
-            prediction = np.asarray(regressor.predict(split.test_features), dtype=np.float64)
+            prediction = np.asanyarray(regressor.predict(split.test_features))
         except MemoryError:
             raise  # A matter of the machine: to be computed again, not to be recorded.
         except Exception as error:  # noqa: BLE001 - whatever a regressor raises is this row's result.

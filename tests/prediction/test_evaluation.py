@@ -35,6 +35,21 @@ SEEDS = (11, 12, 13)
 FAST = ["linear_regression", "support_vector"]
 
 
+SHAPED = {
+    "column": lambda X: X[:, :1],
+    "short": lambda X: np.zeros(len(X) - 1),
+    "row": lambda X: X[:, :1].T,
+    "two": lambda X: X[:, :2],
+    "classes": lambda X: np.array(["1.5", "2.5"] * (len(X) // 2)),
+    "objects": lambda X: np.array(["1.5", "2.5"] * (len(X) // 2), dtype=object),
+    "booleans": lambda X: X[:, 0] > 500,
+    "complex": lambda X: X[:, 0] + 1j,
+    "masked": lambda X: np.ma.masked_greater(X[:, 0], 0),
+    "nothing": lambda X: None,
+    "ragged": lambda X: [[1.0], [1.0, 2.0]],
+}
+
+
 class Answering(RegressorMixin, BaseEstimator):
     """A regressor whose fit or prediction is given by its argument."""
 
@@ -61,8 +76,8 @@ class Answering(RegressorMixin, BaseEstimator):
         if self.answer == "raise late":
             raise TypeError("no prediction")
         answers = {"nan": np.nan, "huge": 1e200, "zero": 0.0}
-        if self.answer == "short":
-            return np.zeros(len(X) - 1)
+        if self.answer in SHAPED:
+            return SHAPED[self.answer](X)
         return X[:, 0] if self.answer == "warn" else np.full(len(X), answers[self.answer])
 
 
@@ -320,7 +335,10 @@ def test_inputs_are_left_unchanged() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [("raise", "ValueError: too few neighbours"), ("raise late", "TypeError: no prediction")],
+    [
+        ("raise", "ValueError: too few neighbours"),
+        ("raise late", "TypeError: no prediction"),
+    ],
 )
 def test_failing_fit_is_recorded_and_the_others_go_on(answer: str, error: str) -> None:
     config = answering(answer)
@@ -344,6 +362,14 @@ def test_lack_of_memory_is_not_a_result() -> None:
         ("nan", "8 of 8 predictions are not finite"),
         ("huge", "the squared error overflows: predictions reach 1e+200"),
         ("short", "predictions have shape (7,), expected (8,)"),
+        ("row", "predictions have shape (1, 8), expected (8,)"),
+        ("two", "predictions have shape (8, 2), expected (8,)"),
+        ("nothing", "predictions have shape (), expected (8,)"),
+        ("classes", "predictions are of type <U3, expected numbers"),
+        ("objects", "predictions are of type str, expected numbers"),
+        ("booleans", "predictions are of type bool, expected numbers"),
+        ("complex", "predictions are of type complex128, expected numbers"),
+        ("masked", "8 of 8 predictions are not finite"),
     ],
 )
 def test_unusable_predictions_have_no_metric(answer: str, error: str) -> None:
@@ -351,6 +377,17 @@ def test_unusable_predictions_have_no_metric(answer: str, error: str) -> None:
     assert [row[metric] for metric in METRICS] == [None] * 4
     assert row["error"] == error
     assert row["fit_seconds"] > 0
+
+
+def test_predictions_of_uneven_shape_are_an_error() -> None:
+    row = run(answering("ragged"), (12,)).row(0, named=True)
+    assert row["error"].startswith("ValueError: setting an array element with a sequence")
+
+
+def test_predictions_in_one_column_are_predictions() -> None:
+    flat, column = (run(answering(answer), (12,)).row(0, named=True) for answer in ("warn", "column"))
+    assert column["error"] is None
+    assert {name: column[name] for name in METRICS} == {name: flat[name] for name in METRICS}
 
 
 def test_constant_prediction_keeps_error_and_r2() -> None:
