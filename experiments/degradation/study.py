@@ -65,7 +65,8 @@ class DegradationStudy(Experiment[Config, Prepared]):
         raise NotImplementedError
 
     def parts(self, config: Config) -> list[Part]:
-        """Return one part per level, finer where a level takes long; refuse a model that cannot be used."""
+        """Return one part per level, finer where a level takes long; refuse models and splits that cannot be had."""
+        config.evaluation.check_splits(config.cohort.n_samples)
         check_own_model(config)
         return plan_parts(config)
 

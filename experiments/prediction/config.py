@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, JsonValue, Tag, ValidationInfo, field_validator
 
+from lakebatch.errors import ConfigError
 from lakebatch.experiment import ConfigModel, may_import, setting
 
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
@@ -97,6 +99,26 @@ class EvaluationConfig(ConfigModel):
             known = ", ".join(cls.known_feature_sets)
             raise ValueError(f"unknown feature set {', '.join(unknown)}, expected some of: {known}")
         return feature_sets
+
+    def check_splits(self, n_samples: int) -> None:
+        """Raise if the samples cannot be split.
+
+        Raises
+        ------
+        ConfigError
+            If all of them would be in the test split.
+
+        Examples
+        --------
+        >>> EvaluationConfig(test_size=0.5).check_splits(2)
+        """
+        n_test = math.ceil(self.test_size * n_samples)
+        if n_test >= n_samples:
+            raise ConfigError(
+                f"cohort.n_samples = {n_samples} cannot be split with evaluation.test_size = {self.test_size:g}: "
+                f"{n_test} would be tested and none trained on. Expected at least one sample in each split: raise "
+                "cohort.n_samples or lower evaluation.test_size."
+            )
 
     def resolved_models(self) -> tuple[Model, ...]:
         """Return the models in their order, each with what it is to see."""

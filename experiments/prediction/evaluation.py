@@ -18,9 +18,10 @@ from lakebatch.errors import ExperimentError
 
 from .config import EvaluationConfig
 from .feature_sets import FeatureSet
-from .metrics import Scores, score
+from .metrics import Scores, as_predictions, score
 from .models import Model
 from .pipeline import Split, draw_split, preprocess, target_regressor
+from .randomness import shared_generators
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +83,8 @@ def evaluate(
     A repeat's split depends on its seed and the number of samples alone: the same seeds for several
     levels, feature sets and models make a paired design. All arithmetic runs on one thread, because the
     number of threads changes the last bits of a result; but for `fit_seconds`, rows depend on neither
-    the process nor the order that they are computed in.
+    the process nor the order that they are computed in, nor on the other models: each fit gets arrays and
+    arguments of its own, and finds the shared random generators seeded by its split.
 
     Parameters
     ----------
@@ -138,7 +140,9 @@ def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator
     seen = {scaling: preprocess(split, standardise_features=scaling) for scaling in scalings}
     sizes = {"n_train": len(split.train_target), "n_test": len(split.test_target)}
     for model in models:
-        outcome = _fit_and_predict(target_regressor(model, seed), seen[model.standardise_features])
+        own = seen[model.standardise_features].copy()
+        with shared_generators(seed):
+            outcome = _fit_and_predict(target_regressor(model, seed), own)
         scores = outcome.scores(split.test_target)
         seconds = {"fit_seconds": outcome.fit_seconds, "n_warnings": outcome.n_warnings}
         yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(scores)}
@@ -149,18 +153,17 @@ class _Outcome:
     """What came of one fit: a prediction, or the error that took its place."""
 
     n_warnings: int
-    prediction: FloatArray | None = None
+    prediction: NDArray[Any] | None = None
     fit_seconds: float | None = None
     error: str | None = None
 
     def scores(self, test_target: FloatArray) -> Scores:
         if self.prediction is None:
             return Scores(error=self.error)
-        if self.prediction.shape != test_target.shape:
-            return Scores(
-                error=f"predictions have shape {self.prediction.shape}, expected {test_target.shape}"
-            )
-        return score(test_target, self.prediction)
+        try:
+            return score(test_target, as_predictions(self.prediction, len(test_target)))
+        except ExperimentError as error:
+            return Scores(error=str(error))
 
 
 def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
@@ -171,7 +174,7 @@ def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
             started = time.perf_counter()
             regressor.fit(split.train_features, split.train_target)
             fit_seconds = time.perf_counter() - started
-            prediction = np.asarray(regressor.predict(split.test_features), dtype=np.float64)
+            prediction = np.asanyarray(regressor.predict(split.test_features))
         except MemoryError:
             raise  # A matter of the machine: to be computed again, not to be recorded.
         except Exception as error:  # noqa: BLE001 - whatever a regressor raises is this row's result.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import pearsonr
+
+from lakebatch.errors import ExperimentError
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +38,36 @@ class Scores:
     pearson_r: float | None = None
     pearson_p: float | None = None
     error: str | None = None
+
+
+def as_predictions(values: ArrayLike, n_test: int) -> FloatArray:
+    """Return what a regressor predicted as numbers, one for each sample; masked ones are NaN.
+
+    Parameters
+    ----------
+    values : array, shape (n_test,) or (n_test, 1), a.u.
+    n_test : int
+
+    Raises
+    ------
+    ExperimentError
+        If they are of another shape, or not real numbers.
+
+    Examples
+    --------
+    >>> as_predictions([[1], [2]], 2)
+    array([1., 2.])
+    """
+    predicted = np.asanyarray(values)
+    if predicted.shape not in ((n_test,), (n_test, 1)):
+        raise ExperimentError(f"predictions have shape {predicted.shape}, expected {(n_test,)}")
+    types = {type(each) for each in predicted.flat} if predicted.dtype == object else {predicted.dtype.type}
+    others = [kind for kind in types if not issubclass(kind, Real) or issubclass(kind, bool | np.bool)]
+    if others:
+        found = predicted.dtype if predicted.dtype != object else others[0].__name__
+        raise ExperimentError(f"predictions are of type {found}, expected numbers")
+    numbers = np.ma.asanyarray(predicted.astype(np.float64)).filled(np.nan)
+    return np.asarray(numbers).reshape(n_test)
 
 
 @np.errstate(over="ignore")

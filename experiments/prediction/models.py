@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,15 @@ STANDARD_MODELS = {
 }
 """The models of the study, by name."""
 
-RESERVED_ARGUMENTS = {
-    "random_state": "it is set from the seed of each split",
-    "n_jobs": "it is always 1, whole parts run in parallel",
-}
+_SEEDED = "it is set from the seed of each split"
+_ONE_THREAD = "it is always 1, whole parts run in parallel"
+RESERVED_ARGUMENTS = {"random_state": _SEEDED, "n_jobs": _ONE_THREAD}
 """Arguments that a config cannot set, and why."""
+OTHER_NAMES = {
+    **dict.fromkeys(("seed", "random_seed"), _SEEDED),
+    **dict.fromkeys(("nthread", "nthreads", "num_threads", "n_threads", "thread_count"), _ONE_THREAD),
+}
+"""Other names of reserved arguments, among the keywords that a regressor takes without naming them."""
 
 
 def build_regressor(model: Model, seed: int) -> RegressorMixin:
@@ -73,12 +78,14 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
     ----------
     model : Model
     seed : int, 0 <= seed < 2**32
-        Becomes ``random_state`` where the regressor has that parameter.
+        Becomes ``random_state`` where the regressor has that parameter, and that of regressors within it
+        where they have none.
 
     Raises
     ------
     ConfigError
-        If the path is not that of a regressor class, or an argument is unknown, reserved or missing.
+        If the path is not that of a class of regressors of one target, or an argument is unknown, reserved,
+        missing or impossible.
 
     Examples
     --------
@@ -90,11 +97,45 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
     _require_arguments(model, parameters)
     reserved = {name: value for name, value in (("random_state", seed), ("n_jobs", 1)) if name in parameters}
     try:
-        return regressor(**model.arguments, **reserved)
+        built = regressor(**deepcopy(dict(model.arguments)), **reserved)
+        _set_reserved(built, seed)
+        if hasattr(built, "_parameter_constraints"):
+            built._validate_params()
     except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(
-            f"Model {model.name!r}: {model.path} refuses the arguments {dict(model.arguments)}: {error}."
+            f"Model {model.name!r}: {model.path} refuses the arguments {dict(model.arguments)}: {reason}."
         ) from error
+    _require_one_target(model, built)
+    return built
+
+
+def _set_reserved(regressor: RegressorMixin, seed: int) -> None:
+    """Set the seed and the single job that the constructor does not name, also of regressors within."""
+    try:
+        parameters = regressor.get_params(deep=True)
+    except AttributeError:  # a class that does not keep its arguments: it has got those that it names
+        return
+    changes = {}
+    for name, value in parameters.items():
+        outer, _, own = name.rpartition("__")
+        if own == "n_jobs" and value != 1:
+            changes[name] = 1
+        elif own == "random_state" and (value is None or (not outer and value != seed)):
+            changes[name] = seed
+    if changes:
+        regressor.set_params(**changes)
+
+
+def _require_one_target(model: Model, regressor: RegressorMixin) -> None:
+    """Raise if a regressor can be trained on several targets only."""
+    from sklearn.utils import get_tags
+
+    if not get_tags(regressor).target_tags.single_output:
+        raise ConfigError(
+            f"Model {model.name!r}: {model.path} needs several targets, expected a regressor of one target, "
+            "e.g. sklearn.linear_model.Ridge."
+        )
 
 
 def load_regressor(model: Model) -> type[RegressorMixin]:
@@ -105,11 +146,12 @@ def load_regressor(model: Model) -> type[RegressorMixin]:
     ConfigError
         If the path cannot be imported, or is not a regressor class.
     """
-    from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     found = _import(model)
     bases = (BaseEstimator, RegressorMixin)
-    if not (isinstance(found, type) and all(issubclass(found, base) for base in bases)):
+    is_regressor = isinstance(found, type) and all(issubclass(found, base) for base in bases)
+    if not is_regressor or issubclass(found, ClassifierMixin):
         raise ConfigError(
             f"Model {model.name!r}: path {model.path!r} is {_describe(found)}, expected a regressor class "
             "(derived from sklearn.base.RegressorMixin and BaseEstimator), e.g. sklearn.linear_model.Ridge."
@@ -133,11 +175,12 @@ def _import(model: Model) -> Any:
 
 def _require_arguments(model: Model, parameters: Mapping[str, inspect.Parameter]) -> None:
     """Raise if an argument is one that the regressor does not take, or that a config cannot set."""
-    for name in model.arguments:
-        if name in RESERVED_ARGUMENTS:
+    others = {name: why for name, why in OTHER_NAMES.items() if name not in parameters}
+    for name, why in (RESERVED_ARGUMENTS | others).items():
+        if name in model.arguments:
             raise ConfigError(
-                f"Model {model.name!r}: argument {name} = {model.arguments[name]!r} cannot be set, "
-                f"{RESERVED_ARGUMENTS[name]}. Remove it."
+                f"Model {model.name!r}: argument {name} = {model.arguments[name]!r} cannot be set, {why}. "
+                "Remove it."
             )
     anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     unknown = [name for name in model.arguments if name not in parameters]

@@ -38,6 +38,10 @@ class Split:
     train_target: FloatArray
     test_target: FloatArray
 
+    def copy(self) -> Split:
+        """Return the split in arrays of its own, of the same memory layout."""
+        return Split(*(array.copy(order="K") for array in vars(self).values()))
+
 
 def draw_split(features: FloatArray, target: FloatArray, *, test_size: float, seed: int) -> Split:
     """Return a random division of the samples that depends on their number, the size and the seed alone.

@@ -144,6 +144,21 @@ def test_noise_is_the_same_in_every_part_of_a_level():
     assert all((target == targets[0]).all() for target in targets)
 
 
+@pytest.mark.parametrize(("n_samples", "test_size", "n_test"), [(1, 0.2, 1), (10, 0.99, 10), (2, 0.6, 2)])
+def test_samples_that_cannot_be_split_are_refused_before_the_simulation(n_samples, test_size, n_test):
+    settings = f"cohort.n_samples={n_samples}", f"evaluation.test_size={test_size}"
+    experiment, model = resolved("response-noise", *settings)
+    with pytest.raises(
+        ConfigError, match=rf"cannot be split with .* = {test_size}: {n_test} would be tested"
+    ):
+        experiment.parts(model)
+
+
+def test_samples_that_can_just_be_split_are_planned():
+    experiment, model = resolved("response-noise", "cohort.n_samples=10", "evaluation.test_size=0.9")
+    assert experiment.parts(model)
+
+
 def test_plan_is_one_part_per_level_at_the_default_size():
     assert [part.key for part in plan_parts(ResponseNoise.config_model())] == [
         "level=0", "level=0.05", "level=0.1", "level=0.2", "level=0.3", "level=0.5",

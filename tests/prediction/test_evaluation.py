@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import warnings
@@ -34,6 +35,21 @@ SEEDS = (11, 12, 13)
 FAST = ["linear_regression", "support_vector"]
 
 
+SHAPED = {
+    "column": lambda X: X[:, :1],
+    "short": lambda X: np.zeros(len(X) - 1),
+    "row": lambda X: X[:, :1].T,
+    "two": lambda X: X[:, :2],
+    "classes": lambda X: np.array(["1.5", "2.5"] * (len(X) // 2)),
+    "objects": lambda X: np.array(["1.5", "2.5"] * (len(X) // 2), dtype=object),
+    "booleans": lambda X: X[:, 0] > 500,
+    "complex": lambda X: X[:, 0] + 1j,
+    "masked": lambda X: np.ma.masked_greater(X[:, 0], 0),
+    "nothing": lambda X: None,
+    "ragged": lambda X: [[1.0], [1.0, 2.0]],
+}
+
+
 class Answering(RegressorMixin, BaseEstimator):
     """A regressor whose fit or prediction is given by its argument."""
 
@@ -60,8 +76,8 @@ class Answering(RegressorMixin, BaseEstimator):
         if self.answer == "raise late":
             raise TypeError("no prediction")
         answers = {"nan": np.nan, "huge": 1e200, "zero": 0.0}
-        if self.answer == "short":
-            return np.zeros(len(X) - 1)
+        if self.answer in SHAPED:
+            return SHAPED[self.answer](X)
         return X[:, 0] if self.answer == "warn" else np.full(len(X), answers[self.answer])
 
 
@@ -70,6 +86,38 @@ def _clear_recorded_inputs() -> Iterator[None]:
     yield
     Answering.seen.clear()
     Answering.threads.clear()
+
+
+class Overwriting(Answering):
+    """A regressor that overwrites all that it is given."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Overwriting:
+        X[:], y[:] = 1.0, 2.0
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        X[:] = 3.0
+        return np.zeros(len(X))
+
+
+class Consuming(Answering):
+    """A regressor that empties the list it is given as argument."""
+
+    def __init__(self, answers: list[float]) -> None:
+        self.answers = answers
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Consuming:
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.full(len(X), self.answers.pop())
+
+
+class Drawing(Answering):
+    """A regressor that draws from the generators that all code shares."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.random.normal(size=len(X)) + random.random()
 
 
 def answering(answer: str, **needs: bool) -> EvaluationConfig:
@@ -247,6 +295,34 @@ def test_rows_do_not_depend_on_memory_layout() -> None:
     assert_frame_equal(first, second, check_exact=True)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_models_do_not_see_what_others_have_written(scaled: bool) -> None:
+    needs = {"standardise_features": scaled, "standardise_target": scaled}
+    overwriting = {"name": "overwriting", "path": f"{__name__}.Overwriting", **needs}
+    plain = {"name": "plain", "path": "sklearn.linear_model.Ridge", **needs}
+    others = ["linear_regression", "support_vector", plain]
+    alone = run(EvaluationConfig(models=others))
+    after = run(EvaluationConfig(models=[overwriting, *others])).filter(pl.col("model") != "overwriting")
+    assert_frame_equal(without_times(after), without_times(alone), check_exact=True)
+
+
+def test_fits_do_not_see_arguments_that_others_have_changed() -> None:
+    arguments = {"answers": [1.0, 2.0]}
+    config = EvaluationConfig(
+        models=[{"name": "consuming", "path": f"{__name__}.Consuming", "arguments": arguments}]
+    )
+    assert run(config)["error"].to_list() == ["Pearson r is undefined: all predictions are 2.0"] * 3
+
+
+def test_shared_generators_are_seeded_by_the_split_and_left_as_they_were() -> None:
+    drawing = [{"name": name, "path": f"{__name__}.Drawing"} for name in ("first", "second")]
+    before = (np.random.get_state()[1].tolist(), random.getstate())
+    first, second = run(EvaluationConfig(models=drawing)).partition_by("model", include_key=False)
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+    assert_frame_equal(without_times(first), without_times(second), check_exact=True)
+    assert first["mse"].n_unique() == 3
+
+
 def test_inputs_are_left_unchanged() -> None:
     features = small_set()
     values = features.values.copy()
@@ -259,7 +335,10 @@ def test_inputs_are_left_unchanged() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [("raise", "ValueError: too few neighbours"), ("raise late", "TypeError: no prediction")],
+    [
+        ("raise", "ValueError: too few neighbours"),
+        ("raise late", "TypeError: no prediction"),
+    ],
 )
 def test_failing_fit_is_recorded_and_the_others_go_on(answer: str, error: str) -> None:
     config = answering(answer)
@@ -283,6 +362,14 @@ def test_lack_of_memory_is_not_a_result() -> None:
         ("nan", "8 of 8 predictions are not finite"),
         ("huge", "the squared error overflows: predictions reach 1e+200"),
         ("short", "predictions have shape (7,), expected (8,)"),
+        ("row", "predictions have shape (1, 8), expected (8,)"),
+        ("two", "predictions have shape (8, 2), expected (8,)"),
+        ("nothing", "predictions have shape (), expected (8,)"),
+        ("classes", "predictions are of type <U3, expected numbers"),
+        ("objects", "predictions are of type str, expected numbers"),
+        ("booleans", "predictions are of type bool, expected numbers"),
+        ("complex", "predictions are of type complex128, expected numbers"),
+        ("masked", "8 of 8 predictions are not finite"),
     ],
 )
 def test_unusable_predictions_have_no_metric(answer: str, error: str) -> None:
@@ -290,6 +377,17 @@ def test_unusable_predictions_have_no_metric(answer: str, error: str) -> None:
     assert [row[metric] for metric in METRICS] == [None] * 4
     assert row["error"] == error
     assert row["fit_seconds"] > 0
+
+
+def test_predictions_of_uneven_shape_are_an_error() -> None:
+    row = run(answering("ragged"), (12,)).row(0, named=True)
+    assert row["error"].startswith("ValueError: setting an array element with a sequence")
+
+
+def test_predictions_in_one_column_are_predictions() -> None:
+    flat, column = (run(answering(answer), (12,)).row(0, named=True) for answer in ("warn", "column"))
+    assert column["error"] is None
+    assert {name: column[name] for name in METRICS} == {name: flat[name] for name in METRICS}
 
 
 def test_constant_prediction_keeps_error_and_r2() -> None:

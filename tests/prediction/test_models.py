@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from lakebatch.errors import ConfigError
@@ -19,6 +21,32 @@ class AnyKeyword(RegressorMixin, BaseEstimator):
 
     def __init__(self, **keywords: float) -> None:
         self.keywords = keywords
+
+
+class InheritingKeywords(AnyKeyword):
+    """A regressor whose keyword arguments are those of another class, as xgboost's are."""
+
+    def __init__(self, *, depth: int = 6, **keywords: float) -> None:
+        super().__init__(**keywords)
+        self.depth = depth
+        self.random_state = keywords.get("random_state")
+        self.n_jobs = keywords.get("n_jobs")
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return ["depth", "n_jobs", "random_state"]
+
+
+class Bagged(RegressorMixin, BaseEstimator):
+    """A regressor around other ones."""
+
+    def __init__(self, inner: BaseEstimator | None = None, fixed: BaseEstimator | None = None) -> None:
+        self.inner = inner or make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
+        self.fixed = fixed or RandomForestRegressor(random_state=1)
+
+
+class Labelling(ClassifierMixin, RegressorMixin, BaseEstimator):
+    """A classifier that calls itself a regressor too."""
 
 
 @pytest.mark.parametrize(
@@ -71,6 +99,25 @@ def test_regressor_that_takes_any_keyword_gets_its_arguments() -> None:
     assert regressor.keywords == {"depth": 3}
 
 
+def test_regressor_that_takes_the_seed_as_any_keyword_is_seeded() -> None:
+    model = Model("boosted", f"{__name__}.InheritingKeywords", {"depth": 3})
+    parameters = build_regressor(model, seed=5).get_params()
+    assert parameters == {"depth": 3, "random_state": 5, "n_jobs": 1}
+
+
+def test_regressors_within_a_regressor_are_seeded_unless_they_are_already() -> None:
+    regressor = build_regressor(Model("bagged", f"{__name__}.Bagged"), seed=5)
+    forest = regressor.inner[-1]
+    assert (forest.random_state, forest.n_jobs) == (5, 1)
+    assert regressor.fixed.random_state == 1
+
+
+@pytest.mark.parametrize("name", ["seed", "random_seed", "nthread", "num_threads"])
+def test_other_names_of_the_seed_and_the_threads_cannot_be_set(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"argument {name} = 3 cannot be set"):
+        build_regressor(Model("mine", f"{__name__}.AnyKeyword", {name: 3}), seed=0)
+
+
 @pytest.mark.parametrize(
     ("path", "arguments", "message"),
     [
@@ -86,6 +133,11 @@ def test_regressor_that_takes_any_keyword_gets_its_arguments() -> None:
         ("sklearn.linear_model.Ridge", {"random_state": 1}, "random_state = 1 cannot be set, it is set from"),
         ("sklearn.neighbors.KNeighborsRegressor", {"n_jobs": 4}, "n_jobs = 4 cannot be set, it is always 1"),
         ("sklearn.ensemble.StackingRegressor", {}, r"refuses the arguments {}: .*'estimators'"),
+        ("sklearn.linear_model.Ridge", {"alpha": "x"}, r"refuses the arguments {'alpha': 'x'}: The 'alpha'"),
+        ("sklearn.linear_model.MultiTaskLasso", {}, "needs several targets, expected a regressor of one"),
+        ("sklearn.pipeline.Pipeline", {}, "is the class Pipeline, expected a regressor class"),
+        ("sklearn.model_selection.GridSearchCV", {}, "is the class GridSearchCV, expected a regressor class"),
+        (f"{__name__}.Labelling", {}, "is the class Labelling, expected a regressor class"),
     ],
 )
 def test_model_that_cannot_be_built_is_refused(path: str, arguments: dict[str, int], message: str) -> None:

