@@ -360,12 +360,12 @@ def test_dataset_refitted_gives_the_recorded_metrics(lake, name, feature_set):
         assert recorded.equals(again.drop("fit_seconds").sort("repeat").select(recorded.columns))
 
 
-def test_outcome_is_excluded_and_the_response_is_its_last_value(lake):
+def test_outcome_is_a_feature_and_the_response_is_its_last_value(lake):
     stored = lake["response-noise"]
     (assembly,) = stored.snapshot().assemblies
     features, target = stored.dataset(assembly.assembly_id, level=0.0, feature_set="last")
     assert features.columns == [
-        f"last:{name}" for name in ("MKKK", "MKKK_P", "MKK", "MKK_P", "MKK_PP", "MAPK", "MAPK_P")
+        f"last:{name}" for name in ("MKKK", "MKKK_P", "MKK", "MKK_P", "MKK_PP", "MAPK", "MAPK_P", "MAPK_PP")
     ]
     courses = stored.table("trajectories").at().scan().collect().filter(species="MAPK_PP").sort("sample")
     assert courses["values"].list.last().to_list() == target.to_list()
