@@ -33,12 +33,16 @@ class SbmlModel:
         rules or other values.
     parameters : mapping of str to float, the model's units
         The global parameters that are constant and that the model gives as a number.
+    given_concentrations : mapping of str to float, the model's units
+        Of the species, boundary species included, whose initial value the model gives as a concentration:
+        their amounts follow the volume.
     """
 
     runner: Any
     form_names: tuple[str, ...]
     initial_concentrations: Mapping[str, float]
     parameters: Mapping[str, float]
+    given_concentrations: Mapping[str, float]
 
 
 def load_model(text: str) -> SbmlModel:
@@ -143,12 +147,23 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     varying = rules | {*runner.getRateRuleIds(), *_not_constant(sbml)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
+    given = _given_concentrations(sbml).items()
     return SbmlModel(
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
         {name: value for name, value in parameters if name not in varying},
+        {name: value for name, value in given if name not in rules},
     )
+
+
+def _given_concentrations(sbml: str) -> dict[str, float]:
+    """Return the initial concentrations of the species that have one as an attribute."""
+    species = (
+        element for element in ElementTree.fromstring(sbml.encode()).iter() if _tag(element) == "species"
+    )
+    attribute = "initialConcentration"
+    return {each.attrib["id"]: float(each.attrib[attribute]) for each in species if attribute in each.attrib}
 
 
 def _not_constant(sbml: str) -> set[str]:

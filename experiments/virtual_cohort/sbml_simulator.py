@@ -17,6 +17,9 @@ from .sbml_model import SbmlModel, first_sentence, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
 
+EVERYTHING = 1 | 8 | 16 | 32 | 787520 | 787584
+# flags of libRoadRunner's SelectionRecord: time, rate rules, boundary and floating species, compartments, parameters
+
 
 @dataclass(frozen=True, eq=False)
 class SbmlSimulator:
@@ -140,14 +143,18 @@ class SbmlSimulator:
         """Put the model at the start of a patient.
 
         Initial values are set in the compiled model: set through the runner, it would be compiled anew.
+        A concentration is turned into an amount by the initial volume, so volumes come first, without the
+        events at time 0, which the runner's reset applies.
         """
         model = self.model.runner.model
         for name, value in zip(self.parameter_names, parameters.tolist(), strict=True):
             model.setValue(f"init({name})", value)
-        for name, value in zip(self.input_names, inputs.tolist(), strict=True):
-            model.setValue(f"init([{name}])", value)
         if self.stimulus is not None:
             model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
+        model.reset(EVERYTHING)
+        concentrations = dict(zip(self.input_names, inputs.tolist(), strict=True))
+        for name, value in {**self.model.given_concentrations, **concentrations}.items():
+            model.setValue(f"init([{name}])", value)
         self.model.runner.resetAll()
 
     def _segments(self) -> Iterator[tuple[float, float]]:

@@ -1,0 +1,60 @@
+"""Patients of a custom model, held against a fresh libRoadRunner that loaded each patient's values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lakebatch.experiments.virtual_cohort import SbmlConfig, SimulationConfig
+from lakebatch.experiments.virtual_cohort.sbml_model import load_model
+from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
+
+SPAN = {"stop": 10.0, "n_points": 11, "relative_tolerance": 1e-10, "absolute_tolerance": 1e-12}
+# %(name)s is written by `written`
+VOLUME = """model pk()
+  compartment V = 0.05 * BW; compartment W = 2; compartment U = 3; compartment X; X := 0.1 * BW;
+  species A in V, B in V, C in V, $F in V, G in W, H in X, I in U;
+  A = %(A)s; B = 7; C = 5 / V; F = 3; G = 4; H = 6; I = 2;
+  BW = %(BW)s; k = %(k)s;
+  A -> B; V * k * A * F; C -> ; V * k * C; H -> ; X * k * H; I -> ; U * k * I;
+  G' = -0.1 * G * BW / 70;
+  at (time >= 0), t0 = false: U = 2 * U;
+  at (time >= 6): W = 5;
+end
+"""
+
+
+def simulator_of(text, **config):
+    """Return the simulator of a model with tight tolerances."""
+    return build_sbml_simulator(SbmlConfig(model=text, **{"outcome": "B"} | config), SimulationConfig(**SPAN))
+
+
+def written(text, values):
+    """Return the time courses of a fresh libRoadRunner that loaded the text with these values."""
+    runner = load_model(text % values).runner
+    runner.integrator.relative_tolerance, runner.integrator.absolute_tolerance = 1e-10, 1e-12
+    runner.timeCourseSelections = [f"[{name}]" for name in runner.model.getFloatingSpeciesIds()]
+    return np.array(runner.simulate(0, 10, 11)).T
+
+
+def patients_of(simulator, n_patients=4):
+    """Return parameters and inputs around the model's values, and the patients as values by name."""
+    rng = np.random.default_rng(5)
+    parameters = rng.uniform(0.5, 2, (n_patients, len(simulator.parameter_names)))
+    parameters *= [simulator.model.parameters[name] for name in simulator.parameter_names]
+    inputs = rng.uniform(0.5, 2, (n_patients, len(simulator.input_names)))
+    inputs *= [simulator.model.initial_concentrations[name] for name in simulator.input_names]
+    names = (*simulator.parameter_names, *simulator.input_names)
+    rows = np.hstack([parameters, inputs]).tolist()
+    return parameters, inputs, [dict(zip(names, map(repr, row), strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("text", [VOLUME])
+def test_patients_in_any_order_equal_a_fresh_runner(text):
+    nominal = {"A": 100, "BW": 70, "k": 0.1}
+    simulator = simulator_of(text % nominal, inputs=("A",))
+    parameters, inputs, patients = patients_of(simulator)
+    expected = np.array([written(text, values) for values in patients])
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2]):
+        courses = simulator.simulate(parameters[order], inputs[order])
+        np.testing.assert_allclose(courses.values, expected[order], rtol=1e-6, atol=1e-6)
