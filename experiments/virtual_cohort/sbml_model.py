@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-from xml.etree import ElementTree
 
-from lakebatch.errors import ConfigError, MissingDependencyError
+from lakebatch.errors import MissingDependencyError
+
+from .sbml_document import elements, given_concentrations, parse, unusable
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
-SBML_DOCUMENT_TYPE = "<!DOCTYPE"
-# a document type can declare entities for other files or gigabytes of text; SBML has none
-EXTERNAL_MODEL = "externalModelDefinition"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +58,12 @@ def load_model(text: str) -> SbmlModel:
     roadrunner = import_optional("roadrunner", "libroadrunner")
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
-    _require_model(sbml)
+    parse(sbml)
     try:
         sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
         return _describe(roadrunner.RoadRunner(sbml), sbml)
     except RuntimeError as error:
-        raise _unusable(first_sentence(str(error))) from error
+        raise unusable(first_sentence(str(error))) from error
 
 
 def import_optional(module: str, package: str) -> Any:
@@ -88,13 +86,13 @@ def import_optional(module: str, package: str) -> Any:
 def _to_sbml(text: str) -> str:
     """Return an Antimony text as SBML."""
     if ANTIMONY_IMPORT.search(text):
-        raise _unusable(
+        raise unusable(
             "it imports another file, and a record must be whole without one; put both into one text"
         )
     antimony = import_optional("antimony", "antimony")
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(text) == -1:
-        raise _unusable(_antimony_error(antimony))
+        raise unusable(_antimony_error(antimony))
     return str(antimony.getSBMLString(antimony.getMainModuleName()))
 
 
@@ -103,31 +101,6 @@ def _antimony_error(antimony: Any) -> str:
         return " ".join(antimony.getLastError().split())
     except UnicodeDecodeError:  # it quotes the first byte of a character
         return "it has a character that Antimony does not know"
-
-
-def _require_model(sbml: str) -> None:
-    """Raise unless a text is XML with an SBML model; libRoadRunner ends the process where it is not."""
-    if SBML_DOCUMENT_TYPE in sbml:
-        raise _unusable("it has a document type, which SBML has not")
-    try:
-        root = ElementTree.fromstring(sbml.encode())
-    except ElementTree.ParseError as error:
-        raise _unusable(f"it is not well-formed XML ({error})") from error
-    if _tag(root) != "sbml" or "model" not in [_tag(child) for child in root]:
-        raise _unusable("it is XML without an SBML model")
-    if any(_tag(element) == EXTERNAL_MODEL for element in root.iter()):
-        raise _unusable("it refers to a model in another file, and a record must be whole without one")
-
-
-def _tag(element: ElementTree.Element) -> str:
-    """Return the name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
-def _unusable(reason: str) -> ConfigError:
-    return ConfigError(
-        f"Config key 'sbml.model' cannot be simulated: {reason.rstrip('.')}. Expected an SBML or Antimony model."
-    )
 
 
 def first_sentence(message: str) -> str:
@@ -147,7 +120,7 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     varying = rules | {*runner.getRateRuleIds(), *_not_constant(sbml)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
-    given = _given_concentrations(sbml).items()
+    given = given_concentrations(parse(sbml)).items()
     return SbmlModel(
         runner,
         species,
@@ -157,17 +130,7 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     )
 
 
-def _given_concentrations(sbml: str) -> dict[str, float]:
-    """Return the initial concentrations of the species that have one as an attribute."""
-    species = (
-        element for element in ElementTree.fromstring(sbml.encode()).iter() if _tag(element) == "species"
-    )
-    attribute = "initialConcentration"
-    return {each.attrib["id"]: float(each.attrib[attribute]) for each in species if attribute in each.attrib}
-
-
 def _not_constant(sbml: str) -> set[str]:
     """Return the parameters that the model itself changes."""
-    elements = ElementTree.fromstring(sbml.encode()).iter()
-    parameters = (element for element in elements if _tag(element) == "parameter")
+    parameters = elements(parse(sbml), "parameter")
     return {each.get("id", "") for each in parameters if each.get("constant") in ("false", "0")}
