@@ -85,3 +85,8 @@ def given_concentrations(root: Element) -> dict[str, float]:
     attribute = "initialConcentration"
     species = (each.attrib for each in elements(root, "species") if attribute in each.attrib)
     return {each["id"]: float(each[attribute]) for each in species}
+
+
+def event_variables(root: Element) -> set[str]:
+    """Return the names that events change."""
+    return {each.attrib["variable"] for each in elements(root, "eventAssignment")}

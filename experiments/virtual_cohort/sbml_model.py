@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebatch.errors import MissingDependencyError
 
-from .sbml_document import elements, given_concentrations, parse, unusable
+from .sbml_document import event_variables, given_concentrations, parse, unusable
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
@@ -30,7 +30,7 @@ class SbmlModel:
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
     parameters : mapping of str to float, the model's units
-        The global parameters that are constant and that the model gives as a number.
+        The global parameters that the model gives as a number and that no rule or event changes.
     given_concentrations : mapping of str to float, the model's units
         Of the species, boundary species included, whose initial value the model gives as a concentration:
         their amounts follow the volume.
@@ -116,21 +116,16 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     """Return a model with the nominal values that can vary."""
     model = runner.model
     species = tuple(model.getFloatingSpeciesIds())
+    root = parse(sbml)
     rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}
-    varying = rules | {*runner.getRateRuleIds(), *_not_constant(sbml)}
+    determined = rules | {*runner.getRateRuleIds(), *event_variables(root)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
-    given = given_concentrations(parse(sbml)).items()
+    given = given_concentrations(root).items()
     return SbmlModel(
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
-        {name: value for name, value in parameters if name not in varying},
+        {name: value for name, value in parameters if name not in determined},
         {name: value for name, value in given if name not in rules},
     )
-
-
-def _not_constant(sbml: str) -> set[str]:
-    """Return the parameters that the model itself changes."""
-    parameters = elements(parse(sbml), "parameter")
-    return {each.get("id", "") for each in parameters if each.get("constant") in ("false", "0")}

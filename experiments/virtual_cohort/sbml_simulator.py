@@ -185,9 +185,11 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     model = load_model(model_text(config.model))
     _require("outcome", [config.outcome], model.form_names, "a species of the model")
     _require("inputs", config.inputs or (), model.initial_concentrations, "species with an initial value")
-    _require("parameters", config.parameters or (), model.parameters, "constant parameters of the model")
+    _require(
+        "parameters", config.parameters or (), model.parameters, "parameters that no rule or event changes"
+    )
     stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
-    _require("stimulus.parameter", stimulus, model.parameters, "a constant parameter of the model")
+    _require("stimulus.parameter", stimulus, model.parameters, "a parameter that no rule or event changes")
     _prepare(model, span)
     names = _input_names(config, model), _parameter_names(config, model, stimulus)
     return SbmlSimulator(model, span, config, *names)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
+from lakebatch.errors import ConfigError
+from lakebatch.experiment import config as configs
+from lakebatch.experiment import registry
 from lakebatch.experiments.virtual_cohort import SbmlConfig, SimulationConfig
 from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
@@ -58,3 +63,24 @@ def test_patients_in_any_order_equal_a_fresh_runner(text):
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2]):
         courses = simulator.simulate(parameters[order], inputs[order])
         np.testing.assert_allclose(courses.values, expected[order], rtol=1e-6, atol=1e-6)
+
+
+def test_parameter_that_nothing_changes_varies_whatever_its_attribute_says():
+    text = "A -> B; k * s * A; A = 8; B = 0; k = 0.1; s = 1; r = 1; r' = 0; u = 1; at (time > 1): u = 2;"
+    text += " var k, s"
+    stimulus = {"parameter": "s", "before": 1, "after": 1, "onset": 5}
+    assert simulator_of(text).parameter_names == ("k", "s")
+    simulator = simulator_of(text, stimulus=stimulus)
+    assert simulator.parameter_names == ("k",)
+    courses = simulator.simulate(np.array([[0.3]]), np.array([[4.0]]))
+    np.testing.assert_allclose(courses.values[0, 0], 4 * np.exp(-0.3 * np.arange(11)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("levels", "refused"), [("[0, 3]", True), ("[0]", False)])
+def test_distortion_of_no_parameter_is_refused_before_the_start(levels, refused):
+    source = registry.get("parameter-distortion")
+    experiment = registry.load(source)
+    settings = [f"levels={levels}", "sbml.model=A -> B; A; A = 1; B = 0", "sbml.outcome=B"]
+    config = configs.resolve(source, experiment, settings=settings).model
+    with pytest.raises(ConfigError, match="No parameter of the model varies") if refused else nullcontext():
+        experiment.parts(config)
