@@ -15,6 +15,9 @@ PACKAGE = "http://www.sbml.org/sbml/level3/version1/"
 READ_PACKAGES = {"comp", "distrib", "extendedmath"}
 # packages without which a model has another meaning, and that libRoadRunner reads or `parse` refuses itself
 
+RANDOM = ("/symbols/distrib/", "/annotations/distribution")
+# addresses of the definitions of random draws: in a formula, and in the annotation of a function
+
 
 def parse(sbml: str) -> Element:
     """Return the root of an SBML document.
@@ -34,6 +37,7 @@ def parse(sbml: str) -> Element:
     if tag(root) != "sbml" or "model" not in [tag(child) for child in root]:
         raise unusable("it is XML without an SBML model")
     _require_flat(root)
+    _require_repeatable(root)
     return root
 
 
@@ -48,6 +52,14 @@ def _require_flat(root: Element) -> None:
     for name in _required_packages(root):
         if name not in READ_PACKAGES:
             raise unusable(f"it needs the SBML package {name}, which libRoadRunner does not read")
+
+
+def _require_repeatable(root: Element) -> None:
+    """Raise if a model draws random numbers, so that no patient could be simulated again."""
+    for element in root.iter():
+        addresses = (element.tag, *element.attrib.values())
+        if any(part in address for part in RANDOM for address in addresses):
+            raise unusable("it draws random numbers, and rows must be the same whenever they are computed")
 
 
 def _required_packages(root: Element) -> Iterator[str]:

@@ -56,3 +56,26 @@ def test_required_package_that_is_not_read_is_refused():
     assert "it needs the SBML package spatial, which libRoadRunner does not read" in refusal(sbml("spatial"))
     assert load_model(sbml("layout", required="false")).form_names == ()
     assert load_model(sbml("comp")).form_names == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A -> B; k * A; k = 0.1; A = 10; B = 0; at (time > 5): B = B + uniform(0, 10)",
+        "A -> B; k * A; k = normal(1, 0.3); A = 10; B = 0",
+        "A -> B; k * A; k = 1; A = 10; B = 0; A = poisson(2)",
+    ],
+)
+def test_random_draws_are_refused(text):
+    assert "it draws random numbers, and rows must be the same" in refusal(text)
+
+
+def test_uncertainty_of_a_value_is_no_random_draw():
+    assert load_model("A -> B; k * A; k = 1; A = 10; B = 0; A.mean = 2; A.stdev = 3").form_names == ("A", "B")
+
+
+def test_random_draw_in_an_annotated_function_is_refused():
+    distribution = '<distribution xmlns="http://sbml.org/annotations/distribution" definition="http://x"/>'
+    function = f'<functionDefinition id="f"><annotation>{distribution}</annotation></functionDefinition>'
+    body = f"<listOfFunctionDefinitions>{function}</listOfFunctionDefinitions>"
+    assert "it draws random numbers" in refusal(sbml(body=body))
