@@ -61,9 +61,20 @@ def load_model(text: str) -> SbmlModel:
     parse(sbml)
     try:
         sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
-        return _describe(roadrunner.RoadRunner(sbml), sbml)
+        return _describe(_compile(roadrunner, sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
+
+
+def _compile(roadrunner: Any, sbml: str) -> Any:
+    """Return the runner of a model, without attributes named by its ids, which would replace methods."""
+    key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
+    before = roadrunner.Config.getValue(key)
+    roadrunner.Config.setValue(key, True)
+    try:
+        return roadrunner.RoadRunner(sbml)
+    finally:
+        roadrunner.Config.setValue(key, before)
 
 
 def import_optional(module: str, package: str) -> Any:

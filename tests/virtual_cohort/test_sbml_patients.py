@@ -84,3 +84,14 @@ def test_distortion_of_no_parameter_is_refused_before_the_start(levels, refused)
     config = configs.resolve(source, experiment, settings=settings).model
     with pytest.raises(ConfigError, match="No parameter of the model varies") if refused else nullcontext():
         experiment.parts(config)
+
+
+def test_ids_that_are_names_of_methods_are_ids():
+    names = ("reset", "simulate", "integrator", "resetAll", "getValue", "setValue", "getModel", "selections")
+    text = f"A -> B; reset * A; A = 8; B = 0; {'; '.join(f'{name} = 1' for name in names)}"
+    patient = np.array([[0.1] + [1.0] * (len(names) - 1)]), np.array([[8.0]])
+    simulator = simulator_of(text, parameters=names)
+    expected = 8 * np.exp(-0.1 * np.arange(11))
+    np.testing.assert_allclose(simulator.simulate(*patient).values[0, 0], expected, rtol=1e-6)
+    simulator_of("A -> B; k * A; A = 8; B = 0; k = 1")
+    np.testing.assert_allclose(simulator.simulate(*patient).values[0, 0], expected, rtol=1e-6)
