@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lakebatch.errors import MissingDependencyError
+from lakebatch.errors import ConfigError, MissingDependencyError
 
 from .sbml_document import event_variables, given_concentrations, parse, unusable
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
+
+ONSET = "lakebatch_onset"
+"""Id of the event that is added to a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +71,53 @@ def load_model(text: str) -> SbmlModel:
 
 
 def _compile(roadrunner: Any, sbml: str) -> Any:
-    """Return the runner of a model, without attributes named by its ids, which would replace methods."""
+    """Return the runner of a model."""
+    with _no_attributes(roadrunner):
+        return roadrunner.RoadRunner(sbml)
+
+
+@contextmanager
+def _no_attributes(roadrunner: Any) -> Iterator[None]:
+    """Make no attributes of a runner from the ids of its model: they would replace its methods."""
     key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
     before = roadrunner.Config.getValue(key)
     roadrunner.Config.setValue(key, True)
     try:
-        return roadrunner.RoadRunner(sbml)
+        yield
     finally:
         roadrunner.Config.setValue(key, before)
+
+
+def has_events(model: SbmlModel) -> bool:
+    """Return whether a compiled model has events."""
+    return bool(model.runner.model.getNumEvents())
+
+
+def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
+    """Add the event that sets a variable at an onset, and compile the model again.
+
+    Raises
+    ------
+    ConfigError
+        If the onset is time 0, and the level of SBML has no events at time 0.
+    """
+    runner = model.runner
+    with _no_attributes(import_optional("roadrunner", "libroadrunner")):
+        runner.setConstant(variable, False, False)
+        runner.addEvent(ONSET, False, f"time >= {onset!r}", False)
+        if onset <= 0:
+            _fire_at_time_0(runner)
+        runner.addEventAssignment(ONSET, variable, repr(value), True)
+
+
+def _fire_at_time_0(runner: Any) -> None:
+    try:
+        runner.setTriggerInitialValue(ONSET, False, False)
+    except RuntimeError as error:
+        raise ConfigError(
+            "Config key 'sbml.stimulus.onset' is the start of a model with events in SBML level 2, which has no "
+            "events at the start. Expected a later onset, or the model in SBML level 3."
+        ) from error
 
 
 def import_optional(module: str, package: str) -> Any:

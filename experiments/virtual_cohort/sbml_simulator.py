@@ -13,7 +13,7 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
-from .sbml_model import SbmlModel, first_sentence, load_model
+from .sbml_model import SbmlModel, add_event, first_sentence, has_events, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
 
@@ -106,7 +106,8 @@ class SbmlSimulator:
         Notes
         -----
         Whatever the model derives from a value follows each patient's value. The stimulus is a
-        discontinuity, so the spans before and after its onset are integrated one after the other. A
+        discontinuity, so the spans before and after its onset are integrated one after the other; in a
+        model with events it is one of them, so that it triggers others. A
         patient's time courses do not depend on who else is simulated. The integrator is CVODE (Hindmarsh
         et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
         the local error, and which counts `max_steps` from one time point to the next.
@@ -159,13 +160,13 @@ class SbmlSimulator:
 
     def _segments(self) -> Iterator[tuple[float, float]]:
         """Yield the spans before and after the onset."""
-        onsets = set() if self.stimulus is None else {self.stimulus.onset}
+        onsets = {self.stimulus.onset} if self.stimulus and not has_events(self.model) else set()
         yield from pairwise(sorted({self.span.start, *onsets, self.span.stop}))
 
     def _integrate(self, begin: float, end: float) -> np.ndarray:
         """Return the time points of a span that no later one has; float array, shape (n_times, n_forms)."""
         runner, times = self.model.runner, time_points(self.span)
-        if self.stimulus is not None and self.stimulus.onset <= begin:
+        if self.stimulus and self.stimulus.onset <= begin and not has_events(self.model):
             runner.model.setValue(self.stimulus.parameter, self.stimulus.after)
         inside = times[(times >= begin) & ((times < end) | (end == self.span.stop))]
         points = np.union1d(inside, [begin, end])
@@ -190,9 +191,21 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     )
     stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
     _require("stimulus.parameter", stimulus, model.parameters, "a parameter that no rule or event changes")
+    if config.stimulus is not None and has_events(model):
+        _add_stimulus(model, config.stimulus, span)
     _prepare(model, span)
     names = _input_names(config, model), _parameter_names(config, model, stimulus)
     return SbmlSimulator(model, span, config, *names)
+
+
+def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationConfig) -> None:
+    """Make the stimulus an event of the model."""
+    if span.start != 0:
+        raise ConfigError(
+            f"Config key 'simulation.start' is {span.start:g}, and the model has events, which its stimulus can "
+            "trigger from time 0 on only. Expected 0."
+        )
+    add_event(model, stimulus.parameter, stimulus.after, stimulus.onset)
 
 
 def _prepare(model: SbmlModel, span: SimulationConfig) -> None:

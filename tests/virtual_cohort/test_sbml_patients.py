@@ -95,3 +95,37 @@ def test_ids_that_are_names_of_methods_are_ids():
     np.testing.assert_allclose(simulator.simulate(*patient).values[0, 0], expected, rtol=1e-6)
     simulator_of("A -> B; k * A; A = 8; B = 0; k = 1")
     np.testing.assert_allclose(simulator.simulate(*patient).values[0, 0], expected, rtol=1e-6)
+
+
+TRIGGERED = """species A, B; A = %(A)s; B = 0; A -> B; k * s * A; k = 0.1; s = 1;
+at (s > 1.5): B = B + 100; at (time > 7): A = A + 10"""
+
+
+@pytest.mark.parametrize("onset", [0.0, 5.0, 4.3])
+def test_stimulus_triggers_the_events_of_the_model(onset):
+    stimulus = {"parameter": "s", "before": 1, "after": 2, "onset": onset}
+    simulator = simulator_of(TRIGGERED % {"A": 10}, stimulus=stimulus, parameters=("k",))
+    courses = simulator.simulate(np.array([[0.1], [0.1]]), np.array([[10.0], [20.0]]))
+    for patient, initial in enumerate((10, 20)):
+        text = TRIGGERED % {"A": initial} + f"; at (time >= {onset}), t0 = false: s = 2"
+        np.testing.assert_allclose(courses.values[patient], written(text, {}), rtol=1e-6, atol=1e-6)
+    assert courses.values[0, 1, -1] > 100
+
+
+def test_stimulus_that_cannot_trigger_events_is_refused():
+    stimulus = {"parameter": "s", "before": 1, "after": 2, "onset": 2}
+    config = SbmlConfig(model=TRIGGERED % {"A": 10}, outcome="B", stimulus=stimulus)
+    with pytest.raises(ConfigError, match=r"'simulation\.start' is 1, and the model has events"):
+        build_sbml_simulator(config, SimulationConfig(**SPAN | {"start": 1}))
+    event = (
+        '<event><trigger><math xmlns="http://www.w3.org/1998/Math/MathML"><true/></math></trigger></event>'
+    )
+    head = '<sbml xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"><model>'
+    body = (
+        '<listOfCompartments><compartment id="c" size="1"/></listOfCompartments><listOfSpecies><species id="B" '
+        'compartment="c" initialConcentration="1"/></listOfSpecies><listOfParameters><parameter id="s" value="1"/>'
+        f"</listOfParameters><listOfEvents>{event}</listOfEvents></model></sbml>"
+    )
+    with pytest.raises(ConfigError, match=r"'sbml\.stimulus\.onset' is the start of a model with events"):
+        simulator_of(head + body, inputs=("B",), stimulus=stimulus | {"onset": 0})
+    assert simulator_of(head + body, inputs=("B",), stimulus=stimulus).parameter_names == ()
