@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -102,3 +102,38 @@ def given_concentrations(root: Element) -> dict[str, float]:
 def event_variables(root: Element) -> set[str]:
     """Return the names that events change."""
     return {each.attrib["variable"] for each in elements(root, "eventAssignment")}
+
+
+def stoichiometry_sources(root: Element) -> set[str]:
+    """Return the names that initial stoichiometries follow from, also through other values."""
+    formulas = _formulas(root)
+    sources: set[str] = set()
+    found = _stoichiometry_names(root, formulas)
+    while found:
+        sources |= found
+        found = {source for name in found for source in formulas.get(name, ())} - sources
+    return sources
+
+
+def _stoichiometry_names(root: Element, formulas: Mapping[str, set[str]]) -> set[str]:
+    """Return the names in the formulas of initial stoichiometries."""
+    names = {name for each in elements(root, "stoichiometryMath") for name in _names(each)}
+    assigned = {each.get("symbol", "") for each in elements(root, "initialAssignment")}
+    references = {each.get("id", "") for each in elements(root, "speciesReference")}
+    return names.union(*(formulas[each] for each in references & assigned))
+
+
+def _formulas(root: Element) -> dict[str, set[str]]:
+    """Return the names that values follow from at the start: by assignments, and of a species its compartment."""
+    formulas: dict[str, set[str]] = {
+        each.attrib["id"]: {each.get("compartment", "")} for each in elements(root, "species")
+    }
+    for kind, key in (("initialAssignment", "symbol"), ("assignmentRule", "variable")):
+        for each in elements(root, kind):
+            formulas.setdefault(each.attrib[key], set()).update(_names(each))
+    return formulas
+
+
+def _names(element: Element) -> set[str]:
+    """Return the names in a formula."""
+    return {(each.text or "").strip() for each in elements(element, "ci")}

@@ -11,7 +11,7 @@ from typing import Any
 
 from lakebatch.errors import ConfigError, MissingDependencyError
 
-from .sbml_document import event_variables, given_concentrations, parse, unusable
+from .sbml_document import event_variables, given_concentrations, parse, stoichiometry_sources, unusable
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
@@ -38,6 +38,8 @@ class SbmlModel:
     given_concentrations : mapping of str to float, the model's units
         Of the species, boundary species included, whose initial value the model gives as a concentration:
         their amounts follow the volume.
+    stoichiometry_sources : frozenset of str
+        What the stoichiometries at the start follow from; libRoadRunner works these out only once.
     """
 
     runner: Any
@@ -45,6 +47,7 @@ class SbmlModel:
     initial_concentrations: Mapping[str, float]
     parameters: Mapping[str, float]
     given_concentrations: Mapping[str, float]
+    stoichiometry_sources: frozenset[str]
 
 
 def load_model(text: str) -> SbmlModel:
@@ -182,4 +185,5 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
         {name: value for name, value in concentrations if name not in rules},
         {name: value for name, value in parameters if name not in determined},
         {name: value for name, value in given if name not in rules},
+        frozenset(stoichiometry_sources(root)),
     )

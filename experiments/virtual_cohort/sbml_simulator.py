@@ -191,11 +191,23 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     )
     stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
     _require("stimulus.parameter", stimulus, model.parameters, "a parameter that no rule or event changes")
+    names = _input_names(config, model), _parameter_names(config, model, stimulus)
+    _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus])
     if config.stimulus is not None and has_events(model):
         _add_stimulus(model, config.stimulus, span)
     _prepare(model, span)
-    names = _input_names(config, model), _parameter_names(config, model, stimulus)
     return SbmlSimulator(model, span, config, *names)
+
+
+def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> None:
+    """Raise if a stoichiometry follows from a value that varies: it would keep the model's value."""
+    for name in varied:
+        if name in model.stoichiometry_sources:
+            raise ConfigError(
+                f"A stoichiometry of the model follows from {name}, which varies, and libRoadRunner works it out only "
+                "once. Expected 'sbml.inputs', 'sbml.parameters' and 'sbml.stimulus' without it, or an assignment "
+                "rule for the stoichiometry."
+            )
 
 
 def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationConfig) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import antimony
+import numpy as np
 import pytest
 
 from lakebatch.errors import ConfigError
+from lakebatch.experiments.virtual_cohort import SbmlConfig, SimulationConfig
 from lakebatch.experiments.virtual_cohort.sbml_model import load_model
+from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
 
 LEVEL_3 = "http://www.sbml.org/sbml/level3/version1"
 SUBMODELS = """
@@ -79,3 +82,41 @@ def test_random_draw_in_an_annotated_function_is_refused():
     function = f'<functionDefinition id="f"><annotation>{distribution}</annotation></functionDefinition>'
     body = f"<listOfFunctionDefinitions>{function}</listOfFunctionDefinitions>"
     assert "it draws random numbers" in refusal(sbml(body=body))
+
+
+STOICHIOMETRY_MATH = """<sbml xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"><model>
+<listOfCompartments><compartment id="c" size="1"/></listOfCompartments>
+<listOfSpecies><species id="A" compartment="c" initialConcentration="1"/><species id="B" compartment="c"
+initialConcentration="0"/></listOfSpecies><listOfParameters><parameter id="p" value="1"/></listOfParameters>
+<listOfReactions><reaction id="J"><listOfReactants><speciesReference species="A"/></listOfReactants>
+<listOfProducts><speciesReference species="B"><stoichiometryMath><math xmlns="http://www.w3.org/1998/Math/MathML">
+<ci>p</ci></math></stoichiometryMath></speciesReference></listOfProducts>
+<kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><ci>A</ci></math></kineticLaw>
+</reaction></listOfReactions></model></sbml>"""
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("A -> n B; k * A; n = 2 * p; p = 1; k = 0.1; A = 1; B = 0", "p"),
+        ("A -> n B; k * A; n = 2 * m; m = q + 1; q := p; p = 1; k = 0.1; A = 1; B = 0", "p"),
+        ("A -> n B; k * A; n = 2 * C; k = 0.1; A = 1; B = 0; C = 3; C ->; k * C", "C"),
+        (STOICHIOMETRY_MATH, "p"),
+    ],
+)
+def test_stoichiometry_that_follows_from_a_varied_value_is_refused(text, source):
+    with pytest.raises(
+        ConfigError, match=f"A stoichiometry of the model follows from {source}, which varies"
+    ):
+        build_sbml_simulator(SbmlConfig(model=text, outcome="B"), SimulationConfig())
+
+
+def test_stoichiometry_that_follows_patients_is_simulated():
+    text = "A -> n B; A; n := 2 * p; p = 1; C -> m B; C; m = 2; A = 1; B = 0; C = 0"
+    config = SbmlConfig(model=text, outcome="B", inputs=("A",), parameters=("p",))
+    simulator = build_sbml_simulator(config, SimulationConfig())
+    assert simulator.simulate(np.array([[1.0], [3.0]]), np.ones((2, 1))).last("B").tolist() == pytest.approx(
+        [2, 6]
+    )
+    fixed = SbmlConfig(model=STOICHIOMETRY_MATH, outcome="B", parameters=())
+    assert build_sbml_simulator(fixed, SimulationConfig()).parameter_names == ()
