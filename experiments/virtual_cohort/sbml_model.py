@@ -16,6 +16,7 @@ from .sbml_document import event_variables, given_concentrations, parse, stoichi
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
 
+BYTE_ORDER_MARK = "\ufeff"
 ONSET = "lakebatch_onset"
 """Id of the event that is added to a model."""
 
@@ -64,6 +65,7 @@ def load_model(text: str) -> SbmlModel:
     """
     roadrunner = import_optional("roadrunner", "libroadrunner")
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
+    text = text.removeprefix(BYTE_ORDER_MARK)
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
     parse(sbml)
     try:

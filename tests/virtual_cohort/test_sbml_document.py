@@ -120,3 +120,8 @@ def test_stoichiometry_that_follows_patients_is_simulated():
     )
     fixed = SbmlConfig(model=STOICHIOMETRY_MATH, outcome="B", parameters=())
     assert build_sbml_simulator(fixed, SimulationConfig()).parameter_names == ()
+
+
+@pytest.mark.parametrize("text", ["model q\n A -> B; k * A; k = 1; A = 10; B = 0\nend\n", STOICHIOMETRY_MATH])
+def test_byte_order_mark_of_a_file_is_skipped(text):
+    assert load_model(f"\ufeff{text}").form_names == ("A", "B")
