@@ -98,6 +98,16 @@ def has_events(model: SbmlModel) -> bool:
     return bool(model.runner.model.getNumEvents())
 
 
+def integrated_names(model: SbmlModel) -> list[str]:
+    """Return the integrated variables, in the order of the tolerances: floating species, and by rate rules."""
+    runner = model.runner
+    runner.integrator.absolute_tolerance = (
+        1e-12  # a single number, of which a vector of the right length is made
+    )
+    count = len(runner.integrator.getAbsoluteToleranceVector())
+    return [runner.model.getStateVectorId(index) for index in range(count)]
+
+
 def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
     """Add the event that sets a variable at an onset, and compile the model again.
 

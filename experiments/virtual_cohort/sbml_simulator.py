@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,10 +14,12 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
-from .sbml_model import SbmlModel, add_event, first_sentence, has_events, load_model
+from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
 
+REFERENCE = 1000.0
+"""The value that `absolute_tolerance` is meant for, as in the built-in network; others have theirs in proportion."""
 EVERYTHING = 1 | 8 | 16 | 32 | 787520 | 787584
 # flags of libRoadRunner's SelectionRecord: time, rate rules, boundary and floating species, compartments, parameters
 
@@ -59,6 +62,28 @@ class SbmlSimulator:
     def form_names(self) -> tuple[str, ...]:
         """The floating species of the model."""
         return self.model.form_names
+
+    def largest_values(self) -> np.ndarray:
+        """Return the largest values of the integrated variables under the model's own values.
+
+        Returns
+        -------
+        float array, shape (n_variables,), amounts of species and values of parameters, the model's units
+            Absolute values, as powers of ten; from the start alone if the model cannot be integrated.
+        """
+        runner = self.model.runner
+        names = integrated_names(self.model)
+        nominal = [self.model.parameters[name] for name in self.parameter_names]
+        inputs = [self.model.initial_concentrations[name] for name in self.input_names]
+        self._reset(np.array(nominal), np.array(inputs))
+        largest = np.abs([runner.model.getValue(name) for name in names])
+        if names:
+            runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
+        runner.timeCourseSelections = names
+        with suppress(RuntimeError):  # said of a patient, if it is one
+            values = np.concatenate([self._integrate(*segment) for segment in self._segments()])
+            largest = np.fmax(largest, np.nanmax(np.abs(values), axis=0, initial=0.0))
+        return _decades(np.where(np.isfinite(largest), largest, 0.0))
 
     def draw_parameters(
         self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
@@ -195,8 +220,9 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus])
     if config.stimulus is not None and has_events(model):
         _add_stimulus(model, config.stimulus, span)
-    _prepare(model, span)
-    return SbmlSimulator(model, span, config, *names)
+    simulator = SbmlSimulator(model, span, config, *names)
+    _set_accuracy(simulator)
+    return simulator
 
 
 def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> None:
@@ -220,13 +246,22 @@ def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationCo
     add_event(model, stimulus.parameter, stimulus.after, stimulus.onset)
 
 
-def _prepare(model: SbmlModel, span: SimulationConfig) -> None:
-    """Set the simulated species and the tolerances."""
-    model.runner.timeCourseSelections = [f"[{name}]" for name in model.form_names]
-    integrator = model.runner.integrator
-    integrator.relative_tolerance = span.relative_tolerance
-    integrator.absolute_tolerance = span.absolute_tolerance
-    integrator.maximum_num_steps = span.max_steps
+def _set_accuracy(simulator: SbmlSimulator) -> None:
+    """Set the tolerances, each by the largest value of its variable in the model's own time course."""
+    runner, span = simulator.model.runner, simulator.span
+    runner.integrator.relative_tolerance = span.relative_tolerance
+    runner.integrator.maximum_num_steps = span.max_steps
+    largest = simulator.largest_values()
+    if largest.size:
+        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * largest).tolist()
+    runner.timeCourseSelections = [f"[{name}]" for name in simulator.form_names]
+
+
+def _decades(values: np.ndarray) -> np.ndarray:
+    """Return values rounded to powers of ten, so that they are the same on every machine; no value is 0."""
+    smallest = values[values > 0].min(initial=np.inf)
+    values = np.where(values > 0, values, smallest if np.isfinite(smallest) else 1.0)
+    return np.asarray(10.0 ** np.floor(np.log10(values) + 0.25))
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
@@ -270,5 +305,5 @@ def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:
     """Return values with 0 for those that the error of the integration can have made negative."""
-    error = span.absolute_tolerance + span.relative_tolerance * np.abs(values).max()
+    error = (span.absolute_tolerance / REFERENCE + span.relative_tolerance) * np.abs(values).max(initial=0.0)
     return np.where((values < 0) & (values >= -error), 0.0, values)

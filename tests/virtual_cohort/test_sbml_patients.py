@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import config as configs
@@ -129,3 +130,20 @@ def test_stimulus_that_cannot_trigger_events_is_refused():
     with pytest.raises(ConfigError, match=r"'sbml\.stimulus\.onset' is the start of a model with events"):
         simulator_of(head + body, inputs=("B",), stimulus=stimulus | {"onset": 0})
     assert simulator_of(head + body, inputs=("B",), stimulus=stimulus).parameter_names == ()
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("volume", [1e-12, 1.0])
+def test_default_tolerances_keep_values_to_1e_5_in_any_unit(unit, volume):
+    text = (
+        f"compartment c = {volume}; A in c; B in c; C in c; A -> B; c * k * A; B -> C; c * 3 * B; C -> A; c * C; "
+        f"A = {unit}; B = 0; C = 0; k = 0.001; P = {unit}; P' = -0.1 * P; Q = 0; Q' = 1 / {unit}"
+    )
+    simulator = build_sbml_simulator(
+        SbmlConfig(model=text, outcome="B"), SimulationConfig(stop=10, n_points=11)
+    )
+    values = simulator.simulate(np.array([[0.001]]), np.array([[unit]])).values[0]
+    change = np.array([[-0.001, 0, 1], [0.001, -3, 0], [0, 3, -1]])
+    expected = [unit * expm(change * time)[:, 0] for time in np.arange(11)]
+    order = [simulator.form_names.index(name) for name in "ABC"]
+    np.testing.assert_allclose(values[order].T, expected, rtol=1e-5)
