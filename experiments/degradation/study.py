@@ -67,8 +67,12 @@ class DegradationStudy(Experiment[Config, Prepared]):
     def parts(self, config: Config) -> list[Part]:
         """Return one part per level, finer where a level takes long; refuse models and splits that cannot be had."""
         config.evaluation.check_splits(config.cohort.n_samples)
-        check_own_model(config)
+        self.check_model(config)
         return plan_parts(config)
+
+    def check_model(self, config: Config) -> None:
+        """Raise if the custom model of a config, where it has one, cannot be used."""
+        check_own_model(config)
 
     def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
         """Return the cohort with its clean simulation, and the seeds of the splits."""

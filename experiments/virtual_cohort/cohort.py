@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from lakebatch.errors import ExperimentError, SimulationError
+from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 from lakebatch.experiment import Diagram, Spread
 
 from .config import CohortModelConfig
@@ -172,7 +172,24 @@ def cohort_diagram(config: CohortModelConfig, rng: np.random.Generator) -> Diagr
     return network_diagram(build_network(config.spec, config.drugs, rng.spawn(3)[0]))
 
 
-def check_own_model(config: CohortModelConfig) -> None:
-    """Raise the error of `build_simulator` if a custom model cannot be used; else do nothing."""
-    if config.sbml is not None:
-        build_sbml_simulator(config.sbml, config.simulation)
+def check_own_model(config: CohortModelConfig, *, distorted: bool = False) -> None:
+    """Raise the error of `build_simulator` if a custom model cannot be used; else do nothing.
+
+    Parameters
+    ----------
+    distorted : bool
+        Whether its parameters are distorted, so that one has to vary.
+
+    Raises
+    ------
+    ConfigError
+        If the model cannot be used.
+    """
+    if config.sbml is None:
+        return
+    simulator = build_sbml_simulator(config.sbml, config.simulation)
+    if distorted and not simulator.parameter_names:
+        raise ConfigError(
+            "No parameter of the model varies, so no level would distort it. Expected a model with a parameter "
+            "that no rule or event changes, and its name in 'sbml.parameters' if that is set."
+        )

@@ -181,14 +181,18 @@ class SimulationConfig(ConfigModel):
     )
     relative_tolerance: float = setting(
         2e-7,
-        help="Local error allowed relative to the smaller form of a species; the default keeps every value "
-        "to 1e-5.",
+        help="Local error allowed relative to the smaller form of a species (of a custom model, to a species); "
+        "the default keeps every value of the built-in network to 1e-5.",
         unit="1",
         ge=1e-12,
         le=1e-2,
     )
     absolute_tolerance: float = setting(
-        1e-7, help="Local error allowed beside the relative one.", unit="a.u.", gt=0
+        1e-7,
+        help="Local error allowed beside the relative one; of a custom model, for a species of about 1000, and "
+        "for others in proportion.",
+        unit="a.u.",
+        gt=0,
     )
     max_steps: int = setting(
         100_000, help="Steps per patient before the integration is given up.", unit="1", ge=1, le=10**12

@@ -49,7 +49,7 @@ class SbmlConfig(ConfigModel):
     parameters: tuple[str, ...] | None = setting(
         None,
         help="Global parameters that vary between patients, around the model's values. Default: all "
-        "constant ones but the stimulus.",
+        "that no rule or event changes but the stimulus.",
     )
     stimulus: StimulusConfig | None = setting(
         None, help="A drug or stimulus, as a table of parameter, before, after and onset."

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-from xml.etree import ElementTree
 
 from lakebatch.errors import ConfigError, MissingDependencyError
 
+from .sbml_document import event_variables, given_concentrations, parse, stoichiometry_sources, unusable
+
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
-SBML_DOCUMENT_TYPE = "<!DOCTYPE"
-# a document type can declare entities for other files or gigabytes of text; SBML has none
-EXTERNAL_MODEL = "externalModelDefinition"
+
+BYTE_ORDER_MARK = "\ufeff"
+ONSET = "lakebatch_onset"
+"""Id of the event that is added to a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +35,20 @@ class SbmlModel:
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
     parameters : mapping of str to float, the model's units
-        The global parameters that are constant and that the model gives as a number.
+        The global parameters that the model gives as a number and that no rule or event changes.
+    given_concentrations : mapping of str to float, the model's units
+        Of the species, boundary species included, whose initial value the model gives as a concentration:
+        their amounts follow the volume.
+    stoichiometry_sources : frozenset of str
+        What the stoichiometries at the start follow from; libRoadRunner works these out only once.
     """
 
     runner: Any
     form_names: tuple[str, ...]
     initial_concentrations: Mapping[str, float]
     parameters: Mapping[str, float]
+    given_concentrations: Mapping[str, float]
+    stoichiometry_sources: frozenset[str]
 
 
 def load_model(text: str) -> SbmlModel:
@@ -55,13 +65,74 @@ def load_model(text: str) -> SbmlModel:
     """
     roadrunner = import_optional("roadrunner", "libroadrunner")
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
+    text = text.removeprefix(BYTE_ORDER_MARK)
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
-    _require_model(sbml)
+    parse(sbml)
     try:
         sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
-        return _describe(roadrunner.RoadRunner(sbml), sbml)
+        return _describe(_compile(roadrunner, sbml), sbml)
     except RuntimeError as error:
-        raise _unusable(first_sentence(str(error))) from error
+        raise unusable(first_sentence(str(error))) from error
+
+
+def _compile(roadrunner: Any, sbml: str) -> Any:
+    """Return the runner of a model."""
+    with _no_attributes(roadrunner):
+        return roadrunner.RoadRunner(sbml)
+
+
+@contextmanager
+def _no_attributes(roadrunner: Any) -> Iterator[None]:
+    """Make no attributes of a runner from the ids of its model: they would replace its methods."""
+    key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
+    before = roadrunner.Config.getValue(key)
+    roadrunner.Config.setValue(key, True)
+    try:
+        yield
+    finally:
+        roadrunner.Config.setValue(key, before)
+
+
+def has_events(model: SbmlModel) -> bool:
+    """Return whether a compiled model has events."""
+    return bool(model.runner.model.getNumEvents())
+
+
+def integrated_names(model: SbmlModel) -> list[str]:
+    """Return the integrated variables, in the order of the tolerances: floating species, and by rate rules."""
+    runner = model.runner
+    runner.integrator.absolute_tolerance = (
+        1e-12  # a single number, of which a vector of the right length is made
+    )
+    count = len(runner.integrator.getAbsoluteToleranceVector())
+    return [runner.model.getStateVectorId(index) for index in range(count)]
+
+
+def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
+    """Add the event that sets a variable at an onset, and compile the model again.
+
+    Raises
+    ------
+    ConfigError
+        If the onset is time 0, and the level of SBML has no events at time 0.
+    """
+    runner = model.runner
+    with _no_attributes(import_optional("roadrunner", "libroadrunner")):
+        runner.setConstant(variable, False, False)
+        runner.addEvent(ONSET, False, f"time >= {onset!r}", False)
+        if onset <= 0:
+            _fire_at_time_0(runner)
+        runner.addEventAssignment(ONSET, variable, repr(value), True)
+
+
+def _fire_at_time_0(runner: Any) -> None:
+    try:
+        runner.setTriggerInitialValue(ONSET, False, False)
+    except RuntimeError as error:
+        raise ConfigError(
+            "Config key 'sbml.stimulus.onset' is the start of a model with events in SBML level 2, which has no "
+            "events at the start. Expected a later onset, or the model in SBML level 3."
+        ) from error
 
 
 def import_optional(module: str, package: str) -> Any:
@@ -84,13 +155,13 @@ def import_optional(module: str, package: str) -> Any:
 def _to_sbml(text: str) -> str:
     """Return an Antimony text as SBML."""
     if ANTIMONY_IMPORT.search(text):
-        raise _unusable(
+        raise unusable(
             "it imports another file, and a record must be whole without one; put both into one text"
         )
     antimony = import_optional("antimony", "antimony")
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(text) == -1:
-        raise _unusable(_antimony_error(antimony))
+        raise unusable(_antimony_error(antimony))
     return str(antimony.getSBMLString(antimony.getMainModuleName()))
 
 
@@ -99,31 +170,6 @@ def _antimony_error(antimony: Any) -> str:
         return " ".join(antimony.getLastError().split())
     except UnicodeDecodeError:  # it quotes the first byte of a character
         return "it has a character that Antimony does not know"
-
-
-def _require_model(sbml: str) -> None:
-    """Raise unless a text is XML with an SBML model; libRoadRunner ends the process where it is not."""
-    if SBML_DOCUMENT_TYPE in sbml:
-        raise _unusable("it has a document type, which SBML has not")
-    try:
-        root = ElementTree.fromstring(sbml.encode())
-    except ElementTree.ParseError as error:
-        raise _unusable(f"it is not well-formed XML ({error})") from error
-    if _tag(root) != "sbml" or "model" not in [_tag(child) for child in root]:
-        raise _unusable("it is XML without an SBML model")
-    if any(_tag(element) == EXTERNAL_MODEL for element in root.iter()):
-        raise _unusable("it refers to a model in another file, and a record must be whole without one")
-
-
-def _tag(element: ElementTree.Element) -> str:
-    """Return the name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
-def _unusable(reason: str) -> ConfigError:
-    return ConfigError(
-        f"Config key 'sbml.model' cannot be simulated: {reason.rstrip('.')}. Expected an SBML or Antimony model."
-    )
 
 
 def first_sentence(message: str) -> str:
@@ -139,20 +185,17 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     """Return a model with the nominal values that can vary."""
     model = runner.model
     species = tuple(model.getFloatingSpeciesIds())
+    root = parse(sbml)
     rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}
-    varying = rules | {*runner.getRateRuleIds(), *_not_constant(sbml)}
+    determined = rules | {*runner.getRateRuleIds(), *event_variables(root)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
+    given = given_concentrations(root).items()
     return SbmlModel(
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
-        {name: value for name, value in parameters if name not in varying},
+        {name: value for name, value in parameters if name not in determined},
+        {name: value for name, value in given if name not in rules},
+        frozenset(stoichiometry_sources(root)),
     )
-
-
-def _not_constant(sbml: str) -> set[str]:
-    """Return the parameters that the model itself changes."""
-    elements = ElementTree.fromstring(sbml.encode()).iter()
-    parameters = (element for element in elements if _tag(element) == "parameter")
-    return {each.get("id", "") for each in parameters if each.get("constant") in ("false", "0")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,9 +14,14 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
-from .sbml_model import SbmlModel, first_sentence, load_model
+from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
+
+REFERENCE = 1000.0
+"""The value that `absolute_tolerance` is meant for, as in the built-in network; others have theirs in proportion."""
+EVERYTHING = 1 | 8 | 16 | 32 | 787520 | 787584
+# flags of libRoadRunner's SelectionRecord: time, rate rules, boundary and floating species, compartments, parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,28 @@ class SbmlSimulator:
     def form_names(self) -> tuple[str, ...]:
         """The floating species of the model."""
         return self.model.form_names
+
+    def largest_values(self) -> np.ndarray:
+        """Return the largest values of the integrated variables under the model's own values.
+
+        Returns
+        -------
+        float array, shape (n_variables,), amounts of species and values of parameters, the model's units
+            Absolute values, as powers of ten; from the start alone if the model cannot be integrated.
+        """
+        runner = self.model.runner
+        names = integrated_names(self.model)
+        nominal = [self.model.parameters[name] for name in self.parameter_names]
+        inputs = [self.model.initial_concentrations[name] for name in self.input_names]
+        self._reset(np.array(nominal), np.array(inputs))
+        largest = np.abs([runner.model.getValue(name) for name in names])
+        if names:
+            runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
+        runner.timeCourseSelections = names
+        with suppress(RuntimeError):  # said of a patient, if it is one
+            values = np.concatenate([self._integrate(*segment) for segment in self._segments()])
+            largest = np.fmax(largest, np.nanmax(np.abs(values), axis=0, initial=0.0))
+        return _decades(np.where(np.isfinite(largest), largest, 0.0))
 
     def draw_parameters(
         self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
@@ -103,7 +131,8 @@ class SbmlSimulator:
         Notes
         -----
         Whatever the model derives from a value follows each patient's value. The stimulus is a
-        discontinuity, so the spans before and after its onset are integrated one after the other. A
+        discontinuity, so the spans before and after its onset are integrated one after the other; in a
+        model with events it is one of them, so that it triggers others. A
         patient's time courses do not depend on who else is simulated. The integrator is CVODE (Hindmarsh
         et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
         the local error, and which counts `max_steps` from one time point to the next.
@@ -140,25 +169,29 @@ class SbmlSimulator:
         """Put the model at the start of a patient.
 
         Initial values are set in the compiled model: set through the runner, it would be compiled anew.
+        A concentration is turned into an amount by the initial volume, so volumes come first, without the
+        events at time 0, which the runner's reset applies.
         """
         model = self.model.runner.model
         for name, value in zip(self.parameter_names, parameters.tolist(), strict=True):
             model.setValue(f"init({name})", value)
-        for name, value in zip(self.input_names, inputs.tolist(), strict=True):
-            model.setValue(f"init([{name}])", value)
         if self.stimulus is not None:
             model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
+        model.reset(EVERYTHING)
+        concentrations = dict(zip(self.input_names, inputs.tolist(), strict=True))
+        for name, value in {**self.model.given_concentrations, **concentrations}.items():
+            model.setValue(f"init([{name}])", value)
         self.model.runner.resetAll()
 
     def _segments(self) -> Iterator[tuple[float, float]]:
         """Yield the spans before and after the onset."""
-        onsets = set() if self.stimulus is None else {self.stimulus.onset}
+        onsets = {self.stimulus.onset} if self.stimulus and not has_events(self.model) else set()
         yield from pairwise(sorted({self.span.start, *onsets, self.span.stop}))
 
     def _integrate(self, begin: float, end: float) -> np.ndarray:
         """Return the time points of a span that no later one has; float array, shape (n_times, n_forms)."""
         runner, times = self.model.runner, time_points(self.span)
-        if self.stimulus is not None and self.stimulus.onset <= begin:
+        if self.stimulus and self.stimulus.onset <= begin and not has_events(self.model):
             runner.model.setValue(self.stimulus.parameter, self.stimulus.after)
         inside = times[(times >= begin) & ((times < end) | (end == self.span.stop))]
         points = np.union1d(inside, [begin, end])
@@ -178,21 +211,57 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     model = load_model(model_text(config.model))
     _require("outcome", [config.outcome], model.form_names, "a species of the model")
     _require("inputs", config.inputs or (), model.initial_concentrations, "species with an initial value")
-    _require("parameters", config.parameters or (), model.parameters, "constant parameters of the model")
+    _require(
+        "parameters", config.parameters or (), model.parameters, "parameters that no rule or event changes"
+    )
     stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
-    _require("stimulus.parameter", stimulus, model.parameters, "a constant parameter of the model")
-    _prepare(model, span)
+    _require("stimulus.parameter", stimulus, model.parameters, "a parameter that no rule or event changes")
     names = _input_names(config, model), _parameter_names(config, model, stimulus)
-    return SbmlSimulator(model, span, config, *names)
+    _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus])
+    if config.stimulus is not None and has_events(model):
+        _add_stimulus(model, config.stimulus, span)
+    simulator = SbmlSimulator(model, span, config, *names)
+    _set_accuracy(simulator)
+    return simulator
 
 
-def _prepare(model: SbmlModel, span: SimulationConfig) -> None:
-    """Set the simulated species and the tolerances."""
-    model.runner.timeCourseSelections = [f"[{name}]" for name in model.form_names]
-    integrator = model.runner.integrator
-    integrator.relative_tolerance = span.relative_tolerance
-    integrator.absolute_tolerance = span.absolute_tolerance
-    integrator.maximum_num_steps = span.max_steps
+def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> None:
+    """Raise if a stoichiometry follows from a value that varies: it would keep the model's value."""
+    for name in varied:
+        if name in model.stoichiometry_sources:
+            raise ConfigError(
+                f"A stoichiometry of the model follows from {name}, which varies, and libRoadRunner works it out only "
+                "once. Expected 'sbml.inputs', 'sbml.parameters' and 'sbml.stimulus' without it, or an assignment "
+                "rule for the stoichiometry."
+            )
+
+
+def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationConfig) -> None:
+    """Make the stimulus an event of the model."""
+    if span.start != 0:
+        raise ConfigError(
+            f"Config key 'simulation.start' is {span.start:g}, and the model has events, which its stimulus can "
+            "trigger from time 0 on only. Expected 0."
+        )
+    add_event(model, stimulus.parameter, stimulus.after, stimulus.onset)
+
+
+def _set_accuracy(simulator: SbmlSimulator) -> None:
+    """Set the tolerances, each by the largest value of its variable in the model's own time course."""
+    runner, span = simulator.model.runner, simulator.span
+    runner.integrator.relative_tolerance = span.relative_tolerance
+    runner.integrator.maximum_num_steps = span.max_steps
+    largest = simulator.largest_values()
+    if largest.size:
+        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * largest).tolist()
+    runner.timeCourseSelections = [f"[{name}]" for name in simulator.form_names]
+
+
+def _decades(values: np.ndarray) -> np.ndarray:
+    """Return values rounded to powers of ten, so that they are the same on every machine; no value is 0."""
+    smallest = values[values > 0].min(initial=np.inf)
+    values = np.where(values > 0, values, smallest if np.isfinite(smallest) else 1.0)
+    return np.asarray(10.0 ** np.floor(np.log10(values) + 0.25))
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
@@ -236,5 +305,5 @@ def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:
     """Return values with 0 for those that the error of the integration can have made negative."""
-    error = span.absolute_tolerance + span.relative_tolerance * np.abs(values).max()
+    error = (span.absolute_tolerance / REFERENCE + span.relative_tolerance) * np.abs(values).max(initial=0.0)
     return np.where((values < 0) & (values >= -error), 0.0, values)

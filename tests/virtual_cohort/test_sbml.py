@@ -412,10 +412,13 @@ def refused(lake, *settings, preset="kholodenko2000"):
         ("sbml.inputs=[]", "inputs is empty; expected one species or more"),
         (
             'sbml.parameters=["Kii"]',
-            "'sbml.parameters' has 'Kii'. Expected constant parameters of the model: ",
+            "'sbml.parameters' has 'Kii'. Expected parameters that no rule or event changes: ",
         ),
         ('sbml.parameters=["V1"]', "parameters has V1, the stimulus"),
-        ("sbml.stimulus.parameter=V11", "'sbml.stimulus.parameter' has 'V11'. Expected a constant parameter"),
+        (
+            "sbml.stimulus.parameter=V11",
+            "'sbml.stimulus.parameter' has 'V11'. Expected a parameter that no rule",
+        ),
         ("sbml.stimulus.onset=3000", "sbml.stimulus.onset is 3000; expected a time from simulation.start"),
         ("sbml.input_range=[2, 1]", "input_range is [2, 1]; expected [lower, upper]"),
         ("sbml.input_range=[0, 1]", "input_range is [0, 1]; expected both above 0"),

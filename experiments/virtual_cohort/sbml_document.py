@@ -1,0 +1,139 @@
+"""The text of an SBML document: what is refused in it, and how its values depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from lakebatch.errors import ConfigError
+
+DOCUMENT_TYPE = "<!DOCTYPE"
+# a document type can declare entities for other files or gigabytes of text; SBML has none
+EXTERNAL_MODEL = "externalModelDefinition"
+PACKAGE = "http://www.sbml.org/sbml/level3/version1/"
+READ_PACKAGES = {"comp", "distrib", "extendedmath"}
+# packages without which a model has another meaning, and that libRoadRunner reads or `parse` refuses itself
+
+RANDOM = ("/symbols/distrib/", "/annotations/distribution")
+# addresses of the definitions of random draws: in a formula, and in the annotation of a function
+
+
+def parse(sbml: str) -> Element:
+    """Return the root of an SBML document.
+
+    Raises
+    ------
+    ConfigError
+        If it has no SBML model, or one that libRoadRunner would read as another one. libRoadRunner ends the
+        process where a text is not XML.
+    """
+    if DOCUMENT_TYPE in sbml:
+        raise unusable("it has a document type, which SBML has not")
+    try:
+        root = ElementTree.fromstring(sbml.encode())
+    except ElementTree.ParseError as error:
+        raise unusable(f"it is not well-formed XML ({error})") from error
+    if tag(root) != "sbml" or "model" not in [tag(child) for child in root]:
+        raise unusable("it is XML without an SBML model")
+    _require_flat(root)
+    _require_repeatable(root)
+    return root
+
+
+def _require_flat(root: Element) -> None:
+    """Raise if a model consists of several, or needs a package that libRoadRunner does not read."""
+    if has(root, EXTERNAL_MODEL):
+        raise unusable("it refers to a model in another file, and a record must be whole without one")
+    if has(root, "submodel"):
+        raise unusable(
+            "it has submodels (SBML comp); write it as one model with roadrunner.RoadRunner(PATH).getCurrentSBML()"
+        )
+    for name in _required_packages(root):
+        if name not in READ_PACKAGES:
+            raise unusable(f"it needs the SBML package {name}, which libRoadRunner does not read")
+
+
+def _require_repeatable(root: Element) -> None:
+    """Raise if a model draws random numbers, so that no patient could be simulated again."""
+    for element in root.iter():
+        addresses = (element.tag, *element.attrib.values())
+        if any(part in address for part in RANDOM for address in addresses):
+            raise unusable("it draws random numbers, and rows must be the same whenever they are computed")
+
+
+def _required_packages(root: Element) -> Iterator[str]:
+    """Yield the packages that a document declares as required."""
+    for key, value in root.attrib.items():
+        namespace, _, name = key.removeprefix("{").rpartition("}")
+        if name == "required" and value in ("true", "1"):
+            yield namespace.removeprefix(PACKAGE).partition("/")[0]
+
+
+def unusable(reason: str) -> ConfigError:
+    """Return the error of a model that cannot be simulated."""
+    return ConfigError(
+        f"Config key 'sbml.model' cannot be simulated: {reason.rstrip('.')}. Expected an SBML or Antimony model."
+    )
+
+
+def tag(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def elements(root: Element, name: str) -> Iterator[Element]:
+    """Yield the elements of a name, whatever their namespace."""
+    return (element for element in root.iter() if tag(element) == name)
+
+
+def has(root: Element, name: str) -> bool:
+    """Return whether there is an element of a name."""
+    return next(elements(root, name), None) is not None
+
+
+def given_concentrations(root: Element) -> dict[str, float]:
+    """Return the initial concentrations of the species that have one as an attribute."""
+    attribute = "initialConcentration"
+    species = (each.attrib for each in elements(root, "species") if attribute in each.attrib)
+    return {each["id"]: float(each[attribute]) for each in species}
+
+
+def event_variables(root: Element) -> set[str]:
+    """Return the names that events change."""
+    return {each.attrib["variable"] for each in elements(root, "eventAssignment")}
+
+
+def stoichiometry_sources(root: Element) -> set[str]:
+    """Return the names that initial stoichiometries follow from, also through other values."""
+    formulas = _formulas(root)
+    sources: set[str] = set()
+    found = _stoichiometry_names(root, formulas)
+    while found:
+        sources |= found
+        found = {source for name in found for source in formulas.get(name, ())} - sources
+    return sources
+
+
+def _stoichiometry_names(root: Element, formulas: Mapping[str, set[str]]) -> set[str]:
+    """Return the names in the formulas of initial stoichiometries."""
+    names = {name for each in elements(root, "stoichiometryMath") for name in _names(each)}
+    assigned = {each.get("symbol", "") for each in elements(root, "initialAssignment")}
+    references = {each.get("id", "") for each in elements(root, "speciesReference")}
+    return names.union(*(formulas[each] for each in references & assigned))
+
+
+def _formulas(root: Element) -> dict[str, set[str]]:
+    """Return the names that values follow from at the start: by assignments, and of a species its compartment."""
+    formulas: dict[str, set[str]] = {
+        each.attrib["id"]: {each.get("compartment", "")} for each in elements(root, "species")
+    }
+    for kind, key in (("initialAssignment", "symbol"), ("assignmentRule", "variable")):
+        for each in elements(root, kind):
+            formulas.setdefault(each.attrib[key], set()).update(_names(each))
+    return formulas
+
+
+def _names(element: Element) -> set[str]:
+    """Return the names in a formula."""
+    return {(each.text or "").strip() for each in elements(element, "ci")}

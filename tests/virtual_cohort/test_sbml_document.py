@@ -1,0 +1,127 @@
+"""Custom models that libRoadRunner would read as another model, or cannot repeat, are refused."""
+
+from __future__ import annotations
+
+import antimony
+import numpy as np
+import pytest
+
+from lakebatch.errors import ConfigError
+from lakebatch.experiments.virtual_cohort import SbmlConfig, SimulationConfig
+from lakebatch.experiments.virtual_cohort.sbml_model import load_model
+from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
+
+LEVEL_3 = "http://www.sbml.org/sbml/level3/version1"
+SUBMODELS = """
+model inner()
+  species S; S -> ; k * S; k = 0.5; S = 10
+end
+model outer()
+  A: inner(); species S, Y; S = 10; Y = 0; A.S is S; -> Y; S
+end"""
+
+
+def sbml(package="comp", required="true", body=""):
+    """Return an SBML document that declares a package."""
+    head = f'<sbml xmlns="{LEVEL_3}/core" xmlns:p="{LEVEL_3}/{package}/version1" level="3" version="1"'
+    return f'{head} p:required="{required}"><model>{body}</model></sbml>'
+
+
+def refusal(text):
+    """Return the reason why a model is refused."""
+    with pytest.raises(ConfigError) as caught:
+        load_model(text)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_sbml_with_submodels_is_refused_with_the_way_to_flatten_it(tmp_path):
+    antimony.clearPreviousLoads()
+    antimony.loadAntimonyString(SUBMODELS)
+    (tmp_path / "outer.xml").write_text(antimony.getCompSBMLString("outer"))
+    reason = refusal((tmp_path / "outer.xml").read_text())
+    assert "it has submodels (SBML comp); write it as one model with roadrunner.RoadRunner(PATH)" in reason
+    import roadrunner
+
+    flat = roadrunner.RoadRunner(str(tmp_path / "outer.xml")).getCurrentSBML()
+    assert load_model(flat).runner.simulate(0, 10, 2)[-1].tolist() == pytest.approx(
+        [10, 0.067, 19.87], rel=1e-2
+    )
+
+
+def test_submodels_of_antimony_are_read():
+    assert load_model(SUBMODELS).runner.simulate(0, 10, 2)[-1].tolist() == pytest.approx(
+        [10, 0.067, 19.87], rel=1e-2
+    )
+
+
+def test_required_package_that_is_not_read_is_refused():
+    assert "it needs the SBML package spatial, which libRoadRunner does not read" in refusal(sbml("spatial"))
+    assert load_model(sbml("layout", required="false")).form_names == ()
+    assert load_model(sbml("comp")).form_names == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A -> B; k * A; k = 0.1; A = 10; B = 0; at (time > 5): B = B + uniform(0, 10)",
+        "A -> B; k * A; k = normal(1, 0.3); A = 10; B = 0",
+        "A -> B; k * A; k = 1; A = 10; B = 0; A = poisson(2)",
+    ],
+)
+def test_random_draws_are_refused(text):
+    assert "it draws random numbers, and rows must be the same" in refusal(text)
+
+
+def test_uncertainty_of_a_value_is_no_random_draw():
+    assert load_model("A -> B; k * A; k = 1; A = 10; B = 0; A.mean = 2; A.stdev = 3").form_names == ("A", "B")
+
+
+def test_random_draw_in_an_annotated_function_is_refused():
+    distribution = '<distribution xmlns="http://sbml.org/annotations/distribution" definition="http://x"/>'
+    function = f'<functionDefinition id="f"><annotation>{distribution}</annotation></functionDefinition>'
+    body = f"<listOfFunctionDefinitions>{function}</listOfFunctionDefinitions>"
+    assert "it draws random numbers" in refusal(sbml(body=body))
+
+
+STOICHIOMETRY_MATH = """<sbml xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"><model>
+<listOfCompartments><compartment id="c" size="1"/></listOfCompartments>
+<listOfSpecies><species id="A" compartment="c" initialConcentration="1"/><species id="B" compartment="c"
+initialConcentration="0"/></listOfSpecies><listOfParameters><parameter id="p" value="1"/></listOfParameters>
+<listOfReactions><reaction id="J"><listOfReactants><speciesReference species="A"/></listOfReactants>
+<listOfProducts><speciesReference species="B"><stoichiometryMath><math xmlns="http://www.w3.org/1998/Math/MathML">
+<ci>p</ci></math></stoichiometryMath></speciesReference></listOfProducts>
+<kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><ci>A</ci></math></kineticLaw>
+</reaction></listOfReactions></model></sbml>"""
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("A -> n B; k * A; n = 2 * p; p = 1; k = 0.1; A = 1; B = 0", "p"),
+        ("A -> n B; k * A; n = 2 * m; m = q + 1; q := p; p = 1; k = 0.1; A = 1; B = 0", "p"),
+        ("A -> n B; k * A; n = 2 * C; k = 0.1; A = 1; B = 0; C = 3; C ->; k * C", "C"),
+        (STOICHIOMETRY_MATH, "p"),
+    ],
+)
+def test_stoichiometry_that_follows_from_a_varied_value_is_refused(text, source):
+    with pytest.raises(
+        ConfigError, match=f"A stoichiometry of the model follows from {source}, which varies"
+    ):
+        build_sbml_simulator(SbmlConfig(model=text, outcome="B"), SimulationConfig())
+
+
+def test_stoichiometry_that_follows_patients_is_simulated():
+    text = "A -> n B; A; n := 2 * p; p = 1; C -> m B; C; m = 2; A = 1; B = 0; C = 0"
+    config = SbmlConfig(model=text, outcome="B", inputs=("A",), parameters=("p",))
+    simulator = build_sbml_simulator(config, SimulationConfig())
+    assert simulator.simulate(np.array([[1.0], [3.0]]), np.ones((2, 1))).last("B").tolist() == pytest.approx(
+        [2, 6]
+    )
+    fixed = SbmlConfig(model=STOICHIOMETRY_MATH, outcome="B", parameters=())
+    assert build_sbml_simulator(fixed, SimulationConfig()).parameter_names == ()
+
+
+@pytest.mark.parametrize("text", ["model q\n A -> B; k * A; k = 1; A = 10; B = 0\nend\n", STOICHIOMETRY_MATH])
+def test_byte_order_mark_of_a_file_is_skipped(text):
+    assert load_model(f"\ufeff{text}").form_names == ("A", "B")
