@@ -12,7 +12,7 @@ from lakebatch.experiment import setting
 from .degradation.config import BASELINE, DegradationConfig
 from .degradation.measurement import Measurement, clean_measurement
 from .degradation.study import DegradationStudy
-from .virtual_cohort.cohort import Cohort, check_own_model
+from .virtual_cohort.cohort import Cohort
 from .virtual_cohort.parameters import distort_parameters
 
 
@@ -43,9 +43,9 @@ class ParameterDistortion(DegradationStudy[ParameterDistortionConfig]):
     version = "v1"
     config_model = ParameterDistortionConfig
 
-    def check_model(self, config: ParameterDistortionConfig) -> None:
-        """Raise if the custom model of a config cannot be used, or a level would distort nothing."""
-        check_own_model(config, distorted=any(level != BASELINE for level in config.levels))
+    def distorts(self, config: ParameterDistortionConfig) -> bool:
+        """Return whether a level is above the baseline."""
+        return any(level != BASELINE for level in config.levels)
 
     def perturb(
         self, level: float, cohort: Cohort, config: ParameterDistortionConfig, rng: np.random.Generator

@@ -66,13 +66,17 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
     def parts(self, config: Config) -> list[Part]:
         """Return one part per level, finer where a level takes long; refuse models and splits that cannot be had."""
-        config.evaluation.check_splits(config.cohort.n_samples)
-        self.check_model(config)
+        evaluation = config.evaluation
+        evaluation.check_splits(config.cohort.n_samples)
+        trained_on_others = not evaluation.outcome_features and {"last", "dynamic"} & {
+            *evaluation.feature_sets
+        }
+        check_own_model(config, distorted=self.distorts(config), others=bool(trained_on_others))
         return plan_parts(config)
 
-    def check_model(self, config: Config) -> None:
-        """Raise if the custom model of a config, where it has one, cannot be used."""
-        check_own_model(config)
+    def distorts(self, config: Config) -> bool:
+        """Return whether a level distorts the parameters of the model."""
+        return False
 
     def prepare(self, config: Config, rng: np.random.Generator) -> Prepared:
         """Return the cohort with its clean simulation, and the seeds of the splits."""

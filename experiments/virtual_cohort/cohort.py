@@ -172,13 +172,15 @@ def cohort_diagram(config: CohortModelConfig, rng: np.random.Generator) -> Diagr
     return network_diagram(build_network(config.spec, config.drugs, rng.spawn(3)[0]))
 
 
-def check_own_model(config: CohortModelConfig, *, distorted: bool = False) -> None:
+def check_own_model(config: CohortModelConfig, *, distorted: bool = False, others: bool = False) -> None:
     """Raise the error of `build_simulator` if a custom model cannot be used; else do nothing.
 
     Parameters
     ----------
     distorted : bool
         Whether its parameters are distorted, so that one has to vary.
+    others : bool
+        Whether features are made of the time courses of other species than the outcome.
 
     Raises
     ------
@@ -192,4 +194,10 @@ def check_own_model(config: CohortModelConfig, *, distorted: bool = False) -> No
         raise ConfigError(
             "No parameter of the model varies, so no level would distort it. Expected a model with a parameter "
             "that no rule or event changes, and its name in 'sbml.parameters' if that is set."
+        )
+    if others and set(simulator.form_names) <= set(config.outcome_forms):
+        raise ConfigError(
+            f"The model has no species but the outcome, {simulator.form_names[0]}, and 'evaluation.outcome_features' is "
+            "false, so 'last' and 'dynamic' have no features. Expected a model with another species, or "
+            "evaluation.outcome_features=true."
         )

@@ -147,3 +147,14 @@ def test_default_tolerances_keep_values_to_1e_5_in_any_unit(unit, volume):
     expected = [unit * expm(change * time)[:, 0] for time in np.arange(11)]
     order = [simulator.form_names.index(name) for name in "ABC"]
     np.testing.assert_allclose(values[order].T, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("features", "refused"), [("false", True), ("true", False)])
+def test_model_of_nothing_but_an_excluded_outcome_is_refused(features, refused):
+    source = registry.get("response-noise")
+    experiment = registry.load(source)
+    settings = ["sbml.model=B -> ; k * B; B = 1; k = 1", "sbml.outcome=B", 'sbml.inputs=["B"]']
+    settings.append(f"evaluation.outcome_features={features}")
+    config = configs.resolve(source, experiment, settings=settings).model
+    with pytest.raises(ConfigError, match="no species but the outcome, B") if refused else nullcontext():
+        experiment.parts(config)
