@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lakebatch.errors import ConfigError, MissingDependencyError
+from lakebatch.errors import MissingDependencyError
 
-from .sbml_document import event_variables, given_concentrations, parse, stoichiometry_sources, unusable
+from .sbml_document import (
+    event_variables,
+    given_concentrations,
+    parse,
+    require_priorities,
+    stoichiometry_sources,
+    unusable,
+    with_event_order,
+)
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
@@ -69,7 +77,7 @@ def load_model(text: str) -> SbmlModel:
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
     parse(sbml)
     try:
-        sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
+        sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
         return _describe(_compile(roadrunner, sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
@@ -109,30 +117,21 @@ def integrated_names(model: SbmlModel) -> list[str]:
 
 
 def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
-    """Add the event that sets a variable at an onset, and compile the model again.
+    """Add the event that sets a variable at an onset, before all others, and compile the model again.
 
     Raises
     ------
     ConfigError
-        If the onset is time 0, and the level of SBML has no events at time 0.
+        If the level of SBML has no priorities of events.
     """
     runner = model.runner
     with _no_attributes(import_optional("roadrunner", "libroadrunner")):
+        require_priorities(parse(runner.getSBML()))
         runner.setConstant(variable, False, False)
         runner.addEvent(ONSET, False, f"time >= {onset!r}", False)
-        if onset <= 0:
-            _fire_at_time_0(runner)
-        runner.addEventAssignment(ONSET, variable, repr(value), True)
-
-
-def _fire_at_time_0(runner: Any) -> None:
-    try:
         runner.setTriggerInitialValue(ONSET, False, False)
-    except RuntimeError as error:
-        raise ConfigError(
-            "Config key 'sbml.stimulus.onset' is the start of a model with events in SBML level 2, which has no "
-            "events at the start. Expected a later onset, or the model in SBML level 3."
-        ) from error
+        runner.addPriority(ONSET, "1000000", False)
+        runner.addEventAssignment(ONSET, variable, repr(value), True)
 
 
 def import_optional(module: str, package: str) -> Any:

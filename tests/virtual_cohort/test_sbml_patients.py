@@ -127,9 +127,29 @@ def test_stimulus_that_cannot_trigger_events_is_refused():
         'compartment="c" initialConcentration="1"/></listOfSpecies><listOfParameters><parameter id="s" value="1"/>'
         f"</listOfParameters><listOfEvents>{event}</listOfEvents></model></sbml>"
     )
-    with pytest.raises(ConfigError, match=r"'sbml\.stimulus\.onset' is the start of a model with events"):
-        simulator_of(head + body, inputs=("B",), stimulus=stimulus | {"onset": 0})
-    assert simulator_of(head + body, inputs=("B",), stimulus=stimulus).parameter_names == ()
+    with pytest.raises(ConfigError, match=r"it has several events in SBML level 2, the stimulus included"):
+        simulator_of(head + body, inputs=("B",), stimulus=stimulus)
+    assert simulator_of(head + body, inputs=("B",)).parameter_names == ("s",)
+    with pytest.raises(ConfigError, match=r"it has several events in SBML level 2"):
+        simulator_of(head + body.replace(event, event + event), inputs=("B",))
+
+
+TIED = "B -> ; 0 * B; A -> ; p * A; A = 1; B = 1; p = 0; at (time > 5){0}: B = B + 1; at (time > 5){1}: B = 3 * B"
+
+
+def test_events_at_the_same_time_are_executed_in_their_order():
+    patients = np.zeros((8, 1)), np.ones((8, 1))
+    for text, last in [
+        (TIED.format("", ""), 3),
+        (TIED.format("", ", priority = 1"), 2),
+        (TIED.format(", priority = 1", ", priority = 2"), 2),
+    ]:
+        courses = simulator_of(text, inputs=("A",), parameters=("p",)).simulate(*patients)
+        assert courses.last("B").tolist() == [last] * 8
+    with pytest.raises(
+        ConfigError, match="it has events with equal priorities, which are executed in random"
+    ):
+        simulator_of(TIED.format(", priority = 1", ", priority = 1"))
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
