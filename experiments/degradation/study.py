@@ -67,7 +67,9 @@ class DegradationStudy(Experiment[Config, Prepared]):
     def parts(self, config: Config) -> list[Part]:
         """Return one part per level, finer where a level takes long; refuse a model that cannot be used."""
         evaluation = config.evaluation
-        trained_on_others = not evaluation.outcome_features and {"last", "dynamic"} & {*evaluation.feature_sets}
+        trained_on_others = not evaluation.outcome_features and {"last", "dynamic"} & {
+            *evaluation.feature_sets
+        }
         check_own_model(config, distorted=self.distorts(config), others=bool(trained_on_others))
         return plan_parts(config)
 
