@@ -42,6 +42,9 @@ class SbmlModel:
     initial_concentrations : mapping of str to float, the model's units
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
+    other_inputs : mapping of str to float, the model's units
+        Initial values of what varies as an input only where it is named: boundary species, by their
+        concentrations, and parameters with a rate rule, such as doses.
     parameters : mapping of str to float, the model's units
         The global parameters that the model gives as a number and that no rule or event changes.
     given_concentrations : mapping of str to float, the model's units
@@ -54,6 +57,7 @@ class SbmlModel:
     runner: Any
     form_names: tuple[str, ...]
     initial_concentrations: Mapping[str, float]
+    other_inputs: Mapping[str, float]
     parameters: Mapping[str, float]
     given_concentrations: Mapping[str, float]
     stoichiometry_sources: frozenset[str]
@@ -194,7 +198,16 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
+        {name: value for name, value in _other_inputs(runner).items() if name not in rules},
         {name: value for name, value in parameters if name not in determined},
         {name: value for name, value in given if name not in rules},
         frozenset(stoichiometry_sources(root)),
     )
+
+
+def _other_inputs(runner: Any) -> dict[str, float]:
+    """Return the initial values of boundary species and of parameters with a rate rule."""
+    model = runner.model
+    boundary = {name: model.getValue(f"init([{name}])") for name in model.getBoundarySpeciesIds()}
+    ruled = set(runner.getRateRuleIds()) & set(model.getGlobalParameterIds())
+    return {**boundary, **{name: model.getValue(f"init({name})") for name in sorted(ruled)}}

@@ -29,6 +29,13 @@ VOLUME = """model pk()
 end
 """
 
+DOSE = """model dosed()
+  compartment V = 0.05 * BW; species A in V, B in V, $F in V;
+  A = %(A)s; B = 0; F = %(F)s; dose = %(dose)s; dose' = -0.5 * dose; BW = %(BW)s; k = %(k)s;
+  -> A; V * 0.5 * dose; A -> B; V * k * A * F;
+end
+"""
+
 
 def simulator_of(text, **config):
     """Return the simulator of a model with tight tolerances."""
@@ -49,16 +56,17 @@ def patients_of(simulator, n_patients=4):
     parameters = rng.uniform(0.5, 2, (n_patients, len(simulator.parameter_names)))
     parameters *= [simulator.model.parameters[name] for name in simulator.parameter_names]
     inputs = rng.uniform(0.5, 2, (n_patients, len(simulator.input_names)))
-    inputs *= [simulator.model.initial_concentrations[name] for name in simulator.input_names]
+    known = {**simulator.model.initial_concentrations, **simulator.model.other_inputs}
+    inputs *= [known[name] for name in simulator.input_names]
     names = (*simulator.parameter_names, *simulator.input_names)
     rows = np.hstack([parameters, inputs]).tolist()
     return parameters, inputs, [dict(zip(names, map(repr, row), strict=True)) for row in rows]
 
 
-@pytest.mark.parametrize("text", [VOLUME])
-def test_patients_in_any_order_equal_a_fresh_runner(text):
-    nominal = {"A": 100, "BW": 70, "k": 0.1}
-    simulator = simulator_of(text % nominal, inputs=("A",))
+@pytest.mark.parametrize(("text", "inputs"), [(VOLUME, ("A",)), (DOSE, ("dose", "F", "A"))])
+def test_patients_in_any_order_equal_a_fresh_runner(text, inputs):
+    nominal = {"A": 100, "BW": 70, "k": 0.1, "dose": 5, "F": 3}
+    simulator = simulator_of(text % nominal, inputs=inputs)
     parameters, inputs, patients = patients_of(simulator)
     expected = np.array([written(text, values) for values in patients])
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2]):
