@@ -129,7 +129,7 @@ def _stoichiometry_names(root: Element, formulas: Mapping[str, set[str]]) -> set
 def _formulas(root: Element) -> dict[str, set[str]]:
     """Return the names that values follow from at the start: by assignments, and of a species its compartment."""
     formulas: dict[str, set[str]] = {
-        each.attrib["id"]: {each.get("compartment", "")} for each in elements(root, "species")
+        each.get("id", ""): {each.get("compartment", "")} for each in elements(root, "species")
     }
     for kind, key in (("initialAssignment", "symbol"), ("assignmentRule", "variable")):
         for each in elements(root, kind):
