@@ -38,8 +38,8 @@ class SbmlConfig(ConfigModel):
     outcome: str = setting(help="Species whose concentration at the last time point is the response.")
     inputs: tuple[str, ...] | None = setting(
         None,
-        help="Species whose initial concentrations vary between patients. Default: all that start above 0 "
-        "but the outcome.",
+        help="Species whose initial concentrations vary between patients, and parameters with a rate rule whose "
+        "initial values do. Default: all species that the model changes and that start above 0, but the outcome.",
     )
     input_range: tuple[float, float] = setting(
         (0.5, 2.0),

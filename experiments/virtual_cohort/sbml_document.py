@@ -15,6 +15,9 @@ PACKAGE = "http://www.sbml.org/sbml/level3/version1/"
 READ_PACKAGES = {"comp", "distrib", "extendedmath"}
 # packages without which a model has another meaning, and that libRoadRunner reads or `parse` refuses itself
 
+MATH = "{http://www.w3.org/1998/Math/MathML}"
+LAST_PRIORITY = -1_000_000
+# of events without a priority: below those that a model gives
 RANDOM = ("/symbols/distrib/", "/annotations/distribution")
 # addresses of the definitions of random draws: in a formula, and in the annotation of a function
 
@@ -126,7 +129,7 @@ def _stoichiometry_names(root: Element, formulas: Mapping[str, set[str]]) -> set
 def _formulas(root: Element) -> dict[str, set[str]]:
     """Return the names that values follow from at the start: by assignments, and of a species its compartment."""
     formulas: dict[str, set[str]] = {
-        each.attrib["id"]: {each.get("compartment", "")} for each in elements(root, "species")
+        each.get("id", ""): {each.get("compartment", "")} for each in elements(root, "species")
     }
     for kind, key in (("initialAssignment", "symbol"), ("assignmentRule", "variable")):
         for each in elements(root, kind):
@@ -137,3 +140,48 @@ def _formulas(root: Element) -> dict[str, set[str]]:
 def _names(element: Element) -> set[str]:
     """Return the names in a formula."""
     return {(each.text or "").strip() for each in elements(element, "ci")}
+
+
+def with_event_order(sbml: str) -> str:
+    """Return a document in which no two events have the same priority.
+
+    Events that fire at the same time with equal or no priorities are executed in random order. Those without
+    one get their order in the document, after those that have one.
+
+    Raises
+    ------
+    ConfigError
+        If two events have the same priority, or there are several events in a level of SBML without priorities.
+    """
+    root = parse(sbml)
+    events = list(elements(root, "event"))
+    if len(events) < 2:
+        return sbml
+    require_priorities(root)
+    given = [ElementTree.tostring(each) for event in events for each in elements(event, "priority")]
+    if len({*given}) < len(given):
+        raise unusable(
+            "it has events with equal priorities, which are executed in random order; make them differ"
+        )
+    for index, event in enumerate(event for event in events if not has(event, "priority")):
+        _set_priority(event, LAST_PRIORITY - index)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def require_priorities(root: Element) -> None:
+    """Raise if the level of SBML has no priorities of events."""
+    if root.get("level") in ("1", "2"):
+        raise unusable(
+            "it has several events in SBML level 2, the stimulus included, which are executed in random order where "
+            "they fire at the same time; convert it to level 3"
+        )
+
+
+def _set_priority(event: Element, priority: int) -> None:
+    """Insert the priority of an event after its trigger."""
+    namespace = event.tag.rpartition("}")[0] + "}"
+    element = ElementTree.Element(f"{namespace}priority")
+    math = ElementTree.SubElement(element, f"{MATH}math")
+    ElementTree.SubElement(math, f"{MATH}cn", type="integer").text = str(priority)
+    trigger = next(index for index, child in enumerate(event) if tag(child) == "trigger")
+    event.insert(trigger + 1, element)

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lakebatch.errors import ConfigError, MissingDependencyError
+from lakebatch.errors import MissingDependencyError
 
-from .sbml_document import event_variables, given_concentrations, parse, stoichiometry_sources, unusable
+from .sbml_document import (
+    event_variables,
+    given_concentrations,
+    parse,
+    require_priorities,
+    stoichiometry_sources,
+    unusable,
+    with_event_order,
+)
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
 # the statement that makes Antimony read another file, with every token allowed before the file name
@@ -34,6 +42,9 @@ class SbmlModel:
     initial_concentrations : mapping of str to float, the model's units
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
+    other_inputs : mapping of str to float, the model's units
+        Initial values of what varies as an input only where it is named: boundary species, by their
+        concentrations, and parameters with a rate rule, such as doses.
     parameters : mapping of str to float, the model's units
         The global parameters that the model gives as a number and that no rule or event changes.
     given_concentrations : mapping of str to float, the model's units
@@ -46,6 +57,7 @@ class SbmlModel:
     runner: Any
     form_names: tuple[str, ...]
     initial_concentrations: Mapping[str, float]
+    other_inputs: Mapping[str, float]
     parameters: Mapping[str, float]
     given_concentrations: Mapping[str, float]
     stoichiometry_sources: frozenset[str]
@@ -69,7 +81,7 @@ def load_model(text: str) -> SbmlModel:
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
     parse(sbml)
     try:
-        sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
+        sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
         return _describe(_compile(roadrunner, sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
@@ -109,30 +121,21 @@ def integrated_names(model: SbmlModel) -> list[str]:
 
 
 def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
-    """Add the event that sets a variable at an onset, and compile the model again.
+    """Add the event that sets a variable at an onset, before all others, and compile the model again.
 
     Raises
     ------
     ConfigError
-        If the onset is time 0, and the level of SBML has no events at time 0.
+        If the level of SBML has no priorities of events.
     """
     runner = model.runner
     with _no_attributes(import_optional("roadrunner", "libroadrunner")):
+        require_priorities(parse(runner.getSBML()))
         runner.setConstant(variable, False, False)
         runner.addEvent(ONSET, False, f"time >= {onset!r}", False)
-        if onset <= 0:
-            _fire_at_time_0(runner)
-        runner.addEventAssignment(ONSET, variable, repr(value), True)
-
-
-def _fire_at_time_0(runner: Any) -> None:
-    try:
         runner.setTriggerInitialValue(ONSET, False, False)
-    except RuntimeError as error:
-        raise ConfigError(
-            "Config key 'sbml.stimulus.onset' is the start of a model with events in SBML level 2, which has no "
-            "events at the start. Expected a later onset, or the model in SBML level 3."
-        ) from error
+        runner.addPriority(ONSET, "1000000", False)
+        runner.addEventAssignment(ONSET, variable, repr(value), True)
 
 
 def import_optional(module: str, package: str) -> Any:
@@ -195,7 +198,16 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
+        {name: value for name, value in _other_inputs(runner).items() if name not in rules},
         {name: value for name, value in parameters if name not in determined},
         {name: value for name, value in given if name not in rules},
         frozenset(stoichiometry_sources(root)),
     )
+
+
+def _other_inputs(runner: Any) -> dict[str, float]:
+    """Return the initial values of boundary species and of parameters with a rate rule."""
+    model = runner.model
+    boundary = {name: model.getValue(f"init([{name}])") for name in model.getBoundarySpeciesIds()}
+    ruled = set(runner.getRateRuleIds()) & set(model.getGlobalParameterIds())
+    return {**boundary, **{name: model.getValue(f"init({name})") for name in sorted(ruled)}}

@@ -38,7 +38,7 @@ class SbmlSimulator:
         Config of the model; it holds the range of factors on initial concentrations, and the parameter
         that changes at an onset.
     input_names : tuple of str
-        Species whose initial concentrations vary.
+        Species whose initial concentrations vary, and parameters with a rate rule whose initial values do.
     parameter_names : tuple of str
         Global parameters that vary.
     """
@@ -74,8 +74,7 @@ class SbmlSimulator:
         runner = self.model.runner
         names = integrated_names(self.model)
         nominal = [self.model.parameters[name] for name in self.parameter_names]
-        inputs = [self.model.initial_concentrations[name] for name in self.input_names]
-        self._reset(np.array(nominal), np.array(inputs))
+        self._reset(np.array(nominal), self._nominal_inputs())
         largest = np.abs([runner.model.getValue(name) for name in names])
         if names:
             runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
@@ -108,8 +107,13 @@ class SbmlSimulator:
         float array, shape (n_samples, n_inputs), the model's units
             Columns as in ``input_names``.
         """
-        nominal = np.array([self.model.initial_concentrations[name] for name in self.input_names])
+        nominal = self._nominal_inputs()
         return nominal * draw_latin_hypercube(self.config.input_range, nominal.size, n_samples, rng)
+
+    def _nominal_inputs(self) -> np.ndarray:
+        """Return the model's values of the inputs; float array, shape (n_inputs,)."""
+        known = {**self.model.initial_concentrations, **self.model.other_inputs}
+        return np.array([known[name] for name in self.input_names])
 
     def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
         """Return the time courses of patients.
@@ -178,9 +182,10 @@ class SbmlSimulator:
         if self.stimulus is not None:
             model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
         model.reset(EVERYTHING)
-        concentrations = dict(zip(self.input_names, inputs.tolist(), strict=True))
-        for name, value in {**self.model.given_concentrations, **concentrations}.items():
-            model.setValue(f"init([{name}])", value)
+        values = dict(zip(self.input_names, inputs.tolist(), strict=True))
+        doses = set(values).intersection(model.getGlobalParameterIds())
+        for name, value in {**self.model.given_concentrations, **values}.items():
+            model.setValue(f"init({name})" if name in doses else f"init([{name}])", value)
         self.model.runner.resetAll()
 
     def _segments(self) -> Iterator[tuple[float, float]]:
@@ -210,7 +215,8 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     """
     model = load_model(model_text(config.model))
     _require("outcome", [config.outcome], model.form_names, "a species of the model")
-    _require("inputs", config.inputs or (), model.initial_concentrations, "species with an initial value")
+    inputs = (*model.initial_concentrations, *model.other_inputs)
+    _require("inputs", config.inputs or (), inputs, "species or parameters with an initial value")
     _require(
         "parameters", config.parameters or (), model.parameters, "parameters that no rule or event changes"
     )

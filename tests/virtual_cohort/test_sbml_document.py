@@ -125,3 +125,30 @@ def test_stoichiometry_that_follows_patients_is_simulated():
 @pytest.mark.parametrize("text", ["model q\n A -> B; k * A; k = 1; A = 10; B = 0\nend\n", STOICHIOMETRY_MATH])
 def test_byte_order_mark_of_a_file_is_skipped(text):
     assert load_model(f"\ufeff{text}").form_names == ("A", "B")
+
+
+def test_sbml_level_1_is_read():
+    text = (
+        '<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m"><listOfCompartments>'
+        '<compartment name="c" volume="1"/></listOfCompartments><listOfSpecies><species name="A" compartment="c" '
+        'initialAmount="2"/></listOfSpecies><listOfParameters><parameter name="k" value="1"/></listOfParameters>'
+        '<listOfReactions><reaction name="J"><listOfReactants><speciesReference species="A"/></listOfReactants>'
+        '<kineticLaw formula="k * A"/></reaction></listOfReactions></model></sbml>'
+    )
+    simulator = build_sbml_simulator(
+        SbmlConfig(model=text, outcome="A", inputs=("A",)), SimulationConfig(stop=1)
+    )
+    courses = simulator.simulate(np.array([[1.0], [2.0]]), np.array([[2.0], [3.0]]))
+    assert courses.last("A").tolist() == pytest.approx([2 * np.exp(-1), 3 * np.exp(-2)], rel=1e-5)
+
+
+def test_events_with_notes_and_annotations_are_read():
+    notes = '<notes><p xmlns="http://www.w3.org/1999/xhtml">A <b>note</b> &amp; more</p></notes>'
+    rdf = '<annotation><x xmlns="urn:x" xmlns:y="urn:y" y:z="1"/></annotation>'
+    antimony.clearPreviousLoads()
+    antimony.loadAntimonyString("A -> ; A; A = 1; at (time > 1): A = 2; at (time > 1): A = 3")
+    text = antimony.getSBMLString(antimony.getMainModuleName())
+    begin, end = text.split("<event ", 1)
+    head, tail = end.split(">", 1)
+    model = load_model(f"{begin}<event {head}>{notes}{rdf}{tail}")
+    assert model.runner.simulate(0, 2, 3)[-1].tolist() == pytest.approx([2, 3 * np.exp(-1)], rel=1e-4)

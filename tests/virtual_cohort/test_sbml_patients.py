@@ -29,6 +29,13 @@ VOLUME = """model pk()
 end
 """
 
+DOSE = """model dosed()
+  compartment V = 0.05 * BW; species A in V, B in V, $F in V;
+  A = %(A)s; B = 0; F = %(F)s; dose = %(dose)s; dose' = -0.5 * dose; BW = %(BW)s; k = %(k)s;
+  -> A; V * 0.5 * dose; A -> B; V * k * A * F;
+end
+"""
+
 
 def simulator_of(text, **config):
     """Return the simulator of a model with tight tolerances."""
@@ -49,16 +56,17 @@ def patients_of(simulator, n_patients=4):
     parameters = rng.uniform(0.5, 2, (n_patients, len(simulator.parameter_names)))
     parameters *= [simulator.model.parameters[name] for name in simulator.parameter_names]
     inputs = rng.uniform(0.5, 2, (n_patients, len(simulator.input_names)))
-    inputs *= [simulator.model.initial_concentrations[name] for name in simulator.input_names]
+    known = {**simulator.model.initial_concentrations, **simulator.model.other_inputs}
+    inputs *= [known[name] for name in simulator.input_names]
     names = (*simulator.parameter_names, *simulator.input_names)
     rows = np.hstack([parameters, inputs]).tolist()
     return parameters, inputs, [dict(zip(names, map(repr, row), strict=True)) for row in rows]
 
 
-@pytest.mark.parametrize("text", [VOLUME])
-def test_patients_in_any_order_equal_a_fresh_runner(text):
-    nominal = {"A": 100, "BW": 70, "k": 0.1}
-    simulator = simulator_of(text % nominal, inputs=("A",))
+@pytest.mark.parametrize(("text", "inputs"), [(VOLUME, ("A",)), (DOSE, ("dose", "F", "A"))])
+def test_patients_in_any_order_equal_a_fresh_runner(text, inputs):
+    nominal = {"A": 100, "BW": 70, "k": 0.1, "dose": 5, "F": 3}
+    simulator = simulator_of(text % nominal, inputs=inputs)
     parameters, inputs, patients = patients_of(simulator)
     expected = np.array([written(text, values) for values in patients])
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2]):
@@ -127,9 +135,29 @@ def test_stimulus_that_cannot_trigger_events_is_refused():
         'compartment="c" initialConcentration="1"/></listOfSpecies><listOfParameters><parameter id="s" value="1"/>'
         f"</listOfParameters><listOfEvents>{event}</listOfEvents></model></sbml>"
     )
-    with pytest.raises(ConfigError, match=r"'sbml\.stimulus\.onset' is the start of a model with events"):
-        simulator_of(head + body, inputs=("B",), stimulus=stimulus | {"onset": 0})
-    assert simulator_of(head + body, inputs=("B",), stimulus=stimulus).parameter_names == ()
+    with pytest.raises(ConfigError, match=r"it has several events in SBML level 2, the stimulus included"):
+        simulator_of(head + body, inputs=("B",), stimulus=stimulus)
+    assert simulator_of(head + body, inputs=("B",)).parameter_names == ("s",)
+    with pytest.raises(ConfigError, match=r"it has several events in SBML level 2"):
+        simulator_of(head + body.replace(event, event + event), inputs=("B",))
+
+
+TIED = "B -> ; 0 * B; A -> ; p * A; A = 1; B = 1; p = 0; at (time > 5){0}: B = B + 1; at (time > 5){1}: B = 3 * B"
+
+
+def test_events_at_the_same_time_are_executed_in_their_order():
+    patients = np.zeros((8, 1)), np.ones((8, 1))
+    for text, last in [
+        (TIED.format("", ""), 3),
+        (TIED.format("", ", priority = 1"), 2),
+        (TIED.format(", priority = 1", ", priority = 2"), 2),
+    ]:
+        courses = simulator_of(text, inputs=("A",), parameters=("p",)).simulate(*patients)
+        assert courses.last("B").tolist() == [last] * 8
+    with pytest.raises(
+        ConfigError, match="it has events with equal priorities, which are executed in random"
+    ):
+        simulator_of(TIED.format(", priority = 1", ", priority = 1"))
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
