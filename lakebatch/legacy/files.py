@@ -15,6 +15,7 @@ import polars as pl
 
 from lakebatch._text import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
+from lakebatch.legacy.csv_files import read_csv
 from lakebatch.legacy.frames.columns import brief, storable
 from lakebatch.legacy.frames.levels import as_level
 from lakebatch.legacy.frames.results import left_out, to_results
@@ -177,7 +178,7 @@ def _frame(data: bytes, form: str) -> pl.DataFrame:
     if form == "parquet":
         _check_unpacked(data)
         return pl.read_parquet(io.BytesIO(data))
-    return pl.read_csv(io.BytesIO(data), infer_schema_length=None)
+    return read_csv(data)
 
 
 def _check_unpacked(data: bytes) -> None:

@@ -88,7 +88,7 @@ def plan(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     Raises
     ------
     LegacyError
-        If the folder has no files of the older layout.
+        If the folder has no files of the older layout, or a list that cannot be read.
     """
     stored = StoredExperiment(lake.storage, _folder(lake, name))
     source = open_source(place)

@@ -15,6 +15,14 @@ from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, UnknownNameError
 from lakebatch.legacy.importer import execute, plan
 
+LIST = """assembly_id,timestamp,status
+0.0,20251216_142230,completed
+0.05,20251216_143101,completed
+0.1,20251216_144013,completed
+0.2,20251216_145011,completed
+0.3,20251216_150033,completed
+20251216_142230_run001,20251216_142230,completed
+"""
 RUN = "20251216_142230_run001"
 NAME = "response_noise_results"
 
@@ -274,18 +282,67 @@ def test_without_a_list_all_files_are_imported(bring, old_folder):
     assert "unlisted file" not in found
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b'assembly_id,status\n"0'])
-def test_broken_list_is_named_and_files_are_imported(bring, old_folder, content):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff\xfe\x00", "it is not text in UTF-8 or UTF-16. Save it as UTF-8"),
+        (LIST.replace("status", "status\xe9").encode("latin-1"), "it is not text in UTF-8 or UTF-16"),
+        (LIST.encode("utf-16-le"), "it has zero bytes, as UTF-16 without its mark has"),
+        (b"a,b\n1,2\n", "it has no column assembly_id and no status, only a, b"),
+        (f"{LIST}0.5,1,started,more\n".encode(), "it is not a CSV that can be read"),
+        (b"assembly_id;status\n0,5;started\n0.1;started\n", "'assembly_id' has decimal commas and decimal"),
+    ],
+)
+def test_list_that_cannot_be_read_stops_the_import(bring, lake, old_folder, content, reason):
     (old_folder / "assembly_list.csv").write_bytes(content)
+    with pytest.raises(LegacyError, match="move it away to import all files as completed") as refused:
+        bring()
+    assert "assembly_list.csv cannot be read: " in str(refused.value)
+    assert reason in str(refused.value)
+    assert not lake.keys()
+
+
+def test_empty_list_lists_nothing(bring, old_folder):
+    (old_folder / "assembly_list.csv").write_bytes(b"")
+    assert len(bring()["unlisted file"]) == 5
+
+
+SPELLINGS = {
+    "semicolons": lambda text: text.replace(",", ";").encode(),
+    "decimal commas": lambda text: text.replace(",", ";").replace("0.", "0,").encode(),
+    "tabs": lambda text: text.replace(",", "\t").encode(),
+    "spaces": lambda text: text.replace(",", " , ").encode(),
+    "mark": lambda text: text.encode("utf-8-sig"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "Windows": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_list_of_a_spreadsheet_is_read(bring, old_folder, spelling):
+    text = LIST.replace("0.05,20251216_143101,completed", "0.05,20251216_143101,started")
+    (old_folder / "assembly_list.csv").write_bytes(SPELLINGS[spelling](text))
     found = bring()
-    assert len(found["import"]) == 5
-    assert "unlisted file" in found
-    if content:
-        assert (
-            "assembly_list.csv" in found["unreadable file"]["file"].to_list()
-            or "unknown id" in found
-            or len(content) > 20
-        )
+    assert found["not completed"]["id"].to_list() == ["0.05"]
+    assert found["missing file"]["id"].to_list() == ["0.2"]
+    assert found["unlisted file"]["id"].to_list() == ["0.5"]
+    assert "unknown id" not in found
+
+
+def csv_of(results, spelling):
+    if spelling == "decimal commas":
+        return results.to_csv(index=False, sep=";", decimal=",").encode()
+    text = results.to_csv(index=False)
+    return text.replace(",R2", " , R2").encode() if spelling == "spaces" else SPELLINGS[spelling](text)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_results_of_a_spreadsheet_are_read(lake, bring, old_folder, old_results, spelling):
+    (old_folder / f"{NAME}_0.2.csv").write_bytes(csv_of(old_results(0.2), spelling))
+    bring()
+    rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
+    assert rows["r2"].sort().to_list() == sorted(old_results(0.2)["R2 Score"])
+    assert rows["error"].null_count() == 4
 
 
 def test_other_frames_are_kept_under_their_name(lake, bring, old_folder):
