@@ -18,8 +18,12 @@ from lakebatch.storage.place import StoredFile
 LIST = "assembly_list.csv"
 FORMS = {"pkl": "pkl", "pickle": "pkl", "parquet": "parquet", "csv": "csv"}
 """Endings of files and their formats, in the order of preference."""
+PACKED = ("gz", "bz2", "xz", "zip", "zst")
+"""Endings that pandas adds to compressed files."""
 FILE = re.compile(
-    rf"(?P<name>.+?)_(?P<id>{ASSEMBLY_ID.pattern}|[-+0-9.eE]+)\.(?P<ending>{'|'.join(FORMS)})", re.ASCII
+    rf"(?P<name>.+?)_(?P<id>{ASSEMBLY_ID.pattern}|[-+0-9.eE]+)\.(?P<ending>{'|'.join(FORMS)})"
+    rf"(?:\.(?:{'|'.join(PACKED)}))?",
+    re.ASCII,
 )
 COMPLETED = "completed"
 

@@ -1,7 +1,10 @@
 """The import of a partly lost study of the older layout."""
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import pickle
 import shutil
 from pathlib import Path
@@ -343,6 +346,46 @@ def test_results_of_a_spreadsheet_are_read(lake, bring, old_folder, old_results,
     rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
     assert rows["r2"].sort().to_list() == sorted(old_results(0.2)["R2 Score"])
     assert rows["error"].null_count() == 4
+
+
+@pytest.mark.parametrize("ending", ["pkl.gz", "pkl", "csv.gz"])
+def test_gzip_is_decompressed(lake, bring, old_folder, old_results, ending):
+    results = old_results(0.2)
+    data = results.to_csv(index=False).encode() if "csv" in ending else pickle.dumps(results)
+    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(gzip.compress(data))
+    assert f"{NAME}_0.2.{ending}" in bring()["import"]["file"].to_list()
+    rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
+    assert rows["r2"].sort().to_list() == sorted(results["R2 Score"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "reason"),
+    [
+        (
+            "pkl.bz2",
+            bz2.compress(b"x"),
+            "it is compressed with bzip2, which is not read. Decompress it first",
+        ),
+        ("pkl", lzma.compress(b"x"), "it is compressed with xz"),
+        ("csv", b"PK\x03\x04", "it is compressed with zip"),
+        ("pkl.gz", gzip.compress(b"x" * 1000)[:20], "it is a damaged gzip file"),
+        ("pkl.gz", gzip.compress(bytes(200_000)), "it has more than 0.0 GB once decompressed"),
+        ("pkl.gz", gzip.compress(b"x"), "it is not a whole pickle"),
+    ],
+)
+def test_other_compressed_files_are_named(bring, old_folder, monkeypatch, ending, content, reason):
+    monkeypatch.setattr("lakebatch.legacy.files._max_bytes", lambda: 100_000)
+    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(content)
+    details = dict(bring()["unreadable file"].select("file", "detail").iter_rows())
+    assert details[f"{NAME}_0.2.{ending}"].startswith(reason)
+
+
+@pytest.mark.parametrize("levels", [0.3, [0.0, 0.0, 0.3, 0.3]])
+def test_file_whose_rows_are_of_another_level_is_named(lake, bring, old_folder, old_results, levels):
+    old_results(levels).to_pickle(old_folder / f"{NAME}_0.pkl")
+    details = dict(bring()["unreadable file"].select("file", "detail").iter_rows())
+    assert details[f"{NAME}_0.pkl"] == "its name says level 0, its rows say 0.3. Rename it, or mend its rows"
+    assert "the baseline, level 0" in " ".join(str(gap) for gap in lake["response-noise"].snapshot().gaps())
 
 
 def test_other_frames_are_kept_under_their_name(lake, bring, old_folder):
