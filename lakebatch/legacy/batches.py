@@ -60,16 +60,19 @@ def level_part(level: str) -> str:
     return f"level={level}"
 
 
-def batches(survey: Survey, present: Sequence[Assembly]) -> list[Batch]:
+def batches(survey: Survey, present: Sequence[Assembly], name: str) -> list[Batch]:
     """Return the assemblies that remain to be imported; report the other files in the survey.
 
     Parameters
     ----------
     present : assemblies
         The assemblies of the experiment in the lake.
+    name : str
+        The experiment.
     """
     runs = (_run(survey, wanted, present) for wanted in _run_ids(survey))
     kept = [each for each in present if each.status != "discarded"]
+    _report_unfinished(survey, kept, name)
     return [*_levels(survey, kept), *(each for each in runs if each is not None)]
 
 
@@ -188,6 +191,25 @@ def _error(survey: Survey, item: Item) -> str | None:
     return (
         None if listed is None or listed.completed else f"listed as {listed.statuses[-1]}, never as completed"
     )
+
+
+def _report_unfinished(survey: Survey, kept: Sequence[Assembly], name: str) -> None:
+    """Report the files that the list does not have as completed, and those that are completed in the lake all the same."""
+    owners = {key: each for each in kept for key in files_of(each)}
+    for item in (each for each in survey.items if _error(survey, each)):
+        listed = f"listed as {survey.listed[item.id].statuses[-1]}"
+        owner = owners.get(item.key)
+        if owner is None or owner.status != "completed":
+            survey.report("not completed", id=item.id, file=item.file, detail=f"{listed}, imported as failed")
+            continue
+        again = "" if item.level is None else ", and import again"
+        survey.report(
+            "wrong status",
+            id=item.id,
+            file=item.file,
+            detail=f"{listed}, completed in the lake. Take it out with: lakebatch discard {name} {owner.assembly_id} "
+            f"--reason TEXT{again}",
+        )
 
 
 def _gap(missing: str) -> str:

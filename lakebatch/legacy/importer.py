@@ -95,7 +95,7 @@ def plan(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     found = survey(source, unlisted=unlisted)
     _check_any(found)
     present = stored.log.latest() if stored.exists() else []
-    chosen = batches(found, present)
+    chosen = batches(found, present, stored.name)
     findings = sorted(found.findings, key=lambda each: KINDS.index(each.what))
     return Import(stored, source, tuple(chosen), tuple(findings))
 

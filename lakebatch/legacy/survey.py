@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal[
     "several files",
     "changed file",
     "unknown id",
+    "wrong status",
     "not completed",
     "unlisted file",
     "other spelling",
@@ -177,13 +178,6 @@ def _compare_with_list(found: Survey, batch_files: Sequence[BatchFile]) -> None:
                 id=item.id,
                 file=item.file,
                 detail=f"listed as {written}: the older layout did not find it",
-            )
-        if listed and not listed.completed:
-            found.report(
-                "not completed",
-                id=item.id,
-                file=item.file,
-                detail=f"listed as {listed.statuses[-1]}, imported as failed",
             )
     for each in found.missing():
         if each not in with_file and is_known_id(each):

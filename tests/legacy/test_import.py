@@ -272,6 +272,32 @@ def test_level_that_was_only_started_is_kept_as_failed(lake, bring, old_folder):
     assert stored.reassemble(on_gap="ignore").filter(level=0.05).height == 4
 
 
+@pytest.mark.parametrize("wanted", ["0.05", RUN])
+def test_second_import_names_what_the_first_one_completed_wrongly(lake, bring, old_folder, wanted):
+    table = old_folder / "assembly_list.csv"
+    text = table.read_text()
+    table.unlink()
+    bring()
+    stamp = text.partition(f"{wanted},")[2].partition(",")[0]
+    table.write_text(text.replace(f"{wanted},{stamp},completed", f"{wanted},{stamp},started"))
+    found = bring()
+    assert "not completed" not in found
+    assert found["wrong status"]["id"].to_list() == [wanted]
+    (detail,) = found["wrong status"]["detail"]
+    assert detail.startswith("listed as started, completed in the lake. Take it out with: lakebatch discard ")
+    experiment, assembly_id = detail.split()[-7:-5] if wanted == "0.05" else detail.split()[-4:-2]
+    stored = lake[experiment]
+    stored.discard(assembly_id.rstrip(","), reason="was only started")
+    bring()
+    rows = stored.reassemble(on_gap="ignore")
+    assert rows.filter(level=0.5).height == 4
+    if wanted == RUN:
+        assert rows.filter(assembly_id=RUN).is_empty()
+    else:
+        assert rows.filter(level=0.05).is_empty()
+        assert stored.reassemble(include=("failed",), on_gap="ignore").filter(level=0.05).height == 4
+
+
 def test_unlisted_files_can_be_left_out(lake, bring):
     found = bring(unlisted=False)
     assert found["unlisted file"]["id"].to_list() == ["0.5", "9"]
