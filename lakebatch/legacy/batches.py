@@ -76,6 +76,17 @@ def batches(survey: Survey, present: Sequence[Assembly], name: str) -> list[Batc
     return [*_levels(survey, kept), *(each for each in runs if each is not None)]
 
 
+def corrections(survey: Survey, present: Sequence[Assembly]) -> list[tuple[Assembly, str]]:
+    """Return the imports that are completed and have no file that the list has as completed, with the reason."""
+    found = []
+    for each in present:
+        keys = files_of(each) if each.status == "completed" else set()
+        reasons = [_error(survey, item) for item in survey.items if item.key in keys]
+        if keys and len(reasons) == len(keys) and all(reasons):
+            found.append((each, str(reasons[0])))
+    return found
+
+
 def files_of(assembly: Assembly) -> set[tuple[str, str, str]]:
     """Return the name, id and content of every file that an assembly was imported from."""
     if assembly.settings.get(MADE_BY) != IMPORT:
@@ -196,19 +207,21 @@ def _error(survey: Survey, item: Item) -> str | None:
 def _report_unfinished(survey: Survey, kept: Sequence[Assembly], name: str) -> None:
     """Report the files that the list does not have as completed, and those that are completed in the lake all the same."""
     owners = {key: each for each in kept for key in files_of(each)}
+    corrected = {each.assembly_id for each, _ in corrections(survey, kept)}
     for item in (each for each in survey.items if _error(survey, each)):
         listed = f"listed as {survey.listed[item.id].statuses[-1]}"
         owner = owners.get(item.key)
         if owner is None or owner.status != "completed":
             survey.report("not completed", id=item.id, file=item.file, detail=f"{listed}, imported as failed")
             continue
-        again = "" if item.level is None else ", and import again"
+        advice = (
+            f"to be recorded as failed: {owner.assembly_id}"
+            if owner.assembly_id in corrected
+            else f"with other files. Take them out with: lakebatch discard {name} {owner.assembly_id} --reason TEXT, and "
+            "import again"
+        )
         survey.report(
-            "wrong status",
-            id=item.id,
-            file=item.file,
-            detail=f"{listed}, completed in the lake. Take it out with: lakebatch discard {name} {owner.assembly_id} "
-            f"--reason TEXT{again}",
+            "wrong status", id=item.id, file=item.file, detail=f"{listed}, completed in the lake, {advice}"
         )
 
 

@@ -272,30 +272,47 @@ def test_level_that_was_only_started_is_kept_as_failed(lake, bring, old_folder):
     assert stored.reassemble(on_gap="ignore").filter(level=0.05).height == 4
 
 
-@pytest.mark.parametrize("wanted", ["0.05", RUN])
-def test_second_import_names_what_the_first_one_completed_wrongly(lake, bring, old_folder, wanted):
+def test_second_import_names_a_level_that_the_first_one_completed_wrongly(lake, bring, old_folder):
+    table = old_folder / "assembly_list.csv"
+    text = table.read_text().replace("0.05,20251216_143101,completed", "0.05,20251216_143101,started")
+    table.unlink()
+    bring()
+    table.write_text(text)
+    found = bring()
+    assert "not completed" not in found
+    assert found["wrong status"]["id"].to_list() == ["0.05"]
+    (detail,) = found["wrong status"]["detail"]
+    command = detail.partition("Take them out with: lakebatch ")[2].removesuffix(" TEXT, and import again")
+    done = CliRunner().invoke(main, ["--lake", lake.storage.uri, *command.split(), "was only started"])
+    assert done.exit_code == 0, done.output
+    bring()
+    stored = lake["response-noise"]
+    rows = stored.reassemble(on_gap="ignore")
+    assert rows.filter(level=0.05).is_empty()
+    assert rows.filter(level=0.5).height == 4
+    assert stored.reassemble(include=("failed",), on_gap="ignore").filter(level=0.05).height == 4
+
+
+def test_second_import_records_a_run_as_failed_that_the_first_one_completed_wrongly(lake, bring, old_folder):
     table = old_folder / "assembly_list.csv"
     text = table.read_text()
     table.unlink()
     bring()
-    stamp = text.partition(f"{wanted},")[2].partition(",")[0]
-    table.write_text(text.replace(f"{wanted},{stamp},completed", f"{wanted},{stamp},started"))
-    found = bring()
-    assert "not completed" not in found
-    assert found["wrong status"]["id"].to_list() == [wanted]
-    (detail,) = found["wrong status"]["detail"]
-    assert detail.startswith("listed as started, completed in the lake. Take it out with: lakebatch discard ")
-    experiment, assembly_id = detail.split()[-7:-5] if wanted == "0.05" else detail.split()[-4:-2]
-    stored = lake[experiment]
-    stored.discard(assembly_id.rstrip(","), reason="was only started")
+    table.write_text(text.replace(f"{RUN},20251216_142230,completed", f"{RUN},20251216_142230,started"))
+    command = ["--lake", lake.storage.uri, "import-legacy", "response-noise", str(old_folder)]
+    looked = CliRunner().invoke(main, command)
+    assert looked.stderr.rstrip().endswith(f"; {RUN} would be recorded as failed. Do it with --yes.")
+    stored = lake["response-noise"]
+    assert stored.status(RUN) == "completed"
+    assert "to be recorded as failed" in bring()["wrong status"]["detail"][0]
+    assert stored.status(RUN) == "failed"
+    assert stored.reassemble(on_gap="ignore").filter(assembly_id=RUN).is_empty()
+    assert bring()["not completed"]["id"].to_list() == [RUN]
+    assert set(lake.doctor(deep=True)["severity"]) <= {"ok", "note"}
+    table.write_text(text)
     bring()
-    rows = stored.reassemble(on_gap="ignore")
-    assert rows.filter(level=0.5).height == 4
-    if wanted == RUN:
-        assert rows.filter(assembly_id=RUN).is_empty()
-    else:
-        assert rows.filter(level=0.05).is_empty()
-        assert stored.reassemble(include=("failed",), on_gap="ignore").filter(level=0.05).height == 4
+    assert stored.status(RUN) == "completed"
+    assert stored.reassemble(on_gap="ignore").filter(assembly_id=RUN).height == 4
 
 
 def test_unlisted_files_can_be_left_out(lake, bring):
