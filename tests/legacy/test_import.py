@@ -301,7 +301,7 @@ def test_second_import_records_a_run_as_failed_that_the_first_one_completed_wron
     table.write_text(text.replace(f"{RUN},20251216_142230,completed", f"{RUN},20251216_142230,started"))
     command = ["--lake", lake.storage.uri, "import-legacy", "response-noise", str(old_folder)]
     looked = CliRunner().invoke(main, command)
-    assert looked.stderr.rstrip().endswith(f"; {RUN} would be recorded as failed. Do it with --yes.")
+    assert looked.stderr.rstrip().endswith(f"; to be recorded as failed: {RUN}. Do it with --yes.")
     stored = lake["response-noise"]
     assert stored.status(RUN) == "completed"
     assert "to be recorded as failed" in bring()["wrong status"]["detail"][0]

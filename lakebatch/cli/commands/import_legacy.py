@@ -59,7 +59,8 @@ def import_legacy(
 def _amount(found: Import, verb: str) -> str:
     place = found.stored.storage.join(found.stored.folder)
     corrected = ", ".join(assembly.assembly_id for assembly, _ in found.corrections)
-    ending = f"; {corrected} {verb} recorded as failed" if corrected else ""
+    recorded = "to be recorded" if verb == "would be" else "recorded"
+    ending = f"; {recorded} as failed: {corrected}" if corrected else ""
     if not found.batches:
         return f"Nothing in {found.source.uri} is new to {place}{ending}"
     files = "1 file" if found.files == 1 else f"{found.files} files"
