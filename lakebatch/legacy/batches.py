@@ -60,17 +60,31 @@ def level_part(level: str) -> str:
     return f"level={level}"
 
 
-def batches(survey: Survey, present: Sequence[Assembly]) -> list[Batch]:
+def batches(survey: Survey, present: Sequence[Assembly], name: str) -> list[Batch]:
     """Return the assemblies that remain to be imported; report the other files in the survey.
 
     Parameters
     ----------
     present : assemblies
         The assemblies of the experiment in the lake.
+    name : str
+        The experiment.
     """
     runs = (_run(survey, wanted, present) for wanted in _run_ids(survey))
     kept = [each for each in present if each.status != "discarded"]
+    _report_unfinished(survey, kept, name)
     return [*_levels(survey, kept), *(each for each in runs if each is not None)]
+
+
+def corrections(survey: Survey, present: Sequence[Assembly]) -> list[tuple[Assembly, str]]:
+    """Return the imports that are completed and have no file that the list has as completed, with the reason."""
+    found = []
+    for each in present:
+        keys = files_of(each) if each.status == "completed" else set()
+        reasons = [_error(survey, item) for item in survey.items if item.key in keys]
+        if keys and len(reasons) == len(keys) and all(reasons):
+            found.append((each, str(reasons[0])))
+    return found
 
 
 def files_of(assembly: Assembly) -> set[tuple[str, str, str]]:
@@ -188,6 +202,27 @@ def _error(survey: Survey, item: Item) -> str | None:
     return (
         None if listed is None or listed.completed else f"listed as {listed.statuses[-1]}, never as completed"
     )
+
+
+def _report_unfinished(survey: Survey, kept: Sequence[Assembly], name: str) -> None:
+    """Report the files that the list does not have as completed, and those that are completed in the lake all the same."""
+    owners = {key: each for each in kept for key in files_of(each)}
+    corrected = {each.assembly_id for each, _ in corrections(survey, kept)}
+    for item in (each for each in survey.items if _error(survey, each)):
+        listed = f"listed as {survey.listed[item.id].statuses[-1]}"
+        owner = owners.get(item.key)
+        if owner is None or owner.status != "completed":
+            survey.report("not completed", id=item.id, file=item.file, detail=f"{listed}, imported as failed")
+            continue
+        advice = (
+            f"to be recorded as failed: {owner.assembly_id}"
+            if owner.assembly_id in corrected
+            else f"with other files. Take them out with: lakebatch discard {name} {owner.assembly_id} --reason TEXT, and "
+            "import again"
+        )
+        survey.report(
+            "wrong status", id=item.id, file=item.file, detail=f"{listed}, completed in the lake, {advice}"
+        )
 
 
 def _gap(missing: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import math
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +17,10 @@ import polars as pl
 
 from lakebatch._text import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
+from lakebatch.legacy.compressed import unpacked
+from lakebatch.legacy.csv_files import read_csv
 from lakebatch.legacy.frames.columns import brief, storable
-from lakebatch.legacy.frames.levels import as_level
+from lakebatch.legacy.frames.levels import as_level, level_text
 from lakebatch.legacy.frames.results import left_out, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickles.pickled import read_pickle
@@ -71,7 +75,7 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
     Raises
     ------
     LegacyError
-        If it is not a regular file, or has no frame that can be stored.
+        If it is not a regular file, has no frame that can be stored, or rows of another level than its name.
     """
     if holds_secret(batch_file.name):
         raise LegacyError("its name holds the value of a secret setting, and would be recorded. Rename it")
@@ -79,6 +83,7 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
     frame = decode(data, batch_file.form)
     results = to_results(frame, as_level(batch_file.id))
     levels = results.rows["level"].drop_nulls().unique().sort() if results and "level" in results.rows else ()
+    _check_level(as_level(batch_file.id), tuple(levels))
     return Item(
         name=batch_file.name,
         id=batch_file.id,
@@ -94,6 +99,15 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
         left_out=tuple(left_out(frame, results)),
         list_rows=listed.rows if listed else (),
     )
+
+
+def _check_level(named: float | None, levels: Sequence[float]) -> None:
+    others = [level_text(level) for level in levels if named is not None and not math.isclose(level, named)]
+    if others:
+        raise LegacyError(
+            f"its name says level {level_text(named or 0.0)}, its rows say {', '.join(others[:5])}. Rename it, or mend its "
+            "rows"
+        )
 
 
 def read_again(source: Storage, item: Item) -> pl.DataFrame:
@@ -163,7 +177,7 @@ def decode(data: bytes, form: str) -> pl.DataFrame:
     if not data:
         raise LegacyError("it is empty")
     try:
-        frame = storable(_frame(data, form))
+        frame = storable(_frame(unpacked(data, _max_bytes()), form))
     except (pl.exceptions.PolarsError, SchemaError) as error:
         raise LegacyError(brief(error)) from error
     if frame.is_empty():
@@ -177,7 +191,7 @@ def _frame(data: bytes, form: str) -> pl.DataFrame:
     if form == "parquet":
         _check_unpacked(data)
         return pl.read_parquet(io.BytesIO(data))
-    return pl.read_csv(io.BytesIO(data), infer_schema_length=None)
+    return read_csv(data)
 
 
 def _check_unpacked(data: bytes) -> None:

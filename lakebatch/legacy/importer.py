@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
@@ -16,13 +16,14 @@ from lakebatch.experiment import registry
 from lakebatch.ids import FOLDER, ExperimentName, canonical_json, content_hash
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
-from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, files_of
+from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, corrections, files_of
 from lakebatch.legacy.files import Item, open_source, read_again
 from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan_assembly, record, write
 from lakebatch.legacy.survey import KINDS, NOT_IMPORTED, Finding, Survey, survey
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
+FINISHED: tuple[Status, ...] = ("completed",)
 COLUMNS = {
     "what": pl.String(),
     "id": pl.String(),
@@ -37,13 +38,14 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Import:
-    """An import that is planned or done: its assemblies, and its findings."""
+    """An import that is planned or done: its assemblies, its findings, and the statuses of earlier imports to correct."""
 
     stored: StoredExperiment
     source: Storage
     batches: tuple[Batch, ...]
     findings: tuple[Finding, ...]
     assemblies: tuple[Assembly, ...] = ()
+    corrections: tuple[tuple[Assembly, str], ...] = ()
 
     @property
     def files(self) -> int:
@@ -88,22 +90,25 @@ def plan(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     Raises
     ------
     LegacyError
-        If the folder has no files of the older layout.
+        If the folder has no files of the older layout, or a list that cannot be read.
     """
     stored = StoredExperiment(lake.storage, _folder(lake, name))
     source = open_source(place)
     found = survey(source, unlisted=unlisted)
     _check_any(found)
     present = stored.log.latest() if stored.exists() else []
-    chosen = batches(found, present)
+    chosen = batches(found, present, stored.name)
     findings = sorted(found.findings, key=lambda each: KINDS.index(each.what))
-    return Import(stored, source, tuple(chosen), tuple(findings))
+    corrected = tuple(corrections(found, present))
+    return Import(stored, source, tuple(chosen), tuple(findings), corrections=corrected)
 
 
 def execute(
     planned: Import, progress: Callable[[str], None] = lambda line: logger.info("%s", line)
 ) -> Import:
     """Import the files of a plan, each exactly once; skip those that an earlier attempt has imported.
+
+    Assemblies that an earlier import completed, and of which the list has no file as completed, are recorded as failed.
 
     Raises
     ------
@@ -113,11 +118,13 @@ def execute(
         If another process is importing the same files.
     """
     done: list[Assembly] = []
+    for assembly, error in planned.corrections:
+        planned.stored.log.record(assembly, "failed", after=FINISHED, error=error)
     if planned.batches:
         ensure(planned.stored)
         with lease.hold(planned.stored.storage, planned.stored.folder) as held:
             done += [_import_batch(planned, batch, held, progress) for batch in planned.batches]
-    return Import(planned.stored, planned.source, planned.batches, planned.findings, tuple(done))
+    return replace(planned, assemblies=tuple(done))
 
 
 def import_legacy(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:

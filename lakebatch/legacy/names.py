@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import polars as pl
 
 from lakebatch.errors import LegacyError
 from lakebatch.ids import ASSEMBLY_ID
-from lakebatch.legacy.frames.columns import brief
+from lakebatch.legacy.csv_files import read_csv
 from lakebatch.legacy.frames.levels import as_level, same_id
 from lakebatch.legacy.frames.table import NAME
 from lakebatch.storage.place import StoredFile
@@ -19,8 +18,12 @@ from lakebatch.storage.place import StoredFile
 LIST = "assembly_list.csv"
 FORMS = {"pkl": "pkl", "pickle": "pkl", "parquet": "parquet", "csv": "csv"}
 """Endings of files and their formats, in the order of preference."""
+PACKED = ("gz", "bz2", "xz", "zip", "zst")
+"""Endings that pandas adds to compressed files."""
 FILE = re.compile(
-    rf"(?P<name>.+?)_(?P<id>{ASSEMBLY_ID.pattern}|[-+0-9.eE]+)\.(?P<ending>{'|'.join(FORMS)})", re.ASCII
+    rf"(?P<name>.+?)_(?P<id>{ASSEMBLY_ID.pattern}|[-+0-9.eE]+)\.(?P<ending>{'|'.join(FORMS)})"
+    rf"(?:\.(?:{'|'.join(PACKED)}))?",
+    re.ASCII,
 )
 COMPLETED = "completed"
 
@@ -76,10 +79,7 @@ def read_list(data: bytes) -> dict[str, Listed]:
     LegacyError
         If it is not a CSV file with the columns assembly_id and status.
     """
-    try:
-        table = pl.read_csv(io.BytesIO(data), infer_schema=False) if data.strip() else pl.DataFrame()
-    except pl.exceptions.PolarsError as error:
-        raise LegacyError(f"it is not a CSV that can be read ({brief(error)})") from error
+    table = read_csv(data, types=False) if data.strip() else pl.DataFrame()
     missing = [name for name in ("assembly_id", "status") if name not in table.columns]
     if missing and data.strip():
         raise LegacyError(f"it has no column {' and no '.join(missing)}, only {', '.join(table.columns)}")

@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal[
     "several files",
     "changed file",
     "unknown id",
+    "wrong status",
     "not completed",
     "unlisted file",
     "other spelling",
@@ -70,6 +71,11 @@ def survey(source: Storage, *, unlisted: bool = True) -> Survey:
     ----------
     unlisted : bool
         Whether files that the list does not name are imported.
+
+    Raises
+    ------
+    LegacyError
+        If there is a list that cannot be read.
     """
     found = Survey(source)
     files = source.files_in("")
@@ -90,7 +96,11 @@ def _read_list(found: Survey, files: Sequence[StoredFile]) -> None:
     try:
         found.listed = read_list(content(found.source, lists[0]))
     except LegacyError as error:
-        found.report("unreadable file", file=LIST, detail=str(error))
+        raise LegacyError(
+            f"{found.source.join(LIST)} cannot be read: {error}. Expected a CSV with the columns assembly_id, timestamp "
+            "and status, which says which files are completed. Mend it; or move it away to import all files as "
+            "completed."
+        ) from error
     for each, listed in found.listed.items():
         if not is_known_id(each):
             found.report("unknown id", id=each, detail="neither a level nor YYYYMMDD_HHMMSS_runNNN")
@@ -168,13 +178,6 @@ def _compare_with_list(found: Survey, batch_files: Sequence[BatchFile]) -> None:
                 id=item.id,
                 file=item.file,
                 detail=f"listed as {written}: the older layout did not find it",
-            )
-        if listed and not listed.completed:
-            found.report(
-                "not completed",
-                id=item.id,
-                file=item.file,
-                detail=f"listed as {listed.statuses[-1]}, imported as failed",
             )
     for each in found.missing():
         if each not in with_file and is_known_id(each):

@@ -7,7 +7,7 @@ import pytest
 
 from lakebatch.errors import AssemblyError, ConfigError, SchemaError
 from lakebatch.legacy.frames.columns import original, place, storable
-from lakebatch.legacy.frames.results import to_results
+from lakebatch.legacy.frames.results import left_out, to_results
 from lakebatch.legacy.frames.table import FrameTable, frame_names
 from lakebatch.storage import Storage
 
@@ -172,3 +172,24 @@ def test_clean_and_noisy_expression_are_distinguished():
 @pytest.mark.parametrize("frame", [{"a": [1]}, {"Model": ["x"]}, {"R2 Score": [0.5]}])
 def test_frame_without_model_and_metric_holds_no_results(frame):
     assert to_results(pl.DataFrame(frame)) is None
+
+
+def test_cell_that_is_no_number_costs_that_cell_with_a_reason():
+    frame = pl.DataFrame(
+        {
+            "Model": ["a", "b", "c"],
+            "R2 Score": ["0.5", "#N/A", " 0.25"],
+            "Mean Squared Error": [1.0, 2.0, None],
+            "Repeat": ["0", "NA", "1.5"],
+            "Pearson Correlation": ["none", "none", None],
+        }
+    )
+    found = to_results(frame)
+    assert found.rows["r2"].to_list() == [0.5, None, 0.25]
+    assert found.rows["repeat"].to_list() == [0, None, None]
+    assert found.rows["error"].to_list() == [
+        None,
+        "r2 was '#N/A'; repeat was 'NA'",
+        "repeat was '1.5'; mse was missing",
+    ]
+    assert left_out(frame, found) == ["Pearson Correlation"]

@@ -1,7 +1,10 @@
 """The import of a partly lost study of the older layout."""
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import pickle
 import shutil
 from pathlib import Path
@@ -15,6 +18,14 @@ from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, UnknownNameError
 from lakebatch.legacy.importer import execute, plan
 
+LIST = """assembly_id,timestamp,status
+0.0,20251216_142230,completed
+0.05,20251216_143101,completed
+0.1,20251216_144013,completed
+0.2,20251216_145011,completed
+0.3,20251216_150033,completed
+20251216_142230_run001,20251216_142230,completed
+"""
 RUN = "20251216_142230_run001"
 NAME = "response_noise_results"
 
@@ -261,6 +272,49 @@ def test_level_that_was_only_started_is_kept_as_failed(lake, bring, old_folder):
     assert stored.reassemble(on_gap="ignore").filter(level=0.05).height == 4
 
 
+def test_second_import_names_a_level_that_the_first_one_completed_wrongly(lake, bring, old_folder):
+    table = old_folder / "assembly_list.csv"
+    text = table.read_text().replace("0.05,20251216_143101,completed", "0.05,20251216_143101,started")
+    table.unlink()
+    bring()
+    table.write_text(text)
+    found = bring()
+    assert "not completed" not in found
+    assert found["wrong status"]["id"].to_list() == ["0.05"]
+    (detail,) = found["wrong status"]["detail"]
+    command = detail.partition("Take them out with: lakebatch ")[2].removesuffix(" TEXT, and import again")
+    done = CliRunner().invoke(main, ["--lake", lake.storage.uri, *command.split(), "was only started"])
+    assert done.exit_code == 0, done.output
+    bring()
+    stored = lake["response-noise"]
+    rows = stored.reassemble(on_gap="ignore")
+    assert rows.filter(level=0.05).is_empty()
+    assert rows.filter(level=0.5).height == 4
+    assert stored.reassemble(include=("failed",), on_gap="ignore").filter(level=0.05).height == 4
+
+
+def test_second_import_records_a_run_as_failed_that_the_first_one_completed_wrongly(lake, bring, old_folder):
+    table = old_folder / "assembly_list.csv"
+    text = table.read_text()
+    table.unlink()
+    bring()
+    table.write_text(text.replace(f"{RUN},20251216_142230,completed", f"{RUN},20251216_142230,started"))
+    command = ["--lake", lake.storage.uri, "import-legacy", "response-noise", str(old_folder)]
+    looked = CliRunner().invoke(main, command)
+    assert looked.stderr.rstrip().endswith(f"; to be recorded as failed: {RUN}. Do it with --yes.")
+    stored = lake["response-noise"]
+    assert stored.status(RUN) == "completed"
+    assert "to be recorded as failed" in bring()["wrong status"]["detail"][0]
+    assert stored.status(RUN) == "failed"
+    assert stored.reassemble(on_gap="ignore").filter(assembly_id=RUN).is_empty()
+    assert bring()["not completed"]["id"].to_list() == [RUN]
+    assert set(lake.doctor(deep=True)["severity"]) <= {"ok", "note"}
+    table.write_text(text)
+    bring()
+    assert stored.status(RUN) == "completed"
+    assert stored.reassemble(on_gap="ignore").filter(assembly_id=RUN).height == 4
+
+
 def test_unlisted_files_can_be_left_out(lake, bring):
     found = bring(unlisted=False)
     assert found["unlisted file"]["id"].to_list() == ["0.5", "9"]
@@ -274,18 +328,107 @@ def test_without_a_list_all_files_are_imported(bring, old_folder):
     assert "unlisted file" not in found
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b'assembly_id,status\n"0'])
-def test_broken_list_is_named_and_files_are_imported(bring, old_folder, content):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff\xfe\x00", "it is not text in UTF-8 or UTF-16. Save it as UTF-8"),
+        (LIST.replace("status", "status\xe9").encode("latin-1"), "it is not text in UTF-8 or UTF-16"),
+        (LIST.encode("utf-16-le"), "it has zero bytes, as UTF-16 without its mark has"),
+        (b"a,b\n1,2\n", "it has no column assembly_id and no status, only a, b"),
+        (f"{LIST}0.5,1,started,more\n".encode(), "it is not a CSV that can be read"),
+        (b"assembly_id;status\n0,5;started\n0.1;started\n", "'assembly_id' has decimal commas and decimal"),
+    ],
+)
+def test_list_that_cannot_be_read_stops_the_import(bring, lake, old_folder, content, reason):
     (old_folder / "assembly_list.csv").write_bytes(content)
+    with pytest.raises(LegacyError, match="move it away to import all files as completed") as refused:
+        bring()
+    assert "assembly_list.csv cannot be read: " in str(refused.value)
+    assert reason in str(refused.value)
+    assert not lake.keys()
+
+
+def test_empty_list_lists_nothing(bring, old_folder):
+    (old_folder / "assembly_list.csv").write_bytes(b"")
+    assert len(bring()["unlisted file"]) == 5
+
+
+SPELLINGS = {
+    "semicolons": lambda text: text.replace(",", ";").encode(),
+    "decimal commas": lambda text: text.replace(",", ";").replace("0.", "0,").encode(),
+    "tabs": lambda text: text.replace(",", "\t").encode(),
+    "spaces": lambda text: text.replace(",", " , ").encode(),
+    "mark": lambda text: text.encode("utf-8-sig"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "Windows": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_list_of_a_spreadsheet_is_read(bring, old_folder, spelling):
+    text = LIST.replace("0.05,20251216_143101,completed", "0.05,20251216_143101,started")
+    (old_folder / "assembly_list.csv").write_bytes(SPELLINGS[spelling](text))
     found = bring()
-    assert len(found["import"]) == 5
-    assert "unlisted file" in found
-    if content:
-        assert (
-            "assembly_list.csv" in found["unreadable file"]["file"].to_list()
-            or "unknown id" in found
-            or len(content) > 20
-        )
+    assert found["not completed"]["id"].to_list() == ["0.05"]
+    assert found["missing file"]["id"].to_list() == ["0.2"]
+    assert found["unlisted file"]["id"].to_list() == ["0.5"]
+    assert "unknown id" not in found
+
+
+def csv_of(results, spelling):
+    if spelling == "decimal commas":
+        return results.to_csv(index=False, sep=";", decimal=",").encode()
+    text = results.to_csv(index=False)
+    return text.replace(",R2", " , R2").encode() if spelling == "spaces" else SPELLINGS[spelling](text)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_results_of_a_spreadsheet_are_read(lake, bring, old_folder, old_results, spelling):
+    (old_folder / f"{NAME}_0.2.csv").write_bytes(csv_of(old_results(0.2), spelling))
+    bring()
+    rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
+    assert rows["r2"].sort().to_list() == sorted(old_results(0.2)["R2 Score"])
+    assert rows["error"].null_count() == 4
+
+
+@pytest.mark.parametrize("ending", ["pkl.gz", "pkl", "csv.gz"])
+def test_gzip_is_decompressed(lake, bring, old_folder, old_results, ending):
+    results = old_results(0.2)
+    data = results.to_csv(index=False).encode() if "csv" in ending else pickle.dumps(results)
+    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(gzip.compress(data))
+    assert f"{NAME}_0.2.{ending}" in bring()["import"]["file"].to_list()
+    rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
+    assert rows["r2"].sort().to_list() == sorted(results["R2 Score"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "reason"),
+    [
+        (
+            "pkl.bz2",
+            bz2.compress(b"x"),
+            "it is compressed with bzip2, which is not read. Decompress it first",
+        ),
+        ("pkl", lzma.compress(b"x"), "it is compressed with xz"),
+        ("csv", b"PK\x03\x04", "it is compressed with zip"),
+        ("pkl.gz", gzip.compress(b"x" * 1000)[:20], "it is a damaged gzip file"),
+        ("pkl.gz", gzip.compress(bytes(200_000)), "it has more than 0.0 GB once decompressed"),
+        ("pkl.gz", gzip.compress(b"x"), "it is not a whole pickle"),
+    ],
+)
+def test_other_compressed_files_are_named(bring, old_folder, monkeypatch, ending, content, reason):
+    monkeypatch.setattr("lakebatch.legacy.files._max_bytes", lambda: 100_000)
+    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(content)
+    details = dict(bring()["unreadable file"].select("file", "detail").iter_rows())
+    assert details[f"{NAME}_0.2.{ending}"].startswith(reason)
+
+
+@pytest.mark.parametrize("levels", [0.3, [0.0, 0.0, 0.3, 0.3]])
+def test_file_whose_rows_are_of_another_level_is_named(lake, bring, old_folder, old_results, levels):
+    old_results(levels).to_pickle(old_folder / f"{NAME}_0.pkl")
+    details = dict(bring()["unreadable file"].select("file", "detail").iter_rows())
+    assert details[f"{NAME}_0.pkl"] == "its name says level 0, its rows say 0.3. Rename it, or mend its rows"
+    assert "the baseline, level 0" in " ".join(str(gap) for gap in lake["response-noise"].snapshot().gaps())
 
 
 def test_other_frames_are_kept_under_their_name(lake, bring, old_folder):

@@ -46,7 +46,7 @@ def import_legacy(
     planned = importer.plan(open_lake(context), name, folder, unlisted=unlisted)
     show(planned.report(), form)
     if not yes:
-        advice = " Do it with --yes." if planned.batches else ""
+        advice = " Do it with --yes." if planned.batches or planned.corrections else ""
         print_stderr(f"{_amount(planned, 'would be')}.{advice}")
         return
     done = importer.execute(planned, inform)
@@ -58,8 +58,11 @@ def import_legacy(
 
 def _amount(found: Import, verb: str) -> str:
     place = found.stored.storage.join(found.stored.folder)
+    corrected = ", ".join(assembly.assembly_id for assembly, _ in found.corrections)
+    recorded = "to be recorded" if verb == "would be" else "recorded"
+    ending = f"; {recorded} as failed: {corrected}" if corrected else ""
     if not found.batches:
-        return f"Nothing in {found.source.uri} is new to {place}"
+        return f"Nothing in {found.source.uri} is new to {place}{ending}"
     files = "1 file" if found.files == 1 else f"{found.files} files"
     made = "1 assembly" if len(found.batches) == 1 else f"{len(found.batches)} assemblies"
-    return f"{files} with {found.rows} rows {verb} imported into {place} as {made}"
+    return f"{files} with {found.rows} rows {verb} imported into {place} as {made}{ending}"

@@ -64,6 +64,7 @@ COUNTS = ("repeat", "n_train", "n_test")
 """Columns that are left out if one of their numbers is negative."""
 LEVEL = re.compile(r"[a-z_]+_(noise|distortion)_(level|factor)")
 MAX_EXACT = 2.0**53
+MAX_TEXT = 40
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | Non
     """Return the rows of results in a frame, without the columns that lakebatch adds; None if it has no results.
 
     A frame has results if it has a metric, and a model or a feature set. A metric that is not finite or out of its
-    range becomes NULL, with the value in ``error``. Columns of other names or types are left out.
+    range becomes NULL, with the value in ``error``; so does text in a column that has numbers. Columns of other names
+    or types are left out.
 
     Parameters
     ----------
@@ -88,17 +90,20 @@ def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | Non
     dtypes = load_schema("results").polars
     found: dict[str, pl.Series] = {}
     columns: dict[str, str] = {}
+    texts: dict[str, pl.Series] = {}
     for column in frame:
         ours = our_name(column.name)
         values = _exactly(column, dtypes[ours]) if ours and ours not in found else None
         if ours and values is not None and not (ours in COUNTS and bool((values < 0).any())):
             found[ours], columns[column.name] = values, ours
+            if column.dtype == pl.String and values.dtype != pl.String:
+                texts[ours] = column
     if not found.keys() & {"model", "feature_set"} or not found.keys() & set(METRICS):
         return None
     rows = pl.DataFrame([values.alias(ours) for ours, values in found.items()])
     if "level" not in found and level is not None:
         rows = rows.with_columns(level=pl.lit(level))
-    return Results(_without_impossible(_renamed_values(rows), "error" in found), columns)
+    return Results(_without_impossible(_renamed_values(rows), texts, "error" in found), columns)
 
 
 def our_name(column: str) -> str | None:
@@ -114,12 +119,12 @@ def our_name(column: str) -> str | None:
 
 
 def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
-    """Return a column in another type; None if a value would change."""
+    """Return a column in another type, a column of text with NULL for what is no number; None if a value would change."""
     if column.dtype == dtype or column.dtype == pl.Null:
         return column.cast(dtype)
-    if not column.dtype.is_numeric() and not (column.dtype == pl.String and dtype == pl.Float64):
-        return None
-    if dtype == pl.String:
+    if column.dtype == pl.String and dtype.is_numeric():
+        return _numbers(column, dtype)
+    if not column.dtype.is_numeric() or dtype == pl.String:
         return None
     if (
         column.dtype.is_integer()
@@ -128,9 +133,27 @@ def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
     ):
         return None
     cast = column.cast(dtype, strict=False)
-    if column.dtype == pl.String:
-        return cast if cast.null_count() == column.null_count() else None
     return cast if cast.cast(column.dtype, strict=False).equals(column) else None
+
+
+def _numbers(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
+    """Return the numbers in a column of text, NULL for other text; None if there is text alone."""
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    if dtype.is_integer():
+        is_exact = (numbers == numbers.floor()) & (numbers.abs() <= MAX_EXACT)
+        numbers = numbers.set(~is_exact.fill_null(value=False), None)
+    values = numbers.cast(dtype, strict=False)
+    return None if values.null_count() == len(column) > column.null_count() else values
+
+
+def _not_numbers(rows: pl.DataFrame, texts: Mapping[str, pl.Series]) -> dict[str, pl.Expr]:
+    """Return the reason for each cell of text that is no number; NULL for the other cells."""
+    return {
+        name: pl.when(pl.lit(text.is_not_null() & rows[name].is_null())).then(
+            pl.format("{} was '{}'", pl.lit(name), pl.lit(text.str.slice(0, MAX_TEXT)))
+        )
+        for name, text in texts.items()
+    }
 
 
 def _renamed_values(rows: pl.DataFrame) -> pl.DataFrame:
@@ -143,9 +166,11 @@ def _renamed_values(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(changes)
 
 
-def _without_impossible(rows: pl.DataFrame, has_error: bool) -> pl.DataFrame:
-    """Return the rows with NULL for each impossible number, and the number in ``error``."""
+def _without_impossible(rows: pl.DataFrame, texts: Mapping[str, pl.Series], has_error: bool) -> pl.DataFrame:
+    """Return the rows with NULL for each impossible number, and the number, or the text in its place, in ``error``."""
+    not_numbers = _not_numbers(rows, texts)
     reasons = [pl.col("error")] if has_error else []
+    reasons += not_numbers.values()
     changes = []
     for name, dtype in rows.schema.items():
         if not dtype.is_float():
@@ -158,6 +183,7 @@ def _without_impossible(rows: pl.DataFrame, has_error: bool) -> pl.DataFrame:
         reasons.append(pl.when(bad).then(pl.format("{} was {}", pl.lit(name), column)))
         if name in METRICS:
             is_silent = pl.col("error").is_null() if has_error else pl.lit(True)
+            is_silent = is_silent & not_numbers[name].is_null() if name in not_numbers else is_silent
             reasons.append(pl.when(column.is_null() & is_silent).then(pl.lit(f"{name} was missing")))
         changes.append(pl.when(bad).then(None).otherwise(column).alias(name))
     error = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
