@@ -395,7 +395,7 @@ def test_results_of_a_spreadsheet_are_read(lake, bring, old_folder, old_results,
 def test_gzip_is_decompressed(lake, bring, old_folder, old_results, ending):
     results = old_results(0.2)
     data = results.to_csv(index=False).encode() if "csv" in ending else pickle.dumps(results)
-    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(gzip.compress(data))
+    (old_folder / f"{NAME}_0.2.{ending}").write_bytes(gzip.compress(data, mtime=0))
     assert f"{NAME}_0.2.{ending}" in bring()["import"]["file"].to_list()
     rows = lake["response-noise"].reassemble(on_gap="ignore").filter(level=0.2)
     assert rows["r2"].sort().to_list() == sorted(results["R2 Score"])
@@ -411,9 +411,9 @@ def test_gzip_is_decompressed(lake, bring, old_folder, old_results, ending):
         ),
         ("pkl", lzma.compress(b"x"), "it is compressed with xz"),
         ("csv", b"PK\x03\x04", "it is compressed with zip"),
-        ("pkl.gz", gzip.compress(b"x" * 1000)[:20], "it is a damaged gzip file"),
-        ("pkl.gz", gzip.compress(bytes(200_000)), "it has more than 0.0 GB once decompressed"),
-        ("pkl.gz", gzip.compress(b"x"), "it is not a whole pickle"),
+        ("pkl.gz", gzip.compress(b"x" * 1000, mtime=0)[:20], "it is a damaged gzip file"),
+        ("pkl.gz", gzip.compress(bytes(200_000), mtime=0), "it has more than 0.0 GB once decompressed"),
+        ("pkl.gz", gzip.compress(b"x", mtime=0), "it is not a whole pickle"),
     ],
 )
 def test_other_compressed_files_are_named(bring, old_folder, monkeypatch, ending, content, reason):
