@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from lakebatch.assembly.record import Assembly
-from lakebatch.snapshot.mixture import leaves
+from lakebatch.snapshot.mixture import NOT_SET, differing, leaves
 
 ONLY = "all assemblies"
 """The name of a config when there is no other."""
-NOT_SET = "not set"
 MAX_KEYS = 2
 MAX_LENGTH = 20
 
@@ -33,10 +32,8 @@ def config_names(assemblies: Iterable[Assembly]) -> dict[str, str]:
 
 def _differing(trees: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the keys with different values in some configs, those with short values first."""
-    keys = sorted({key for tree in trees.values() for key in tree})
-    values = {key: [tree.get(key, NOT_SET) for tree in trees.values()] for key in keys}
-    differing = [key for key in keys if len(set(values[key])) > 1]
-    return sorted(differing, key=lambda key: max(map(len, values[key])) > MAX_LENGTH)
+    values = differing(list(trees.values()))
+    return sorted(values, key=lambda key: max(map(len, values[key])) > MAX_LENGTH)
 
 
 def _telling(trees: Mapping[str, Mapping[str, str]], keys: list[str]) -> list[str]:
@@ -47,11 +44,11 @@ def _telling(trees: Mapping[str, Mapping[str, str]], keys: list[str]) -> list[st
     return keys[:MAX_KEYS]
 
 
-def _name(tree: Mapping[str, str], keys: list[str], differing: int) -> str:
+def _name(tree: Mapping[str, str], keys: list[str], count: int) -> str:
     if not keys:
         return ONLY
     shown = [f"{key} {_short(tree.get(key, NOT_SET))}" for key in keys]
-    more = differing - len(keys)
+    more = count - len(keys)
     others = f"{more} more key{'s' if more > 1 else ''}"
     return ", ".join([*shown, *([others] if more else [])])
 

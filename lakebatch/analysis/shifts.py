@@ -14,7 +14,8 @@ from lakebatch.analysis.statistics import Unit
 from lakebatch.assembly import metrics
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.selection import COMPLETED
+from lakebatch.snapshot.snapshot import Snapshot
 
 ALPHA = 0.05
 """The corrected p-value below which a shift is larger than chance."""

@@ -7,7 +7,8 @@ from collections.abc import Collection
 import polars as pl
 
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.selection import COMPLETED
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.schema import load_schema
 
 DIFFERENCE_COLUMNS: dict[str, pl.DataType] = {

@@ -15,6 +15,8 @@ from lakebatch.snapshot import changes
 from lakebatch.snapshot.changes import FilesOf
 from lakebatch.snapshot.selection import OnMix
 
+NOT_SET = "not set"
+"""The value of a key that a config lacks, in words."""
 MAX_NAMED = 3
 MAX_KEYS = 3
 MAX_VALUES = 4
@@ -86,8 +88,8 @@ def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.n
     environments = _environments(computed)
     codes = changes.distinct(environments)
     if len(codes) > 1:
-        differing = changes.between(environments, files_of)
-        yield f"{computed.height} assemblies of {name} were computed by {len(codes)} codes: {'; '.join(differing)}"
+        clauses = changes.between(environments, files_of)
+        yield f"{computed.height} assemblies of {name} were computed by {len(codes)} codes: {'; '.join(clauses)}"
 
 
 def _environments(events: pl.DataFrame) -> list[dict[str, Any]]:
@@ -112,14 +114,23 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
+def differing(configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return the keys with different values in some configs, in order, with the value in each config.
+
+    >>> differing([{"a": "1", "b": "2"}, {"a": "1"}])
+    {'b': ['2', 'not set']}
+    """
+    keys = sorted({key for each in configs for key in each})
+    values = {key: [each.get(key, NOT_SET) for each in configs] for key in keys}
+    return {key: each for key, each in values.items() if len(set(each)) > 1}
+
+
 def _differences(configs: Sequence[str]) -> str:
     """Return a description of the keys with different values."""
-    trees = [dict(leaves(json.loads(each))) for each in configs]
-    keys = sorted({key for tree in trees for key in tree})
-    values = {key: list(dict.fromkeys(tree.get(key, "not set") for tree in trees)) for key in keys}
-    differing = [f"{key} {listed(each)}" for key, each in values.items() if len(each) > 1]
-    more = f"; and {len(differing) - MAX_KEYS} more keys" if len(differing) > MAX_KEYS else ""
-    return "; ".join(differing[:MAX_KEYS]) + more
+    found = differing([dict(leaves(json.loads(each))) for each in configs])
+    described = [f"{key} {listed(list(dict.fromkeys(values)))}" for key, values in found.items()]
+    more = f"; and {len(described) - MAX_KEYS} more keys" if len(described) > MAX_KEYS else ""
+    return "; ".join(described[:MAX_KEYS]) + more
 
 
 def listed(values: Sequence[str], most: int = MAX_VALUES) -> str:

@@ -15,8 +15,8 @@ from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
-from lakebatch.snapshot.selection import Selection
-from lakebatch.snapshot.statuses import COMPLETED, Statuses
+from lakebatch.snapshot.selection import COMPLETED, Selection
+from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault

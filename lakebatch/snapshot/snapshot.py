@@ -13,7 +13,6 @@ from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
-from lakebatch.snapshot.statuses import COMPLETED as COMPLETED
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.version import TableVersion, collect
 

@@ -19,8 +19,8 @@ from lakebatch.snapshot import sql_names
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, not_begun, pin
-from lakebatch.snapshot.selection import Selection
-from lakebatch.snapshot.snapshot import COMPLETED, Snapshot
+from lakebatch.snapshot.selection import COMPLETED, Selection
+from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta import damage, omissions
 
 OVERVIEW = {

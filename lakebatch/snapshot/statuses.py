@@ -14,8 +14,7 @@ from lakebatch.assembly.record import Assembly, Status
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot.choice import config_numbers
 from lakebatch.snapshot.moment import Moment
-from lakebatch.snapshot.selection import COMPLETED as COMPLETED
-from lakebatch.snapshot.selection import Selection, check_statuses
+from lakebatch.snapshot.selection import COMPLETED, Selection, check_statuses
 
 
 class Statuses:
