@@ -1,10 +1,11 @@
-"""Assembly ids, names of experiments and their versions, canonical JSON and hashes."""
+"""Assembly ids, names of experiments and their versions, and the keys, canonical JSON and hashes of configs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -134,6 +135,19 @@ def canonical_json(value: Any) -> str:
     '{"a":[0.1,null],"b":1.0}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys of a config and their values, in the order of the config.
+
+    >>> list(leaves({"noise": {"kind": "additive", "levels": [0, 1]}}))
+    [('noise.kind', 'additive'), ('noise.levels', [0, 1])]
+    """
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def content_hash(text: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from lakebatch.assembly.record import Assembly
-from lakebatch.snapshot.mixture import NOT_SET, differing, leaves
+from lakebatch.snapshot.mixture import NOT_SET, differing, key_texts
 
 ONLY = "all assemblies"
 """The name of a config when there is no other."""
@@ -23,7 +23,7 @@ def config_names(assemblies: Iterable[Assembly]) -> dict[str, str]:
         The assemblies whose configs are told apart.
     """
     hashes = {each.assembly_id: each.config_hash for each in assemblies}
-    trees = {each.config_hash: dict(leaves(each.settings)) for each in assemblies}
+    trees = {each.config_hash: key_texts(each.settings) for each in assemblies}
     keys = _differing(trees)
     chosen = _telling(trees, keys)
     names = _unique({config: _name(tree, chosen, len(keys)) for config, tree in trees.items()})

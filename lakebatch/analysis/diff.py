@@ -18,7 +18,7 @@ from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.mixture import leaves
+from lakebatch.snapshot.mixture import key_texts
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.selection import Selection
@@ -209,7 +209,7 @@ def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] |
 
 def _settings(side: ComparedState) -> dict[str, set[str]]:
     """Return the values of each config key in the compared assemblies."""
-    return _values(dict(leaves(each.settings)) for each in side.assemblies)
+    return _values(key_texts(each.settings) for each in side.assemblies)
 
 
 def _code(side: ComparedState) -> dict[str, set[str]]:
@@ -218,7 +218,7 @@ def _code(side: ComparedState) -> dict[str, set[str]]:
 
 
 def _versions(assembly: Assembly) -> dict[str, str]:
-    known = dict(leaves(assembly.software))
+    known = key_texts(assembly.software)
     return known | {name: known[name][:HASH_CHARACTERS] for name in (SOURCE_HASH,) if name in known}
 
 

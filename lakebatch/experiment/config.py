@@ -22,7 +22,7 @@ from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
-from lakebatch.ids import MAX_SEED
+from lakebatch.ids import MAX_SEED, leaves
 from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 
 DEFAULT_PRESET = "guide"
@@ -129,7 +129,7 @@ def check(
     origins: dict[str, str] = {}
     for layer in layers:
         values = merge(values, layer.values)
-        origins |= dict.fromkeys(_leaves(layer.values), layer.origin)
+        origins |= dict.fromkeys((key for key, _ in leaves(layer.values)), layer.origin)
     try:
         return Resolved(model.model_validate(values, context=context), origins)
     except ValidationError as error:
@@ -276,14 +276,6 @@ def _merge_list(key: str, below: list[Any], over: Tree) -> list[Any]:
         both = isinstance(result[int(index)], dict) and isinstance(value, dict)
         result[int(index)] = merge(result[int(index)], value) if both else value
     return result
-
-
-def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
 
 
 def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[str, str]) -> str:

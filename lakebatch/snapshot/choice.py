@@ -12,7 +12,8 @@ from lakebatch.assembly.record import MADE_BY
 from lakebatch.assembly.record_json import read_tree, where
 from lakebatch.errors import ConfigError, LakebatchError, UnknownNameError
 from lakebatch.experiment import registry
-from lakebatch.snapshot.mixture import leaves, listed
+from lakebatch.ids import leaves
+from lakebatch.snapshot.mixture import listed
 from lakebatch.snapshot.selection import ABSENT, MIN_HASH, Condition, Selection, are_equal, look_up, shown
 
 MAX_LISTED = 8

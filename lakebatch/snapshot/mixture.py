@@ -11,6 +11,7 @@ import polars as pl
 from lakebatch.assembly.record import MADE_BY, WORKERS
 from lakebatch.errors import MixtureError, MixtureWarning, warn
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.ids import leaves
 from lakebatch.snapshot import changes
 from lakebatch.snapshot.changes import FilesOf
 from lakebatch.snapshot.selection import OnMix
@@ -105,13 +106,9 @@ def _environments(events: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted keys of a config and their values as strings."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+def key_texts(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of a config as strings, by dotted key."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in leaves(tree)}
 
 
 def differing(configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -127,7 +124,7 @@ def differing(configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 
 def _differences(configs: Sequence[str]) -> str:
     """Return a description of the keys with different values."""
-    found = differing([dict(leaves(json.loads(each))) for each in configs])
+    found = differing([key_texts(json.loads(each)) for each in configs])
     described = [f"{key} {listed(list(dict.fromkeys(values)))}" for key, values in found.items()]
     more = f"; and {len(described) - MAX_KEYS} more keys" if len(described) > MAX_KEYS else ""
     return "; ".join(described[:MAX_KEYS]) + more

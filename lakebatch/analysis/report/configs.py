@@ -11,6 +11,7 @@ from typing import Any
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import LakebatchError
 from lakebatch.experiment import config, registry
+from lakebatch.ids import leaves
 
 ABSENT = "(not set)"
 
@@ -91,28 +92,20 @@ def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[
 
 
 def _differences(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Difference]:
-    before, after = dict(_leaves(preset)), dict(_leaves(settings))
+    before, after = dict(leaves(preset)), dict(leaves(settings))
     for key in sorted(before.keys() | after.keys()):
         if before.get(key, ABSENT) != after.get(key, ABSENT):
             yield Difference(key, _shown(before, key), _shown(after, key))
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return json.dumps(leaves[key], ensure_ascii=False) if key in leaves else ABSENT
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values[key], ensure_ascii=False) if key in values else ABSENT
 
 
 def _command(name: str, preset: str, differences: tuple[Difference, ...], settings: Mapping[str, Any]) -> str:
     """Return the command to run a config again: with a preset and settings if they reproduce it, else with a file."""
-    leaves = dict(_leaves(settings))
-    given = [f"{each.key}={_toml(leaves[each.key])}" for each in differences if each.key in leaves]
+    values = dict(leaves(settings))
+    given = [f"{each.key}={_toml(values[each.key])}" for each in differences if each.key in values]
     words = ["lakebatch", "run", name]
     if preset and _reproduces(name, preset, given, settings):
         chosen = [] if preset == config.DEFAULT_PRESET else ["--preset", preset]
