@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MAX_ROWS = 200
+MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns
 LOSSLESS = ("csv", "json", "ndjson")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -63,6 +64,19 @@ def show(frame: pl.DataFrame, form: Any) -> None:
     to_terminal = sys.stdout.isatty()
     text = redact(render(frame, form, max_rows=MAX_ROWS if form == "table" and to_terminal else None))
     click.echo(_encodable(escape_controls(text) if to_terminal else text, form))
+
+
+def is_narrow() -> bool:
+    """Return whether tables are for a terminal that is too narrow for all of their columns."""
+    return sys.stdout.isatty() and shutil.get_terminal_size().columns < MIN_FULL_WIDTH
+
+
+def wrap(text: str) -> str:
+    """Return a text with lines no wider than the terminal; unchanged where there is none."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_wrapped(line, width, "", "") for line in text.splitlines())
 
 
 def _encodable(text: str, form: Any) -> str:

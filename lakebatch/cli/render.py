@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Collection, Iterable
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import polars as pl
@@ -17,8 +20,11 @@ from lakebatch.cli.values import as_json, exact, is_finite
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
 MAX_WIDTH = 100_000
-GUTTER = 3
-UNBROKEN_WIDTH = 24  # cells up to this width, such as an assembly's id or a time, stay in one line
+GUTTER, NARROW_GUTTER = 3, 2  # blanks between columns, and those of tables that would be too wide
+UNBROKEN_WIDTHS = (24, 20, 16, 12)
+# Cells up to the first width, such as an assembly's id or a time, stay in one line; in tables that would still be
+# too wide, cells up to one of the next widths.
+MAX_BLOCKS = 20  # of tables with too many columns for the terminal, whose rows are blocks
 
 
 def render(frame: pl.DataFrame, form: Format, *, max_rows: int | None = None) -> str:
@@ -53,70 +59,142 @@ def _json(frame: pl.DataFrame, *, lines: bool) -> str:
 
 
 def _table(frame: pl.DataFrame, max_rows: int | None) -> str:
+    """Return a table, or one block per row if the terminal is too narrow for the columns."""
     shown = frame if max_rows is None else frame.head(max_rows)
-    cells = {name: [_cell(value) for value in shown[name].to_list()] for name in shown.columns}
+    text = _drawn(_columns(shown))
+    if text is None:
+        shown = shown.head(MAX_BLOCKS)
+        text = _blocks(_columns(shown))
     left_out = frame.height - shown.height
-    more = f"\n{left_out} more rows; see them all with --format csv" if left_out else ""
-    return _drawn(cells, frame.schema) + more
+    return f"{text}\n{left_out} more rows; see them all with --format csv" if left_out else text
 
 
-def _drawn(cells: dict[str, list[str]], schema: pl.Schema) -> str:
-    """Return the cells as a table as wide as the terminal; short cells, such as ids, stay in one line."""
+def _columns(frame: pl.DataFrame) -> list[_Column]:
+    return [
+        _Column(name, [_cell(value) for value in frame[name].to_list()], frame.schema[name].is_numeric())
+        for name in frame.columns
+    ]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a table: its title and its cells."""
+
+    title: str
+    cells: list[str]
+    is_number: bool
+
+    @cached_property
+    def width(self) -> int:
+        """The width of the widest cell, the title included."""
+        return _widest([self.title, *self.cells])
+
+    @cached_property
+    def unbroken_width(self) -> int:
+        """The width in which no cell is broken, and the title only after an underscore."""
+        return _widest([*_words(self.title), *self.cells])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are cells and none has a value."""
+        return bool(self.cells) and not any(self.cells)
+
+
+def _widest(texts: Iterable[str]) -> int:
     from rich.cells import cell_len
 
-    if not cells:
+    return max(map(cell_len, texts), default=0)
+
+
+def _words(title: str) -> list[str]:
+    """Return the words of a title, each with its underscore.
+
+    >>> _words("parts_planned")
+    ['parts_', 'planned']
+    """
+    return title.replace("_", "_ ").split()
+
+
+def _drawn(columns: list[_Column]) -> str | None:
+    """Return a table no wider than the terminal; nothing if it has too many columns.
+
+    If it would be too wide, columns come closer, those without a value are left out and named, and long cells are
+    broken; short ones, such as ids, only where nothing else is left.
+    """
+    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else MAX_WIDTH
+    if _total([each.width for each in columns], GUTTER) <= terminal:
+        return _aligned(columns, GUTTER)
+    filled, note = _filled(columns)
+    if _total([each.width for each in filled], NARROW_GUTTER) <= terminal:
+        return _aligned(filled, NARROW_GUTTER) + note
+    for limit in UNBROKEN_WIDTHS:
+        widths = [min(each.unbroken_width, limit) for each in filled]
+        if _total(widths, NARROW_GUTTER) <= terminal:
+            return _folded(filled, widths, terminal) + note
+    return None
+
+
+def _blocks(columns: list[_Column]) -> str:
+    """Return each row as a block with a line per column."""
+    filled, note = _filled(columns)
+    titles = _padded([each.title for each in filled], is_number=False)
+    rows = zip(*(each.cells for each in filled), strict=True)
+    blocks = (
+        [f"row {number}", *(f"  {title}  {cell}" for title, cell in zip(titles, row, strict=True))]
+        for number, row in enumerate(rows, 1)
+    )
+    return "\n".join(line for block in blocks for line in block) + note
+
+
+def _filled(columns: list[_Column]) -> tuple[list[_Column], str]:
+    """Return the columns with a value in some row, and a line that names the others."""
+    empty = [each.title for each in columns if each.is_empty]
+    note = f"\nWithout a value: {', '.join(empty)}" if empty else ""
+    return [each for each in columns if not each.is_empty], note
+
+
+def _total(widths: list[int], gutter: int) -> int:
+    return sum(widths) + gutter * (len(widths) - 1)
+
+
+def _aligned(columns: list[_Column], gutter: int) -> str:
+    """Return a table with one line per row."""
+    if not columns:
         return ""
-    titled = {name: [_cell(name), *column] for name, column in cells.items()}
-    widths = {name: max(map(cell_len, column)) for name, column in titled.items()}
-    right = {name for name in cells if schema[name].is_numeric()}
-    width = _width(widths.values())
-    if sum(widths.values()) + GUTTER * (len(widths) - 1) <= width:
-        return _aligned(titled, widths, right)
-    return _folded(titled, widths, right, width)
+    padded = [_padded([each.title, *each.cells], each.is_number) for each in columns]
+    head, *lines = ((" " * gutter).join(row).rstrip() for row in zip(*padded, strict=True))
+    return "\n".join([head, "─" * _total([each.width for each in columns], gutter), *lines])
 
 
-def _aligned(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str]) -> str:
-    """Return the cells, a title first in each column, as a table with one line per row."""
-    columns = [_padded(column, widths[name], name in right) for name, column in cells.items()]
-    head, *lines = ((" " * GUTTER).join(row).rstrip() for row in zip(*columns, strict=True))
-    return "\n".join([head, "─" * (sum(widths.values()) + GUTTER * (len(widths) - 1)), *lines])
-
-
-def _padded(column: list[str], width: int, is_right_aligned: bool) -> list[str]:
+def _padded(texts: list[str], is_number: bool) -> list[str]:
+    """Return texts filled with blanks to the width of the widest, numbers to the right."""
     from rich.cells import cell_len
 
-    blanks = (" " * (width - cell_len(cell)) for cell in column)
-    pairs = zip(blanks, column, strict=True)
-    return [blank + cell if is_right_aligned else cell + blank for blank, cell in pairs]
+    width = _widest(texts)
+    blanks = (" " * (width - cell_len(text)) for text in texts)
+    pairs = zip(blanks, texts, strict=True)
+    return [blank + text if is_number else text + blank for blank, text in pairs]
 
 
-def _folded(cells: dict[str, list[str]], widths: dict[str, int], right: Collection[str], width: int) -> str:
-    """Return the cells, a title first in each column, as a table that wraps long cells."""
+def _folded(columns: list[_Column], min_widths: list[int], width: int) -> str:
+    """Return a table that breaks cells which are wider than their column."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name, (title, *_) in cells.items():
-        side: Literal["left", "right"] = "right" if name in right else "left"
-        table.add_column(
-            Text(title), justify=side, overflow="fold", min_width=min(widths[name], UNBROKEN_WIDTH)
+    table = Table(box=SIMPLE_HEAD, padding=(0, NARROW_GUTTER - 1, 0, 0), pad_edge=False, show_edge=False)
+    for column, min_width in zip(columns, min_widths, strict=True):
+        side: Literal["left", "right"] = "right" if column.is_number else "left"
+        title = "\n".join(
+            textwrap.wrap(" ".join(_words(column.title)), max(min_width, _widest(column.cells)))
         )
-    for row in zip(*(column[1:] for column in cells.values()), strict=True):
+        table.add_column(Text(title.replace("_ ", "_")), justify=side, overflow="fold", min_width=min_width)
+    for row in zip(*(each.cells for each in columns), strict=True):
         table.add_row(*map(Text, row))
     text = io.StringIO()
     Console(file=text, width=width).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def _width(widths: Iterable[int]) -> int:
-    """Return the width of a table: the terminal's, or more if short cells need it."""
-    if not sys.stdout.isatty():
-        return MAX_WIDTH
-    return max(
-        shutil.get_terminal_size().columns, sum(min(width, UNBROKEN_WIDTH) + GUTTER for width in widths)
-    )
 
 
 def _markdown(frame: pl.DataFrame) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
+from lakebatch.cli.output import is_narrow
 from lakebatch.cli.render import render
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
@@ -31,7 +30,6 @@ SCHEMA: dict[str, pl.DataType] = {
     "mixture": pl.String(),
 }
 MAX_LINES = 5  # of assemblies with rows without a metric
-MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns, and errors in separate lines
 
 
 def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
@@ -66,7 +64,6 @@ def join_version(found: pl.DataFrame) -> pl.DataFrame:
 
 def state_table(found: pl.DataFrame) -> str:
     """Return the assemblies as a table for people, as wide as the terminal."""
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < MIN_FULL_WIDTH
     table = join_version(found).select(
         "experiment",
         "assembly_id",
@@ -81,7 +78,7 @@ def state_table(found: pl.DataFrame) -> str:
         "error",
     )
     lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found)]
-    if not narrow:
+    if not is_narrow():
         return "\n".join([render(table, "table"), *lines])
     lines = [*_lines(found, "error"), *lines]
     return "\n".join([render(table.drop("rows", "started_at", "error"), "table"), *lines])

@@ -15,7 +15,7 @@ from lakebatch.cli.options import (
     format_option,
     metric_option,
 )
-from lakebatch.cli.output import show
+from lakebatch.cli.output import show, wrap
 from lakebatch.cli.stderr import print_stderr, sanitize
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def diff(
     if form == "table":  # people want the changes alone
         sections["metrics"] = _told(sections["metrics"].remove(shift=0.0))
     for title, frame in sections.items():
-        click.echo(f"\n{title}: {about.get(title, '')}".rstrip(), err=form != "table")
+        heading = wrap(f"{title}: {about.get(title, '')}".rstrip())
+        click.echo(f"\n{heading}", err=form != "table")
         if not frame.is_empty():
             show(frame, form)
         if title == "code" and found.source:

@@ -8,13 +8,13 @@ import click
 
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.options import (
-    format_option,
-)
-from lakebatch.cli.output import show
+from lakebatch.cli.options import format_option
+from lakebatch.cli.output import is_narrow, show
 
 if TYPE_CHECKING:
-    pass
+    import polars as pl
+
+CODE = ("code_version", "commit")
 
 
 @click.command(epilog="Example: lakebatch history response-noise")
@@ -23,4 +23,14 @@ if TYPE_CHECKING:
 @click.pass_context
 def history(context: click.Context, name: str, form: str) -> None:
     """Show the events of experiment NAME, oldest first, with the version after each."""
-    show(open_lake(context)[name].history(), form)
+    events = open_lake(context)[name].history()
+    show(_for_people(events) if form == "table" else events, form)
+
+
+def _for_people(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events with the parts in one column, and on a narrow terminal without the code."""
+    import polars as pl
+
+    parts = pl.format("{}/{}", "parts_done", "parts_planned").alias("parts")
+    told = events.insert_column(events.get_column_index("parts_done"), events.select(parts)["parts"])
+    return told.drop("parts_done", "parts_planned", *(CODE if is_narrow() else ()))

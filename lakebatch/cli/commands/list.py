@@ -10,9 +10,11 @@ from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import (
     format_option,
 )
-from lakebatch.cli.output import show
+from lakebatch.cli.output import is_narrow, show
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lakebatch.lake.experiment import StoredExperiment
 
 
@@ -23,7 +25,6 @@ def list_(context: click.Context, form: str) -> None:
     """List the experiments that can be run, and their assemblies in the lake."""
     import polars as pl
 
-    from lakebatch.cli.status_table import join_version
     from lakebatch.experiment import registry
 
     lake = open_lake(context)
@@ -37,7 +38,14 @@ def list_(context: click.Context, form: str) -> None:
         *(_listed(name, origins[name], None) for name in absent),
     ]
     found = pl.DataFrame(rows, infer_schema_length=None).sort("experiment", maintain_order=True)
-    show(join_version(found) if form == "table" else found, form)
+    show(_for_people(found) if form == "table" else found, form)
+
+
+def _for_people(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the list with the versions in the names, and on a narrow terminal without the folders."""
+    from lakebatch.cli.status_table import join_version
+
+    return join_version(found).drop(["folder"] if is_narrow() else [])
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:

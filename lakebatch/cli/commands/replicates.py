@@ -12,7 +12,11 @@ from lakebatch.cli.options import damage_option, format_option, selection_option
 from lakebatch.cli.output import show
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lakebatch.snapshot.selection import Selection
+
+HASH_DIGITS = 12
 
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
@@ -32,6 +36,13 @@ def replicates(
     from lakebatch.snapshot.replicates import compare
 
     found = compare(open_lake(context)[name].select(selection), on_gap)
-    show(found, form)
+    show(_for_people(found) if form == "table" else found, form)
     if found.is_empty():
         click.echo("No two assemblies share a config.", err=True)
+
+
+def _for_people(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the assemblies with the first digits of their config's hash."""
+    import polars as pl
+
+    return found.with_columns(pl.col("config_hash").str.head(HASH_DIGITS))
