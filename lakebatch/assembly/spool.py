@@ -58,14 +58,17 @@ class SpooledRows:
         return frame
 
     def _batches(self, schema: TableSchema) -> Iterator[pa.RecordBatch]:
-        time = pa.scalar(self.at, schema.arrow.field(TIME).type)
         with pa.memory_map(str(self.file)) as source, pa.ipc.open_stream(source) as batches:
             for batch in batches:
                 columns = [
-                    pa.repeat(time, batch.num_rows) if name == TIME else batch.column(name)
+                    self._times(batch.num_rows, schema) if name == TIME else batch.column(name)
                     for name in schema.arrow.names
                 ]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema.arrow)
+
+    def _times(self, count: int, schema: TableSchema) -> pa.Array:
+        """Return the time of the rows, once for each; by polars, as `pyarrow.repeat` imports all of pandas."""
+        return pl.repeat(self.at, count, dtype=schema.polars[TIME], eager=True).to_arrow()
 
 
 class PartSpool:
