@@ -86,10 +86,11 @@ class Cluster:
         Raises
         ------
         ClusterError
-            If a worker cannot load the experiment, or has another version of it or of lakebatch, or, unless changes
-            are accepted, of a package that rows depend on.
+            If the scheduler has another version of lakebatch, or none; if a worker cannot load the experiment, or has
+            another version of it or of lakebatch, or, unless changes are accepted, of a package that rows depend on.
         """
         with self._connection():
+            self._check_scheduler()
             if self._client.dashboard_link:
                 self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
             self._wait_for_a_worker()
@@ -122,6 +123,20 @@ class Cluster:
             raise
         except (OSError, ClosedClientError, CancelledError) as error:
             raise ClusterError(LOST.format(self._address)) from error
+
+    def _check_scheduler(self) -> None:
+        """Refuse a scheduler that cannot read the work that it hands on."""
+        try:
+            there = self._client.run_on_scheduler(_version_question())
+        except ImportError as error:
+            raise ClusterError(
+                f"The scheduler {self._address} cannot hand on work: {_reason(error)}."
+            ) from error
+        if there != __version__:
+            raise ClusterError(
+                f"The scheduler {self._address} has lakebatch {there}, here it is {__version__}. "
+                "Install the same one on the cluster."
+            )
 
     def _wait_for_a_worker(self) -> None:
         """Wait without limit; a task is submitted meanwhile, because adaptive clusters start workers only for tasks."""
@@ -226,6 +241,17 @@ class Cluster:
         finally:
             if self._client.status == "running":
                 self._client.unregister_worker_plugin(name)
+
+
+def _version_question() -> Callable[[], str]:
+    """Return a function that a scheduler with any lakebatch, or none, can receive; see `_environment_question`."""
+
+    def version() -> str:
+        from lakebatch._version import __version__
+
+        return __version__
+
+    return version
 
 
 def _environment_question() -> Callable[[tuple[Any, ...], str], dict[str, Any]]:

@@ -51,26 +51,40 @@ def running_cluster(
     workers: int = WORKERS,
 ) -> Iterator[RunningCluster]:
     """Start a cluster and end it; settings are those of Dask's scheduler, the environment is added to the workers'."""
-    folder.mkdir(exist_ok=True)
-    file = folder / "scheduler.json"
     environment = {
         **os.environ,
         **{f"{PREFIX}{name}": value for name, value in settings.items()},
         COMPUTED: str(folder / "computed"),
     }
-    begun = [_start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")]
+    with running_scheduler(folder, environment) as (address, scheduler):
+        options = ("--nthreads", "1", "--nworkers", str(workers), "--no-dashboard")
+        begun = _start("worker", folder, {**environment, **(worker_environment or {})}, *options)
+        try:
+            with Client(address, set_as_default=False) as client:
+                client.wait_for_workers(workers, timeout=60)
+                yield RunningCluster(address, client, folder, scheduler)
+        finally:
+            _end(begun)
+
+
+@contextmanager
+def running_scheduler(
+    folder: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start a scheduler without workers and end it; yield its address and its process."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "scheduler.json"
+    begun = _start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")
     try:
         wait_until(file.exists)
-        options = ("--nthreads", "1", "--nworkers", str(workers), "--no-dashboard")
-        begun += [_start("worker", folder, {**environment, **(worker_environment or {})}, *options)]
-        address = json.loads(file.read_text())["address"]
-        with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=60)
-            yield RunningCluster(address, client, folder, begun[0])
+        yield json.loads(file.read_text())["address"], begun
     finally:
-        for process in reversed(begun):
-            host.kill_group(process.pid)
-            process.wait()
+        _end(begun)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    host.kill_group(process.pid)
+    process.wait()
 
 
 def _start(

@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from clusters import running_cluster
+from clusters import running_cluster, running_scheduler
+from distributed import Client
 from processes import Command, wait_until
 
 import lakebatch
@@ -321,13 +322,46 @@ def test_experiment_that_a_worker_cannot_load_is_refused_before_the_start(toy, r
         Cluster(running.client).check(source)
 
 
+def another_lakebatch(folder: Path) -> Path:
+    """Return a copy of lakebatch, to be imported from the folder above it."""
+    return shutil.copytree(Path(lakebatch.__file__).parent, folder / "other" / "lakebatch")
+
+
+@pytest.mark.parametrize(
+    ("version", "fault", "advice"),
+    [
+        (
+            "",
+            "cannot hand on work: it has another lakebatch, or none (",
+            f"Install lakebatch {lakebatch.__version__} there.",
+        ),
+        ("__version__ = '0.1.9'", "has lakebatch 0.1.9, here it is ", "Install the same one on the cluster."),
+    ],
+    ids=["another layout", "another version"],
+)
+def test_scheduler_with_another_lakebatch_is_one_line(toy, tmp_path, version, fault, advice) -> None:
+    """The scheduler unpickles the work that it hands on."""
+    other = another_lakebatch(tmp_path)
+    (other / "_version.py").write_text(version)
+    environment = {**os.environ, "PYTHONPATH": str(other.parent)}
+    with (
+        running_scheduler(tmp_path / "old", environment) as (address, _),
+        Client(address, set_as_default=False) as client,
+        pytest.raises(ClusterError) as raised,
+    ):
+        lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(client))
+    message = str(raised.value)
+    assert message.startswith(f"The scheduler {address} {fault}")
+    assert message.endswith(advice)
+    assert not Path("lake").exists()
+
+
 @pytest.mark.parametrize(
     "moved", ["executor/dask_worker.py", "experiment/registry.py"], ids=["no function", "no value"]
 )
 def test_worker_with_another_layout_of_lakebatch_is_one_line(toy, tmp_path, moved) -> None:
     """The worker can unpickle neither the function nor its arguments."""
-    other = tmp_path / "other" / "lakebatch"
-    shutil.copytree(Path(lakebatch.__file__).parent, other)
+    other = another_lakebatch(tmp_path)
     (other / moved).rename(other / "elsewhere.py")
     with running_cluster(tmp_path / "old", {}, {"PYTHONPATH": str(other.parent)}) as old:
         with pytest.raises(ClusterError) as raised:
