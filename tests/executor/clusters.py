@@ -76,7 +76,7 @@ def running_scheduler(
     file = folder / "scheduler.json"
     begun = _start("scheduler", folder, environment, "--port", "0", "--host", "127.0.0.1", "--no-dashboard")
     try:
-        wait_until(file.exists)
+        wait_until(lambda: file.exists() and file.read_text().endswith("\n}"))
         yield json.loads(file.read_text())["address"], begun
     finally:
         _end(begun)
