@@ -406,7 +406,10 @@ def refused(lake, *settings, preset="kholodenko2000"):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("sbml.outcome=V1", "Config key 'sbml.outcome' has 'V1'. Expected a species of the model: MKKK, "),
+        (
+            "sbml.outcome=V1",
+            "Config key 'sbml.outcome' has 'V1'. Expected a species of the model, or what a rule",
+        ),
         (
             'sbml.inputs=["X"]',
             "'sbml.inputs' has 'X'. Expected species or parameters with an initial value: MKKK, ",
@@ -420,7 +423,7 @@ def refused(lake, *settings, preset="kholodenko2000"):
         ('sbml.parameters=["V1"]', "parameters has V1, the stimulus"),
         (
             "sbml.stimulus.parameter=V11",
-            "'sbml.stimulus.parameter' has 'V11'. Expected a parameter that no rule",
+            "'sbml.stimulus.parameter' has 'V11', which the model does not have. Expected a parameter that no rule",
         ),
         ("sbml.stimulus.onset=3000", "sbml.stimulus.onset is 3000; expected a time from simulation.start"),
         ("sbml.input_range=[2, 1]", "input_range is [2, 1]; expected [lower, upper]"),
