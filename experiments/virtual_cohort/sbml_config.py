@@ -27,11 +27,15 @@ class SbmlConfig(ConfigModel):
         "name of one that comes with lakebatch.",
         file=True,
     )
-    outcome: str = setting(help="Species whose concentration at the last time point is the response.")
+    outcome: str = setting(
+        help="Species whose concentration at the last time point is the response; or a parameter or compartment "
+        "that a rule or an event changes."
+    )
     inputs: tuple[str, ...] | None = setting(
         None,
         help="Species whose initial concentrations vary between patients, and parameters with a rate rule whose "
-        "initial values do. Default: all species that the model changes and that start above 0, but the outcome.",
+        "initial values do. Default: all species that the model changes and that start above 0, but the outcome; "
+        "in a model without species, all parameters with a rate rule that do so.",
     )
     input_range: tuple[float, float] = setting(
         (0.5, 2.0),

@@ -74,6 +74,7 @@ class Editor:
             (each for each in elements(self.root, "rateRule") if each.get("variable") == target), None
         )
         if rule is None:
+            self._require_variable(target)
             self._add_reaction(target, rate)
         else:
             (math,) = (each for each in rule if each.tag == f"{MATH}math")

@@ -165,7 +165,9 @@ class SbmlSimulator:
             raise SimulationError(
                 f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
             )
-        return _without_error_below_zero(values, self.span)
+        species = [selection(self.model, name) != name for name in self.form_names]
+        values[species] = _without_error_below_zero(values[species], self.span)
+        return values
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -262,10 +264,17 @@ def _decades(values: np.ndarray) -> np.ndarray:
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
+    """Return the names of the inputs; no input starts below 0: it is a measured quantity."""
+    known = {**model.initial_concentrations, **model.other_inputs}
+    for name in config.inputs or ():
+        if known[name] < 0:
+            raise ConfigError(
+                f"Config key 'sbml.inputs' has {name!r}, which starts at {known[name]:g}. Expected inputs that start at "
+                "0 or above."
+            )
     if config.inputs is not None:
         return config.inputs
-    starting = (name for name, value in model.initial_concentrations.items() if value > 0)
-    names = tuple(name for name in starting if name != config.outcome)
+    names = tuple(name for name in model.form_names if known.get(name, 0.0) > 0 and name != config.outcome)
     if not names:
         raise ConfigError("Config key 'sbml.inputs' is not set, and no species of the model starts above 0.")
     return names
@@ -301,6 +310,6 @@ def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest
 
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:
-    """Return values with 0 for those that the error of the integration can have made negative."""
+    """Return concentrations with 0 for those that the error of the integration can have made negative."""
     error = (span.absolute_tolerance / REFERENCE + span.relative_tolerance) * np.abs(values).max(initial=0.0)
     return np.where((values < 0) & (values >= -error), 0.0, values)

@@ -13,7 +13,7 @@ from .sbml_document import event_variables, parse, require_priorities
 from .sbml_edits import Editor
 from .sbml_model import SbmlModel, compile_again, has_events
 from .stimulus_changes import Change, plan_changes
-from .stimulus_config import AnyStimulus, StimulusConfig
+from .stimulus_config import AnyStimulus, ScheduleConfig, StimulusConfig
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,17 @@ def _require_target(model: SbmlModel, stimulus: AnyStimulus) -> None:
             f"Config key 'sbml.stimulus.{'parameter' if step else 'target'}' has {stimulus.target!r}"
             f"{_reason(model, stimulus.target)}. Expected {EXPECTED[what]}: {', '.join(possible) or 'none'}."
         )
+    if what == "value" and stimulus.target in model.runner.model.getBoundarySpeciesIds():
+        _require_concentration(stimulus)
+
+
+def _require_concentration(stimulus: AnyStimulus) -> None:
+    """Raise if a species would get a negative concentration."""
+    if isinstance(stimulus, ScheduleConfig) and stimulus.value is not None and stimulus.value < 0:
+        raise ConfigError(
+            f"Config key 'sbml.stimulus.value' of {stimulus.target} is {stimulus.value:g}. Expected a concentration, 0 "
+            "or above."
+        )
 
 
 EXPECTED = {
@@ -140,11 +151,13 @@ def _possible_targets(model: SbmlModel) -> dict[str, list[str]]:
         )
     )
     ruled = [name for name in (*boundary, *parameters) if changes.get(name) == RATE_RULE]
-    reacting = [name for name in floating if changes.get(name) != ASSIGNMENT_RULE]
+    reacting, fed = (
+        [name for name in names if changes.get(name) != ASSIGNMENT_RULE] for names in (floating, boundary)
+    )
     return {
         "step": list(model.parameters),
         "value": [name for name in (*parameters, *boundary) if name not in changes],
-        "dose": [*reacting, *(name for name in boundary if name not in changes), *ruled],
+        "dose": [*reacting, *fed, *(name for name in ruled if name not in fed)],
         "infusion": [*reacting, *ruled],
     }
 
@@ -166,7 +179,7 @@ def _reason(model: SbmlModel, target: str) -> str:
     """Return why a target cannot be changed, as a part of a sentence."""
     runner, changes = model.runner.model, _changes(model)
     kinds = {
-        "a species that reactions change": runner.getFloatingSpeciesIds(),
+        "a species that reactions can change": runner.getFloatingSpeciesIds(),
         "a boundary species": runner.getBoundarySpeciesIds(),
         "a compartment": runner.getCompartmentIds(),
         "a reaction": runner.getReactionIds(),

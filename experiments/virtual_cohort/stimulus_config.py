@@ -128,8 +128,8 @@ def _check_form(value: Any) -> Any:
     steps, schedules = ([key for key in keys if key in value] for keys in (STEP_KEYS, SCHEDULE_KEYS))
     if steps and schedules:
         raise ValueError(
-            f"it has {schedules[0]}, a key of a schedule, and {steps[0]}, a key of a single step; expected keys of one "
-            f"form: {', '.join(STEP_KEYS)}, or {', '.join(SCHEDULE_KEYS)}. A list of tables, [[sbml.stimulus]], "
+            f"the table has {schedules[0]}, a key of a schedule, and {steps[0]}, a key of a single step; expected keys "
+            f"of one form: {', '.join(STEP_KEYS)}, or {', '.join(SCHEDULE_KEYS)}. A list of tables, [[sbml.stimulus]], "
             "replaces the table of a preset."
         )
     return value

@@ -333,7 +333,7 @@ def _siblings(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
         fields = [table.model_fields[step] for table in tables if step in table.model_fields]
         if fields:
             tables = [each for field in fields for each in _tables(field.annotation)]
-    return [key for table in tables for key in table.model_fields]
+    return list(dict.fromkeys(key for table in tables for key in table.model_fields))
 
 
 def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
