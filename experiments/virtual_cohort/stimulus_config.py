@@ -178,7 +178,7 @@ def check_together(stimuli: Sequence[AnyStimulus]) -> None:
 
 def _check_disjoint(target: str, spans: Sequence[tuple[float, float]]) -> None:
     for (_, end), (begin, _) in pairwise(spans):
-        if begin < end - SLACK * abs(end):
+        if begin + SLACK * abs(begin) < end:
             until = "that lasts" if end == ENDLESS else f"until {end:g}"
             raise ValueError(
                 f"stimulus gives {target} a value {until} and another one from {begin:g} on; expected values that do "

@@ -282,6 +282,10 @@ def refusal(stimulus):
             "stimulus gives s a value until 2 and another one from 1 on; expected values that do not overlap.",
         ),
         (
+            '[{target="s", value=1, start=1}, {target="s", value=2, start=3, duration=2}]',
+            "stimulus gives s a value that lasts and another one from 3 on; expected values that do not overlap.",
+        ),
+        (
             '[{target="F", value=1, start=1}, {target="F", dose=2, start=0}]',
             "stimulus gives F both a value and doses; expected one of them for a target.",
         ),
