@@ -22,7 +22,9 @@ MODEL = """model m()
 """
 NOMINAL = {"A": 8, "F": 3, "BW": 60, "k": 0.1}
 QUIET = ""
-BUSY = "at (A > 6): B = B + 5; at (F > 4), priority = 2: C = C / 2; at (dose > 9): D = D + 1; at (s > 3): D = 2 * D\n"
+BUSY = """at (time >= 4): B = B + A; at (A > 6): B = B + 5; at (F > 4), priority = 2: C = C / 2;
+at (dose > 9): D = D + 1; at (s > 3): D = 2 * D
+"""
 
 
 def simulator_of(text, *, span=None, **config):
