@@ -82,7 +82,13 @@ class Editor:
         return rate
 
     def add_events(self, changes: Iterable[Change], infusions: Mapping[str, str]) -> None:
-        """Add an event for each time of changes, before all other events; in level 3."""
+        """Add an event for each time of changes, before all other events.
+
+        Raises
+        ------
+        ConfigError
+            If the level of SBML has no events, or none at time 0.
+        """
         starts: dict[str, str] = {}
         for place, change in enumerate(changes):
             assigned = {infusions[name]: _number(rate) for name, rate in change.rates.items()}
@@ -153,14 +159,24 @@ class Editor:
         return own or self._model.get("conversionFactor")
 
     def _add_event(self, time: float, priority: int, assigned: Mapping[str, Element]) -> None:
+        if self._level < 2 or (self._level == 2 and time <= 0):
+            raise unusable(
+                f"it is SBML level {self._level}, which has no event at time {time:g}; convert it to level 3"
+            )
         events = self._list("listOfEvents")
         name = f"lakebatch_stimulus_{len(events)}"
         while name in self._ids:
             name += "_"
-        event = self._element(events, "event", id=name, useValuesFromTriggerTime="false")
-        trigger = self._element(event, "trigger", initialValue="false", persistent="false")
+        modern = self._level > 2
+        event = self._element(
+            events, "event", id=name, **{"useValuesFromTriggerTime": "false"} if modern else {}
+        )
+        trigger = self._element(
+            event, "trigger", **{"initialValue": "false", "persistent": "false"} if modern else {}
+        )
         _math(trigger, _apply("geq", _time(), _number(time)))
-        _math(self._element(event, "priority"), _number(priority))
+        if modern:
+            _math(self._element(event, "priority"), _number(priority))
         assignments = self._element(event, "listOfEventAssignments")
         for variable, formula in assigned.items():
             self._require_variable(variable)

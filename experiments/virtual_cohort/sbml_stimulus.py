@@ -15,6 +15,15 @@ from .sbml_model import SbmlModel, compile_again, has_events
 from .stimulus_changes import Change, plan_changes
 from .stimulus_config import AnyStimulus, ScheduleConfig, StimulusConfig
 
+ASSIGNMENT_RULE, RATE_RULE, EVENT = "an assignment rule", "a rate rule", "an event"
+EXPECTED = {
+    "step": "a parameter that no rule or event changes",
+    "value": "for a value a parameter or boundary species that no rule or event changes",
+    "dose": "for a dose a species without assignment rule, or a parameter with a rate rule",
+    "infusion": "for an infusion a species that reactions can change, or what has a rate rule",
+}
+NOTHING = Change(0.0, {}, {}, {})
+
 
 @dataclass(frozen=True)
 class SetStimulus:
@@ -25,8 +34,8 @@ class SetStimulus:
 
     Attributes
     ----------
-    changes : tuple of Change
-        What is set between spans of integration; none in a model with events.
+    changes : mapping of float to Change
+        By their times, what is set between spans of integration; none in a model with events.
     infusions : mapping of str to str
         Parameter that holds the rate of infusion into a target.
     symbols : mapping of str to str
@@ -35,7 +44,7 @@ class SetStimulus:
         Of parameters before the step of a stimulus.
     """
 
-    changes: tuple[Change, ...]
+    changes: Mapping[float, Change]
     infusions: Mapping[str, str]
     symbols: Mapping[str, str]
     initial_values: Mapping[str, float]
@@ -43,7 +52,7 @@ class SetStimulus:
     @property
     def times(self) -> list[float]:
         """The times between spans of integration."""
-        return [change.time for change in self.changes]
+        return list(self.changes)
 
     def own_values(self, model: Any) -> dict[str, float]:
         """Return the values that targets have at the start of a patient, by their symbols."""
@@ -51,20 +60,31 @@ class SetStimulus:
 
     def apply(self, model: Any, time: float, own_values: Mapping[str, float]) -> None:
         """Change the model at a time between spans of integration."""
-        for change in self.changes:
-            if change.time == time:
-                for name, value in change.values.items():
-                    self._set_value(model, name, value, own_values)
-                for name, rate in change.rates.items():
-                    model.setValue(self.infusions[name], rate)
-                for name, dose in change.doses.items():
-                    model.setValue(name, model.getValue(name) + dose)
+        change = self.changes.get(time, NOTHING)
+        for name, value in change.values.items():
+            self._set_value(model, name, value, own_values)
+        for name, rate in change.rates.items():
+            model.setValue(self.infusions[name], rate)
+        for name, dose in change.doses.items():
+            model.setValue(name, model.getValue(name) + dose)
 
     def _set_value(self, model: Any, name: str, value: float | None, own_values: Mapping[str, float]) -> None:
         if value is None:
             model.setValue(self.symbols[name], own_values[self.symbols[name]])
         else:
             model.setValue(f"[{name}]" if name in model.getBoundarySpeciesIds() else name, value)
+
+    def as_events(self, document: str) -> str:
+        """Return the document of the model with all changes as events, for other programs.
+
+        Raises
+        ------
+        ConfigError
+            If its level of SBML cannot have them.
+        """
+        editor = Editor(parse(document))
+        editor.add_events(self.changes.values(), self.infusions)
+        return editor.text()
 
 
 def set_stimuli(
@@ -90,7 +110,7 @@ def set_stimuli(
         editor.add_events(changes, infusions)
     valued = {name: None for change in changes for name in change.values}
     found = SetStimulus(
-        () if has_events(model) else changes,
+        {} if has_events(model) else {change.time: change for change in changes},
         infusions,
         {name: editor.symbol(name) for name in valued},
         {each.parameter: each.before for each in stimuli if isinstance(each, StimulusConfig)},
@@ -130,14 +150,6 @@ def _require_concentration(stimulus: AnyStimulus) -> None:
         )
 
 
-EXPECTED = {
-    "step": "a parameter that no rule or event changes",
-    "value": "for a value a parameter or boundary species that no rule or event changes",
-    "dose": "for a dose a species without assignment rule, or a parameter with a rate rule",
-    "infusion": "for an infusion a species that reactions can change, or what has a rate rule",
-}
-
-
 def _possible_targets(model: SbmlModel) -> dict[str, list[str]]:
     """Return the targets of each kind of stimulus."""
     runner = model.runner.model
@@ -160,9 +172,6 @@ def _possible_targets(model: SbmlModel) -> dict[str, list[str]]:
         "dose": [*reacting, *fed, *(name for name in ruled if name not in fed)],
         "infusion": [*reacting, *ruled],
     }
-
-
-ASSIGNMENT_RULE, RATE_RULE, EVENT = "an assignment rule", "a rate rule", "an event"
 
 
 def _changes(model: SbmlModel) -> dict[str, str]:

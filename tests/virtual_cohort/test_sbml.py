@@ -373,8 +373,8 @@ def test_outcome_is_a_feature_and_the_response_is_its_last_value(lake):
 
 
 def test_rows_are_the_same_for_any_number_of_workers():
-    levels = (*SMALL, "levels=[2.0]")
-    check_repeatable(CheckConfig("parameter-distortion", preset="kholodenko2000", settings=levels))
+    quick = (*SMALL, "levels=[2.0]", 'evaluation.feature_sets=["initial", "last"]')
+    check_repeatable(CheckConfig("parameter-distortion", preset="kholodenko2000", settings=quick))
 
 
 def test_record_of_an_assembly_holds_the_text_of_its_model(tmp_path, monkeypatch):
@@ -494,6 +494,7 @@ def test_missing_package_is_named_with_how_to_install_it(tmp_path, module, packa
 
 
 def test_built_in_network_needs_no_package_of_the_extra(tmp_path):
-    settings = [argument for setting in (*SMALL, "levels=[0]") for argument in ("--set", setting)]
+    quick = (*SMALL, "levels=[0]", 'evaluation.feature_sets=["initial"]')
+    settings = [argument for setting in quick for argument in ("--set", setting)]
     done = run_without("roadrunner", tmp_path, "run", "response-noise", *settings, "--jobs", "1")
     assert done.returncode == 0, done.stderr

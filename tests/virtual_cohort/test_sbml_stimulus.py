@@ -137,6 +137,15 @@ def test_schedule_equals_the_same_one_written_as_events(name, events):
     np.testing.assert_allclose(values[1], expected, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["together", "values"])
+def test_schedule_can_be_written_as_events_for_other_programs(name):
+    config = {"inputs": ("A", "F"), "parameters": ("BW", "k"), "outcome": "z", "stimulus": SCHEDULES[name][0]}
+    simulator = simulator_of(f"{MODEL % NOMINAL}s = {0.5 if name == 'together' else 1}; end", **config)
+    values = simulator.simulate(np.array([[60.0, 0.1]]), np.array([[8.0, 3.0]])).values[0]
+    document = simulator.stimulus.as_events(simulator.model.document)
+    np.testing.assert_allclose(values, written(document, simulator.form_names), rtol=2e-6, atol=1e-6)
+
+
 def test_doses_at_rounded_times_are_given_at_the_time_points():
     schedule = {"target": "A", "dose": 1, "start": 0.1, "interval": 0.1, "count": 9}
     steps = [schedule, {"parameter": "s", "before": 1, "after": 0, "onset": 0.3}]
