@@ -83,13 +83,9 @@ class ScheduleConfig(ConfigModel):
     @property
     def spans(self) -> list[tuple[float, float]]:
         """The times from which and until which it acts, one after the other; a dose at once has no length."""
-        starts = [self.start + index * (self.interval or 0.0) for index in range(self.count + 1)]
-        if self.duration is None:
-            lasts = self.kind != "dose"
-            return [(begin, ENDLESS if lasts else begin) for begin in starts[: self.count]]
-        if self.duration == self.interval:
-            return list(pairwise(starts))
-        return [(begin, begin + self.duration) for begin in starts[: self.count]]
+        starts = [self.start + index * (self.interval or 0.0) for index in range(self.count)]
+        lasts = ENDLESS if self.duration is None and self.dose is None else self.duration or 0.0
+        return [(begin, begin + lasts) for begin in starts]
 
     @model_validator(mode="after")
     def _check_kind(self) -> ScheduleConfig:

@@ -22,7 +22,7 @@ MODEL = """model m()
 """
 NOMINAL = {"A": 8, "F": 3, "BW": 60, "k": 0.1}
 QUIET = ""
-BUSY = """at (time >= 4): B = B + A; at (A > 6): B = B + 5; at (F > 4), priority = 2: C = C / 2;
+BUSY = """at (time >= 4), fromTrigger = false: B = B + A; at (A > 6): B = B + 5; at (F > 4), priority = 2: C = C / 2;
 at (dose > 9): D = D + 1; at (s > 3): D = 2 * D
 """
 
@@ -102,7 +102,7 @@ SCHEDULES = {
     ),
     "together": (
         [
-            {"target": "A", "dose": 6, "start": 0},
+            {"target": "A", "dose": 6, "start": 4},
             {"target": "A", "dose": 3, "start": 2, "interval": 2, "count": 3},
             {"target": "F", "value": 5, "start": 2, "duration": 4},
             {"parameter": "s", "before": 0.5, "after": 4, "onset": 4},
@@ -111,10 +111,9 @@ SCHEDULES = {
         ],
         "s = 0.5; F_0 = F\n"
         + at(
-            (0, "A = A + 6 / V"),
             (2, "A = A + 3 / V, F = 5"),
             (3, "inflow = 1"),
-            (4, "A = A + 3 / V, s = 4, inflow = 3"),
+            (4, "A = A + 9 / V, s = 4, inflow = 3"),
             (6, "A = A + 3 / V, F = F_0, inflow = 2"),
             (8, "inflow = 0"),
         ),
