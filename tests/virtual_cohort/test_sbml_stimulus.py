@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+from lakebatch.analysis.plots.chart import Rule
+from lakebatch.analysis.plots.cohort import _species_panel
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import config as configs
 from lakebatch.experiment import registry
-from lakebatch.experiments.virtual_cohort import SbmlConfig, ScheduleConfig, SimulationConfig
+from lakebatch.experiment.contract import TimeAxis
+from lakebatch.experiments.virtual_cohort import (
+    CohortModelConfig,
+    SbmlConfig,
+    ScheduleConfig,
+    SimulationConfig,
+)
 from lakebatch.experiments.virtual_cohort.sbml_model import load_model
 from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simulator
 from lakebatch.experiments.virtual_cohort.sbml_stimulus import set_stimuli
@@ -369,3 +378,36 @@ def test_record_of_a_step_has_its_four_keys_only():
     step = {"parameter": "s", "before": 0.0, "after": 1.0, "onset": 2.0}
     config = SbmlConfig(model="A -> ; A; s = 1; A = 1", outcome="A", stimulus=step)
     assert config.model_dump(mode="json")["stimulus"] == step
+
+
+def test_picture_and_caption_show_every_start():
+    sbml = {"model": "A -> ; A; A = 1; s = 1", "outcome": "A"}
+    doses = [
+        {"target": "A", "dose": 1, "start": 8, "interval": 4, "count": 5},
+        {"target": "A", "dose": 1, "start": 0},
+    ]
+    pulse = {"target": "s", "value": 2, "start": 3, "duration": 1}
+    config = CohortModelConfig.model_validate({"sbml": sbml | {"stimulus": [*doses, pulse]}})
+    assert config.onsets == {"A": (0, 8, 12, 16, 20, 24), "s": 3}
+    axis = TimeAxis((0.0, 50.0), "h", config.onsets)
+    panel = _species_panel("A", pl.DataFrame({"values": [[0.0, 1.0]]}), axis)
+    rules = [(rule.at, rule.text) for rule in panel.marks if isinstance(rule, Rule)]
+    assert rules == [(0, "A"), (8, ""), (12, ""), (16, ""), (20, ""), (24, ""), (3, "s")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("drug=5", "Config key 'drug' is 5 (from --set)."),
+        (
+            'drug={regulations=[["R1", "up"], ["R1", "up"]]}',
+            "Config key 'drug': regulations of drug D name R1 twice",
+        ),
+        ('drug=[{name="A", doze=1}]', "Unknown config key 'drug.0.doze' (from --set). Did you mean 'dose'?"),
+    ],
+)
+def test_error_of_a_table_or_list_has_the_key_as_it_is_written(setting, message):
+    source = registry.get("response-noise")
+    with pytest.raises(ConfigError) as caught:
+        configs.resolve(source, registry.load(source), settings=[setting])
+    assert message in str(caught.value)
