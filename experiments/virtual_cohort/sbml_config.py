@@ -56,8 +56,9 @@ class SbmlConfig(ConfigModel):
     @property
     def stimuli(self) -> tuple[AnyStimulus, ...]:
         """The stimuli, also where there is only one or none."""
-        several = isinstance(self.stimulus, tuple)
-        return self.stimulus if several else () if self.stimulus is None else (self.stimulus,)
+        if isinstance(self.stimulus, tuple):
+            return self.stimulus
+        return () if self.stimulus is None else (self.stimulus,)
 
     @field_validator("model")
     @classmethod
