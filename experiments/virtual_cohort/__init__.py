@@ -12,8 +12,9 @@ from .config import (
 )
 from .network import NetworkModel, build_network
 from .parameters import distort_parameters, draw_parameters, nominal_values, parameter_names
-from .sbml_config import SbmlConfig, StimulusConfig
+from .sbml_config import SbmlConfig
 from .simulation import simulate
+from .stimulus_config import ScheduleConfig, StimulusConfig
 
 __all__ = [
     "Cohort",
@@ -24,6 +25,7 @@ __all__ = [
     "NetworkModel",
     "ParameterConfig",
     "SbmlConfig",
+    "ScheduleConfig",
     "SimulationConfig",
     "StimulusConfig",
     "build_network",

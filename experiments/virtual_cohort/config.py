@@ -12,7 +12,8 @@ from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_
 from lakebatch.experiment import ConfigModel, setting
 
 from .ranges import check_range
-from .sbml_config import SbmlConfig, StimulusConfig
+from .sbml_config import SbmlConfig
+from .stimulus_config import check_times
 
 Direction: TypeAlias = Literal["up", "down"]
 DownRegulation: TypeAlias = Literal["deactivation", "allosteric"]
@@ -216,11 +217,11 @@ class CohortConfig(ConfigModel):
 
 def _table_or_list(value: Any) -> str:
     """Tell one drug from a list of drugs, so that only the right one is validated."""
-    return "list" if isinstance(value, list | tuple) else "table"
+    return "a list" if isinstance(value, list | tuple) else "a table"
 
 
 Drugs: TypeAlias = Annotated[
-    Annotated[DrugConfig, Tag("table")] | Annotated[tuple[DrugConfig, ...], Tag("list")],
+    Annotated[DrugConfig, Tag("a table")] | Annotated[tuple[DrugConfig, ...], Tag("a list")],
     Discriminator(_table_or_list),
 ]
 
@@ -242,7 +243,7 @@ class CohortModelConfig(ConfigModel):
     sbml: SbmlConfig | None = setting(
         None,
         help="A custom model in place of spec and drug, as a table of model, outcome, inputs, "
-        "input_range, parameters and stimulus (of parameter, before, after, onset).",
+        "input_range, parameters and stimulus.",
     )
 
     @property
@@ -256,12 +257,14 @@ class CohortModelConfig(ConfigModel):
         return self.drug if isinstance(self.drug, tuple) else (self.drug,)
 
     @property
-    def onsets(self) -> dict[str, float]:
-        """When each drug, or the stimulus, sets in; a.u. of time."""
+    def onsets(self) -> dict[str, float | tuple[float, ...]]:
+        """When each drug, or the stimulus, sets in, or its times if it does so repeatedly; a.u. of time."""
         if self.sbml is None:
             return {drug.name: drug.start for drug in self.drugs}
-        stimulus = self.sbml.stimulus
-        return {} if stimulus is None else {stimulus.parameter: stimulus.onset}
+        times: dict[str, set[float]] = {}
+        for stimulus in self.sbml.stimuli:
+            times.setdefault(stimulus.target, set()).update(begin for begin, _ in stimulus.spans)
+        return {name: tuple(sorted(each)) if len(each) > 1 else each.pop() for name, each in times.items()}
 
     @model_validator(mode="after")
     def _check_drugs(self) -> CohortModelConfig:
@@ -282,8 +285,8 @@ class CohortModelConfig(ConfigModel):
                     f"{key} is set, which is the built-in network's, and so is sbml, which replaces that; "
                     "expected one of them."
                 )
-        if self.sbml.stimulus is not None:
-            check_stimulus(self.sbml.stimulus, self.simulation)
+        for stimulus in self.sbml.stimuli:
+            check_times(stimulus, self.simulation.start, self.simulation.stop)
         return self
 
     @model_validator(mode="after")
@@ -315,15 +318,6 @@ def check_onset(drug: DrugConfig, simulation: SimulationConfig) -> None:
     if not simulation.start <= drug.start < simulation.stop:
         raise ValueError(
             f"drug.start of {drug.name} is {drug.start:g}; expected a time from simulation.start, "
-            f"{simulation.start:g}, to before simulation.stop, {simulation.stop:g}."
-        )
-
-
-def check_stimulus(stimulus: StimulusConfig, simulation: SimulationConfig) -> None:
-    """Raise ValueError if a stimulus starts outside the simulated span."""
-    if not simulation.start <= stimulus.onset < simulation.stop:
-        raise ValueError(
-            f"sbml.stimulus.onset is {stimulus.onset:g}; expected a time from simulation.start, "
             f"{simulation.start:g}, to before simulation.stop, {simulation.stop:g}."
         )
 

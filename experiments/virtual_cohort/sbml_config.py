@@ -11,20 +11,12 @@ from pydantic import field_validator, model_validator
 from lakebatch.experiment import ConfigModel, setting
 
 from .ranges import check_range
+from .stimulus_config import AnyStimulus, Stimuli, check_together
 
 PACKAGE = "lakebatch.experiments"
 MODELS = "models"
 """The folder of the package that holds the models that come with it."""
 SUFFIX = ".ant"
-
-
-class StimulusConfig(ConfigModel):
-    """A drug or stimulus: a parameter of the model that takes another value from an onset on."""
-
-    parameter: str = setting(help="Global parameter that is the stimulus.")
-    before: float = setting(0.0, help="Its value before the onset.", unit="the model's")
-    after: float = setting(help="Its value from the onset on.", unit="the model's")
-    onset: float = setting(help="Time from which it has the second value.", unit="the model's time")
 
 
 class SbmlConfig(ConfigModel):
@@ -35,11 +27,15 @@ class SbmlConfig(ConfigModel):
         "name of one that comes with lakebatch.",
         file=True,
     )
-    outcome: str = setting(help="Species whose concentration at the last time point is the response.")
+    outcome: str = setting(
+        help="Species whose concentration at the last time point is the response; or a parameter or compartment "
+        "that a rule or an event changes."
+    )
     inputs: tuple[str, ...] | None = setting(
         None,
         help="Species whose initial concentrations vary between patients, and parameters with a rate rule whose "
-        "initial values do. Default: all species that the model changes and that start above 0, but the outcome.",
+        "initial values do. Default: all species that the model changes and that start above 0, but the outcome; "
+        "in a model without species, all parameters with a rate rule that do so.",
     )
     input_range: tuple[float, float] = setting(
         (0.5, 2.0),
@@ -51,9 +47,18 @@ class SbmlConfig(ConfigModel):
         help="Global parameters that vary between patients, around the model's values. Default: all "
         "that no rule or event changes but the stimulus.",
     )
-    stimulus: StimulusConfig | None = setting(
-        None, help="A drug or stimulus, as a table of parameter, before, after and onset."
+    stimulus: Stimuli | None = setting(
+        None,
+        help="A drug or stimulus: a table of parameter, before, after and onset; or a schedule, a table of target, "
+        "dose, rate or value, start, duration, interval and count; or a list of tables.",
     )
+
+    @property
+    def stimuli(self) -> tuple[AnyStimulus, ...]:
+        """The stimuli, also where there is only one or none."""
+        if isinstance(self.stimulus, tuple):
+            return self.stimulus
+        return () if self.stimulus is None else (self.stimulus,)
 
     @field_validator("model")
     @classmethod
@@ -84,11 +89,12 @@ class SbmlConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _check_stimulus(self) -> SbmlConfig:
-        if self.stimulus is not None and self.stimulus.parameter in (self.parameters or ()):
-            raise ValueError(
-                f"parameters has {self.stimulus.parameter}, the stimulus; expected parameters that vary "
-                "between patients."
-            )
+        for stimulus in self.stimuli:
+            if stimulus.target in (self.parameters or ()):
+                raise ValueError(
+                    f"parameters has {stimulus.target}, the stimulus; expected parameters that vary between patients."
+                )
+        check_together(self.stimuli)
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +15,6 @@ from .sbml_document import (
     event_variables,
     given_concentrations,
     parse,
-    require_priorities,
     stoichiometry_sources,
     unusable,
     with_event_order,
@@ -25,8 +24,6 @@ ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOT
 # the statement that makes Antimony read another file, with every token allowed before the file name
 
 BYTE_ORDER_MARK = "\ufeff"
-ONSET = "lakebatch_onset"
-"""Id of the event that is added to a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +34,10 @@ class SbmlModel:
     ----------
     runner : roadrunner.RoadRunner
         The compiled model and its integrator.
+    document : str
+        The SBML that was compiled.
     form_names : tuple of str
-        The floating species; all are simulated.
+        What is simulated: the floating species; in a model without any, what rate rules change.
     initial_concentrations : mapping of str to float, the model's units
         Of the species whose initial concentration the model gives as a number; the others follow from
         rules or other values.
@@ -55,6 +54,7 @@ class SbmlModel:
     """
 
     runner: Any
+    document: str
     form_names: tuple[str, ...]
     initial_concentrations: Mapping[str, float]
     other_inputs: Mapping[str, float]
@@ -82,13 +82,14 @@ def load_model(text: str) -> SbmlModel:
     parse(sbml)
     try:
         sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
-        return _describe(_compile(roadrunner, sbml), sbml)
+        return _describe(_compile(sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
 
 
-def _compile(roadrunner: Any, sbml: str) -> Any:
+def _compile(sbml: str) -> Any:
     """Return the runner of a model."""
+    roadrunner = import_optional("roadrunner", "libroadrunner")
     with _no_attributes(roadrunner):
         return roadrunner.RoadRunner(sbml)
 
@@ -112,7 +113,10 @@ def has_events(model: SbmlModel) -> bool:
 
 def integrated_names(model: SbmlModel) -> list[str]:
     """Return the integrated variables, in the order of the tolerances: floating species, and by rate rules."""
-    runner = model.runner
+    return _integrated(model.runner)
+
+
+def _integrated(runner: Any) -> list[str]:
     runner.integrator.absolute_tolerance = (
         1e-12  # a single number, of which a vector of the right length is made
     )
@@ -120,22 +124,37 @@ def integrated_names(model: SbmlModel) -> list[str]:
     return [runner.model.getStateVectorId(index) for index in range(count)]
 
 
-def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> None:
-    """Add the event that sets a variable at an onset, before all others, and compile the model again.
+def selection(model: SbmlModel, name: str) -> str:
+    """Return what libRoadRunner calls the concentration of a species, or the value of anything else."""
+    runner = model.runner.model
+    species = {*runner.getFloatingSpeciesIds(), *runner.getBoundarySpeciesIds()}
+    return f"[{name}]" if name in species else name
+
+
+def outcomes(model: SbmlModel) -> list[str]:
+    """Return what can be an outcome: what is simulated, and what else a rule or an event changes."""
+    runner, root = model.runner, parse(model.document)
+    changed = [*runner.getAssignmentRuleIds(), *runner.getRateRuleIds(), *sorted(event_variables(root))]
+    known = {
+        *runner.model.getBoundarySpeciesIds(),
+        *runner.model.getCompartmentIds(),
+        *runner.model.getGlobalParameterIds(),
+    }
+    return list(dict.fromkeys([*model.form_names, *(name for name in changed if name in known)]))
+
+
+def compile_again(model: SbmlModel, document: str) -> SbmlModel:
+    """Return a model with another document, in which nothing that can vary is another.
 
     Raises
     ------
     ConfigError
-        If the level of SBML has no priorities of events.
+        If it cannot be compiled.
     """
-    runner = model.runner
-    with _no_attributes(import_optional("roadrunner", "libroadrunner")):
-        require_priorities(parse(runner.getSBML()))
-        runner.setConstant(variable, False, False)
-        runner.addEvent(ONSET, False, f"time >= {onset!r}", False)
-        runner.setTriggerInitialValue(ONSET, False, False)
-        runner.addPriority(ONSET, "1000000", False)
-        runner.addEventAssignment(ONSET, variable, repr(value), True)
+    try:
+        return replace(model, runner=_compile(document), document=document)
+    except RuntimeError as error:
+        raise unusable(first_sentence(str(error))) from error
 
 
 def import_optional(module: str, package: str) -> Any:
@@ -196,7 +215,8 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     given = given_concentrations(root).items()
     return SbmlModel(
         runner,
-        species,
+        sbml,
+        species or tuple(_integrated(runner)),
         {name: value for name, value in concentrations if name not in rules},
         {name: value for name, value in _other_inputs(runner).items() if name not in rules},
         {name: value for name, value in parameters if name not in determined},

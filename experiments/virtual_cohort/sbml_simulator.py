@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +13,9 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
-from .sbml_config import SbmlConfig, StimulusConfig, model_text
-from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
+from .sbml_config import SbmlConfig, model_text
+from .sbml_model import SbmlModel, first_sentence, integrated_names, load_model, outcomes, selection
+from .sbml_stimulus import SetStimulus, set_stimuli
 from .simulation import time_points
 from .time_courses import TimeCourses
 
@@ -35,12 +36,13 @@ class SbmlSimulator:
     span : SimulationConfig
         Span, grid and tolerances.
     config : SbmlConfig
-        Config of the model; it holds the range of factors on initial concentrations, and the parameter
-        that changes at an onset.
+        Config of the model; it holds the range of factors on initial concentrations.
     input_names : tuple of str
         Species whose initial concentrations vary, and parameters with a rate rule whose initial values do.
     parameter_names : tuple of str
         Global parameters that vary.
+    stimulus : SetStimulus
+        What changes the model from outside.
     """
 
     model: SbmlModel
@@ -48,20 +50,16 @@ class SbmlSimulator:
     config: SbmlConfig
     input_names: tuple[str, ...]
     parameter_names: tuple[str, ...]
+    stimulus: SetStimulus
 
     def __reduce__(self) -> tuple[Callable[..., SbmlSimulator], tuple[SbmlConfig, SimulationConfig]]:
         """Let another process compile the model again: a compiled model cannot be pickled."""
         return build_sbml_simulator, (self.config, self.span)
 
     @property
-    def stimulus(self) -> StimulusConfig | None:
-        """The parameter that changes at an onset, if one does."""
-        return self.config.stimulus
-
-    @property
     def form_names(self) -> tuple[str, ...]:
-        """The floating species of the model."""
-        return self.model.form_names
+        """What is simulated: the floating species of the model, or what rate rules change; and the outcome."""
+        return tuple(dict.fromkeys([*self.model.form_names, self.config.outcome]))
 
     def largest_values(self) -> np.ndarray:
         """Return the largest values of the integrated variables under the model's own values.
@@ -80,7 +78,7 @@ class SbmlSimulator:
             runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
         runner.timeCourseSelections = names
         with suppress(RuntimeError):  # said of a patient, if it is one
-            values = np.concatenate([self._integrate(*segment) for segment in self._segments()])
+            values = self._integrate_all()
             largest = np.fmax(largest, np.nanmax(np.abs(values), axis=0, initial=0.0))
         return _decades(np.where(np.isfinite(largest), largest, 0.0))
 
@@ -134,9 +132,9 @@ class SbmlSimulator:
 
         Notes
         -----
-        Whatever the model derives from a value follows each patient's value. The stimulus is a
-        discontinuity, so the spans before and after its onset are integrated one after the other; in a
-        model with events it is one of them, so that it triggers others. A
+        Whatever the model derives from a value follows each patient's value. A stimulus is a
+        discontinuity, so the spans between its changes are integrated one after the other; in a
+        model with events they are some of them, so that they trigger others. A
         patient's time courses do not depend on who else is simulated. The integrator is CVODE (Hindmarsh
         et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
         the local error, and which counts `max_steps` from one time point to the next.
@@ -157,7 +155,7 @@ class SbmlSimulator:
         """Return one patient's concentrations; float array, shape (n_forms, n_times)."""
         self._reset(parameters, inputs)
         try:
-            values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
+            values = self._integrate_all().T
         except RuntimeError as error:
             raise SimulationError(
                 f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
@@ -167,7 +165,9 @@ class SbmlSimulator:
             raise SimulationError(
                 f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
             )
-        return _without_error_below_zero(values, self.span)
+        species = [selection(self.model, name) != name for name in self.form_names]
+        values[species] = _without_error_below_zero(values[species], self.span)
+        return values
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -179,8 +179,8 @@ class SbmlSimulator:
         model = self.model.runner.model
         for name, value in zip(self.parameter_names, parameters.tolist(), strict=True):
             model.setValue(f"init({name})", value)
-        if self.stimulus is not None:
-            model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
+        for name, value in self.stimulus.initial_values.items():
+            model.setValue(f"init({name})", value)
         model.reset(EVERYTHING)
         values = dict(zip(self.input_names, inputs.tolist(), strict=True))
         doses = set(values).intersection(model.getGlobalParameterIds())
@@ -188,16 +188,16 @@ class SbmlSimulator:
             model.setValue(f"init({name})" if name in doses else f"init([{name}])", value)
         self.model.runner.resetAll()
 
-    def _segments(self) -> Iterator[tuple[float, float]]:
-        """Yield the spans before and after the onset."""
-        onsets = {self.stimulus.onset} if self.stimulus and not has_events(self.model) else set()
-        yield from pairwise(sorted({self.span.start, *onsets, self.span.stop}))
+    def _integrate_all(self) -> np.ndarray:
+        """Return the values at all time points, from the start of a patient; float array, shape (n_times, n_forms)."""
+        own_values = self.stimulus.own_values(self.model.runner.model)
+        spans = pairwise(sorted({self.span.start, *self.stimulus.times, self.span.stop}))
+        return np.concatenate([self._integrate(begin, end, own_values) for begin, end in spans])
 
-    def _integrate(self, begin: float, end: float) -> np.ndarray:
+    def _integrate(self, begin: float, end: float, own_values: Mapping[str, float]) -> np.ndarray:
         """Return the time points of a span that no later one has; float array, shape (n_times, n_forms)."""
         runner, times = self.model.runner, time_points(self.span)
-        if self.stimulus and self.stimulus.onset <= begin and not has_events(self.model):
-            runner.model.setValue(self.stimulus.parameter, self.stimulus.after)
+        self.stimulus.apply(runner.model, begin, own_values)
         inside = times[(times >= begin) & ((times < end) | (end == self.span.stop))]
         points = np.union1d(inside, [begin, end])
         return np.array(runner.simulate(times=points.tolist()))[np.isin(points, inside)]
@@ -214,19 +214,22 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
         If libRoadRunner or Antimony is not installed.
     """
     model = load_model(model_text(config.model))
-    _require("outcome", [config.outcome], model.form_names, "a species of the model")
+    _require(
+        "outcome",
+        [config.outcome],
+        outcomes(model),
+        "a species of the model, or what a rule or an event changes",
+    )
     inputs = (*model.initial_concentrations, *model.other_inputs)
     _require("inputs", config.inputs or (), inputs, "species or parameters with an initial value")
     _require(
         "parameters", config.parameters or (), model.parameters, "parameters that no rule or event changes"
     )
-    stimulus = [] if config.stimulus is None else [config.stimulus.parameter]
-    _require("stimulus.parameter", stimulus, model.parameters, "a parameter that no rule or event changes")
-    names = _input_names(config, model), _parameter_names(config, model, stimulus)
-    _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus])
-    if config.stimulus is not None and has_events(model):
-        _add_stimulus(model, config.stimulus, span)
-    simulator = SbmlSimulator(model, span, config, *names)
+    targets = [each.target for each in config.stimuli]
+    names = _input_names(config, model), _parameter_names(config, model, targets)
+    changed, stimulus = set_stimuli(model, config.stimuli, span)
+    _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus.initial_values])
+    simulator = SbmlSimulator(changed, span, config, *names, stimulus)
     _set_accuracy(simulator)
     return simulator
 
@@ -242,16 +245,6 @@ def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> N
             )
 
 
-def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationConfig) -> None:
-    """Make the stimulus an event of the model."""
-    if span.start != 0:
-        raise ConfigError(
-            f"Config key 'simulation.start' is {span.start:g}, and the model has events, which its stimulus can "
-            "trigger from time 0 on only. Expected 0."
-        )
-    add_event(model, stimulus.parameter, stimulus.after, stimulus.onset)
-
-
 def _set_accuracy(simulator: SbmlSimulator) -> None:
     """Set the tolerances, each by the largest value of its variable in the model's own time course."""
     runner, span = simulator.model.runner, simulator.span
@@ -260,7 +253,7 @@ def _set_accuracy(simulator: SbmlSimulator) -> None:
     largest = simulator.largest_values()
     if largest.size:
         runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * largest).tolist()
-    runner.timeCourseSelections = [f"[{name}]" for name in simulator.form_names]
+    runner.timeCourseSelections = [selection(simulator.model, name) for name in simulator.form_names]
 
 
 def _decades(values: np.ndarray) -> np.ndarray:
@@ -271,10 +264,17 @@ def _decades(values: np.ndarray) -> np.ndarray:
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
+    """Return the names of the inputs; no input starts below 0: it is a measured quantity."""
+    known = {**model.initial_concentrations, **model.other_inputs}
+    for name in config.inputs or ():
+        if known[name] < 0:
+            raise ConfigError(
+                f"Config key 'sbml.inputs' has {name!r}, which starts at {known[name]:g}. Expected inputs that start at "
+                "0 or above."
+            )
     if config.inputs is not None:
         return config.inputs
-    starting = (name for name, value in model.initial_concentrations.items() if value > 0)
-    names = tuple(name for name in starting if name != config.outcome)
+    names = tuple(name for name in model.form_names if known.get(name, 0.0) > 0 and name != config.outcome)
     if not names:
         raise ConfigError("Config key 'sbml.inputs' is not set, and no species of the model starts above 0.")
     return names
@@ -310,6 +310,6 @@ def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest
 
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:
-    """Return values with 0 for those that the error of the integration can have made negative."""
+    """Return concentrations with 0 for those that the error of the integration can have made negative."""
     error = (span.absolute_tolerance / REFERENCE + span.relative_tolerance) * np.abs(values).max(initial=0.0)
     return np.where((values < 0) & (values >= -error), 0.0, values)

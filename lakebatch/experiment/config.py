@@ -299,13 +299,16 @@ def _shown(value: Any) -> str:
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:
-    """Yield the keys on the path to a fault, without pydantic's names for members of unions."""
+    """Yield the keys on the path to a fault, without the names for members of unions.
+
+    The last step can be a key that is missing, which is an identifier; a name for a member is not.
+    """
     for index, step in enumerate(location):
         inside = isinstance(values, dict) and step in values
         if inside or (isinstance(values, list) and isinstance(step, int)):
             values = values[step]
             yield str(step)
-        elif index == len(location) - 1:
+        elif index == len(location) - 1 and str(step).isidentifier():
             yield str(step)
 
 
@@ -317,13 +320,20 @@ def _origin(key: str, origins: Mapping[str, str]) -> str:
 
 def _siblings(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
     """Return the known keys of the table that holds an unknown key."""
+    tables = [model]
     for step in steps[:-1]:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
-        tables = [each for each in (annotation, *get_args(annotation)) if _is_table(each)]
-        if len(tables) != 1:
-            break
-        model = tables[0]
-    return list(model.model_fields)
+        fields = [table.model_fields[step] for table in tables if step in table.model_fields]
+        if fields:
+            tables = [each for field in fields for each in _tables(field.annotation)]
+    return list(dict.fromkeys(key for table in tables for key in table.model_fields))
+
+
+def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the tables that a value may be, also in a list or a union."""
+    if _is_table(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _tables(inner)
 
 
 def _is_table(annotation: Any) -> bool:

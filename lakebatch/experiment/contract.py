@@ -99,12 +99,12 @@ class TimeAxis:
     unit : str
         Unit of the times.
     onsets : mapping
-        Times at which events such as drugs begin, by their names.
+        Times at which events such as drugs begin, by their names; several for what begins repeatedly.
     """
 
     times: tuple[float, ...]
     unit: str
-    onsets: Mapping[str, float] = field(default_factory=dict)
+    onsets: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

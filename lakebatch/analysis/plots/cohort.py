@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,9 @@ from lakebatch.snapshot.snapshot import Snapshot
 TRAJECTORIES = "trajectories"
 MAX_SINGLE_SAMPLES = 12
 """The maximum number of samples with a line of their own."""
+
+MAX_NAMED_TIMES = 3
+"""The maximum number of times of one drug that a caption lists."""
 
 LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
 BENT = 0.35
@@ -44,7 +48,7 @@ def trajectories(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -
         title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
         caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and "
         f"{min(MAX_SINGLE_SAMPLES, samples)} single samples."
-        + "".join(f" {name} sets in at {time:g}." for name, time in axis.onsets.items()),
+        + "".join(f" {name} sets in at {_in_words(times)}." for name, times in _onsets(axis)),
         panels=tuple(panels),
     )
 
@@ -105,13 +109,37 @@ def _species_panel(species: str, rows: pl.DataFrame, axis: TimeAxis) -> Panel:
     chosen = np.linspace(0, len(values) - 1, min(MAX_SINGLE_SAMPLES, len(values))).astype(int)
     threads = [Thread(0, axis.times, tuple(values[index])) for index in chosen]
     band = Line("", 0, axis.times, tuple(middle), tuple(low), tuple(high), band=True)
-    rules = [Rule(time, text=name) for name, time in axis.onsets.items()]
+    rules = [
+        Rule(time, text="" if index else name)
+        for name, times in _onsets(axis)
+        for index, time in enumerate(times)
+    ]
     return Panel(
         (*threads, band, *rules),
         title=species,
         x_label=f"time ({axis.unit})",
         y_label="concentration (a.u.)",
     )
+
+
+def _onsets(axis: TimeAxis) -> list[tuple[str, Sequence[float]]]:
+    """Return the names of events, with the times at which they begin."""
+    return [(name, times if isinstance(times, Sequence) else (times,)) for name, times in axis.onsets.items()]
+
+
+def _in_words(times: Sequence[float]) -> str:
+    """Return times as a part of a sentence.
+
+    >>> _in_words([5.0]), _in_words(range(0, 150, 24))
+    ('5', '0, 24, 48 and 4 more times up to 144')
+    """
+    named = [f"{time:g}" for time in times]
+    if len(named) > MAX_NAMED_TIMES:
+        rest = len(named) - MAX_NAMED_TIMES
+        return (
+            f"{', '.join(named[:MAX_NAMED_TIMES])} and {rest} more time{'s' * (rest > 1)} up to {named[-1]}"
+        )
+    return " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
 
 
 def _drawn(diagram: Diagram) -> tuple[Box | Arrow, ...]:
