@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOT
 # the statement that makes Antimony read another file, with every token allowed before the file name
 
 BYTE_ORDER_MARK = "\ufeff"
+SOLVER_OUTPUT = dict.fromkeys(("SUNLOGGER_ERROR_FILENAME", "SUNLOGGER_WARNING_FILENAME"), os.devnull)
+# CVODE writes warnings and errors to the terminal from C, unless these name a file when it is created; its errors are
+# also raised
 ONSET = "lakebatch_onset"
 """Id of the event that is added to a model."""
 
@@ -89,20 +93,39 @@ def load_model(text: str) -> SbmlModel:
 
 def _compile(roadrunner: Any, sbml: str) -> Any:
     """Return the runner of a model."""
-    with _no_attributes(roadrunner):
+    with _compiling(roadrunner):
         return roadrunner.RoadRunner(sbml)
 
 
 @contextmanager
-def _no_attributes(roadrunner: Any) -> Iterator[None]:
-    """Make no attributes of a runner from the ids of its model: they would replace its methods."""
+def _compiling(roadrunner: Any) -> Iterator[None]:
+    """Make runners whose solver is silent, and without attributes from the ids of the model.
+
+    Such attributes would replace methods.
+    """
     key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
     before = roadrunner.Config.getValue(key)
     roadrunner.Config.setValue(key, True)
     try:
-        yield
+        with _silent_solver():
+            yield
     finally:
         roadrunner.Config.setValue(key, before)
+
+
+@contextmanager
+def _silent_solver() -> Iterator[None]:
+    """Have integrators that are created within the block write no line."""
+    before = {name: os.environ.get(name) for name in SOLVER_OUTPUT}
+    os.environ.update({name: before[name] or silent for name, silent in SOLVER_OUTPUT.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def has_events(model: SbmlModel) -> bool:
@@ -129,7 +152,7 @@ def add_event(model: SbmlModel, variable: str, value: float, onset: float) -> No
         If the level of SBML has no priorities of events.
     """
     runner = model.runner
-    with _no_attributes(import_optional("roadrunner", "libroadrunner")):
+    with _compiling(import_optional("roadrunner", "libroadrunner")):
         require_priorities(parse(runner.getSBML()))
         runner.setConstant(variable, False, False)
         runner.addEvent(ONSET, False, f"time >= {onset!r}", False)

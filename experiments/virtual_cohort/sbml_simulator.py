@@ -12,6 +12,7 @@ import numpy as np
 from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
+from .failures import patient_error
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
 from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
@@ -115,7 +116,9 @@ class SbmlSimulator:
         known = {**self.model.initial_concentrations, **self.model.other_inputs}
         return np.array([known[name] for name in self.input_names])
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
         """Return the time courses of patients.
 
         Parameters
@@ -124,6 +127,8 @@ class SbmlSimulator:
             Columns as in ``parameter_names``.
         initial_concentrations : float array, shape (n_samples, n_inputs), the model's units
             Columns as in ``input_names``; not below 0.
+        drop : bool
+            Whether patients that cannot be integrated are `TimeCourses.failures`, and no error.
 
         Raises
         ------
@@ -148,25 +153,34 @@ class SbmlSimulator:
                 f"There are {len(parameters)} parameter sets and {len(initial_concentrations)} sets of initial "
                 "concentrations; expected one of each per patient."
             )
-        courses = np.empty((len(parameters), len(self.form_names), self.span.n_points), np.float32)
+        courses = np.full((len(parameters), len(self.form_names), self.span.n_points), np.nan, np.float32)
+        failures: dict[int, str] = {}
         for patient, values in enumerate(zip(parameters, initial_concentrations, strict=True)):
-            courses[patient] = self._simulate_patient(patient, *values)
-        return TimeCourses(self.form_names, courses)
+            try:
+                courses[patient] = self._simulate_patient(*values)
+            except SimulationError as error:
+                failures[patient] = str(error)
+                if not drop:
+                    raise patient_error(patient, str(error), self._named(*values)) from error
+        return TimeCourses(self.form_names, courses, failures=failures)
 
-    def _simulate_patient(self, patient: int, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-        """Return one patient's concentrations; float array, shape (n_forms, n_times)."""
+    def _named(self, parameters: np.ndarray, inputs: np.ndarray) -> dict[str, float]:
+        """Return one patient's values by name."""
+        names = (*self.input_names, *self.parameter_names)
+        return dict(zip(names, [*inputs.tolist(), *parameters.tolist()], strict=True))
+
+    def _simulate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Return one patient's concentrations; float array, shape (n_forms, n_times); raise the reason why not."""
         self._reset(parameters, inputs)
         try:
             values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
         except RuntimeError as error:
+            reached = self.model.runner.model.getTime()
             raise SimulationError(
-                f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
-                "simulation.max_steps, loosen simulation.relative_tolerance, or check the patient's parameters."
+                f"could not be integrated: {first_sentence(str(error))} (at time {reached:.6g})"
             ) from error
         if not np.isfinite(values).all():
-            raise SimulationError(
-                f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
-            )
+            raise SimulationError("has a concentration that is not finite")
         return _without_error_below_zero(values, self.span)
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:

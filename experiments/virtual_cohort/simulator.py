@@ -40,8 +40,13 @@ class Simulator(Protocol):
     ) -> np.ndarray:
         """Return initial concentrations; float array, shape (n_samples, n_inputs)."""
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
-        """Return the time courses of patients; one row of parameters and initial concentrations each."""
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
+        """Return the time courses of patients; one row of parameters and initial concentrations each.
+
+        With ``drop``, patients that cannot be integrated are `TimeCourses.failures` and no error.
+        """
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,9 @@ class NetworkSimulator:
         """Draw initial concentrations; float array, shape (n_samples, n_inputs), a.u."""
         return draw_initial_concentrations(len(self.input_names), ranges, n_samples, rng)
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
         """Return the time courses of patients.
 
         Parameters
@@ -101,6 +108,8 @@ class NetworkSimulator:
             Columns as in ``parameter_names``.
         initial_concentrations : float array, shape (n_samples, n_inputs), a.u.
             Columns as in ``input_names``; not below 0.
+        drop : bool
+            Whether patients that cannot be integrated are `TimeCourses.failures`, and no error.
 
         Raises
         ------
@@ -112,6 +121,6 @@ class NetworkSimulator:
         totals = complete_concentrations(
             self.model, initial_concentrations, self.input_names, self.base_concentration
         )
-        active = simulate_active(self.model, parameters, totals, self.config)
+        active, failures = simulate_active(self.model, parameters, totals, self.config, drop=drop)
         species = self.model.species
-        return TimeCourses(tuple(active_form(name) for name in species), active, species, totals)
+        return TimeCourses(tuple(active_form(name) for name in species), active, species, totals, failures)
