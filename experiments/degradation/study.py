@@ -17,6 +17,7 @@ from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, gen
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
 from .measurement import Measurement, clean_measurement, cohort_tables, level_tables, restore
+from .patient_model import patient_model
 from .planning import cut, fits, plan_parts
 
 
@@ -184,6 +185,21 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return pl.DataFrame(features.values, schema=list(features.columns)), pl.Series(
             "target", measured.target
         )
+
+    def sample_model(
+        self,
+        rows: pl.DataFrame,
+        config: Config,
+        rng: np.random.Generator,
+        *,
+        sample: int,
+        level: float | None = None,
+    ) -> str:
+        """Return the model of one patient as SBML, see `patient_model`."""
+        if level is not None:
+            _require("level", level, config.levels)
+        clean = None if level == BASELINE else level
+        return patient_model(rows, config, rng.spawn(2)[0], sample=sample, level=clean)
 
     def time_axis(self, config: Config) -> TimeAxis:
         """Return the time points of the simulation, and the onsets of drugs or the stimulus."""

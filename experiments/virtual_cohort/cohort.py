@@ -112,14 +112,21 @@ def generate_cohort(
     >>> cohort.initial_concentrations.shape, cohort.time_courses.values.shape, cohort.target.shape
     ((3, 9), (3, 10, 100), (3,))
     """
+    simulator, parameters, inputs = draw_patients(config, rng)
+    drop = config.cohort.on_failure == "drop"
+    courses = _simulate(simulator, parameters, inputs, spread, drop=drop)
+    return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]), drop)
+
+
+def draw_patients(
+    config: CohortModelConfig, rng: np.random.Generator
+) -> tuple[Simulator, np.ndarray, np.ndarray]:
+    """Return the simulator, the parameters and the initial concentrations of `generate_cohort`, which raises the same."""
     network_rng, parameter_rng, initial_rng = rng.spawn(3)
     simulator = build_simulator(config, network_rng)
     ranges, n_samples = config.parameter_generation, config.cohort.n_samples
     parameters = simulator.draw_parameters(ranges, n_samples, parameter_rng)
-    inputs = simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
-    drop = config.cohort.on_failure == "drop"
-    courses = _simulate(simulator, parameters, inputs, spread, drop=drop)
-    return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]), drop)
+    return simulator, parameters, simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
 
 
 def _simulate(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from lakebatch.errors import SimulationError
+import numpy as np
+
+from lakebatch.errors import ExperimentError, SimulationError
 
 MAX_SHOWN = 12
 # values in a message; the file of the patient's model has all of them
@@ -35,3 +37,18 @@ def patient_error(patient: int, reason: str, values: Mapping[str, float]) -> Sim
         'simulation.relative_tolerance, or set cohort.on_failure = "drop". All values of the clean patient: '
         f"lakebatch model NAME ASSEMBLY --sample {patient} -o FILE.xml"
     )
+
+
+def check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest: float) -> None:
+    """Raise unless there is one column a name, and every value can be simulated."""
+    if np.ndim(values) != 2 or np.shape(values)[1] != len(names):
+        raise ExperimentError(
+            f"The {what} have shape {np.shape(values)}; expected (n_samples, {len(names)})."
+        )
+    invalid = np.argwhere(~(np.isfinite(values) & (values >= lowest)))
+    if invalid.size:
+        patient, column = invalid[0]
+        raise SimulationError(
+            f"Patient {patient} has {names[column]} = {values[patient, column]}; expected a finite number"
+            f"{' that is not negative' if lowest == 0 else ''}."
+        )

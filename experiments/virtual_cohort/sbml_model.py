@@ -82,7 +82,7 @@ def load_model(text: str) -> SbmlModel:
     roadrunner = import_optional("roadrunner", "libroadrunner")
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
     text = text.removeprefix(BYTE_ORDER_MARK)
-    sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
+    sbml = text if text.lstrip().startswith("<") else antimony_to_sbml(text)
     parse(sbml)
     try:
         sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
@@ -173,13 +173,21 @@ def import_optional(module: str, package: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingDependencyError(
-            f"The config key 'sbml' needs the package {package}, which is not installed. "
+            f"SBML models (the config key 'sbml') need the package {package}, which is not installed. "
             "Install it with: pip install 'lakebatch[sbml]'"
         ) from error
 
 
-def _to_sbml(text: str) -> str:
-    """Return an Antimony text as SBML."""
+def antimony_to_sbml(text: str) -> str:
+    """Return an Antimony text as SBML.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or imports another file.
+    MissingDependencyError
+        If Antimony is not installed.
+    """
     if ANTIMONY_IMPORT.search(text):
         raise unusable(
             "it imports another file, and a record must be whole without one; put both into one text"

@@ -12,9 +12,10 @@ import numpy as np
 from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
-from .failures import patient_error
+from .failures import check_values, patient_error
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
+from .sbml_export import patient_document
 from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
@@ -146,8 +147,8 @@ class SbmlSimulator:
         et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
         the local error, and which counts `max_steps` from one time point to the next.
         """
-        _check_values(parameters, self.parameter_names, "parameters", lowest=-np.inf)
-        _check_values(initial_concentrations, self.input_names, "initial concentrations", lowest=0.0)
+        check_values(parameters, self.parameter_names, "parameters", lowest=-np.inf)
+        check_values(initial_concentrations, self.input_names, "initial concentrations", lowest=0.0)
         if len(parameters) != len(initial_concentrations):
             raise ExperimentError(
                 f"There are {len(parameters)} parameter sets and {len(initial_concentrations)} sets of initial "
@@ -168,6 +169,22 @@ class SbmlSimulator:
         """Return one patient's values by name."""
         names = (*self.input_names, *self.parameter_names)
         return dict(zip(names, [*inputs.tolist(), *parameters.tolist()], strict=True))
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient as SBML, with the stimulus as one of its events.
+
+        Raises
+        ------
+        ExperimentError
+            If its level of SBML has no events.
+        """
+        self._reset(parameters, inputs)
+        names = zip(self.parameter_names, parameters.tolist(), strict=True)
+        return patient_document(self, dict(names), dict(zip(self.input_names, inputs.tolist(), strict=True)))
+
+    def initial_amount(self, name: str) -> float:
+        """Return the initial amount of a species of the patient whose model was written last."""
+        return float(self.model.runner.model.getValue(f"init({name})"))
 
     def _simulate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Return one patient's concentrations; float array, shape (n_forms, n_times); raise the reason why not."""
@@ -306,21 +323,6 @@ def _require(key: str, names: Sequence[str], known: Collection[str], expected: s
             raise ConfigError(
                 f"Config key 'sbml.{key}' has {name!r}. Expected {expected}: {', '.join(known) or 'none'}."
             )
-
-
-def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest: float) -> None:
-    """Raise unless there is one column a name, and every value can be simulated."""
-    if np.ndim(values) != 2 or np.shape(values)[1] != len(names):
-        raise ExperimentError(
-            f"The {what} have shape {np.shape(values)}; expected (n_samples, {len(names)})."
-        )
-    invalid = np.argwhere(~(np.isfinite(values) & (values >= lowest)))
-    if invalid.size:
-        patient, column = invalid[0]
-        raise SimulationError(
-            f"Patient {patient} has {names[column]} = {values[patient, column]}; expected a finite number"
-            f"{' that is not negative' if lowest == 0 else ''}."
-        )
 
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:

@@ -7,10 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from .antimony import to_antimony
 from .config import ParameterConfig, SimulationConfig
 from .initial_conditions import complete_concentrations, draw_initial_concentrations
 from .network import NetworkModel, active_form
 from .parameters import draw_parameters, parameter_names
+from .sbml_export import antimony_document
 from .simulation import simulate_active, time_points
 from .time_courses import TimeCourses
 
@@ -47,6 +49,9 @@ class Simulator(Protocol):
 
         With ``drop``, patients that cannot be integrated are `TimeCourses.failures` and no error.
         """
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient, from a row of each, as SBML."""
 
 
 @dataclass(frozen=True)
@@ -124,3 +129,20 @@ class NetworkSimulator:
         active, failures = simulate_active(self.model, parameters, totals, self.config, drop=drop)
         species = self.model.species
         return TimeCourses(tuple(active_form(name) for name in species), active, species, totals, failures)
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient as SBML, with the onset of each drug as an event.
+
+        Raises
+        ------
+        MissingDependencyError
+            If Antimony or libRoadRunner is not installed.
+        """
+        rows = inputs[np.newaxis]
+        (totals,) = complete_concentrations(self.model, rows, self.input_names, self.base_concentration)
+        text = to_antimony(self.model, parameters, totals, start=self.config.start)
+        values = {
+            **dict(zip(self.parameter_names, parameters.tolist(), strict=True)),
+            **dict(zip(self.model.species, totals.tolist(), strict=True)),
+        }
+        return antimony_document(text, values)

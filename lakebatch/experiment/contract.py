@@ -259,6 +259,28 @@ class Experiment(Generic[Config, Prepared]):
         """
         raise ExperimentError(f"{self.name} does not say how to make a dataset. Implement dataset().")
 
+    def sample_model(
+        self,
+        rows: pl.DataFrame,
+        config: Config,
+        rng: np.random.Generator,
+        *,
+        sample: int,
+        level: float | None = None,
+    ) -> str:
+        """Return the model of one sample as SBML.
+
+        Parameters
+        ----------
+        rows : frame
+            The rows of the sample in ``samples``; none if they are not stored.
+        rng : numpy.random.Generator
+            The same as for `prepare`.
+        level : float, optional
+            The level with the values of which it is written; by default the clean ones.
+        """
+        raise ExperimentError(f"{self.name} does not say what a sample's model is. Implement sample_model().")
+
     def time_axis(self, config: Config) -> TimeAxis:
         """Return the times of the values of stored trajectories, for plots."""
         raise ExperimentError(
