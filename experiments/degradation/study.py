@@ -117,6 +117,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
         if not prepared.cohort.drop:
             return prepared
         dropped = dict(prepared.cohort.time_courses.failures)
+        _require_enough(config, dropped)
         first = {part.values["level"]: part for part in reversed(plan_parts(config))}
         for level in config.levels:
             measured = self.measure(level, prepared.cohort, config, generator_of(first[level]))

@@ -163,7 +163,6 @@ def simulate_active(
     failures = report.failures(config)
     if not drop:
         _require_all(model, *checked, failures)
-    active[list(failures)] = np.nan
     return active, failures
 
 
@@ -194,6 +193,7 @@ def _integrate(
             tuple(each[these] for each in report),
             trajectories,
         )
+        trajectories[report[1][these] != kernel.DONE] = np.nan
         keep(these, trajectories)
     return _Report(*report)
 
