@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from lakebatch.errors import MissingDependencyError
+from lakebatch.experiment import environment_defaults
 
 from .sbml_document import (
     event_variables,
@@ -26,7 +26,7 @@ ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOT
 # the statement that makes Antimony read another file, with every token allowed before the file name
 
 BYTE_ORDER_MARK = "\ufeff"
-SOLVER_OUTPUT = dict.fromkeys(("SUNLOGGER_ERROR_FILENAME", "SUNLOGGER_WARNING_FILENAME"), os.devnull)
+SILENT_SOLVER = {"SUNLOGGER_ERROR_FILENAME": "/dev/null", "SUNLOGGER_WARNING_FILENAME": "/dev/null"}
 # CVODE writes warnings and errors to the terminal from C, unless these name a file when it is created; its errors are
 # also raised
 ONSET = "lakebatch_onset"
@@ -107,25 +107,10 @@ def _compiling(roadrunner: Any) -> Iterator[None]:
     before = roadrunner.Config.getValue(key)
     roadrunner.Config.setValue(key, True)
     try:
-        with _silent_solver():
+        with environment_defaults(SILENT_SOLVER):
             yield
     finally:
         roadrunner.Config.setValue(key, before)
-
-
-@contextmanager
-def _silent_solver() -> Iterator[None]:
-    """Have integrators that are created within the block write no line."""
-    before = {name: os.environ.get(name) for name in SOLVER_OUTPUT}
-    os.environ.update({name: before[name] or silent for name, silent in SOLVER_OUTPUT.items()})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def has_events(model: SbmlModel) -> bool:
