@@ -45,5 +45,5 @@ class ExpressionNoise(DegradationStudy[ExpressionNoiseConfig]):
         noisy = add_noise(cohort.initial_concentrations, level, config.noise, rng)
         courses = cohort.resimulate(initial_concentrations=noisy.values)
         return replace(
-            clean_measurement(cohort), initial=noisy.values, time_courses=courses, n_clipped=noisy.n_clipped
+            clean_measurement(cohort), initial=noisy.values, time_courses=courses, clipped=noisy.clipped
         )

@@ -38,5 +38,5 @@ class ResponseNoise(DegradationStudy[ResponseNoiseConfig]):
         self, level: float, cohort: Cohort, config: ResponseNoiseConfig, rng: np.random.Generator
     ) -> Measurement:
         """Return the cohort with a noisy response."""
-        noisy = add_noise(cohort.target, level, config.noise, rng)
-        return replace(clean_measurement(cohort), target=noisy.values, n_clipped=noisy.n_clipped)
+        noisy = add_noise(cohort.target, level, config.noise, rng, where=cohort.simulated)
+        return replace(clean_measurement(cohort), target=noisy.values, clipped=noisy.clipped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -36,6 +36,8 @@ class Measurement:
         Assumed parameters, where they differ from the true ones.
     n_clipped : int
         Values that noise made negative and that were clipped at 0.
+    clipped : bool array, shape (n_samples,) or (n_samples, n_inputs), optional
+        Which values these are; takes precedence over ``n_clipped``.
     """
 
     input_names: tuple[str, ...]
@@ -45,6 +47,23 @@ class Measurement:
     target: np.ndarray
     parameters: np.ndarray | None = None
     n_clipped: int = 0
+    clipped: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.clipped is not None:
+            object.__setattr__(self, "n_clipped", int(np.count_nonzero(self.clipped)))
+
+    def of_samples(self, samples: np.ndarray) -> Measurement:
+        """Return the measurement of some samples, all of which could be simulated."""
+        return replace(
+            self,
+            initial=self.initial[samples],
+            initial_clean=self.initial_clean[samples],
+            time_courses=self.time_courses.of_samples(samples),
+            target=self.target[samples],
+            parameters=None if self.parameters is None else self.parameters[samples],
+            clipped=None if self.clipped is None else self.clipped[samples],
+        )
 
 
 def clean_measurement(cohort: Cohort) -> Measurement:
@@ -53,8 +72,11 @@ def clean_measurement(cohort: Cohort) -> Measurement:
     return Measurement(cohort.simulator.input_names, initial, initial, cohort.time_courses, cohort.target)
 
 
-def cohort_tables(cohort: Cohort) -> Tables:
-    """Return the rows that all levels share: the clean cohort, with ``level`` NULL."""
+def cohort_tables(cohort: Cohort, dropped: Mapping[int, str] | None = None) -> Tables:
+    """Return the rows that all levels share: the clean cohort, with ``level`` NULL.
+
+    A dropped sample has its reason and its values, and neither a target nor trajectories.
+    """
     samples = pl.DataFrame(
         {
             "level": pl.Series([None] * len(cohort.target), dtype=pl.Float64),
@@ -66,11 +88,17 @@ def cohort_tables(cohort: Cohort) -> Tables:
             "parameters": _lists(cohort.parameters),
         }
     )
-    return {"samples": samples, "trajectories": _trajectories(cohort.time_courses, None)}
+    tables = {"samples": samples, "trajectories": _trajectories(cohort.time_courses, None)}
+    return _without_dropped(tables, dropped or {}, dropped or {})
 
 
-def level_tables(level: float, measured: Measurement, cohort: Cohort) -> Tables:
-    """Return the rows of one level: only what the level changed, the rest is NULL or left out."""
+def level_tables(
+    level: float, measured: Measurement, cohort: Cohort, dropped: Mapping[int, str] | None = None
+) -> Tables:
+    """Return the rows of one level: only what the level changed, the rest is NULL or left out.
+
+    Of dropped samples there are those that could not be simulated at this level.
+    """
     n_samples = len(cohort.target)
     changed = {
         "target": (measured.target, cohort.target, pl.Float64()),
@@ -93,9 +121,24 @@ def level_tables(level: float, measured: Measurement, cohort: Cohort) -> Tables:
             "parameters": columns["parameters"],
         }
     )
-    if measured.time_courses is cohort.time_courses:
-        return {"samples": samples}
-    return {"samples": samples, "trajectories": _trajectories(measured.time_courses, level)}
+    tables = {"samples": samples}
+    is_own = measured.time_courses is not cohort.time_courses
+    if is_own:
+        tables["trajectories"] = _trajectories(measured.time_courses, level)
+    return _without_dropped(tables, dropped or {}, measured.time_courses.failures if is_own else {})
+
+
+def _without_dropped(tables: Tables, dropped: Mapping[int, str], failures: Mapping[int, str]) -> Tables:
+    """Return tables without the dropped samples, but for the failures, which have their reason and no target."""
+    samples = tables["samples"].with_columns(
+        pl.Series("failure", [failures.get(each) for each in tables["samples"]["sample"]], dtype=pl.String)
+    )
+    if not dropped:
+        return {**tables, "samples": samples}
+    is_dropped, has_failed = pl.col("sample").is_in([*dropped]), pl.col("failure").is_not_null()
+    target = pl.when(~has_failed).then("target").alias("target")
+    kept = {name: frame.filter(~is_dropped) for name, frame in tables.items() if name != "samples"}
+    return {"samples": samples.filter(~is_dropped | has_failed).with_columns(target), **kept}
 
 
 def restore(tables: Mapping[str, pl.DataFrame], level: float, *, baseline: bool) -> Measurement:
@@ -106,8 +149,9 @@ def restore(tables: Mapping[str, pl.DataFrame], level: float, *, baseline: bool)
     ExperimentError
         If rows are missing, because they were not stored or the level has not been computed.
     """
-    shared = _of_level(tables["samples"], None)
-    own = shared if baseline else _of_level(tables["samples"], level)
+    samples = tables["samples"].filter(pl.col("failure").is_null())
+    shared = _of_level(samples, None)
+    own = shared if baseline else _of_level(samples, level)
     courses = _of_level(tables["trajectories"], None if baseline else level)
     courses = _of_level(tables["trajectories"], None) if courses.is_empty() else courses
     for rows, what in ((shared, "samples"), (own, f"samples of level {level:g}"), (courses, "trajectories")):

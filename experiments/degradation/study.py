@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import ConfigError, ExperimentError, UnknownNameError
 from lakebatch.experiment import Diagram, Experiment, Part, Spread, TimeAxis
 
 from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
@@ -17,6 +17,7 @@ from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, gen
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
 from .measurement import Measurement, clean_measurement, cohort_tables, level_tables, restore
+from .patient_model import patient_model
 from .planning import cut, fits, plan_parts
 
 
@@ -30,10 +31,13 @@ class Prepared:
         The patients and their clean simulation.
     split_seeds : tuple of int, length n_reps
         The same splits for every level, feature set and model: a paired design.
+    dropped : mapping of int to str
+        The patients that are left out at every level since they could not be simulated at one, with their reasons.
     """
 
     cohort: Cohort
     split_seeds: tuple[int, ...]
+    dropped: Mapping[int, str] = field(default_factory=dict)
     _last: dict[float, Measurement] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
@@ -45,6 +49,12 @@ class Prepared:
             self._last.clear()
             self._last[level] = measure()
         return self._last[level]
+
+    def kept(self, measured: Measurement) -> Measurement:
+        """Return a measurement without the dropped patients."""
+        if not self.dropped:
+            return measured
+        return measured.of_samples(np.delete(np.arange(len(self.cohort.target)), list(self.dropped)))
 
 
 Config = TypeVar("Config", bound=DegradationConfig)
@@ -94,6 +104,28 @@ class DegradationStudy(Experiment[Config, Prepared]):
         """Return what `prepare` does, with blocks of patients simulated all over a cluster."""
         return self._prepare(config, rng, spread)
 
+    def complete(
+        self, prepared: Prepared, config: Config, generator_of: Callable[[Part], np.random.Generator]
+    ) -> Prepared:
+        """Return the prepared data with the patients to drop, from a simulation of every level.
+
+        Raises
+        ------
+        ExperimentError
+            If too few patients are left to be split.
+        """
+        if not prepared.cohort.drop:
+            return prepared
+        dropped = dict(prepared.cohort.time_courses.failures)
+        _require_enough(config, dropped)
+        first = {part.values["level"]: part for part in reversed(plan_parts(config))}
+        for level in config.levels:
+            measured = self.measure(level, prepared.cohort, config, generator_of(first[level]))
+            for sample, reason in measured.time_courses.failures.items():
+                dropped.setdefault(sample, f"at level {level:g}: {reason}")
+        _require_enough(config, dropped)
+        return replace(prepared, dropped=dict(sorted(dropped.items())))
+
     def pieces(self, part: Part, config: Config) -> list[Part]:
         """Return one piece for each repeat of each feature set."""
         return cut(part)
@@ -106,7 +138,8 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
         level, repeats = part.values["level"], part.values["repeats"]
         measured = prepared.measured(level, lambda: self.measure(level, prepared.cohort, config, rng))
-        yield from self._stored(part, prepared.cohort, measured, config)
+        yield from self._stored(part, prepared, measured, config)
+        measured = prepared.kept(measured)
         for features in feature_sets(part.values["feature_sets"], measured, config):
             for repeat in repeats:
                 rows = evaluate(
@@ -121,14 +154,14 @@ class DegradationStudy(Experiment[Config, Prepared]):
                 yield {"results": rows}
 
     def _stored(
-        self, part: Part, cohort: Cohort, measured: Measurement, config: Config
+        self, part: Part, prepared: Prepared, measured: Measurement, config: Config
     ) -> Iterator[Mapping[str, pl.DataFrame]]:
-        """Yield the generated data that a part stores; nothing if the config stores none."""
-        level = part.values["level"]
+        """Yield the generated data that a part stores; dropped patients alone if the config stores none."""
+        level, cohort, dropped = part.values["level"], prepared.cohort, prepared.dropped
         if part.values["stores_cohort"]:
-            yield stored_tables(cohort_tables(cohort), config)
+            yield stored_tables(cohort_tables(cohort, dropped), config)
         if part.values["stores_level"] and level != BASELINE:
-            yield stored_tables(level_tables(level, measured, cohort), config)
+            yield stored_tables(level_tables(level, measured, cohort, dropped), config)
 
     def measure(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
         """Return the measurement of the cohort at a level; at the baseline, the clean one."""
@@ -153,6 +186,21 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return pl.DataFrame(features.values, schema=list(features.columns)), pl.Series(
             "target", measured.target
         )
+
+    def sample_model(
+        self,
+        rows: pl.DataFrame,
+        config: Config,
+        rng: np.random.Generator,
+        *,
+        sample: int,
+        level: float | None = None,
+    ) -> str:
+        """Return the model of one patient as SBML, see `patient_model`."""
+        if level is not None:
+            _require("level", level, config.levels)
+        clean = None if level == BASELINE else level
+        return patient_model(rows, config, rng.spawn(2)[0], sample=sample, level=clean)
 
     def time_axis(self, config: Config) -> TimeAxis:
         """Return the time points of the simulation, and the onsets of drugs or the stimulus."""
@@ -196,9 +244,25 @@ def feature_sets(names: Sequence[str], measured: Measurement, config: Degradatio
 def stored_tables(
     tables: Mapping[str, pl.DataFrame], config: DegradationConfig
 ) -> Mapping[str, pl.DataFrame]:
-    """Return the tables that the config stores."""
-    wanted = {"all": ("samples", "trajectories"), "samples": ("samples",), "nothing": ()}[config.store]
+    """Return the tables that the config stores; of dropped samples the rows in any case."""
+    if config.store == "nothing":
+        failed = tables["samples"].filter(pl.col("failure").is_not_null())
+        return {} if failed.is_empty() else {"samples": failed}
+    wanted = {"all": ("samples", "trajectories"), "samples": ("samples",)}[config.store]
     return {name: frame for name, frame in tables.items() if name in wanted}
+
+
+def _require_enough(config: DegradationConfig, dropped: Mapping[int, str]) -> None:
+    """Raise unless the patients that are left can be split."""
+    n_samples = config.cohort.n_samples
+    try:
+        config.evaluation.check_splits(n_samples - len(dropped))
+    except ConfigError as error:
+        sample, reason = next(iter(dropped.items()))
+        raise ExperimentError(
+            f"{len(dropped)} of {n_samples} patients cannot be simulated, and the rest is too few to be split: patient "
+            f"{sample} {reason}. Raise cohort.n_samples, or change the model or the simulation."
+        ) from error
 
 
 def _require(what: str, value: float | str, known: Sequence[float] | Sequence[str]) -> None:

@@ -23,12 +23,17 @@ class NoisyValues:
     Attributes
     ----------
     values : float array, of the shape that noise was added to, a.u.
-    n_clipped : int
-        How many values would have been negative and were set to 0.
+    clipped : bool array, of the same shape
+        Whether a value would have been negative and was set to 0.
     """
 
     values: FloatArray
-    n_clipped: int
+    clipped: NDArray[np.bool_]
+
+    @property
+    def n_clipped(self) -> int:
+        """How many values would have been negative and were set to 0."""
+        return int(np.count_nonzero(self.clipped))
 
 
 def add_noise(
@@ -37,6 +42,8 @@ def add_noise(
     kind: NoiseKind,
     rng: np.random.Generator,
     scale: ArrayLike | None = None,
+    *,
+    where: NDArray[np.bool_] | None = None,
 ) -> NoisyValues:
     """Return concentrations with noise, clipped at 0.
 
@@ -75,15 +82,20 @@ def add_noise(
     ([1.51, 1.46, 5.61], 0)
     """
     _require_level_and_kind(level, kind)
-    clean = np.asarray(values, dtype=np.float64)
+    given = np.asarray(values, dtype=np.float64)
+    known = np.ones(len(given), dtype=np.bool_) if where is None else where
+    clean = given[known]
     _require_finite(clean, "before")
-    draws = rng.standard_normal(clean.shape)
+    draws = rng.standard_normal(given.shape)[known]
     if level == 0:
-        return NoisyValues(clean.copy(), 0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        noisy = _PERTURB[kind](clean, level * draws, scale)
-    _require_finite(noisy, f"after {kind} noise of level {level}")
-    return NoisyValues(np.maximum(noisy, 0.0), int(np.count_nonzero(noisy < 0)))
+        noisy = clean
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            noisy = _PERTURB[kind](clean, level * draws, scale)
+        _require_finite(noisy, f"after {kind} noise of level {level}")
+    result, clipped = np.full(given.shape, np.nan), np.zeros(given.shape, dtype=np.bool_)
+    result[known], clipped[known] = (noisy, False) if level == 0 else (np.maximum(noisy, 0.0), noisy < 0)
+    return NoisyValues(result, clipped)
 
 
 def _additive(clean: FloatArray, draws: FloatArray, scale: ArrayLike | None) -> FloatArray:

@@ -10,7 +10,9 @@ from .network import NetworkModel, active_form
 from .parameters import parameter_names
 
 
-def to_antimony(model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray) -> str:
+def to_antimony(
+    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, *, start: float = 0.0
+) -> str:
     """Return one patient's model as Antimony text.
 
     Parameters
@@ -21,13 +23,15 @@ def to_antimony(model: NetworkModel, parameters: np.ndarray, initial_concentrati
         The patient's parameter set, columns as in `parameter_names`.
     initial_concentrations : float array, shape (n_species,), a.u.
         Inactive concentrations at the start, columns as in ``model.species``.
+    start : float, a.u. of time
+        First time point.
 
     Returns
     -------
     str
         A model with every X and Xa as species of a compartment of volume 1, and each drug as a parameter
         that an event raises from 0 to its dose. An event does not fire at the start of a simulation, so a
-        drug that starts at or before time 0 has its dose from the beginning.
+        drug that starts at the first time point or before has its dose from the beginning.
 
     Examples
     --------
@@ -46,7 +50,7 @@ def to_antimony(model: NetworkModel, parameters: np.ndarray, initial_concentrati
     for name, value in zip(parameter_names(model), parameters, strict=True):
         lines.append(f"  {name} = {float(value)!r};")
     lines += [line for species in model.species for line in _reactions(model, species)]
-    lines += [line for drug in model.drugs for line in _drug(drug.name, drug.start, drug.dose)]
+    lines += [line for drug in model.drugs for line in _drug(drug.name, drug.start, drug.dose, start)]
     return "\n".join([*lines, "end", ""])
 
 
@@ -77,8 +81,8 @@ def _rate(species: str, reaction: str, regulators: Mapping[str, str]) -> str:
     return f"(Vmax_{species}_{reaction}{''.join(weighted)})"
 
 
-def _drug(name: str, start: float, dose: float) -> list[str]:
+def _drug(name: str, onset: float, dose: float, start: float) -> list[str]:
     """Return a drug and its onset."""
-    if start <= 0:
+    if onset <= start:
         return [f"  {name} = {dose!r};"]
-    return [f"  {name} = 0;", f"  at (time >= {start!r}): {name} = {dose!r};"]
+    return [f"  {name} = 0;", f"  at (time >= {onset!r}): {name} = {dose!r};"]

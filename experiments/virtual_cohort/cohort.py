@@ -34,6 +34,8 @@ class Cohort:
         Under these parameters and initial concentrations.
     target : float array, shape (n_samples,), a.u.
         The response: the outcome at the last time point (its active form, in the built-in network).
+    drop : bool
+        Whether patients that cannot be integrated are `TimeCourses.failures`, with NaN as target, and no error.
     """
 
     simulator: Simulator
@@ -41,6 +43,14 @@ class Cohort:
     initial_concentrations: np.ndarray
     time_courses: TimeCourses
     target: np.ndarray
+    drop: bool = False
+
+    @property
+    def simulated(self) -> np.ndarray:
+        """Whether each patient could be simulated; bool array, shape (n_samples,)."""
+        simulated = np.ones(len(self.target), dtype=bool)
+        simulated[list(self.time_courses.failures)] = False
+        return simulated
 
     def resimulate(
         self, *, parameters: np.ndarray | None = None, initial_concentrations: np.ndarray | None = None
@@ -59,11 +69,12 @@ class Cohort:
         ExperimentError
             If the columns are not the cohort's.
         SimulationError
-            If a patient cannot be integrated.
+            If a patient cannot be integrated and is not dropped.
         """
         return self.simulator.simulate(
             self.parameters if parameters is None else parameters,
             self.initial_concentrations if initial_concentrations is None else initial_concentrations,
+            drop=self.drop,
         )
 
 
@@ -91,7 +102,7 @@ def generate_cohort(
     ConfigError
         If a custom model cannot be simulated or lacks a name of the config.
     SimulationError
-        If a patient cannot be integrated.
+        If a patient cannot be integrated, unless ``cohort.on_failure`` is "drop".
 
     Examples
     --------
@@ -101,31 +112,39 @@ def generate_cohort(
     >>> cohort.initial_concentrations.shape, cohort.time_courses.values.shape, cohort.target.shape
     ((3, 9), (3, 10, 100), (3,))
     """
+    simulator, parameters, inputs = draw_patients(config, rng)
+    drop = config.cohort.on_failure == "drop"
+    courses = _simulate(simulator, parameters, inputs, spread, drop=drop)
+    return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]), drop)
+
+
+def draw_patients(
+    config: CohortModelConfig, rng: np.random.Generator
+) -> tuple[Simulator, np.ndarray, np.ndarray]:
+    """Return the simulator, the parameters and the initial concentrations of `generate_cohort`, which raises the same."""
     network_rng, parameter_rng, initial_rng = rng.spawn(3)
     simulator = build_simulator(config, network_rng)
     ranges, n_samples = config.parameter_generation, config.cohort.n_samples
     parameters = simulator.draw_parameters(ranges, n_samples, parameter_rng)
-    inputs = simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
-    courses = _simulate(simulator, parameters, inputs, spread)
-    return Cohort(simulator, parameters, inputs, courses, courses.last(config.outcome_forms[-1]))
+    return simulator, parameters, simulator.draw_initial_concentrations(ranges, n_samples, initial_rng)
 
 
 def _simulate(
-    simulator: Simulator, parameters: np.ndarray, inputs: np.ndarray, spread: Spread | None
+    simulator: Simulator, parameters: np.ndarray, inputs: np.ndarray, spread: Spread | None, *, drop: bool
 ) -> TimeCourses:
     """Return the time courses of all patients, which do not depend on how they are cut into blocks."""
     cuts = range(PATIENTS_PER_BLOCK, len(parameters), PATIENTS_PER_BLOCK)
     if spread is None or not cuts:
-        return simulator.simulate(parameters, inputs)
+        return simulator.simulate(parameters, inputs, drop=drop)
     blocks = list(zip(np.split(parameters, cuts), np.split(inputs, cuts), strict=True))
     try:
-        return TimeCourses.joined(spread(partial(_simulate_block, simulator), blocks))
+        return TimeCourses.joined(spread(partial(_simulate_block, simulator, drop), blocks))
     except SimulationError:
         return simulator.simulate(parameters, inputs)  # which names the patient by its number in the cohort
 
 
-def _simulate_block(simulator: Simulator, block: tuple[np.ndarray, np.ndarray]) -> TimeCourses:
-    return simulator.simulate(*block)
+def _simulate_block(simulator: Simulator, drop: bool, block: tuple[np.ndarray, np.ndarray]) -> TimeCourses:
+    return simulator.simulate(*block, drop=drop)
 
 
 def build_simulator(config: CohortModelConfig, rng: np.random.Generator) -> Simulator:

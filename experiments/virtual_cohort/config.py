@@ -213,6 +213,11 @@ class CohortConfig(ConfigModel):
     excluded_layers: tuple[str, ...] = setting(
         (OUTCOME,), help="Layers whose initial concentration is the middle of `ic_range` in every patient."
     )
+    on_failure: Literal["fail", "drop"] = setting(
+        "fail",
+        help="What a patient that cannot be simulated does: fail the part, or be dropped at all levels and counted.",
+        later=True,
+    )
 
 
 def _table_or_list(value: Any) -> str:

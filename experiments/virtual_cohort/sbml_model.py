@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from lakebatch.errors import MissingDependencyError
+from lakebatch.experiment import environment_defaults
 
 from .sbml_document import (
     event_variables,
@@ -24,6 +25,9 @@ ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOT
 # the statement that makes Antimony read another file, with every token allowed before the file name
 
 BYTE_ORDER_MARK = "\ufeff"
+SILENT_SOLVER = {"SUNLOGGER_ERROR_FILENAME": "/dev/null", "SUNLOGGER_WARNING_FILENAME": "/dev/null"}
+# CVODE writes warnings and errors to the terminal from C, unless these name a file when it is created; its errors are
+# also raised
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,7 @@ def load_model(text: str) -> SbmlModel:
     roadrunner = import_optional("roadrunner", "libroadrunner")
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
     text = text.removeprefix(BYTE_ORDER_MARK)
-    sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
+    sbml = text if text.lstrip().startswith("<") else antimony_to_sbml(text)
     parse(sbml)
     try:
         sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
@@ -90,18 +94,22 @@ def load_model(text: str) -> SbmlModel:
 def _compile(sbml: str) -> Any:
     """Return the runner of a model."""
     roadrunner = import_optional("roadrunner", "libroadrunner")
-    with _no_attributes(roadrunner):
+    with _compiling(roadrunner):
         return roadrunner.RoadRunner(sbml)
 
 
 @contextmanager
-def _no_attributes(roadrunner: Any) -> Iterator[None]:
-    """Make no attributes of a runner from the ids of its model: they would replace its methods."""
+def _compiling(roadrunner: Any) -> Iterator[None]:
+    """Make runners whose solver is silent, and without attributes from the ids of the model.
+
+    Such attributes would replace methods.
+    """
     key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
     before = roadrunner.Config.getValue(key)
     roadrunner.Config.setValue(key, True)
     try:
-        yield
+        with environment_defaults(SILENT_SOLVER):
+            yield
     finally:
         roadrunner.Config.setValue(key, before)
 
@@ -169,13 +177,21 @@ def import_optional(module: str, package: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingDependencyError(
-            f"The config key 'sbml' needs the package {package}, which is not installed. "
+            f"SBML models (the config key 'sbml') need the package {package}, which is not installed. "
             "Install it with: pip install 'lakebatch[sbml]'"
         ) from error
 
 
-def _to_sbml(text: str) -> str:
-    """Return an Antimony text as SBML."""
+def antimony_to_sbml(text: str) -> str:
+    """Return an Antimony text as SBML.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or imports another file.
+    MissingDependencyError
+        If Antimony is not installed.
+    """
     if ANTIMONY_IMPORT.search(text):
         raise unusable(
             "it imports another file, and a record must be whole without one; put both into one text"

@@ -12,8 +12,10 @@ import numpy as np
 from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
+from .failures import check_values, patient_error
 from .ranges import draw_around, draw_latin_hypercube
 from .sbml_config import SbmlConfig, model_text
+from .sbml_export import patient_document
 from .sbml_model import SbmlModel, first_sentence, integrated_names, load_model, outcomes, selection
 from .sbml_stimulus import SetStimulus, set_stimuli
 from .simulation import time_points
@@ -113,7 +115,9 @@ class SbmlSimulator:
         known = {**self.model.initial_concentrations, **self.model.other_inputs}
         return np.array([known[name] for name in self.input_names])
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
         """Return the time courses of patients.
 
         Parameters
@@ -122,6 +126,8 @@ class SbmlSimulator:
             Columns as in ``parameter_names``.
         initial_concentrations : float array, shape (n_samples, n_inputs), the model's units
             Columns as in ``input_names``; not below 0.
+        drop : bool
+            Whether patients that cannot be integrated are `TimeCourses.failures`, and no error.
 
         Raises
         ------
@@ -139,32 +145,57 @@ class SbmlSimulator:
         et al., ACM Trans. Math. Softw. 31, 363 (2005), doi:10.1145/1089014.1089020), whose tolerances bound
         the local error, and which counts `max_steps` from one time point to the next.
         """
-        _check_values(parameters, self.parameter_names, "parameters", lowest=-np.inf)
-        _check_values(initial_concentrations, self.input_names, "initial concentrations", lowest=0.0)
+        check_values(parameters, self.parameter_names, "parameters", lowest=-np.inf)
+        check_values(initial_concentrations, self.input_names, "initial concentrations", lowest=0.0)
         if len(parameters) != len(initial_concentrations):
             raise ExperimentError(
                 f"There are {len(parameters)} parameter sets and {len(initial_concentrations)} sets of initial "
                 "concentrations; expected one of each per patient."
             )
-        courses = np.empty((len(parameters), len(self.form_names), self.span.n_points), np.float32)
+        courses = np.full((len(parameters), len(self.form_names), self.span.n_points), np.nan, np.float32)
+        failures: dict[int, str] = {}
         for patient, values in enumerate(zip(parameters, initial_concentrations, strict=True)):
-            courses[patient] = self._simulate_patient(patient, *values)
-        return TimeCourses(self.form_names, courses)
+            try:
+                courses[patient] = self._simulate_patient(*values)
+            except SimulationError as error:
+                failures[patient] = str(error)
+                if not drop:
+                    raise patient_error(patient, str(error), self._named(*values)) from error
+        return TimeCourses(self.form_names, courses, failures=failures)
 
-    def _simulate_patient(self, patient: int, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-        """Return one patient's concentrations; float array, shape (n_forms, n_times)."""
+    def _named(self, parameters: np.ndarray, inputs: np.ndarray) -> dict[str, float]:
+        """Return one patient's values by name."""
+        names = (*self.input_names, *self.parameter_names)
+        return dict(zip(names, [*inputs.tolist(), *parameters.tolist()], strict=True))
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient as SBML, with the stimulus as events of it.
+
+        Raises
+        ------
+        ConfigError
+            If its level of SBML cannot have them.
+        """
+        self._reset(parameters, inputs)
+        names = zip(self.parameter_names, parameters.tolist(), strict=True)
+        return patient_document(self, dict(names), dict(zip(self.input_names, inputs.tolist(), strict=True)))
+
+    def initial_amount(self, name: str) -> float:
+        """Return the initial amount of a species of the patient whose model was written last."""
+        return float(self.model.runner.model.getValue(f"init({name})"))
+
+    def _simulate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Return one patient's concentrations; float array, shape (n_forms, n_times); raise the reason why not."""
         self._reset(parameters, inputs)
         try:
             values = self._integrate_all().T
         except RuntimeError as error:
+            reached = self.model.runner.model.getTime()
             raise SimulationError(
-                f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
-                "simulation.max_steps, loosen simulation.relative_tolerance, or check the patient's parameters."
+                f"could not be integrated: {first_sentence(str(error))} (at time {reached:.6g})"
             ) from error
         if not np.isfinite(values).all():
-            raise SimulationError(
-                f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
-            )
+            raise SimulationError("has a concentration that is not finite")
         species = [selection(self.model, name) != name for name in self.form_names]
         values[species] = _without_error_below_zero(values[species], self.span)
         return values
@@ -292,21 +323,6 @@ def _require(key: str, names: Sequence[str], known: Collection[str], expected: s
             raise ConfigError(
                 f"Config key 'sbml.{key}' has {name!r}. Expected {expected}: {', '.join(known) or 'none'}."
             )
-
-
-def _check_values(values: np.ndarray, names: Sequence[str], what: str, *, lowest: float) -> None:
-    """Raise unless there is one column a name, and every value can be simulated."""
-    if np.ndim(values) != 2 or np.shape(values)[1] != len(names):
-        raise ExperimentError(
-            f"The {what} have shape {np.shape(values)}; expected (n_samples, {len(names)})."
-        )
-    invalid = np.argwhere(~(np.isfinite(values) & (values >= lowest)))
-    if invalid.size:
-        patient, column = invalid[0]
-        raise SimulationError(
-            f"Patient {patient} has {names[column]} = {values[patient, column]}; expected a finite number"
-            f"{' that is not negative' if lowest == 0 else ''}."
-        )
 
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from lakebatch.errors import SimulationError
 
 from .config import DrugConfig, SimulationConfig
+from .failures import patient_error
 from .network import NetworkModel
 from .parameters import kinetic_parameters
 from .tables import build_tables
@@ -32,6 +33,27 @@ class SimulationCost:
 
     n_steps: np.ndarray
     n_evaluations: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Steps of each patient, how its integration ended, and the time that it reached; arrays, shape (n_samples,)."""
+
+    n_steps: np.ndarray
+    outcomes: np.ndarray
+    reached: np.ndarray
+
+    def failures(self, config: SimulationConfig) -> dict[int, str]:
+        """Return the patients that could not be integrated, with their reasons."""
+        return dict(self._failures(config))
+
+    def _failures(self, config: SimulationConfig) -> Iterator[tuple[int, str]]:
+        from . import kernel
+
+        for patient in np.flatnonzero(self.outcomes != kernel.DONE).tolist():
+            limited = self.outcomes[patient] == kernel.STEP_LIMIT
+            why = f"it took {config.max_steps} steps" if limited else "its step size vanished"
+            yield patient, f"could not be integrated past time {self.reached[patient]:.6g}: {why}"
 
 
 def time_points(config: SimulationConfig) -> np.ndarray:
@@ -101,18 +123,34 @@ def simulate_with_cost(
     """Simulate every patient; return the trajectories of `simulate` and their cost."""
     checked = _checked(model, parameters, initial_concentrations)
     trajectories = np.empty((len(checked[0]), len(model.form_names), config.n_points))
-    return trajectories, _integrate(model, *checked, config, lambda these: trajectories[these])
+    report = _integrate(model, *checked, config, lambda these: trajectories[these])
+    from . import kernel  # numba is slow to import, and only a simulation needs it
+
+    _require_all(model, *checked, report.failures(config))
+    return trajectories, SimulationCost(report.n_steps, report.n_steps * kernel.EVALUATIONS_PER_STEP)
 
 
 def simulate_active(
-    model: NetworkModel, parameters: np.ndarray, initial_concentrations: np.ndarray, config: SimulationConfig
-) -> np.ndarray:
+    model: NetworkModel,
+    parameters: np.ndarray,
+    initial_concentrations: np.ndarray,
+    config: SimulationConfig,
+    *,
+    drop: bool = False,
+) -> tuple[np.ndarray, dict[int, str]]:
     """Simulate every patient and keep the active forms in single precision; double precision for some at a time only.
+
+    Parameters
+    ----------
+    drop : bool
+        Whether patients that cannot be integrated are left out, where they would be an error.
 
     Returns
     -------
-    float32 array, shape (n_samples, n_species, n_times), a.u.
-        The second half of the forms of `simulate`, which has the parameters and errors.
+    active : float32 array, shape (n_samples, n_species, n_times), a.u.
+        The second half of the forms of `simulate`, which has the other parameters and errors.
+    failures : dict of int to str
+        The patients that were left out, whose values are NaN, with their reasons.
     """
     checked = _checked(model, parameters, initial_concentrations)
     active = np.empty((len(checked[0]), len(model.species), config.n_points), dtype=np.float32)
@@ -121,8 +159,11 @@ def simulate_active(
     def keep(these: slice, trajectories: np.ndarray) -> None:
         active[these] = trajectories[:, len(model.species) :]
 
-    _integrate(model, *checked, config, lambda these: block[: these.stop - these.start], keep)
-    return active
+    report = _integrate(model, *checked, config, lambda these: block[: these.stop - these.start], keep)
+    failures = report.failures(config)
+    if not drop:
+        _require_all(model, *checked, failures)
+    return active, failures
 
 
 def _integrate(
@@ -132,7 +173,7 @@ def _integrate(
     config: SimulationConfig,
     room_for: Callable[[slice], np.ndarray],
     keep: Callable[[slice, np.ndarray], None] = lambda these, trajectories: None,
-) -> SimulationCost:
+) -> _Report:
     """Simulate block by block of patients, in the room that there is for the trajectories of each, and keep them."""
     from . import kernel  # numba is slow to import, and only a simulation needs it
 
@@ -152,11 +193,9 @@ def _integrate(
             tuple(each[these] for each in report),
             trajectories,
         )
+        trajectories[report[1][these] != kernel.DONE] = np.nan
         keep(these, trajectories)
-    n_steps, outcomes, reached = report
-    if np.any(outcomes != kernel.DONE):
-        _raise_failure(outcomes, outcomes == kernel.STEP_LIMIT, reached, config)
-    return SimulationCost(n_steps, n_steps * kernel.EVALUATIONS_PER_STEP)
+    return _Report(*report)
 
 
 def _segments(drugs: Sequence[DrugConfig], config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -211,15 +250,14 @@ def _refuse_invalid(valid: np.ndarray, values: np.ndarray, names: Sequence[str])
     )
 
 
-def _raise_failure(
-    outcomes: np.ndarray, limited: np.ndarray, reached: np.ndarray, config: SimulationConfig
+def _require_all(
+    model: NetworkModel, parameters: np.ndarray, initial: np.ndarray, failures: dict[int, str]
 ) -> None:
     """Raise for the first patient whose integration failed."""
-    failed = np.flatnonzero(outcomes)
-    first = failed[0]
-    reason = f"it took {config.max_steps} steps" if limited[first] else "its step size vanished"
-    raise SimulationError(
-        f"Patient {first} could not be integrated past time {reached[first]:.6g}: {reason} "
-        f"({len(failed)} of {len(outcomes)} patients failed). Raise simulation.max_steps, loosen "
-        "simulation.relative_tolerance, or check the patient's parameters."
-    )
+    for patient, reason in failures.items():
+        names = [parameter.name for parameter in kinetic_parameters(model)]
+        values = dict(zip(model.species, initial[patient].tolist(), strict=True))
+        values |= zip(names, parameters[patient].tolist(), strict=True)
+        raise patient_error(
+            patient, f"{reason} ({len(failures)} of {len(parameters)} patients failed)", values
+        )

@@ -7,10 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from .antimony import to_antimony
 from .config import ParameterConfig, SimulationConfig
 from .initial_conditions import complete_concentrations, draw_initial_concentrations
 from .network import NetworkModel, active_form
 from .parameters import draw_parameters, parameter_names
+from .sbml_export import antimony_document
 from .simulation import simulate_active, time_points
 from .time_courses import TimeCourses
 
@@ -40,8 +42,16 @@ class Simulator(Protocol):
     ) -> np.ndarray:
         """Return initial concentrations; float array, shape (n_samples, n_inputs)."""
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
-        """Return the time courses of patients; one row of parameters and initial concentrations each."""
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
+        """Return the time courses of patients; one row of parameters and initial concentrations each.
+
+        With ``drop``, patients that cannot be integrated are `TimeCourses.failures` and no error.
+        """
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient, from a row of each, as SBML."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,9 @@ class NetworkSimulator:
         """Draw initial concentrations; float array, shape (n_samples, n_inputs), a.u."""
         return draw_initial_concentrations(len(self.input_names), ranges, n_samples, rng)
 
-    def simulate(self, parameters: np.ndarray, initial_concentrations: np.ndarray) -> TimeCourses:
+    def simulate(
+        self, parameters: np.ndarray, initial_concentrations: np.ndarray, *, drop: bool = False
+    ) -> TimeCourses:
         """Return the time courses of patients.
 
         Parameters
@@ -101,6 +113,8 @@ class NetworkSimulator:
             Columns as in ``parameter_names``.
         initial_concentrations : float array, shape (n_samples, n_inputs), a.u.
             Columns as in ``input_names``; not below 0.
+        drop : bool
+            Whether patients that cannot be integrated are `TimeCourses.failures`, and no error.
 
         Raises
         ------
@@ -112,6 +126,23 @@ class NetworkSimulator:
         totals = complete_concentrations(
             self.model, initial_concentrations, self.input_names, self.base_concentration
         )
-        active = simulate_active(self.model, parameters, totals, self.config)
+        active, failures = simulate_active(self.model, parameters, totals, self.config, drop=drop)
         species = self.model.species
-        return TimeCourses(tuple(active_form(name) for name in species), active, species, totals)
+        return TimeCourses(tuple(active_form(name) for name in species), active, species, totals, failures)
+
+    def to_sbml(self, parameters: np.ndarray, inputs: np.ndarray) -> str:
+        """Return the model of one patient as SBML, with the onset of each drug as an event.
+
+        Raises
+        ------
+        MissingDependencyError
+            If Antimony or libRoadRunner is not installed.
+        """
+        rows = inputs[np.newaxis]
+        (totals,) = complete_concentrations(self.model, rows, self.input_names, self.base_concentration)
+        text = to_antimony(self.model, parameters, totals, start=self.config.start)
+        values = {
+            **dict(zip(self.parameter_names, parameters.tolist(), strict=True)),
+            **dict(zip(self.model.species, totals.tolist(), strict=True)),
+        }
+        return antimony_document(text, values)

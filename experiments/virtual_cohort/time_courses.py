@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -25,12 +26,15 @@ class TimeCourses:
         The other forms of conserved pairs, in the order of ``names``; empty where nothing is conserved.
     totals : float array, shape (n_samples, n_names), a.u., optional
         Conserved sum of each pair.
+    failures : mapping of int to str
+        The samples that could not be simulated, whose values are NaN, with their reasons.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     counterparts: tuple[str, ...] = ()
     totals: np.ndarray | None = None
+    failures: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def form_names(self) -> tuple[str, ...]:
@@ -62,7 +66,20 @@ class TimeCourses:
         """Return the time courses of all patients of some blocks, one after the other."""
         first, totals = blocks[0], [each.totals for each in blocks if each.totals is not None]
         values = np.concatenate([each.values for each in blocks])
-        return cls(first.names, values, first.counterparts, np.concatenate(totals) if totals else None)
+        firsts = accumulate((len(each.values) for each in blocks), initial=0)
+        failures = {
+            first_sample + sample: reason
+            for first_sample, block in zip(firsts, blocks, strict=False)
+            for sample, reason in block.failures.items()
+        }
+        return cls(
+            first.names, values, first.counterparts, np.concatenate(totals) if totals else None, failures
+        )
+
+    def of_samples(self, samples: np.ndarray) -> TimeCourses:
+        """Return the time courses of some samples, all of which could be simulated."""
+        totals = None if self.totals is None else self.totals[samples]
+        return replace(self, values=self.values[samples], totals=totals, failures={})
 
     def last(self, name: str) -> np.ndarray:
         """Return a kept form at the last time point; float array, shape (n_samples,), a.u."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.analysis.config_names import config_names
-from lakebatch.assembly import metrics
+from lakebatch.assembly import dropped_samples, metrics
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
@@ -50,6 +51,8 @@ class AnalysisData:
         The gaps in the rows: assembly_id, what.
     mixtures : list of str
         Descriptions of the mixtures in the rows: of configs, code and packages, between and within assemblies.
+    dropped : DroppedSamples
+        The samples that were dropped in the included assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
     """
@@ -66,6 +69,7 @@ class AnalysisData:
     records: list[Assembly]
     gaps: pl.DataFrame
     mixtures: list[str]
+    dropped: DroppedSamples
     source_files: FilesOf = not_recorded
 
 
@@ -96,6 +100,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=mixtures,
+        dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
         source_files=snapshot.source_files,
     )
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.assembly import missing_metrics
+from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.part_rows import stamped
 from lakebatch.assembly.spool import SpooledRows
@@ -77,3 +78,17 @@ def count_missing_metrics(results: Table, assembly_id: str) -> MissingMetrics:
         return missing_metrics.summarize(damage.read_rows(table, rows, [assembly_id]))
 
     return read_latest(results, read)
+
+
+def count_dropped_samples(samples: Table, results: Table, assembly_id: str) -> DroppedSamples | None:
+    """Return the dropped samples of an assembly in the latest tables; None if there is none."""
+
+    def read(table: TableVersion) -> pl.DataFrame:
+        return damage.read_rows(table, dropped_samples.tally(table.scan([assembly_id])), [assembly_id])
+
+    def size(table: TableVersion) -> int:
+        rows = damage.read_rows(table, dropped_samples.sizes(table.scan([assembly_id])), [assembly_id])
+        return int(rows["size"].sum())
+
+    tallied = read_latest(samples, read)
+    return None if tallied.is_empty() else dropped_samples.summarize(tallied, read_latest(results, size))

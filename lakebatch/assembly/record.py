@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import missing_metrics
+from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record_json import read_environment, read_tree, where
@@ -124,7 +125,7 @@ class Assembly:
     @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, "cpus")
+        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -142,6 +143,11 @@ class Assembly:
     def missing_metrics(self) -> MissingMetrics | None:
         """The rows without a metric when the assembly ended; None before, and if an older lakebatch ended it."""
         return missing_metrics.from_record(self.surroundings.get(missing_metrics.KEY))
+
+    @cached_property
+    def dropped_samples(self) -> DroppedSamples | None:
+        """The samples that had been dropped when the assembly ended; None before, and without any."""
+        return dropped_samples.from_record(self.surroundings.get(dropped_samples.KEY))
 
     @cached_property
     def failures(self) -> dict[str, str]:

@@ -21,7 +21,8 @@ from lakebatch.storage.delta.table import Table
 RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
-DATA = (RESULTS, "samples", "trajectories")
+SAMPLES = "samples"
+DATA = (RESULTS, SAMPLES, "trajectories")
 """The tables that parts write; a table that no part wrote to does not exist."""
 
 

@@ -229,8 +229,9 @@ def run_with_session(name: str, folder: Callable[[], str], work: Callable[[Progr
 
 def _outcome(assembly: Assembly) -> str:
     done = f"{assembly.parts_done} of {assembly.parts_planned} parts, {assembly.rows} rows"
-    missing = assembly.missing_metrics
+    missing, dropped = assembly.missing_metrics, assembly.dropped_samples
     lacking = f"; {missing}" if missing is not None and missing.rows else ""
+    lacking += f"; {dropped}" if dropped is not None else ""
     return f"{done}; failed: {assembly.error}{lacking}" if assembly.error else f"{done}{lacking}"
 
 
@@ -254,6 +255,7 @@ def report_end(
     elif not group_options(click.get_current_context()).quiet:
         _print_end(lake[name], assembly, shard, command)
     has_missing = _warn_of_missing_metrics(lake[name], assembly, command)
+    _warn_of_dropped_samples(lake[name], assembly, command)
     if has_failed or (fail_on_missing and has_missing):
         sys.exit(FAILED_PARTS)
 
@@ -290,3 +292,13 @@ def _warn_of_missing_metrics(stored: StoredExperiment, assembly: Assembly, comma
             f"Warning: {missing}.\nList them with: {command} sql --query failures --param experiment={stored.reference}"
         )
     return bool(missing.rows)
+
+
+def _warn_of_dropped_samples(stored: StoredExperiment, assembly: Assembly, command: str) -> None:
+    """Print how many samples of an ended assembly were dropped."""
+    if assembly.dropped_samples is not None:
+        sys.stdout.flush()
+        print_stderr(
+            f"Warning: {assembly.dropped_samples}.\nList them with: {command} sql "
+            f"'SELECT sample, failure FROM {stored.schema_name()}.samples WHERE failure IS NOT NULL'"
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
 from lakebatch.cli.output import is_narrow
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 KNOWN = (
     "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
-    "metric_errors",
+    "metric_errors", "samples_dropped", "samples_planned", "drop_reason",
 )  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
@@ -29,7 +30,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
     "mixture": pl.String(),
 }
-MAX_LINES = 5  # of assemblies with rows without a metric
+MAX_LINES = 5  # of assemblies with rows without a metric, or with dropped samples
 
 
 def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
@@ -77,7 +78,7 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
-    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found)]
+    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found), *_dropped(found)]
     if not is_narrow():
         return "\n".join([render(table, "table"), *lines])
     lines = [*_lines(found, "error"), *lines]
@@ -101,4 +102,18 @@ def _missing_metrics(found: pl.DataFrame) -> list[str]:
         .iter_rows()
     ]
     others = [f"{more} more assemblies have rows without a metric; see: lakebatch status --format csv"]
+    return [*lines, *(others if more > 0 else [])]
+
+
+def _dropped(found: pl.DataFrame) -> list[str]:
+    """Return a line for each of the newest assemblies with dropped samples, and the count of the others."""
+    dropped = found.filter(pl.col("samples_dropped") > 0)
+    more = dropped.height - MAX_LINES
+    lines = [
+        f"{assembly_id}: {DroppedSamples(*counted)}"
+        for assembly_id, *counted in dropped.tail(MAX_LINES)
+        .select("assembly_id", "samples_dropped", "samples_planned", "drop_reason")
+        .iter_rows()
+    ]
+    others = [f"{more} more assemblies have dropped samples; see: lakebatch status --format csv"]
     return [*lines, *(others if more > 0 else [])]

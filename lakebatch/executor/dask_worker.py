@@ -19,8 +19,8 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from lakebatch._text import RedactingStream
-from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ClusterError
+from lakebatch.executor import worker
 from lakebatch.executor.worker import Job, collect_frames, run_part
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.config import from_record
@@ -91,9 +91,7 @@ def prepare(job: Job) -> Preparation:
         experiment = job.load()
         with _computing, threadpool_limits(limits=1):
             config = from_record(experiment.config_model, job.config)
-            return Preparation(
-                experiment.prepare_spread(config, stream_generator(job.seed, PREPARATION), _spread)
-            )
+            return Preparation(worker.prepare(experiment, config, job.seed, _spread))
     except Exception as error:  # noqa: BLE001
         return Preparation(error=_error_text(error), trace=traceback.format_exc())
 

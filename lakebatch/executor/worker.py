@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
@@ -23,7 +24,7 @@ from lakebatch.errors import ExperimentError
 from lakebatch.executor.counters import Counters
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
-from lakebatch.experiment.contract import Frames, Part
+from lakebatch.experiment.contract import Frames, Part, Spread
 from lakebatch.experiment.registry import AnyExperiment, Source
 
 PARENT_CHECK_SECONDS = 1.0
@@ -139,14 +140,28 @@ def _prepare(job: Job) -> _Preparation:
         forget()
         experiment = job.load()
         config = from_record(experiment.config_model, job.config)
-        shared = experiment.prepare(config, stream_generator(job.seed, PREPARATION))
+        shared = prepare(experiment, config, job.seed)
         _preparations[job.assembly_id] = _Preparation(experiment, config, shared)
     return _preparations[job.assembly_id]
 
 
+def prepare(experiment: AnyExperiment, config: Any, seed: int, spread: Spread | None = None) -> Any:
+    """Return the data that all parts share, computed here or spread over a cluster."""
+    generator = stream_generator(seed, PREPARATION)
+    if spread is None:
+        shared = experiment.prepare(config, generator)
+    else:
+        shared = experiment.prepare_spread(config, generator, spread)
+    return experiment.complete(shared, config, lambda part: _part_generator(part, seed))
+
+
 def run_part(experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int) -> Frames:
     """Return the frames of a part, or of a piece of one, computed with the random stream of the part."""
-    return experiment.run(part, shared, config, stream_generator(seed, f"part:{part.stream}"))
+    return experiment.run(part, shared, config, _part_generator(part, seed))
+
+
+def _part_generator(part: Part, seed: int) -> np.random.Generator:
+    return stream_generator(seed, f"part:{part.stream}")
 
 
 def collect_frames(frames: Frames) -> dict[str, list[pl.DataFrame]]:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         TimeAxis,
         setting,
     )  # fmt: skip
+    from lakebatch.experiment.environment import environment_defaults
 
 __all__ = [
-    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "may_import", "setting",
+    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "environment_defaults",
+    "may_import", "setting",
 ]  # fmt: skip
 
 
@@ -28,7 +30,8 @@ def __getattr__(name: str) -> Any:
     """Load the contract when one of its names is first used: it needs pydantic and numpy, and most commands do not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.contract"), name)
+    module = "environment" if name == "environment_defaults" else "contract"
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from lakebatch import _files
 from lakebatch._text import nearest
@@ -261,7 +262,7 @@ def _describe(resolved: Resolved, model: BaseModel, prefix: str) -> Iterator[dic
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         yield {
             "key": key,
-            "value": json.dumps(model.model_dump(mode="json")[name]),
+            "value": json.dumps(to_jsonable_python(value)),
             "unit": extra.get("unit", ""),
             "origin": resolved.origin(key),
             "meaning": field.description or "",

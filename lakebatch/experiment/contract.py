@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 
 from lakebatch.errors import ConfigError, ExperimentError
 
@@ -27,16 +34,39 @@ class ConfigModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
+    @model_serializer(mode="wrap")
+    def _leave_out_later_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out keys that were added later and have their default, so that records stay as they were."""
+        tree: dict[str, Any] = serialize(self)
+        for name, field_ in type(self).model_fields.items():
+            extra = field_.json_schema_extra
+            if isinstance(extra, dict) and extra.get(LATER) and getattr(self, name) == field_.default:
+                tree.pop(name, None)
+        return tree
+
+
+LATER = "later"
+# mark of a key that older records do not have
+
 
 def setting(
-    default: Any = ..., *, help: str, unit: str | None = None, file: bool = False, **constraints: Any
+    default: Any = ...,
+    *,
+    help: str,
+    unit: str | None = None,
+    file: bool = False,
+    later: bool = False,
+    **constraints: Any,
 ) -> Any:
     """Declare one key of a config: default, meaning, unit and bounds.
 
     Without a default the key is required. With ``file`` a user may write ``file:PATH`` instead of the content of that
-    file. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ...).
+    file. With ``later``, for a key that is added to a config that has records, a record leaves it out where it has its
+    default, so that it is the same config as before. ``constraints`` are pydantic's (``ge``, ``gt``, ``le``, ``lt``,
+    ``min_length``, ...).
     """
     extra: Any = ({"unit": unit} if unit else {}) | ({"file": True} if file else {})
+    extra |= {LATER: True} if later else {}
     return Field(default, description=help, json_schema_extra=extra or None, **constraints)
 
 
@@ -192,6 +222,15 @@ class Experiment(Generic[Config, Prepared]):
         """
         return self.prepare(config, rng)
 
+    def complete(
+        self, prepared: Prepared, config: Config, generator_of: Callable[[Part], np.random.Generator]
+    ) -> Prepared:
+        """Return the prepared data, completed with what depends on the random streams of parts.
+
+        Called once after `prepare` or `prepare_spread`; ``generator_of`` returns the generator that `run` gets for a part.
+        """
+        return prepared
+
     def pieces(self, part: Part, config: Config) -> Sequence[Part]:
         """Return the pieces of a part, which a cluster computes in parallel.
 
@@ -219,6 +258,28 @@ class Experiment(Generic[Config, Prepared]):
             table but the last.
         """
         raise ExperimentError(f"{self.name} does not say how to make a dataset. Implement dataset().")
+
+    def sample_model(
+        self,
+        rows: pl.DataFrame,
+        config: Config,
+        rng: np.random.Generator,
+        *,
+        sample: int,
+        level: float | None = None,
+    ) -> str:
+        """Return the model of one sample as SBML.
+
+        Parameters
+        ----------
+        rows : frame
+            The rows of the sample in ``samples``; none if they are not stored.
+        rng : numpy.random.Generator
+            The same as for `prepare`.
+        level : float, optional
+            The level with the values of which it is written; by default the clean ones.
+        """
+        raise ExperimentError(f"{self.name} does not say what a sample's model is. Implement sample_model().")
 
     def time_axis(self, config: Config) -> TimeAxis:
         """Return the times of the values of stored trajectories, for plots."""

@@ -25,6 +25,7 @@ from lakebatch.lake.arguments import (
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import html, replicates, sql_names
+from lakebatch.snapshot import sample_model as sample_models
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
 from lakebatch.snapshot.pin import pin
@@ -165,6 +166,13 @@ class StoredExperiment(ExperimentTables):
         """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
+
+    @takes(StateArguments)
+    def model(
+        self, assembly_id: str, *, sample: int, level: float | None = None, **state: Unpack[StateArguments]
+    ) -> str:
+        """Return the model of one sample as SBML, for other simulators, see `lakebatch.snapshot.sample_model.load`."""
+        return sample_models.load(self.at(moment_of(state)), assembly_id, sample=sample, level=level)
 
     @takes(PlotArguments)
     def plot(

@@ -10,12 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lakebatch.assembly import missing_metrics, shards
+from lakebatch.assembly import dropped_samples, missing_metrics, shards
 from lakebatch.assembly.events import AssemblyLog
-from lakebatch.assembly.part_writer import PartWriter, committed_parts, count_missing_metrics
+from lakebatch.assembly.part_writer import (
+    PartWriter,
+    committed_parts,
+    count_dropped_samples,
+    count_missing_metrics,
+)
 from lakebatch.assembly.record import UNDECIDED, Assembly, join_failures
 from lakebatch.assembly.shards import Shard
-from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.assembly.tables import RESULTS, SAMPLES, ExperimentTables
 from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.counters import Counters
@@ -250,7 +255,7 @@ class AssemblyRun:
         if not _is_last(self.assembly, self.shard):
             return self.assembly
         self.failures = self.assembly.failures | self.failures
-        reached = self._reached() | self._count_missing_metrics()
+        reached = self._reached() | self._count_omissions()
         if reached["parts_done"] < len(self.plan.parts):
             return self._record("failed", reached)
         self.failures = {}
@@ -269,12 +274,17 @@ class AssemblyRun:
     def _reached(self) -> dict[str, Any]:
         return read_latest(self._marker.table, self._progress)
 
-    def _count_missing_metrics(self) -> dict[str, Any]:
-        """Return the environment of the last event, with the count of rows without a metric."""
+    def _count_omissions(self) -> dict[str, Any]:
+        """Return the environment of the last event, with the counts of rows without a metric and of dropped samples."""
         if RESULTS not in self._writers:
             return {}
         found = count_missing_metrics(self.stored.results, self.assembly.assembly_id)
         environment = {**self.assembly.surroundings, missing_metrics.KEY: found.record()}
+        environment.pop(dropped_samples.KEY, None)
+        if SAMPLES in self._writers:
+            samples = self._writers[SAMPLES].table
+            dropped = count_dropped_samples(samples, self.stored.results, self.assembly.assembly_id)
+            environment |= {dropped_samples.KEY: dropped.record()} if dropped else {}
         return {"environment": canonical_json(environment)}
 
     def _progress(self, table: TableVersion) -> dict[str, Any]:

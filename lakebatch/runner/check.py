@@ -12,9 +12,8 @@ from typing import Any
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
-from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ExperimentError, RunInterrupted
-from lakebatch.executor.worker import Outcome, collect_frames, run_part
+from lakebatch.executor.worker import Outcome, collect_frames, prepare, run_part
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import Part
@@ -117,12 +116,8 @@ def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
     plan = trial.plan()
     experiment, config = plan.experiment, plan.config
-    whole = experiment.prepare(config, stream_generator(SEED, PREPARATION))
-    spread = experiment.prepare_spread(
-        config,
-        stream_generator(SEED, PREPARATION),
-        lambda function, values: [function(each) for each in values],
-    )
+    whole = prepare(experiment, config, SEED)
+    spread = prepare(experiment, config, SEED, lambda function, values: [function(each) for each in values])
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
         found = collect_frames(run_part(experiment, part, prepared, config, SEED))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
+from lakebatch.assembly import dropped_samples as dropped
 from lakebatch.assembly import missing_metrics as missing
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
-from lakebatch.assembly.tables import DATA, RESULTS
+from lakebatch.assembly.tables import DATA, RESULTS, SAMPLES
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.rows import PinnedRows
@@ -82,6 +84,39 @@ def missing_metrics(
             found = missing.summarize(of_assembly[each,])
             rows.append((each, found.of, found.rows, found.why or None))
     return pl.DataFrame(rows, schema=MISSING_METRICS_COLUMNS, orient="row")
+
+
+def dropped_samples(
+    snapshot: PinnedRows, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+) -> dict[str, DroppedSamples]:
+    """Return the dropped samples of each assembly that has any: as recorded, of those that have not ended from the rows.
+
+    Raises
+    ------
+    DamageError
+        If a file of an assembly that has not ended cannot be read, unless ``on_gap`` is "ignore".
+    """
+    ids = snapshot.ids(include)
+    chosen = [each for each in snapshot.assemblies if each.assembly_id in ids]
+    found = {each.assembly_id: each.dropped_samples for each in chosen}
+    found |= _counted(snapshot, [each.assembly_id for each in chosen if each.status == "started"], on_gap)
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _counted(snapshot: PinnedRows, ids: list[str], on_gap: OnGap) -> dict[str, DroppedSamples]:
+    """Return the dropped samples of some assemblies from their rows."""
+    if not ids or snapshot.table(SAMPLES) is None or snapshot.table() is None:
+        return {}
+
+    def read(table: str, chosen: Callable[[pl.LazyFrame], pl.LazyFrame], of: list[str]) -> pl.DataFrame:
+        return snapshot.tables.read(
+            table, of, on_gap, lambda pinned, ids: collect(chosen(snapshot.rows_of(pinned, ids)))
+        )
+
+    tallied = read(SAMPLES, dropped.tally, ids)
+    names = tallied["assembly_id"].unique().sort().to_list()
+    sizes = dict(read(RESULTS, dropped.sizes, names).rows()) if names else {}
+    return {name: dropped.summarize(tallied.filter(assembly_id=name), sizes.get(name) or 0) for name in names}
 
 
 def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
+from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import changes, completeness, mixture, pieces
@@ -197,3 +198,9 @@ class Snapshot(PinnedRows):
     ) -> pl.DataFrame:
         """Return how many rows of each assembly have no metric, see `lakebatch.snapshot.completeness.missing_metrics`."""
         return completeness.missing_metrics(self, include, on_gap)
+
+    def dropped_samples(
+        self, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+    ) -> dict[str, DroppedSamples]:
+        """Return the dropped samples of each assembly with any, see `lakebatch.snapshot.completeness.dropped_samples`."""
+        return completeness.dropped_samples(self, include, on_gap)

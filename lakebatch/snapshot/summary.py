@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch.assembly import missing_metrics
+from lakebatch.assembly import dropped_samples, missing_metrics
 from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
 from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
@@ -26,9 +26,12 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "error": pl.String(),
     "without_metric": pl.Int64(),
     "metric_errors": pl.String(),
+    "samples_dropped": pl.Int64(),
+    "samples_planned": pl.Int64(),
+    "drop_reason": pl.String(),
 }
-"""The columns of `summarize`. ``without_metric`` and ``metric_errors`` are NULL until an assembly ends, and for those that
-an older lakebatch ended."""
+"""The columns of `summarize`. ``without_metric`` and those after it are NULL until an assembly ends, and for those that an
+older lakebatch ended."""
 # lakebatch 0.1 wrote version and commit into one string
 PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
 CODE_VERSION = PIECES.list.first()
@@ -50,8 +53,16 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             pl.col("rows").fill_null(0),
             code_version=CODE_VERSION,
             commit=COMMITTED,
-            without_metric=_recorded("rows").cast(pl.Int64, strict=False),
-            metric_errors=_recorded("why"),
+            without_metric=_recorded(missing_metrics.KEY, "rows").cast(pl.Int64, strict=False),
+            metric_errors=_recorded(missing_metrics.KEY, "why"),
+            samples_dropped=_recorded(dropped_samples.KEY, "samples").cast(pl.Int64, strict=False),
+            samples_planned=_recorded(dropped_samples.KEY, "of").cast(pl.Int64, strict=False),
+            drop_reason=_recorded(dropped_samples.KEY, "why"),
+        )
+        .with_columns(
+            pl.when(pl.col("without_metric").is_not_null())
+            .then(pl.col("samples_dropped").fill_null(0))
+            .alias("samples_dropped")
         )
     )
     known = _not_completed(snapshot)
@@ -62,9 +73,9 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
     )
 
 
-def _recorded(name: str) -> pl.Expr:
-    """Return what an event records of the rows without a metric; an empty string as NULL."""
-    value = pl.col("environment").str.json_path_match(f"$.{missing_metrics.KEY}.{name}")
+def _recorded(key: str, name: str) -> pl.Expr:
+    """Return what an event records of rows without a metric or dropped samples; an empty string as NULL."""
+    value = pl.col("environment").str.json_path_match(f"$.{key}.{name}")
     return pl.when(value != "").then(value)
 
 

@@ -487,7 +487,7 @@ def test_missing_package_is_named_with_how_to_install_it(tmp_path, module, packa
     done = run_without(module, tmp_path, "run", "response-noise", "--preset", "kholodenko2000")
     assert done.returncode != 0
     assert done.stderr.strip() == (
-        f"Error: The config key 'sbml' needs the package {package}, which is not installed. "
+        f"Error: SBML models (the config key 'sbml') need the package {package}, which is not installed. "
         "Install it with: pip install 'lakebatch[sbml]'"
     )
     assert not list(tmp_path.rglob("*.json"))

@@ -44,12 +44,14 @@ def trajectories(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -
     ]
     samples = rows["sample"].n_unique()
     at = "clean" if options.level is None else f"level {options.level:g}"
+    dropped = snapshot.dropped_samples(EVERY_STATUS, on_gap).get(assembly_id)
     return Chart(
         title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
         caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and "
         f"{min(MAX_SINGLE_SAMPLES, samples)} single samples."
         + "".join(f" {name} sets in at {_in_words(times)}." for name, times in _onsets(axis)),
         panels=tuple(panels),
+        notes=() if dropped is None else (f"{dropped}.",),
     )
 
 

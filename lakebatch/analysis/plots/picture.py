@@ -144,10 +144,12 @@ def draw(
 
 
 def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
-    """Return a chart of results, with a note on the rows without a metric."""
+    """Return a chart of results, with notes on the rows without a metric and on dropped samples."""
     chart = RESULT_CHARTS[kind](data, options)
     missing = missing_metrics.summarize(missing_metrics.tally(data.rows.lazy()).collect())
-    return replace(chart, notes=(*chart.notes, f"{missing}.")) if missing.rows else chart
+    notes = [f"{missing}."] if missing.rows else []
+    notes += [f"{data.dropped}."] if data.dropped.samples else []
+    return replace(chart, notes=(*chart.notes, *notes))
 
 
 def _with_dataset(chart: Chart, snapshot: Snapshot, mixtures: Sequence[str] = ()) -> Chart:

@@ -63,7 +63,8 @@ def _warnings(data: AnalysisData) -> tuple[str, ...]:
     mixtures = [one_line(f"{each}.") for each in data.mixtures]
     lacking = missing_metrics.tally(data.rows.lazy()).collect()
     missing = missing_metrics.summarize(lacking)
-    return (*gaps, *mixtures, *([f"{missing}."] if missing.rows else []))
+    dropped = [f"{data.dropped}."] if data.dropped.samples else []
+    return (*gaps, *mixtures, *([f"{missing}."] if missing.rows else []), *dropped)
 
 
 def _gap(assembly_id: str | None, what: str) -> str:

@@ -106,7 +106,7 @@ def time_section(data: AnalysisData) -> Section:
 
 
 def fault_section(data: AnalysisData) -> Section:
-    """Return gaps, mixtures, failed assemblies and failed fits."""
+    """Return gaps, mixtures, failed assemblies, failed fits and dropped samples."""
     parts: list[SectionPart] = []
     if data.gaps.is_empty():
         parts.append("The dataset has no gap: every assembly, planned part and baseline is present.")
@@ -139,6 +139,17 @@ def fault_section(data: AnalysisData) -> Section:
         names = {"feature_set": "feature set", "model": "model", "fits": "fits", "error": "error"}
         parts.append(
             table(faults.sort("fits", descending=True, maintain_order=True), "Fits without a metric", names)
+        )
+    lacking = data.assemblies.filter(pl.col("samples_dropped") > 0)
+    if not lacking.is_empty():
+        names = {
+            "assembly_id": "assembly",
+            "samples_dropped": "dropped",
+            "samples_planned": "of",
+            "drop_reason": "most frequent reason",
+        }
+        parts.append(
+            table(lacking, "Samples dropped at all levels, since they could not be simulated", names)
         )
     return Section("faults", "Failures and gaps", tuple(parts))
 

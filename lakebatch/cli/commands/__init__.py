@@ -19,6 +19,7 @@ from lakebatch.cli.commands import (
     import_legacy,
     init,
     list,
+    model,
     new,
     optimize,
     plot,
@@ -40,8 +41,8 @@ from lakebatch.cli.commands import (
 SECTIONS: dict[str, Sequence[click.Command]] = {
     "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
-        status.status, list.list_, reassemble.reassemble, dataset.dataset, history.history, sql.sql, queries.queries_,
-        config.config,
+        status.status, list.list_, reassemble.reassemble, dataset.dataset, model.model, history.history, sql.sql,
+        queries.queries_, config.config,
     ),
     "Draw and report": (plot.plot, report.report),
     "Curate a dataset": (

@@ -31,10 +31,11 @@ def completeness(
     on_gap: Any,
     form: str,
 ) -> None:
-    """Show the missing parts of experiment NAME, and why they are missing; count the rows without a metric."""
+    """Show the missing parts of experiment NAME, and why; count rows without a metric and dropped samples."""
     import polars as pl
 
     from lakebatch.assembly.missing_metrics import MissingMetrics
+    from lakebatch.assembly.record import EVERY_STATUS
 
     snapshot = open_lake(context)[name].select(selection)
     parts = snapshot.completeness(on_gap)
@@ -44,3 +45,5 @@ def completeness(
     for assembly_id, rows, lacking, why in snapshot.missing_metrics(on_gap=on_gap).rows():
         if lacking:
             print_stderr(f"{assembly_id}: {MissingMetrics(lacking, rows, why)}")
+    for assembly_id, dropped in snapshot.dropped_samples(EVERY_STATUS, on_gap).items():
+        print_stderr(f"{assembly_id}: {dropped}")
