@@ -102,6 +102,11 @@ def given_concentrations(root: Element) -> dict[str, float]:
     return {each["id"]: float(each[attribute]) for each in species}
 
 
+def declared_parameters(root: Element) -> set[str]:
+    """Return the names of the parameters; of SBML level 1, whose elements have no id, the names."""
+    return {each.get("id") or each.get("name", "") for each in elements(root, "parameter")}
+
+
 def event_variables(root: Element) -> set[str]:
     """Return the names that events change."""
     return {each.attrib["variable"] for each in elements(root, "eventAssignment")}
@@ -140,6 +145,17 @@ def _formulas(root: Element) -> dict[str, set[str]]:
 def _names(element: Element) -> set[str]:
     """Return the names in a formula."""
     return {(each.text or "").strip() for each in elements(element, "ci")}
+
+
+def require_distinct_ids(root: Element) -> None:
+    """Raise if a parameter has the id of something else, as one of a reaction can when it becomes a global one."""
+    kinds = ("species", "compartment", "reaction", "speciesReference", "functionDefinition", "event")
+    taken = {each.get("id") for kind in kinds for each in elements(root, kind)}
+    for name in sorted(declared_parameters(root) & taken):
+        raise unusable(
+            f"the parameter {name.rpartition('_')[2]} of a reaction becomes {name}, which something else is called; "
+            "give one of them another id"
+        )
 
 
 def with_event_order(sbml: str) -> str:

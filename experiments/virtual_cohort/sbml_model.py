@@ -12,9 +12,11 @@ from typing import Any
 from lakebatch.errors import MissingDependencyError
 
 from .sbml_document import (
+    declared_parameters,
     event_variables,
     given_concentrations,
     parse,
+    require_distinct_ids,
     require_priorities,
     stoichiometry_sources,
     unusable,
@@ -81,7 +83,9 @@ def load_model(text: str) -> SbmlModel:
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
     parse(sbml)
     try:
-        sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
+        sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
+        require_distinct_ids(parse(sbml))
+        sbml = with_event_order(sbml)
         return _describe(_compile(roadrunner, sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
@@ -190,6 +194,7 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     species = tuple(model.getFloatingSpeciesIds())
     root = parse(sbml)
     rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}
+    declared = declared_parameters(root)  # libRoadRunner's parameters include stoichiometries
     determined = rules | {*runner.getRateRuleIds(), *event_variables(root)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
@@ -198,16 +203,16 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
         runner,
         species,
         {name: value for name, value in concentrations if name not in rules},
-        {name: value for name, value in _other_inputs(runner).items() if name not in rules},
-        {name: value for name, value in parameters if name not in determined},
+        {name: value for name, value in _other_inputs(runner, declared).items() if name not in rules},
+        {name: value for name, value in parameters if name in declared - determined},
         {name: value for name, value in given if name not in rules},
         frozenset(stoichiometry_sources(root)),
     )
 
 
-def _other_inputs(runner: Any) -> dict[str, float]:
+def _other_inputs(runner: Any, parameters: set[str]) -> dict[str, float]:
     """Return the initial values of boundary species and of parameters with a rate rule."""
     model = runner.model
     boundary = {name: model.getValue(f"init([{name}])") for name in model.getBoundarySpeciesIds()}
-    ruled = set(runner.getRateRuleIds()) & set(model.getGlobalParameterIds())
+    ruled = parameters.intersection(runner.getRateRuleIds())
     return {**boundary, **{name: model.getValue(f"init({name})") for name in sorted(ruled)}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -181,12 +181,23 @@ class SbmlSimulator:
             model.setValue(f"init({name})", value)
         if self.stimulus is not None:
             model.setValue(f"init({self.stimulus.parameter})", self.stimulus.before)
-        model.reset(EVERYTHING)
         values = dict(zip(self.input_names, inputs.tolist(), strict=True))
-        doses = set(values).intersection(model.getGlobalParameterIds())
-        for name, value in {**self.model.given_concentrations, **values}.items():
-            model.setValue(f"init({name})" if name in doses else f"init([{name}])", value)
+        for name in set(values).intersection(model.getGlobalParameterIds()):
+            model.setValue(f"init({name})", values.pop(name))
+        self._set_concentrations({**self.model.given_concentrations, **values})
         self.model.runner.resetAll()
+
+    def _set_concentrations(self, values: Mapping[str, float]) -> None:
+        """Set initial concentrations, again and again while volumes, and so amounts, follow from them."""
+        model, before = self.model.runner.model, None
+        for _ in range(len(values) + 1):
+            model.reset(EVERYTHING)
+            for name, value in values.items():
+                model.setValue(f"init([{name}])", value)
+            amounts = [model.getValue(f"init({name})") for name in values]
+            if amounts == before:
+                return
+            before = amounts
 
     def _segments(self) -> Iterator[tuple[float, float]]:
         """Yield the spans before and after the onset."""
