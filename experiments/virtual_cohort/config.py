@@ -12,7 +12,7 @@ from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_
 from lakebatch.experiment import ConfigModel, setting
 
 from .ranges import check_range
-from .sbml_config import SbmlConfig, StimulusConfig
+from .sbml_config import SbmlConfig, StimulusConfig, with_custom_tolerances
 
 Direction: TypeAlias = Literal["up", "down"]
 DownRegulation: TypeAlias = Literal["deactivation", "allosteric"]
@@ -181,16 +181,17 @@ class SimulationConfig(ConfigModel):
     )
     relative_tolerance: float = setting(
         2e-7,
-        help="Local error allowed relative to the smaller form of a species (of a custom model, to a species); "
-        "the default keeps every value of the built-in network to 1e-5.",
+        help="Local error allowed relative to the smaller form of a species (of a custom model, to a variable). "
+        "The default, of a custom model 1e-10, keeps every value to 1e-5, and those below 1e-9 of the largest to "
+        "1e-5 of that; excluded are models that amplify small errors, such as chaotic ones.",
         unit="1",
         ge=1e-12,
         le=1e-2,
     )
     absolute_tolerance: float = setting(
         1e-7,
-        help="Local error allowed beside the relative one; of a custom model, for a species of about 1000, and "
-        "for others in proportion.",
+        help="Local error allowed beside the relative one; of a custom model, for a variable of about 1000, and "
+        "for others in proportion; its default is 1e-15 there.",
         unit="a.u.",
         gt=0,
     )
@@ -262,6 +263,8 @@ class CohortModelConfig(ConfigModel):
             return {drug.name: drug.start for drug in self.drugs}
         stimulus = self.sbml.stimulus
         return {} if stimulus is None else {stimulus.parameter: stimulus.onset}
+
+    _set_tolerances = model_validator(mode="before")(with_custom_tolerances)
 
     @model_validator(mode="after")
     def _check_drugs(self) -> CohortModelConfig:

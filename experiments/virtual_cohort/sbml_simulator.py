@@ -13,13 +13,12 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
+from .sbml_accuracy import REFERENCE, SMALLEST, sizes_of
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
 from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
 from .time_courses import TimeCourses
 
-REFERENCE = 1000.0
-"""The value that `absolute_tolerance` is meant for, as in the built-in network; others have theirs in proportion."""
 EVERYTHING = 1 | 8 | 16 | 32 | 787520 | 787584
 # flags of libRoadRunner's SelectionRecord: time, rate rules, boundary and floating species, compartments, parameters
 
@@ -63,26 +62,26 @@ class SbmlSimulator:
         """The floating species of the model."""
         return self.model.form_names
 
-    def largest_values(self) -> np.ndarray:
-        """Return the largest values of the integrated variables under the model's own values.
+    def sizes(self) -> np.ndarray:
+        """Return the sizes of the integrated variables under the model's own values.
 
         Returns
         -------
         float array, shape (n_variables,), amounts of species and values of parameters, the model's units
-            Absolute values, as powers of ten; from the start alone if the model cannot be integrated.
+            As powers of ten; from the start alone if the model cannot be integrated.
         """
         runner = self.model.runner
         names = integrated_names(self.model)
         nominal = [self.model.parameters[name] for name in self.parameter_names]
         self._reset(np.array(nominal), self._nominal_inputs())
-        largest = np.abs([runner.model.getValue(name) for name in names])
+        courses = np.array([[runner.model.getValue(name) for name in names]])
         if names:
-            runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
+            runner.integrator.absolute_tolerance = (SMALLEST * sizes_of(courses)).tolist()
         runner.timeCourseSelections = names
         with suppress(RuntimeError):  # said of a patient, if it is one
-            values = np.concatenate([self._integrate(*segment) for segment in self._segments()])
-            largest = np.fmax(largest, np.nanmax(np.abs(values), axis=0, initial=0.0))
-        return _decades(np.where(np.isfinite(largest), largest, 0.0))
+            values = [self._integrate(*segment) for segment in self._segments()]
+            courses = np.concatenate([courses, *values])
+        return sizes_of(courses)
 
     def draw_parameters(
         self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
@@ -154,7 +153,7 @@ class SbmlSimulator:
         return TimeCourses(self.form_names, courses)
 
     def _simulate_patient(self, patient: int, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-        """Return one patient's concentrations; float array, shape (n_forms, n_times)."""
+        """Return one patient's concentrations; float32 array, shape (n_forms, n_times)."""
         self._reset(parameters, inputs)
         try:
             values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
@@ -163,11 +162,14 @@ class SbmlSimulator:
                 f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
                 "simulation.max_steps, loosen simulation.relative_tolerance, or check the patient's parameters."
             ) from error
+        with np.errstate(over="ignore"):  # said of the patient
+            values = _without_error_below_zero(values, self.span).astype(np.float32)
         if not np.isfinite(values).all():
             raise SimulationError(
-                f"Patient {patient} has a concentration that is not finite. Check the patient's parameters."
+                f"Patient {patient} has a concentration that is not finite, or above 3e38. Check the patient's "
+                "parameters."
             )
-        return _without_error_below_zero(values, self.span)
+        return values
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -264,21 +266,14 @@ def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationCo
 
 
 def _set_accuracy(simulator: SbmlSimulator) -> None:
-    """Set the tolerances, each by the largest value of its variable in the model's own time course."""
+    """Set the tolerances, each by the size of its variable in the model's own time course."""
     runner, span = simulator.model.runner, simulator.span
     runner.integrator.relative_tolerance = span.relative_tolerance
     runner.integrator.maximum_num_steps = span.max_steps
-    largest = simulator.largest_values()
-    if largest.size:
-        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * largest).tolist()
+    sizes = simulator.sizes()
+    if sizes.size:
+        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * sizes).tolist()
     runner.timeCourseSelections = [f"[{name}]" for name in simulator.form_names]
-
-
-def _decades(values: np.ndarray) -> np.ndarray:
-    """Return values rounded to powers of ten, so that they are the same on every machine; no value is 0."""
-    smallest = values[values > 0].min(initial=np.inf)
-    values = np.where(values > 0, values, smallest if np.isfinite(smallest) else 1.0)
-    return np.asarray(10.0 ** np.floor(np.log10(values) + 0.25))
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:

@@ -21,12 +21,88 @@ OPERATORS = {
     ast.Or: "or",
 }
 CALLS = {"exp": "exp", "ln": "ln", "floor": "floor", "sin": "sin", "Not": "not", "abs": "abs"}
-CLASHES = (
-    "time pi avogadro exponentiale true infinity inf nan NaN sin log exp delay piecewise reset simulate model integrator "
-    "getValue setValue species compartment at after lambda init amt eigen rate init_S default end E e1 I uniform "
-    "J0_k J1_k stoich uec cc in is gamma sqrt root mod id conc resetAll None import notanumber t"
-).split()
-NAMES = "S A B C F V W p q r z dose drive e cf n J0 J1 J2 J3 J4 half twice k".split()
+CLASHES = [
+    "time",
+    "pi",
+    "avogadro",
+    "exponentiale",
+    "true",
+    "infinity",
+    "inf",
+    "nan",
+    "NaN",
+    "sin",
+    "log",
+    "exp",
+    "delay",
+    "piecewise",
+    "reset",
+    "simulate",
+    "model",
+    "integrator",
+    "getValue",
+    "setValue",
+    "species",
+    "compartment",
+    "at",
+    "after",
+    "lambda",
+    "init",
+    "amt",
+    "eigen",
+    "rate",
+    "init_S",
+    "default",
+    "end",
+    "E",
+    "e1",
+    "I",
+    "uniform",
+    "J0_k",
+    "J1_k",
+    "stoich",
+    "uec",
+    "cc",
+    "in",
+    "is",
+    "gamma",
+    "sqrt",
+    "root",
+    "mod",
+    "id",
+    "conc",
+    "resetAll",
+    "None",
+    "import",
+    "notanumber",
+    "t",
+]
+NAMES = [
+    "S",
+    "A",
+    "B",
+    "C",
+    "F",
+    "V",
+    "W",
+    "p",
+    "q",
+    "r",
+    "z",
+    "dose",
+    "drive",
+    "e",
+    "cf",
+    "n",
+    "J0",
+    "J1",
+    "J2",
+    "J3",
+    "J4",
+    "half",
+    "twice",
+    "k",
+]
 
 
 @dataclass(frozen=True)
@@ -89,10 +165,17 @@ class Writer:
             self.ids[name] = rnd.choice([each for each in CLASHES if each not in self.ids.values()])
         self.lists = {
             name: []
-            for name in (
-                "FunctionDefinitions UnitDefinitions Compartments Species Parameters InitialAssignments Rules "
-                "Reactions Events"
-            ).split()
+            for name in [
+                "FunctionDefinitions",
+                "UnitDefinitions",
+                "Compartments",
+                "Species",
+                "Parameters",
+                "InitialAssignments",
+                "Rules",
+                "Reactions",
+                "Events",
+            ]
         }
         self.known = ["p", "q", "r"]
         self.by_event = []
@@ -216,14 +299,32 @@ class Writer:
             self.parameter(name, f' value="{value}" constant="{self.rnd.choice(("true", "false"))}"')
         self.parameter("cf", f' value="{self.number()}" constant="true"')
         self.known.append("dose")
-        kinds = "constant free initial assignment rate rate+initial event event+initial".split()
+        kinds = [
+            "constant",
+            "free",
+            "initial",
+            "assignment",
+            "rate",
+            "rate+initial",
+            "event",
+            "event+initial",
+        ]
         for name in ("z", "drive", "e"):
             numbers = [f' value="{self.number()}"']
             self.parameter(name, self.variable(name, kinds, numbers)[1])
 
     def compartments(self):
         """Write compartments whose volumes are numbers, assigned, ruled, or changed by events."""
-        kinds = "constant free initial assignment rate rate+initial event event+initial".split()
+        kinds = [
+            "constant",
+            "free",
+            "initial",
+            "assignment",
+            "rate",
+            "rate+initial",
+            "event",
+            "event+initial",
+        ]
         for name in ("V", "W"):
             kind = self.variable(name, kinds, [f' size="{self.number()}"'])[1]
             dimensions = self.rnd.choice((3, 3, 2, 1))
@@ -235,9 +336,9 @@ class Writer:
         """Write species of all kinds."""
         self.reacting, self.floating = [], []
         for name in ("S", "A", "B", "C", "F"):
-            boundary = name == "F" or name != "S" and self.chance(0.1)
+            boundary = name == "F" or (name != "S" and self.chance(0.1))
             numbers = [f' initialConcentration="{self.number()}"', f' initialAmount="{self.number()}"']
-            kinds = "free free initial event event+initial".split()
+            kinds = ["free", "free", "initial", "event", "event+initial"]
             if name in ("C", "F"):
                 kinds += ["assignment", "rate", "rate+initial", "constant"]
             kind, attributes = self.variable(name, ["free"] if name == "S" else kinds, numbers)
@@ -262,7 +363,7 @@ class Writer:
         if not self.stoichiometry and self.chance(0.15):
             self.stoichiometry = True
             ident = f' id="{self.ids["n"]}"'
-            kinds = "free free assignment assignment rate event initial".split()
+            kinds = ["free", "free", "assignment", "assignment", "rate", "event", "initial"]
             saved, self.known = self.known, ["p", "q", "r"]
             _, attributes = self.variable("n", kinds, [stoichiometry])
             self.known = [*saved, "n"]
@@ -305,7 +406,8 @@ class Writer:
         if local:
             shadow = self.rnd.choice((self.ids["k"], self.ids["k"], self.ids["p"], "V"))
             ids = {**self.ids, "k": shadow}
-            parameters = f'<listOfLocalParameters><localParameter id="{shadow}" value="{self.number()}"/></listOfLocalParameters>'
+            local = f'<localParameter id="{shadow}" value="{self.number()}"/>'
+            parameters = f"<listOfLocalParameters>{local}</listOfLocalParameters>"
         fast = ' fast="false"' if self.version == 1 else ""
         if self.version == 1 and self.chance(0.02):
             fast = ' fast="true"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from xml.etree import ElementTree
 
+import antimony
 import numpy as np
 import roadrunner
 
@@ -53,7 +54,9 @@ def free_inputs(sbml):
     }
     ruled = {each.get("variable") for each in root.iter() if tag(each) == "rateRule"} - fixed
     elements = identifiers(root).items()
-    return {name for name, each in elements if name in ruled or tag(each) == "species" and name not in fixed}
+    return {
+        name for name, each in elements if name in ruled or (tag(each) == "species" and name not in fixed)
+    }
 
 
 def free_parameters(sbml):
@@ -120,6 +123,13 @@ def _add_event(root, variable, value, onset):
     if events is None:
         events = ElementTree.SubElement(model, f"{{{core}}}listOfEvents")
     events.append(event)
+
+
+def sbml_of(text):
+    """Return an Antimony text as SBML."""
+    antimony.clearPreviousLoads()
+    assert antimony.loadAntimonyString(text) != -1, antimony.getLastError()
+    return antimony.getSBMLString(antimony.getMainModuleName())
 
 
 def fresh(sbml, names, times, relative=1e-10, absolute=1e-13):
