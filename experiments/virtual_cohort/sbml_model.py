@@ -21,6 +21,7 @@ from .sbml_document import (
     stoichiometry_sources,
     unusable,
     with_event_order,
+    with_global_parameters,
 )
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
@@ -83,7 +84,7 @@ def load_model(text: str) -> SbmlModel:
     sbml = text if text.lstrip().startswith("<") else _to_sbml(text)
     parse(sbml)
     try:
-        sbml = roadrunner.RoadRunner.getParamPromotedSBML(sbml)
+        sbml = roadrunner.RoadRunner.getParamPromotedSBML(with_global_parameters(sbml))
         require_distinct_ids(parse(sbml))
         sbml = with_event_order(sbml)
         return _describe(_compile(roadrunner, sbml), sbml)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +13,7 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
-from .sbml_accuracy import REFERENCE, SMALLEST, sizes_of
+from .sbml_accuracy import REFERENCE, absolute_tolerances
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
 from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
@@ -40,6 +40,8 @@ class SbmlSimulator:
         Species whose initial concentrations vary, and parameters with a rate rule whose initial values do.
     parameter_names : tuple of str
         Global parameters that vary.
+    tolerances : tuple of float arrays, shape (n_variables,), the model's units
+        Absolute tolerances, and larger ones for patients that cannot be integrated with these.
     """
 
     model: SbmlModel
@@ -47,6 +49,7 @@ class SbmlSimulator:
     config: SbmlConfig
     input_names: tuple[str, ...]
     parameter_names: tuple[str, ...]
+    tolerances: tuple[np.ndarray, ...] = ()
 
     def __reduce__(self) -> tuple[Callable[..., SbmlSimulator], tuple[SbmlConfig, SimulationConfig]]:
         """Let another process compile the model again: a compiled model cannot be pickled."""
@@ -62,26 +65,38 @@ class SbmlSimulator:
         """The floating species of the model."""
         return self.model.form_names
 
-    def sizes(self) -> np.ndarray:
-        """Return the sizes of the integrated variables under the model's own values.
+    def nominal_courses(self) -> np.ndarray:
+        """Return the integrated variables under the model's own values.
 
         Returns
         -------
-        float array, shape (n_variables,), amounts of species and values of parameters, the model's units
-            As powers of ten; from the start alone if the model cannot be integrated.
+        float array, shape (n_times, n_variables), amounts of species and values of parameters, the model's units
+            The start alone if the model cannot be integrated.
         """
-        runner = self.model.runner
         names = integrated_names(self.model)
-        nominal = [self.model.parameters[name] for name in self.parameter_names]
-        self._reset(np.array(nominal), self._nominal_inputs())
-        courses = np.array([[runner.model.getValue(name) for name in names]])
-        if names:
-            runner.integrator.absolute_tolerance = (SMALLEST * sizes_of(courses)).tolist()
-        runner.timeCourseSelections = names
-        with suppress(RuntimeError):  # said of a patient, if it is one
-            values = [self._integrate(*segment) for segment in self._segments()]
-            courses = np.concatenate([courses, *values])
-        return sizes_of(courses)
+        self._reset(*self._nominal_values())
+        start = np.array([[self.model.runner.model.getValue(name) for name in names]])
+        self.model.runner.timeCourseSelections = names
+        for tolerances in absolute_tolerances(start, self.span.absolute_tolerance) if names else ():
+            with suppress(RuntimeError):  # said of a patient, if it is one
+                return np.concatenate([start, self._integrate_all(*self._nominal_values(), tolerances)])
+        return start
+
+    def with_tolerances(self) -> SbmlSimulator:
+        """Return the simulator with the tolerances that fit its model."""
+        courses = self.nominal_courses()
+        self.model.runner.timeCourseSelections = [f"[{name}]" for name in self.form_names]
+        wanted, larger = absolute_tolerances(courses, self.span.absolute_tolerance)
+        with suppress(RuntimeError):
+            self._integrate_all(*self._nominal_values(), wanted)
+            return replace(self, tolerances=(wanted, larger))
+        return replace(self, tolerances=(larger,))
+
+    def _nominal_values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the model's values of the parameters and of the inputs."""
+        return np.array(
+            [self.model.parameters[name] for name in self.parameter_names]
+        ), self._nominal_inputs()
 
     def draw_parameters(
         self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
@@ -93,7 +108,7 @@ class SbmlSimulator:
         float array, shape (n_samples, n_parameters), the model's units
             Columns as in ``parameter_names``.
         """
-        nominal = np.array([self.model.parameters[name] for name in self.parameter_names])
+        nominal, _ = self._nominal_values()
         return draw_around(nominal, (ranges.param_range, ranges.param_mul_range), n_samples, rng)
 
     def draw_initial_concentrations(
@@ -154,9 +169,8 @@ class SbmlSimulator:
 
     def _simulate_patient(self, patient: int, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Return one patient's concentrations; float32 array, shape (n_forms, n_times)."""
-        self._reset(parameters, inputs)
         try:
-            values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
+            values = self._integrate_patient(parameters, inputs).T
         except RuntimeError as error:
             raise SimulationError(
                 f"Patient {patient} could not be integrated: {first_sentence(str(error))}. Raise "
@@ -170,6 +184,22 @@ class SbmlSimulator:
                 "parameters."
             )
         return values
+
+    def _integrate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Return the time courses of a patient, with larger tolerances if it cannot be integrated with the first."""
+        for tolerances in self.tolerances[:-1]:
+            with suppress(RuntimeError):
+                return self._integrate_all(parameters, inputs, tolerances)
+        return self._integrate_all(parameters, inputs, self.tolerances[-1])
+
+    def _integrate_all(
+        self, parameters: np.ndarray, inputs: np.ndarray, tolerances: np.ndarray
+    ) -> np.ndarray:
+        """Return the selected time courses; float array, shape (n_times, n_selections)."""
+        if tolerances.size:
+            self.model.runner.integrator.absolute_tolerance = tolerances.tolist()
+        self._reset(parameters, inputs)
+        return np.concatenate([self._integrate(*segment) for segment in self._segments()])
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -240,8 +270,9 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
     if config.stimulus is not None and has_events(model):
         _add_stimulus(model, config.stimulus, span)
     simulator = SbmlSimulator(model, span, config, *names)
-    _set_accuracy(simulator)
-    return simulator
+    integrator = model.runner.integrator
+    integrator.relative_tolerance, integrator.maximum_num_steps = span.relative_tolerance, span.max_steps
+    return simulator.with_tolerances()
 
 
 def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> None:
@@ -263,17 +294,6 @@ def _add_stimulus(model: SbmlModel, stimulus: StimulusConfig, span: SimulationCo
             "trigger from time 0 on only. Expected 0."
         )
     add_event(model, stimulus.parameter, stimulus.after, stimulus.onset)
-
-
-def _set_accuracy(simulator: SbmlSimulator) -> None:
-    """Set the tolerances, each by the size of its variable in the model's own time course."""
-    runner, span = simulator.model.runner, simulator.span
-    runner.integrator.relative_tolerance = span.relative_tolerance
-    runner.integrator.maximum_num_steps = span.max_steps
-    sizes = simulator.sizes()
-    if sizes.size:
-        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * sizes).tolist()
-    runner.timeCourseSelections = [f"[{name}]" for name in simulator.form_names]
 
 
 def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from xml.etree import ElementTree
 
 import numpy as np
+import roadrunner
 from random_models import random_model
 from written_models import free_inputs, free_parameters, fresh, tag, written
 
@@ -21,13 +22,15 @@ from lakebatch.experiments.virtual_cohort.sbml_simulator import build_sbml_simul
 
 SPAN = SimulationConfig(stop=6.0, n_points=7, **TOLERANCES)
 TIMES = np.linspace(0, 6, 7)
+LARGEST = 3e38
+"""Of the values that lakebatch stores."""
 MATH = "http://www.w3.org/1998/Math/MathML"
 
 
 def in_order(sbml):
     """Return a document whose events without a priority come last, in their order: the convention of lakebatch."""
     root = ElementTree.fromstring(sbml.encode())
-    events = [each for each in root.iter() if tag(each) == "event"]
+    events = [each for each in root.iter() if tag(each) == "event"] if root.get("level") == "3" else []
     for index, event in enumerate(events):
         if not any(tag(child) == "priority" for child in event):
             priority = ElementTree.SubElement(event, root.tag.replace("}sbml", "}priority"))
@@ -71,24 +74,25 @@ def check(model):
     rows = np.array([known[name] for name in names]) * rng.uniform(0.6, 1.6, (3, len(names)))
     count = len(simulator.parameter_names)
     assert np.isfinite(rows).all(), names
-    oracles = [patient_of(model, simulator.form_names, dict(zip(names, row, strict=True))) for row in rows]
+    values = dict(zip(names, rows[-1], strict=True))
+    oracle = patient_of(model, simulator.form_names, values)
     try:
         courses = simulator.simulate(rows[:, :count], rows[:, count:]).values
-    except SimulationError as error:
-        if all(each is not None and np.isfinite(each).all() for each in oracles):
-            raise AssertionError("libRoadRunner simulates what lakebatch cannot") from error
-        return "neither can integrate it"
+    except SimulationError:
+        if oracle is not None and (np.abs(oracle) < LARGEST).all():
+            simulator.simulate(rows[-1:, :count], rows[-1:, count:])  # the others may be at fault
+        return "a patient cannot be integrated"
     for order in ([2, 0], [1]):
         again = simulator.simulate(rows[order, :count], rows[order, count:]).values
         np.testing.assert_array_equal(again, courses[order], "patients depend on each other")
-    for course, oracle, row in zip(courses, oracles, rows, strict=True):
-        if oracle is None or not same(course, oracle):
-            values = dict(zip(names, row, strict=True))
-            looser = patient_of(model, simulator.form_names, values, 3e-9)
-            if oracle is None or looser is None or not same(looser, oracle):
-                return "libRoadRunner differs from itself by more than the tolerance"
-            np.testing.assert_allclose(course, oracle, 1e-5, 2e-6 * np.abs(oracle).max())
-    return "agrees"
+    if oracle is not None and same(courses[-1], oracle):
+        return "agrees"
+    looser = patient_of(model, simulator.form_names, values, 3e-9)
+    if oracle is None or looser is None or not same(looser, oracle):
+        return "libRoadRunner differs from itself by more than the tolerance"
+    raise AssertionError(
+        f"{simulator.form_names} are {courses[-1].tolist()}, by libRoadRunner {oracle.tolist()}"
+    )
 
 
 def same(courses, expected):
@@ -102,9 +106,11 @@ def patient_of(model, forms, values, tolerance=1e-10):
     if model.stimulus:
         values = {**values, model.stimulus[0]: 1.0}
     text = in_order(written(model.sbml, values, model.stimulus))
-    for looser in (tolerance, 10 * tolerance, 100 * tolerance):
-        with suppress(RuntimeError):
-            return fresh(text, forms, TIMES, looser, looser * 1e-3)
+    # libRoadRunner does not load a formula with the rate of a reaction that has parameters of its own
+    for document in (text, roadrunner.RoadRunner.getParamPromotedSBML(text)):
+        for looser in (tolerance, 10 * tolerance, 100 * tolerance):
+            with suppress(RuntimeError):
+                return fresh(document, forms, TIMES, looser, looser * 1e-3)
     return None
 
 
@@ -120,7 +126,7 @@ def main(count, first=0):
         try:
             reasons[reason_of(check(random_model(random.Random(seed))))] += 1
         except Exception as error:  # noqa: BLE001
-            faults[seed] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            faults[seed] = f"{type(error).__name__}: {' '.join(str(error).split())[:1500]}"
             sys.stdout.write(f"{seed} {faults[seed]}\n")
             sys.stdout.flush()
     lines = [f"{number:6d}  {reason}" for reason, number in reasons.most_common()]

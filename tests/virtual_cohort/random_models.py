@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 SYMBOLS = {"time": "time", "avogadro": "avogadro", "delay": "delay", "rateOf": "rateOf"}
@@ -154,12 +155,22 @@ def _symbol(name):
     return f'<csymbol encoding="text" definitionURL="{url}"> {name} </csymbol>'
 
 
+def of_level_2(body):
+    """Return the lists of a model without what SBML has from level 3 on."""
+    body = re.sub(r' (?:conversionFactor|persistent|initialValue)="[^"]*"', "", body)
+    body = re.sub(r'(<speciesReference [^>]*) constant="[^"]*"', r"\1", body)
+    body = re.sub(r"<priority>.*?</priority>", "", body)
+    return body.replace("listOfLocalParameters", "listOfParameters").replace(
+        "<localParameter ", "<parameter "
+    )
+
+
 class Writer:
     """Writes one random document; each list of SBML is a list of strings."""
 
     def __init__(self, rnd):
         self.rnd = rnd
-        self.version = rnd.choice((1, 1, 2))
+        self.level, self.version = rnd.choice(((3, 1), (3, 1), (3, 2), (2, 4)))
         self.ids = {name: name for name in NAMES}
         for name in rnd.sample(NAMES, rnd.choice((0, 0, 0, 1, 2, 4))):
             self.ids[name] = rnd.choice([each for each in CLASHES if each not in self.ids.values()])
@@ -204,7 +215,7 @@ class Writer:
                 f"{number} + {x} / (1 + {y})",
                 f"{x} * exp(-{number} * {y})",
                 f"piecewise({x}, {y} > 0.8, {number})",
-                f"avogadro * {number} * 1e-23",
+                f"avogadro * {number} * 1e-23" if self.level == 3 else f"{number} * {x}",
             )
         )
 
@@ -272,11 +283,18 @@ class Writer:
         body = "".join(
             f"<listOf{name}>{''.join(items)}</listOf{name}>" for name, items in self.lists.items() if items
         )
-        core = f"http://www.sbml.org/sbml/level3/version{self.version}/core"
-        factor = f' conversionFactor="{self.ids["cf"]}"' if self.chance(0.15) else ""
         units = ' timeUnits="second" substanceUnits="mole" volumeUnits="litre" extentUnits="mole"'
-        model = f'<model id="m"{self.rnd.choice(("", units))}{factor}>'
-        return f'<sbml xmlns="{core}" level="3" version="{self.version}">{model}{body}</model></sbml>'
+        model = f'<model id="m"{self.rnd.choice(("", units))}{self.factor()}>'
+        if self.level == 2:
+            core, model, body = "http://www.sbml.org/sbml/level2/version4", '<model id="m">', of_level_2(body)
+        else:
+            core = f"http://www.sbml.org/sbml/level3/version{self.version}/core"
+        head = f'<sbml xmlns="{core}" level="{self.level}" version="{self.version}">'
+        return f"{head}{model}{body}</model></sbml>"
+
+    def factor(self):
+        """Return a conversion factor, or none."""
+        return f' conversionFactor="{self.ids["cf"]}"' if self.chance(0.15) else ""
 
     def functions(self):
         """Write two functions, one of which calls the other."""
@@ -348,11 +366,10 @@ class Writer:
                 self.reacting.append(name)
             if not boundary:
                 self.floating.append(name)
-            factor = f' conversionFactor="{self.ids["cf"]}"' if self.chance(0.15) else ""
             self.lists["Species"].append(
                 f'<species id="{self.ids[name]}" compartment="{self.ids[self.rnd.choice("VW")]}"{attributes} '
                 f'hasOnlySubstanceUnits="{self.rnd.choice(("false", "false", "true"))}" '
-                f'boundaryCondition="{"true" if boundary else "false"}"{factor}/>'
+                f'boundaryCondition="{"true" if boundary else "false"}"{self.factor()}/>'
             )
 
     def reference(self, kind, species, number):
@@ -360,7 +377,7 @@ class Writer:
         ident = ""
         constant = "true"
         stoichiometry = f' stoichiometry="{self.rnd.choice((1, 1, 1, 2, 1.5))}"'
-        if not self.stoichiometry and self.chance(0.15):
+        if self.level == 3 and not self.stoichiometry and self.chance(0.15):
             self.stoichiometry = True
             ident = f' id="{self.ids["n"]}"'
             kinds = ["free", "free", "assignment", "assignment", "rate", "event", "initial"]
@@ -391,7 +408,9 @@ class Writer:
             if self.chance(0.04):
                 if self.version == 1:
                     law += f" + 0 * delay({self.rnd.choice('pS')}, 0.5)"
-                elif not local:  # libRoadRunner takes a local V for the compartment of A
+                elif (
+                    self.version == 2 and not local
+                ):  # libRoadRunner takes a local V for the compartment of A
                     law += " * (1.1 + rateOf(A))"
             self.reaction(number, sources, products, law, local)
 
@@ -423,7 +442,7 @@ class Writer:
 
     def events(self):
         """Write events of all kinds on what they may change."""
-        count = self.rnd.choice((0, 0, 1, 2, 3)) if not self.by_event else self.rnd.choice((0, 1, 2, 3))
+        count = self.rnd.choice((0, 1, 2, 3)) if self.level == 3 else self.rnd.choice((0, 0, 1, 2))
         targets = [name for name in self.by_event if name != "S"]
         priorities = self.rnd.sample(["1", "2", "-1.5", "p", "10 * q + z", "S"], 3)
         for number in range(count if targets else 0):
@@ -478,7 +497,8 @@ def random_model(rnd):
     ids = writer.ids
     stimulus = None
     if writer.chance(0.4):
-        stimulus = (ids["dose"], 2.0, rnd.choice((0.0, 1.3, 2.5, 3.1)))
+        first = 0.0 if writer.level == 3 else 4.4  # an event of level 2 does not fire at the start
+        stimulus = (ids["dose"], 2.0, rnd.choice((first, 1.3, 2.5, 3.1)))
     outcome = ids[writer.floating[-1]]
     inputs = rnd.choice((None, (ids["S"],), "all"))
     parameters = rnd.choice((None, None, (ids["p"], ids["q"], ids["r"]), (ids["p"],)))

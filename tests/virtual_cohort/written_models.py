@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import count
 from xml.etree import ElementTree
 
@@ -9,7 +10,6 @@ import antimony
 import numpy as np
 import roadrunner
 
-CORE = "http://www.sbml.org/sbml/level3/version1/core"
 MATH = "http://www.w3.org/1998/Math/MathML"
 RULED = ("assignmentRule", "rateRule", "eventAssignment", "initialAssignment", "parameterRule")
 
@@ -102,22 +102,19 @@ def _volume(root, name):
 
 def _add_event(root, variable, value, onset):
     """Add the event that sets a variable at an onset, before all others."""
-    ids = (each.get("id") for each in root.iter())
-    if variable in ids:
-        for each in root.iter():
-            if each.get("id") == variable and tag(each) == "parameter":
-                each.set("constant", "false")
+    identifiers(root)[variable].set("constant", "false")
+    level_3 = root.get("level") == "3"
     core = root.tag.rpartition("}")[0].removeprefix("{")
-    version2 = "version2" in core
+    flags = ' persistent="true" initialValue="false"' if level_3 else ""
+    priority = f'<priority><math xmlns="{MATH}"><cn>1e7</cn></math></priority>' if level_3 else ""
     event = ElementTree.fromstring(
         f'<event xmlns="{core}" useValuesFromTriggerTime="true">'
-        f'<trigger persistent="true" initialValue="false"><math xmlns="{MATH}"><apply><geq/><csymbol encoding="text" '
+        f'<trigger{flags}><math xmlns="{MATH}"><apply><geq/><csymbol encoding="text" '
         'definitionURL="http://www.sbml.org/sbml/symbols/time"> t </csymbol>'
-        f'<cn>{onset!r}</cn></apply></math></trigger><priority><math xmlns="{MATH}"><cn>1e7</cn></math></priority>'
+        f"<cn>{onset!r}</cn></apply></math></trigger>{priority}"
         f'<listOfEventAssignments><eventAssignment variable="{variable}"><math xmlns="{MATH}"><cn>{value!r}</cn>'
         "</math></eventAssignment></listOfEventAssignments></event>"
     )
-    assert version2 or core == CORE
     model = next(child for child in root if tag(child) == "model")
     events = next((child for child in model if tag(child) == "listOfEvents"), None)
     if events is None:
@@ -132,13 +129,25 @@ def sbml_of(text):
     return antimony.getSBMLString(antimony.getMainModuleName())
 
 
+@contextmanager
+def _settings(**values):
+    """Set keys of libRoadRunner: no attributes from ids, which would replace methods; the faster compiler."""
+    config = roadrunner.Config
+    before = {name: config.getValue(getattr(config, name)) for name in values}
+    try:
+        for name, value in values.items():
+            config.setValue(getattr(config, name), value)
+        yield
+    finally:
+        for name, value in before.items():
+            config.setValue(getattr(config, name), value)
+
+
 def fresh(sbml, names, times, relative=1e-10, absolute=1e-13):
     """Return the concentrations of a fresh libRoadRunner; float array, shape (n_names, n_times)."""
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)
-    key = roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES
-    roadrunner.Config.setValue(key, True)  # ids such as `reset` would replace the runner's methods
-    runner = roadrunner.RoadRunner(sbml)
-    roadrunner.Config.setValue(key, False)
+    with _settings(ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES=True, LLVM_BACKEND=roadrunner.Config.LLJIT):
+        runner = roadrunner.RoadRunner(sbml)
     runner.integrator.relative_tolerance, runner.integrator.absolute_tolerance = relative, absolute
     runner.integrator.maximum_num_steps = 200_000
     runner.timeCourseSelections = [f"[{name}]" for name in names]
