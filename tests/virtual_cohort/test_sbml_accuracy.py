@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import expm
 from written_models import fresh, sbml_of, written
 
+from lakebatch.errors import SimulationError
 from lakebatch.experiment import config as configs
 from lakebatch.experiment import registry
 from lakebatch.experiments.virtual_cohort import SbmlConfig, SimulationConfig
@@ -116,3 +117,28 @@ def test_default_tolerances_hold_against_far_tighter_ones(text, patient, stop):
     exact = fresh(written(sbml_of(text), patient), list(courses), np.linspace(0, stop, 51), 1e-12, 1e-30)
     for course, expected in zip(courses.values(), exact, strict=True):
         assert_close(course, expected)
+
+
+@pytest.mark.parametrize(("nominal", "attempts"), [(0.0, 2), (1.0, 1)])
+def test_jump_of_a_variable_that_is_still_zero_is_integrated(nominal, attempts):
+    """With the tolerance of a variable of unknown size, no step passes the jump."""
+    text = f"p = {nominal}; A = 1; A -> ; 0.1 * A; B = 0; -> B; piecewise(p, time > 5.05, 0)"
+    span = SimulationConfig(stop=10, n_points=3, max_steps=3000, **TOLERANCES)
+    config = SbmlConfig(model=text, outcome="B", inputs=("A",), parameters=("p",))
+    simulator = build_sbml_simulator(config, span)
+    assert len(simulator.tolerances) == attempts
+    sizes = np.array([[0.0], [2.0], [0.0], [3.0]])
+    courses = simulator.simulate(sizes, np.ones((4, 1)))
+    np.testing.assert_allclose(courses.last("B"), 4.95 * sizes[:, 0], rtol=1e-5)
+    again = simulator.simulate(sizes[[3, 0]], np.ones((2, 1)))
+    np.testing.assert_array_equal(again.values, courses.values[[3, 0]])
+
+
+def test_value_that_single_precision_does_not_hold_is_refused():
+    text = "A -> 2 A; k * A; A = 1; k = 1; -> B; 0 * A; B = 1"
+    config = SbmlConfig(model=text, outcome="B", inputs=("A",))
+    simulator = build_sbml_simulator(config, SimulationConfig(stop=10, n_points=3, **TOLERANCES))
+    with pytest.raises(
+        SimulationError, match="Patient 0 has a concentration that is not finite, or above 3e38"
+    ):
+        simulator.simulate(np.array([[9.5]]), np.ones((1, 1)))
