@@ -79,7 +79,7 @@ class SbmlSimulator:
         self.model.runner.timeCourseSelections = names
         for tolerances in absolute_tolerances(start, self.span.absolute_tolerance) if names else ():
             with suppress(RuntimeError):  # said of a patient, if it is one
-                return np.concatenate([start, self._integrate_all(*self._nominal_values(), tolerances)])
+                return np.concatenate([start, self._attempt(*self._nominal_values(), tolerances)])
         return start
 
     def with_tolerances(self) -> SbmlSimulator:
@@ -88,7 +88,7 @@ class SbmlSimulator:
         self.model.runner.timeCourseSelections = [f"[{name}]" for name in self.form_names]
         wanted, larger = absolute_tolerances(courses, self.span.absolute_tolerance)
         with suppress(RuntimeError):
-            self._integrate_all(*self._nominal_values(), wanted)
+            self._attempt(*self._nominal_values(), wanted)
             return replace(self, tolerances=(wanted, larger))
         return replace(self, tolerances=(larger,))
 
@@ -189,17 +189,15 @@ class SbmlSimulator:
         """Return the time courses of a patient, with larger tolerances if it cannot be integrated with the first."""
         for tolerances in self.tolerances[:-1]:
             with suppress(RuntimeError):
-                return self._integrate_all(parameters, inputs, tolerances)
-        return self._integrate_all(parameters, inputs, self.tolerances[-1])
+                return self._attempt(parameters, inputs, tolerances)
+        return self._attempt(parameters, inputs, self.tolerances[-1])
 
-    def _integrate_all(
-        self, parameters: np.ndarray, inputs: np.ndarray, tolerances: np.ndarray
-    ) -> np.ndarray:
-        """Return the selected time courses; float array, shape (n_times, n_selections)."""
+    def _attempt(self, parameters: np.ndarray, inputs: np.ndarray, tolerances: np.ndarray) -> np.ndarray:
+        """Return the selected time courses of a patient; float array, shape (n_times, n_selections)."""
         if tolerances.size:
             self.model.runner.integrator.absolute_tolerance = tolerances.tolist()
         self._reset(parameters, inputs)
-        return np.concatenate([self._integrate(*segment) for segment in self._segments()])
+        return self._integrate_all()
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -230,6 +228,10 @@ class SbmlSimulator:
             if amounts == before:
                 return
             before = amounts
+
+    def _integrate_all(self) -> np.ndarray:
+        """Return the values at all time points, from the start of a patient; float array, shape (n_times, n_forms)."""
+        return np.concatenate([self._integrate(*segment) for segment in self._segments()])
 
     def _segments(self) -> Iterator[tuple[float, float]]:
         """Yield the spans before and after the onset."""
