@@ -182,8 +182,8 @@ class SimulationConfig(ConfigModel):
     relative_tolerance: float = setting(
         2e-7,
         help="Local error allowed relative to the smaller form of a species (of a custom model, to a variable). "
-        "The default, of a custom model 1e-10, keeps every value to 1e-5, and those below 1e-9 of the largest to "
-        "1e-5 of that; excluded are models that amplify small errors, such as chaotic ones.",
+        "The default, of a custom model 1e-10, keeps every value to 1e-5 of itself, or of 1e-9 of the largest; "
+        "excluded are models that amplify small errors, such as chaotic ones.",
         unit="1",
         ge=1e-12,
         le=1e-2,

@@ -29,6 +29,16 @@ def absolute_tolerances(courses: np.ndarray, tolerance: float) -> tuple[np.ndarr
     return wanted, np.maximum(wanted, LARGER * _decades(_absolute(courses).max(axis=0, initial=0.0), 1.0))
 
 
+def first_tolerances(start: np.ndarray, tolerance: float) -> tuple[np.ndarray, ...]:
+    """Return absolute tolerances to try, where only the values at the start are known.
+
+    The last ones are rough: a variable can start far below its size.
+    """
+    largest = _absolute(start).max(axis=1, keepdims=True, initial=0.0)
+    rough = LARGER * _decades(np.broadcast_to(largest, start.shape)[0], 1.0)
+    return (*absolute_tolerances(start, tolerance), rough)
+
+
 def sizes_of(courses: np.ndarray) -> np.ndarray:
     """Return the sizes of variables, as powers of ten, so that they are the same on every machine.
 

@@ -13,7 +13,7 @@ from lakebatch.errors import ConfigError, ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
 from .ranges import draw_around, draw_latin_hypercube
-from .sbml_accuracy import REFERENCE, absolute_tolerances
+from .sbml_accuracy import REFERENCE, absolute_tolerances, first_tolerances
 from .sbml_config import SbmlConfig, StimulusConfig, model_text
 from .sbml_model import SbmlModel, add_event, first_sentence, has_events, integrated_names, load_model
 from .simulation import time_points
@@ -77,7 +77,7 @@ class SbmlSimulator:
         self._reset(*self._nominal_values())
         start = np.array([[self.model.runner.model.getValue(name) for name in names]])
         self.model.runner.timeCourseSelections = names
-        for tolerances in absolute_tolerances(start, self.span.absolute_tolerance) if names else ():
+        for tolerances in first_tolerances(start, self.span.absolute_tolerance) if names else ():
             with suppress(RuntimeError):  # said of a patient, if it is one
                 return np.concatenate([start, self._attempt(*self._nominal_values(), tolerances)])
         return start

@@ -30,7 +30,7 @@ NOT_RUN = {
     "past-states": 3,
     "configuring": 2,
     "lake": 3,
-    "sbml": 1,
+    "sbml": 2,
     "plots": 1,
     "clusters": 3,
     "scaling": 1,

@@ -119,17 +119,17 @@ def test_default_tolerances_hold_against_far_tighter_ones(text, patient, stop):
         assert_close(course, expected)
 
 
-@pytest.mark.parametrize(("nominal", "attempts"), [(0.0, 2), (1.0, 1)])
-def test_jump_of_a_variable_that_is_still_zero_is_integrated(nominal, attempts):
+@pytest.mark.parametrize(("nominal", "start", "attempts"), [(0.0, 0, 2), (1.0, 0, 1), (1.0, 1e-12, 1)])
+def test_jump_of_a_variable_that_is_still_small_is_integrated(nominal, start, attempts):
     """With the tolerance of a variable of unknown size, no step passes the jump."""
-    text = f"p = {nominal}; A = 1; A -> ; 0.1 * A; B = 0; -> B; piecewise(p, time > 5.05, 0)"
+    text = f"p = {nominal}; A = 1; A -> ; 0.1 * A; B = {start}; -> B; piecewise(p, time > 5.05, 0)"
     span = SimulationConfig(stop=10, n_points=3, max_steps=3000, **TOLERANCES)
     config = SbmlConfig(model=text, outcome="B", inputs=("A",), parameters=("p",))
     simulator = build_sbml_simulator(config, span)
     assert len(simulator.tolerances) == attempts
     sizes = np.array([[0.0], [2.0], [0.0], [3.0]])
     courses = simulator.simulate(sizes, np.ones((4, 1)))
-    np.testing.assert_allclose(courses.last("B"), 4.95 * sizes[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(courses.last("B"), start + 4.95 * sizes[:, 0], rtol=1e-5)
     again = simulator.simulate(sizes[[3, 0]], np.ones((2, 1)))
     np.testing.assert_array_equal(again.values, courses.values[[3, 0]])
 
