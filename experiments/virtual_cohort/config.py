@@ -12,7 +12,7 @@ from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_
 from lakebatch.experiment import ConfigModel, setting
 
 from .ranges import check_range
-from .sbml_config import SbmlConfig
+from .sbml_config import SbmlConfig, with_custom_tolerances
 from .stimulus_config import check_times
 
 Direction: TypeAlias = Literal["up", "down"]
@@ -182,16 +182,17 @@ class SimulationConfig(ConfigModel):
     )
     relative_tolerance: float = setting(
         2e-7,
-        help="Local error allowed relative to the smaller form of a species (of a custom model, to a species); "
-        "the default keeps every value of the built-in network to 1e-5.",
+        help="Local error allowed relative to the smaller form of a species (of a custom model, to a variable). "
+        "The default, of a custom model 1e-10, keeps every value to 1e-5 of itself, or of 1e-9 of the largest; "
+        "excluded are models that amplify small errors, such as chaotic ones.",
         unit="1",
         ge=1e-12,
         le=1e-2,
     )
     absolute_tolerance: float = setting(
         1e-7,
-        help="Local error allowed beside the relative one; of a custom model, for a species of about 1000, and "
-        "for others in proportion.",
+        help="Local error allowed beside the relative one; of a custom model, for a variable of about 1000, and "
+        "for others in proportion; its default is 1e-15 there.",
         unit="a.u.",
         gt=0,
     )
@@ -270,6 +271,8 @@ class CohortModelConfig(ConfigModel):
         for stimulus in self.sbml.stimuli:
             times.setdefault(stimulus.target, set()).update(begin for begin, _ in stimulus.spans)
         return {name: tuple(sorted(each)) if len(each) > 1 else each.pop() for name, each in times.items()}
+
+    _set_tolerances = model_validator(mode="before")(with_custom_tolerances)
 
     @model_validator(mode="after")
     def _check_drugs(self) -> CohortModelConfig:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 from pydantic import field_validator, model_validator
 
@@ -17,6 +18,8 @@ PACKAGE = "lakebatch.experiments"
 MODELS = "models"
 """The folder of the package that holds the models that come with it."""
 SUFFIX = ".ant"
+TOLERANCES = {"relative_tolerance": 1e-10, "absolute_tolerance": 1e-15}
+"""Default tolerances of a custom model: its errors may add up, and its small values may matter."""
 
 
 class SbmlConfig(ConfigModel):
@@ -96,6 +99,16 @@ class SbmlConfig(ConfigModel):
                 )
         check_together(self.stimuli)
         return self
+
+
+def with_custom_tolerances(values: Any) -> Any:
+    """Return the values of a config with the tolerances of a custom model, if it has one, where none are set."""
+    if not isinstance(values, Mapping) or values.get("sbml") is None:
+        return values
+    given = values.get("simulation", {})
+    if isinstance(given, ConfigModel):
+        given = given.model_dump(exclude_unset=True)
+    return {**values, "simulation": {**TOLERANCES, **given}} if isinstance(given, Mapping) else values
 
 
 def is_text(model: str) -> bool:

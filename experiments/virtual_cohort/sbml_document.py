@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -16,8 +17,10 @@ READ_PACKAGES = {"comp", "distrib", "extendedmath"}
 # packages without which a model has another meaning, and that libRoadRunner reads or `parse` refuses itself
 
 MATH = "{http://www.w3.org/1998/Math/MathML}"
-LAST_PRIORITY = -1_000_000
+LAST_PRIORITY = -1e12
 # of events without a priority: below those that a model gives
+TIE = 1e-12
+# difference that breaks a tie of priorities, relative to them: above rounding errors, below the solver's errors
 RANDOM = ("/symbols/distrib/", "/annotations/distribution")
 # addresses of the definitions of random draws: in a formula, and in the annotation of a function
 
@@ -102,6 +105,11 @@ def given_concentrations(root: Element) -> dict[str, float]:
     return {each["id"]: float(each[attribute]) for each in species}
 
 
+def declared_parameters(root: Element) -> set[str]:
+    """Return the names of the parameters; of SBML level 1, whose elements have no id, the names."""
+    return {each.get("id") or each.get("name", "") for each in elements(root, "parameter")}
+
+
 def event_variables(root: Element) -> set[str]:
     """Return the names that events change."""
     return {each.attrib["variable"] for each in elements(root, "eventAssignment")}
@@ -142,30 +150,100 @@ def _names(element: Element) -> set[str]:
     return {(each.text or "").strip() for each in elements(element, "ci")}
 
 
+def with_global_parameters(sbml: str) -> str:
+    """Return a document of SBML level 1 whose parameters of reactions are global ones.
+
+    Of higher levels libRoadRunner does this itself; of level 1 it leaves the formulas as they are.
+    """
+    root = parse(sbml)
+    if root.get("level") != "1":
+        return sbml
+    model = next(child for child in root if tag(child) == "model")
+    taken = {each.get("name", "") for each in root.iter()}
+    for reaction in elements(model, "reaction"):
+        for law in elements(reaction, "kineticLaw"):
+            local = list(elements(law, "parameter"))
+            names = {each.get("name", ""): f"{reaction.get('name')}_{each.get('name')}" for each in local}
+            if taken & {*names.values()}:
+                raise unusable(
+                    f"the parameters of the reaction {reaction.get('name')} become {', '.join(names.values())}, which "
+                    "something else is called; give one of them another name"
+                )
+            words = re.split(r"(\w+)", law.get("formula", ""))
+            law.set("formula", "".join(names.get(word, word) for word in words))
+            _add_parameters(model, local, names)
+            law[:] = [child for child in law if tag(child) != "listOfParameters"]
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _add_parameters(model: Element, parameters: list[Element], names: Mapping[str, str]) -> None:
+    """Add parameters to those of a model, under new names."""
+    listed = next((child for child in model if tag(child) == "listOfParameters"), None)
+    if listed is None:
+        before = ("listOfRules", "listOfReactions")
+        index = next(index for index, child in enumerate(model) if tag(child) in before)
+        listed = ElementTree.Element(f"{model.tag.rpartition('}')[0]}}}listOfParameters")
+        model.insert(index, listed)
+    for each in parameters:
+        each.set("name", names[each.get("name", "")])
+        listed.append(each)
+
+
+def require_distinct_ids(root: Element) -> None:
+    """Raise if a parameter has the id of something else, as one of a reaction can when it becomes a global one."""
+    kinds = ("species", "compartment", "reaction", "speciesReference", "functionDefinition", "event")
+    taken = {each.get("id") for kind in kinds for each in elements(root, kind)}
+    for name in sorted(declared_parameters(root) & taken):
+        raise unusable(
+            f"the parameter {name.rpartition('_')[2]} of a reaction becomes {name}, which something else is called; "
+            "give one of them another id"
+        )
+
+
 def with_event_order(sbml: str) -> str:
     """Return a document in which no two events have the same priority.
 
-    Events that fire at the same time with equal or no priorities are executed in random order. Those without
-    one get their order in the document, after those that have one.
+    Events that fire at the same time with equal or no priorities are executed in random order. Here those with
+    equal ones are executed in their order in the document, and those without one after all others.
 
     Raises
     ------
     ConfigError
-        If two events have the same priority, or there are several events in a level of SBML without priorities.
+        If there are several events in a level of SBML without priorities.
     """
     root = parse(sbml)
     events = list(elements(root, "event"))
     if len(events) < 2:
         return sbml
     require_priorities(root)
-    given = [ElementTree.tostring(each) for event in events for each in elements(event, "priority")]
-    if len({*given}) < len(given):
-        raise unusable(
-            "it has events with equal priorities, which are executed in random order; make them differ"
-        )
-    for index, event in enumerate(event for event in events if not has(event, "priority")):
-        _set_priority(event, LAST_PRIORITY - index)
+    for index, event in enumerate(events):
+        math = next((math for each in elements(event, "priority") for math in elements(each, "math")), None)
+        if math is None:
+            _set_priority(event, LAST_PRIORITY - index)
+        else:
+            _lower(math, index * TIE)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _lower(math: Element, share: float) -> None:
+    """Lower a formula by a share of itself, to break ties."""
+    size = _apply("plus", _number(1.0), _apply("abs", math[-1]))
+    math[-1] = _apply("minus", math[-1], _apply("times", _number(share), size))
+
+
+def _apply(operator: str, *arguments: Element) -> Element:
+    """Return a formula of an operator."""
+    element = ElementTree.Element(f"{MATH}apply")
+    ElementTree.SubElement(element, f"{MATH}{operator}")
+    element.extend(arguments)
+    return element
+
+
+def _number(value: float) -> Element:
+    """Return a number in a formula, which has no exponent there."""
+    element = ElementTree.Element(f"{MATH}cn")
+    element.text = f"{value:.15f}"
+    return element
 
 
 def require_priorities(root: Element) -> None:
@@ -177,11 +255,11 @@ def require_priorities(root: Element) -> None:
         )
 
 
-def _set_priority(event: Element, priority: int) -> None:
-    """Insert the priority of an event after its trigger."""
-    namespace = event.tag.rpartition("}")[0] + "}"
-    element = ElementTree.Element(f"{namespace}priority")
-    math = ElementTree.SubElement(element, f"{MATH}math")
-    ElementTree.SubElement(math, f"{MATH}cn", type="integer").text = str(priority)
-    trigger = next(index for index, child in enumerate(event) if tag(child) == "trigger")
-    event.insert(trigger + 1, element)
+def _set_priority(event: Element, priority: float) -> None:
+    """Give an event a priority; libsbml reads it anywhere after the trigger."""
+    for empty in list(elements(event, "priority")):
+        event.remove(empty)
+    element = ElementTree.Element(f"{event.tag.rpartition('}')[0]}}}priority")
+    ElementTree.SubElement(element, f"{MATH}math").append(_number(priority))
+    before = ("notes", "annotation", "trigger")
+    event.insert(sum(tag(child) in before for child in event), element)

@@ -13,12 +13,15 @@ from lakebatch.errors import MissingDependencyError
 from lakebatch.experiment import environment_defaults
 
 from .sbml_document import (
+    declared_parameters,
     event_variables,
     given_concentrations,
     parse,
+    require_distinct_ids,
     stoichiometry_sources,
     unusable,
     with_event_order,
+    with_global_parameters,
 )
 
 ANTIMONY_IMPORT = re.compile(r'import(?:[\s\\]|/\*(?:(?!\*/).)*+\*/)*+"', re.DOTALL)
@@ -85,7 +88,9 @@ def load_model(text: str) -> SbmlModel:
     sbml = text if text.lstrip().startswith("<") else antimony_to_sbml(text)
     parse(sbml)
     try:
-        sbml = with_event_order(roadrunner.RoadRunner.getParamPromotedSBML(sbml))
+        sbml = roadrunner.RoadRunner.getParamPromotedSBML(with_global_parameters(sbml))
+        require_distinct_ids(parse(sbml))
+        sbml = with_event_order(sbml)
         return _describe(_compile(sbml), sbml)
     except RuntimeError as error:
         raise unusable(first_sentence(str(error))) from error
@@ -225,6 +230,7 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
     species = tuple(model.getFloatingSpeciesIds())
     root = parse(sbml)
     rules = {*runner.getAssignmentRuleIds(), *runner.getInitialAssignmentIds()}
+    declared = declared_parameters(root)  # libRoadRunner's parameters include stoichiometries
     determined = rules | {*runner.getRateRuleIds(), *event_variables(root)}
     concentrations = zip(species, model.getFloatingSpeciesInitConcentrations().tolist(), strict=True)
     parameters = zip(model.getGlobalParameterIds(), model.getGlobalParameterValues().tolist(), strict=True)
@@ -234,16 +240,16 @@ def _describe(runner: Any, sbml: str) -> SbmlModel:
         sbml,
         species or tuple(_integrated(runner)),
         {name: value for name, value in concentrations if name not in rules},
-        {name: value for name, value in _other_inputs(runner).items() if name not in rules},
-        {name: value for name, value in parameters if name not in determined},
+        {name: value for name, value in _other_inputs(runner, declared).items() if name not in rules},
+        {name: value for name, value in parameters if name in declared - determined},
         {name: value for name, value in given if name not in rules},
         frozenset(stoichiometry_sources(root)),
     )
 
 
-def _other_inputs(runner: Any) -> dict[str, float]:
+def _other_inputs(runner: Any, parameters: set[str]) -> dict[str, float]:
     """Return the initial values of boundary species and of parameters with a rate rule."""
     model = runner.model
     boundary = {name: model.getValue(f"init([{name}])") for name in model.getBoundarySpeciesIds()}
-    ruled = set(runner.getRateRuleIds()) & set(model.getGlobalParameterIds())
+    ruled = parameters.intersection(runner.getRateRuleIds())
     return {**boundary, **{name: model.getValue(f"init({name})") for name in sorted(ruled)}}

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from lakebatch.errors import ConfigError, ExperimentError, SimulationError
+from lakebatch.errors import ExperimentError, SimulationError
 
 from .config import ParameterConfig, SimulationConfig
 from .failures import check_values, patient_error
 from .ranges import draw_around, draw_latin_hypercube
+from .sbml_accuracy import REFERENCE, absolute_tolerances, first_tolerances
 from .sbml_config import SbmlConfig, model_text
 from .sbml_export import patient_document
 from .sbml_model import SbmlModel, first_sentence, integrated_names, load_model, outcomes, selection
+from .sbml_names import input_names, parameter_names, require, require_fixed_stoichiometries
 from .sbml_stimulus import SetStimulus, set_stimuli
 from .simulation import time_points
 from .time_courses import TimeCourses
 
-REFERENCE = 1000.0
-"""The value that `absolute_tolerance` is meant for, as in the built-in network; others have theirs in proportion."""
 EVERYTHING = 1 | 8 | 16 | 32 | 787520 | 787584
 # flags of libRoadRunner's SelectionRecord: time, rate rules, boundary and floating species, compartments, parameters
 
@@ -45,6 +45,8 @@ class SbmlSimulator:
         Global parameters that vary.
     stimulus : SetStimulus
         What changes the model from outside.
+    tolerances : tuple of float arrays, shape (n_variables,), the model's units
+        Absolute tolerances, and larger ones for patients that cannot be integrated with these.
     """
 
     model: SbmlModel
@@ -53,6 +55,7 @@ class SbmlSimulator:
     input_names: tuple[str, ...]
     parameter_names: tuple[str, ...]
     stimulus: SetStimulus
+    tolerances: tuple[np.ndarray, ...] = ()
 
     def __reduce__(self) -> tuple[Callable[..., SbmlSimulator], tuple[SbmlConfig, SimulationConfig]]:
         """Let another process compile the model again: a compiled model cannot be pickled."""
@@ -63,26 +66,38 @@ class SbmlSimulator:
         """What is simulated: the floating species of the model, or what rate rules change; and the outcome."""
         return tuple(dict.fromkeys([*self.model.form_names, self.config.outcome]))
 
-    def largest_values(self) -> np.ndarray:
-        """Return the largest values of the integrated variables under the model's own values.
+    def nominal_courses(self) -> np.ndarray:
+        """Return the integrated variables under the model's own values.
 
         Returns
         -------
-        float array, shape (n_variables,), amounts of species and values of parameters, the model's units
-            Absolute values, as powers of ten; from the start alone if the model cannot be integrated.
+        float array, shape (n_times, n_variables), amounts of species and values of parameters, the model's units
+            The start alone if the model cannot be integrated.
         """
-        runner = self.model.runner
         names = integrated_names(self.model)
-        nominal = [self.model.parameters[name] for name in self.parameter_names]
-        self._reset(np.array(nominal), self._nominal_inputs())
-        largest = np.abs([runner.model.getValue(name) for name in names])
-        if names:
-            runner.integrator.absolute_tolerance = (1e-12 * _decades(largest)).tolist()
-        runner.timeCourseSelections = names
-        with suppress(RuntimeError):  # said of a patient, if it is one
-            values = self._integrate_all()
-            largest = np.fmax(largest, np.nanmax(np.abs(values), axis=0, initial=0.0))
-        return _decades(np.where(np.isfinite(largest), largest, 0.0))
+        self._reset(*self._nominal_values())
+        start = np.array([[self.model.runner.model.getValue(name) for name in names]])
+        self.model.runner.timeCourseSelections = names
+        for tolerances in first_tolerances(start, self.span.absolute_tolerance) if names else ():
+            with suppress(RuntimeError):  # said of a patient, if it is one
+                return np.concatenate([start, self._attempt(*self._nominal_values(), tolerances)])
+        return start
+
+    def with_tolerances(self) -> SbmlSimulator:
+        """Return the simulator with the tolerances that fit its model."""
+        courses = self.nominal_courses()
+        self.model.runner.timeCourseSelections = [selection(self.model, name) for name in self.form_names]
+        wanted, larger = absolute_tolerances(courses, self.span.absolute_tolerance)
+        with suppress(RuntimeError):
+            self._attempt(*self._nominal_values(), wanted)
+            return replace(self, tolerances=(wanted, larger))
+        return replace(self, tolerances=(larger,))
+
+    def _nominal_values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the model's values of the parameters and of the inputs."""
+        return np.array(
+            [self.model.parameters[name] for name in self.parameter_names]
+        ), self._nominal_inputs()
 
     def draw_parameters(
         self, ranges: ParameterConfig, n_samples: int, rng: np.random.Generator
@@ -94,7 +109,7 @@ class SbmlSimulator:
         float array, shape (n_samples, n_parameters), the model's units
             Columns as in ``parameter_names``.
         """
-        nominal = np.array([self.model.parameters[name] for name in self.parameter_names])
+        nominal, _ = self._nominal_values()
         return draw_around(nominal, (ranges.param_range, ranges.param_mul_range), n_samples, rng)
 
     def draw_initial_concentrations(
@@ -185,20 +200,35 @@ class SbmlSimulator:
         return float(self.model.runner.model.getValue(f"init({name})"))
 
     def _simulate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-        """Return one patient's concentrations; float array, shape (n_forms, n_times); raise the reason why not."""
-        self._reset(parameters, inputs)
+        """Return one patient's concentrations; float32 array, shape (n_forms, n_times); raise the reason why not."""
         try:
-            values = self._integrate_all().T
+            values = self._integrate_patient(parameters, inputs).T
         except RuntimeError as error:
             reached = self.model.runner.model.getTime()
             raise SimulationError(
                 f"could not be integrated: {first_sentence(str(error))} (at time {reached:.6g})"
             ) from error
-        if not np.isfinite(values).all():
-            raise SimulationError("has a concentration that is not finite")
         species = [selection(self.model, name) != name for name in self.form_names]
         values[species] = _without_error_below_zero(values[species], self.span)
+        with np.errstate(over="ignore"):  # said of the patient
+            values = values.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise SimulationError("has a concentration that is not finite, or above 3e38")
         return values
+
+    def _integrate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Return the time courses of a patient, with larger tolerances if it cannot be integrated with the first."""
+        for tolerances in self.tolerances[:-1]:
+            with suppress(RuntimeError):
+                return self._attempt(parameters, inputs, tolerances)
+        return self._attempt(parameters, inputs, self.tolerances[-1])
+
+    def _attempt(self, parameters: np.ndarray, inputs: np.ndarray, tolerances: np.ndarray) -> np.ndarray:
+        """Return the selected time courses of a patient; float array, shape (n_times, n_selections)."""
+        if tolerances.size:
+            self.model.runner.integrator.absolute_tolerance = tolerances.tolist()
+        self._reset(parameters, inputs)
+        return self._integrate_all()
 
     def _reset(self, parameters: np.ndarray, inputs: np.ndarray) -> None:
         """Put the model at the start of a patient.
@@ -212,12 +242,23 @@ class SbmlSimulator:
             model.setValue(f"init({name})", value)
         for name, value in self.stimulus.initial_values.items():
             model.setValue(f"init({name})", value)
-        model.reset(EVERYTHING)
         values = dict(zip(self.input_names, inputs.tolist(), strict=True))
-        doses = set(values).intersection(model.getGlobalParameterIds())
-        for name, value in {**self.model.given_concentrations, **values}.items():
-            model.setValue(f"init({name})" if name in doses else f"init([{name}])", value)
+        for name in set(values).intersection(model.getGlobalParameterIds()):
+            model.setValue(f"init({name})", values.pop(name))
+        self._set_concentrations({**self.model.given_concentrations, **values})
         self.model.runner.resetAll()
+
+    def _set_concentrations(self, values: Mapping[str, float]) -> None:
+        """Set initial concentrations, again and again while volumes, and so amounts, follow from them."""
+        model, before = self.model.runner.model, None
+        for _ in range(len(values) + 1):
+            model.reset(EVERYTHING)
+            for name, value in values.items():
+                model.setValue(f"init([{name}])", value)
+            amounts = [model.getValue(f"init({name})") for name in values]
+            if amounts == before:
+                return
+            before = amounts
 
     def _integrate_all(self) -> np.ndarray:
         """Return the values at all time points, from the start of a patient; float array, shape (n_times, n_forms)."""
@@ -245,84 +286,24 @@ def build_sbml_simulator(config: SbmlConfig, span: SimulationConfig) -> SbmlSimu
         If libRoadRunner or Antimony is not installed.
     """
     model = load_model(model_text(config.model))
-    _require(
+    require(
         "outcome",
         [config.outcome],
         outcomes(model),
         "a species of the model, or what a rule or an event changes",
     )
     inputs = (*model.initial_concentrations, *model.other_inputs)
-    _require("inputs", config.inputs or (), inputs, "species or parameters with an initial value")
-    _require(
+    require("inputs", config.inputs or (), inputs, "species or parameters with an initial value")
+    require(
         "parameters", config.parameters or (), model.parameters, "parameters that no rule or event changes"
     )
     targets = [each.target for each in config.stimuli]
-    names = _input_names(config, model), _parameter_names(config, model, targets)
+    names = input_names(config, model), parameter_names(config, model, targets)
     changed, stimulus = set_stimuli(model, config.stimuli, span)
-    _require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus.initial_values])
-    simulator = SbmlSimulator(changed, span, config, *names, stimulus)
-    _set_accuracy(simulator)
-    return simulator
-
-
-def _require_fixed_stoichiometries(model: SbmlModel, varied: Sequence[str]) -> None:
-    """Raise if a stoichiometry follows from a value that varies: it would keep the model's value."""
-    for name in varied:
-        if name in model.stoichiometry_sources:
-            raise ConfigError(
-                f"A stoichiometry of the model follows from {name}, which varies, and libRoadRunner works it out only "
-                "once. Expected 'sbml.inputs', 'sbml.parameters' and 'sbml.stimulus' without it, or an assignment "
-                "rule for the stoichiometry."
-            )
-
-
-def _set_accuracy(simulator: SbmlSimulator) -> None:
-    """Set the tolerances, each by the largest value of its variable in the model's own time course."""
-    runner, span = simulator.model.runner, simulator.span
-    runner.integrator.relative_tolerance = span.relative_tolerance
-    runner.integrator.maximum_num_steps = span.max_steps
-    largest = simulator.largest_values()
-    if largest.size:
-        runner.integrator.absolute_tolerance = (span.absolute_tolerance / REFERENCE * largest).tolist()
-    runner.timeCourseSelections = [selection(simulator.model, name) for name in simulator.form_names]
-
-
-def _decades(values: np.ndarray) -> np.ndarray:
-    """Return values rounded to powers of ten, so that they are the same on every machine; no value is 0."""
-    smallest = values[values > 0].min(initial=np.inf)
-    values = np.where(values > 0, values, smallest if np.isfinite(smallest) else 1.0)
-    return np.asarray(10.0 ** np.floor(np.log10(values) + 0.25))
-
-
-def _input_names(config: SbmlConfig, model: SbmlModel) -> tuple[str, ...]:
-    """Return the names of the inputs; no input starts below 0: it is a measured quantity."""
-    known = {**model.initial_concentrations, **model.other_inputs}
-    for name in config.inputs or ():
-        if known[name] < 0:
-            raise ConfigError(
-                f"Config key 'sbml.inputs' has {name!r}, which starts at {known[name]:g}. Expected inputs that start at "
-                "0 or above."
-            )
-    if config.inputs is not None:
-        return config.inputs
-    names = tuple(name for name in model.form_names if known.get(name, 0.0) > 0 and name != config.outcome)
-    if not names:
-        raise ConfigError("Config key 'sbml.inputs' is not set, and no species of the model starts above 0.")
-    return names
-
-
-def _parameter_names(config: SbmlConfig, model: SbmlModel, stimulus: Sequence[str]) -> tuple[str, ...]:
-    if config.parameters is not None:
-        return config.parameters
-    return tuple(name for name in model.parameters if name not in stimulus)
-
-
-def _require(key: str, names: Sequence[str], known: Collection[str], expected: str) -> None:
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"Config key 'sbml.{key}' has {name!r}. Expected {expected}: {', '.join(known) or 'none'}."
-            )
+    require_fixed_stoichiometries(model, [*names[0], *names[1], *stimulus.initial_values])
+    integrator = changed.runner.integrator
+    integrator.relative_tolerance, integrator.maximum_num_steps = span.relative_tolerance, span.max_steps
+    return SbmlSimulator(changed, span, config, *names, stimulus).with_tolerances()
 
 
 def _without_error_below_zero(values: np.ndarray, span: SimulationConfig) -> np.ndarray:

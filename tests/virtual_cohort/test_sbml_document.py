@@ -127,19 +127,28 @@ def test_byte_order_mark_of_a_file_is_skipped(text):
     assert load_model(f"\ufeff{text}").form_names == ("A", "B")
 
 
+LEVEL_1 = (
+    '<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m"><listOfCompartments>'
+    '<compartment name="c" volume="1"/></listOfCompartments><listOfSpecies><species name="A" compartment="c" '
+    'initialAmount="2"/></listOfSpecies><listOfParameters><parameter name="k" value="5"/></listOfParameters>'
+    '<listOfReactions><reaction name="J"><listOfReactants><speciesReference species="A"/></listOfReactants>'
+    '<kineticLaw formula="{0} * A + 0 * k"><listOfParameters><parameter name="{0}" value="1"/></listOfParameters>'
+    "</kineticLaw></reaction></listOfReactions></model></sbml>"
+)
+
+
 def test_sbml_level_1_is_read():
-    text = (
-        '<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m"><listOfCompartments>'
-        '<compartment name="c" volume="1"/></listOfCompartments><listOfSpecies><species name="A" compartment="c" '
-        'initialAmount="2"/></listOfSpecies><listOfParameters><parameter name="k" value="1"/></listOfParameters>'
-        '<listOfReactions><reaction name="J"><listOfReactants><speciesReference species="A"/></listOfReactants>'
-        '<kineticLaw formula="k * A"/></reaction></listOfReactions></model></sbml>'
-    )
-    simulator = build_sbml_simulator(
-        SbmlConfig(model=text, outcome="A", inputs=("A",)), SimulationConfig(stop=1)
-    )
-    courses = simulator.simulate(np.array([[1.0], [2.0]]), np.array([[2.0], [3.0]]))
-    assert courses.last("A").tolist() == pytest.approx([2 * np.exp(-1), 3 * np.exp(-2)], rel=1e-5)
+    for parameters, name in [("k", "J_k"), ("m", "J_m")]:
+        simulator = build_sbml_simulator(
+            SbmlConfig(model=LEVEL_1.format(parameters), outcome="A", inputs=("A",)), SimulationConfig(stop=1)
+        )
+        assert simulator.parameter_names == ("k", name)
+        courses = simulator.simulate(np.array([[5.0, 1.0], [5.0, 2.0]]), np.array([[2.0], [3.0]]))
+        assert courses.last("A").tolist() == pytest.approx([2 * np.exp(-1), 3 * np.exp(-2)], rel=1e-5)
+    with pytest.raises(
+        ConfigError, match="the parameters of the reaction J become J_k, which something else is"
+    ):
+        load_model(LEVEL_1.format("k").replace('"c"', '"J_k"'))
 
 
 def test_events_with_notes_and_annotations_are_read():
@@ -152,3 +161,24 @@ def test_events_with_notes_and_annotations_are_read():
     head, tail = end.split(">", 1)
     model = load_model(f"{begin}<event {head}>{notes}{rdf}{tail}")
     assert model.runner.simulate(0, 2, 3)[-1].tolist() == pytest.approx([2, 3 * np.exp(-1)], rel=1e-4)
+
+
+LOCAL = """<listOfCompartments><compartment id="c" size="1" constant="true"/></listOfCompartments><listOfSpecies>
+<species id="{0}" compartment="c" initialConcentration="2" hasOnlySubstanceUnits="false" boundaryCondition="false"
+constant="false"/></listOfSpecies><listOfReactions><reaction id="J" reversible="false" fast="false"><listOfReactants>
+<speciesReference species="{0}" stoichiometry="1" constant="true"/></listOfReactants><kineticLaw>
+<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><times/><ci>k</ci><ci>{0}</ci></apply></math>
+<listOfLocalParameters><localParameter id="k" value="1"/></listOfLocalParameters></kineticLaw></reaction>
+</listOfReactions>"""
+
+
+def test_parameter_of_a_reaction_that_would_take_an_id_is_refused():
+    reason = refusal(sbml("layout", required="false", body=LOCAL.format("J_k")))
+    assert "the parameter k of a reaction becomes J_k, which something else is called" in reason
+    assert load_model(sbml("layout", required="false", body=LOCAL.format("B"))).parameters == {"J_k": 1.0}
+
+
+def test_stoichiometry_that_nothing_changes_is_no_parameter():
+    text = "A -> n B; k * A; n = 2; m = 3; m' = 1; B -> m C; B; k = 0.1; A = 1; B = 0; C = 0"
+    model = load_model(text)
+    assert (set(model.parameters), set(model.other_inputs)) == ({"k"}, set())
