@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -62,13 +62,11 @@ STANDARD_MODELS = {
 
 _SEEDED = "it is set from the seed of each split"
 _ONE_THREAD = "it is always 1, whole parts run in parallel"
-RESERVED_ARGUMENTS = {"random_state": _SEEDED, "n_jobs": _ONE_THREAD}
+SEEDS = ("random_state", "seed", "random_seed")
+THREADS = ("n_jobs", "nthread", "nthreads", "num_threads", "n_threads", "thread_count")
+"""Names of the seed and of the number of threads; of those that a regressor names, the first one is set."""
+RESERVED_ARGUMENTS = {**dict.fromkeys(SEEDS, _SEEDED), **dict.fromkeys(THREADS, _ONE_THREAD)}
 """Arguments that a config cannot set, and why."""
-OTHER_NAMES = {
-    **dict.fromkeys(("seed", "random_seed"), _SEEDED),
-    **dict.fromkeys(("nthread", "nthreads", "num_threads", "n_threads", "thread_count"), _ONE_THREAD),
-}
-"""Other names of reserved arguments, among the keywords that a regressor takes without naming them."""
 
 
 def build_regressor(model: Model, seed: int) -> RegressorMixin:
@@ -78,8 +76,8 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
     ----------
     model : Model
     seed : int, 0 <= seed < 2**32
-        Becomes ``random_state`` where the regressor has that parameter, and that of regressors within it
-        where they have none.
+        Becomes ``random_state`` where the regressor has that parameter, or ``seed`` or ``random_seed``, and
+        that of regressors within it where they have none.
 
     Raises
     ------
@@ -95,7 +93,9 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
     regressor = load_regressor(model)
     parameters = inspect.signature(regressor).parameters
     _require_arguments(model, parameters)
-    reserved = {name: value for name, value in (("random_state", seed), ("n_jobs", 1)) if name in parameters}
+    reserved = {
+        name: value for names, value in ((SEEDS, seed), (THREADS, 1)) for name in _first(names, parameters)
+    }
     try:
         built = regressor(**deepcopy(dict(model.arguments)), **reserved)
         _set_reserved(built, seed)
@@ -106,7 +106,7 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
         raise ConfigError(
             f"Model {model.name!r}: {model.path} refuses the arguments {dict(model.arguments)}: {reason}."
         ) from error
-    _require_one_target(model, built)
+    _require_fitting_target(model, built)
     return built
 
 
@@ -116,25 +116,43 @@ def _set_reserved(regressor: RegressorMixin, seed: int) -> None:
         parameters = regressor.get_params(deep=True)
     except AttributeError:  # a class that does not keep its arguments: it has got those that it names
         return
-    changes = {}
-    for name, value in parameters.items():
-        outer, _, own = name.rpartition("__")
-        if own == "n_jobs" and value != 1:
-            changes[name] = 1
-        elif own == "random_state" and (value is None or (not outer and value != seed)):
-            changes[name] = seed
+    changes: dict[str, int] = {}
+    for outer in dict.fromkeys(_owner(name) for name in parameters):
+        own = {name.removeprefix(f"{outer}__"): name for name in parameters if _owner(name) == outer}
+        for name in _first(THREADS, own):
+            changes[own[name]] = 1
+        for name in _first(SEEDS, own):
+            if parameters[own[name]] is None or not outer:
+                changes[own[name]] = seed
+    changes = {name: value for name, value in changes.items() if parameters[name] != value}
     if changes:
         regressor.set_params(**changes)
 
 
-def _require_one_target(model: Model, regressor: RegressorMixin) -> None:
-    """Raise if a regressor can be trained on several targets only."""
+def _owner(name: str) -> str:
+    """Return the path of the regressor that a parameter belongs to; empty for the outermost one."""
+    return name.rpartition("__")[0]
+
+
+def _first(names: Sequence[str], known: Container[str]) -> list[str]:
+    """Return the first of some names that is known, if one is: others are synonyms."""
+    return [name for name in names if name in known][:1]
+
+
+def _require_fitting_target(model: Model, regressor: RegressorMixin) -> None:
+    """Raise if a regressor can be trained on several targets only, or not on a standardised one."""
     from sklearn.utils import get_tags
 
-    if not get_tags(regressor).target_tags.single_output:
+    tags = get_tags(regressor).target_tags
+    if not tags.single_output:
         raise ConfigError(
             f"Model {model.name!r}: {model.path} needs several targets, expected a regressor of one target, "
             "e.g. sklearn.linear_model.Ridge."
+        )
+    if tags.positive_only and model.standardise_target:
+        raise ConfigError(
+            f"Model {model.name!r}: {model.path} needs targets above 0, and standardised ones have both signs. Expected "
+            "standardise_target = false."
         )
 
 
@@ -146,17 +164,26 @@ def load_regressor(model: Model) -> type[RegressorMixin]:
     ConfigError
         If the path cannot be imported, or is not a regressor class.
     """
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-
     found = _import(model)
-    bases = (BaseEstimator, RegressorMixin)
-    is_regressor = isinstance(found, type) and all(issubclass(found, base) for base in bases)
-    if not is_regressor or issubclass(found, ClassifierMixin):
+    if not (isinstance(found, type) and _is_regressor(found)):
         raise ConfigError(
             f"Model {model.name!r}: path {model.path!r} is {_describe(found)}, expected a regressor class "
             "(derived from sklearn.base.RegressorMixin and BaseEstimator), e.g. sklearn.linear_model.Ridge."
         )
     return found
+
+
+def _is_regressor(kind: type) -> bool:
+    """Whether a class is a regressor: by its bases, or by its methods and the mark that scikit-learn goes by."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    if issubclass(kind, ClassifierMixin):
+        return False
+    is_marked = getattr(kind, "_estimator_type", None) == "regressor"
+    methods = ("fit", "predict", "get_params", "set_params", "__sklearn_tags__")
+    return (issubclass(kind, BaseEstimator) and issubclass(kind, RegressorMixin)) or (
+        is_marked and all(hasattr(kind, name) for name in methods)
+    )
 
 
 def _import(model: Model) -> Any:
@@ -175,8 +202,7 @@ def _import(model: Model) -> Any:
 
 def _require_arguments(model: Model, parameters: Mapping[str, inspect.Parameter]) -> None:
     """Raise if an argument is one that the regressor does not take, or that a config cannot set."""
-    others = {name: why for name, why in OTHER_NAMES.items() if name not in parameters}
-    for name, why in (RESERVED_ARGUMENTS | others).items():
+    for name, why in RESERVED_ARGUMENTS.items():
         if name in model.arguments:
             raise ConfigError(
                 f"Model {model.name!r}: argument {name} = {model.arguments[name]!r} cannot be set, {why}. "

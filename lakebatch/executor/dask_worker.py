@@ -21,7 +21,15 @@ from threadpoolctl import threadpool_limits
 from lakebatch._text import RedactingStream
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.errors import ClusterError
-from lakebatch.executor.worker import Job, collect_frames, run_part
+from lakebatch.executor.worker import (
+    Job,
+    LogRecords,
+    collect_frames,
+    collect_records,
+    open_streams,
+    run_part,
+    take_records,
+)
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
@@ -55,6 +63,7 @@ class ComputedPiece:
     seconds: float = 0.0
     killed: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    records: LogRecords = ()
 
 
 class ExperimentLoader(WorkerPlugin):
@@ -66,7 +75,9 @@ class ExperimentLoader(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Load the experiment, and redact its output."""
         if not isinstance(sys.stdout, RedactingStream):
-            sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
+            open_streams()
+            if worker.nanny is not None:  # else it can be a thread of the client's process, which has the log
+                collect_records()
         _keep_memory()
         registry.load(self.source)
 
@@ -110,8 +121,14 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
             frames = collect_frames(run_part(experiment, piece, prepared.shared, config, job.seed))
         except Exception as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
-            return ComputedPiece(error=_error_text(error), trace=traceback.format_exc(), seconds=seconds)
-        return ComputedPiece(frames, seconds=time.perf_counter() - began, versions=_versions(job.source))
+            return ComputedPiece(
+                error=_error_text(error),
+                trace=traceback.format_exc(),
+                seconds=seconds,
+                records=take_records(),
+            )
+        seconds, versions = time.perf_counter() - began, _versions(job.source)
+        return ComputedPiece(frames, seconds=seconds, versions=versions, records=take_records())
 
 
 @cache

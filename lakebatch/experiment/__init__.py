@@ -16,11 +16,13 @@ if TYPE_CHECKING:
         Part,
         Spread,
         TimeAxis,
+        contained,
         setting,
     )  # fmt: skip
 
 __all__ = [
-    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "may_import", "setting",
+    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "contained",
+    "may_import", "setting",
 ]  # fmt: skip
 
 

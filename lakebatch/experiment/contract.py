@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
 from lakebatch.errors import ConfigError, ExperimentError
+from lakebatch.experiment.guest import contained as contained
 
 Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
 """Rows of a part: frames by table name, at once or one after the other."""

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from lakebatch.errors import ConfigError
-from lakebatch.experiments.prediction.models import STANDARD_MODELS, Model, build_regressor
+from lakebatch.experiments.prediction.models import STANDARD_MODELS, Model, _set_reserved, build_regressor
 from lakebatch.experiments.prediction.neural_network import QuickMLPRegressor
 
 
@@ -35,6 +35,39 @@ class InheritingKeywords(AnyKeyword):
     @classmethod
     def _get_param_names(cls) -> list[str]:
         return ["depth", "n_jobs", "random_state"]
+
+
+class NamingSeeds:
+    """A regressor that is none of scikit-learn's classes and has other names, as catboost's is."""
+
+    _estimator_type = "regressor"
+
+    def __init__(self, depth=6, random_seed=None, random_state=None, thread_count=-1, seed=None) -> None:
+        self.given = {name: value for name, value in locals().items() if name != "self"}
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        return self.given
+
+    def set_params(self, **given: object) -> None:
+        self.given |= given
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.mean = y.mean()
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.full(len(X), self.mean)
+
+    def __sklearn_tags__(self) -> object:
+        return LinearRegression().__sklearn_tags__()
+
+
+class OtherSeed(RegressorMixin, BaseEstimator):
+    """A regressor whose seed and threads have other names."""
+
+    def __init__(self, seed: int = 7, nthread: int | None = None, inner: BaseEstimator | None = None) -> None:
+        self.seed = seed
+        self.nthread = nthread
+        self.inner = inner
 
 
 class Bagged(RegressorMixin, BaseEstimator):
@@ -110,6 +143,33 @@ def test_regressors_within_a_regressor_are_seeded_unless_they_are_already() -> N
     forest = regressor.inner[-1]
     assert (forest.random_state, forest.n_jobs) == (5, 1)
     assert regressor.fixed.random_state == 1
+
+
+def test_seed_and_threads_are_set_once_under_the_first_of_their_names() -> None:
+    regressor = build_regressor(Model("named", f"{__name__}.NamingSeeds", {"depth": 3}), seed=5)
+    unset = {"random_seed": None, "seed": None}
+    assert regressor.given == {"depth": 3, "random_state": 5, "thread_count": 1, **unset}
+
+
+def test_seed_and_threads_of_other_names_are_set() -> None:
+    regressor = build_regressor(Model("other", f"{__name__}.OtherSeed"), seed=5)
+    assert (regressor.seed, regressor.nthread) == (5, 1)
+    inner = OtherSeed(seed=None)
+    _set_reserved(outer := OtherSeed(inner=inner), seed=6)
+    assert (outer.seed, inner.seed, inner.nthread) == (6, 6, 1)
+
+
+@pytest.mark.parametrize("name", ["OtherSeed", "NamingSeeds"])
+def test_named_seed_cannot_be_set(name: str) -> None:
+    with pytest.raises(ConfigError, match="argument seed = 3 cannot be set, it is set from the seed"):
+        build_regressor(Model("mine", f"{__name__}.{name}", {"seed": 3}), seed=0)
+
+
+def test_model_of_positive_targets_is_refused_a_standardised_one() -> None:
+    path = "sklearn.linear_model.GammaRegressor"
+    build_regressor(Model("gamma", path), seed=0)
+    with pytest.raises(ConfigError, match="needs targets above 0, and standardised ones have both signs"):
+        build_regressor(Model("gamma", path, standardise_target=True), seed=0)
 
 
 @pytest.mark.parametrize("name", ["seed", "random_seed", "nthread", "num_threads"])
