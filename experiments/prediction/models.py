@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -97,17 +97,63 @@ def build_regressor(model: Model, seed: int) -> RegressorMixin:
         name: value for names, value in ((SEEDS, seed), (THREADS, 1)) for name in _first(names, parameters)
     }
     try:
-        built = regressor(**deepcopy(dict(model.arguments)), **reserved)
+        built = regressor(**_with_objects(model, deepcopy(dict(model.arguments))), **reserved)
         _set_reserved(built, seed)
-        if hasattr(built, "_parameter_constraints"):
-            built._validate_params()
-    except (TypeError, ValueError) as error:
+        _check_parameters(built)
+    except ConfigError:
+        raise
+    except Exception as error:  # the constructor is of another author
         reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(
             f"Model {model.name!r}: {model.path} refuses the arguments {dict(model.arguments)}: {reason}."
         ) from error
     _require_fitting_target(model, built)
     return built
+
+
+def nested_paths(arguments: Any) -> Iterator[str]:
+    """Yield the paths of the objects that arguments describe, at any depth.
+
+    >>> list(nested_paths({"estimator": {"path": "sklearn.svm.SVR", "arguments": {}}, "cv": 3}))
+    ['sklearn.svm.SVR']
+    """
+    if _describes_object(arguments):
+        yield arguments["path"]
+    values = arguments.values() if isinstance(arguments, Mapping) else arguments
+    for each in values if isinstance(arguments, Mapping | list) else ():
+        yield from nested_paths(each)
+
+
+def _describes_object(value: Any) -> bool:
+    """Whether a value is a table of a dotted path and perhaps arguments."""
+    return (
+        isinstance(value, Mapping)
+        and {"path"} <= value.keys() <= {"path", "arguments"}
+        and isinstance(value["path"], str)
+        and isinstance(value.get("arguments", {}), Mapping)
+    )
+
+
+def _with_objects(model: Model, value: Any) -> Any:
+    """Return arguments with an object for each table that describes one, such as an estimator within another."""
+    if _describes_object(value):
+        kind = _import(replace(model, path=value["path"]))
+        if not isinstance(kind, type):
+            raise ConfigError(
+                f"Model {model.name!r}: path {value['path']!r} is {_describe(kind)}, expected a class."
+            )
+        return kind(**_with_objects(model, value.get("arguments", {})))
+    if isinstance(value, Mapping):
+        return {name: _with_objects(model, each) for name, each in value.items()}
+    return [_with_objects(model, each) for each in value] if isinstance(value, list) else value
+
+
+def _check_parameters(regressor: RegressorMixin) -> None:
+    """Raise ValueError if a regressor of scikit-learn, or an estimator within it, has an impossible parameter."""
+    within = regressor.get_params().values() if hasattr(regressor, "get_params") else ()
+    for each in (regressor, *within):
+        if hasattr(each, "_parameter_constraints") and not isinstance(each, type):
+            each._validate_params()
 
 
 def _set_reserved(regressor: RegressorMixin, seed: int) -> None:
@@ -140,9 +186,15 @@ def _first(names: Sequence[str], known: Container[str]) -> list[str]:
 
 
 def _require_fitting_target(model: Model, regressor: RegressorMixin) -> None:
-    """Raise if a regressor can be trained on several targets only, or not on a standardised one."""
+    """Raise if an estimator is no regressor, or one of several targets, or of others than a standardised one."""
+    from sklearn.base import is_regressor
     from sklearn.utils import get_tags
 
+    if not is_regressor(regressor):
+        raise ConfigError(
+            f"Model {model.name!r}: {model.path} is no regressor with the arguments {dict(model.arguments)}. Expected one, "
+            "e.g. a Pipeline whose last step is a regressor."
+        )
     tags = get_tags(regressor).target_tags
     if not tags.single_output:
         raise ConfigError(
@@ -165,7 +217,8 @@ def load_regressor(model: Model) -> type[RegressorMixin]:
         If the path cannot be imported, or is not a regressor class.
     """
     found = _import(model)
-    if not (isinstance(found, type) and _is_regressor(found)):
+    is_outer = isinstance(found, type) and hasattr(found, "predict") and any(nested_paths(model.arguments))
+    if not (is_outer or (isinstance(found, type) and _is_regressor(found))):
         raise ConfigError(
             f"Model {model.name!r}: path {model.path!r} is {_describe(found)}, expected a regressor class "
             "(derived from sklearn.base.RegressorMixin and BaseEstimator), e.g. sklearn.linear_model.Ridge."
@@ -194,9 +247,11 @@ def _import(model: Model) -> Any:
         raise ConfigError(f"Model {model.name!r}: path {model.path!r} is not a dotted path, {expected}.")
     try:
         return getattr(import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the module is of another author
+        known = isinstance(error, ImportError | AttributeError)
+        why = " ".join((f"{error}" if known else f"{type(error).__name__}: {error}").split())
         raise ConfigError(
-            f"Model {model.name!r}: path {model.path!r} cannot be imported ({error}), {expected}."
+            f"Model {model.name!r}: path {model.path!r} cannot be imported ({why}), {expected}."
         ) from error
 
 
