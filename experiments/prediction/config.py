@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, JsonValue, Tag, ValidationInfo, field_validator
 
 from lakebatch.errors import ConfigError
-from lakebatch.experiment import ConfigModel, may_import, setting
+from lakebatch.experiment import ConfigModel, contained, may_import, setting
 
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
-from .models import STANDARD_MODELS, Model, build_regressor, nested_paths
+from .models import STANDARD_MODELS, Model, build_regressor, load_modules, nested_paths
 from .noise import NoiseKind
 
 __all__ = ["CleanInitialEvaluationConfig", "CustomModelConfig", "EvaluationConfig", "NoiseKind"]
@@ -172,7 +172,10 @@ def _require_model(entry: str | CustomModelConfig, info: ValidationInfo) -> None
             f"the model table {entry.name!r} has a standard model's name, expected another than {standard}"
         )
     elif all(may_import(info, path) for path in (entry.path, *nested_paths(entry.arguments))):
-        build_regressor(Model(**dict(entry)), seed=0)
+        model = Model(**dict(entry))
+        load_modules(model)
+        with contained():
+            build_regressor(model, seed=0)
 
 
 def _require_unique(what: str, names: Sequence[str]) -> None:

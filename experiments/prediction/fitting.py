@@ -20,7 +20,7 @@ from lakebatch.errors import ExperimentError
 from lakebatch.experiment import contained
 
 from .metrics import Scores, as_predictions, score
-from .models import Model
+from .models import Model, load_modules
 from .pipeline import Split, target_regressor
 from .randomness import shared_generators
 
@@ -73,6 +73,7 @@ def fit_and_score(model: Model, seed: int, split: Split, test_target: FloatArray
     test_target : float array, shape (n_test,), a.u.
         True targets, which the model does not see.
     """
+    load_modules(model)
     with (
         contained() as output,
         shared_generators(seed),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import ConfigError
+from lakebatch.experiment import contained
 
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
+
+logger = logging.getLogger(__name__)
 
 # scikit-learn is imported where a regressor is made: a config of standard models needs only their names.
 
@@ -246,13 +251,41 @@ def _import(model: Model) -> Any:
     if not module_name or not all(part.isidentifier() for part in model.path.split(".")):
         raise ConfigError(f"Model {model.name!r}: path {model.path!r} is not a dotted path, {expected}.")
     try:
-        return getattr(import_module(module_name), class_name)
+        return getattr(_module(module_name), class_name)
     except Exception as error:  # the module is of another author
         known = isinstance(error, ImportError | AttributeError)
         why = " ".join((f"{error}" if known else f"{type(error).__name__}: {error}").split())
         raise ConfigError(
             f"Model {model.name!r}: path {model.path!r} cannot be imported ({why}), {expected}."
         ) from error
+
+
+_loaded: set[str] = set()
+# names of modules that this process has imported for a model
+
+
+def _module(name: str) -> ModuleType:
+    """Return a module; lines that its import prints go to the log, and it may set environment variables."""
+    if name in _loaded:
+        return import_module(name)
+    with contained(variables=False) as output:
+        module = import_module(name)
+    _loaded.add(name)
+    if output.text:
+        logger.debug("the import of %s printed:\n%s", name, output.text)
+    return module
+
+
+def load_modules(model: Model) -> None:
+    """Import the modules of a model, before a block that puts environment variables back.
+
+    Raises
+    ------
+    ConfigError
+        If one of them cannot be imported.
+    """
+    for path in (model.path, *nested_paths(model.arguments)):
+        _import(replace(model, path=path))
 
 
 def _require_arguments(model: Model, parameters: Mapping[str, inspect.Parameter]) -> None:

@@ -34,12 +34,17 @@ class Output:
 
 
 @contextmanager
-def contained() -> Iterator[Output]:
+def contained(*, variables: bool = True) -> Iterator[Output]:
     """Run code of other authors in a block, on one thread, and collect what it prints.
 
     Libraries have one thread, also those that are loaded within the block. Lines of this thread are collected instead of
     printed; so are those of compiled code, unless the streams of Python write to the same descriptors. Environment
     variables and the working directory are put back. A process that the code forks ends with the block.
+
+    Parameters
+    ----------
+    variables : bool
+        Whether environment variables are put back; a module that is imported may set some for good.
 
     Examples
     --------
@@ -49,7 +54,7 @@ def contained() -> Iterator[Output]:
     'iteration 1'
     """
     output, process = Output(), os.getpid()
-    with _surroundings_kept(), _collected(output), one_thread():
+    with _surroundings_kept(variables), _collected(output), one_thread():
         try:
             yield output
         finally:
@@ -102,14 +107,16 @@ def _loads() -> int:
 
 
 @contextmanager
-def _surroundings_kept() -> Iterator[None]:
-    """Put back environment variables and the working directory."""
-    variables, folder = dict(os.environ), _folder()
+def _surroundings_kept(variables: bool) -> Iterator[None]:
+    """Put back the working directory and the environment variables, at least those of the threads."""
+    before, folder = dict(os.environ), _folder()
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:
-        _set_variables(variables)
+        own = {name: value for name, value in os.environ.items() if name not in THREADS}
+        threads = {name: value for name, value in before.items() if name in THREADS}
+        _set_variables(before if variables else own | threads)
         if folder is not None and _folder() != folder:
             os.chdir(folder)
 

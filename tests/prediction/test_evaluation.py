@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -342,6 +343,31 @@ def test_settings_that_a_fit_changes_are_put_back_and_its_lines_logged(
     assert (np.geterr(), sklearn.get_config(), dict(os.environ), list(warnings.filters)) == before
     assert caplog.messages[0] == "meddling with seed 11 printed:\nRidge\nregression"
     assert "mine with seed 13 warned, 2 times: UserWarning: did not converge" in caplog.messages
+    assert capfd.readouterr() == ("", "")
+
+
+MODULE = """
+import os
+import sys
+from sklearn.linear_model import LinearRegression
+os.environ["WANTED"] = "1"
+sys.stdout.write("Welcome to talkative 1.0")
+class Talkative(LinearRegression):
+    def fit(self, X, y):
+        assert os.environ["WANTED"]
+        return super().fit(X, y)
+"""
+
+
+def test_import_of_a_model_is_silent_and_may_set_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANTED", "")
+    (tmp_path / "talkative.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = run(EvaluationConfig(models=[{"name": "t", "path": "talkative.Talkative"}, "linear_regression"]))
+    assert rows["error"].null_count() == rows.height
+    assert rows.filter(model="t")["mse"].to_list() == rows.filter(model="linear_regression")["mse"].to_list()
     assert capfd.readouterr() == ("", "")
 
 
