@@ -20,7 +20,7 @@ CALL = """
 """
 
 
-@pytest.mark.parametrize("options", ["--jobs 1", "--jobs 2"])
+@pytest.mark.parametrize("options", ["--jobs 1", "--jobs 2", "--jobs 1 --executor dask"])
 def test_lines_of_estimators_go_to_the_log_file(toy, tmp_path, options):
     file = tmp_path / "experiments" / "toy.py"
     begin = '        """Return three rows."""\n'
