@@ -128,7 +128,8 @@ def _values(column: pl.Series, ours: str, dtype: pl.DataType) -> pl.Series | Non
         levels = pl.Series(column.name, [level_in_text(each) for each in column], dtype=dtype)
         return None if _is_text_alone(levels, column) else levels
     values = _exactly(column, dtype)
-    if values is None and ours in METRICS and column.dtype == pl.String:
+    is_text = values is None and ours in METRICS and column.dtype == pl.String
+    if is_text and column.str.contains(r"\d").any():  # numbers in a spelling that is not read
         return pl.Series(column.name, [None] * len(column), dtype=dtype)
     return values
 
