@@ -105,7 +105,7 @@ def prepare(job: Job) -> Preparation:
             return Preparation(
                 experiment.prepare_spread(config, stream_generator(job.seed, PREPARATION), _spread)
             )
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         return Preparation(error=_error_text(error), trace=traceback.format_exc())
 
 
@@ -119,7 +119,7 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
             experiment = job.load()
             config = from_record(experiment.config_model, job.config)
             frames = collect_frames(run_part(experiment, piece, prepared.shared, config, job.seed))
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
             return ComputedPiece(
                 error=_error_text(error),
@@ -154,7 +154,7 @@ def _apply(function: Callable[[Any], Any], value: Any) -> Any:
         return function(value)
 
 
-def _error_text(error: Exception) -> str:
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

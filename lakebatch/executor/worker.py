@@ -100,13 +100,13 @@ _preparations: dict[str, _Preparation] = {}
 
 
 def compute(job: Job, part: Part, index: int) -> Outcome:
-    """Compute one part; an exception of the experiment fails the part, not the run."""
+    """Compute one part; an exception of the experiment, or its end of the program, fails the part, not the run."""
     began = time.perf_counter()
     try:
         # one thread: parts fill the cores, and the order of a sum must not depend on their number
         with threadpool_limits(limits=1):
             tables = _tables(job, part, index)
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         reason = f"{type(error).__name__}: {error}"
         return Outcome(part, error=reason, trace=traceback.format_exc(), seconds=time.perf_counter() - began)
     return Outcome(part, tables, seconds=time.perf_counter() - began)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import lakebatch
+
 PROGRAM = Path(sys.executable).with_name("lakebatch")
 CALL = """
         import ctypes, logging, os, sys
@@ -36,3 +38,11 @@ def test_lines_of_estimators_go_to_the_log_file(toy, tmp_path, options):
     assert lines == {
         f"level={level} printed: ['python', 'compiled', 'held', 'back']" for level in ("0", "0.1")
     }
+
+
+def test_experiment_that_ends_the_program_fails_its_part(toy, lake, tmp_path):
+    file = tmp_path / "experiments" / "toy.py"
+    begin = '        """Return three rows."""\n'
+    file.write_text(file.read_text().replace(begin, f"{begin}        raise SystemExit(0)\n"))
+    assembly = lakebatch.run(lake, toy, overrides={"levels": [0.0]}, jobs=1)
+    assert (assembly.status, assembly.failures) == ("failed", {"level=0": "SystemExit: 0"})
