@@ -196,8 +196,9 @@ def _descriptors_diverted(file: IO[bytes], numbers: tuple[int, ...]) -> Iterator
     _flush()
     try:
         for number in numbers:
-            kept.append((number, os.dup(number)))
-            os.dup2(file.fileno(), number)
+            with suppress(OSError):  # it is closed
+                kept.append((number, os.dup(number)))
+                os.dup2(file.fileno(), number)
         yield
     finally:
         _flush()

@@ -58,6 +58,16 @@ def test_descriptors_are_left_alone_where_python_writes_to_them(capfd, monkeypat
     assert (output.text, capfd.readouterr().out) == ("python", "display\n")
 
 
+def test_closed_streams_are_left_closed(monkeypatch):
+    monkeypatch.setattr("lakebatch.experiment.guest.DESCRIPTORS", (997, 998))
+    monkeypatch.setattr(sys, "stdout", None)
+    with contained() as output:
+        say("python")
+    assert (output.text, sys.stdout) == ("python", None)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(997)
+
+
 def test_beginning_and_end_of_long_output_are_kept():
     with contained() as output:
         say("a" * MAX_BYTES + "b" * 3 * MAX_BYTES + "c" * (MAX_BYTES - 1))
