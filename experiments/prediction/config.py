@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, JsonValue, Tag, ValidationInfo, field_validator
 
 from lakebatch.errors import ConfigError
-from lakebatch.experiment import ConfigModel, may_import, setting
+from lakebatch.experiment import ConfigModel, contained, may_import, setting
 
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
-from .models import STANDARD_MODELS, Model, build_regressor
+from .models import STANDARD_MODELS, Model, build_regressor, load_modules, nested_paths
 from .noise import NoiseKind
 
 __all__ = ["CleanInitialEvaluationConfig", "CustomModelConfig", "EvaluationConfig", "NoiseKind"]
@@ -24,7 +24,9 @@ class CustomModelConfig(ConfigModel):
     name: str = setting(help="Name in the results; not that of a standard model.", min_length=1)
     path: str = setting(help="Dotted path of a regressor class, e.g. sklearn.linear_model.Ridge.")
     arguments: dict[str, JsonValue] = setting(
-        {}, help="Arguments of the class; random_state and n_jobs are set for each split."
+        {},
+        help="Arguments of the class; random_state and n_jobs are set for each split. A table of path and arguments "
+        "becomes an object, such as an estimator within another.",
     )
     standardise_features: bool = setting(False, help="Scale the features to mean 0 and variance 1.")
     standardise_target: bool = setting(
@@ -169,8 +171,11 @@ def _require_model(entry: str | CustomModelConfig, info: ValidationInfo) -> None
         raise ValueError(
             f"the model table {entry.name!r} has a standard model's name, expected another than {standard}"
         )
-    elif may_import(info, entry.path):
-        build_regressor(Model(**dict(entry)), seed=0)
+    elif all(may_import(info, path) for path in (entry.path, *nested_paths(entry.arguments))):
+        model = Model(**dict(entry))
+        load_modules(model)
+        with contained():
+            build_regressor(model, seed=0)
 
 
 def _require_unique(what: str, names: Sequence[str]) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin
-from threadpoolctl import threadpool_limits
 
 from lakebatch.errors import ExperimentError
+from lakebatch.experiment import contained
 
 from .config import EvaluationConfig
 from .feature_sets import FeatureSet
-from .metrics import Scores, as_predictions, score
+from .fitting import fit_and_score
 from .models import Model
-from .pipeline import Split, draw_split, preprocess, target_regressor
-from .randomness import shared_generators
+from .pipeline import Split, draw_split, preprocess
 
 FloatArray = NDArray[np.float64]
 
@@ -126,60 +122,24 @@ def evaluate(
     models = config.resolved_models()
     common = {"level": float(level), "feature_set": feature_set.name, "n_clipped": n_clipped}
     rows: dict[str, list[dict[str, Any]]] = {model.name: [] for model in models}
-    with threadpool_limits(1):
-        for repeat, seed in enumerate(split_seeds, first_repeat):
-            split = draw_split(features, checked, test_size=config.test_size, seed=seed)
-            for row in _rows_of_split(split, models, seed):
-                rows[row["model"]].append({**common, "repeat": repeat, **row})
+    for repeat, seed in enumerate(split_seeds, first_repeat):
+        split = draw_split(features, checked, test_size=config.test_size, seed=seed)
+        for row in _rows_of_split(split, models, seed):
+            rows[row["model"]].append({**common, "repeat": repeat, **row})
     return pl.DataFrame([row for of_model in rows.values() for row in of_model], schema=RESULT_SCHEMA)
 
 
 def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator[dict[str, Any]]:
     """Yield what every model adds to the rows of one split."""
     scalings = {model.standardise_features for model in models}
-    seen = {scaling: preprocess(split, standardise_features=scaling) for scaling in scalings}
+    with contained():
+        seen = {scaling: preprocess(split, standardise_features=scaling) for scaling in scalings}
     sizes = {"n_train": len(split.train_target), "n_test": len(split.test_target)}
     for model in models:
         own = seen[model.standardise_features].copy()
-        with shared_generators(seed):
-            outcome = _fit_and_predict(target_regressor(model, seed), own)
-        scores = outcome.scores(split.test_target)
+        outcome = fit_and_score(model, seed, own, split.test_target)
         seconds = {"fit_seconds": outcome.fit_seconds, "n_warnings": outcome.n_warnings}
-        yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(scores)}
-
-
-@dataclass(frozen=True, eq=False)
-class _Outcome:
-    """What came of one fit: a prediction, or the error that took its place."""
-
-    n_warnings: int
-    prediction: NDArray[Any] | None = None
-    fit_seconds: float | None = None
-    error: str | None = None
-
-    def scores(self, test_target: FloatArray) -> Scores:
-        if self.prediction is None:
-            return Scores(error=self.error)
-        try:
-            return score(test_target, as_predictions(self.prediction, len(test_target)))
-        except ExperimentError as error:
-            return Scores(error=str(error))
-
-
-def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Outcome:
-    """Return the prediction of the test split, with warnings counted and not shown."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            started = time.perf_counter()
-            regressor.fit(split.train_features, split.train_target)
-            fit_seconds = time.perf_counter() - started
-            prediction = np.asanyarray(regressor.predict(split.test_features))
-        except MemoryError:
-            raise  # A matter of the machine: to be computed again, not to be recorded.
-        except Exception as error:  # noqa: BLE001 - whatever a regressor raises is this row's result.
-            return _Outcome(len(caught), error=f"{type(error).__name__}: {' '.join(str(error).split())}")
-    return _Outcome(len(caught), prediction, fit_seconds)
+        yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(outcome.scores)}
 
 
 def _checked_target(target: ArrayLike, feature_set: FeatureSet) -> FloatArray:

@@ -104,9 +104,10 @@ def _replaced(
         return _null("w")
     if stream is not original or not isinstance(stream, io.TextIOWrapper):
         return stream
-    raw = io.FileIO(number, "w", closefd=False)
+    # a descriptor of its own, so that what compiled code writes to the number itself can be told apart
+    raw = io.FileIO(os.dup(number), "w")
     below = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, PLAIN, line_buffering=raw.isatty())
-    return cast(TextIO, Stream(below, number, failed))
+    return cast(TextIO, Stream(below, raw.fileno(), failed))
 
 
 def _null(mode: str) -> TextIO:

@@ -15,7 +15,7 @@ from distributed import Client, Future, KilledWorker
 from lakebatch.executor import dask_worker
 from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.dask_worker import ComputedPiece
-from lakebatch.executor.worker import Job, Outcome
+from lakebatch.executor.worker import Job, Outcome, log_again
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.registry import AnyExperiment
@@ -128,6 +128,7 @@ class Dispatcher:
         entry = self._parts[piece.part]
         if entry.has_failed:
             return None
+        log_again(computed.records)
         if computed.killed and piece not in self._tried:
             self._tried.add(piece)
             self._suspects.append(piece)

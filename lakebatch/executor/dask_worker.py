@@ -21,7 +21,15 @@ from threadpoolctl import threadpool_limits
 from lakebatch._text import RedactingStream
 from lakebatch.errors import ClusterError
 from lakebatch.executor import worker
-from lakebatch.executor.worker import Job, collect_frames, run_part
+from lakebatch.executor.worker import (
+    Job,
+    LogRecords,
+    collect_frames,
+    collect_records,
+    open_streams,
+    run_part,
+    take_records,
+)
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
@@ -55,6 +63,7 @@ class ComputedPiece:
     seconds: float = 0.0
     killed: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    records: LogRecords = ()
 
 
 class ExperimentLoader(WorkerPlugin):
@@ -66,7 +75,9 @@ class ExperimentLoader(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Load the experiment, and redact its output."""
         if not isinstance(sys.stdout, RedactingStream):
-            sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
+            open_streams()
+            if worker.nanny is not None:  # else it can be a thread of the client's process, which has the log
+                collect_records()
         _keep_memory()
         registry.load(self.source)
 
@@ -92,7 +103,7 @@ def prepare(job: Job) -> Preparation:
         with _computing, threadpool_limits(limits=1):
             config = from_record(experiment.config_model, job.config)
             return Preparation(worker.prepare(experiment, config, job.seed, _spread))
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         return Preparation(error=_error_text(error), trace=traceback.format_exc())
 
 
@@ -106,10 +117,16 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
             experiment = job.load()
             config = from_record(experiment.config_model, job.config)
             frames = collect_frames(run_part(experiment, piece, prepared.shared, config, job.seed))
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             seconds = time.perf_counter() - began
-            return ComputedPiece(error=_error_text(error), trace=traceback.format_exc(), seconds=seconds)
-        return ComputedPiece(frames, seconds=time.perf_counter() - began, versions=_versions(job.source))
+            return ComputedPiece(
+                error=_error_text(error),
+                trace=traceback.format_exc(),
+                seconds=seconds,
+                records=take_records(),
+            )
+        seconds, versions = time.perf_counter() - began, _versions(job.source)
+        return ComputedPiece(frames, seconds=seconds, versions=versions, records=take_records())
 
 
 @cache
@@ -135,7 +152,7 @@ def _apply(function: Callable[[Any], Any], value: Any) -> Any:
         return function(value)
 
 
-def _error_text(error: Exception) -> str:
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

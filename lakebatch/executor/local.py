@@ -126,7 +126,7 @@ def _in_pool(
         while waiting and len(running) < jobs and not stop():
             index, part = waiting[0]
             with hold_interrupts():
-                future = pool.submit(worker.compute, job, part, index)
+                future = pool.submit(worker.compute_and_log, job, part, index)
             running[future] = waiting.popleft()
 
     try:
@@ -185,4 +185,8 @@ def _delay_handlers() -> Iterator[None]:
 def _outcome(future: Future[Outcome], part: Part) -> Outcome:
     """Return the outcome, or a failure if the outcome could not be sent between the processes."""
     error = future.exception()
-    return future.result() if error is None else Outcome(part, error=f"{type(error).__name__}: {error}")
+    if error is not None:
+        return Outcome(part, error=f"{type(error).__name__}: {error}")
+    outcome = future.result()
+    worker.log_again(outcome.records)
+    return outcome

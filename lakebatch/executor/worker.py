@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -9,9 +10,9 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,9 @@ from lakebatch.experiment.contract import Frames, Part, Spread
 from lakebatch.experiment.registry import AnyExperiment, Source
 
 PARENT_CHECK_SECONDS = 1.0
+PACKAGE = "lakebatch"
+LogRecords: TypeAlias = tuple[tuple[str, int, str], ...]
+"""Records of a worker process for the log of its parent: the name of the logger, the level, the message."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Outcome:
     trace: str | None = None
     seconds: float = 0.0
     version: int | None = None
+    records: LogRecords = ()
 
     def __post_init__(self) -> None:
         if self.error is not None:
@@ -96,26 +101,81 @@ _preparations: dict[str, _Preparation] = {}
 
 
 def compute(job: Job, part: Part, index: int) -> Outcome:
-    """Compute one part; an exception of the experiment fails the part, not the run."""
+    """Compute one part; an exception of the experiment, or its end of the program, fails the part, not the run."""
     began = time.perf_counter()
     try:
         # one thread: parts fill the cores, and the order of a sum must not depend on their number
         with threadpool_limits(limits=1):
             tables = _tables(job, part, index)
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         reason = f"{type(error).__name__}: {error}"
         return Outcome(part, error=reason, trace=traceback.format_exc(), seconds=time.perf_counter() - began)
     return Outcome(part, tables, seconds=time.perf_counter() - began)
 
 
+def compute_and_log(job: Job, part: Part, index: int) -> Outcome:
+    """Compute one part in a worker process, and return the log records with the outcome."""
+    outcome = compute(job, part, index)
+    return replace(outcome, records=take_records())
+
+
+class _Collector(logging.Handler):
+    """Collects the log records of a worker process, whose parent has the log file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[tuple[str, int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append((record.name, record.levelno, record.getMessage()))
+
+
+_collector = _Collector()
+
+
+def collect_records() -> None:
+    """Collect the log records of this process from now on."""
+    logger = logging.getLogger(PACKAGE)
+    logger.addHandler(_collector)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+
+
+def take_records() -> LogRecords:
+    """Return the log records since the last call; none if they are not collected in this process."""
+    taken, _collector.records = tuple(_collector.records), []
+    return taken
+
+
+def log_again(records: LogRecords) -> None:
+    """Log the records of a worker process."""
+    for name, level, message in records:
+        logging.getLogger(name).log(level, "%s", message)
+
+
 def initialize(parent: int, secrets: Sequence[tuple[str, str]]) -> None:
-    """Ignore Ctrl-C, end with the parent, and withhold the parent's secrets."""
+    """Ignore Ctrl-C, end with the parent, withhold the parent's secrets, and collect log records."""
     for name, value in secrets:
         learn(name, value)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # warnings and logs of an experiment go straight to the parent's terminal
-    sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
+    open_streams()
+    collect_records()
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+
+
+def open_streams() -> None:
+    """Write what an experiment prints and warns straight to the parent's terminal, redacted.
+
+    The streams get descriptors of their own, so that what estimators write to 1 and 2 can be told apart.
+    """
+    sys.stdout, sys.stderr = (RedactingStream(_on_own_descriptor(each)) for each in (sys.stdout, sys.stderr))
+
+
+def _on_own_descriptor(stream: Any) -> Any:
+    try:
+        return open(os.dup(stream.fileno()), "w", 1, stream.encoding, stream.errors)
+    except (AttributeError, OSError, ValueError):  # closed, or no file
+        return stream
 
 
 def forget() -> None:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
         Part,
         Spread,
         TimeAxis,
+        contained,
         setting,
     )  # fmt: skip
     from lakebatch.experiment.environment import environment_defaults
 
 __all__ = [
-    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "environment_defaults",
+    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "contained",
+    "environment_defaults",
     "may_import", "setting",
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from lakebatch.errors import ConfigError, ExperimentError
+from lakebatch.experiment.guest import contained as contained
 
 Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
 """Rows of a part: frames by table name, at once or one after the other."""

@@ -20,8 +20,8 @@ from lakebatch.errors import LegacyError, SchemaError, StorageError
 from lakebatch.legacy.compressed import unpacked
 from lakebatch.legacy.csv_files import read_csv
 from lakebatch.legacy.frames.columns import brief, storable
-from lakebatch.legacy.frames.levels import as_level, level_text
-from lakebatch.legacy.frames.results import left_out, to_results
+from lakebatch.legacy.frames.levels import as_level, level_in_text, level_text
+from lakebatch.legacy.frames.results import left_out, our_name, to_results
 from lakebatch.legacy.names import BatchFile, Listed
 from lakebatch.legacy.pickles.pickled import read_pickle
 from lakebatch.storage import Storage, locate
@@ -83,6 +83,7 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
     frame = decode(data, batch_file.form)
     results = to_results(frame, as_level(batch_file.id))
     levels = results.rows["level"].drop_nulls().unique().sort() if results and "level" in results.rows else ()
+    _check_levels_are_numbers(frame)
     _check_level(as_level(batch_file.id), tuple(levels))
     return Item(
         name=batch_file.name,
@@ -99,6 +100,16 @@ def inspect(source: Storage, batch_file: BatchFile, listed: Listed | None) -> It
         left_out=tuple(left_out(frame, results)),
         list_rows=listed.rows if listed else (),
     )
+
+
+def _check_levels_are_numbers(frame: pl.DataFrame) -> None:
+    for column in frame:
+        if our_name(column.name) == "level" and column.dtype == pl.String:
+            others = [each for each in column if each is not None and level_in_text(each) is None]
+            if others:
+                raise LegacyError(
+                    f"its column {column.name!r} has {others[0]!r}, which is no level. Write numbers"
+                )
 
 
 def _check_level(named: float | None, levels: Sequence[float]) -> None:

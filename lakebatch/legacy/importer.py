@@ -17,6 +17,7 @@ from lakebatch.ids import FOLDER, ExperimentName, canonical_json, content_hash
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, corrections, files_of
+from lakebatch.legacy.earlier import report_wrong_rows
 from lakebatch.legacy.files import Item, open_source, read_again
 from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan_assembly, record, write
 from lakebatch.legacy.survey import KINDS, NOT_IMPORTED, Finding, Survey, survey
@@ -98,6 +99,7 @@ def plan(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     _check_any(found)
     present = stored.log.latest() if stored.exists() else []
     chosen = batches(found, present, stored.name)
+    report_wrong_rows(found, stored, present)
     findings = sorted(found.findings, key=lambda each: KINDS.index(each.what))
     corrected = tuple(corrections(found, present))
     return Import(stored, source, tuple(chosen), tuple(findings), corrections=corrected)

@@ -11,7 +11,7 @@ import polars as pl
 from lakebatch.errors import LegacyError
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.legacy.csv_files import read_csv
-from lakebatch.legacy.frames.levels import as_level, same_id
+from lakebatch.legacy.frames.levels import as_level, level_in_text, same_id
 from lakebatch.legacy.frames.table import NAME
 from lakebatch.storage.place import StoredFile
 
@@ -55,7 +55,7 @@ class Listed:
     @property
     def completed(self) -> bool:
         """Whether any row has this status; the older layout read the file only then."""
-        return COMPLETED in self.statuses
+        return COMPLETED in map(str.casefold, self.statuses)
 
 
 def parse(file: StoredFile) -> BatchFile | None:
@@ -79,14 +79,20 @@ def read_list(data: bytes) -> dict[str, Listed]:
     LegacyError
         If it is not a CSV file with the columns assembly_id and status.
     """
-    table = read_csv(data, types=False) if data.strip() else pl.DataFrame()
+    table = read_csv(data, types=False).rename(str.lower) if data.strip() else pl.DataFrame()
     missing = [name for name in ("assembly_id", "status") if name not in table.columns]
     if missing and data.strip():
         raise LegacyError(f"it has no column {' and no '.join(missing)}, only {', '.join(table.columns)}")
     found: dict[str, list[dict[str, str | None]]] = {}
     for row in table.iter_rows(named=True):
-        found.setdefault(same_id(row["assembly_id"] or ""), []).append(row)
+        found.setdefault(_listed_id(row["assembly_id"] or ""), []).append(row)
     return {written: _listed(rows) for written, rows in found.items() if written}
+
+
+def _listed_id(text: str) -> str:
+    """Return an id of the list as it is compared, also of a level with a decimal comma or in per cent."""
+    level = level_in_text(text)
+    return same_id(text if level is None else level)
 
 
 def _listed(rows: Sequence[dict[str, str | None]]) -> Listed:

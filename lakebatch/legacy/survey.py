@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal[
     "changed file",
     "unknown id",
     "wrong status",
+    "wrong rows",
     "not completed",
     "unlisted file",
     "other spelling",

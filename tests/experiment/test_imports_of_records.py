@@ -52,6 +52,17 @@ def test_module_named_by_a_record_is_refused_before_its_import(noise, path, monk
     assert asked == []
 
 
+def test_module_named_within_the_arguments_of_a_record_is_refused_before_its_import(noise):
+    source, model = noise
+    within = {"estimator": {"path": "antigravity.x"}}
+    steps = {"steps": [["a", {"path": "sklearn.pipeline.Pipeline", "arguments": within}]]}
+    tree = record("sklearn.pipeline.Pipeline")
+    tree["evaluation"]["models"][0]["arguments"] = steps
+    with pytest.raises(ConfigError, match=r"names 'antigravity\.x', and code that a record names"):
+        from_record(model, tree, imports=importable(source))
+    assert from_record(model, tree).evaluation.models[0].arguments == steps
+
+
 def test_record_may_name_scikit_learn_and_the_experiments_own_code(noise):
     source, model = noise
     for path in (

@@ -7,6 +7,7 @@ import json
 import lzma
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, IncompleteWarning, LegacyError, UnknownNameError
+from lakebatch.legacy.frames.results import to_results
 from lakebatch.legacy.importer import execute, plan
 
 LIST = """assembly_id,timestamp,status
@@ -313,6 +315,39 @@ def test_second_import_records_a_run_as_failed_that_the_first_one_completed_wron
     bring()
     assert stored.status(RUN) == "completed"
     assert stored.reassemble(on_gap="ignore").filter(assembly_id=RUN).height == 4
+
+
+def test_second_import_names_rows_that_an_earlier_version_read_otherwise(
+    lake, bring, old_folder, old_results, monkeypatch
+):
+    old_results(0.2).drop(columns="Response Noise Level").to_csv(old_folder / f"{NAME}_0.2.csv", index=False)
+    old_results(0.3).to_pickle(old_folder / f"{NAME}_7.pkl")
+
+    def of_an_earlier_version(frame, level=None):
+        found = to_results(frame, level)
+        if "Response Noise Level" in frame.columns:
+            return found
+        return replace(found, rows=found.rows.with_columns(r2=None, error=pl.lit("lost")))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lakebatch.legacy.frames.record.to_results", of_an_earlier_version)
+        patch.setattr("lakebatch.legacy.files._check_level", lambda named, levels: None)
+        assert "wrong rows" not in bring()
+    found = bring()
+    assert dict(found["wrong rows"].select("id", "detail").iter_rows()) == {
+        "0.2": found["wrong rows"]["detail"][0],
+        "7": found["wrong rows"]["detail"][1],
+    }
+    first, second = found["wrong rows"]["detail"]
+    assert first.startswith(
+        "4 of its 4 rows are others now, completed in the lake. Take it out with: lakebatch discard"
+    )
+    assert second.startswith("it cannot be imported now (its name says level 7, its rows say 0.3. ")
+    command = first.partition(": lakebatch ")[2].removesuffix(" TEXT, and import again")
+    CliRunner().invoke(main, ["--lake", lake.storage.uri, *command.split(), "wrong rows"])
+    assert "wrong rows" not in bring()
+    rows = lake["response-noise"].reassemble(on_gap="ignore")
+    assert rows.filter(level=0.2)["r2"].sort().to_list() == sorted(old_results(0.2)["R2 Score"])
 
 
 def test_unlisted_files_can_be_left_out(lake, bring):

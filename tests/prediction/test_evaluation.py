@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -23,6 +27,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import train_test_split
+from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from lakebatch.errors import ExperimentError
@@ -46,6 +51,11 @@ SHAPED = {
     "complex": lambda X: X[:, 0] + 1j,
     "masked": lambda X: np.ma.masked_greater(X[:, 0], 0),
     "nothing": lambda X: None,
+    "series": lambda X: pl.Series(X[:, 0]),
+    "frame": lambda X: pl.DataFrame(X[:, :1]),
+    "list": lambda X: X[:, 0].tolist(),
+    "fractions": lambda X: np.array([Fraction(each) for each in X[:, 0]], dtype=object),
+    "extended": lambda X: X[:, 0].astype(np.longdouble),
     "ragged": lambda X: [[1.0], [1.0, 2.0]],
 }
 
@@ -66,6 +76,14 @@ class Answering(RegressorMixin, BaseEstimator):
             raise ValueError("too few\n   neighbours")
         if self.answer == "memory":
             raise MemoryError("no room")
+        if self.answer == "exit":
+            raise SystemExit(0)
+        if self.answer == "interrupt":
+            raise KeyboardInterrupt
+        if self.answer == "compiled":
+            raise ValueError(
+                f"[12:30:{len(self.seen):02}] check failed {self!r} {object()!r}\nStack trace: {id(X)}"
+            )
         if self.answer == "warn":
             for _ in range(2):
                 warnings.warn("did not converge", UserWarning, stacklevel=1)
@@ -113,6 +131,18 @@ class Consuming(Answering):
         return np.full(len(X), self.answers.pop())
 
 
+class Meddling(Answering):
+    """A regressor that changes settings of the process."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Meddling:
+        np.seterr(all="raise")
+        sklearn.set_config(transform_output="polars", skip_parameter_validation=True)
+        os.environ["OMP_NUM_THREADS"] = "7"
+        warnings.simplefilter("error")
+        sys.stdout.write("Ridge\nregression")
+        return self
+
+
 class Drawing(Answering):
     """A regressor that draws from the generators that all code shares."""
 
@@ -137,7 +167,8 @@ def response(features: FeatureSet) -> np.ndarray:
 
 def run(config: EvaluationConfig, seeds: tuple[int, ...] = SEEDS, **changes: Any) -> pl.DataFrame:
     features = changes.pop("features", None) or small_set()
-    target = changes.pop("target", response(features))
+    target = changes.pop("target", None)
+    target = response(features) if target is None else target
     return evaluate(features, target, config, seeds, level=changes.pop("level", 0.1), **changes)
 
 
@@ -261,7 +292,7 @@ from lakebatch.experiments.prediction.feature_sets import FeatureSet
 values = np.random.default_rng(5).uniform(200, 1000, (300, 150))
 features = FeatureSet("initial", tuple(map(str, range(150))), values)
 rows = evaluate(features, values[:, 0], EvaluationConfig(models=["linear_regression", "neural_network"]),
-                (11, 12), level=0.1)
+                (11,), level=0.1)
 print(json.dumps(rows.drop("fit_seconds").rows()))
 """
 
@@ -278,7 +309,7 @@ def test_rows_depend_on_neither_process_nor_number_of_threads() -> None:
         )
         found.append(json.loads(done.stdout))
     assert found[0] == found[1]
-    assert len(found[0]) == 4
+    assert len(found[0]) == 2
 
 
 def test_fits_run_on_one_thread() -> None:
@@ -304,6 +335,71 @@ def test_models_do_not_see_what_others_have_written(scaled: bool) -> None:
     alone = run(EvaluationConfig(models=others))
     after = run(EvaluationConfig(models=[overwriting, *others])).filter(pl.col("model") != "overwriting")
     assert_frame_equal(without_times(after), without_times(alone), check_exact=True)
+
+
+def test_settings_that_a_fit_changes_are_put_back_and_its_lines_logged(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = np.geterr(), sklearn.get_config(), dict(os.environ), list(warnings.filters)
+    meddling = {"name": "meddling", "path": f"{__name__}.Meddling"}
+    alone = run(EvaluationConfig(models=[*FAST, *answering("warn").models]))
+    with caplog.at_level("DEBUG", "lakebatch"):
+        after = run(EvaluationConfig(models=[meddling, *FAST, *answering("warn").models]))
+    assert_frame_equal(without_times(after)[3:], without_times(alone), check_exact=True)
+    assert (np.geterr(), sklearn.get_config(), dict(os.environ), list(warnings.filters)) == before
+    assert caplog.messages[0] == "meddling with seed 11 printed:\nRidge\nregression"
+    assert "mine with seed 13 warned, 2 times: UserWarning: did not converge" in caplog.messages
+    assert capfd.readouterr() == ("", "")
+
+
+MODULE = """
+import os
+import sys
+from sklearn.linear_model import LinearRegression
+os.environ["WANTED"] = "1"
+sys.stdout.write("Welcome to talkative 1.0")
+class Talkative(LinearRegression):
+    def fit(self, X, y):
+        assert os.environ["WANTED"]
+        return super().fit(X, y)
+"""
+
+
+def test_import_of_a_model_is_silent_and_may_set_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANTED", "")
+    (tmp_path / "talkative.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = run(EvaluationConfig(models=[{"name": "t", "path": "talkative.Talkative"}, "linear_regression"]))
+    assert rows["error"].null_count() == rows.height
+    assert rows.filter(model="t")["mse"].to_list() == rows.filter(model="linear_regression")["mse"].to_list()
+    assert capfd.readouterr() == ("", "")
+
+
+DATA = {"CCA": {"n_components": 1}, "PLSCanonical": {"n_components": 1}}
+NEEDING = {"MultiOutputRegressor", "RegressorChain", "StackingRegressor", "VotingRegressor"}
+"""Regressors that need others as arguments."""
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_regressor_of_scikit_learn_is_fitted_or_refused() -> None:
+    target = response(small_set()) + 1000
+    models = [
+        {"name": name, "path": f"{kind.__module__}.{name}", "arguments": DATA.get(name, {})}
+        for name, kind in all_estimators("regressor")
+        if name not in NEEDING and not name.startswith("MultiTask")
+    ]
+    rows = run(EvaluationConfig(models=models), (11,), target=target)
+    assert rows.height > 45
+    failed = dict(rows.filter(pl.col("mse").is_null()).select("model", "error").iter_rows())
+    assert failed == {
+        "IsotonicRegression": failed["IsotonicRegression"],
+        "RadiusNeighborsRegressor": "8 of 8 predictions are not finite",
+    }
+    assert failed["IsotonicRegression"].startswith("ValueError: Isotonic regression input X should be")
+    again = run(EvaluationConfig(models=models[::-1]), (11,), target=target)
+    assert_frame_equal(without_times(again)[::-1], without_times(rows), check_exact=True)
 
 
 def test_fits_do_not_see_arguments_that_others_have_changed() -> None:
@@ -338,6 +434,8 @@ def test_inputs_are_left_unchanged() -> None:
     [
         ("raise", "ValueError: too few neighbours"),
         ("raise late", "TypeError: no prediction"),
+        ("exit", "SystemExit: 0"),
+        ("compiled", "ValueError: check failed Answering(answer='compiled') <object object at 0x...>"),
     ],
 )
 def test_failing_fit_is_recorded_and_the_others_go_on(answer: str, error: str) -> None:
@@ -351,9 +449,10 @@ def test_failing_fit_is_recorded_and_the_others_go_on(answer: str, error: str) -
     assert others.select(METRICS).null_count().row(0) == (0, 0, 0, 0)
 
 
-def test_lack_of_memory_is_not_a_result() -> None:
-    with pytest.raises(MemoryError):
-        run(answering("memory"))
+@pytest.mark.parametrize(("answer", "error"), [("memory", MemoryError), ("interrupt", KeyboardInterrupt)])
+def test_lack_of_memory_and_interrupts_are_no_results(answer: str, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        run(answering(answer))
 
 
 @pytest.mark.parametrize(
@@ -384,8 +483,9 @@ def test_predictions_of_uneven_shape_are_an_error() -> None:
     assert row["error"].startswith("ValueError: setting an array element with a sequence")
 
 
-def test_predictions_in_one_column_are_predictions() -> None:
-    flat, column = (run(answering(answer), (12,)).row(0, named=True) for answer in ("warn", "column"))
+@pytest.mark.parametrize("form", ["column", "series", "frame", "list", "fractions", "extended"])
+def test_predictions_in_any_form_of_one_column_are_predictions(form: str) -> None:
+    flat, column = (run(answering(answer), (12,)).row(0, named=True) for answer in ("warn", form))
     assert column["error"] is None
     assert {name: column[name] for name in METRICS} == {name: flat[name] for name in METRICS}
 

@@ -22,6 +22,17 @@ def as_level(value: Any) -> float | None:
     return level if math.isfinite(level) else None
 
 
+def level_in_text(text: str | None) -> float | None:
+    """Return the level in a cell of text, also with a decimal comma or in per cent.
+
+    >>> level_in_text("0,1"), level_in_text("10 %"), level_in_text("high")
+    (0.1, 0.1, None)
+    """
+    plain = (text or "").strip()
+    number = as_level(plain.removesuffix("%").replace(",", "."))
+    return number / 100 if number is not None and plain.endswith("%") else number
+
+
 def level_text(level: float) -> str:
     """Return the canonical string of a level.
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from lakebatch.assembly import metrics
 from lakebatch.legacy.frames.columns import RESERVED
+from lakebatch.legacy.frames.levels import level_in_text
 from lakebatch.storage.delta.schema import load_schema
 
 
@@ -79,13 +80,13 @@ def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | Non
     """Return the rows of results in a frame, without the columns that lakebatch adds; None if it has no results.
 
     A frame has results if it has a metric, and a model or a feature set. A metric that is not finite or out of its
-    range becomes NULL, with the value in ``error``; so does text in a column that has numbers. Columns of other names
-    or types are left out.
+    range becomes NULL, with the value in ``error``; so does text in its place. Columns of other names or types are
+    left out.
 
     Parameters
     ----------
     level : float, optional
-        The level of a frame without such a column.
+        The level of the rows that have none.
     """
     dtypes = load_schema("results").polars
     found: dict[str, pl.Series] = {}
@@ -93,16 +94,19 @@ def to_results(frame: pl.DataFrame, level: float | None = None) -> Results | Non
     texts: dict[str, pl.Series] = {}
     for column in frame:
         ours = our_name(column.name)
-        values = _exactly(column, dtypes[ours]) if ours and ours not in found else None
+        values = _values(column, ours, dtypes[ours]) if ours and ours not in found else None
         if ours and values is not None and not (ours in COUNTS and bool((values < 0).any())):
             found[ours], columns[column.name] = values, ours
             if column.dtype == pl.String and values.dtype != pl.String:
                 texts[ours] = column
-    if not found.keys() & {"model", "feature_set"} or not found.keys() & set(METRICS):
+    has_metric = any(name in found and not _is_text_alone(found[name], texts.get(name)) for name in METRICS)
+    if not found.keys() & {"model", "feature_set"} or not has_metric:
         return None
     rows = pl.DataFrame([values.alias(ours) for ours, values in found.items()])
-    if "level" not in found and level is not None:
-        rows = rows.with_columns(level=pl.lit(level))
+    if level is not None:
+        rows = rows.with_columns(
+            level=pl.col("level").fill_null(level) if "level" in found else pl.lit(level)
+        )
     return Results(_without_impossible(_renamed_values(rows), texts, "error" in found), columns)
 
 
@@ -116,6 +120,23 @@ def our_name(column: str) -> str | None:
     if LEVEL.fullmatch(plain):
         return "level"
     return next((ours for ours, names in ALIASES.items() if plain in names), None)
+
+
+def _values(column: pl.Series, ours: str, dtype: pl.DataType) -> pl.Series | None:
+    """Return a column as one of results; None if it cannot be that."""
+    if ours == "level" and column.dtype == pl.String:
+        levels = pl.Series(column.name, [level_in_text(each) for each in column], dtype=dtype)
+        return None if _is_text_alone(levels, column) else levels
+    values = _exactly(column, dtype)
+    is_text = values is None and ours in METRICS and column.dtype == pl.String
+    if is_text and column.str.contains(r"\d").any():  # numbers in a spelling that is not read
+        return pl.Series(column.name, [None] * len(column), dtype=dtype)
+    return values
+
+
+def _is_text_alone(values: pl.Series, text: pl.Series | None) -> bool:
+    """Whether no cell of a column of text is a number, and at least one has text."""
+    return text is not None and values.null_count() == len(text) > text.null_count()
 
 
 def _exactly(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
@@ -143,7 +164,7 @@ def _numbers(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
         is_exact = (numbers == numbers.floor()) & (numbers.abs() <= MAX_EXACT)
         numbers = numbers.set(~is_exact.fill_null(value=False), None)
     values = numbers.cast(dtype, strict=False)
-    return None if values.null_count() == len(column) > column.null_count() else values
+    return None if _is_text_alone(values, column) else values
 
 
 def _not_numbers(rows: pl.DataFrame, texts: Mapping[str, pl.Series]) -> dict[str, pl.Expr]:
@@ -153,6 +174,7 @@ def _not_numbers(rows: pl.DataFrame, texts: Mapping[str, pl.Series]) -> dict[str
             pl.format("{} was '{}'", pl.lit(name), pl.lit(text.str.slice(0, MAX_TEXT)))
         )
         for name, text in texts.items()
+        if name != "level"
     }
 
 
