@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from lakebatch._process import host
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.cli.main import main
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import DamageWarning, UnknownNameError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.maintenance.doctor import COLUMNS, examine
 from lakebatch.maintenance.doctor.place import is_within
@@ -434,6 +435,8 @@ def test_duplicate_event_is_a_problem_until_it_is_repaired(copied_lake, toy):
     (text,) = found(copied_lake, "duplicates")
     assert text.startswith("problem: event 1 of 20")
     assert text.endswith("lakebatch repair toy@v1")
+    with pytest.warns(DamageWarning, match=r"has \d+ events, \d+ of them distinct.*lakebatch repair toy"):
+        assert lakebatch.open_lake(toy.parent)["toy"].assemblies()["assembly_id"].is_unique().all()
     assert copied_lake.repair("toy", dry_run=False)["state"].to_list() == ["healed"]
     assert found(copied_lake, "duplicates") == []
     changed = pl.read_delta(table).filter(event=1)[:1].with_columns(rows=pl.lit(7, pl.Int64))
@@ -448,6 +451,21 @@ def test_rows_of_no_recorded_commit_are_a_problem(copied_lake, toy):
     (text,) = found(copied_lake, "rows")
     assert "problem: 11 rows of 20" in text
     assert "its commits brought 9" in text
+    (outcome,) = copied_lake.repair("toy")["how"]
+    assert re.fullmatch(r"version \d+ is not of a run, and nothing tells which rows .*", outcome)
+
+
+def test_table_below_another_is_a_note_and_vacuum_leaves_it(copied_lake, toy):
+    """As after a copy into a folder that exists, or of a lake begun in the wrong place."""
+    shutil.copytree(toy / "results", toy / "results" / "copy")
+    before = contents(toy / "results" / "copy")
+    (text,) = found(copied_lake, "leftovers")
+    assert text.startswith(f"note: {toy / 'results' / 'copy'} is another table -> Move it elsewhere")
+    assert found(copied_lake, "orphans") == []
+    for file in (toy / "results").rglob("*.parquet"):
+        os.utime(file, (0, 0))
+    copied_lake.vacuum(dry_run=False, keep_days=0)
+    assert contents(toy / "results" / "copy").keys() == before.keys()
 
 
 def test_missing_files_of_a_tag_are_found(copied_lake, toy):

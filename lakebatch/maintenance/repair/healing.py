@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
-from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.errors import DamageWarning, LakebatchError, StorageError
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
@@ -20,7 +20,7 @@ from lakebatch.maintenance.repair.files import FileRepair
 from lakebatch.maintenance.repair.history import History
 from lakebatch.maintenance.repair.logs import heal_log
 from lakebatch.maintenance.repair.outcome import AT_WORK, Outcome, healed
-from lakebatch.storage.delta.log import FOLDER, fault_of
+from lakebatch.storage.delta.log import FOLDER, READABLE, fault_of
 from lakebatch.storage.delta.table import Table
 
 EVENTS = "assemblies"
@@ -55,7 +55,11 @@ class _Healing:
         self.history = History(stored)
 
     def run(self) -> Iterator[Outcome]:
-        tables = inspected_tables(self.stored)
+        try:
+            tables = inspected_tables(self.stored)
+        except StorageError as error:
+            yield Outcome("stays damaged", self.stored.folder, str(error), READABLE)
+            return
         if refused := list(_refused(tables)):
             yield from refused
             return

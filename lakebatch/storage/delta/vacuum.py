@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.place import StoredFile
@@ -37,7 +38,9 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
         Only return the files.
     """
     # listed before the log is read, so that a commit in between makes no file look uncommitted
-    files = {file.path: file for file in table.storage.files(table.path) if _is_data(file)}
+    listed = table.storage.files(table.path)
+    inner = inner_tables(file.path for file in listed)
+    files = {file.path: file for file in listed if _is_data(file) and not is_within(file.path, inner)}
     replaced = _replaced(table, keep_versions, keep_hours) & files.keys()
     left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
     for version in keep_versions if left_over else ():
@@ -48,6 +51,20 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
             left_over -= _committed(table)
         table.storage.remove_each(f"{table.path}/{path}" for path in sorted(replaced | left_over))
     return [files[path] for path in sorted(replaced | left_over)]
+
+
+def inner_tables(paths: Iterable[str]) -> set[str]:
+    """Return the folders of other tables below a table's folder, such as a copy of it, from the paths of its files.
+
+    >>> inner_tables(["_delta_log/0.json", "a.parquet", "copy/_delta_log/0.json"])
+    {'copy'}
+    """
+    return {path.partition(f"/{FOLDER}/")[0] for path in paths if f"/{FOLDER}/" in path}
+
+
+def is_within(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is below one of these folders."""
+    return any(path.startswith(f"{folder}/") for folder in folders)
 
 
 def _is_data(file: StoredFile) -> bool:
