@@ -455,6 +455,41 @@ def test_rows_of_no_recorded_commit_are_a_problem(copied_lake, toy):
     assert re.fullmatch(r"version \d+ is not of a run, and nothing tells which rows .*", outcome)
 
 
+def test_target_of_a_link_in_the_same_folder_is_no_leftover(copied_lake, toy):
+    first, second = (Path(uri) for uri in deltalake.DeltaTable(toy / "results").file_uris()[:2])
+    for file, name in ((first, "content.bin"), (second, "content.parquet")):
+        target = file.rename(file.with_name(name))
+        os.utime(target, (0, 0))
+        file.symlink_to(name)
+    assert found(copied_lake, "leftovers") == found(copied_lake, "orphans") == []
+    copied_lake.vacuum(dry_run=False, keep_days=0)
+    assert copied_lake["toy"].reassemble(on_gap="ignore").height == 18
+    assert first.exists()
+    assert second.exists()
+
+
+def test_rows_taken_out_by_another_tool_stay_named_by_repair(copied_lake, toy):
+    table = deltalake.DeltaTable(toy / "results")
+    version = table.version()
+    table.restore(2)
+    assert any("its commits brought" in text for text in found(copied_lake, "rows"))
+    outcomes = copied_lake.repair("toy").rows(named=True)
+    assert {each["state"] for each in outcomes} == {"stays damaged"}
+    assert all(f"take version {version} back" in each["how"] for each in outcomes)
+
+
+def test_column_of_another_tool_is_null_and_named(copied_lake, toy):
+    added = deltalake.Field("remark", deltalake.schema.PrimitiveType("string"))
+    deltalake.DeltaTable(toy / "results").alter.add_columns([added])
+    assert copied_lake["toy"].reassemble(on_gap="ignore")["remark"].is_null().all()
+    for view in ("toy", "lake"):
+        answer = copied_lake.sql(f"SELECT count(level), count(remark) FROM {view}.results", on_gap="ignore")
+        assert answer.row(0)[1] == 0
+        assert answer.row(0)[0] > 0
+    (text,) = found(copied_lake, "table")
+    assert "column 'remark' is not in schemas/results.toml. Have the tool that changed its columns" in text
+
+
 def test_table_below_another_is_a_note_and_vacuum_leaves_it(copied_lake, toy):
     """As after a copy into a folder that exists, or of a lake begun in the wrong place."""
     shutil.copytree(toy / "results", toy / "results" / "copy")

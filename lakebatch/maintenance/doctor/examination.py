@@ -148,8 +148,10 @@ def _has_data(tables: Tables) -> bool:
 
 
 def _table(stored: ExperimentTables, name: str) -> Iterator[Finding]:
-    """Whether this lakebatch can open the table."""
-    stored.table(name).at().check_readable()
+    """Whether this lakebatch can open the table, and append to it."""
+    table = stored.table(name).at()
+    table.check_readable()
+    table.check_columns()
     yield Finding("table", f"{stored.folder}/{name}", "ok", "can be read by this lakebatch")
 
 

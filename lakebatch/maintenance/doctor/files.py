@@ -94,6 +94,7 @@ def check_leftovers(table: InspectedTable) -> Iterator[Finding]:
         what = f"{table.locate(folder)} is another table"
         yield Finding("leftovers", table.path, "note", what, INNER)
     others = [path for path in table.files if not _belongs(table, path)]
+    others = [path for path in others if path not in table.link_targets]
     harmless = [path for path in others if OF_OTHER_TOOLS.fullmatch(path)]
     left = [path for path in others if not OF_OTHER_TOOLS.fullmatch(path)]
     for path in left[:MAX_NAMED]:

@@ -33,12 +33,10 @@ def is_data(path: str) -> bool:
 
 
 def orphans(table: InspectedTable) -> list[str]:
-    """Return the paths of data files that no commit names, without those of tables below this one."""
-    return [
-        path
-        for path in table.files
-        if is_data(path) and path not in table.references and not is_within(path, table.inner_tables)
-    ]
+    """Return the paths of data files that no commit names, without those of inner tables and targets of links."""
+    own = [path for path in table.files if is_data(path) and not is_within(path, table.inner_tables)]
+    left = [path for path in own if path not in table.references]
+    return [path for path in left if path not in table.link_targets]
 
 
 def foreign_partitions(table: InspectedTable, known: Collection[str]) -> list[str]:

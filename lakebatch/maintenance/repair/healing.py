@@ -82,6 +82,7 @@ class _Healing:
         for name, table in inspected_tables(self.stored).items():
             for found in doubled.find(table):
                 yield self._heal_doubled(name, found, assemblies)
+            yield from _taken_out(table)
         yield from self._bundles()
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
@@ -134,6 +135,20 @@ class _Healing:
             if not self.dry_run:
                 self.stored.storage.remove(f"{self.stored.results.bundle_folder}/{name}")
             yield Outcome(healed(self.dry_run), self.stored.folder, what, "removed: it only repeats rows")
+
+
+def _taken_out(table: InspectedTable) -> Iterator[Outcome]:
+    """Yield the assemblies with fewer rows than their commits added, as after a restore by another tool."""
+    for each in table.lineage.open_surpluses if table.log.is_whole else ():
+        if each.rows < each.expected:
+            what = (
+                f"{each.assembly_id or 'the table'} has {each.rows} rows, its commits brought {each.expected}"
+            )
+            how = (
+                f"version {each.since} took rows out; take version {each.since - 1} back with the tool that did so, or use "
+                "a backup"
+            )
+            yield Outcome("stays damaged", table.path, what, how, "", each.assembly_id, each.rows)
 
 
 def _refused(tables: dict[str, InspectedTable]) -> Iterator[Outcome]:

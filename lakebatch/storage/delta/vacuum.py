@@ -6,6 +6,7 @@ files are removed, a commit to the transactions of their writers makes these loo
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -45,6 +46,9 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
     left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
     for version in keep_versions if left_over else ():
         left_over -= set(table.at(version).file_table["path"])
+    if table.storage.is_local and (replaced or left_over):
+        targets = link_targets(table.uri, files)
+        replaced, left_over = replaced - targets, left_over - targets
     if not dry_run and (replaced or left_over):
         table.mark(METADATA, advance=[TRANSACTION, *_owners(left_over)])
         if left_over:  # a writer may have committed one of them before the mark
@@ -65,6 +69,13 @@ def inner_tables(paths: Iterable[str]) -> set[str]:
 def is_within(path: str, folders: Iterable[str]) -> bool:
     """Whether a path is below one of these folders."""
     return any(path.startswith(f"{folder}/") for folder in folders)
+
+
+def link_targets(folder: str, paths: Iterable[str]) -> set[str]:
+    """Return the paths of files below a folder of this machine to which links at others of the paths lead."""
+    root = os.path.realpath(folder)
+    links = [f"{root}/{path}" for path in paths if os.path.islink(f"{root}/{path}")]
+    return {os.path.relpath(os.path.realpath(link), root) for link in links}
 
 
 def _is_data(file: StoredFile) -> bool:
