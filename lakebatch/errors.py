@@ -139,7 +139,7 @@ class DamageWarning(UserWarning):
 
 
 class UnreadableWarning(DamageWarning):
-    """A file or table that cannot be read and may be whole, and was left out; commands end with exit code 1."""
+    """A file, table or commit that cannot be read and was left out; commands end with exit code 1."""
 
 
 class MixtureWarning(UserWarning):

@@ -12,8 +12,8 @@ from lakebatch import _process as process
 from lakebatch._text import hint, redacted
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
-from lakebatch.errors import DamageError, StorageError, UnknownNameError
-from lakebatch.ids import ASSEMBLY_ID, canonical_json, check_assembly_id, content_hash
+from lakebatch.errors import DamageError, DamageWarning, StorageError, UnknownNameError, warn
+from lakebatch.ids import ASSEMBLY_ID, ExperimentName, canonical_json, check_assembly_id, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
@@ -206,14 +206,28 @@ class AssemblyLog:
         return None if rows.is_empty() else from_row(rows.sort("event").row(-1, named=True), self.leases())
 
     def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the events, or raise an error that names the file of one with an id of another form."""
+        """Return the events, each once, or raise an error that names the file of one with an id of another form."""
         foreign = rows.filter(~IS_ID)["assembly_id"]
         if foreign.is_empty():
-            return rows
+            return self._each_once(rows)
         raise DamageError(
             f"{self._file_of(foreign[0])} holds an event of {foreign[0][:MAX_SHOWN]!r}, expected an id "
             "YYYYMMDD_HHMMSS_runNNN. Something else than lakebatch wrote it; put the table back from a backup."
         )
+
+    def _each_once(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the events without repetitions, which other tools can append, and warn of them."""
+        if not rows.select("assembly_id", "event").is_duplicated().any():
+            return rows
+        once = rows.unique(maintain_order=True)
+        if once.height < rows.height:
+            name = ExperimentName.parse(self.table.path.partition("/")[0])
+            warn(
+                f"{self.table.uri} has {rows.height} events, {once.height} of them distinct. Each is read once; remove the "
+                f"repetitions with: lakebatch repair {name}",
+                DamageWarning,
+            )
+        return once
 
     def _file_of(self, assembly_id: str) -> str:
         """Return the file that holds an event of an assembly; the table if there is no such file."""

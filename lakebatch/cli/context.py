@@ -107,6 +107,8 @@ def _set_lake(context: click.Context, option: click.Parameter, value: str | None
         chosen.lake = value
         source = context.get_parameter_source(option.name or "")
         chosen.is_lake_typed = source is click.core.ParameterSource.COMMANDLINE
+        if chosen.is_lake_typed and not value:  # as of a variable that is not set
+            raise click.BadParameter("it is empty. Expected a folder or s3://bucket/prefix.")
 
 
 def _raise_level(context: click.Context, _: Any, value: int) -> None:

@@ -73,7 +73,11 @@ def content(file: Path) -> bytes:
     try:
         return read_bytes(file)
     except OSError as error:
-        why = "a link to nothing" if file.is_symlink() and not file.exists() else str(error.strerror)
+        why = (
+            "a link to nothing"
+            if isinstance(error, FileNotFoundError) and file.is_symlink()
+            else str(error.strerror)
+        )
         raise ForeignFileError(f"Cannot read {file}: {why}. Expected a text file.", why) from error
     except ValueError as error:
         raise _refused(file, error) from error

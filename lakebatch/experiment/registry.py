@@ -179,7 +179,8 @@ def _files() -> Files:
 
 
 def _own(file: Path, name: str) -> Source:
-    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", file.resolve())
+    target = Path(os.path.realpath(file))  # Path.resolve fails at a link to itself
+    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", target)
 
 
 def _scan_folder(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:

@@ -45,9 +45,10 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     """Return the statement that creates a view over the rows of some assemblies."""
     table = snapshot.table(name)
     assert table is not None
-    columns = ", ".join(quote_identifier(column) for column in table.columns())
+    columns = table.columns()
+    listed = ", ".join(map(quote_identifier, columns))
     return (
-        f"CREATE VIEW {schema}.{name} AS SELECT {columns} FROM {_read(found, table.schema)}"
+        f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {_read(found, table.schema, columns)}"
         f"{_condition(snapshot, ids, has_others=found.has_others)}"
     )
 
@@ -201,9 +202,12 @@ def _is_local(snapshot: Snapshot) -> bool:
     return table is None or table.is_local
 
 
-def _read(found: Sources, schema: TableSchema) -> str:
-    """Return the SQL that reads bundles and files; a column added later is NULL for older files."""
-    by_name = f"union_by_name = {bool(schema.late)}"
+def _read(found: Sources, schema: TableSchema, columns: Collection[str]) -> str:
+    """Return the SQL that reads bundles and files; a column added later, also by another tool, is NULL for older files."""
+    known = {column.name for column in schema.columns}
+    late = {column.name: f"CAST(NULL AS {column.sql})" for column in schema.late}
+    late |= {name: "NULL" for name in columns if name not in known}
+    by_name = f"union_by_name = {bool(late)}"
     partition = "hive_partitioning = true, hive_types = {'assembly_id': VARCHAR}"
     sources = []
     if found.bundles:
@@ -212,10 +216,8 @@ def _read(found: Sources, schema: TableSchema) -> str:
         )
     if found.files:
         sources.append(f"FROM read_parquet({list_literal(found.files)}, {by_name}, {partition})")
-    if schema.late:
-        nulls = ", ".join(
-            f"CAST(NULL AS {column.sql}) AS {quote_identifier(column.name)}" for column in schema.late
-        )
+    if late:
+        nulls = ", ".join(f"{null} AS {quote_identifier(name)}" for name, null in late.items())
         sources.append(f"SELECT {nulls} WHERE false")
     return f"({' UNION ALL BY NAME '.join(sources)})"
 

@@ -25,6 +25,8 @@ MAX_KEY = 1024 - MAX_INSIDE
 CREDENTIALS = re.compile(r":/*[^/:]+:.*@", re.DOTALL)
 SHOWN = 200
 EXPECTED = "Expected a folder or s3://bucket/prefix."
+# The log of a Delta table; engines take files below a folder of this name for parts of a log
+LOG = "_delta_log"
 
 
 def normalize(uri: str) -> str:
@@ -137,6 +139,10 @@ def _check(uri: str, longest: int, unusable: re.Pattern[str] = UNUSABLE) -> None
             uri,
             f"{found[0]!r} in its path",
             r"Expected a path in UTF-8 without control characters and without any of = % * ? \ ^ | [ ], nor # on S3.",
+        )
+    if LOG in uri.split("/"):
+        raise _refused(
+            uri, f"{LOG!r} in its path, the log of a table", "Expected a folder outside of tables."
         )
     if (size := len(uri.encode())) > longest:
         raise _refused(uri, f"it is {size} bytes long", f"Expected up to {longest}.")

@@ -39,6 +39,12 @@ def test_what_does_not_exist_is_wrong_usage(copied_lake, words, message):
     assert message in done.stderr
 
 
+def test_empty_lake_of_an_unset_variable_is_wrong_usage():
+    done = CliRunner().invoke(main, ["--lake", "", "status"])
+    assert done.exit_code == 2
+    assert "it is empty. Expected a folder or s3://bucket/prefix." in done.stderr
+
+
 def test_assembly_in_the_wrong_state_is_an_error(copied_lake):
     (assembly_id, *_) = copied_lake["toy"].assemblies()["assembly_id"]
     done = command(copied_lake, "restore", "toy", assembly_id, "--reason", "x")

@@ -162,9 +162,10 @@ def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
     (folder / "package").mkdir()
     (folder / "folder.py").mkdir()
     (folder / "link.py").symlink_to(tmp_path / "nowhere")
+    (folder / "loop.py").symlink_to("loop.py")
     os.mkfifo(folder / "pipe.py")
     named = (
-        r"Train_v2.py \(its name\), folder.py \(Is a directory\), link.py \(a link to nothing\) and 4 more"
+        r"Train_v2.py \(its name\), folder.py \(Is a directory\), link.py \(a link to nothing\) and 5 more"
     )
     warning = (
         rf"^Left out of ./experiments: {named}\. A file whose name begins with _ is passed over in silence\.$"
@@ -184,6 +185,7 @@ def test_foreign_files_are_left_out_with_one_warning(folder, tmp_path):
         ("my model", "'my model' is not a valid experiment file name"),
         ("folder", "Cannot read experiments/folder.py: Is a directory"),
         ("link", "Cannot read experiments/link.py: a link to nothing"),
+        ("loop", "Cannot read experiments/loop.py: Too many levels of symbolic links"),
         ("pipe", "Cannot read experiments/pipe.py: it is not a regular file"),
         ("large", r"Cannot read experiments/large.py: it has more than 4 MB"),
     ],
@@ -192,6 +194,7 @@ def test_foreign_file_is_refused_in_one_line_when_requested(folder, tmp_path, na
     (folder / "my model.py").touch()
     (folder / "folder.py").mkdir()
     (folder / "link.py").symlink_to(tmp_path / "nowhere")
+    (folder / "loop.py").symlink_to("loop.py")
     os.mkfifo(folder / "pipe.py")
     (folder / "large.py").write_bytes(b"#" * 5_000_000)
     with pytest.raises(ConfigError, match=f"^{fault}"):

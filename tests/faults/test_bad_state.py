@@ -125,6 +125,14 @@ def test_commands_show_one_line_for_damage_and_all_other_experiments(toy, tmp_pa
     assert alone.err.startswith(f"Error: {where} has lost its log")
 
 
+def test_empty_log_entry_is_named_and_ends_a_command_with_an_error(toy, tmp_path):
+    entry = damage_done.ENTRIES["entry empty"](toy)
+    command = run(tmp_path, "reassemble", "toy", "-o", "rows.csv")
+    assert command.wait() == 1
+    assert f"{entry} is empty, so the rows committed there are missing" in command.err
+    assert run(tmp_path, "reassemble", "toy", "-o", "rows.csv", "--on-gap", "ignore").wait() == 0
+
+
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 @pytest.mark.parametrize("name", damage_done.DATA)
 def test_damaged_data_file_leaves_out_only_its_assembly_and_only_on_request(copied_lake, toy, name):

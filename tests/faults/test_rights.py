@@ -172,6 +172,12 @@ def test_other_experiments_are_shown_beside_an_unreadable_one(stranger):
         assert "other-toy" in stranger("list").out
         assert stranger("status", "other-toy").code == stranger("reassemble", "other-toy").code == 0
         assert "Run it with" not in stranger("status", "toy").err
+        for command in (("doctor", "--read-only"), ("repair",)):
+            done = stranger(*command, "--format", "csv")
+            assert (done.trace, done.code) == ("", 1)
+            assert "Cannot read" in done.out
+            assert "90_v1_toy: Permission denied" in done.out
+        assert "91_v1_other-toy" in stranger("doctor", "--read-only", "--format", "csv").out
 
 
 def test_unreadable_data_file_is_not_reported_as_damaged(stranger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from lakebatch._process import host
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.cli.main import main
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import DamageWarning, UnknownNameError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.maintenance.doctor import COLUMNS, examine
 from lakebatch.maintenance.doctor.place import is_within
@@ -434,6 +435,8 @@ def test_duplicate_event_is_a_problem_until_it_is_repaired(copied_lake, toy):
     (text,) = found(copied_lake, "duplicates")
     assert text.startswith("problem: event 1 of 20")
     assert text.endswith("lakebatch repair toy@v1")
+    with pytest.warns(DamageWarning, match=r"has \d+ events, \d+ of them distinct.*lakebatch repair toy"):
+        assert lakebatch.open_lake(toy.parent)["toy"].assemblies()["assembly_id"].is_unique().all()
     assert copied_lake.repair("toy", dry_run=False)["state"].to_list() == ["healed"]
     assert found(copied_lake, "duplicates") == []
     changed = pl.read_delta(table).filter(event=1)[:1].with_columns(rows=pl.lit(7, pl.Int64))
@@ -448,6 +451,56 @@ def test_rows_of_no_recorded_commit_are_a_problem(copied_lake, toy):
     (text,) = found(copied_lake, "rows")
     assert "problem: 11 rows of 20" in text
     assert "its commits brought 9" in text
+    (outcome,) = copied_lake.repair("toy")["how"]
+    assert re.fullmatch(r"version \d+ is not of a run, and nothing tells which rows .*", outcome)
+
+
+def test_target_of_a_link_in_the_same_folder_is_no_leftover(copied_lake, toy):
+    first, second = (Path(uri) for uri in deltalake.DeltaTable(toy / "results").file_uris()[:2])
+    for file, name in ((first, "content.bin"), (second, "content.parquet")):
+        target = file.rename(file.with_name(name))
+        os.utime(target, (0, 0))
+        file.symlink_to(name)
+    assert found(copied_lake, "leftovers") == found(copied_lake, "orphans") == []
+    copied_lake.vacuum(dry_run=False, keep_days=0)
+    assert copied_lake["toy"].reassemble(on_gap="ignore").height == 18
+    assert first.exists()
+    assert second.exists()
+
+
+def test_rows_taken_out_by_another_tool_stay_named_by_repair(copied_lake, toy):
+    table = deltalake.DeltaTable(toy / "results")
+    version = table.version()
+    table.restore(2)
+    assert any("its commits brought" in text for text in found(copied_lake, "rows"))
+    outcomes = copied_lake.repair("toy").rows(named=True)
+    assert {each["state"] for each in outcomes} == {"stays damaged"}
+    assert all(f"take version {version} back" in each["how"] for each in outcomes)
+
+
+def test_column_of_another_tool_is_null_and_named(copied_lake, toy):
+    added = deltalake.Field("remark", deltalake.schema.PrimitiveType("string"))
+    deltalake.DeltaTable(toy / "results").alter.add_columns([added])
+    assert copied_lake["toy"].reassemble(on_gap="ignore")["remark"].is_null().all()
+    for view in ("toy", "lake"):
+        answer = copied_lake.sql(f"SELECT count(level), count(remark) FROM {view}.results", on_gap="ignore")
+        assert answer.row(0)[1] == 0
+        assert answer.row(0)[0] > 0
+    (text,) = found(copied_lake, "table")
+    assert "column 'remark' is not in schemas/results.toml. Have the tool that changed its columns" in text
+
+
+def test_table_below_another_is_a_note_and_vacuum_leaves_it(copied_lake, toy):
+    """As after a copy into a folder that exists, or of a lake begun in the wrong place."""
+    shutil.copytree(toy / "results", toy / "results" / "copy")
+    before = contents(toy / "results" / "copy")
+    (text,) = found(copied_lake, "leftovers")
+    assert text.startswith(f"note: {toy / 'results' / 'copy'} is another table -> Move it elsewhere")
+    assert found(copied_lake, "orphans") == []
+    for file in (toy / "results").rglob("*.parquet"):
+        os.utime(file, (0, 0))
+    copied_lake.vacuum(dry_run=False, keep_days=0)
+    assert contents(toy / "results" / "copy").keys() == before.keys()
 
 
 def test_missing_files_of_a_tag_are_found(copied_lake, toy):

@@ -153,6 +153,7 @@ def test_credentials_in_the_uri_are_refused_and_not_repeated(uri):
      ("s3://bucket/a/../b", r"'\.\.'"), ("s3://bucket/./b", r"'\.'"), ("s3://bucket//b", "'//'"),
      ("s3://bucket/b//", "'//'"), ("s3://../x", "no bucket"), ("s3://bucket/a\x85", "x85"), ("s3://bucket/a\nb", r"'\\n'"),
      ("a\x7fb", "x7f"), ("a\0b", "x00"), ("file:///a%00b", "x00"), ("file:///a%ff", "udcff"), ("a\udcff", "UTF-8"),
+     ("a/_delta_log/b", "'_delta_log'"), ("s3://bucket/_delta_log", "'_delta_log'"),
      ("file:///a%25b", "'%'"), ("~nobody-of-this-name/x", r"no home folder. Expected .* \./~nobody"),
      ("s3://bucket/" + 90 * "abcdefg/", "731 bytes long. Expected up to 694"), (420 * "abcdefgh/", "bytes long")],
 )  # fmt: skip

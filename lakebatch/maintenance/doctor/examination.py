@@ -43,15 +43,23 @@ def examine(
     writing = list(place.check_writing(storage, read_only=read_only))
     yield from writing
     yield from place.check_versions()
-    tables = {stored.folder: inspected_tables(stored) for stored in experiments}
+    tables: dict[str, Tables] = {}
+    for stored in experiments:
+        yield from _guarded("files", stored.folder, _list(stored, tables))
     ids = {folder: table_id(list(each.values())) for folder, each in tables.items()}
     yield from origin.check_copies({folder: each for folder, each in ids.items() if each is not None})
     # a place that is locked as a whole is one finding
     is_read_only = read_only or writing[0].severity != "ok"
-    for stored in experiments:
+    for stored in (each for each in experiments if each.folder in tables):
         rights = place.check_rights(storage, stored.folder, read_only=is_read_only)
         yield from _guarded("rights", stored.folder, rights)
         yield from _guarded("files", stored.folder, _experiment(stored, tables[stored.folder], deep))
+
+
+def _list(stored: ExperimentTables, listed: dict[str, Tables]) -> Iterator[Finding]:
+    """List the files of an experiment, which is left out if one of its folders cannot be listed."""
+    listed[stored.folder] = inspected_tables(stored)
+    yield from ()
 
 
 def _experiment(stored: ExperimentTables, tables: Tables, deep: bool) -> Iterator[Finding]:
@@ -140,14 +148,16 @@ def _has_data(tables: Tables) -> bool:
 
 
 def _table(stored: ExperimentTables, name: str) -> Iterator[Finding]:
-    """Whether this lakebatch can open the table."""
-    stored.table(name).at().check_readable()
+    """Whether this lakebatch can open the table, and append to it."""
+    table = stored.table(name).at()
+    table.check_readable()
+    table.check_columns()
     yield Finding("table", f"{stored.folder}/{name}", "ok", "can be read by this lakebatch")
 
 
 def _assemblies(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
     table = InspectedTable(stored.storage, stored.folder, "assemblies", ())
-    yield from counts.check_keys(table, pinned.events)
+    yield from counts.check_keys(table, damage.newest_rows(stored.table("assemblies")))
     for check in (
         assemblies.check_unfinished,
         assemblies.check_versions,

@@ -11,11 +11,13 @@ from lakebatch.maintenance.inspection.data_files import fault_of, foreign_partit
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.vacuum import is_within
 
 MIXED = (
     "Remove nothing: another lake may have been copied over this one, and these may be the rows of a run that its log "
     "named. Copy each lake into a folder of its own, from where they were before."
 )
+INNER = "Move it elsewhere: another tool that cleans up the outer table may remove its files."
 OF_OTHER_TOOLS = re.compile(
     r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
 )
@@ -88,7 +90,11 @@ def check_orphans(
 
 def check_leftovers(table: InspectedTable) -> Iterator[Finding]:
     """Whether there are files that no vacuum removes, such as the remains of unfinished writes."""
+    for folder in sorted(table.inner_tables):
+        what = f"{table.locate(folder)} is another table"
+        yield Finding("leftovers", table.path, "note", what, INNER)
     others = [path for path in table.files if not _belongs(table, path)]
+    others = [path for path in others if path not in table.link_targets]
     harmless = [path for path in others if OF_OTHER_TOOLS.fullmatch(path)]
     left = [path for path in others if not OF_OTHER_TOOLS.fullmatch(path)]
     for path in left[:MAX_NAMED]:
@@ -104,4 +110,5 @@ def check_leftovers(table: InspectedTable) -> Iterator[Finding]:
 
 
 def _belongs(table: InspectedTable, path: str) -> bool:
-    return path.startswith(f"{deltalog.FOLDER}/") or is_data(path) or path in table.references
+    is_own = path.startswith(f"{deltalog.FOLDER}/") or is_data(path) or path in table.references
+    return is_own or is_within(path, table.inner_tables)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.vacuum import is_within
 
 
 def fault_of(table: InspectedTable, reference: Reference) -> str | None:
@@ -32,8 +33,10 @@ def is_data(path: str) -> bool:
 
 
 def orphans(table: InspectedTable) -> list[str]:
-    """Return the paths of data files that no commit names."""
-    return [path for path in table.files if is_data(path) and path not in table.references]
+    """Return the paths of data files that no commit names, without those of inner tables and targets of links."""
+    own = [path for path in table.files if is_data(path) and not is_within(path, table.inner_tables)]
+    left = [path for path in own if path not in table.references]
+    return [path for path in left if path not in table.link_targets]
 
 
 def foreign_partitions(table: InspectedTable, known: Collection[str]) -> list[str]:

@@ -17,7 +17,7 @@ from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.log import Entry, Log
 from lakebatch.storage.delta.schema import TableSchema, load_schema
-from lakebatch.storage.delta.vacuum import EVENT
+from lakebatch.storage.delta.vacuum import EVENT, inner_tables, link_targets
 from lakebatch.storage.place import StoredFile
 
 
@@ -48,6 +48,16 @@ class InspectedTable:
             if path.startswith(below)
         ]
         return Log(self.storage, self.path, files)
+
+    @cached_property
+    def inner_tables(self) -> set[str]:
+        """The folders of other tables below its folder."""
+        return inner_tables(self.files)
+
+    @cached_property
+    def link_targets(self) -> set[str]:
+        """The files in its folder to which links at its data files lead."""
+        return link_targets(self.locate(""), self.references) if self.storage.is_local else set()
 
     @property
     def schema(self) -> TableSchema:

@@ -87,9 +87,12 @@ def single_rows(doubled: Doubled) -> pl.DataFrame:
     table, rows = doubled.contents.table, doubled.contents.read_all(doubled.paths)
     if doubled.assembly_id is None:
         return _distinct(rows, KEYS[table.name])
-    single = pl.concat(
-        [_rows_of(rows, each) for each in table.lineage.originals(doubled.assembly_id)], how="diagonal"
-    )
+    originals = table.lineage.originals(doubled.assembly_id)
+    if foreign := [each.entry.version for each in originals if each.part is None]:
+        raise CannotHealError(
+            f"version {foreign[0]} is not of a run, and nothing tells which rows are too many"
+        )
+    single = pl.concat([_rows_of(rows, each) for each in originals], how="diagonal")
     is_complete = set(rows["part"]) == set(single["part"])
     if not is_complete or fingerprint([single]) != table.lineage.committed(doubled.assembly_id):
         raise CannotHealError("some of the rows are of no commit of a run")
@@ -99,7 +102,7 @@ def single_rows(doubled: Doubled) -> pl.DataFrame:
 def _rows_of(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     """Return the rows of the part that a commit added, each as often as the commit has it."""
     found = once(rows.filter(pl.col("part") == group.part), group.rows or 0, group.recorded or "")
-    if group.part is None or found is None:
+    if found is None:
         raise CannotHealError(f"nothing tells which rows of part {group.part} are too many")
     return found
 

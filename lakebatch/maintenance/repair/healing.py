@@ -9,7 +9,7 @@ import polars as pl
 
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
-from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.errors import DamageWarning, LakebatchError, StorageError
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
@@ -20,7 +20,7 @@ from lakebatch.maintenance.repair.files import FileRepair
 from lakebatch.maintenance.repair.history import History
 from lakebatch.maintenance.repair.logs import heal_log
 from lakebatch.maintenance.repair.outcome import AT_WORK, Outcome, healed
-from lakebatch.storage.delta.log import FOLDER, fault_of
+from lakebatch.storage.delta.log import FOLDER, READABLE, fault_of
 from lakebatch.storage.delta.table import Table
 
 EVENTS = "assemblies"
@@ -55,7 +55,11 @@ class _Healing:
         self.history = History(stored)
 
     def run(self) -> Iterator[Outcome]:
-        tables = inspected_tables(self.stored)
+        try:
+            tables = inspected_tables(self.stored)
+        except StorageError as error:
+            yield Outcome("stays damaged", self.stored.folder, str(error), READABLE)
+            return
         if refused := list(_refused(tables)):
             yield from refused
             return
@@ -78,6 +82,7 @@ class _Healing:
         for name, table in inspected_tables(self.stored).items():
             for found in doubled.find(table):
                 yield self._heal_doubled(name, found, assemblies)
+            yield from _taken_out(table)
         yield from self._bundles()
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
@@ -130,6 +135,20 @@ class _Healing:
             if not self.dry_run:
                 self.stored.storage.remove(f"{self.stored.results.bundle_folder}/{name}")
             yield Outcome(healed(self.dry_run), self.stored.folder, what, "removed: it only repeats rows")
+
+
+def _taken_out(table: InspectedTable) -> Iterator[Outcome]:
+    """Yield the assemblies with fewer rows than their commits added, as after a restore by another tool."""
+    for each in table.lineage.open_surpluses if table.log.is_whole else ():
+        if each.rows < each.expected:
+            what = (
+                f"{each.assembly_id or 'the table'} has {each.rows} rows, its commits brought {each.expected}"
+            )
+            how = (
+                f"version {each.since} took rows out; take version {each.since - 1} back with the tool that did so, or use "
+                "a backup"
+            )
+            yield Outcome("stays damaged", table.path, what, how, "", each.assembly_id, each.rows)
 
 
 def _refused(tables: dict[str, InspectedTable]) -> Iterator[Outcome]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deltalake.exceptions import TableNotFoundError
 
-from lakebatch.errors import DamageError, DamageWarning, StorageError, warn
+from lakebatch.errors import DamageError, StorageError, UnreadableWarning, warn
 from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta import log as deltalog
 
@@ -68,5 +68,5 @@ def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> 
     lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
     for file in lost:
         what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
-        warn(what, DamageWarning)
+        warn(what, UnreadableWarning)
     return not lost

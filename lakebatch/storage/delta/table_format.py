@@ -71,7 +71,8 @@ def check_columns(handle: Handle, schema: TableSchema) -> None:
     faults = difference(pa.schema(handle.schema().to_arrow()), schema)
     if faults:
         raise SchemaError(
-            f"{handle.root} is not a table of lakebatch: {'; '.join(faults)}. Move it away, or use another --lake."
+            f"{handle.root} is not a table of lakebatch: {'; '.join(faults)}. Have the tool that changed its columns "
+            "change them back, or use another --lake."
         )
 
 

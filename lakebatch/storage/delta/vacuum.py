@@ -6,9 +6,11 @@ files are removed, a commit to the transactions of their writers makes these loo
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 
+from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.place import StoredFile
@@ -37,17 +39,43 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
         Only return the files.
     """
     # listed before the log is read, so that a commit in between makes no file look uncommitted
-    files = {file.path: file for file in table.storage.files(table.path) if _is_data(file)}
+    listed = table.storage.files(table.path)
+    inner = inner_tables(file.path for file in listed)
+    files = {file.path: file for file in listed if _is_data(file) and not is_within(file.path, inner)}
     replaced = _replaced(table, keep_versions, keep_hours) & files.keys()
     left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
     for version in keep_versions if left_over else ():
         left_over -= set(table.at(version).file_table["path"])
+    if table.storage.is_local and (replaced or left_over):
+        targets = link_targets(table.uri, files)
+        replaced, left_over = replaced - targets, left_over - targets
     if not dry_run and (replaced or left_over):
         table.mark(METADATA, advance=[TRANSACTION, *_owners(left_over)])
         if left_over:  # a writer may have committed one of them before the mark
             left_over -= _committed(table)
         table.storage.remove_each(f"{table.path}/{path}" for path in sorted(replaced | left_over))
     return [files[path] for path in sorted(replaced | left_over)]
+
+
+def inner_tables(paths: Iterable[str]) -> set[str]:
+    """Return the folders of other tables below a table's folder, such as a copy of it, from the paths of its files.
+
+    >>> inner_tables(["_delta_log/0.json", "a.parquet", "copy/_delta_log/0.json"])
+    {'copy'}
+    """
+    return {path.partition(f"/{FOLDER}/")[0] for path in paths if f"/{FOLDER}/" in path}
+
+
+def is_within(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is below one of these folders."""
+    return any(path.startswith(f"{folder}/") for folder in folders)
+
+
+def link_targets(folder: str, paths: Iterable[str]) -> set[str]:
+    """Return the paths of files below a folder of this machine to which links at others of the paths lead."""
+    root = os.path.realpath(folder)
+    links = [f"{root}/{path}" for path in paths if os.path.islink(f"{root}/{path}")]
+    return {os.path.relpath(os.path.realpath(link), root) for link in links}
 
 
 def _is_data(file: StoredFile) -> bool:

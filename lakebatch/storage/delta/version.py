@@ -181,6 +181,10 @@ class TableVersion:
         """Raise `SchemaError` if the table has a feature of another tool with which it cannot be read."""
         table_format.check_readable(self._handle, self.uri)
 
+    def check_columns(self) -> None:
+        """Raise `SchemaError` if the table has other columns than its schema, so that nothing is appended to it."""
+        table_format.check_columns(self._handle, self.schema)
+
     @cached_property
     def file_table(self) -> pl.DataFrame:
         """The Parquet files: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
