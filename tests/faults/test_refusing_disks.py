@@ -21,6 +21,7 @@ FOR_GOOD = (
     errno.EFBIG,
     errno.ELOOP,
     errno.EMFILE,
+    errno.EMLINK,
     errno.ENAMETOOLONG,
     errno.ENOSPC,
     errno.ENOTDIR,
