@@ -28,6 +28,7 @@ FOR_GOOD = (
     errno.EOPNOTSUPP,
     errno.EPERM,
     errno.EROFS,
+    errno.EXDEV,
 )
 RUN = ("run", "toy", "--jobs", "1", "--set", "pause=0")
 
