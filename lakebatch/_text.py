@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 SECRET_SETTINGS = (
     "S3_SECRET_KEY",
@@ -40,10 +40,16 @@ URL_SETTINGS = (
 """Environment variables whose URL can contain a password, which is secret."""
 MIN_SECRET = 6
 """Length of the shortest value that is redacted: shorter ones occur in ordinary words."""
-MIN_SECRET_IN_URL = 20
-"""The same for a piece of the webhook's path and query: shorter ones are words, and no tokens."""
+MIN_PIECE = 20
+"""The same for a line of a secret, and for a piece of the webhook's path and query: shorter ones can be words."""
 URL_ESCAPE = re.compile("%[0-9A-F]{2}")
-PASSWORD_IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+HTML = tuple(
+    str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': double, "'": single})
+    for double, single in (("&quot;", "&#x27;"), ("&#34;", "&#39;"))
+)
+"""Escapes of HTML, as Python and as templates write them."""
+PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*:[^/\s@]+|[^/\s:@]{20,})(?=@)")
+"""User and password, or a token in their place."""
 
 
 _learned: dict[str, str] = {}
@@ -63,7 +69,8 @@ def known_secrets() -> tuple[tuple[str, str], ...]:
 def redact(text: str) -> str:
     """Return the text with the name of the setting in place of each secret, and without passwords in URLs.
 
-    A secret is also found URL-encoded, escaped as in ``repr`` or JSON, in hexadecimal, and inside of base64.
+    A secret is also found URL-encoded, escaped as in ``repr``, JSON, HTML, CSV or SQL, with other white space, in
+    hexadecimal, and inside of base64.
 
     >>> redact("proxy http://me:password@example.org")
     'proxy http://[withheld]@example.org'
@@ -71,6 +78,16 @@ def redact(text: str) -> str:
     for form, name in _forms(_secrets(os.environ)):
         text = text.replace(form, f"[{name} withheld]")
     return PASSWORD_IN_URL.sub("[withheld]", text)
+
+
+def excerpt(text: str, length: int) -> str:
+    """Return the beginning of a text, redacted before it is cut, since a part of a secret is not found.
+
+    >>> excerpt("a long value", 6)
+    'a long...'
+    """
+    clean = redact(text)
+    return clean if len(clean) <= length else f"{clean[:length]}..."
 
 
 def redacted(tree: Any) -> Any:
@@ -103,13 +120,13 @@ def _secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         *((name, value) for value, name in _learned.items()),
         *((name, environment.get(name, "")) for name in SECRET_SETTINGS),
     ]
-    named += [(name, _password(environment.get(name, ""))) for name in URL_SETTINGS]
+    named += [(name, _password(environment.get(name, ""))) for name in (*URL_SETTINGS, "LAKEBATCH_WEBHOOK")]
     return tuple((name, value) for name, value in named if len(value) >= MIN_SECRET)
 
 
 def _password(url: str) -> str:
     try:
-        return urlsplit(url).password or ""
+        return urlsplit(url.strip()).password or ""
     except ValueError:
         return ""
 
@@ -120,23 +137,33 @@ def _forms(secrets: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
     A form that occurs in a replacement is left out, so that a second redaction changes nothing.
     """
-    pieces = [(name, piece) for name, value in secrets for piece in (value, *_tokens(name, value))]
+    pieces = [
+        (name, piece) for name, value in secrets for piece in _pieces(name, value) if len(piece) >= MIN_SECRET
+    ]
     found = {form: name for name, piece in pieces for form in _spellings(piece)}
     marks = " ".join(f"[{name} withheld]" for name, _ in secrets)
     kept = ((form, name) for form, name in found.items() if form not in marks)
     return tuple(sorted(kept, key=lambda item: -len(item[0])))
 
 
-def _tokens(name: str, value: str) -> Iterator[str]:
+def _pieces(name: str, value: str) -> Iterator[str]:
+    """Yield a secret and what others quote of it: without white space around it, in one line, each line, tokens."""
+    yield from (value, value.strip(), " ".join(value.split()), "\r\n".join(value.splitlines()))
+    yield from (line for each in value.splitlines() if len(line := each.strip()) >= MIN_PIECE)
+    if name == "LAKEBATCH_WEBHOOK":
+        yield from _tokens(value)
+    elif name in URL_SETTINGS:
+        yield unquote(value)
+
+
+def _tokens(webhook: str) -> Iterator[str]:
     """Yield the long pieces of the webhook's path and query, which servers quote without the rest of the URL."""
-    if name != "LAKEBATCH_WEBHOOK":
-        return
     try:
-        parts = urlsplit(value)
+        parts = urlsplit(webhook)
     except ValueError:
         return
     pieces = (*parts.path.split("/"), *(text for _, text in parse_qsl(parts.query)))
-    yield from (piece for piece in pieces if len(piece) >= MIN_SECRET_IN_URL)
+    yield from (piece for piece in pieces if len(piece) >= MIN_PIECE)
 
 
 def _spellings(value: str) -> Iterator[str]:
@@ -144,7 +171,13 @@ def _spellings(value: str) -> Iterator[str]:
     for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
         yield from (quoted, URL_ESCAPE.sub(lambda match: match[0].lower(), quoted))
     yield from (value.replace("\\", "\\\\").replace('"', '\\"'), json.dumps(value)[1:-1], repr(value)[1:-1])
+    yield from (
+        value.replace("'", "''"),
+        value.replace('"', '""'),
+        *(value.translate(table) for table in HTML),
+    )
     content = value.encode(errors="surrogateescape")
+    yield repr(content)[2:-1]
     yield from (content.hex(), content.hex().upper())
     for before in range(3):  # base64 spells a text in three ways, by the number of bytes before it
         coded = base64.b64encode(bytes(before) + content).decode().rstrip("=")

@@ -20,6 +20,8 @@ MODELS = "models"
 SUFFIX = ".ant"
 TOLERANCES = {"relative_tolerance": 1e-10, "absolute_tolerance": 1e-15}
 """Default tolerances of a custom model: its errors may add up, and its small values may matter."""
+MAX_SHOWN = 80
+"""Characters of the longest name that an error quotes; of a part of it, a secret would not be found."""
 
 
 class SbmlConfig(ConfigModel):
@@ -67,8 +69,9 @@ class SbmlConfig(ConfigModel):
     @classmethod
     def _check_model(cls, value: str) -> str:
         if not is_text(value) and value not in shipped_models():
+            shown = repr(value) if len(value) <= MAX_SHOWN else f"with a name of {len(value)} characters"
             raise ValueError(
-                f"there is no model {value[:80]!r}; expected one of {', '.join(shipped_models())}, the text of "
+                f"there is no model {shown}; expected one of {', '.join(shipped_models())}, the text of "
                 "a model, or file:PATH with the path of one"
             )
         return value

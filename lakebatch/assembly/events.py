@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from lakebatch import _process as process
-from lakebatch._text import hint, redacted
+from lakebatch._text import excerpt, hint, redacted
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
 from lakebatch.errors import DamageError, DamageWarning, StorageError, UnknownNameError, warn
@@ -211,7 +211,7 @@ class AssemblyLog:
         if foreign.is_empty():
             return self._each_once(rows)
         raise DamageError(
-            f"{self._file_of(foreign[0])} holds an event of {foreign[0][:MAX_SHOWN]!r}, expected an id "
+            f"{self._file_of(foreign[0])} holds an event of {excerpt(foreign[0], MAX_SHOWN)!r}, expected an id "
             "YYYYMMDD_HHMMSS_runNNN. Something else than lakebatch wrote it; put the table back from a backup."
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._text import one_line
+from lakebatch._text import excerpt, one_line
 
 KEY = "missing_metrics"
 """Environment key of the record in an assembly's last event."""
@@ -90,8 +90,7 @@ def describe(lacking: pl.DataFrame) -> str:
 
 
 def _of_model(model: str | None, rows: int, reason: str | None, *, is_only: bool) -> str:
-    text = one_line(reason or "no reason given")
-    text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."
+    text = excerpt(one_line(reason or "no reason given"), MAX_REASON)
     count = "" if is_only else f"{rows}"
     name = " ".join(filter(None, (one_line(model or ""), count)))
     return f"{name}: {text}" if name else text

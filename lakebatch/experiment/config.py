@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from lakebatch import _files
-from lakebatch._text import nearest
+from lakebatch._text import excerpt, nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
@@ -295,8 +295,7 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
 
 def _shown(value: Any) -> str:
     """Return the representation of a value, shortened if it is long."""
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return excerpt(repr(value), MAX_SHOWN)
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch import _files
+from lakebatch._text import excerpt
 from lakebatch.errors import ConfigError
 
 FILE = "file:"
@@ -26,7 +27,9 @@ def parse_setting(text: str) -> Tree:
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names) or len(names) > _files.MAX_DEPTH:
-        raise ConfigError(f"Cannot read --set {text[:200]!r}. Expected key=value, e.g. cohort.n_samples=200.")
+        raise ConfigError(
+            f"Cannot read --set {excerpt(text, 200)!r}. Expected key=value, e.g. cohort.n_samples=200."
+        )
     tree: Any = _value(value.strip())
     for name in reversed(names):
         tree = {name: tree}
@@ -116,7 +119,7 @@ def _value(text: str) -> Any:
     try:
         tree = _files.parse_toml(f"value = {text}")
     except _files.ExcessError as error:
-        raise ConfigError(f"Cannot read --set with the value {text[:40]!r}...: {error}.") from error
+        raise ConfigError(f"Cannot read --set with the value {excerpt(text, 40)!r}: {error}.") from error
     except ValueError:
         return text
     return tree["value"] if tree.keys() == {"value"} else text  # a second line may set another key

@@ -65,17 +65,22 @@ def load(text: str) -> Any:
         If it is not YAML, or has a key twice; an `ExcessError` if it is nested too deeply, or has too many values with
         its aliases expanded.
     """
-    loader = _Loader(text)
+    try:
+        return _loaded(text)
+    except RecursionError as error:
+        raise ExcessError(TOO_DEEP) from error
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _loaded(text: str) -> Any:
+    loader = _Loader(text)  # raises at a control character
     try:
         root = loader.get_single_node()
         if root is None:
             return None
         check_size(root, children=_children)  # a node counts once for each alias of it
         return loader.construct_document(root)
-    except RecursionError as error:
-        raise ExcessError(TOO_DEEP) from error
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
     finally:
         loader.dispose()
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from lakebatch._text import nearest
+from lakebatch._text import excerpt, nearest
 from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.errors import ConfigError
 from lakebatch.experiment.config_files import parse_setting
@@ -205,7 +205,7 @@ def _conditions(where: Where) -> tuple[Condition, ...]:
             value = look_up(parse_setting(text), key)
         except ConfigError as error:
             raise ConfigError(
-                f"Cannot read where {text[:200]!r}. Expected key=value, e.g. cohort.n_samples=60."
+                f"Cannot read where {excerpt(text, 200)!r}. Expected key=value, e.g. cohort.n_samples=60."
             ) from error
         values.setdefault(key, []).append(value)
     return tuple(Condition(key, tuple(each)) for key, each in values.items())

@@ -22,7 +22,7 @@ from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.read_only import check_reading
-from lakebatch.sql.supervision import Supervisor
+from lakebatch.sql.supervision import Supervisor, interruptible
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.reader import retry_on_compaction
@@ -55,7 +55,7 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
     """
     on_gap = options.on_gap
     snapshot.report(on_gap)
-    with ExitStack() as opened:
+    with ExitStack() as opened, interruptible():
         connection = opened.enter_context(duckdb.connect())
         views = _open(connection, _catalogs(snapshot, options.also))
         found = list(dict.fromkeys(fault for each in views.by_path.values() for fault in each.faults))
@@ -171,7 +171,7 @@ class Session:
     def _open(self) -> None:
         """Open a connection that can only read the views."""
         self._opened.close()
-        with ExitStack() as opened:
+        with ExitStack() as opened, interruptible():
             scratch = opened.enter_context(
                 tempfile.TemporaryDirectory(prefix="lakebatch-", ignore_cleanup_errors=True)
             )

@@ -8,9 +8,9 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from numbers import Real
@@ -36,6 +36,8 @@ BINARY = "bKMGTP"
 # Factor on the memory limit for the whole process: the engine counts neither its result nor long single values
 MEMORY_HEADROOM = 1.5
 STATUS = Path("/proc/self/statm")
+# The engine's error for a signal while it works in the main thread
+INTERRUPTED = "Query interrupted"
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,17 @@ class Supervisor:
             atexit.register(_wait)
         _abandoned.append(_Abandoned(thread, self.scratch))
         future.add_done_callback(lambda _: later.close())
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C while the engine works in this thread; it raises another error."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def is_busy() -> bool:

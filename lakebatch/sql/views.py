@@ -18,6 +18,7 @@ from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
 from lakebatch.sql.catalog import UNION, alias, member, quote_identifier, readable_name, view
 from lakebatch.sql.read_only import Path
+from lakebatch.sql.supervision import interruptible
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.schema import load_schema
@@ -217,7 +218,7 @@ def read_through(file: str) -> None:
     """
     if not is_local(file):  # polars reads S3
         return
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, interruptible():
         try:
             relation = connection.sql(
                 "FROM read_parquet($files, hive_partitioning = false)", params={"files": [file]}

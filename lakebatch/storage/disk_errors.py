@@ -13,6 +13,8 @@ ADVICE = {
     "Permission denied": RIGHTS,
     "Operation not permitted": "See that nothing there is locked, and that its file system makes hard links.",
     "Operation not supported": "Its file system makes no hard links, say; name a folder on another with --lake.",
+    "Too many links": "Its file system makes no hard links, say; name a folder on another with --lake.",
+    "Invalid cross-device link": "Put the whole table on one disk, or name a folder on another with --lake.",
     "File name too long": "Name a folder with a shorter path with --lake.",
     "Too many levels of symbolic links": RIGHTS,
     "Not a directory": RIGHTS,

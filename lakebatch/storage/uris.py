@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from lakebatch._text import excerpt
 from lakebatch.errors import ConfigError, StorageError
 
 S3_SCHEMES = ("s3", "s3a")
@@ -149,6 +150,5 @@ def _check(uri: str, longest: int, unusable: re.Pattern[str] = UNUSABLE) -> None
 
 
 def _refused(uri: str, what: str, expected: str) -> ConfigError:
-    shown = CREDENTIALS.sub(":…@", uri)
-    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    shown = excerpt(CREDENTIALS.sub(":…@", uri), SHOWN)
     return ConfigError(f"Cannot open a lake at {shown!r}: {what}. {expected}")

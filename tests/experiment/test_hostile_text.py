@@ -104,6 +104,18 @@ def test_yaml_beyond_plain_data_is_refused(text):
 
 
 @pytest.mark.parametrize("name", ["c.toml", "c.yaml", "c.json"])
+@pytest.mark.parametrize("sign", [b"\0", b"\x1a", b"\x7f"], ids=["nul", "ctrl-z", "delete"])
+def test_control_character_in_a_config_is_refused(tmp_path, name, sign):
+    text = {"c.toml": "a = 1\n", "c.yaml": "a: 1\n", "c.json": '{"a": 1}\n'}[name]
+    (tmp_path / name).write_bytes(text.encode() + sign)
+    with pytest.raises(ConfigError, match=f"^Cannot read the config .*{name}: "):
+        read_file(tmp_path / name)
+    (tmp_path / name).write_text(text, encoding="utf-16-be")
+    with pytest.raises(ConfigError, match=f"^Cannot read the config .*{name}: "):
+        read_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["c.toml", "c.yaml", "c.json"])
 def test_byte_order_mark_is_skipped_and_other_encodings_are_named(tmp_path, name):
     text = {"c.toml": "a = 1\n", "c.yaml": "a: 1\n", "c.json": '{"a": 1}\n'}[name]
     file = tmp_path / name

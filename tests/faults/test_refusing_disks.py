@@ -21,12 +21,14 @@ FOR_GOOD = (
     errno.EFBIG,
     errno.ELOOP,
     errno.EMFILE,
+    errno.EMLINK,
     errno.ENAMETOOLONG,
     errno.ENOSPC,
     errno.ENOTDIR,
     errno.EOPNOTSUPP,
     errno.EPERM,
     errno.EROFS,
+    errno.EXDEV,
 )
 RUN = ("run", "toy", "--jobs", "1", "--set", "pause=0")
 

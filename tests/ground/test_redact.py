@@ -157,6 +157,55 @@ def test_password_of_a_proxy_and_key_of_a_profile_are_withheld(monkeypatch):
     assert redact("hidden-word from-a-profile") == "[https_proxy withheld] [AWS_SECRET_ACCESS_KEY withheld]"
 
 
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("wJalrXUtnFEMI\n", "wJalrXUtnFEMI"),
+        (" wJalrXUtnFEMI ", "wJalrXUtnFEMI"),
+        ("first-line-x\nsecond-line", "first-line-x second-line"),
+        ("first-line-x\nsecond-line", "first-line-x\r\nsecond-line"),
+        ("short\n  a-long-line-of-the-key\n", "a-long-line-of-the-key"),
+        ("wJal<rX>U&t'n", "wJal&lt;rX&gt;U&amp;t&#x27;n"),
+        ("wJal<rX>U&t'n", "wJal&lt;rX&gt;U&amp;t&#39;n"),
+        ("wJalrX'tnFEMI", "wJalrX''tnFEMI"),
+        ('wJalrX"tnFEMI', 'wJalrX""tnFEMI'),
+        ("pässwörd", "p\\xc3\\xa4ssw\\xc3\\xb6rd"),
+    ],
+)
+def test_secret_with_white_space_or_quoted_by_others_is_withheld(monkeypatch, secret, shown):
+    monkeypatch.setenv("S3_SECRET_KEY", secret)
+    assert redact(f"before:{shown}:after") == "before:[S3_SECRET_KEY withheld]:after"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:hidden-word@host", "https://ghp_0123456789abcdefgh@host", "s3://me:hidden@host"]
+)
+def test_password_and_token_in_any_url_are_withheld(url):
+    assert redact(f"see {url}/x") == f"see {url.partition(':')[0]}://[withheld]@host/x"
+    assert redact("ssh://git@host") == "ssh://git@host"
+
+
+@pytest.mark.parametrize("name", ["S3_ENDPOINT", "LAKEBATCH_WEBHOOK"])
+def test_escaped_password_of_a_setting_is_withheld_in_plain(monkeypatch, name):
+    monkeypatch.setenv(name, "https://me:hidden-word@host")
+    assert redact("a hidden-word") == f"a [{name} withheld]"
+    monkeypatch.setenv("S3_ENDPOINT", "https://me:hidden%2Fword%41%42@host")
+    assert redact("a hidden/wordAB, not AB") == "a [S3_ENDPOINT withheld], not AB"
+    monkeypatch.setenv("S3_ENDPOINT", "https://me:%41%42@host")
+    assert redact("not AB") == "not AB"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["x" * 190 + SECRETS["NTFY_TOKEN"], "evaluation.n_reps=" + "x" * 190 + SECRETS["NTFY_TOKEN"],
+     "a=[" + SECRETS["NTFY_TOKEN"] + "," * 10 + "[" * 5000],
+)  # fmt: skip
+def test_text_is_redacted_before_an_error_cuts_it(secrets, setting):
+    done = CliRunner().invoke(main, ["run", "response-noise", "--set", setting])
+    assert done.exit_code == 2, done.output
+    assert SECRETS["NTFY_TOKEN"][:6] not in done.output
+
+
 @pytest.mark.parametrize("secret", ["withheld", "NTFY_TOKEN", "TOKEN withheld]"])
 def test_redacting_twice_changes_nothing_more(monkeypatch, secret):
     monkeypatch.setenv("NTFY_TOKEN", secret)

@@ -314,6 +314,8 @@ def test_killed_repair_is_continued_by_the_next(cohort, whole, monkeypatch):
         healed(cohort)
     monkeypatch.setattr(repaired_files, "place", real)
     assert sum(file.exists() for file in files) == 2
+    notes = lakebatch.open_lake(cohort.parent)["cohort"].history()["note"].drop_nulls().to_list()
+    assert [each for each in notes if each.startswith("repaired")] == ["repaired: 2 of results"]
     assert healed(cohort).height == len(files) - 2
     check_same(cohort, whole / "lake" / FOLDER)
 

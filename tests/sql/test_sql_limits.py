@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from processes import wait_until_computed
 
@@ -19,6 +20,7 @@ from lakebatch.sql.options import QueryOptions
 from lakebatch.sql.session import Session
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a(i), range(100000000) AS b(j) WHERE i * j = -1"
+LONG = "SELECT count(*) FROM range(100000000000)"
 DEAF = "SELECT sum(levenshtein(repeat('a', 20000 + i::INT), repeat('b', 20000))) FROM range({rows}) AS t(i)"
 """The engine ignores interrupts until all rows are done, at about a second each."""
 FOLDED = "SELECT sum(length(repeat('x', 600000000))) FROM range(100)"
@@ -86,6 +88,19 @@ def test_ctrl_c_ends_a_query_that_ignores_interrupts(tmp_path, text):
             process.kill()
     assert process.returncode == 130
     assert not list(tmp_path.glob("lakebatch-*"))
+
+
+@pytest.mark.parametrize(
+    "work", [lambda engine: engine.execute(LONG), lambda engine: engine.sql(LONG).fetchall()]
+)
+def test_ctrl_c_while_views_are_created_is_an_interrupt(work):
+    def interrupted(engine):
+        with supervision.interruptible():
+            threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+            work(engine)
+
+    with duckdb.connect() as engine, pytest.raises(KeyboardInterrupt):
+        interrupted(engine)
 
 
 def test_ctrl_c_in_a_notebook_returns_at_once_and_the_session_goes_on(lake):

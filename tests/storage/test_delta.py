@@ -185,6 +185,19 @@ def test_commit_emptied_by_a_power_cut_is_reported_and_repeated_once(results, op
     assert parts_of(open_table()) == ["a", "b"]
 
 
+@pytest.mark.parametrize("place", ["oldest", "newest"])
+def test_pipe_in_place_of_a_commit_is_refused(results, open_table, frame, place):
+    """Engines skip it, and wait for ever when a commit meets it."""
+    for part in "abc":
+        once(results, frame(part), part=part)
+    entry = damage_done.entry(Path(results.uri), results.version() - (2 if place == "oldest" else 0))
+    entry.unlink()
+    os.mkfifo(entry)
+    for use in (lambda: once(open_table(), frame("d"), part="d"), lambda: open_table().at()):
+        with pytest.raises(DamageError, match=f"{entry} is no regular file but a pipe.* Put it back"):
+            use()
+
+
 def test_truncated_commit_is_named_and_repeated_once(results, open_table, frame):
     for part in "ab":
         once(results, frame(part), part=part)
@@ -212,12 +225,12 @@ def test_last_attempt_is_checked_too(results, frame, fault, monkeypatch):
 
 def test_failed_append_reports_that_nothing_was_written(results, frame, fault, monkeypatch):
     def refuse(call):
-        raise OSError("connection reset")
+        raise OSError("connection\n    \x1b[31m↳\x1b[0m reset")
 
     monkeypatch.setattr(delta, "COMMITS", replace(COMMITS, attempts=3))
     calls = fault(before=refuse)
     with pytest.raises(
-        CommitError, match=r"in 3 attempts; the last one said: connection reset. Nothing was written"
+        CommitError, match=r"in 3 attempts; the last one said: connection ↳ reset. Nothing was written"
     ):
         once(results, frame())
     assert len(calls) == 3

@@ -28,6 +28,22 @@ READ = {
     "append": lambda lake, kept: kept["table"].mark({}),
     "run": lambda lake, kept: lakebatch.run(lake, "toy", jobs=1),
     "other lake": lambda lake, kept: lakebatch.run(lakebatch.open_lake("other"), "toy", jobs=1),
+    "history": lambda lake, kept: lake["toy"].history(),
+    "tag": lambda lake, kept: lake["toy"].tag("forked"),
+    "usage": lambda lake, kept: lake.usage(),
+    "source": lambda lake, kept: lake["toy"].source(kept["id"]),
+    "discard": lambda lake, kept: lake["toy"].discard(kept["id"], "forked"),
+    "replicates": lambda lake, kept: lake["toy"].replicates(),
+    "missing metrics": lambda lake, kept: lake["toy"].missing_metrics(),
+    "verify": lambda lake, kept: lakebatch.verify(lake, "toy", kept["id"]),
+    "diff": lambda lake, kept: lake["toy"].diff(1, 2),
+    "plot": lambda lake, kept: lake["toy"].plot("forked.png"),
+    "report": lambda lake, kept: lake["toy"].report(),
+    "optimize": lambda lake, kept: lake.optimize(),
+    "vacuum": lambda lake, kept: lake.vacuum(),
+    "doctor": lambda lake, kept: lake.doctor(),
+    "deep doctor": lambda lake, kept: lake.doctor(deep=True, read_only=True),
+    "repair": lambda lake, kept: lake.repair(),
     "begin": lambda lake, kept: kept["executor"].generate_assembly_id(0.5),
     "save": lambda lake, kept: kept["executor"].save_batch_data(pd.DataFrame({"x": [1.5]}), "more"),
 }
@@ -67,7 +83,7 @@ def test_child_forked_after_reading_gets_an_error_with_advice(lake, toy, run):
     snapshot.reassemble()
     kept = {
         "snapshot": snapshot, "all": lake.snapshot(), "version": stored.results.at(), "table": stored.results,
-        "executor": executor,
+        "executor": executor, "id": stored.assemblies()["assembly_id"][0],
     }  # fmt: skip
     for name, read in READ.items():
         said = in_a_fork(lambda read=read: read(lake, kept))

@@ -114,13 +114,18 @@ def test_frames_and_their_records_are_withheld_when_imported_and_saved(lake, tmp
     import_legacy(lake, "07_v1_trial", str(old))
     executor = create_batch_executor("saved", "8", lake=tmp_path / "lake")
     executor.generate_assembly_id(0.1)
-    frame = pl.DataFrame({"x": [SECRET], "y": [[SECRET]], SECRET: [1]})
+    # results quote the first 40 characters of a cell that is no number
+    cut = ["0.5", "a cell with more text before it, " + SECRET]
+    frame = pl.DataFrame(
+        {"x": [SECRET] * 2, "y": [[SECRET]] * 2, SECRET: [1] * 2, "Model": ["a"] * 2, "R2 Score": cut}
+    )
     for _ in range(2):  # saving the same frame again adds nothing
         executor.save_batch_data(frame.to_pandas(), "mine")
     executor.mark_assembly_failed(f"no {SECRET}")
     kept = content(tmp_path / "lake")
     assert MARK in kept
     assert leaks(kept) == []
+    assert SECRET[:6] not in kept
     assert import_legacy(lake, "07_v1_trial", str(old)).batches == ()
 
 

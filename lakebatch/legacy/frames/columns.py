@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
+from lakebatch._text import redact
 from lakebatch.errors import SchemaError
 from lakebatch.storage.delta.withholding import withheld
 
@@ -106,7 +107,7 @@ def original(name: str) -> str:
 
 def brief(error: Exception) -> str:
     """Return the first line of another package's error, as the end of a sentence."""
-    return (str(error).split("\n")[0][:MAX_DETAIL]).rstrip(".")
+    return redact(str(error).split("\n")[0])[:MAX_DETAIL].rstrip(".")
 
 
 def _candidates(name: str, type_name: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from lakebatch.ids import check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.legacy.frames.results import to_results
 from lakebatch.legacy.frames.table import FrameTable
+from lakebatch.storage.delta.withholding import withheld
 
 ORIGINAL_IDS = "original_ids"
 """Key of the config for the ids that older scripts and files give an assembly."""
@@ -78,7 +79,8 @@ def write(stored: StoredExperiment, assembly: Assembly, saved: Saved) -> None:
     at = now()
     table = FrameTable(stored.storage, stored.folder, saved.name)
     table.append(assembly.assembly_id, saved.part, saved.frame, at, metadata)
-    results = to_results(saved.frame, saved.level)
+    # results quote parts of cells, in which a secret would not be found
+    results = to_results(withheld(saved.frame), saved.level)
     if results is not None:
         PartWriter(stored.results, assembly.assembly_id, metadata).append(saved.part, results.rows, at)
 

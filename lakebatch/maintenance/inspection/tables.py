@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from lakebatch import _process as process
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning
 from lakebatch.maintenance.inspection.table import InspectedTable
@@ -13,7 +14,14 @@ from lakebatch.storage.place import StoredFile
 
 
 def inspected_tables(stored: ExperimentTables) -> dict[str, InspectedTable]:
-    """Return the tables of an experiment by name; those of frames as ``frames/NAME``."""
+    """Return the tables of an experiment by name; those of frames as ``frames/NAME``.
+
+    Raises
+    ------
+    ForkError
+        If this process was forked from one whose engines had been called.
+    """
+    process.check_fork()
     below: dict[str, list[StoredFile]] = {}
     for file in stored.storage.files(stored.folder):
         name, _, path = file.path.partition("/")

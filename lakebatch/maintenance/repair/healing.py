@@ -63,9 +63,18 @@ class _Healing:
         if refused := list(_refused(tables)):
             yield from refused
             return
-        yield from self.history.collect(self._all(tables))
+        try:
+            yield from self.history.collect(self._all(tables))
+        except BaseException:  # also Ctrl-C in a long computation
+            self._record_so_far()
+            raise
         if not self.dry_run:
             yield from self.history.record()
+
+    def _record_so_far(self) -> None:
+        """Record what was healed before an error, which matters more than a fault in recording."""
+        if not self.dry_run:
+            list(self.history.record())
 
     def _all(self, tables: dict[str, InspectedTable]) -> Iterator[Outcome]:
         """Heal logs first, since all else is read through them, and events before parts that are computed from them."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from lakebatch._text import excerpt
 from lakebatch.storage.delta.engine import Data
 
 PREFIX = "delta.constraints."
@@ -45,5 +46,5 @@ def _breaking(frame: pl.DataFrame, rule: str) -> pl.DataFrame | None:
 def _example(bad: pl.DataFrame, rule: str) -> str:
     row = bad.row(0, named=True)
     named = [name for name in row if row[name] is not None and re.search(rf"\b{re.escape(name)}\b", rule)]
-    values = (f"{name} = {repr(row[name])[:MAX_VALUE]}" for name in named)
+    values = (f"{name} = {excerpt(repr(row[name]), MAX_VALUE)}" for name in named)
     return f", with {', '.join(values)}" if named else ""

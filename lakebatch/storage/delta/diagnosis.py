@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import stat
 from pathlib import Path
 
 from deltalake.exceptions import TableNotFoundError
 
-from lakebatch.errors import DamageError, StorageError, UnreadableWarning, warn
+from lakebatch._files import ABSENT, unreadable
+from lakebatch.errors import DamageError, LakebatchError, StorageError, UnreadableWarning, warn
 from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta import log as deltalog
 
@@ -30,7 +34,7 @@ def storage_error(storage: Storage, table: str, action: str, error: Exception) -
     return StorageError(f"{what}: {detail}. {_advice(detail)}")
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: object) -> str:
     """Return an error's message in one line, without an engine's noise and the full stop."""
     return " ".join(NOISE.sub("", str(error)).split()).rstrip(".")
 
@@ -64,9 +68,50 @@ def warn_of_lost_commits(storage: Storage, table: str, *, in_the_past: bool) -> 
     """Warn of every empty log entry, and return whether there is none.
 
     Only entries after the last checkpoint are checked, unless a past version is read.
+
+    Raises
+    ------
+    DamageError
+        If a pipe or a device is in place of one: engines skip it too, and a commit after it would wait for ever.
     """
-    lost = deltalog.empty_entries(storage, table, 0 if in_the_past else None)
+    lost = _empty_entries(storage, table, 0 if in_the_past else None)
     for file in lost:
         what = f"{file} is empty, so the rows committed there are missing. {deltalog.RESTORE}"
         warn(what, UnreadableWarning)
     return not lost
+
+
+def _empty_entries(storage: Storage, table: str, since: int | None) -> list[Path]:
+    """Return the empty entries of a log on disk, which engines skip in silence, from a version on.
+
+    A power cut can leave one after the newest checkpoint; on S3 an object is written whole or not at all.
+    """
+    if not storage.is_local:
+        return []
+    folder = Path(storage.uri, table, deltalog.FOLDER)
+    first = _checkpointed(folder) + 1 if since is None else since
+    try:
+        later = [name for name in os.listdir(folder) if name >= f"{first:020d}"]  # of thousands, a few
+        entries = [folder / name for name in sorted(later) if deltalog.ENTRY.fullmatch(name)]
+        return [entry for entry in entries if _is_empty(entry)]
+    except ABSENT:
+        return []
+    except LakebatchError:
+        raise
+    except OSError as error:
+        raise unreadable(error, str(error.filename)) from error
+
+
+def _is_empty(entry: Path) -> bool:
+    about = entry.stat()
+    if not stat.S_ISREG(about.st_mode):
+        what = "is no regular file but a pipe, a socket or a device"
+        raise DamageError(f"{entry} {what}. {deltalog.RESTORE}")
+    return not about.st_size
+
+
+def _checkpointed(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / deltalog.POINTER).read_bytes())["version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return -1

@@ -316,30 +316,3 @@ def exists(table: Path) -> bool:
         return False
     except OSError as error:
         raise unreadable(error, str(log)) from error
-
-
-def empty_entries(storage: Storage, table: str, since: int | None = None) -> list[Path]:
-    """Return the empty entries of a log on disk, which engines skip in silence.
-
-    A power cut can leave one after the newest checkpoint; on S3 an object is written whole or not at all. With ``since``,
-    entries from that version on are checked instead.
-    """
-    if not storage.is_local:
-        return []
-    folder = Path(storage.uri, table, FOLDER)
-    first = _checkpointed(folder) + 1 if since is None else since
-    try:
-        later = [name for name in os.listdir(folder) if name >= f"{first:020d}"]  # of thousands, a few
-        entries = [folder / name for name in sorted(later) if ENTRY.fullmatch(name)]
-        return [entry for entry in entries if not entry.stat().st_size]
-    except ABSENT:
-        return []
-    except OSError as error:
-        raise unreadable(error, str(error.filename)) from error
-
-
-def _checkpointed(folder: Path) -> int:
-    try:
-        return int(json.loads((folder / POINTER).read_bytes())["version"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return -1

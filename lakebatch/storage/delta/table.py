@@ -17,6 +17,7 @@ from lakebatch.storage.delta import (
     checkpoints,
     commit_lock,
     constraints,
+    diagnosis,
     durability,
     table_format,
 )
@@ -167,8 +168,8 @@ class Table(TableReader):
                 raise failure
         if attempt > COMMITS.attempts:
             raise CommitError(
-                f"Could not commit to {self.uri} in {COMMITS.attempts} attempts; the last one said: {failure}. "
-                "Nothing was written; try again later."
+                f"Could not commit to {self.uri} in {COMMITS.attempts} attempts; the last one said: "
+                f"{diagnosis.one_line(failure)}. Nothing was written; try again later."
             ) from failure
 
     def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
