@@ -188,8 +188,8 @@ class SbmlSimulator:
 
     def _simulate_patient(self, parameters: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Return one patient's concentrations; float array, shape (n_forms, n_times); raise the reason why not."""
-        self._reset(parameters, inputs)
         try:
+            self._reset(parameters, inputs)
             values = np.concatenate([self._integrate(*segment) for segment in self._segments()]).T
         except RuntimeError as error:
             reached = self.model.runner.model.getTime()
