@@ -44,15 +44,13 @@ class DroppedSamples:
         return asdict(self)
 
 
-def from_record(record: Mapping[str, Any] | None) -> DroppedSamples | None:
-    """Return what the record of an assembly says; None if no sample was dropped, or its code could not drop any."""
-    return None if record is None else DroppedSamples(**{name: record[name] for name in FORM})
+def from_record(record: Mapping[str, Any]) -> DroppedSamples:
+    """Return what the record of an assembly says."""
+    return DroppedSamples(**{name: record[name] for name in FORM})
 
 
 def is_record(record: Any) -> bool:
     """Whether a value in the record of an assembly has the form that `from_record` reads."""
-    if record is None:
-        return True
     return isinstance(record, dict) and all(isinstance(record.get(name), kind) for name, kind in FORM.items())
 
 

@@ -147,7 +147,8 @@ class Assembly:
     @cached_property
     def dropped_samples(self) -> DroppedSamples | None:
         """The samples that had been dropped when the assembly ended; None before, and without any."""
-        return dropped_samples.from_record(self.surroundings.get(dropped_samples.KEY))
+        record = self.surroundings.get(dropped_samples.KEY)
+        return None if record is None else dropped_samples.from_record(record)
 
     @cached_property
     def failures(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
     if not _is_array(found.get("shards", {})):
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
     for counted in (missing_metrics, dropped_samples):
-        if not counted.is_record(found.get(counted.KEY)):
+        if (record := found.get(counted.KEY)) is not None and not counted.is_record(record):
             raise _fault(place, f"{counted.KEY!r} is not of the form that lakebatch writes")
     return found
 

@@ -40,6 +40,7 @@ ENVIRONMENTS = {
     "number": json.dumps({"shards": {"array": "a", "of": 2, "members": {"one": MEMBER}}}),
     "shards": '{"shards": [1]}',
     "missing metrics": '{"missing_metrics": {"rows": "many", "of": 3, "why": ""}}',
+    "dropped samples": '{"dropped_samples": {"samples": 2, "of": [3], "why": ""}}',
 }
 COMMANDS = (
     ("status",), ("status", "toy"), ("status", "toy", "{}"), (), ("sql", "FROM toy.assemblies"), ("sql", "FROM toy.results"),
