@@ -30,7 +30,7 @@ NOT_RUN = {
     "past-states": 3,
     "configuring": 4,
     "lake": 3,
-    "sbml": 2,
+    "sbml": 3,
     "plots": 1,
     "clusters": 3,
     "scaling": 1,
