@@ -333,4 +333,8 @@ def test_command_prints_its_plan_and_exits_nonzero_while_damage_remains(cohort, 
     assert done.stdout.count('"state":"healed"') == 3
     check_same(cohort, whole / "lake" / FOLDER)
     nothing = CliRunner().invoke(main, lake)
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "Nothing is damaged.\n")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (
+        0,
+        "",
+        "Nothing to heal was found. See also: lakebatch doctor\n",
+    )

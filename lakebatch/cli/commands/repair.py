@@ -32,7 +32,9 @@ def repair(context: click.Context, name: str | None, yes: bool, jobs: int | None
         show(found, form)
     counts = {state: int((found["state"] == state).sum()) for state in found["state"].unique().sort()}
     click.echo(
-        ", ".join(f"{count} {state}" for state, count in counts.items()) or "Nothing is damaged.", err=True
+        ", ".join(f"{count} {state}" for state, count in counts.items())
+        or "Nothing to heal was found. See also: lakebatch doctor",
+        err=True,
     )
     if counts.get("can be healed"):
         command = " ".join(filter(None, [program(context), "repair", name, "--yes"]))
