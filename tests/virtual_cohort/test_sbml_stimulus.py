@@ -267,7 +267,8 @@ def test_outcome_may_be_anything_that_a_rule_or_an_event_changes(outcome):
 def refusal(stimulus):
     """Return the reason why a config is refused, which is one line."""
     source = registry.get("response-noise")
-    model = "sbml.model=A -> ; k * A; A = 1; k = 1; s = 1; species $F; F = 1; d = 1; d' = -d; y := A; compartment c = 1"
+    rest = "species $F; F = 1; d = 1; d' = -d; y := A; compartment c = 1"
+    model = f"sbml.model=A -> n B; k * A; n = 2; B = 0; A = 1; k = 1; s = 1; {rest}"
     stimulus = f"sbml.stimulus={stimulus}"
     given = [
         model,
