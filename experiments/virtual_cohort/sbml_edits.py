@@ -125,7 +125,18 @@ class Editor:
         return _apply("times", _number(value), _name(species.attrib["compartment"]))
 
     def _add_start(self, target: str) -> str:
-        """Return a new parameter that keeps what a target is at the start."""
+        """Return a new parameter that keeps what a target is at the start.
+
+        Raises
+        ------
+        ConfigError
+            If the level of SBML has no initial assignments.
+        """
+        if (self._level, self._version) < (2, 2):
+            raise unusable(
+                f"it is SBML level {self._level} version {self._version}, which cannot keep the value from before a "
+                "pulse; convert it to level 3"
+            )
         name = self._add_parameter("start", target)
         assignments = self._list("listOfInitialAssignments")
         assignment = self._element(assignments, "initialAssignment", symbol=name)

@@ -9,7 +9,7 @@ from typing import Any
 from lakebatch.errors import ConfigError
 
 from .config import SimulationConfig
-from .sbml_document import event_variables, parse, require_priorities
+from .sbml_document import elements, event_variables, parse, require_priorities
 from .sbml_edits import Editor
 from .sbml_model import SbmlModel, compile_again, has_events
 from .stimulus_changes import Change, plan_changes
@@ -152,16 +152,9 @@ def _require_concentration(stimulus: AnyStimulus) -> None:
 
 def _possible_targets(model: SbmlModel) -> dict[str, list[str]]:
     """Return the targets of each kind of stimulus."""
-    runner = model.runner.model
-    changes = _changes(model)
-    floating, boundary, parameters = (
-        list(ids)
-        for ids in (
-            runner.getFloatingSpeciesIds(),
-            runner.getBoundarySpeciesIds(),
-            runner.getGlobalParameterIds(),
-        )
-    )
+    runner, changes = model.runner.model, _changes(model)
+    floating, boundary = runner.getFloatingSpeciesIds(), runner.getBoundarySpeciesIds()
+    parameters = _declared_parameters(model)
     ruled = [name for name in (*boundary, *parameters) if changes.get(name) == RATE_RULE]
     reacting, fed = (
         [name for name in names if changes.get(name) != ASSIGNMENT_RULE] for names in (floating, boundary)
@@ -172,6 +165,12 @@ def _possible_targets(model: SbmlModel) -> dict[str, list[str]]:
         "dose": [*reacting, *fed, *(name for name in ruled if name not in fed)],
         "infusion": [*reacting, *ruled],
     }
+
+
+def _declared_parameters(model: SbmlModel) -> list[str]:
+    """Return the parameters of a model; those of libRoadRunner include stoichiometries."""
+    declared = {each.get("id", each.get("name")) for each in elements(parse(model.document), "parameter")}
+    return [name for name in model.runner.model.getGlobalParameterIds() if name in declared]
 
 
 def _changes(model: SbmlModel) -> dict[str, str]:
@@ -192,7 +191,8 @@ def _reason(model: SbmlModel, target: str) -> str:
         "a boundary species": runner.getBoundarySpeciesIds(),
         "a compartment": runner.getCompartmentIds(),
         "a reaction": runner.getReactionIds(),
-        "a parameter": runner.getGlobalParameterIds(),
+        "a parameter": _declared_parameters(model),
+        "a stoichiometry": runner.getGlobalParameterIds(),
     }
     kind = next((kind for kind, names in kinds.items() if target in names), None)
     if kind is None:

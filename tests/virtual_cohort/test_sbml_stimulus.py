@@ -154,6 +154,36 @@ def test_schedule_can_be_written_as_events_for_other_programs(name):
     np.testing.assert_allclose(values, written(document, simulator.form_names), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("level", "version", "schedule", "reason"),
+    [
+        (1, 2, {"target": "A", "dose": 1, "start": 2}, "it is SBML level 1, which has no event at time 2"),
+        (2, 4, {"target": "A", "dose": 1, "start": 0}, "it is SBML level 2, which has no event at time 0"),
+        (
+            2,
+            1,
+            {"target": "k", "value": 1, "start": 2, "duration": 1},
+            "version 1, which cannot keep the value from",
+        ),
+    ],
+)
+def test_older_sbml_is_simulated_but_not_written_as_events_that_it_lacks(level, version, schedule, reason):
+    key = "name" if level == 1 else "id"
+    text = (
+        f'<sbml xmlns="http://www.sbml.org/sbml/level{level}{f"/version{version}" if version > 2 else ""}" '
+        f'level="{level}" version="{version}"><model><listOfCompartments><compartment {key}="c"/></listOfCompartments>'
+        f'<listOfSpecies><species {key}="A" compartment="c" initialAmount="2"/></listOfSpecies><listOfParameters>'
+        f'<parameter {key}="k" value="3"/></listOfParameters></model></sbml>'
+    )
+    simulator = simulator_of(text, outcome="A", inputs=("A",), stimulus=schedule)
+    values = simulator.simulate(
+        np.array([[3.0]][: len(simulator.parameter_names)]).reshape(1, -1), np.array([[2.0]])
+    )
+    assert values.last("A")[0] == (3 if schedule["target"] == "A" else 2)
+    with pytest.raises(ConfigError, match=reason):
+        simulator.stimulus.as_events(simulator.model.document)
+
+
 def test_doses_at_rounded_times_are_given_at_the_time_points():
     schedule = {"target": "A", "dose": 1, "start": 0.1, "interval": 0.1, "count": 9}
     steps = [schedule, {"parameter": "s", "before": 1, "after": 0, "onset": 0.3}]
@@ -237,7 +267,8 @@ def test_outcome_may_be_anything_that_a_rule_or_an_event_changes(outcome):
 def refusal(stimulus):
     """Return the reason why a config is refused, which is one line."""
     source = registry.get("response-noise")
-    model = "sbml.model=A -> ; k * A; A = 1; k = 1; s = 1; species $F; F = 1; d = 1; d' = -d; y := A; compartment c = 1"
+    rest = "species $F; F = 1; d = 1; d' = -d; y := A; compartment c = 1"
+    model = f"sbml.model=A -> n B; k * A; n = 2; B = 0; A = 1; k = 1; s = 1; {rest}"
     stimulus = f"sbml.stimulus={stimulus}"
     given = [
         model,
