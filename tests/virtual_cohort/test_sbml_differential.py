@@ -21,6 +21,11 @@ REFUSED = (
     "A stoichiometry of the model follows from",
     "it has several events in SBML level 2",
     "which something else is called; give one of them another id",
+    # where libRoadRunner itself is wrong or cannot do it, with the values in the document
+    "Unable to calculate rateOf",
+    "a patient cannot be integrated",
+    "libRoadRunner differs from itself",
+    "libRoadRunner takes a parameter of another reaction",
 )
 
 
