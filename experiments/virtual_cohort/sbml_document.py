@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -15,6 +17,30 @@ EXTERNAL_MODEL = "externalModelDefinition"
 PACKAGE = "http://www.sbml.org/sbml/level3/version1/"
 READ_PACKAGES = {"comp", "distrib", "extendedmath"}
 # packages without which a model has another meaning, and that libRoadRunner reads or `parse` refuses itself
+
+IDENTIFIED = {
+    "functionDefinition",
+    "compartment",
+    "species",
+    "specie",
+    "parameter",
+    "reaction",
+    "speciesReference",
+    "specieReference",
+    "event",
+}
+# elements whose ids must differ; those of the parameters of a reaction are its own
+RULE = "a rule"
+REFERENCES = (
+    ("assignmentRule", "variable", RULE),
+    ("rateRule", "variable", RULE),
+    ("initialAssignment", "symbol", "an initial assignment"),
+    ("eventAssignment", "variable", "an event"),
+    ("speciesReference", "species", "a reaction"),
+    ("specieReference", "specie", "a reaction"),
+    ("modifierSpeciesReference", "species", "a reaction"),
+)
+# elements, their attribute with an id of another element, and what people call them
 
 MATH = "{http://www.w3.org/1998/Math/MathML}"
 LAST_PRIORITY = -1e12
@@ -45,6 +71,45 @@ def parse(sbml: str) -> Element:
     _require_flat(root)
     _require_repeatable(root)
     return root
+
+
+def require_consistent(root: Element) -> None:
+    """Raise if ids are not unique, or something is set or reacts that a model lacks.
+
+    Of elements with the same id libRoadRunner mixes them up or ends the process; it leaves out what refers to a
+    missing one.
+    """
+    key = "name" if root.get("level") == "1" else "id"
+    local = {each for law in elements(root, "kineticLaw") for each in law.iter()}
+    named = (
+        each for each in root.iter() if tag(each) in IDENTIFIED and key in each.attrib and each not in local
+    )
+    ids = Counter(each.attrib[key] for each in named)
+    for name, count in ids.items():
+        if not name:
+            raise unusable(f"one of its elements has an empty {key}; expected one that names it")
+        if count > 1:
+            raise unusable(f"{count} of its elements have the id {name!r}; give each another one")
+    for name, count in Counter(_references(root)).items():
+        if name.id not in ids:
+            raise unusable(f"{name.by} refers to {name.id!r}, which it lacks")
+        if name.by == RULE and count > 1:
+            raise unusable(f"{count} rules determine {name.id!r}; expected one")
+
+
+class _Reference(NamedTuple):
+    """A reference to an id, by something with a name for people."""
+
+    by: str
+    id: str
+
+
+def _references(root: Element) -> Iterator[_Reference]:
+    """Yield the ids that rules, events and initial assignments set, and the species in reactions."""
+    for kind, key, by in REFERENCES:
+        for each in elements(root, kind):
+            if key in each.attrib:
+                yield _Reference(by, each.attrib[key])
 
 
 def _require_flat(root: Element) -> None:

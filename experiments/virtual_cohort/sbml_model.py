@@ -17,6 +17,7 @@ from .sbml_document import (
     event_variables,
     given_concentrations,
     parse,
+    require_consistent,
     require_distinct_ids,
     stoichiometry_sources,
     unusable,
@@ -86,7 +87,7 @@ def load_model(text: str) -> SbmlModel:
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)  # its errors are raised, and shown once
     text = text.removeprefix(BYTE_ORDER_MARK)
     sbml = text if text.lstrip().startswith("<") else antimony_to_sbml(text)
-    parse(sbml)
+    require_consistent(parse(sbml))
     try:
         sbml = roadrunner.RoadRunner.getParamPromotedSBML(with_global_parameters(sbml))
         require_distinct_ids(parse(sbml))

@@ -182,3 +182,62 @@ def test_stoichiometry_that_nothing_changes_is_no_parameter():
     text = "A -> n B; k * A; n = 2; m = 3; m' = 1; B -> m C; B; k = 0.1; A = 1; B = 0; C = 0"
     model = load_model(text)
     assert (set(model.parameters), set(model.other_inputs)) == ({"k"}, set())
+
+
+MATH = '<math xmlns="http://www.w3.org/1998/Math/MathML"><ci>k</ci></math>'
+SPECIES = (
+    '<species id="A" compartment="c" initialConcentration="1" hasOnlySubstanceUnits="false" boundaryCondition="false" '
+    'constant="false"/>'
+)
+PARAMETER = '<parameter id="k" value="1" constant="true"/>'
+REACTION = (
+    '<reaction id="r" reversible="false" fast="false"><listOfReactants><speciesReference species="A" stoichiometry="1" '
+    f'constant="true"/></listOfReactants><kineticLaw>{MATH}</kineticLaw></reaction>'
+)
+RULE = f'<assignmentRule variable="q">{MATH}</assignmentRule>'
+EVENT = (
+    '<event id="e" useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true"><math xmlns='
+    '"http://www.w3.org/1998/Math/MathML"><true/></math></trigger><listOfEventAssignments><eventAssignment variable="q">'
+    f"{MATH}</eventAssignment></listOfEventAssignments></event>"
+)
+
+
+def small_model(species=SPECIES, parameters=PARAMETER, rules="", reactions=REACTION, events=""):
+    """Return a model with a species that decays, and with the elements that are given."""
+    lists = {
+        "listOfCompartments": '<compartment id="c" size="1" constant="true"/>',
+        "listOfSpecies": species,
+        "listOfParameters": parameters,
+        "listOfRules": rules,
+        "listOfReactions": reactions,
+        "listOfEvents": events,
+    }
+    body = "".join(f"<{name}>{inside}</{name}>" for name, inside in lists.items() if inside)
+    return f'<sbml xmlns="{LEVEL_3}/core" level="3" version="1"><model id="m">{body}</model></sbml>'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (small_model(species=2 * SPECIES), "2 of its elements have the id 'A'"),
+        (small_model(species=SPECIES + SPECIES.replace('id="A"', 'id="c"')), "2 of its elements have the id 'c'"),
+        (small_model(parameters=3 * PARAMETER), "3 of its elements have the id 'k'"),
+        (small_model(reactions=2 * REACTION), "2 of its elements have the id 'r'"),
+        (small_model(reactions=REACTION.replace('id="r"', 'id="A"')), "2 of its elements have the id 'A'"),
+        (small_model(species=SPECIES + SPECIES.replace('id="A"', 'id=""')), "one of its elements has an empty id"),
+        (small_model(reactions=REACTION.replace('species="A"', 'species="Z"')), "a reaction refers to 'Z', which it lacks"),
+        (small_model(rules=RULE), "a rule refers to 'q', which it lacks"),
+        (small_model(events=EVENT), "an event refers to 'q', which it lacks"),
+        (small_model(parameters=PARAMETER.replace("k", "q") + PARAMETER, rules=2 * RULE), "2 rules determine 'q'"),
+    ],
+)  # fmt: skip
+def test_ids_that_are_double_or_missing_are_refused(text, reason):
+    """Of double ids libRoadRunner ends the process, and what refers to a missing one it leaves out."""
+    assert reason in refusal(text)
+
+
+def test_parameter_of_a_reaction_may_have_the_id_of_another_ones():
+    local = "<listOfLocalParameters><localParameter id='k' value='2'/></listOfLocalParameters></kineticLaw>"
+    reaction = REACTION.replace("</kineticLaw>", local)
+    model = load_model(small_model(reactions=reaction + reaction.replace('id="r"', 'id="s"')))
+    assert model.runner.simulate(0, 0.1, 2)[-1][1] == pytest.approx(0.6)
