@@ -188,6 +188,17 @@ def test_repairs_are_noted_in_events_and_keep_statuses(cohort):
     assert notes["status"].to_list() == ["completed", "failed"]
 
 
+def test_folder_in_place_of_a_file_is_named_before_anything_is_computed(cohort, whole):
+    (*_, file) = lose(cohort, "results", "run002")
+    file.mkdir()
+    for found in (lakebatch.open_lake(cohort.parent).repair("cohort"), healed(cohort)):
+        (how,) = found.filter(state="stays damaged")["how"]
+        assert how.startswith(f"there is a folder in its place; move it away: {file}")
+    file.rmdir()
+    assert healed(cohort)["state"].to_list() == ["healed"]
+    check_same(cohort, whole / "lake" / FOLDER)
+
+
 def test_changed_code_repairs_nothing_and_is_named(cohort):
     files = lose(cohort, "results", "run002")
     source = cohort.parents[1] / "experiments" / "cohort.py"

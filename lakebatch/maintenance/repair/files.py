@@ -16,7 +16,7 @@ from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.computing import Computed, check_computable, computed
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.outcome import AT_WORK, CannotHealError, Outcome, State, healed
-from lakebatch.maintenance.repair.placing import place
+from lakebatch.maintenance.repair.placing import place, require_place
 from lakebatch.maintenance.repair.recovery import Recovery
 
 FROM_FILES = "from other files of the table and copies in its log"
@@ -35,6 +35,11 @@ class Case:
     def table(self) -> InspectedTable:
         """The table of the files."""
         return self.recovery.contents.table
+
+    def require_places(self) -> None:
+        """Raise `CannotHealError` if a file cannot be put where a log names it."""
+        for path in self.paths:
+            require_place(self.table, self.table.references[path])
 
     def outcomes(self, state: State, how: str) -> Iterator[Outcome]:
         """Yield the outcome of each file."""
@@ -92,6 +97,7 @@ class FileRepair:
                 yield from case.outcomes("left alone", AT_WORK)
                 continue
             try:
+                case.require_places()
                 parts = [_part(each) for each in case.recovery.missing(case.group)]
             except CannotHealError as error:
                 yield from case.outcomes_of(error)
@@ -135,6 +141,7 @@ class FileRepair:
             return computation.rows(group, case.table.schema)
 
         try:
+            case.require_places()
             for path, rows in case.recovery.files(case.group, compute).items():
                 if case.recovery.assembly_id is None:
                     self.healed_rows.append(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from lakebatch.errors import DamageError
@@ -14,6 +16,13 @@ from lakebatch.storage.delta.encodings import forms
 
 # At the end of a Parquet file stand its footer, four bytes with the length of the footer, and four of magic.
 TAIL = 8
+
+
+def require_place(table: InspectedTable, reference: Reference) -> None:
+    """Raise `CannotHealError` if a data file cannot be put where a log names it."""
+    uri = table.storage.join(f"{table.path}/{reference.path}")
+    if table.storage.is_local and Path(uri).is_dir():
+        raise CannotHealError(f"there is a folder in its place; move it away: {uri}")
 
 
 def place(table: InspectedTable, reference: Reference, rows: pl.DataFrame) -> None:
