@@ -71,7 +71,9 @@ def _table(frame: pl.DataFrame, max_rows: int | None) -> str:
 
 def _columns(frame: pl.DataFrame) -> list[_Column]:
     return [
-        _Column(name, [_cell(value) for value in frame[name].to_list()], frame.schema[name].is_numeric())
+        _Column(
+            _cell(name), [_cell(value) for value in frame[name].to_list()], frame.schema[name].is_numeric()
+        )
         for name in frame.columns
     ]
 

@@ -11,6 +11,7 @@ from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
 from lakebatch.cli.output import is_narrow
 from lakebatch.cli.render import render
+from lakebatch.errors import DamageWarning, warn
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
 from lakebatch.storage.delta import omissions
@@ -41,6 +42,12 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
         with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
             pinned = each.snapshot()
             omissions.warn_of_faults(pinned.tables.lost)
+            if without_event := sorted(pinned.without_event):
+                warn(
+                    f"Left out: {', '.join(without_event)}, with rows and without events. Look closer with: "
+                    f"lakebatch doctor {each.reference}",
+                    DamageWarning,
+                )
             known = summary.summarize(pinned).join(
                 pace.progress_estimates(pinned), on="assembly_id", maintain_order="left"
             )

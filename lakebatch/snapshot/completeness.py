@@ -33,7 +33,7 @@ MISSING_METRICS_COLUMNS = {
     "metric_errors": pl.String(),
 }
 """The columns of `missing_metrics`."""
-LOST_EVENTS = "some of its events cannot be read"
+LOST_EVENTS = "its events are lost, or some of them"
 # Selects the last events of assemblies without a gap; "counted" is the row count in the table
 IS_COMPLETE = (
     pl.col("status").is_in(COMPLETED)
@@ -125,7 +125,7 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> lis
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
-    return [
+    return _lost_events(snapshot.without_event) + [
         Gap(each.assembly_id, what)
         for each in from_rows(events.filter(~IS_COMPLETE), snapshot.leases)
         for what in missing_from(
@@ -141,8 +141,12 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> lis
 def damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
-    lost += [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(snapshot.uncertain)]
+    lost += _lost_events(snapshot.uncertain - snapshot.without_event)
     return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
+
+
+def _lost_events(assembly_ids: Collection[str]) -> list[Gap]:
+    return [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(assembly_ids)]
 
 
 def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None, name: str) -> Iterator[Gap]:

@@ -53,6 +53,9 @@ def existed_at(tables: ExperimentTables, moment: Moment) -> bool:
 def _newest(tables: ExperimentTables) -> Snapshot:
     events = tables.log.read()
     results = tables.results.at()
+    if not events.lost and _without_event(results, events):
+        events = tables.log.read()  # an assembly can have begun since they were read
+        events = events._replace(uncertain=events.uncertain | _without_event(results, events))
     newest = _pinned(tables, NEWEST, events, results.number, results)
     if newest.missing_versions:
         what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
@@ -170,10 +173,15 @@ def _pinned(
 
 def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
     """Return the fault of a file of events, with the known assemblies that lost events."""
-    known = events.uncertain | (results.rows_by_assembly().keys() - set(events.rows["assembly_id"]))
+    known = events.uncertain | _without_event(results, events)
     of = ", ".join(sorted(known)[:MAX_NAMED]) or "assemblies that have no rows"
     more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
     return replace(fault, what=f"{fault.what}, and with it events of {of}{more}")
+
+
+def _without_event(results: TableVersion, events: Events) -> set[str]:
+    """Return the assemblies that have rows and no event."""
+    return results.rows_by_assembly().keys() - set(events.rows["assembly_id"])
 
 
 def _pairs(table: TableVersion, ids: Collection[str], time: datetime | None = None) -> set[tuple[str, str]]:

@@ -92,7 +92,6 @@ class PinnedRows(Statuses):
         ids = choice.choose(self.name, self.last_events, self.config_numbers, selection)
         if selection.narrows and not ids and not may_be_empty:
             raise choice.why_empty(self.name, self.last_events, self.config_numbers, selection)
-        without_event = self.uncertain - set(self.last_events["assembly_id"])
         return type(self)(
             self.folder,
             replace(selection, moment=self.moment),
@@ -101,7 +100,7 @@ class PinnedRows(Statuses):
             tables=self.tables,
             find_parts=self._find_parts,
             leases=self.leases,
-            uncertain=(self.uncertain & set(ids)) | without_event,
+            uncertain=(self.uncertain & set(ids)) | self.without_event,
             other_versions=self.other_versions,
             numbers=self.config_numbers,
             attempts=self.attempts,

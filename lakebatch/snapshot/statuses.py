@@ -53,6 +53,11 @@ class Statuses:
         self._numbers = numbers
 
     @property
+    def without_event(self) -> frozenset[str]:
+        """The assemblies that have rows and no event that can be read."""
+        return self.uncertain - set(self.last_events["assembly_id"])
+
+    @property
     def name(self) -> str:
         """The experiment's name."""
         return self.folder.split("_", 2)[2]

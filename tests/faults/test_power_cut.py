@@ -10,7 +10,7 @@ import pytest
 from processes import LAKEBATCH, run_traced
 
 SYNC = re.compile(r"f(?:data)?sync\(\d+<(?P<path>[^>]+)>")
-SAID = re.compile(r'write\([12]<[^>]*>, "(?P<text>[^"]*)')
+SAID = re.compile(r'write\(\d+<pipe:[^>]*>, "(?P<text>[^"]*)')
 
 
 def committed(table: Path) -> list[set[str]]:

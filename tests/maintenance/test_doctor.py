@@ -19,7 +19,8 @@ from lakebatch._process import host
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.cli.main import main
-from lakebatch.errors import DamageWarning, UnknownNameError
+from lakebatch.cli.status_table import assembly_states
+from lakebatch.errors import DamageWarning, IncompleteError, UnknownNameError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.maintenance.doctor import COLUMNS, examine
 from lakebatch.maintenance.doctor.place import is_within
@@ -268,6 +269,10 @@ def test_rows_without_any_event_are_a_problem(copied_lake):
     writer.append("level=0", pl.DataFrame({"repeat": [0, 1]}), AT)
     (text,) = found(copied_lake, "unrecorded")
     assert "2 rows of 20261123_142230_run099 are there and no event of it" in text
+    with pytest.warns(DamageWarning, match="Left out: 20261123_142230_run099, with rows and without events"):
+        assembly_states(copied_lake)
+    with pytest.raises(IncompleteError, match=r"run099.* left out, its events are lost"):
+        copied_lake["toy"].reassemble(on_gap="refuse")
 
 
 def test_event_of_the_future_is_a_note(copied_lake, monkeypatch):

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.errors import DamageWarning, ForkError, LakebatchError
 from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, values
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.doctor.origin import table_id
@@ -179,8 +179,10 @@ def _files(stored: ExperimentTables, table: InspectedTable) -> Iterator[Finding]
 
 
 def _guarded(check: str, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings; an error that ends a check is a finding itself."""
+    """Yield findings; an error that ends a check is a finding itself, unless this process cannot examine anything."""
     try:
         yield from findings
+    except ForkError:
+        raise
     except LakebatchError as error:
         yield Finding(check, subject, "problem", str(error))
