@@ -33,6 +33,7 @@ from lakebatch.executor.worker import (
 from lakebatch.experiment import provenance, registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.guest import thread_variables
 from lakebatch.experiment.registry import Source
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -100,7 +101,7 @@ def prepare(job: Job) -> Preparation:
     """Compute the preparation that all parts share; the experiment may spread it over other workers."""
     try:
         experiment = job.load()
-        with _computing, threadpool_limits(limits=1):
+        with _computing, thread_variables(), threadpool_limits(limits=1):
             config = from_record(experiment.config_model, job.config)
             return Preparation(worker.prepare(experiment, config, job.seed, _spread))
     except (Exception, SystemExit) as error:  # noqa: BLE001
@@ -111,7 +112,7 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
     """Compute one piece of a part; an exception of the experiment fails the part."""
     if prepared.error is not None:
         return ComputedPiece(error=prepared.error, trace=prepared.trace)
-    with _computing, threadpool_limits(limits=1):
+    with _computing, thread_variables(), threadpool_limits(limits=1):
         began = time.perf_counter()
         try:
             experiment = job.load()
@@ -148,7 +149,7 @@ def _spread(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[A
 
 
 def _apply(function: Callable[[Any], Any], value: Any) -> Any:
-    with _computing, threadpool_limits(limits=1):
+    with _computing, thread_variables(), threadpool_limits(limits=1):
         return function(value)
 
 

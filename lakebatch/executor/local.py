@@ -22,16 +22,14 @@ from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, never_stop
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.guest import THREADS, thread_variables
 from lakebatch.experiment.registry import Source
 from lakebatch.settings import require_working_folder
 
 IndexedPart = tuple[int, Part]
 LostParts = tuple[list[IndexedPart], list[IndexedPart]]
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"),
-    "1",
-)
+ONE_THREAD = dict.fromkeys((*THREADS, "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -92,13 +90,14 @@ def default_jobs() -> int:
 
 
 def _in_process(job: Job, parts: Sequence[IndexedPart], stop: Callable[[], bool]) -> Iterator[Outcome]:
-    try:
-        for index, part in parts:
-            if stop():
-                return
-            yield worker.compute(job, part, index)
-    finally:
-        worker.forget()
+    with thread_variables():
+        try:
+            for index, part in parts:
+                if stop():
+                    return
+                yield worker.compute(job, part, index)
+        finally:
+            worker.forget()
 
 
 def _isolated(job: Job, indexed: IndexedPart) -> Iterator[Outcome]:

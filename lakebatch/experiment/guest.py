@@ -54,7 +54,7 @@ def contained(*, variables: bool = True) -> Iterator[Output]:
     'iteration 1'
     """
     output, process = Output(), os.getpid()
-    with _surroundings_kept(variables), _collected(output), one_thread():
+    with _surroundings_kept(variables), thread_variables(), _collected(output), one_thread():
         try:
             yield output
         finally:
@@ -107,16 +107,30 @@ def _loads() -> int:
 
 
 @contextmanager
-def _surroundings_kept(variables: bool) -> Iterator[None]:
-    """Put back the working directory and the environment variables, at least those of the threads."""
-    before, folder = dict(os.environ), _folder()
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def thread_variables() -> Iterator[None]:
+    """Set the environment variables for one thread, and put them back.
+
+    A thread of compiled code that reads the environment meanwhile can end the process. So this does nothing within
+    another such block: one around a whole run changes them once, and not for each call in it.
+    """
+    before = {name: value for name in THREADS if (value := os.environ.get(name)) is not None}
+    _set_variables(dict(os.environ) | dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:
-        own = {name: value for name, value in os.environ.items() if name not in THREADS}
-        threads = {name: value for name, value in before.items() if name in THREADS}
-        _set_variables(before if variables else own | threads)
+        others = {name: value for name, value in os.environ.items() if name not in THREADS}
+        _set_variables(others | before)
+
+
+@contextmanager
+def _surroundings_kept(variables: bool) -> Iterator[None]:
+    """Put back the working directory and the environment variables."""
+    before, folder = dict(os.environ), _folder()
+    try:
+        yield
+    finally:
+        if variables:
+            _set_variables(before)
         if folder is not None and _folder() != folder:
             os.chdir(folder)
 
