@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -99,28 +100,30 @@ def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
 
 
 def _missing_metrics(found: pl.DataFrame) -> list[str]:
-    """Return a line for each of the newest assemblies with rows without a metric, and the count of the others."""
-    lacking = found.filter(pl.col("without_metric") > 0)
-    more = lacking.height - MAX_LINES
-    lines = [
-        f"{assembly_id}: {MissingMetrics(*missing)}"
-        for assembly_id, *missing in lacking.tail(MAX_LINES)
-        .select("assembly_id", "without_metric", "rows", "metric_errors")
-        .iter_rows()
-    ]
-    others = [f"{more} more assemblies have rows without a metric; see: lakebatch status --format csv"]
-    return [*lines, *(others if more > 0 else [])]
+    columns = ("without_metric", "rows", "metric_errors")
+    return _counted(found, columns, MissingMetrics, "have rows without a metric")
 
 
 def _dropped(found: pl.DataFrame) -> list[str]:
-    """Return a line for each of the newest assemblies with dropped samples, and the count of the others."""
-    dropped = found.filter(pl.col("samples_dropped") > 0)
-    more = dropped.height - MAX_LINES
-    lines = [
-        f"{assembly_id}: {DroppedSamples(*counted)}"
-        for assembly_id, *counted in dropped.tail(MAX_LINES)
-        .select("assembly_id", "samples_dropped", "samples_planned", "drop_reason")
-        .iter_rows()
-    ]
-    others = [f"{more} more assemblies have dropped samples; see: lakebatch status --format csv"]
+    columns = ("samples_dropped", "samples_planned", "drop_reason")
+    return _counted(found, columns, DroppedSamples, "have dropped samples")
+
+
+def _counted(
+    found: pl.DataFrame, columns: tuple[str, str, str], kind: Callable[[int, int, str], object], what: str
+) -> list[str]:
+    """Return a line for each of the newest assemblies with a count above 0, and the count of the others.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        The columns of the count, of the total and of the reason.
+    kind : callable
+        Returns from their values what the line says.
+    """
+    counted = found.filter(pl.col(columns[0]) > 0)
+    more = counted.height - MAX_LINES
+    shown = counted.tail(MAX_LINES).select("assembly_id", *columns).iter_rows()
+    lines = [f"{assembly_id}: {kind(*values)}" for assembly_id, *values in shown]
+    others = [f"{more} more assemblies {what}; see: lakebatch status --format csv"]
     return [*lines, *(others if more > 0 else [])]
