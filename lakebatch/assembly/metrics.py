@@ -1,8 +1,21 @@
-"""Metrics of a fit: their names, labels, units, directions and ranges."""
+"""Roles of the columns of results: metrics with their labels, units, directions and ranges; the axis; the groups."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from lakebatch._text import nearest
+from lakebatch.columns import Column
+from lakebatch.errors import SchemaError, UnknownNameError
+
+# Properties of the table of results in which an experiment's declarations stand, as JSON; none for the built-in roles
+METRIC_NAMES, AXIS, BASELINE, GROUPS = (
+    f"lakebatch.{name}" for name in ("metrics", "axis", "baseline", "groups")
+)
+LEVEL = "level"
+BUILT_IN_GROUPS = ("feature_set", "model")
 
 
 @dataclass(frozen=True)
@@ -68,3 +81,132 @@ def ranked() -> tuple[str, ...]:
     ('pearson_r', 'r2')
     """
     return tuple(each.name for each in METRICS if each.higher_is_better)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The column that parts vary, the horizontal axis of plots.
+
+    Attributes
+    ----------
+    baseline : float or None
+        The value that everything is compared with; None if there is none.
+    """
+
+    name: str = LEVEL
+    label: str = "level"
+    unit: str = "1"
+    baseline: float | None = 0.0
+    type: str = "double"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles of columns in one experiment's results.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        The metrics by which results are judged, the default first.
+    axis : Axis
+    groups : tuple of str
+        The columns that tell apart what is compared.
+    """
+
+    metrics: tuple[Metric, ...] = METRICS
+    axis: Axis = Axis()
+    groups: tuple[str, ...] = BUILT_IN_GROUPS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the metrics."""
+        return tuple(each.name for each in self.metrics)
+
+    @property
+    def default(self) -> Metric:
+        """The metric that is shown where none is asked for."""
+        return self.metrics[0]
+
+    def metric(self, name: str | None = None) -> Metric:
+        """Return a metric by name, by default the default one.
+
+        Raises
+        ------
+        UnknownNameError
+            If the results have no such metric.
+        """
+        if name is None:
+            return self.default
+        for each in self.metrics:
+            if each.name == name:
+                return each
+        raise UnknownNameError(f"Unknown metric {name!r}. {nearest(name, self.names)}")
+
+
+def of_column(column: Column) -> Metric:
+    """Return the metric that an own column is."""
+    return Metric(
+        column.name,
+        column.label or column.name,
+        "",
+        column.unit or "1",
+        bool(column.higher_is_better),
+        column.minimum,
+        column.maximum,
+    )
+
+
+def results_properties(
+    columns: Sequence[Column],
+    metrics: Sequence[str],
+    axis: str,
+    baseline: float | None,
+    groups: Sequence[str],
+) -> dict[str, str]:
+    """Return the properties of a table of results that `roles` reads; none for the built-in roles.
+
+    Raises
+    ------
+    SchemaError
+        If a name is that of no column, or of no metric.
+    """
+    own = {column.name: column for column in columns}
+    judged = list(metrics) or [each.name for each in columns if each.higher_is_better is not None]
+    known = [*BY_NAME, *(name for name, column in own.items() if column.higher_is_better is not None)]
+    if unknown := [name for name in judged if name not in known]:
+        raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
+    found: dict[str, object] = {METRIC_NAMES: judged} if judged else {}
+    if axis != LEVEL:
+        found[AXIS] = axis
+    if baseline is not None:
+        found[BASELINE] = baseline
+    if tuple(groups) != BUILT_IN_GROUPS:
+        found[GROUPS] = list(groups)
+    return {name: json.dumps(value) for name, value in found.items()}
+
+
+def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles:
+    """Return the roles of the columns of a table of results.
+
+    Parameters
+    ----------
+    columns : mapping
+        All columns by name, the own ones as the table describes them.
+    properties : mapping
+        The properties of the table, see `results_properties`.
+    """
+    read = {
+        name: json.loads(properties[name])
+        for name in (METRIC_NAMES, AXIS, BASELINE, GROUPS)
+        if properties.get(name)
+    }
+    judged = [
+        BY_NAME.get(name) or of_column(columns[name])
+        for name in read.get(METRIC_NAMES, NAMES)
+        if name in BY_NAME or name in columns
+    ]
+    name = read.get(AXIS, LEVEL)
+    default = 0.0 if name == LEVEL else None
+    column = columns[name]
+    axis = Axis(name, column.label or name, column.unit or "1", read.get(BASELINE, default), column.type)
+    return Roles(tuple(judged), axis, tuple(read.get(GROUPS, BUILT_IN_GROUPS)))

@@ -16,7 +16,7 @@ from lakebatch.assembly.part_rows import check_reasons, stamped
 from lakebatch.assembly.record import now
 from lakebatch.errors import ExperimentError
 from lakebatch.storage.delta.commit_metadata import RunningFingerprint, copied_columns, encode
-from lakebatch.storage.delta.schema import TableSchema, load_schema
+from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.withholding import withheld
 
 # Every call of an engine has a fixed cost, which small frames would pay one by one.
@@ -40,7 +40,7 @@ class SpooledRows:
     """
 
     file: Path
-    table: str
+    schema: TableSchema
     rows: int
     at: datetime
     fingerprint: str
@@ -48,8 +48,7 @@ class SpooledRows:
 
     def read(self) -> pa.RecordBatchReader:
         """Return all rows as a stream with the columns of the table."""
-        schema = load_schema(self.table)
-        return pa.RecordBatchReader.from_batches(schema.arrow, self._batches(schema))
+        return pa.RecordBatchReader.from_batches(self.schema.arrow, self._batches(self.schema))
 
     def frame(self) -> pl.DataFrame:
         """Return all rows as one frame with the columns of the table."""
@@ -72,12 +71,18 @@ class SpooledRows:
 
 
 class PartSpool:
-    """The files of one part, one per table, to which its frames are written as they are computed."""
+    """The files of one part, one per table, to which its frames are written as they are computed.
 
-    def __init__(self, folder: Path, tables: Sequence[str], assembly_id: str, part: str) -> None:
+    Parameters
+    ----------
+    schemas : sequence of TableSchema
+        The tables that a part writes; the last one marks it as done.
+    """
+
+    def __init__(self, folder: Path, schemas: Sequence[TableSchema], assembly_id: str, part: str) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
-        self._tables = tables
+        self._schemas = {schema.table: schema for schema in schemas}
         self._ids = (assembly_id, part)
         self._spools: dict[str, TableSpool] = {}
         self._files = ExitStack()
@@ -92,8 +97,8 @@ class PartSpool:
         SchemaError
             If rows do not fit their table.
         """
-        if unknown := sorted(frames.keys() - set(self._tables)):
-            declared = ", ".join(self._tables)
+        if unknown := sorted(frames.keys() - self._schemas.keys()):
+            declared = ", ".join(self._schemas)
             raise ExperimentError(f"run() returned rows for {', '.join(unknown)}. Its tables are {declared}.")
         for table, frame in frames.items():
             self._spool(table).write(frame)
@@ -101,15 +106,15 @@ class PartSpool:
     def finish(self) -> dict[str, SpooledRows]:
         """Return what was written; a part without a row in its last table, which marks it as done, is refused."""
         at = now()
-        spooled = {name: self._spools[name].finish(at) for name in self._tables if name in self._spools}
-        marker = self._tables[-1]
+        spooled = {name: self._spools[name].finish(at) for name in self._schemas if name in self._spools}
+        marker = list(self._schemas)[-1]
         if marker not in spooled or not spooled[marker].rows:
             raise ExperimentError(f"run() returned no row for {marker!r}, in which each part must have one.")
         return spooled
 
     def _spool(self, table: str) -> TableSpool:
         if table not in self._spools:
-            spool = TableSpool(self._folder / f"{table}.arrow", load_schema(table), *self._ids)
+            spool = TableSpool(self._folder / f"{table}.arrow", self._schemas[table], *self._ids)
             self._spools[table] = self._files.enter_context(spool)
         return self._spools[table]
 
@@ -160,7 +165,7 @@ class TableSpool:
         time = pl.lit(at).cast(self._schema.polars[TIME]).alias(TIME)
         fingerprint = self._hash.result(pl.select(time))
         copy = encode(pl.concat(self._copied).with_columns(time)) if self._rows and self._copied else None
-        return SpooledRows(self._file, self._schema.table, self._rows, at, fingerprint, copy)
+        return SpooledRows(self._file, self._schema, self._rows, at, fingerprint, copy)
 
     def _flush(self) -> None:
         """Check, stamp, count, hash and write the frames that wait."""

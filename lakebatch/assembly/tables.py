@@ -9,13 +9,15 @@ from typing import Self
 
 from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.sources import SourceLog
 from lakebatch.assembly.tags import TagLog
-from lakebatch.errors import ConfigError
+from lakebatch.columns import OwnTable
+from lakebatch.errors import ConfigError, SchemaError
 from lakebatch.ids import FOLDER, check_name
 from lakebatch.storage import Storage
 from lakebatch.storage.delta.reader import TableCache
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.schema import TableSchema, load_schema, table_names
 from lakebatch.storage.delta.table import Table
 
 RESULTS = "results"
@@ -103,6 +105,11 @@ class ExperimentTables:
         if max(seen, default=-1) >= self.results.version():
             self.results.mark({"lakebatch.assembly_id": assembly_id})
 
+    def declare(self, schemas: Iterable[TableSchema]) -> None:
+        """Write some tables with schemas that an experiment extends or declares, see `own_schema`."""
+        for schema in schemas:
+            self._tables[schema.table] = Table(self.storage, self.folder, schema, self._cache)
+
     def table(self, name: str) -> Table:
         """Return a table of the experiment by name; always the same object, which keeps its open log."""
         if name not in self._tables:
@@ -129,3 +136,25 @@ class ExperimentTables:
 def frames_table(storage: Storage, folder: str, name: str) -> Table:
     """Return the table of an experiment's frames saved under a name."""
     return Table(storage, f"{folder}/{FRAMES}", replace(load_schema(FRAMES), table=name))
+
+
+def own_schema(declared: OwnTable) -> TableSchema:
+    """Return the schema of a table that an experiment declares.
+
+    Raises
+    ------
+    SchemaError
+        If it has the name of a built-in table, or declares a column that is filled in.
+    """
+    if declared.name in (*table_names(), FRAMES):
+        raise SchemaError(f"Table {declared.name!r} is one of lakebatch. Choose another name for your own.")
+    bookkeeping = {column.name: column for column in load_schema(RESULTS).columns}
+    schema = TableSchema(
+        declared.name,
+        1,
+        declared.description,
+        ("assembly_id",),
+        tuple(bookkeeping[name] for name in STAMPED),
+        {name: load_schema(RESULTS).constraints[name] for name in ("assembly_id_is_set", "part_is_set")},
+    )
+    return schema.extended(declared.columns, {})

@@ -101,13 +101,13 @@ class Cluster:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
         with Counters.open(job.scratch) as counters, self._connection(), self._load_experiment(job.source):
-            dispatcher = Dispatcher(self._client, job, split(experiment, job, parts), experiment.tables)
+            dispatcher = Dispatcher(self._client, job, split(experiment, job, parts))
             try:
                 while dispatcher.has_work(stop()):
                     dispatcher.submit(len(self._workers()), self._at_least)
                     for piece, computed in dispatcher.completed():
                         self._check_versions(computed)
-                        _count(counters, piece, computed, experiment.tables[-1])
+                        _count(counters, piece, computed, job.marker)
                         if outcome := dispatcher.accept(piece, computed):
                             yield outcome
                     self._check_workers(job.source)

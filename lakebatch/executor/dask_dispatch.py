@@ -55,11 +55,10 @@ class Dispatcher:
     more, alone, after all others.
     """
 
-    def __init__(self, client: Client, job: Job, parts: Sequence[PendingPart], tables: Sequence[str]) -> None:
+    def __init__(self, client: Client, job: Job, parts: Sequence[PendingPart]) -> None:
         self._client = client
         self._job = job
         self._parts = parts
-        self._tables = tables
         self._pending = deque(_ordered_pieces(parts))
         self._suspects: deque[PieceId] = deque()
         self._tried: set[PieceId] = set()
@@ -152,7 +151,7 @@ class Dispatcher:
         entry = self._parts[number]
         seconds = _seconds(entry)
         try:
-            with self._job.spool(entry.part, number, self._tables) as spool:
+            with self._job.spool(entry.part, number) as spool:
                 for index in range(len(entry.pieces)):
                     for table, frames in entry.computed[index].frames.items():
                         for frame in frames:

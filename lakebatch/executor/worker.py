@@ -27,6 +27,7 @@ from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Frames, Part, Spread
 from lakebatch.experiment.registry import AnyExperiment, Source
+from lakebatch.storage.delta.schema import TableSchema
 
 PARENT_CHECK_SECONDS = 1.0
 PACKAGE = "lakebatch"
@@ -36,13 +37,22 @@ LogRecords: TypeAlias = tuple[tuple[str, int, str], ...]
 
 @dataclass(frozen=True)
 class Job:
-    """Input of a worker for any part of one assembly; ``source_hash`` is that of the code that began the assembly."""
+    """Input of a worker for any part of one assembly.
+
+    Attributes
+    ----------
+    schemas : tuple of TableSchema
+        The tables that parts write; the last one marks a part as done.
+    source_hash : str, optional
+        That of the code that began the assembly.
+    """
 
     assembly_id: str
     source: Source
     config: Mapping[str, Any]
     seed: int
     scratch: Path
+    schemas: tuple[TableSchema, ...]
     source_hash: str | None = None
 
     def load(self) -> AnyExperiment:
@@ -61,9 +71,14 @@ class Job:
             )
         return experiment
 
-    def spool(self, part: Part, index: int, tables: Sequence[str]) -> PartSpool:
+    @property
+    def marker(self) -> str:
+        """The name of the table in which each part has rows."""
+        return self.schemas[-1].table
+
+    def spool(self, part: Part, index: int) -> PartSpool:
         """Return the files for the rows of a part until their commit."""
-        return PartSpool(self.scratch / f"part{index}", tables, self.assembly_id, part.key)
+        return PartSpool(self.scratch / f"part{index}", self.schemas, self.assembly_id, part.key)
 
 
 @dataclass(frozen=True)
@@ -185,13 +200,12 @@ def forget() -> None:
 
 def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
     prepared = _prepare(job)
-    tables = prepared.experiment.tables
     found = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
-    with job.spool(part, index, tables) as spool, Counters.open(job.scratch) as counters:
+    with job.spool(part, index) as spool, Counters.open(job.scratch) as counters:
         for frames in [found] if isinstance(found, Mapping) else found:
             spool.write(frames)
-            if tables[-1] in frames:
-                counters.add(index, frames[tables[-1]].height)
+            if job.marker in frames:
+                counters.add(index, frames[job.marker].height)
         return spool.finish()
 
 

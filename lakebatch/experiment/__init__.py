@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakebatch.columns import Column, OwnTable, column, metric, table
     from lakebatch.experiment.contract import (
         ConfigModel,
         Diagram,
@@ -22,18 +23,22 @@ if TYPE_CHECKING:
     from lakebatch.experiment.environment import environment_defaults
 
 __all__ = [
-    "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "Part", "Spread", "TimeAxis", "contained",
-    "environment_defaults",
-    "may_import", "setting",
+    "Column", "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "OwnTable", "Part", "Spread", "TimeAxis",
+    "column", "contained", "environment_defaults", "may_import", "metric", "setting", "table",
 ]  # fmt: skip
+
+COLUMNS = "lakebatch.columns"
+HOME = dict.fromkeys(("Column", "OwnTable", "column", "metric", "table"), COLUMNS) | {
+    "environment_defaults": f"{__name__}.environment"
+}
+"""The modules of the names that are not in the contract."""
 
 
 def __getattr__(name: str) -> Any:
     """Load the contract when one of its names is first used: it needs pydantic and numpy, and most commands do not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "environment" if name == "environment_defaults" else "contract"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(import_module(HOME.get(name, f"{__name__}.contract")), name)
 
 
 def __dir__() -> list[str]:

@@ -17,6 +17,7 @@ from pydantic import (
     model_serializer,
 )
 
+from lakebatch.columns import Column, OwnTable
 from lakebatch.errors import ConfigError, ExperimentError
 from lakebatch.experiment.guest import contained as contained
 
@@ -191,15 +192,32 @@ class Experiment(Generic[Config, Prepared]):
         Order of the experiment in a lake, and experiment version, which tells incompatible rows apart: ``"03"``, ``"v1"``.
     config_model : type
         The `ConfigModel` that validates its configs.
-    tables : tuple of str
-        The tables that its parts write, in this order. Every part has rows in the last table, which mark it as done.
+    tables : tuple of str or OwnTable
+        The tables that its parts write, in this order. Every part has rows in the last table, ``results``, which mark it
+        as done. A table of its own is declared with `lakebatch.experiment.table`.
+    columns : tuple of Column
+        Its own columns of ``results``, declared with `lakebatch.experiment.column` and `lakebatch.experiment.metric`.
+    metrics : tuple of str, optional
+        The metrics by which its results are judged, the default first; own or built-in ones. Without it these are its
+        own metrics or, if it declares none, the built-in ones.
+    axis : str
+        The column of ``results`` that its parts vary: the horizontal axis of plots.
+    baseline : float, optional
+        The value on the axis that everything is compared with; that of ``level`` is 0, another axis has none by default.
+    groups : tuple of str
+        The columns of ``results`` that tell apart what is compared, such as models.
     unit : str
         Meaning of a row of the last table, in the plural, for the progress display.
     presets : str, optional
         A package whose presets can be used, in addition to those in the folder of the experiment's file.
     """
 
-    tables: ClassVar[tuple[str, ...]] = ("results",)
+    tables: ClassVar[tuple[str | OwnTable, ...]] = ("results",)
+    columns: ClassVar[tuple[Column, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ()
+    axis: ClassVar[str] = "level"
+    baseline: ClassVar[float | None] = None
+    groups: ClassVar[tuple[str, ...]] = ("feature_set", "model")
     unit: ClassVar[str] = "rows"
     presets: ClassVar[str | None] = None
     name: ClassVar[str]
@@ -291,6 +309,10 @@ class Experiment(Generic[Config, Prepared]):
     def diagram(self, config: Config, rng: np.random.Generator) -> Diagram:
         """Return the simulated network; the generator is the same as for `prepare`."""
         raise ExperimentError(f"{self.name} has no diagram. Implement diagram().")
+
+    def own_columns(self, config: Config) -> Sequence[Column]:
+        """Return the experiment's own columns of ``results`` for a config; by default those of the class."""
+        return self.columns
 
     def base_seed(self, config: Config) -> int:
         """Return the seed from which the seed of each assembly derives, together with its run number."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lakebatch.columns import table_names
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import config, provenance, registry
 from lakebatch.experiment.config import DEFAULT_PRESET
@@ -53,6 +54,16 @@ class RunPlan:
     def keys(self) -> tuple[str, ...]:
         """The keys of the parts."""
         return tuple(part.key for part in self.parts)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables that the parts write, the one that marks them as done last."""
+        return table_names(self.experiment.tables)
+
+    @property
+    def marker(self) -> str:
+        """The name of the table in which each part has rows."""
+        return self.tables[-1]
 
     @property
     def file(self) -> Path:

@@ -97,8 +97,8 @@ class AssemblyRun:
         self.progress = progress
         self.failures: dict[str, str] = {}
         self._is_new = assembly.event == 0
-        self._writers = {name: self._writer(name) for name in plan.experiment.tables}
-        self._marker = self._writers[plan.experiment.tables[-1]]
+        self._writers = {name: self._writer(name) for name in plan.tables}
+        self._marker = self._writers[plan.marker]
         self._checked_at = time.monotonic()
 
     def _writer(self, table: str) -> PartWriter:
@@ -144,6 +144,7 @@ class AssemblyRun:
             self.assembly.settings,
             self.assembly.seed,
             scratch,
+            tuple(writer.table.schema for writer in self._writers.values()),
             self.assembly.surroundings.get("source_hash"),
         )
         work = Work(self.plan.work(pending), unit=self.plan.experiment.unit, parts=done + len(pending))

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
+from lakebatch.columns import table_names
 from lakebatch.errors import ExperimentError, RunInterrupted
 from lakebatch.executor.worker import Outcome, collect_frames, prepare, run_part
 from lakebatch.experiment import registry
@@ -70,7 +71,7 @@ def check_rows(trial: CheckConfig) -> None:
         done = trial.run(lake)
         plan = RunPlan.from_record(registry.get(trial.name), done.settings)
         announced = {part.key: plan.work([part]) for part in plan.parts}
-        rows = lake[trial.name].table(plan.experiment.tables[-1]).at().scan().collect()
+        rows = lake[trial.name].table(plan.marker).at().scan().collect()
         counted = {str(key[0]): group.height for key, group in rows.group_by("part")}
         _expect(
             counted == announced,
@@ -166,7 +167,7 @@ def _lake() -> Iterator[Lake]:
 
 
 def _tables(name: str) -> Sequence[str]:
-    return registry.load(registry.get(name)).tables
+    return table_names(registry.load(registry.get(name)).tables)
 
 
 def _expect(true: bool, otherwise: str) -> None:

@@ -27,6 +27,7 @@ from lakebatch.assembly.record import (
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
+from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
@@ -135,7 +136,7 @@ def _begin(
 
     with lease.hold(stored.storage, stored.folder) as held:
         leased = replace(record, environment={**environment, "lease": held})
-        version = stored.table(plan.experiment.tables[-1]).version()
+        version = stored.table(plan.marker).version()
         assembly = _begin_share(stored.log, leased, version, shard, check)
         if assembly.event == 0 and assembly.run_number > 1:
             warn_of_changed_source(stored, plan, assembly)
@@ -295,7 +296,8 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
 def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     stored = StoredExperiment(lake.storage, _folder(plan.experiment))
-    names = (*plan.experiment.tables, "assemblies", "sources")
+    stored.declare(declared_schemas(plan.experiment, plan.config))
+    names = (*plan.tables, "assemblies", "sources")
     lake.storage.check_writable()
     stored.check_folders(names, assembly_id)
     for name in names:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
+from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
@@ -87,7 +88,7 @@ def _compare(
 ) -> Verdict:
     if again.status != "completed":
         raise AssemblyError(f"Running {assembly.assembly_id} again ended {again.status}: {again.error}")
-    names = registry.load(registry.get(stored.name)).tables
+    names = table_names(registry.load(registry.get(stored.name)).tables)
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:

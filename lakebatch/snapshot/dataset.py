@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.snapshot.snapshot import Snapshot
@@ -32,7 +33,7 @@ def load(
         If the assembly has no such level or feature set.
     """
     experiment, config = recall(snapshot, assembly_id)
-    tables = {name: _rows(snapshot, name, assembly_id, level) for name in experiment.tables[:-1]}
+    tables = {name: _rows(snapshot, name, assembly_id, level) for name in table_names(experiment.tables)[:-1]}
     return experiment.dataset(tables, config, level=level, feature_set=feature_set)
 
 

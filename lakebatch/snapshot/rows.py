@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Self
 
 import polars as pl
 
+from lakebatch.assembly import metrics
 from lakebatch.assembly.lease import Leases
+from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.tables import RESULTS
@@ -110,6 +113,12 @@ class PinnedRows(Statuses):
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
+
+    @cached_property
+    def roles(self) -> Roles:
+        """The metrics, the axis and the groups of the results."""
+        results = self.table()
+        return Roles() if results is None else metrics.roles(results.described_columns, results.properties)
 
     def source_files(self, source_hash: str) -> Files | None:
         """Return the source files with a source hash, by path; None if they are not recorded."""

@@ -30,7 +30,7 @@ def spool(tmp_path, names):
 
     def write(*frames, table="results", part="level=0"):
         folder = tmp_path / f"spool{secrets.randbits(64)}"
-        with PartSpool(folder, [table], names.assembly_id, part) as files:
+        with PartSpool(folder, [load_schema(table)], names.assembly_id, part) as files:
             for frame in frames:
                 files.write({table: frame})
             return files.finish()[table]
@@ -147,7 +147,12 @@ def test_spooled_part_and_frame_give_the_same_rows(results, writer, spool):
 
 
 def test_spooled_part_has_one_timestamp_after_its_last_row(results, writer, spool, tmp_path, names):
-    with PartSpool(tmp_path / "part0", ["samples", "results"], names.assembly_id, "level=0") as files:
+    with PartSpool(
+        tmp_path / "part0",
+        [load_schema(name) for name in ("samples", "results")],
+        names.assembly_id,
+        "level=0",
+    ) as files:
         files.write({"results": ROWS, "samples": pl.DataFrame({"sample": [1]})})
         after = datetime.now(UTC)
         files.write({"results": ROWS})
@@ -238,7 +243,12 @@ def test_spooled_bytes_are_bounded_in_memory_and_on_disk(spool, monkeypatch):
 
 
 def test_part_without_a_row_in_its_last_table_or_with_an_unknown_table_is_refused(tmp_path, names):
-    with PartSpool(tmp_path / "part0", ["samples", "results"], names.assembly_id, "level=0") as files:
+    with PartSpool(
+        tmp_path / "part0",
+        [load_schema(name) for name in ("samples", "results")],
+        names.assembly_id,
+        "level=0",
+    ) as files:
         with pytest.raises(ExperimentError, match=r"rows for other\. Its tables are samples, results"):
             files.write({"other": ROWS})
         files.write({"samples": pl.DataFrame({"sample": [1]}), "results": ROWS.head(0)})

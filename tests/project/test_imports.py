@@ -39,6 +39,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "ids": "",
     },
     {"_files": "", "_process": ""},
+    {"columns": ""},
     {"errors": ""},
     {"_text": "", "_version": ""},
 )

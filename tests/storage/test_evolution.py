@@ -14,9 +14,10 @@ import pytest
 
 import lakebatch
 from lakebatch.assembly.record import COLUMNS
+from lakebatch.columns import Column
 from lakebatch.errors import IncompleteWarning, SchemaError, StorageError
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.schema import Column, load_schema, parse_schema
+from lakebatch.storage.delta.schema import load_schema, parse_schema
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.table_format import SCHEMA_VERSION, stored_schema_version
 
@@ -258,7 +259,8 @@ def test_upgrade_by_four_processes_beside_an_older_writer_happens_once(
     imports = """
 from dataclasses import replace
 from lakebatch.storage.delta.table import Table
-from lakebatch.storage.delta.schema import Column, load_schema
+from lakebatch.columns import Column
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage import Storage
 first = load_schema("results")
 columns = (*first.columns, Column("added", "double", "New.", since=2))

@@ -14,6 +14,7 @@ from lakebatch.errors import ConfigError
 from lakebatch.legacy.importer import import_legacy
 from lakebatch.legacy.scripts.executor import create_batch_executor
 from lakebatch.storage.delta.commit_metadata import fingerprint
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.withholding import withheld
 
 SECRET = SECRETS["S3_SECRET_KEY"]
@@ -68,7 +69,7 @@ def test_fingerprint_is_of_the_rows_after_withholding(open_table, tmp_path, spoo
     rows = pl.DataFrame({"sample": [0], "initial_names": [["R1", SECRET]], "initial": [[1.0, 2.0]]})
     writer = PartWriter(table, "20261123_142230_run001", {})
     if spooled:
-        with PartSpool(tmp_path / "part0", ["samples"], writer.assembly_id, "level=0") as spool:
+        with PartSpool(tmp_path / "part0", [load_schema("samples")], writer.assembly_id, "level=0") as spool:
             spool.write({"samples": rows})
             writer.append_spooled("level=0", spool.finish()["samples"])
     else:

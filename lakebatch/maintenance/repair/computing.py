@@ -16,12 +16,11 @@ from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.executor.counters import Counters
+from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import registry
-from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.registry import Source
 from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.repair.outcome import CannotComputeError, CannotHealError
 from lakebatch.snapshot import changes
@@ -122,11 +121,13 @@ def computed(
     CannotComputeError
         If the present code cannot compute the assembly.
     """
-    source, planned = _planned(stored, assembly)
+    plan = _planned(stored, assembly)
+    planned = {part.key: part for part in plan.parts}
     wanted = [planned[key] for key in parts if key in planned]
     with tempfile.TemporaryDirectory(prefix="lakebatch-repair-") as folder:
         scratch = Path(folder)
-        job = Job(assembly.assembly_id, source, assembly.settings, assembly.seed, scratch)
+        schemas = declared_schemas(plan.experiment, plan.config)
+        job = Job(assembly.assembly_id, plan.source, assembly.settings, assembly.seed, scratch, schemas)
         logger.info("computing %d parts of %s again", len(wanted), assembly.assembly_id)
         with Counters.create(scratch, len(wanted)):
             outcomes = {each.part.key: each for each in Local.of(jobs).execute(job, wanted)}
@@ -135,12 +136,12 @@ def computed(
 
 def check_computable(stored: ExperimentTables, assembly: Assembly, parts: Collection[str]) -> None:
     """Refuse parts that the present code does not plan; only a computation shows whether it gives the same rows."""
-    _, planned = _planned(stored, assembly)
+    planned = _planned(stored, assembly).keys
     if unknown := [part for part in parts if part not in planned]:
         raise CannotComputeError(f"this code does not plan part {unknown[0]} of it")
 
 
-def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict[str, Part]]:
+def _planned(stored: ExperimentTables, assembly: Assembly) -> RunPlan:
     if MADE_BY in assembly.settings:
         raise CannotHealError("no experiment computed its rows: they were imported")
     try:
@@ -151,4 +152,4 @@ def _planned(stored: ExperimentTables, assembly: Assembly) -> tuple[Source, dict
         raise CannotComputeError(
             f"it is of {stored.folder}, and this code has experiment version {plan.experiment.version}"
         )
-    return plan.source, {part.key: part for part in plan.parts}
+    return plan

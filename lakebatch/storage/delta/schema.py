@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch.columns import OWN, Column
 from lakebatch.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -28,16 +30,6 @@ TYPES: dict[str, pl.DataType] = {
     "list<float>": pl.List(pl.Float32()),
 }
 
-SQL_TYPES = {
-    "string": "VARCHAR",
-    "long": "BIGINT",
-    "integer": "INTEGER",
-    "double": "DOUBLE",
-    "float": "FLOAT",
-    "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMPTZ",
-}
-
 LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
     pl.Int64(): {pl.Int8(), pl.Int16(), pl.Int32(), pl.UInt8(), pl.UInt16(), pl.UInt32()},
     pl.Int32(): {pl.Int8(), pl.Int16(), pl.UInt8(), pl.UInt16()},
@@ -47,58 +39,12 @@ LOSSLESS: dict[pl.DataType, set[pl.DataType]] = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column: its name, Delta type, meaning, nullability and unit.
-
-    A volatile column differs between two runs of the same computation, as times do. ``since`` is the
-    schema version that added it.
-    """
-
-    name: str
-    type: str
-    comment: str
-    nullable: bool = True
-    unit: str | None = None
-    volatile: bool = False
-    since: int = 1
-
-    @property
-    def arrow(self) -> pa.Field:
-        """The column as an Arrow field."""
-        import pyarrow as pa
-
-        types = {
-            "string": pa.string(),
-            "long": pa.int64(),
-            "integer": pa.int32(),
-            "double": pa.float64(),
-            "float": pa.float32(),
-            "boolean": pa.bool_(),
-            "timestamp": pa.timestamp("us", tz="UTC"),
-        }
-        inner = self.type.removeprefix("list<").removesuffix(">")
-        return pa.field(
-            self.name, types[inner] if inner == self.type else pa.list_(types[inner]), self.nullable
-        )
-
-    @property
-    def sql(self) -> str:
-        """The column's type in SQL."""
-        inner = self.type.removeprefix("list<").removesuffix(">")
-        return SQL_TYPES[inner] + ("[]" if inner != self.type else "")
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The column's comment and unit, as in the Delta schema."""
-        return {"comment": self.comment} | ({"unit": self.unit} if self.unit else {})
-
-
-@dataclass(frozen=True)
 class TableSchema:
     """A table: its columns, partitioning and constraints.
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
-    A table that ``grows`` accepts any further columns.
+    A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
+    declares.
     """
 
     table: str
@@ -109,11 +55,33 @@ class TableSchema:
     constraints: dict[str, str]
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def late(self) -> list[Column]:
-        """The columns that the first schema version did not have."""
-        return [column for column in self.columns if column.since > 1]
+        """The columns that the first schema version did not have, and those that an experiment declares."""
+        return [column for column in self.columns if column.since > 1 or column.own]
+
+    def extended(self, columns: Sequence[Column], properties: Mapping[str, str]) -> TableSchema:
+        """Return the schema with the columns, their ranges and the properties that an experiment declares.
+
+        Raises
+        ------
+        SchemaError
+            If the table has a column of that name already.
+        """
+        known = {column.name for column in self.columns}
+        if taken := sorted(known & {column.name for column in columns}):
+            raise SchemaError(
+                f"{self.source} has a column {taken[0]!r} already. Choose another name for your own."
+            )
+        rules = {f"{column.name}_in_range": column.rule for column in columns if column.rule}
+        return replace(
+            self,
+            columns=(*self.columns, *columns),
+            constraints=self.constraints | rules,
+            properties={**self.properties, **properties},
+        )
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -261,17 +229,21 @@ def _value_faults(values: pl.Series, column: Column) -> list[str]:
 def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
     """Return the differences of a table's Arrow schema from its schema, one clause per column.
 
-    A column that a later schema version added may be missing.
+    A column that a later schema version added may be missing; an experiment's own columns may be missing or be others.
     """
     faults = []
     for column in schema.columns:
         index = actual.get_field_index(column.name)
-        if index < 0 and column.since == 1:
+        if index < 0 and column not in schema.late:
             faults.append(f"column {column.name!r} is missing, {schema.source} has it")
         elif index >= 0 and actual.field(index).type != column.arrow.type:
             faults.append(
                 f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
             )
     known = {column.name for column in schema.columns}
-    unknown = [name for name in actual.names if name not in known and not schema.grows]
+    unknown = [
+        each.name
+        for each in actual
+        if each.name not in known and not schema.grows and OWN.encode() not in (each.metadata or {})
+    ]
     return faults + [f"column {name!r} is not in {schema.source}" for name in unknown]

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import deltalake
 import polars as pl
 
+from lakebatch.columns import OWN, Column, type_name
 from lakebatch.errors import SchemaError
 from lakebatch.storage.delta.engine import Handle
-from lakebatch.storage.delta.schema import Column, TableSchema, difference
+from lakebatch.storage.delta.schema import TableSchema, difference
 
 SCHEMA_VERSION = "lakebatch.schemaVersion"
 FIRST_SCHEMA_VERSION = 1
@@ -56,7 +57,7 @@ def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> N
         partition_by=list(schema.partition_by),
         name=schema.table,
         description=schema.description,
-        configuration=PROPERTIES | {SCHEMA_VERSION: str(schema.version)},
+        configuration=PROPERTIES | {SCHEMA_VERSION: str(schema.version)} | dict(schema.properties),
         storage_options=dict(options),
         raise_if_key_not_exists=False,
         # a retry would replace a table that another process has created
@@ -85,10 +86,11 @@ def _raise_version(handle: Handle, schema: TableSchema) -> bool:
 
 def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
     present = handle.metadata().configuration
-    absent = {name: value for name, value in PROPERTIES.items() if name not in present}
-    if absent:
-        handle.alter.set_table_properties(absent)
-    return bool(absent)
+    wanted = {name: value for name, value in PROPERTIES.items() if name not in present}
+    wanted |= {name: value for name, value in schema.properties.items() if present.get(name) != value}
+    if wanted:
+        handle.alter.set_table_properties(wanted, raise_if_not_exists=False)
+    return bool(wanted)
 
 
 def _add_missing_columns(handle: Handle, schema: TableSchema) -> bool:
@@ -118,6 +120,22 @@ CHANGES: Mapping[str, Callable[[Handle, TableSchema], bool]] = {
 
 The version comes first, so that older code then reports that it is too old.
 """
+
+
+def own_columns(handle: Handle) -> dict[str, Column]:
+    """Return the columns that experiments declared, by name, as a table describes them."""
+    import pyarrow as pa
+
+    return {
+        field.name: Column.from_metadata(
+            field.name,
+            type_name(arrow),
+            field.nullable,
+            field.metadata,
+        )
+        for field, arrow in zip(handle.schema().fields, pa.schema(handle.schema().to_arrow()), strict=True)
+        if OWN in field.metadata
+    }
 
 
 def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import polars as pl
 
 from lakebatch import _process as process
+from lakebatch.columns import Column
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, table_format
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
@@ -153,6 +154,18 @@ class TableVersion:
     def sorted_files(self) -> SortedFiles:
         """The files of a table partitioned by assembly, by assembly."""
         return SortedFiles(self.file_table)
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        """The properties of the table."""
+        return dict(self._handle.metadata().configuration)
+
+    @cached_property
+    def described_columns(self) -> dict[str, Column]:
+        """The columns by name: those of the schema, and an experiment's own as the table describes them."""
+        return {column.name: column for column in self.schema.columns} | table_format.own_columns(
+            self._handle
+        )
 
     def columns(self) -> list[str]:
         """Return the names of the columns of `scan`; not every file has those in ``schema.late``."""
