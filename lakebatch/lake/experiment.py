@@ -99,7 +99,7 @@ class StoredExperiment(ExperimentTables):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, or a table that the experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
             assemblies that cannot be read.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.tables import RESULTS
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
@@ -88,16 +89,32 @@ def _compare(
 ) -> Verdict:
     if again.status != "completed":
         raise AssemblyError(f"Running {assembly.assembly_id} again ended {again.status}: {again.error}")
-    names = table_names(registry.load(registry.get(stored.name)).tables)
+    declared = table_names(registry.load(registry.get(stored.name)).tables)
+    names = [each for each in declared if each in stored.data_tables()]  # others are newer than the assembly
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:
         recorded = compare.rows(stored.snapshot(), assembly.assembly_id, name)
         repeated = compare.rows(other.snapshot(), again.assembly_id, name)
+        then = _columns_then(stored, assembly) if name == RESULTS else set(recorded.columns)
+        recorded, repeated = (
+            each.select([column for column in each.columns if column in then])
+            for each in (recorded, repeated)
+        )
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
     found, source = changes_since(stored, assembly)
     return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
+
+
+def _columns_then(stored: StoredExperiment, assembly: Assembly) -> set[str]:
+    """Return the columns that the results had when an assembly ended: code of today may declare more."""
+    newest = stored.results.at()
+    events = stored.log.events().filter(assembly_id=assembly.assembly_id, status="completed")
+    version = events["results_version"].min()
+    if not newest.has_own_columns or not isinstance(version, int):
+        return set(newest.columns())
+    return set(stored.results.at(version).columns())
 
 
 def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.assembly.tables import DATA
 from lakebatch.ids import ExperimentName
 from lakebatch.snapshot import config_columns
 from lakebatch.snapshot.gaps import OnGap
@@ -142,7 +141,7 @@ def _tables(schema: str, snapshot: Snapshot, on_gap: OnGap) -> Iterator[tuple[st
     runs = summarize(snapshot).select(*ASSEMBLY_COLUMNS)
     yield "assemblies", _table(f"{schema}.assemblies", runs)
     yield "configs", _table(f"{schema}.configs", config_columns.of_experiment(snapshot))
-    for table in DATA:
+    for table in snapshot.tables.names:
         if snapshot.table(table) is None:
             continue
         ids, found = snapshot.tables.readable(table, snapshot.ids(), on_gap)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import duckdb
 import polars as pl
 
-from lakebatch.assembly.tables import DATA, RESULTS
+from lakebatch.assembly.tables import DATA, RESULTS, table_schema
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot import config_columns, mixture
 from lakebatch.snapshot.completeness import damage_gaps
@@ -73,7 +73,8 @@ class Views:
             if name in snapshot:
                 self._add_experiment(catalog, schema, snapshot[name])
             else:
-                self._add_damaged(catalog, schema, Fault.of(snapshot.damaged[name], name))
+                fault = Fault.of(snapshot.damaged[name], name)
+                self._add_damaged(catalog, schema, fault, snapshot.own_tables.get(name, ()))
             for other in others:
                 self._add_alias(catalog, other, schema)
         self._add_unions(catalog, snapshot)
@@ -85,7 +86,7 @@ class Views:
     def _add_experiment(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
         self._add_records(catalog, schema, snapshot)
         self._add_configs(catalog, schema, snapshot)
-        for name in DATA:
+        for name in snapshot.tables.names:
             self._add_data(catalog, schema, snapshot, name)
 
     def _add_alias(self, catalog: str, other: str, schema: str) -> None:
@@ -126,7 +127,7 @@ class Views:
                 check=read_through,
             )
         except (StorageError, SchemaError) as error:
-            empty = pl.DataFrame(schema=load_schema(name).polars)
+            empty = pl.DataFrame(schema=_known_columns(snapshot, name))
             self._add_frame(catalog, schema, name, empty, View((Fault.of(error, snapshot.name),)))
         else:
             self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
@@ -144,9 +145,9 @@ class Views:
             raise OSError(str(error)) from error
         self.files += found.all
 
-    def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
+    def _add_damaged(self, catalog: str, schema: str, fault: Fault, own_tables: Collection[str]) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        frames = {name: load_schema(name).polars for name in DATA} | {
+        frames = {name: table_schema(name).polars for name in (*DATA, *own_tables)} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "configs": pl.Schema(config_columns.IDENTITY),
             "events": load_schema("assemblies").polars,
@@ -206,6 +207,14 @@ class Views:
     def _paths(self, catalog: str, schema: str, name: str) -> list[Path]:
         """Return the names of a view: with the catalog and, of the default catalog, without."""
         return [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
+
+
+def _known_columns(snapshot: Snapshot, name: str) -> dict[str, pl.DataType]:
+    """Return the columns of a table that cannot be read, as far as they are known."""
+    try:
+        return snapshot.schema(name).polars
+    except (StorageError, SchemaError):
+        return table_schema(name).polars
 
 
 def read_through(file: str) -> None:

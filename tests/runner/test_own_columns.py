@@ -6,7 +6,7 @@ from pathlib import Path
 import deltalake
 import pytest
 
-from lakebatch.errors import SchemaError
+from lakebatch.errors import ExperimentError
 from lakebatch.runner import run as runner
 from lakebatch.storage.delta.schema import load_schema
 
@@ -46,5 +46,5 @@ def test_own_columns_and_tables_are_written_and_described(lake, name):
 def test_own_column_of_a_built_in_name_is_refused(lake, name, tmp_path):
     file = tmp_path / "experiments" / FILE.name
     file.write_text(file.read_text().replace('"method", "string"', '"model", "string"'))
-    with pytest.raises(SchemaError, match="has a column 'model' already"):
+    with pytest.raises(ExperimentError, match="has a column 'model' already"):
         runner.run(lake, name, settings=SETTINGS, jobs=1)

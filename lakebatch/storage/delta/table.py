@@ -84,6 +84,7 @@ class Table(TableReader):
         table_format.check_columns(self._open(), self.schema)
         for action, change in table_format.CHANGES.items():
             self._alter(action, change)
+        table_format.check_columns(self._open(), self.schema)  # again: of two that add a column, one is first
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
