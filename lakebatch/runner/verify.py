@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
-from lakebatch.assembly.tables import RESULTS
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
@@ -17,6 +16,8 @@ from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import repeat
 from lakebatch.snapshot import changes, compare, source_diff
+from lakebatch.storage.delta.engine import PART
+from lakebatch.storage.delta.table import Table
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _compare(
     for name in names:
         recorded = compare.rows(stored.snapshot(), assembly.assembly_id, name)
         repeated = compare.rows(other.snapshot(), again.assembly_id, name)
-        then = _columns_then(stored, assembly) if name == RESULTS else set(recorded.columns)
+        then = _columns_then(stored.table(name), assembly)
         recorded, repeated = (
             each.select([column for column in each.columns if column in then])
             for each in (recorded, repeated)
@@ -107,14 +108,17 @@ def _compare(
     return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
 
 
-def _columns_then(stored: StoredExperiment, assembly: Assembly) -> set[str]:
-    """Return the columns that the results had when an assembly ended: code of today may declare more."""
-    newest = stored.results.at()
-    events = stored.log.events().filter(assembly_id=assembly.assembly_id, status="completed")
-    version = events["results_version"].min()
-    if not newest.has_own_columns or not isinstance(version, int):
+def _columns_then(table: Table, assembly: Assembly) -> set[str]:
+    """Return the columns that a table had when the last part of an assembly was committed: code may declare more today."""
+    newest = table.at()
+    if not newest.has_own_columns:
         return set(newest.columns())
-    return set(stored.results.at(version).columns())
+    of_assembly = [
+        each.version
+        for each in table.commits()
+        if PART in each.metadata and each.metadata.get("lakebatch.assembly_id") == assembly.assembly_id
+    ]
+    return set(table.at(max(of_assembly, default=newest.number)).columns())
 
 
 def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:

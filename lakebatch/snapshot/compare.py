@@ -82,9 +82,22 @@ def _largest(before: pl.Series, after: pl.Series) -> float | None:
     return None if largest is None else float(largest)  # type: ignore[arg-type]
 
 
-def digests(snapshot: Snapshot, ids: Collection[str], table: str, on_gap: OnGap) -> dict[str, str]:
-    """Return a digest of the rows of each completed assembly: equal where `differences` finds nothing."""
-    columns = stable_columns(snapshot.schema(table))
+def digests(
+    snapshot: Snapshot,
+    ids: Collection[str],
+    table: str,
+    on_gap: OnGap,
+    among: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Return a digest of the rows of each completed assembly: equal where `differences` finds nothing.
+
+    Parameters
+    ----------
+    among : collection of str, optional
+        The columns to compare.
+    """
+    stable = stable_columns(snapshot.schema(table))
+    columns = [name for name in stable if among is None or name in among]
 
     def hashes(rows: pl.LazyFrame) -> pl.LazyFrame:
         return rows.select("assembly_id", pl.struct(columns).hash().alias("hash"))

@@ -167,6 +167,7 @@ def _pinned(
             {RESULTS: _as_then(tables, newest, version)},
             lost,
             find_names=tables.data_tables,
+            at_version=tables.results.at,
         ),
         uncertain=events.uncertain,
         find_parts=find_parts,
