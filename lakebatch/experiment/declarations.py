@@ -84,7 +84,7 @@ def check_columns(experiment: AnyExperiment, own: Sequence[Column]) -> None:
     ExperimentError
         If one of them cannot be used.
     """
-    check_own(own)
+    check_own(own, what="columns, with schemas/results.toml," if experiment.project_columns else "columns")
     columns = _built_in_columns(RESULTS) | {each.name: each for each in own}
     for name in experiment.metrics:
         _check_metric(name, columns)

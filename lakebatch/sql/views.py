@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -16,7 +17,15 @@ from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
-from lakebatch.sql.catalog import UNION, alias, member, quote_identifier, readable_name, view
+from lakebatch.sql.catalog import (
+    UNION,
+    alias,
+    contested_columns,
+    member,
+    quote_identifier,
+    readable_name,
+    view,
+)
 from lakebatch.sql.read_only import Path
 from lakebatch.sql.supervision import interruptible
 from lakebatch.storage.delta.bundles import Sources
@@ -159,6 +168,7 @@ class Views:
     def _add_unions(self, catalog: str, snapshot: Snapshots) -> None:
         """Create the views of all experiment versions together."""
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
+        contested = {(RESULTS, each): columns for each, columns in self._contested(snapshot).items()}
         for name in UNION_VIEWS:
             members = {
                 each: schema
@@ -181,7 +191,12 @@ class Views:
                 self._add_frame(catalog, UNION, name, config_columns.of_lake(whole), known)
             elif members:
                 selects = [
-                    member(_name(catalog, schema), name, snapshot.qualified(each))
+                    member(
+                        _name(catalog, schema),
+                        name,
+                        snapshot.qualified(each),
+                        contested.get((name, each), ()),
+                    )
                     for each, schema in members.items()
                 ]
                 text = f"CREATE VIEW {_name(catalog, UNION, name)} AS {' UNION ALL BY NAME '.join(selects)}"
@@ -189,6 +204,15 @@ class Views:
                 self._register(catalog, UNION, name, known)
             else:
                 self._add_frame(catalog, UNION, name, pl.DataFrame(schema=EMPTY_UNIONS[name]), known)
+
+    def _contested(self, snapshot: Snapshots) -> dict[str, list[str]]:
+        """Return the result columns without a common type, by experiment; none of those that cannot be read."""
+        readable = {}
+        for name in snapshot:
+            with suppress(StorageError, SchemaError):
+                snapshot[name].table()
+                readable[name] = snapshot[name]
+        return contested_columns(readable)
 
     def _add_frame(self, catalog: str, schema: str, name: str, frame: pl.DataFrame, known: View) -> None:
         self._create_table(_name(catalog, schema, name), frame)
