@@ -125,8 +125,8 @@ class Column:
             OWN: True,
             LABEL: self.label,
             DIRECTION: self.higher_is_better,
-            MINIMUM: self.minimum,
-            MAXIMUM: self.maximum,
+            MINIMUM: None if self.minimum is None else float(self.minimum),
+            MAXIMUM: None if self.maximum is None else float(self.maximum),
             VOLATILE: self.volatile or None,
         }
         return described | {name: _text(value) for name, value in values.items() if value is not None}
@@ -349,4 +349,4 @@ def _text(value: bool | float | str) -> str:
 
 
 def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
+    return float(text) if text else None

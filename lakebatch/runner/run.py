@@ -206,7 +206,7 @@ def resume(
     _check_secrets("", plan.keys)
     executor = _place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
-    _ensure(lake, plan, assembly.assembly_id)
+    stored = _ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         warn_of_other_lakebatch(assembly)
         resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
+from lakebatch.columns import Column
 from lakebatch.ids import ExperimentName
 from lakebatch.snapshot import config_columns
 from lakebatch.snapshot.gaps import OnGap
@@ -51,6 +52,18 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
         f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {_read(found, table.schema, columns)}"
         f"{_condition(snapshot, ids, has_others=found.has_others)}"
     )
+
+
+def comments(schema: str, table: TableSchema) -> list[str]:
+    """Return the statements that give the own columns of a view their meaning and unit."""
+    return [
+        f"COMMENT ON COLUMN {schema}.{table.table}.{column.name} IS {string_literal(_meaning(column))}"
+        for column in table.own
+    ]
+
+
+def _meaning(column: Column) -> str:
+    return f"{column.comment} [{column.unit}]" if column.unit else column.comment
 
 
 def alias(name: str, of: str) -> str:
@@ -172,7 +185,8 @@ def _tables(schema: str, snapshot: Snapshot, on_gap: OnGap) -> Iterator[tuple[st
         omissions.warn_of_faults(found)
         files = snapshot.tables.existing(table).files(ids)
         if files:
-            yield table, view(schema, snapshot, table, Sources([], files), ids)
+            created = view(schema, snapshot, table, Sources([], files), ids)
+            yield table, ";\n".join([created, *comments(schema, snapshot.schema(table))])
 
 
 def _unions(snapshot: Snapshots, made: Mapping[str, Collection[str]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
 from lakebatch.sql.catalog import (
     UNION,
     alias,
+    comments,
     contested_columns,
     member,
     quote_identifier,
@@ -30,7 +31,7 @@ from lakebatch.sql.read_only import Path
 from lakebatch.sql.supervision import interruptible
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
 from lakebatch.storage.uris import is_local
 
@@ -104,6 +105,8 @@ class Views:
         for *_, name in [path for path in self.by_path if path[:-1] == (catalog, schema)]:
             self._connection.execute(alias(_name(catalog, other, name), _name(catalog, schema, name)))
             self._register(catalog, other, name, self.by_path[catalog, schema, name])
+            for snapshot, table in self.by_path[catalog, schema, name].reads:
+                self._comment(_name(catalog, other), snapshot.schema(table))
             for path in self._paths(catalog, schema, name):  # messages list a view once
                 self.names[path] = self.names[*path[:-2], other, name]
 
@@ -145,14 +148,22 @@ class Views:
         """Create a view over the rows of some assemblies; a copy if DuckDB cannot read the files directly."""
         name = table.schema.table
         found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
-        if not found.all:
+        if found.all:
+            self._create_view(view(schema, snapshot, name, found, ids))
+            self.files += found.all
+        else:
             self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
-            return
+        self._comment(schema, table.schema)
+
+    def _comment(self, schema: str, table: TableSchema) -> None:
+        for statement in comments(schema, table):
+            self._connection.execute(statement)
+
+    def _create_view(self, statement: str) -> None:
         try:
-            self._connection.execute(view(schema, snapshot, name, found, ids))
+            self._connection.execute(statement)
         except duckdb.Error as error:
             raise OSError(str(error)) from error
-        self.files += found.all
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault, own_tables: Collection[str]) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
