@@ -234,6 +234,18 @@ def _value_faults(values: pl.Series, column: Column) -> list[str]:
         faults.append(
             f"column {column.name!r} holds NaN or an infinity {count} times. Write NULL and say why in 'error'"
         )
+    return faults + _range_faults(values, column)
+
+
+def _range_faults(values: pl.Series, column: Column) -> list[str]:
+    """Return how values leave the range that an experiment declares, before a table is asked to commit them."""
+    bounds = (("minimum", column.minimum, pl.Series.lt), ("maximum", column.maximum, pl.Series.gt))
+    faults = []
+    for key, bound, beyond in bounds if column.own and values.dtype != pl.Null else ():
+        if bound is not None and (bad := values.filter(beyond(values, bound))).len():
+            faults.append(
+                f"column {column.name!r} has the {key} {bound:g}, and {bad.len()} values are beyond it, such as {bad[0]}"
+            )
     return faults
 
 
