@@ -28,8 +28,9 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
         seed=pl.col("seed").cast(pl.String),
     )
     names = {
-        "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
+        "assembly_id": "assembly", "name": "name", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
         "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
+        "user": "user", "started_from": "config of", "note": "note",
     }  # fmt: skip
     return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
 
