@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 NAME = "logs"
 Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-WRITE_SECONDS = 180.0
-# between two writes during a run: a process that is killed loses at most the records since the last one
+FIRST_SECONDS, WRITE_SECONDS = 60.0, 180.0
+# from the start to the first write and between two writes; a process that is killed loses the records since the last
 MAX_WAITING = 5_000
 # records that are written at once, whatever the time
 
@@ -79,7 +79,7 @@ class RunLog:
         self._capture = capture
         self._written = 0
         self._may_be_ahead = False
-        self._next = time.monotonic() + WRITE_SECONDS
+        self._next = time.monotonic() + FIRST_SECONDS
 
     def write_if_due(self) -> None:
         """Write the records once there are many, or the last write was some minutes ago."""

@@ -14,7 +14,7 @@ from lakebatch.cli.output import is_narrow, show
 if TYPE_CHECKING:
     import polars as pl
 
-LESS = ("code_version", "commit", "user", "started_from")
+LESS = ("code_version", "commit", "name", "user", "started_from")
 # columns that a narrow terminal does not show
 
 

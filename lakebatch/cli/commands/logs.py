@@ -52,7 +52,7 @@ def logs(
 ) -> None:
     """Print the log of an ASSEMBLY, by id or name, by default the newest: what its processes did, and tracebacks.
 
-    Every process writes its log to the lake when it ends, and every three minutes until then. The machine that runs it
+    Every process writes its log to the lake when it ends, and every few minutes until then. The machine that runs it
     also has a log file, which is never behind.
     """
     if follow and form not in ("table", "ndjson"):
