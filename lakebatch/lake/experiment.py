@@ -101,7 +101,7 @@ class StoredExperiment(ExperimentTables):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, or a table that the experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
             assemblies that cannot be read.
@@ -301,12 +301,8 @@ class StoredExperiment(ExperimentTables):
         which = moment(version, as_of)
         self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
-        versions = {
-            "results": self.at(which).version,
-            "assemblies": events_version,
-            "samples": self._table_version("samples"),
-            "trajectories": self._table_version("trajectories"),
-        }
+        versions = {name: self._table_version(name) for name in self.data_tables()}
+        versions |= {RESULTS: self.at(which).version, "assemblies": events_version}
         return self.tag_log.create(name, note, which.time, versions)
 
     def tags(self) -> pl.DataFrame:

@@ -107,7 +107,7 @@ class Snapshot(PinnedRows):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, or a table that the experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             "ignore" leaves out assemblies with a missing or truncated file.
 
