@@ -20,6 +20,7 @@ SQL_TYPES = {
     "float": "FLOAT",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
+    "binary": "BLOB",
 }
 TYPES = (*SQL_TYPES, "list<string>", "list<double>", "list<float>")
 """The types of columns."""
@@ -56,6 +57,8 @@ class Column:
         The range of its values; open where it is None.
     own : bool
         Whether an experiment declares it, so that only the experiment's own tables have it.
+    large : bool
+        Whether its values are so large that datasets and SQL leave it out.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     own: bool = False
+    large: bool = False
 
     @property
     def arrow(self) -> pa.Field:
@@ -84,6 +88,7 @@ class Column:
             "float": pa.float32(),
             "boolean": pa.bool_(),
             "timestamp": pa.timestamp("us", tz="UTC"),
+            "binary": pa.binary(),
         }
         inner = self.type.removeprefix("list<").removesuffix(">")
         return pa.field(

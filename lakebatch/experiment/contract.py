@@ -17,11 +17,14 @@ from pydantic import (
     model_serializer,
 )
 
+from lakebatch.artifacts import Artifact
 from lakebatch.columns import Column, OwnTable
 from lakebatch.errors import ConfigError, ExperimentError
 from lakebatch.experiment.guest import contained as contained
 
-Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
+Rows: TypeAlias = pl.DataFrame | Sequence[Artifact]
+"""Rows of one table: a frame or, for the table ``artifacts``, a list of `lakebatch.experiment.artifact`."""
+Frames: TypeAlias = Mapping[str, pl.DataFrame] | Mapping[str, Rows] | Iterable[Mapping[str, Rows]]
 """Rows of a part: frames by table name, at once or one after the other."""
 Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
 """Calls a function with each value on the workers of a cluster, and returns the results in the same order."""
@@ -261,7 +264,8 @@ class Experiment(Generic[Config, Prepared]):
     def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
         """Return the rows of one part as frames by table name, or yield such frames one after the other.
 
-        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller.
+        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller. Rows of the table
+        ``artifacts`` are a list of `lakebatch.experiment.artifact`.
         """
         raise NotImplementedError
 

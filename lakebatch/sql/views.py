@@ -126,7 +126,7 @@ class Views:
                 check=read_through,
             )
         except (StorageError, SchemaError) as error:
-            empty = pl.DataFrame(schema=load_schema(name).polars)
+            empty = pl.DataFrame(schema=load_schema(name).in_datasets)
             self._add_frame(catalog, schema, name, empty, View((Fault.of(error, snapshot.name),)))
         else:
             self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
@@ -146,7 +146,7 @@ class Views:
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        frames = {name: load_schema(name).polars for name in DATA} | {
+        frames = {name: load_schema(name).in_datasets for name in DATA} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "configs": pl.Schema(config_columns.IDENTITY),
             "events": load_schema("assemblies").polars,

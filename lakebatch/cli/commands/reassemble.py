@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @gap_option
 @click.option(
     "--table",
-    type=Choice(["results", "samples", "trajectories"]),
+    type=Choice(["results", "samples", "trajectories", "artifacts"]),
     default="results",
     show_default=True,
     help="Table to read.",

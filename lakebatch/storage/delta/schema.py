@@ -25,6 +25,7 @@ TYPES: dict[str, pl.DataType] = {
     "float": pl.Float32(),
     "boolean": pl.Boolean(),
     "timestamp": pl.Datetime("us", "UTC"),
+    "binary": pl.Binary(),
     "list<string>": pl.List(pl.String()),
     "list<double>": pl.List(pl.Float64()),
     "list<float>": pl.List(pl.Float32()),
@@ -94,6 +95,16 @@ class TableSchema:
     def polars(self) -> dict[str, pl.DataType]:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
+
+    @property
+    def large(self) -> tuple[str, ...]:
+        """The columns that datasets and SQL leave out."""
+        return tuple(column.name for column in self.columns if column.large)
+
+    @property
+    def in_datasets(self) -> dict[str, pl.DataType]:
+        """The columns of datasets and of SQL as polars types, by name."""
+        return {name: dtype for name, dtype in self.polars.items() if name not in self.large}
 
     @property
     def source(self) -> str:
