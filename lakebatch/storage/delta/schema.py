@@ -96,6 +96,10 @@ class TableSchema:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
 
+    def of_type(self, type: str) -> tuple[str, ...]:
+        """Return the names of the columns of a type."""
+        return tuple(column.name for column in self.columns if column.type == type)
+
     @property
     def large(self) -> tuple[str, ...]:
         """The columns that datasets and SQL leave out."""
