@@ -318,6 +318,14 @@ class Experiment(Generic[Config, Prepared]):
         """Return the experiment's own columns of ``results`` for a config; by default those of the class."""
         return self.columns
 
+    def metric_names(self, config: Config) -> Sequence[str]:
+        """Return the metrics by which results of a config are judged; by default those of the class.
+
+        Without any they are its own metrics or, if it has none, the built-in ones. The table keeps the metrics of
+        earlier runs beside these.
+        """
+        return self.metrics
+
     def base_seed(self, config: Config) -> int:
         """Return the seed from which the seed of each assembly derives, together with its run number."""
         return int(getattr(config, "seed", 0))

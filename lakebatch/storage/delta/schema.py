@@ -45,7 +45,7 @@ class TableSchema:
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
-    declares.
+    declares. Those in ``united`` are JSON lists that keep what earlier writers put into them.
     """
 
     table: str
@@ -57,13 +57,16 @@ class TableSchema:
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    united: tuple[str, ...] = ()
 
     @property
     def late(self) -> list[Column]:
         """The columns that the first schema version did not have, and those that an experiment declares."""
         return [column for column in self.columns if column.since > 1 or column.own]
 
-    def extended(self, columns: Sequence[Column], properties: Mapping[str, str]) -> TableSchema:
+    def extended(
+        self, columns: Sequence[Column], properties: Mapping[str, str], united: Sequence[str] = ()
+    ) -> TableSchema:
         """Return the schema with the columns, their ranges and the properties that an experiment declares.
 
         Raises
@@ -82,6 +85,7 @@ class TableSchema:
             columns=(*self.columns, *columns),
             constraints=self.constraints | rules,
             properties={**self.properties, **properties},
+            united=(*self.united, *united),
         )
 
     @cached_property
