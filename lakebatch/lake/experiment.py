@@ -169,6 +169,20 @@ class StoredExperiment(ExperimentTables):
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
 
+    @takes(SelectionArguments)
+    def artifacts(
+        self, assembly_id: str | None = None, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return one row per artifact of the dataset, or of one assembly, without the contents."""
+        return self.select(selection_of(dataset)).artifacts(assembly_id, on_gap=on_gap)
+
+    @takes(StateArguments)
+    def artifact(
+        self, assembly_id: str, name: str, *, part: str | None = None, **state: Unpack[StateArguments]
+    ) -> bytes:
+        """Return the content of one artifact, see `lakebatch.snapshot.snapshot.Snapshot.artifact`."""
+        return self.at(moment_of(state)).artifact(assembly_id, name, part)
+
     @takes(StateArguments)
     def model(
         self, assembly_id: str, *, sample: int, level: float | None = None, **state: Unpack[StateArguments]

@@ -18,6 +18,7 @@ from lakebatch.cli.stderr import sanitize
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.assembly.logs import Level
     from lakebatch.assembly.record import Assembly
     from lakebatch.lake.experiment import StoredExperiment
 
@@ -44,7 +45,7 @@ def logs(
     context: click.Context,
     name: str,
     assembly: str | None,
-    level: str,
+    level: Level,
     part: str | None,
     tail: int | None,
     follow: bool,
