@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebatch._text import nearest
 from lakebatch.columns import (
@@ -22,7 +22,9 @@ from lakebatch.errors import ExperimentError
 from lakebatch.experiment import schema_files
 
 if TYPE_CHECKING:
-    from lakebatch.experiment.registry import AnyExperiment
+    from lakebatch.experiment.contract import Experiment
+
+    AnyExperiment: TypeAlias = Experiment[Any, Any]
 
 RESULTS = schema_files.RESULTS
 WRITTEN = ("results", "samples", "trajectories")
