@@ -15,6 +15,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     PlotArguments,
     SelectionArguments,
@@ -154,6 +155,8 @@ class StoredExperiment(ExperimentTables):
         try:
             return self.log.get(assembly_id).state
         except UnknownNameError:
+            if ASSEMBLY_ID.fullmatch(assembly_id) is None:
+                raise
             return "not_found"
 
     @takes(StateArguments)
