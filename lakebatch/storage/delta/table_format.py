@@ -101,8 +101,8 @@ def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
 def _united(present: str | None, declared: str) -> str:
     """Return a JSON list with the entries of two: as it stands if it has all, else the declared ones first."""
     before, after = json.loads(present or "[]"), json.loads(declared or "[]")
-    if present and set(after) <= set(before) and after[:1] == before[:1]:
-        return present
+    if set(after) <= set(before) and (not after or after[:1] == before[:1]):
+        return present or ""
     return json.dumps([*after, *(each for each in before if each not in after)])
 
 
