@@ -43,10 +43,8 @@ DESCRIBED = {
     "neg_mean_absolute_percentage_error": Described(
         "Mean absolute error relative to the target, times -1.", maximum=0
     ),
-    "neg_mean_gamma_deviance": Described("Mean deviance of a gamma distribution, times -1.", maximum=0),
-    "neg_mean_poisson_deviance": Described(
-        "Mean deviance of a Poisson distribution, times -1.", "a.u.", maximum=0
-    ),
+    "neg_mean_gamma_deviance": Described("Mean deviance of a gamma distribution, times -1."),
+    "neg_mean_poisson_deviance": Described("Mean deviance of a Poisson distribution, times -1.", "a.u."),
     "neg_mean_squared_error": Described("Mean squared error, times -1.", "a.u.^2", maximum=0),
     "neg_mean_squared_log_error": Described(
         "Mean squared error of the logarithm of 1 + x, times -1.", maximum=0
@@ -58,6 +56,7 @@ DESCRIBED = {
     ),
 }
 """The scorers of scikit-learn 1.9 for regressors; those of other releases have no unit here."""
+# no bound on deviances: they can round to above 0
 
 
 def known() -> list[str]:

@@ -144,7 +144,7 @@ def _batches(artifacts: list[StoredArtifact]) -> Iterator[list[StoredArtifact]]:
         yield batch
 
 
-def _contents(snapshot: PinnedRows, wanted: list[StoredArtifact]) -> Mapping[str, bytes]:
+def _contents(snapshot: PinnedRows, wanted: list[StoredArtifact]) -> Mapping[str, bytes | None]:
     """Return the contents of artifacts of one part by name."""
     of_these = (pl.col("part") == wanted[0].part) & pl.col("name").is_in([each.name for each in wanted])
 
@@ -154,8 +154,8 @@ def _contents(snapshot: PinnedRows, wanted: list[StoredArtifact]) -> Mapping[str
     return dict(snapshot.tables.read(ARTIFACTS, [wanted[0].assembly_id], "warn", read).iter_rows())
 
 
-def _checked(artifact: StoredArtifact, contents: Mapping[str, bytes]) -> bytes:
-    content = contents.get(artifact.name, b"")
+def _checked(artifact: StoredArtifact, contents: Mapping[str, bytes | None]) -> bytes:
+    content = contents.get(artifact.name) or b""  # another tool can write NULL
     if (actual := sha256_of(content)) != artifact.sha256:
         raise DamageError(
             f"artifact {artifact.name!r} of part {artifact.part} of {artifact.assembly_id} is damaged: the SHA-256 of "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import damage_option, format_option, selection_options
 from lakebatch.cli.output import is_narrow, show
 from lakebatch.cli.stderr import sanitize
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 HASH_CHARACTERS = 12
 
 
-@click.command(
-    epilog="Example: lakebatch artifacts my-models 20261123_142230_run001 --get model.json -o model.json"
-)
+@click.command(epilog="Example: lakebatch artifacts response-noise 20261123_142230_run001 --part level=0")
 @click.argument("name", shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @click.option(
@@ -66,6 +64,8 @@ def artifacts(
     if assembly is None or not (wanted or every):
         found = _of_part(pinned.artifacts(assembly, on_gap=on_gap), part)
         show(_for_people(found, assembly) if form == "table" else found, form)
+        if found.is_empty():
+            inform("No artifacts. How an experiment keeps some: lakebatch help experiments")
     elif wanted:
         _get(pinned, assembly, wanted, part, output)
     elif output is not None:

@@ -69,7 +69,8 @@ def check_contents(stored: ExperimentTables) -> Iterator[Finding]:
             continue
         for row in rows:
             count += 1
-            if (sha256_of(row[CONTENT]), len(row[CONTENT])) != (row["sha256"], row["size"]):
+            content = row[CONTENT] or b""
+            if (sha256_of(content), len(content)) != (row["sha256"], row["size"]):
                 faults += 1
                 what = f"artifact {row['name']!r} of part {row['part']} of {row['assembly_id']} has not its recorded hash"
                 advice = "Nothing tells which of the two is right: another tool than lakebatch wrote the row."
