@@ -24,6 +24,7 @@ SQL_TYPES = {
     "float": "FLOAT",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
+    "binary": "BLOB",
 }
 TYPES = (*SQL_TYPES, "list<string>", "list<double>", "list<float>")
 """The types of columns."""
@@ -73,6 +74,9 @@ class Column:
     own : bool
         Whether an experiment declares it, so that only the experiment's own tables have it. NULL in such a column is
         refused when rows are checked, and not by the table, which older code goes on to write to.
+        Whether an experiment declares it, so that only the experiment's own tables have it.
+    large : bool
+        Whether its values are so large that datasets and SQL leave it out.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     own: bool = False
+    large: bool = False
 
     @property
     def arrow(self) -> pa.Field:
@@ -101,6 +106,7 @@ class Column:
             "float": pa.float32(),
             "boolean": pa.bool_(),
             "timestamp": pa.timestamp("us", tz="UTC"),
+            "binary": pa.binary(),
         }
         inner = self.type.removeprefix("list<").removesuffix(">")
         return pa.field(

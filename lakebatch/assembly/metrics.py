@@ -175,7 +175,7 @@ def results_properties(
     known = [*BY_NAME, *(name for name, column in own.items() if column.higher_is_better is not None)]
     if unknown := [name for name in judged if name not in known]:
         raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
-    found: dict[str, object] = {METRIC_NAMES: judged} if judged else {}
+    found: dict[str, object] = {METRIC_NAMES: judged} if judged and tuple(judged) != NAMES else {}
     if axis != LEVEL:
         found[AXIS] = axis
     if baseline is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
+from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_rows import STAMPED
@@ -25,7 +26,7 @@ RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
 SAMPLES = "samples"
-DATA = (RESULTS, SAMPLES, "trajectories")
+DATA = (RESULTS, SAMPLES, "trajectories", ARTIFACTS)
 """The tables that parts write; a table that no part wrote to does not exist."""
 
 

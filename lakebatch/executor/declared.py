@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebatch.assembly.metrics import results_properties
+from lakebatch.assembly.metrics import METRIC_NAMES, results_properties
 from lakebatch.assembly.tables import RESULTS, own_schema
 from lakebatch.columns import OwnTable
 from lakebatch.experiment.contract import ConfigModel
@@ -30,6 +30,6 @@ def _schema(experiment: AnyExperiment, config: ConfigModel, declared: str | OwnT
         return schema
     columns = result_columns(experiment, config)
     properties = results_properties(
-        columns, experiment.metrics, experiment.axis, experiment.baseline, experiment.groups
+        columns, experiment.metric_names(config), experiment.axis, experiment.baseline, experiment.groups
     )
-    return schema.extended(columns, properties)
+    return schema.extended(columns, properties, united=(METRIC_NAMES,))

@@ -17,11 +17,14 @@ from pydantic import (
     model_serializer,
 )
 
+from lakebatch.artifacts import Artifact
 from lakebatch.columns import Column, OwnTable
 from lakebatch.errors import ConfigError, ExperimentError
 from lakebatch.experiment.guest import contained as contained
 
-Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
+Rows: TypeAlias = pl.DataFrame | Sequence[Artifact]
+"""Rows of one table: a frame or, for the table ``artifacts``, a list of `lakebatch.experiment.artifact`."""
+Frames: TypeAlias = Mapping[str, pl.DataFrame] | Mapping[str, Rows] | Iterable[Mapping[str, Rows]]
 """Rows of a part: frames by table name, at once or one after the other."""
 Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
 """Calls a function with each value on the workers of a cluster, and returns the results in the same order."""
@@ -264,7 +267,8 @@ class Experiment(Generic[Config, Prepared]):
     def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
         """Return the rows of one part as frames by table name, or yield such frames one after the other.
 
-        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller.
+        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller. Rows of the table
+        ``artifacts`` are a list of `lakebatch.experiment.artifact`.
         """
         raise NotImplementedError
 
@@ -316,6 +320,14 @@ class Experiment(Generic[Config, Prepared]):
     def own_columns(self, config: Config) -> Sequence[Column]:
         """Return the experiment's own columns of ``results`` for a config; by default those of the class."""
         return self.columns
+
+    def metric_names(self, config: Config) -> Sequence[str]:
+        """Return the metrics by which results of a config are judged; by default those of the class.
+
+        Without any they are its own metrics or, if it has none, the built-in ones. The table keeps the metrics of
+        earlier runs beside these.
+        """
+        return self.metrics
 
     def base_seed(self, config: Config) -> int:
         """Return the seed from which the seed of each assembly derives, together with its run number."""

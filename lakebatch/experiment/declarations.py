@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     AnyExperiment: TypeAlias = Experiment[Any, Any]
 
 RESULTS = schema_files.RESULTS
-WRITTEN = ("results", "samples", "trajectories")
+WRITTEN = ("results", "samples", "trajectories", "artifacts")
 """The tables of lakebatch that an experiment can write."""
 TAKEN = {"bundles", "configs", "events", "frames", "gaps", "leases", "logs", "sweeps"}
 """Folders and views that no own table can be called after."""

@@ -15,6 +15,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     PlotArguments,
     SelectionArguments,
@@ -154,6 +155,8 @@ class StoredExperiment(ExperimentTables):
         try:
             return self.log.get(assembly_id).state
         except UnknownNameError:
+            if ASSEMBLY_ID.fullmatch(assembly_id) is None:
+                raise
             return "not_found"
 
     @takes(StateArguments)
@@ -168,6 +171,20 @@ class StoredExperiment(ExperimentTables):
         """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
+
+    @takes(SelectionArguments)
+    def artifacts(
+        self, assembly_id: str | None = None, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return one row per artifact of the dataset, or of one assembly, without the contents."""
+        return self.select(selection_of(dataset)).artifacts(assembly_id, on_gap=on_gap)
+
+    @takes(StateArguments)
+    def artifact(
+        self, assembly_id: str, name: str, *, part: str | None = None, **state: Unpack[StateArguments]
+    ) -> bytes:
+        """Return the content of one artifact, see `lakebatch.snapshot.snapshot.Snapshot.artifact`."""
+        return self.at(moment_of(state)).artifact(assembly_id, name, part)
 
     @takes(StateArguments)
     def model(

@@ -23,7 +23,7 @@ ROW_COUNT = "number of rows"
 
 def stable_columns(schema: TableSchema) -> list[str]:
     """Return the columns of a table that are the same whenever the same rows are computed."""
-    return [column.name for column in schema.columns if not column.volatile]
+    return [column.name for column in schema.columns if not column.volatile and not column.large]
 
 
 def rows(snapshot: Snapshot, assembly_id: str, table: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import polars as pl
 
-ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species")
+ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species", "name")
 """The columns that rows are sorted by; a table may lack some of them."""
 PIECE = 200_000
 """Approximate row count of one piece."""

@@ -139,7 +139,12 @@ class PinnedRows(Statuses):
         return self.tables.faults(table, self.ids(include))
 
     def rows_of(
-        self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
+        self,
+        pinned: TableVersion,
+        ids: Collection[str],
+        arranged: Arrange = lambda rows: rows,
+        *,
+        whole: bool = False,
     ) -> pl.LazyFrame:
         """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
 
@@ -147,10 +152,13 @@ class PinnedRows(Statuses):
         ----------
         arranged : callable
             Sorts the rows of single files, see `TableVersion.scan`.
+        whole : bool
+            With the columns that datasets leave out, such as the contents of artifacts.
         """
         unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
         later = self.last_events.filter(unfinished)["assembly_id"].to_list()
-        return self._as_committed(pinned.scan(ids, arranged=arranged), later)
+        rows = pinned.scan(ids, arranged=arranged)
+        return self._as_committed(rows if whole else rows.drop(pinned.schema.large), later)
 
     def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
         """Return rows without the parts of unfinished assemblies that are later than the snapshot."""

@@ -49,7 +49,7 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     """Return the statement that creates a view over the rows of some assemblies."""
     table = snapshot.table(name)
     assert table is not None
-    columns = table.columns()
+    columns = [name for name in table.columns() if name not in table.schema.large]
     listed = ", ".join(map(quote_identifier, columns))
     return (
         f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {_read(found, table.schema, columns)}"

@@ -167,7 +167,7 @@ class Views:
 
     def _add_damaged(self, catalog: str, schema: str, fault: Fault, own_tables: Collection[str]) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        frames = {name: table_schema(name).polars for name in (*DATA, *own_tables)} | {
+        frames = {name: table_schema(name).in_datasets for name in (*DATA, *own_tables)} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "configs": pl.Schema(config_columns.IDENTITY),
             "events": load_schema("assemblies").polars,
@@ -247,9 +247,9 @@ class Views:
 def _known_columns(snapshot: Snapshot, name: str) -> dict[str, pl.DataType]:
     """Return the columns of a table that cannot be read, as far as they are known."""
     try:
-        return snapshot.schema(name).polars
+        return snapshot.schema(name).in_datasets
     except (StorageError, SchemaError):
-        return table_schema(name).polars
+        return table_schema(name).in_datasets
 
 
 def read_through(file: str) -> None:

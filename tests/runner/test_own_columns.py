@@ -141,7 +141,7 @@ def test_label_meaning_and_roles_follow_the_newest_code(lake, name):
     change({'axis = "points"': 'axis = "level"\n    metrics = ("hits",)'})
     run(lake, name)
     roles = stored.snapshot().roles
-    assert (roles.axis.name, roles.axis.baseline, roles.names) == ("level", 0.0, ("hits",))
+    assert (roles.axis.name, roles.axis.baseline, roles.names) == ("level", 0.0, ("hits", "error_of_pi"))
     assert roles.metric("hits").label == "hits"
     commits = len(stored.results.commits())
     run(lake, name)

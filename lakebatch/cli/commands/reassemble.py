@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     default="results",
     show_default=True,
     shell_complete=completion.tables,
-    help="Table to read: results, samples, trajectories, or one that the experiment declares.",
+    help="Table to read: results, samples, trajectories, artifacts, or one that the experiment declares.",
 )
 @output_option
 @format_option

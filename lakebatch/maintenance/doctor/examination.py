@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning, ForkError, LakebatchError
 from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, values
@@ -79,6 +80,9 @@ def _experiment(stored: ExperimentTables, tables: Tables, deep: bool) -> Iterato
     yield from _orphans(tables, pinned, findings)
     if deep:
         yield from _deep(tables)
+        if pinned is not None and ARTIFACTS in tables:
+            contents = values.check_contents(stored)
+            yield from _guarded("contents", tables[ARTIFACTS].path, contents)
         if pinned is not None:
             yield from _guarded("bundles", stored.folder, values.check_bundles(stored))
 

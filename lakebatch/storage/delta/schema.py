@@ -24,6 +24,7 @@ TYPES: dict[str, pl.DataType] = {
     "float": pl.Float32(),
     "boolean": pl.Boolean(),
     "timestamp": pl.Datetime("us", "UTC"),
+    "binary": pl.Binary(),
     "list<string>": pl.List(pl.String()),
     "list<double>": pl.List(pl.Float64()),
     "list<float>": pl.List(pl.Float32()),
@@ -43,7 +44,7 @@ class TableSchema:
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
-    declares.
+    declares. Those in ``united`` are JSON lists that keep what earlier writers put into them.
     """
 
     table: str
@@ -55,13 +56,16 @@ class TableSchema:
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    united: tuple[str, ...] = ()
 
     @property
     def late(self) -> list[Column]:
         """The columns that the first schema version did not have, and those that an experiment declares."""
         return [column for column in self.columns if column.since > 1 or column.own]
 
-    def extended(self, columns: Sequence[Column], properties: Mapping[str, str]) -> TableSchema:
+    def extended(
+        self, columns: Sequence[Column], properties: Mapping[str, str], united: Sequence[str] = ()
+    ) -> TableSchema:
         """Return the schema with the columns, their ranges and the properties that an experiment declares.
 
         Raises
@@ -80,6 +84,7 @@ class TableSchema:
             columns=(*self.columns, *columns),
             constraints=self.constraints | rules,
             properties={**self.properties, **properties},
+            united=(*self.united, *united),
         )
 
     def completed(self, own: Iterable[Column]) -> TableSchema:
@@ -104,6 +109,20 @@ class TableSchema:
     def polars(self) -> dict[str, pl.DataType]:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
+
+    def of_type(self, type: str) -> tuple[str, ...]:
+        """Return the names of the columns of a type."""
+        return tuple(column.name for column in self.columns if column.type == type)
+
+    @property
+    def large(self) -> tuple[str, ...]:
+        """The columns that datasets and SQL leave out."""
+        return tuple(column.name for column in self.columns if column.large)
+
+    @property
+    def in_datasets(self) -> dict[str, pl.DataType]:
+        """The columns of datasets and of SQL as polars types, by name."""
+        return {name: dtype for name, dtype in self.polars.items() if name not in self.large}
 
     @property
     def source(self) -> str:

@@ -26,7 +26,6 @@ from lakebatch.storage.delta.engine import (
     COMMIT_RETRIES,
     ENGINE_ERRORS,
     HOT_PATH,
-    WRITER_PROPERTIES,
     Answer,
     Data,
     Handle,
@@ -34,6 +33,7 @@ from lakebatch.storage.delta.engine import (
     preserve_interrupt,
     retry_commit,
     with_fingerprint,
+    writer_properties,
 )
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
@@ -286,7 +286,7 @@ class Table(TableReader):
                 schema_mode="merge"
                 if self.schema.grows or len(handle.names) > len(self.schema.columns)
                 else None,
-                writer_properties=WRITER_PROPERTIES,
+                writer_properties=writer_properties(self.schema.of_type("binary")),
                 commit_properties=deltalake.CommitProperties(
                     custom_metadata=with_fingerprint(metadata, data, self.schema),
                     max_commit_retries=COMMIT_RETRIES,

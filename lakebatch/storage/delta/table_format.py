@@ -6,6 +6,7 @@ it, the table has the first.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -96,10 +97,22 @@ def _raise_version(handle: Handle, schema: TableSchema) -> bool:
 def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
     present = handle.metadata().configuration
     wanted = {name: value for name, value in PROPERTIES.items() if name not in present}
-    wanted |= {name: value for name, value in schema.properties.items() if (present.get(name) or "") != value}
+    declared = {
+        name: _united(present.get(name), value) if name in schema.united else value
+        for name, value in schema.properties.items()
+    }
+    wanted |= {name: value for name, value in declared.items() if (present.get(name) or "") != value}
     if wanted:
         handle.alter.set_table_properties(wanted, raise_if_not_exists=False)
     return bool(wanted)
+
+
+def _united(present: str | None, declared: str) -> str:
+    """Return a JSON list with the entries of two: as it stands if it has all, else the declared ones first."""
+    before, after = json.loads(present or "[]"), json.loads(declared or "[]")
+    if set(after) <= set(before) and after[:1] in ([], before[:1]):
+        return present or ""
+    return json.dumps([*after, *(each for each in before if each not in after)])
 
 
 def _add_missing_columns(handle: Handle, schema: TableSchema) -> bool:
