@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KNOWN = (
     "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
     "metric_errors", "samples_dropped", "samples_planned", "drop_reason",
+    "purged",
 )  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
@@ -86,7 +87,12 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
-    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found), *_dropped(found)]
+    lines = [
+        *_lines(found, "mixture", "is a mixture: "),
+        *_lines(found, "purged", "was "),
+        *_missing_metrics(found),
+        *_dropped(found),
+    ]
     if not is_narrow():
         return "\n".join([render(table, "table"), *lines])
     lines = [*_lines(found, "error"), *lines]

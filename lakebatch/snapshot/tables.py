@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
 from lakebatch import _process as process
-from lakebatch.errors import StorageError, UnknownNameError
+from lakebatch.assembly.purges import Purge
+from lakebatch.errors import AssemblyError, IncompleteWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.damage import Fault
@@ -18,6 +20,9 @@ Result = TypeVar("Result")
 Read = Callable[[TableVersion, list[str]], Result]
 """Reads the rows of some assemblies from a table."""
 Check: TypeAlias = "Callable[[str], object] | None"
+
+GONE = "Its rows are gone for good."
+OPEN_AGAIN = "This state was opened before that; open it again to read the rest."
 
 
 class PinnedTables:
@@ -33,6 +38,10 @@ class PinnedTables:
         The tables that are already open.
     lost : sequence of Fault
         Faults of the experiment's events, which concern every table.
+    purges : mapping
+        The purges until the snapshot was opened, also those after its moment, by assembly.
+    find_purges : callable
+        Returns the purges until now.
     """
 
     def __init__(
@@ -41,18 +50,48 @@ class PinnedTables:
         open_table: Callable[[str], TableVersion | None],
         opened: dict[str, TableVersion | None],
         lost: Sequence[Fault] = (),
+        purges: Mapping[str, Purge] | None = None,
+        find_purges: Callable[[], dict[str, Purge]] = dict,
     ) -> None:
         self._folder = folder
         self._open_table = open_table
         self._tables = opened
         self._inside: dict[str, dict[str, Fault]] = {}
         self.lost = tuple(lost)
+        self.purges = dict(purges or {})
+        self._find_purges = find_purges
+        self._purged_since: dict[str, Purge] = {}
+
+    def check_not_purged(self, ids: Collection[str], *, before: bool = False) -> None:
+        """Raise `AssemblyError` if the rows of an assembly were purged after the snapshot was opened.
+
+        With ``before``, also if they were purged before that.
+        """
+        for each in ids:
+            if purge := self._purged_since.get(each):
+                raise AssemblyError(f"{each} was {purge}. {OPEN_AGAIN}")
+            if before and (purge := self.purges.get(each)):
+                raise AssemblyError(f"{each} was {purge}. {GONE}")
+
+    @contextmanager
+    def translate_purges(self, ids: Collection[str]) -> Iterator[None]:
+        """Raise the error of a missing file as one that names the purge, if the assembly was purged meanwhile."""
+        try:
+            yield
+        except StorageError:
+            self._purged_since = self._find_later_purges()
+            self.check_not_purged(ids)
+            raise
+
+    def _find_later_purges(self) -> dict[str, Purge]:
+        return {name: purge for name, purge in self._find_purges().items() if name not in self.purges}
 
     def get(self, name: str) -> TableVersion | None:
         """Return a table by name, None if it was never written."""
         process.check_fork()
         if name not in self._tables:
             self._tables[name] = self._open_table(name)
+            self._purged_since = self._find_later_purges()
         return self._tables[name]
 
     def existing(self, name: str) -> TableVersion:
@@ -75,6 +114,7 @@ class PinnedTables:
         renewed = any(table and table.number != before.get(name) for name, table in self._tables.items())
         if renewed:
             self._inside.clear()
+            self._purged_since = self._find_later_purges()
         return renewed
 
     def faults(self, name: str, ids: Collection[str]) -> list[Fault]:
@@ -120,6 +160,8 @@ class PinnedTables:
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
             raise omissions.refusal(found)
+        if on_gap != "ignore":
+            self.check_not_purged(ids)
         return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
@@ -134,11 +176,13 @@ class PinnedTables:
         if on_gap == "ignore":
             result, found = self.read_readable(name, ids, read)
             omissions.warn_of_faults(found)
+            self._warn_of_purged(ids)
             return result
 
         def read_all() -> Result:
             if faults := self._all_faults(name, ids, self._on_disk(name, ids)):
                 raise omissions.refusal(faults)
+            self.check_not_purged(ids)
             try:
                 with damage.translate_read_errors(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
@@ -146,6 +190,10 @@ class PinnedTables:
                 raise omissions.with_way_out(error) from error
 
         return retry_on_compaction(read_all, self.renew, StorageError)
+
+    def _warn_of_purged(self, ids: Collection[str]) -> None:
+        for each in self._purged_since.keys() & set(ids):
+            warn(f"Left out: {each} was {self._purged_since[each]}", IncompleteWarning)
 
     def read_readable(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None

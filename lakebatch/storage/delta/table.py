@@ -83,7 +83,7 @@ class Table(TableReader):
         table_format.check_writable(self._open(), self.uri)
         table_format.check_columns(self._open(), self.schema)
         for action, change in table_format.CHANGES.items():
-            self._alter(action, change)
+            self.alter(action, change)
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
@@ -257,8 +257,8 @@ class Table(TableReader):
                 attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TABLE_EXISTS in str(error)
             )
 
-    def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table unless another process has made the same change."""
+    def alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
+        """Change the properties or columns of the table unless another process has made the same change."""
         self._commit_repeatedly(action, lambda handle: change(handle, self.schema))
 
     def _nothing(self) -> pa.RecordBatchReader:
