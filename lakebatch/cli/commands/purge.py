@@ -7,7 +7,7 @@ import shlex
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.dry_run import report_end, yes_option
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
@@ -35,7 +35,10 @@ def purge(context: click.Context, name: str, assembly: str, reason: str, yes: bo
     """
     from lakebatch.cli.render import byte_size
 
-    removed = open_lake(context)[name].purge(assembly, reason, dry_run=not yes)
+    stored = open_lake(context)[name]
+    removed = stored.purge(assembly, reason, dry_run=not yes)
+    if removed.is_empty() and (purged := stored.log.get(assembly).purge):
+        inform(f"{assembly} was {purged}.")
     if not removed.is_empty() or form != "table":
         show(removed, form)
     counts = {each: int(removed[each].sum()) for each in ("files", "rows", "bytes")}

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.errors import LakebatchError
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.purge.holdings import data_tables, holdings
 from lakebatch.snapshot.snapshot import Snapshot
-from lakebatch.storage.delta.removal import is_sealed
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.table_format import APPEND_ONLY
 
 
 def check_purges(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]:
@@ -17,12 +19,18 @@ def check_purges(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding
     for purge in pinned.tables.purges.values():
         yield _finding(stored, purge)
     for name, table in data_tables(stored):
-        if not is_sealed(table.at()):
-            what = (
-                "rows can be removed from it: delta.appendOnly is not set, as after a purge that was killed"
-            )
-            advice = "Finish the purge, or start any run, which sets it again."
+        if _is_open(table):
+            what = "rows can be removed from it: delta.appendOnly is false, as after a purge that was killed"
+            advice = "Go on with the purge, which sets it again; or set it with the tool that changed it."
             yield Finding("purges", f"{stored.folder}/{name}", "problem", what, advice)
+
+
+def _is_open(table: Table) -> bool:
+    """Whether engines may take rows out of a table; one that cannot be read is a finding of other checks."""
+    try:
+        return table.at().properties.get(APPEND_ONLY) == "false"
+    except LakebatchError:
+        return False
 
 
 def _finding(stored: ExperimentTables, purge: Purge) -> Finding:
