@@ -259,6 +259,32 @@ def test_damaged_file_is_purged_without_a_fingerprint(cohort, bad):
     assert problems(cohort) == []
 
 
+def test_file_that_a_stopped_writer_commits_meanwhile_stays_and_is_named(cohort, bad, monkeypatch):
+    from lakebatch.maintenance.purge import execution
+
+    late = pl.read_delta(cohort.results.uri).filter(assembly_id=bad).head(2)
+    listed = execution.holdings
+
+    def list_and_append(*arguments):
+        found = listed(*arguments)
+        if cohort.log.get(bad).purge is not None:
+            cohort.results.append_once(bad, lambda state, last: late, {"lakebatch.assembly_id": bad})
+            found = listed(*arguments)
+        return found
+
+    monkeypatch.setattr(execution, "holdings", list_and_append)
+    cohort.purge(bad, "no space", dry_run=False)
+    monkeypatch.undo()
+    monkeypatch.chdir(Path(cohort.storage.uri).parent)
+    assert pl.read_delta(cohort.results.uri).filter(assembly_id=bad).height == 2, (
+        "no file of the table is missing"
+    )
+    (named,) = problems(cohort)
+    assert "results has files of it again" in named
+    cohort.purge(bad, dry_run=False)
+    assert problems(cohort) == []
+
+
 def test_rows_that_come_after_a_purge_are_named_and_removed(cohort, bad, tmp_path):
     kept = tmp_path / "kept"
     shutil.copytree(Path(cohort.results.uri), kept)
@@ -306,9 +332,8 @@ def test_command_prints_the_plan_then_does_it(cohort, bad):
 KILLED = """
 import os, signal, sys
 import lakebatch
-from lakebatch.assembly.events import AssemblyLog
-from lakebatch.storage import Storage
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.local import LocalFolder
 left = int(sys.argv[2])
 def count(call):
     def counted(*arguments, **named):
@@ -320,13 +345,13 @@ def count(call):
     return counted
 Table.commit_once = count(Table.commit_once)
 Table.alter = count(Table.alter)
-Storage.remove_each = count(Storage.remove_each)
+LocalFolder.remove = count(LocalFolder.remove)
 lakebatch.open_lake("lake")["cohort"].purge(sys.argv[1], "no space", dry_run=False)
 print(left)
 """
 
 
-@pytest.mark.parametrize("step", [1, 2, 4, 9, 12])
+@pytest.mark.parametrize("step", [1, 5, 17, 24])
 def test_purge_that_is_killed_goes_on(cohort, bad, step):
     rows = cohort.reassemble(on_gap="refuse")
     version = before_the_discard(cohort)

@@ -25,6 +25,7 @@ from lakebatch.ids import canonical_json
 from lakebatch.maintenance.purge.holdings import Holding, bundles_of, holdings
 from lakebatch.maintenance.purge.refusal import check_purgeable, check_untagged
 from lakebatch.storage.delta import removal
+from lakebatch.storage.delta.vacuum import EVENT
 from lakebatch.storage.place import StoredFile
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -89,10 +90,26 @@ def _execute(
     begun = assembly.purge or _begin(experiment, assembly, reason, held)
     for each in held:
         removal.remove(each.table, assembly.assembly_id, METADATA)
-    # listed again: files may have come since
-    left = [file for each in holdings(experiment, assembly.assembly_id) for file in each.stored]
-    experiment.storage.remove_each(file.path for file in (*bundles, *left))
+    left = [path for each in holdings(experiment, assembly.assembly_id) for path in _removable(each)]
+    experiment.storage.remove_each([*(file.path for file in bundles), *left])
     _end(experiment, begun)
+
+
+def _removable(held: Holding) -> list[str]:
+    """Return the paths of the files that may be deleted.
+
+    A writer that was stopped before its commit can still have written one of them. So a commit to its transaction makes it
+    look again and write its rows once more, and a file that it has committed stays: `doctor` names these rows.
+    """
+    if not held.stored:
+        return []
+    held.table.mark(
+        METADATA | {EVENT: removal.PURGING, removal.ASSEMBLY: held.assembly_id}, advance=[held.assembly_id]
+    )
+    active = {
+        f"{held.table.path}/{file.path}" for file in removal.own_files(held.table.at(), held.assembly_id)
+    }
+    return [file.path for file in held.stored if file.path not in active]
 
 
 def _begin(experiment: ExperimentTables, assembly: Assembly, reason: str, held: Sequence[Holding]) -> Purge:

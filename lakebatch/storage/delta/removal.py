@@ -26,6 +26,8 @@ from lakebatch.storage.retry import COMMITS
 
 PURGED = "purged"
 """Value of `lakebatch.storage.delta.vacuum.EVENT` in the commit that takes the files of an assembly out."""
+PURGING = "purging"
+"""The same in the commit before files are deleted, which makes stopped writers of the assembly look again."""
 ASSEMBLY = "lakebatch.assembly_id"
 ATTEMPTS = 30
 """Attempts while other removals make the table append-only again."""
