@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import re
@@ -26,14 +25,6 @@ class _Engines:
 def host() -> str:
     """Return the host name, a label for people: containers and machines can share one."""
     return platform.node() or "unknown"
-
-
-def user() -> str:
-    """Return the name of the user, a label for people like the host name."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # containers have users without a name
-        return f"user {os.getuid()}"
 
 
 def namespace() -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from lakebatch._text import to_second
 from lakebatch.assembly.record_json import read_environment, where
+from lakebatch.errors import DamageError
 
 KEY = "purged"
 """Environment key of the record, in the events of a discarded assembly from the begin of its purge on."""
@@ -99,7 +100,10 @@ def find(events: pl.DataFrame) -> dict[str, Purge]:
     found = {}
     for row in last.select("assembly_id", "event", "environment").iter_rows(named=True):
         place = where("environment", row["assembly_id"], row["event"])
-        record = read_environment(row["environment"], place).get(KEY)
+        try:
+            record = read_environment(row["environment"], place).get(KEY)
+        except DamageError:  # whatever shows the assembly itself names it, and others can be read
+            continue
         if record is not None:
             found[row["assembly_id"]] = from_record(row["assembly_id"], record)
     return found

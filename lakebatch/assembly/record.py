@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, missing_metrics, purges
+from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
@@ -124,9 +124,25 @@ class Assembly:
         return where(column, self.assembly_id, self.event)
 
     @property
+    def name(self) -> str | None:
+        """The name that the assembly was given; None without one."""
+        return self.surroundings.get(labels.LABEL)
+
+    @property
+    def user(self) -> str | None:
+        """Who recorded the event; None if an older lakebatch did."""
+        return self.surroundings.get(labels.USER)
+
+    @property
+    def started_from(self) -> str | None:
+        """The id of the assembly whose config it took, as NAME@v1:ID if that has another experiment version."""
+        return self.surroundings.get(labels.FROM)
+
+    @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, dropped_samples.KEY, purges.KEY, "cpus")
+        counted = (missing_metrics.KEY, dropped_samples.KEY)
+        aside = (*IDENTITY, *labels.ASIDE, SHARDS, *counted, purges.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -159,7 +175,7 @@ class Assembly:
 
     def check_not_purged(self) -> None:
         """Raise `AssemblyError` if its rows were removed for good."""
-        if self.purge is not None:
+        if self.status == "discarded" and self.purge is not None:
             raise AssemblyError(f"{self.assembly_id} was {self.purge}. {purges.WAY_OUT.format(self.seed)}")
 
     @cached_property

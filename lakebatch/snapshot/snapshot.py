@@ -122,7 +122,7 @@ class Snapshot(PinnedRows):
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly of any status, lazily."""
-        self.assembly(assembly_id)
+        assembly_id = self.assembly(assembly_id).assembly_id
         self.tables.check_not_purged([assembly_id], before=True)
         pinned = self.tables.existing(table)
         with self.tables.translate_purges([assembly_id]):

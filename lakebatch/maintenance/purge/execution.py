@@ -12,10 +12,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from lakebatch import _process as process
 from lakebatch._text import redacted
 from lakebatch._version import __version__
-from lakebatch.assembly import purges
+from lakebatch.assembly import labels, purges
 from lakebatch.assembly.decisions import DISCARDED, decide
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly, now
@@ -67,6 +66,7 @@ def purge(
         If a reason is needed and empty.
     """
     assembly = experiment.log.get(assembly_id)
+    assembly_id = assembly.assembly_id  # a name may have been given
     check_purgeable(experiment, assembly)
     held = holdings(experiment, assembly_id)
     bundles = bundles_of(experiment, assembly_id)
@@ -118,7 +118,7 @@ def _begin(experiment: ExperimentTables, assembly: Assembly, reason: str, held: 
     planned = Purge(
         assembly.assembly_id,
         now(),
-        redacted(process.user()),
+        labels.user(),
         redacted(reason),
         assembly.parts_done,
         tables=tables,
@@ -146,7 +146,8 @@ def _record(
 ) -> Assembly:
     """Record an event of a purge."""
     latest = experiment.log.get(purge.assembly_id)
-    environment = canonical_json(latest.surroundings | {purges.KEY: purge.record()})
+    signed = {labels.USER: labels.user(), purges.KEY: purge.record()}
+    environment = canonical_json(latest.surroundings | signed)
     return decide(
         experiment,
         latest,
