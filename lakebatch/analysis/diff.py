@@ -18,11 +18,11 @@ from lakebatch.ids import ASSEMBLY_ID, NAME
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
-from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.mixture import key_texts
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
-from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.selection import COMPLETED, Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.states import state
 from lakebatch.snapshot.times import Time
@@ -154,6 +154,7 @@ def compare(
     one, other = _side(tables, before, selection), _side(tables, after, selection)
     if selection.narrows and not (one.assemblies or other.assemblies):
         pin(tables, NEWEST).select(selection)  # raises: it says what there is
+    report_gaps([*_purged(one), *_purged(other)], on_gap)
     found = shifts.compare(one.side, other.side, on_gap)
     return Difference(
         one.name,
@@ -226,6 +227,17 @@ def _change(
 
 def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] | None:
     return (assemblies[key].status, assemblies[key].rows) if key in assemblies else None
+
+
+def _purged(side: ComparedState) -> list[Gap]:
+    """Return the assemblies of a side whose rows were purged, as gaps."""
+    purges = side.snapshot.tables.purges
+    compared = [each for each in side.assemblies if each.status in COMPLETED or each.assembly_id == side.name]
+    return [
+        Gap(each.assembly_id, str(purges[each.assembly_id]))
+        for each in compared
+        if each.assembly_id in purges
+    ]
 
 
 def _settings(side: ComparedState) -> dict[str, set[str]]:

@@ -225,6 +225,9 @@ class Session:
     def _reopen(self, used: Sequence[View]) -> bool:
         """Open the views again after a compaction, or if one of their files is found to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
+        if self._options.on_gap != "ignore":
+            for snapshot in (each for catalog in self._catalogs.values() for each in catalog.values()):
+                snapshot.tables.check_not_purged(snapshot.ids())
         if not renewed and True not in [
             snapshot.tables.read_files(name, snapshot.ids(), read_through)
             for view in used
