@@ -163,7 +163,7 @@ def results_properties(
     baseline: float | None,
     groups: Sequence[str],
 ) -> dict[str, str]:
-    """Return the properties of a table of results that `roles` reads; none for the built-in roles.
+    """Return the properties of a table of results that `roles` reads; an empty string stands for the built-in role.
 
     Raises
     ------
@@ -182,7 +182,8 @@ def results_properties(
         found[BASELINE] = baseline
     if tuple(groups) != BUILT_IN_GROUPS:
         found[GROUPS] = list(groups)
-    return {name: json.dumps(value) for name, value in found.items()}
+    names = (METRIC_NAMES, AXIS, BASELINE, GROUPS)
+    return {name: json.dumps(found[name]) if name in found else "" for name in names}
 
 
 def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles:

@@ -100,6 +100,10 @@ def _tags(context: click.Context) -> Found:
     return [(each.tag, each.note or "") for stored in chosen for each in stored.tag_log.all()]
 
 
+def _tables(context: click.Context) -> Found:
+    return [(name, "") for name in _lake(context)[_name(context) or ""].data_tables()]
+
+
 def _moments(context: click.Context) -> Found:
     return [*_versions(context), *_tags(context), *_assemblies(context), ("now", "the newest state")]
 
@@ -135,6 +139,8 @@ artifacts = completer(_artifacts)
 """Completes an artifact of the experiment and the assembly typed before it."""
 tags = completer(_tags)
 """Completes a tag of the experiment typed before it, or of the whole lake."""
+tables = completer(_tables)
+"""Completes a table of the experiment typed before it."""
 moments = completer(_moments)
 """Completes a tag, an assembly or an experiment version."""
 queries = completer(_queries, asks_lake=False)

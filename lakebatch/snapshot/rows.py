@@ -14,7 +14,7 @@ from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
-from lakebatch.assembly.tables import RESULTS
+from lakebatch.assembly.tables import RESULTS, table_schema
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
@@ -23,6 +23,7 @@ from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Arrange, TableVersion
 
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
@@ -113,6 +114,11 @@ class PinnedRows(Statuses):
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
+
+    def schema(self, name: str = RESULTS) -> TableSchema:
+        """Return the columns of a table: the built-in ones, and the own ones of the experiment if it was written."""
+        pinned = self.table(name)
+        return table_schema(name) if pinned is None else pinned.schema
 
     @cached_property
     def roles(self) -> Roles:

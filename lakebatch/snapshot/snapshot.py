@@ -107,7 +107,8 @@ class Snapshot(PinnedRows):
         Parameters
         ----------
         table : str
-            ``results``, ``samples``, ``trajectories`` or ``artifacts``, of which the contents are left out.
+            ``results``, ``samples``, ``trajectories``, ``artifacts`` without the contents, or a table that the
+            experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             "ignore" leaves out assemblies with a missing or truncated file.
 

@@ -81,7 +81,6 @@ class Table(TableReader):
         if is_new:
             self._create()
         table_format.check_writable(self._open(), self.uri)
-        table_format.check_columns(self._open(), self.schema)
         for action, change in table_format.CHANGES.items():
             self._alter(action, change)
         if is_new and self._folder is not None:
@@ -258,8 +257,13 @@ class Table(TableReader):
             )
 
     def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table unless another process has made the same change."""
-        self._commit_repeatedly(action, lambda handle: change(handle, self.schema))
+        """Change the table unless another process has made the same change, or one that contradicts it."""
+
+        def change_checked(handle: Handle) -> None:
+            table_format.check_columns(handle, self.schema)
+            change(handle, self.schema)
+
+        self._commit_repeatedly(action, change_checked)
 
     def _nothing(self) -> pa.RecordBatchReader:
         import pyarrow as pa
