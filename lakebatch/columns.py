@@ -56,6 +56,8 @@ class Column:
         The range of its values; open where it is None.
     own : bool
         Whether an experiment declares it, so that only the experiment's own tables have it.
+    short : str, optional
+        The end of names of columns that summarise it, such as ``mean_r``; by default its name.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     own: bool = False
+    short: str | None = None
 
     @property
     def arrow(self) -> pa.Field:

@@ -44,7 +44,7 @@ class TableSchema:
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
-    declares.
+    declares. ``roles`` are those of columns where it declares none, see `lakebatch.assembly.metrics`.
     """
 
     table: str
@@ -56,6 +56,7 @@ class TableSchema:
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def late(self) -> list[Column]:
