@@ -284,7 +284,8 @@ def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles
     ]
     groups = tuple(name for name in read.get(GROUPS, BUILT_IN_GROUPS) if name in columns)
     labels = {name: label for name in groups if (label := columns[name].label)}
-    return Roles(tuple(judged), _axis(columns[read.get(AXIS, LEVEL)], read.get(BASELINE)), groups, labels)
+    axis = columns.get(read.get(AXIS, LEVEL), columns[LEVEL])
+    return Roles(tuple(judged) or METRICS, _axis(axis, read.get(BASELINE)), groups, labels)
 
 
 def _axis(column: Column, baseline: float | str | None) -> Axis:

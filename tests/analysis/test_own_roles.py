@@ -173,9 +173,8 @@ def test_robustness_of_a_time_is_its_baseline_over_the_others(lake):
     )
     chart = drawn(lake["queue"], "robustness")
     assert "Mean at policy of the queue plain over the mean over all other values of" in chart.caption
-    assert set(chart.panels[0].series[0].x) | set(chart.panels[0].series[1].x) - {None} >= set(
-        answer["robustness"]
-    )
+    points = [x for mark in chart.panels[0].series for x in mark.x if x is not None]
+    assert sorted(points) == pytest.approx(sorted(answer["robustness"]))
 
 
 def test_report_leaves_out_what_needs_a_baseline_and_says_so(pi):
@@ -239,7 +238,8 @@ def test_own_query_has_placeholders(folder, lake):
     file = folder / "queries" / "best.sql"
     head = "-- Best.\n-- $experiment: name\n-- $metric: metric (optional)\n"
     file.write_text(
-        head + "SELECT {{groups}}, min({{metric}}) AS best, $metric AS asked\nFROM lake.results GROUP BY ALL"
+        head + "SELECT {{groups}}, min({{metric}}) AS best, $metric AS asked\n"
+        "FROM lake.results WHERE experiment = $experiment GROUP BY ALL"
     )
     answer = lake.query("best", {"experiment": "estimate-pi", "metric": "hits"})
     assert answer.columns == ["method", "best", "asked"]
@@ -264,12 +264,11 @@ def test_commands_take_a_metric_of_the_experiment(lake, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Hits by points and config" in done.stderr
     wrong = command("plot", "estimate-pi", "--metric", "hit")
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "Unknown metric 'hit'. Did you mean 'hits'? Known: error_of_pi, hits." in wrong.stderr
     ids = lake["estimate-pi"].assemblies()["assembly_id"].to_list()
     shown = command("diff", "estimate-pi", *ids, "--metric", "hits")
     assert "No mean of hits differs (of 6)." in shown.output
-    assert max(map(len, shown.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
