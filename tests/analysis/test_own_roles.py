@@ -192,7 +192,7 @@ def test_report_of_categories_has_a_column_for_each(lake):
     text = lake["queue"].report(on_mix="ignore", by="config").markdown("pictures")
     assert "policy of the queue plain" in text
     assert "| servers 10 |" in text
-    assert "waiting time (s) by policy of the queue" in text
+    assert "Waiting time (s) by policy of the queue" in text
 
 
 def test_diff_pairs_repeats_of_one_seed(pi):

@@ -75,7 +75,7 @@ def test_include_without_a_status_is_refused(noise, include):
         (lambda noise: noise.plot(zoom=("a", 1)), "The zoom is"),
         (lambda noise: noise.plot("trajectories", level="high"), "The level is 'high'"),
         (lambda noise: noise.plot(metric="pearson"), "Did you mean 'pearson_r'? Known: mse, pearson_r, r2"),
-        (lambda noise: noise.plot(by="colour"), "Expected one of: feature_set, model"),
+        (lambda noise: noise.plot(by="colour"), "Known: config, feature_set, model"),
         (lambda noise: noise.report(unit="fit"), "Expected one of: split, assembly"),
         (lambda noise: noise.snapshot(tag=3), "'3' is not a valid tag"),
         (lambda noise: noise.vacuum(keep_days="all"), "keep_days is 'all'"),

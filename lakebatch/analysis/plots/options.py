@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebatch._text import nearest
 from lakebatch.analysis.statistics import UNITS, Unit
-from lakebatch.analysis.wording import Words, free
+from lakebatch.analysis.wording import Words, free, without_clashes
 from lakebatch.assembly.metrics import Axis, Metric, Roles
 from lakebatch.errors import ConfigError
 
@@ -86,6 +86,19 @@ class Chosen(Options):
     def unit_word(self) -> str:
         """The unit that intervals are computed over, in words."""
         return self.words.unit if self.unit == "split" else self.unit
+
+
+def check(options: Options, roles: Roles) -> None:
+    """Raise the errors of `choose` before any row is read.
+
+    Parameters
+    ----------
+    roles : Roles
+        Those of the snapshot.
+    """
+    free_of_clashes = without_clashes(roles)
+    free_of_clashes.metric(options.metric)
+    _group(options.by, free_of_clashes)
 
 
 def choose(options: Options, data: AnalysisData) -> Chosen:

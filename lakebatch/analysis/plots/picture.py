@@ -13,7 +13,7 @@ from lakebatch._text import nearest, one_line
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
-from lakebatch.analysis.plots.options import Chosen, Options, choose
+from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
@@ -115,6 +115,7 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    check(chosen, snapshot.roles)
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")

@@ -97,7 +97,8 @@ def _overall(rows: pl.DataFrame, options: Chosen) -> Table:
     }  # fmt: skip
     words = [options.roles.word(name) for name in options.roles.groups if name != CONFIG]
     over = f", over all {' and '.join(f'{each}s' for each in words)}" if words else ""
-    label = f"{_with_unit(options)} by {axis.label}{over}"
+    label = capital(_with_unit(options)) if options.measured.own else options.label
+    label = f"{label} by {axis.label}{over}"
     return table(overall.sort(axis.name), label, names, axis.name)
 
 
