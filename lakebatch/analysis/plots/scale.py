@@ -67,7 +67,7 @@ def scale(axis: Axis, values: pl.Series) -> Scale:
 def is_logarithmic(values: Sequence[float]) -> bool:
     """Whether numbers in order are better shown on a logarithmic axis.
 
-    >>> is_logarithmic([100, 1000, 10000]), is_logarithmic([1, 2, 3, 9]), is_logarithmic([0, 1, 10])
+    >>> is_logarithmic([100, 1000, 10000]), is_logarithmic(range(1, 11)), is_logarithmic([0, 1, 10])
     (True, False, False)
     """
     if len(values) < 3 or values[0] <= 0 or values[-1] / values[0] < MIN_RATIO:
