@@ -75,6 +75,8 @@ def _groups(roles: Roles) -> list[str]:
 
 def _baseline(roles: Roles) -> str:
     value = roles.axis.baseline
+    if isinstance(value, bool):
+        return str(value).lower()
     return repr(float(value)) if isinstance(value, int | float) else string_literal(str(value))
 
 

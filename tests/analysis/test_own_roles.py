@@ -16,12 +16,12 @@ from lakebatch.analysis.plots import KINDS
 from lakebatch.analysis.plots.chart import Boxes, Line, Rule, overlay
 from lakebatch.analysis.plots.options import Options
 from lakebatch.analysis.plots.scale import scale
-from lakebatch.assembly.metrics import Axis
+from lakebatch.assembly.metrics import Axis, Roles
 from lakebatch.cli import completion
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError, IncompleteError, LakebatchError, SchemaError, UnknownNameError
 from lakebatch.runner import run as runner
-from lakebatch.sql import named
+from lakebatch.sql import named, placeholders
 
 QUEUE = """
 import polars as pl
@@ -251,6 +251,15 @@ def test_own_query_has_placeholders(folder, lake):
     with pytest.raises(ConfigError, match="needs --param experiment=NAME"):
         lake.query("best")
     file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("kind", "baseline", "text"),
+    [("boolean", True, "true"), ("long", 3, "3.0"), ("string", "it's", "'it''s'"), ("double", -0.5, "-0.5")],
+)
+def test_baseline_is_a_literal_of_its_type(kind, baseline, text):
+    roles = Roles(axis=Axis("a", "a", baseline=baseline, type=kind))
+    assert placeholders.fill("q", "{{ axis }} = {{baseline}}", roles, {})[0] == f'"a" = {text}'
 
 
 def test_every_built_in_query_answers(lake):

@@ -63,7 +63,7 @@ def degradation(data: AnalysisData, options: Chosen) -> Chart:
         notes=(
             *direction(options),
             *along.notes,
-            *_left_out(rows, int(table["fits"].sum()), options),
+            *_left_out(rows, options),
             *missing_notes(data, options),
         ),
     )
@@ -233,12 +233,14 @@ def _sampled(rows: pl.DataFrame, options: Chosen) -> str:
     return sampled(estimated(rows, options, point), options)
 
 
-def _left_out(rows: pl.DataFrame, compared: int, options: Chosen) -> tuple[str, ...]:
-    above = rows.filter(~at_baseline(options.axis)).height
-    if compared >= above:
+def _left_out(rows: pl.DataFrame, options: Chosen) -> tuple[str, ...]:
+    keys = list(dict.fromkeys(["assembly_id", *options.roles.groups, "repeat"]))
+    above, baseline = rows.filter(~at_baseline(options.axis)), rows.filter(at_baseline(options.axis))
+    lacking = above.join(baseline, on=keys, how="anti", nulls_equal=True).height
+    if not lacking:
         return ()
     return (
-        f"{above - compared} of {above} {options.words.row}s have no baseline "
+        f"{lacking} of {above.height} {options.words.row}s have no baseline "
         f"({options.axis.at(options.axis.baseline)}) in their assembly and are left out.",
     )
 
