@@ -219,7 +219,7 @@ def results_properties(
     baseline: float | str | None,
     groups: Sequence[str],
 ) -> dict[str, str]:
-    """Return the properties of a table of results that `roles` reads; none for the built-in roles.
+    """Return the properties of a table of results that `roles` reads; an empty string stands for the built-in role.
 
     Raises
     ------
@@ -232,14 +232,15 @@ def results_properties(
     if unknown := [name for name in judged if name not in known]:
         raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
     _check_axis({**BUILT_IN, **own}, axis, baseline, groups)
-    found: dict[str, object] = {METRIC_NAMES: judged} if judged else {}
+    found: dict[str, object] = {METRIC_NAMES: judged} if judged and tuple(judged) != NAMES else {}
     if axis != LEVEL:
         found[AXIS] = axis
     if baseline is not None:
         found[BASELINE] = baseline
     if tuple(groups) != BUILT_IN_GROUPS:
         found[GROUPS] = list(groups)
-    return {name: json.dumps(value) for name, value in found.items()}
+    names = (METRIC_NAMES, AXIS, BASELINE, GROUPS)
+    return {name: json.dumps(found[name]) if name in found else "" for name in names}
 
 
 def _check_axis(

@@ -230,7 +230,7 @@ def resume(
     first_event.check_secrets("", plan.keys)
     executor = _place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
-    _ensure(lake, plan, assembly.assembly_id)
+    stored = _ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         record = {**environment, **resumed_labels(assembly.surroundings), "lease": held}
         resumed = _resume_share(stored.log, assembly, shard, record, note)
