@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly import dropped_samples, missing_metrics, replication
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record_json import read_environment, read_tree, where
+from lakebatch.assembly.replication import Replicate
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
@@ -41,6 +42,8 @@ WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
+CARRIED = (replication.KEY,)
+"""Environment keys that an assembly keeps when it is resumed, and that no row depends on."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Assembly:
     @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
+        aside = (*IDENTITY, *CARRIED, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -149,6 +152,17 @@ class Assembly:
         """The samples that had been dropped when the assembly ended; None before, and without any."""
         record = self.surroundings.get(dropped_samples.KEY)
         return None if record is None else dropped_samples.from_record(record)
+
+    @cached_property
+    def replicate(self) -> Replicate | None:
+        """The place in a set of replicates; None outside of any set."""
+        record = self.surroundings.get(replication.KEY)
+        return None if record is None else replication.from_record(record)
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """The entries of the environment that stay when the assembly is resumed."""
+        return {name: self.surroundings[name] for name in CARRIED if name in self.surroundings}
 
     @cached_property
     def failures(self) -> dict[str, str]:

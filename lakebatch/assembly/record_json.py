@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakebatch._files import ExcessError, check_size
-from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly import dropped_samples, missing_metrics, replication
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
@@ -60,7 +60,7 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'workers' is not of the form that lakebatch writes")
     if not _is_array(found.get("shards", {})):
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
-    for counted in (missing_metrics, dropped_samples):
+    for counted in (missing_metrics, dropped_samples, replication):
         if (record := found.get(counted.KEY)) is not None and not counted.is_record(record):
             raise _fault(place, f"{counted.KEY!r} is not of the form that lakebatch writes")
     return found

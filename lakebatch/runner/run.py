@@ -92,8 +92,8 @@ def run(
     source = registry.get(name)
     check_new_name(source.name)
     plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
-    where, share = _place(executor, jobs), _share(shard)
-    return _begin(lake, plan, seed, where, share, progress, accept=accept_changes)
+    where, share = place_of(executor, jobs), _share(shard)
+    return begin(lake, plan, seed, where, share, progress, accept=accept_changes)
 
 
 def repeat(
@@ -112,10 +112,10 @@ def repeat(
         If the code has another experiment version, or plans other parts.
     """
     plan = recorded_plan(stored, assembly)
-    return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
+    return begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
 
 
-def _begin(
+def begin(
     lake: Lake,
     plan: RunPlan,
     seed: int | None,
@@ -124,31 +124,49 @@ def _begin(
     progress: Progress | None,
     *,
     accept: bool = False,
+    aside: Mapping[str, Any] | None = None,
+    note: str | None = None,
+    unless: Callable[[list[Assembly]], None] | None = None,
 ) -> Assembly:
-    """Check everything, start a new assembly and compute its parts."""
-    record = _record(plan, _check_seed(seed))
+    """Check everything, start a new assembly and compute its parts.
+
+    Parameters
+    ----------
+    aside : mapping, optional
+        Entries of the environment on which no row depends.
+    note : str, optional
+        Note of the first event.
+    unless : callable, optional
+        Called with the assemblies that exist at the moment of the first commit; none is begun if it raises.
+    """
+    record = replace(_record(plan, check_seed(seed)), note=note)
     environment = _with_workers(plan, executor, accept=accept)
-    stored = _ensure(lake, plan)
+    stored = ensure_tables(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
     def check(begun: Assembly) -> str | None:
         return accepted_changes(stored, begun, plan, accept=accept)
 
     with lease.hold(stored.storage, stored.folder) as held:
-        leased = replace(record, environment={**environment, "lease": held})
+        leased = replace(record, environment={**environment, **(aside or {}), "lease": held})
         version = stored.table(plan.marker).version()
-        assembly = _begin_share(stored.log, leased, version, shard, check)
+        assembly = _begin_share(stored.log, leased, version, shard, check, unless)
         if assembly.event == 0 and assembly.run_number > 1:
             warn_of_changed_source(stored, plan, assembly)
         return _compute(stored, plan, assembly, shard, executor, progress)
 
 
 def _begin_share(
-    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
+    log: AssemblyLog,
+    plan: Plan,
+    results_version: int,
+    shard: Shard,
+    check: Callable[[Assembly], str | None],
+    unless: Callable[[list[Assembly]], None] | None,
 ) -> Assembly:
     """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
     if shard.is_whole:
-        return log.start(plan, results_version)
+        return log.start(plan, results_version, unless=unless)
     return shards.begin(log, plan, results_version, shard, check=check)
 
 
@@ -204,9 +222,9 @@ def resume(
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
-    executor = _place(executor, jobs)
-    environment = _with_workers(plan, executor, accept=accept_changes)
-    _ensure(lake, plan, assembly.assembly_id)
+    executor = place_of(executor, jobs)
+    environment = {**assembly.carried, **_with_workers(plan, executor, accept=accept_changes)}
+    ensure_tables(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         warn_of_other_lakebatch(assembly)
         resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
@@ -293,7 +311,7 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
     return plan.environment | ({WORKERS: workers} if workers else {})
 
 
-def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
+def ensure_tables(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     stored = StoredExperiment(lake.storage, _folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
@@ -320,7 +338,7 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
             )
 
 
-def _place(executor: Executor | None, jobs: int | None) -> Executor:
+def place_of(executor: Executor | None, jobs: int | None) -> Executor:
     """Return where parts are computed: worker processes of this machine if no executor is given."""
     if executor is not None and not hasattr(executor, "describe"):
         raise ConfigError(f"executor is {executor!r}. Expected an Executor, see: lakebatch help clusters")
@@ -334,7 +352,7 @@ def _share(shard: Shard | None) -> Shard:
     return shard or Shard.whole()
 
 
-def _check_seed(seed: int | None) -> int | None:
+def check_seed(seed: int | None) -> int | None:
     if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
         raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed
