@@ -42,8 +42,8 @@ WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
-CARRIED = (replication.KEY,)
-"""Environment keys that an assembly keeps when it is resumed, and that no row depends on."""
+CARRIED = ("sweep", "name", replication.KEY)
+"""Environment keys that stay when another process resumes an assembly; no row depends on them."""
 
 
 @dataclass(frozen=True)

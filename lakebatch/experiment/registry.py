@@ -14,11 +14,11 @@ from importlib import metadata
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
-from lakebatch.experiment import foreign, outline
+from lakebatch.experiment import foreign, given, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
 from lakebatch.ids import NAME, NUMBER, VERSION, ExperimentName
@@ -34,16 +34,25 @@ FOLDER = "experiments"
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
 # source hash of each experiment's module when this process loaded it
+_given: dict[str, Source] = {}
+# experiments that were given as classes to this process, by name; a later class replaces an earlier one
 
 
 @dataclass(frozen=True)
 class Source:
-    """Origin of an experiment, from which a worker process can load it."""
+    """Origin of an experiment, from which a worker process can load it.
+
+    Attributes
+    ----------
+    payload : bytes
+        The class itself, for one that was given, see `lakebatch.experiment.given`.
+    """
 
     name: str
     origin: str
     module: str
     file: Path | None = None
+    payload: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -78,21 +87,70 @@ def find() -> dict[str, Source]:
     return _known(files)
 
 
-def get(name: str) -> Source:
-    """Return the source of an experiment: NAME, or NAME@v1 if that is the experiment version of the code.
+def get(name: str | type[AnyExperiment]) -> Source:
+    """Return the source of an experiment: NAME, or NAME@v1 if that is the experiment version of the code; or a class.
+
+    A class is known by its name from then on, in this process.
 
     Raises
     ------
     UnknownNameError
         If there is none.
     ConfigError
-        If the file of that name cannot be used, or has another experiment version.
+        If the file of that name cannot be used, or has another experiment version; or the class cannot be used.
     """
+    if not isinstance(name, str):
+        return _give(name)
     asked = ExperimentName.parse(name)
     source = _get(asked.name)
     if asked.version is not None:
         _check_version(asked, load(source), source)
     return source
+
+
+def _give(kind: type[AnyExperiment]) -> Source:
+    """Return the source of a class, which is that of its file if it was loaded from the folder of experiments."""
+    check_class(kind)
+    _given.pop(kind.name, None)
+    named = _known(_files()).get(kind.name)
+    if named is not None and _is_of(kind, named):
+        return named
+    source = Source(
+        kind.name,
+        f"the class {kind.__name__} of {given.written_module(kind)}",
+        kind.__module__,
+        payload=given.pack(kind, kind.name),
+    )
+    _check(kind, source)
+    _given[kind.name] = source
+    if named is not None:
+        _given.pop(kind.name)
+        _refuse_clash(named, source)
+    return source
+
+
+def check_class(kind: Any) -> None:
+    """Raise if a value is no class of an experiment with a name.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    from lakebatch.experiment.contract import Experiment
+
+    if not (inspect.isclass(kind) and issubclass(kind, Experiment)):
+        raise ConfigError(f"{kind!r} is no experiment. Expected its name, or a subclass of Experiment.")
+    if not isinstance(getattr(kind, "name", None), str):
+        raise ConfigError(f"{kind.__name__} lacks name. Set it on the class.")
+
+
+def _is_of(kind: type[AnyExperiment], source: Source) -> bool:
+    """Whether a class is that of a file of experiments or of an installed package."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if source.file is not None:
+        return file is not None and Path(os.path.realpath(file)) == source.file
+    return kind.__module__ == source.module
 
 
 def _get(name: str) -> Source:
@@ -121,14 +179,17 @@ def _unknown(name: str, files: Files, known: Iterable[str]) -> NoReturn:
 
 def _known(files: Files) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in [*files.experiments, *_entry_points()]:
+    for source in [*files.experiments, *_entry_points(), *_given.values()]:
         if source.name in found:
-            raise NameClashError(
-                f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
-                "Rename one of them."
-            )
+            _refuse_clash(found[source.name], source)
         found[source.name] = source
     return dict(sorted(found.items()))
+
+
+def _refuse_clash(one: Source, other: Source) -> NoReturn:
+    raise NameClashError(
+        f"Two experiments are called {one.name!r}: {one.origin} and {other.origin}. Rename one of them."
+    )
 
 
 def load(source: Source) -> AnyExperiment:
@@ -141,6 +202,8 @@ def load(source: Source) -> AnyExperiment:
     """
     from lakebatch.experiment.contract import Experiment
 
+    if source.payload:
+        return cast("AnyExperiment", given.unpack(source.payload)[0]())
     module = _loaded_module(source)
     classes = [
         value
@@ -217,11 +280,15 @@ def _entry_points() -> list[Source]:
 
 def loaded_hash(source: Source) -> str | None:
     """Return the SHA-256 of an experiment's source that this process has loaded; None if it has not."""
+    if source.payload:
+        return given.unpack(source.payload)[1].sha256
     return _loaded.get(source.module)
 
 
 def is_stale(source: Source) -> bool:
     """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
+    if source.payload:
+        return False
     module = _module(source)
     return _loaded[source.module] != source_hash(Path(str(module.__file__)))
 

@@ -107,7 +107,7 @@ def run(
         If it was stopped; `resume` continues.
     """
     place = replace(first, seed=runner.check_seed(seed))
-    stored = runner.ensure_tables(lake, plan)
+    stored = runner.ensure(lake, plan)
     return _Set(lake, stored, plan, place, executor, progress, accept=accept_changes).complete()
 
 

@@ -92,7 +92,7 @@ def run(
     source = registry.get(name)
     check_new_name(source.name)
     plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
-    where, share = place_of(executor, jobs), _share(shard)
+    where, share = place(executor, jobs), _share(shard)
     return begin(lake, plan, seed, where, share, progress, accept=accept_changes)
 
 
@@ -141,7 +141,7 @@ def begin(
     """
     record = replace(_record(plan, check_seed(seed)), note=note)
     environment = _with_workers(plan, executor, accept=accept)
-    stored = ensure_tables(lake, plan)
+    stored = ensure(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
     def check(begun: Assembly) -> str | None:
@@ -222,9 +222,10 @@ def resume(
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
-    executor = place_of(executor, jobs)
+    executor = place(executor, jobs)
     environment = {**assembly.carried, **_with_workers(plan, executor, accept=accept_changes)}
-    ensure_tables(lake, plan, assembly.assembly_id)
+    ensure(lake, plan, assembly.assembly_id)
+    stored.declare(declared_schemas(plan.experiment, plan.config))
     with lease.hold(stored.storage, stored.folder) as held:
         warn_of_other_lakebatch(assembly)
         resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
@@ -311,7 +312,7 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
     return plan.environment | ({WORKERS: workers} if workers else {})
 
 
-def ensure_tables(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
+def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     stored = StoredExperiment(lake.storage, _folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
@@ -338,7 +339,7 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
             )
 
 
-def place_of(executor: Executor | None, jobs: int | None) -> Executor:
+def place(executor: Executor | None, jobs: int | None) -> Executor:
     """Return where parts are computed: worker processes of this machine if no executor is given."""
     if executor is not None and not hasattr(executor, "describe"):
         raise ConfigError(f"executor is {executor!r}. Expected an Executor, see: lakebatch help clusters")

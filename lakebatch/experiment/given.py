@@ -1,0 +1,80 @@
+"""Experiments given as classes: their source, and the bytes that carry them to worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from lakebatch.errors import ConfigError
+from lakebatch.experiment.provenance import SourceState, state_of_text
+
+_classes: dict[str, tuple[type, SourceState]] = {}
+# class and source of each payload of this process, by its SHA-256
+
+
+def pack(kind: type, name: str) -> bytes:
+    """Return the bytes from which `unpack` makes a class in another process, with its source.
+
+    Raises
+    ------
+    ConfigError
+        If its source cannot be had, or it refers to an object that cannot be sent to another process.
+    """
+    # imported here, since commands that only read do without
+    import cloudpickle
+
+    from lakebatch.experiment import written
+
+    state = state_of_text(f"{name.replace('-', '_')}.py", written.source_text(kind))
+    try:
+        with _by_value(kind.__module__.partition(".")[0]):
+            payload = cloudpickle.dumps((kind, state))
+    except Exception as error:  # any object may refuse
+        raise ConfigError(
+            f"The class {kind.__name__} cannot be sent to worker processes: {' '.join(str(error).split())}. "
+            "Create such an object within prepare() or run()."
+        ) from error
+    _classes[_digest(payload)] = kind, state
+    return bytes(payload)
+
+
+def unpack(payload: bytes) -> tuple[type, SourceState]:
+    """Return the class of some bytes, and its source; the same class every time."""
+    digest = _digest(payload)
+    if digest not in _classes:
+        import cloudpickle  # as above
+
+        _classes[digest] = cloudpickle.loads(payload)
+    return _classes[digest]
+
+
+def written_module(kind: type) -> str:
+    """Return where a class was written, for people: this notebook or script, or a module."""
+    if kind.__module__ != "__main__":
+        return f"module {kind.__module__}"
+    return "this script" if hasattr(sys.modules["__main__"], "__file__") else "this notebook"
+
+
+@cache
+def _digest(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
+
+
+@contextmanager
+def _by_value(home: str) -> Iterator[None]:
+    """Pickle the classes of a module with their code, since a worker may not find the module, or find another one."""
+    import cloudpickle  # as above
+
+    module: Any = sys.modules.get(home)
+    if home == "__main__" or module is None or home in cloudpickle.list_registry_pickle_by_value():
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
