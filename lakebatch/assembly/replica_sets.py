@@ -56,10 +56,10 @@ def of_sets(assemblies: Iterable[Assembly]) -> dict[str, list[Assembly]]:
 
 
 def describe(of_set: list[Assembly]) -> str:
-    """Return how far a set is, in one line, as ``status`` shows it."""
+    """Return how far a set is, in one line: why it has ended, or the number of completed replicates."""
     (place,) = [each.replicate for each in of_set[:1] if each.replicate]
-    of = f"up to {place.of}, until {place.until}" if place.until else str(place.of)
+    of = f"up to {place.of} replicates until {place.until}," if place.until else f"{place.of} replicates"
     others = [f"{n} {each}" for each in ("failed", "discarded") if (n := count(of_set, each))]
     done = ", ".join([f"{count(of_set, 'completed')} of {of} completed", *others])
     ended = decision(of_set)
-    return f"replicates {of_set[0].assembly_id} ...: {ended or done}"
+    return ended or done

@@ -58,8 +58,13 @@ class Replicate:
         """Return another place of the same set."""
         return replace(self, index=index, decision=None)
 
+    @property
+    def position(self) -> str:
+        """The place in the set: ``3 of 10``, or with a condition ``3``."""
+        return str(self.index) if self.until else f"{self.index} of {self.of}"
+
     def __str__(self) -> str:
-        return f"replicate {self.index}" if self.until else f"replicate {self.index} of {self.of}"
+        return f"replicate {self.position}"
 
 
 def is_record(record: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,22 @@ from lakebatch.experiment.provenance import SourceState, state_of_text
 
 _classes: dict[str, tuple[type, SourceState]] = {}
 # class and source of each payload of this process, by its SHA-256
+
+
+def check_class(kind: Any) -> None:
+    """Raise if a value is no class of an experiment with a name.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    from lakebatch.experiment.contract import Experiment
+
+    if not (inspect.isclass(kind) and issubclass(kind, Experiment)):
+        raise ConfigError(f"{kind!r} is no experiment. Expected its name, or a subclass of Experiment.")
+    if not isinstance(getattr(kind, "name", None), str):
+        raise ConfigError(f"{kind.__name__} lacks name. Set it on the class.")
 
 
 def pack(kind: type, name: str) -> bytes:

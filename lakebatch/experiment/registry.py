@@ -8,10 +8,9 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
@@ -21,6 +20,7 @@ from lakebatch.errors import ConfigError, LakebatchError, NameClashError, Unknow
 from lakebatch.experiment import foreign, given, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
+from lakebatch.experiment.uncached import UncachedLoader, unload
 from lakebatch.ids import NAME, NUMBER, VERSION, ExperimentName
 from lakebatch.settings import in_project, is_source_tree, project_folder
 
@@ -110,7 +110,7 @@ def get(name: str | type[AnyExperiment]) -> Source:
 
 def _give(kind: type[AnyExperiment]) -> Source:
     """Return the source of a class, which is that of its file if it was loaded from the folder of experiments."""
-    check_class(kind)
+    given.check_class(kind)
     _given.pop(kind.name, None)
     named = _known(_files()).get(kind.name)
     if named is not None and _is_of(kind, named):
@@ -127,22 +127,6 @@ def _give(kind: type[AnyExperiment]) -> Source:
         _given.pop(kind.name)
         _refuse_clash(named, source)
     return source
-
-
-def check_class(kind: Any) -> None:
-    """Raise if a value is no class of an experiment with a name.
-
-    Raises
-    ------
-    ConfigError
-        If it is not.
-    """
-    from lakebatch.experiment.contract import Experiment
-
-    if not (inspect.isclass(kind) and issubclass(kind, Experiment)):
-        raise ConfigError(f"{kind!r} is no experiment. Expected its name, or a subclass of Experiment.")
-    if not isinstance(getattr(kind, "name", None), str):
-        raise ConfigError(f"{kind.__name__} lacks name. Set it on the class.")
 
 
 def _is_of(kind: type[AnyExperiment], source: Source) -> bool:
@@ -319,9 +303,9 @@ def _module(source: Source) -> ModuleType:
     if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
         return loaded
     if loaded is not None:
-        _unload(source.file.parent)
+        unload(source.file.parent)
     _loaded[source.module] = found
-    loader = _UncachedLoader(source.module, str(source.file))
+    loader = UncachedLoader(source.module, str(source.file))
     spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -332,22 +316,6 @@ def _module(source: Source) -> ModuleType:
         del sys.modules[source.module]
         raise
     return module
-
-
-class _UncachedLoader(SourceFileLoader):
-    """Loads a file without Python's bytecode cache, which misses a change of equal size within a second."""
-
-    def path_stats(self, path: str) -> Mapping[str, Any]:
-        raise OSError  # then Python neither reads nor writes bytecode
-
-
-def _unload(folder: Path) -> None:
-    """Unload the modules of a folder of experiments, so that a notebook sees a change."""
-    beneath = f"{folder}{os.sep}"
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(beneath):
-            del sys.modules[name]
-            Path(importlib.util.cache_from_source(str(module.__file__))).unlink(missing_ok=True)
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:

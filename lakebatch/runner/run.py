@@ -16,13 +16,11 @@ from lakebatch.assembly import lease, shards
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import (
     DISCARDED,
-    NOTHING_TO_RESUME,
     WORKERS,
     Assembly,
     Plan,
     Status,
     choose_resumable,
-    is_resumable,
 )
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
@@ -43,7 +41,6 @@ from lakebatch.runner.resume import (
     warn_of_changed_source,
     warn_of_other_lakebatch,
 )
-from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
 
@@ -270,25 +267,6 @@ def name_in_lake(lake: Lake, name: str) -> str:
     kind = registry.load(registry.get(name))
     folder = _folder(kind)
     return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
-
-
-def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment that has the newest resumable assembly of the lake.
-
-    Raises
-    ------
-    AssemblyError
-        If there is none.
-    """
-    found = []
-    for stored in lake:
-        with omissions.warn_and_skip(stored.reference):
-            found += [
-                (each.at, stored.reference) for each in stored.snapshot().assemblies if is_resumable(each)
-            ]
-    if not found:
-        raise AssemblyError(NOTHING_TO_RESUME)
-    return max(found)[1]
 
 
 def _record(plan: RunPlan, seed: int | None) -> Plan:

@@ -15,7 +15,6 @@ from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunIn
 from lakebatch.executor.base import Executor
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
-from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import AnyExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import check as checks
@@ -111,7 +110,7 @@ def run(
             )
         else:
             _refuse_beside_replicates(shard, others)
-            plan = RunPlan.resolve(source, file=config, **layers)
+            plan = sets.plan(source.name, config=config, **layers)
             where = runner.place(executor, jobs)
             ended = sets.run(
                 lake, plan, first, seed=seed, executor=where, accept_changes=accept_changes, progress=shown

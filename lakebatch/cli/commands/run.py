@@ -12,6 +12,7 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 from lakebatch.cli.options import config_option, fail_on_missing_option, preset_option, settings_option
+from lakebatch.cli.replicate_options import ReplicateOptions, replicate_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -37,8 +38,10 @@ class Levels(click.Command):
     "--seed",
     type=int,
     metavar="N",
-    help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
+    help="Seed of the assembly; with --replicates or --until, the seeds derive from it.  "
+    "[default: a new one per run, for independent replicates]",
 )
+@replicate_options
 @execution_options
 @fail_on_missing_option
 @click.option(
@@ -60,11 +63,14 @@ def run(
 ) -> None:
     """Run a new assembly of experiment NAME and append its rows to the lake.
 
-    With --shard, the tasks of an array job share one assembly: the first starts it, the last completes it.
+    With --shard, the tasks of an array job share one assembly: the first starts it, the last completes it. With
+    --replicates or --until, several assemblies are run one after the other, each an independent replicate.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
+    from lakebatch.runner import replicates as sets
     from lakebatch.runner import run as runner
 
+    asked = ReplicateOptions.take(options)
     execution = ExecutionOptions(**options)
     layers: dict[str, Any] = {
         "preset": preset,
@@ -72,6 +78,7 @@ def run(
         "settings": settings,
         "overrides": {"levels": list(levels)} if levels else None,
     }
+    first = asked.first(is_shared=print_slurm or execution.shard_text is not None)
     if print_slurm:
         flags = {"--fail-on-missing": fail_on_missing, "--accept-changes": execution.accept_changes}
         arguments = [*_arguments(name, layers, seed), *(flag for flag, is_given in flags.items() if is_given)]
@@ -81,6 +88,16 @@ def run(
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
+            if first is not None:
+                return sets.run(
+                    lake,
+                    sets.plan(name, **layers),
+                    first,
+                    seed=seed,
+                    executor=executor,
+                    accept_changes=execution.accept_changes,
+                    progress=progress,
+                )
             return runner.run(
                 lake,
                 name,
