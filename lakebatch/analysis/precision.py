@@ -179,7 +179,7 @@ def _precision(label: str, values: pl.Series, condition: Condition) -> Precision
     # rounding leaves a spread of the size of the last digit where all values are the same
     is_same = spread <= 1e-14 * abs(mean)
     skewness = 0.0 if is_same else float((centred**3).mean()) / variance**1.5
-    error = 0.0 if is_same else spread / np.sqrt(n)
+    error = 0.0 if is_same else spread / float(np.sqrt(n))
     critical = float(critical_value(n, skewness))
     return Precision(label, n, mean, critical * error, _value(condition, n, mean, critical, error))
 

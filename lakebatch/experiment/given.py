@@ -48,7 +48,7 @@ def pack(kind: type, name: str) -> bytes:
 
     state = state_of_text(f"{name.replace('-', '_')}.py", written.source_text(kind))
     try:
-        with _by_value(kind.__module__.partition(".")[0]):
+        with _by_value(kind.__module__):
             payload = cloudpickle.dumps((kind, state))
     except Exception as error:  # any object may refuse
         raise ConfigError(
@@ -82,8 +82,10 @@ def _digest(payload: bytes) -> str:
 
 
 @contextmanager
-def _by_value(home: str) -> Iterator[None]:
-    """Pickle the classes of a module with their code, since a worker may not find the module, or find another one."""
+def _by_value(module_name: str) -> Iterator[None]:
+    """Pickle the classes of a package with their code, since a worker may not find it, or find another one."""
+    home = module_name.partition(".")[0]
+    home = home if home in sys.modules else module_name
     import cloudpickle  # as above
 
     module: Any = sys.modules.get(home)
