@@ -157,7 +157,11 @@ class ReplicaRun:
         done = [each for each in members if each.status == "completed"]
         if self.condition is None:
             enough = len(done) >= self.place.of
-            return f"{len(done)} of {self.place.of} replicates are completed{self._omitted(members)}" if enough else ""
+            return (
+                f"{len(done)} of {self.place.of} replicates are completed{self._omitted(members)}"
+                if enough
+                else ""
+            )
         if not done:
             return ""
         found = self._precisions([each.assembly_id for each in done])
