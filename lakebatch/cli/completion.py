@@ -81,13 +81,27 @@ def _stored(context: click.Context) -> Found:
 
 def _assemblies(context: click.Context) -> Found:
     stored = _lake(context)[_name(context) or ""]
-    return [(each.assembly_id, each.state) for each in reversed(stored.log.latest())]
+    known = list(reversed(stored.log.latest()))
+    return [
+        *((each.assembly_id, each.state) for each in known),
+        *((each.name, f"{each.state}, {each.assembly_id}") for each in known if each.name),
+    ]
+
+
+def _artifacts(context: click.Context) -> Found:
+    assembly = context.params.get("assembly") or next(iter(context.args[1:]), None)
+    found = _lake(context)[_name(context) or ""].snapshot().artifacts(assembly)
+    return dict(found.select("name", "media_type").iter_rows()).items()
 
 
 def _tags(context: click.Context) -> Found:
     lake, name = _lake(context), _name(context)
     chosen = [lake[name]] if name else lake.experiments()
     return [(each.tag, each.note or "") for stored in chosen for each in stored.tag_log.all()]
+
+
+def _tables(context: click.Context) -> Found:
+    return [(name, "") for name in _lake(context)[_name(context) or ""].data_tables()]
 
 
 def _moments(context: click.Context) -> Found:
@@ -121,8 +135,12 @@ stored = completer(_stored)
 """Completes an experiment in the lake."""
 assemblies = completer(_assemblies)
 """Completes an assembly of the experiment typed before it."""
+artifacts = completer(_artifacts)
+"""Completes an artifact of the experiment and the assembly typed before it."""
 tags = completer(_tags)
 """Completes a tag of the experiment typed before it, or of the whole lake."""
+tables = completer(_tables)
+"""Completes a table of the experiment typed before it."""
 moments = completer(_moments)
 """Completes a tag, an assembly or an experiment version."""
 queries = completer(_queries, asks_lake=False)

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from lakebatch._text import nearest
-from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
+from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.experiment import foreign, given, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # at run time only in load(), so that reading commands do not
 GROUP = "lakebatch.experiments"
 BUILT_IN = "lakebatch.experiments"
 FOLDER = "experiments"
+SCHEMAS = "schemas"
 
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
@@ -44,6 +45,8 @@ class Source:
 
     Attributes
     ----------
+    schemas : Path, optional
+        The folder of files that declare columns and tables of the project's experiments.
     payload : bytes
         The class itself, for one that was given, see `lakebatch.experiment.given`.
     """
@@ -52,6 +55,7 @@ class Source:
     origin: str
     module: str
     file: Path | None = None
+    schemas: Path | None = None
     payload: bytes = field(default=b"", repr=False)
 
 
@@ -198,7 +202,18 @@ def load(source: Source) -> AnyExperiment:
         names = ", ".join(each.__name__ for each in classes) or "none"
         raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: {names}.")
     _check(classes[0], source)
-    return classes[0]()
+    return _declared(classes[0](), source)
+
+
+def _declared(experiment: AnyExperiment, source: Source) -> AnyExperiment:
+    """Return an experiment with checked declarations."""
+    from lakebatch.experiment import declarations
+
+    try:
+        declarations.complete(experiment, source.schemas)
+    except ExperimentError as error:
+        raise ExperimentError(f"{type(experiment).__name__} in {source.origin}: {error}") from error
+    return experiment
 
 
 def source_file(experiment: AnyExperiment) -> Path:
@@ -227,7 +242,8 @@ def _files() -> Files:
 
 def _own(file: Path, name: str) -> Source:
     target = Path(os.path.realpath(file))  # Path.resolve fails at a link to itself
-    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", target)
+    schemas = Path(os.path.abspath(in_project(SCHEMAS)))
+    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", target, schemas)
 
 
 def _scan_folder(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
@@ -283,6 +299,8 @@ def _loaded_module(source: Source) -> ModuleType:
         if source.file is not None and not outline.classes(source.file.read_bytes()):
             raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: none.")
         return _module(source)
+    except ExperimentError as error:
+        raise ExperimentError(f"{source.origin}: {error}") from error
     except LakebatchError:
         raise
     except (ImportError, SyntaxError, OSError, SystemExit) as error:

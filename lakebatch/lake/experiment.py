@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from lakebatch.assembly import decisions
+from lakebatch.assembly.labels import check_note, check_reference
+from lakebatch.assembly.logs import NAME as LOGS
+from lakebatch.assembly.logs import Level, LogTable
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.ids import check_assembly_id
+from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     PlotArguments,
     SelectionArguments,
@@ -99,7 +102,7 @@ class StoredExperiment(ExperimentTables):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, or a table that the experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
             assemblies that cannot be read.
@@ -145,13 +148,15 @@ class StoredExperiment(ExperimentTables):
         return replicates.compare(self.select(selection_of(dataset)), on_gap)
 
     def status(self, assembly_id: str) -> str:
-        """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
-        check_assembly_id(assembly_id)
+        """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""
+        check_reference(assembly_id)
         if not self.exists():
             return "not_found"
         try:
             return self.log.get(assembly_id).state
         except UnknownNameError:
+            if ASSEMBLY_ID.fullmatch(assembly_id) is None:
+                raise
             return "not_found"
 
     @takes(StateArguments)
@@ -166,6 +171,20 @@ class StoredExperiment(ExperimentTables):
         """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
+
+    @takes(SelectionArguments)
+    def artifacts(
+        self, assembly_id: str | None = None, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return one row per artifact of the dataset, or of one assembly, without the contents."""
+        return self.select(selection_of(dataset)).artifacts(assembly_id, on_gap=on_gap)
+
+    @takes(StateArguments)
+    def artifact(
+        self, assembly_id: str, name: str, *, part: str | None = None, **state: Unpack[StateArguments]
+    ) -> bytes:
+        """Return the content of one artifact, see `lakebatch.snapshot.snapshot.Snapshot.artifact`."""
+        return self.at(moment_of(state)).artifact(assembly_id, name, part)
 
     @takes(StateArguments)
     def model(
@@ -230,6 +249,13 @@ class StoredExperiment(ExperimentTables):
         files = None if found is None else self.source_log.files(found)
         return None if files is None else {file: kept.text for file, kept in files.items()}
 
+    def logs(
+        self, assembly_id: str | None = None, *, level: Level | None = None, part: str | None = None
+    ) -> pl.DataFrame:
+        """Return the log of an assembly, by default the newest, one row per record; see `lakebatch.assembly.logs`."""
+        assembly = self.log.newest() if assembly_id is None else self.log.get(assembly_id)
+        return LogTable(self.table(LOGS)).read(assembly, level=level, part=part)
+
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
         return history(self.log.events())
@@ -292,12 +318,8 @@ class StoredExperiment(ExperimentTables):
         which = moment(version, as_of)
         self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
-        versions = {
-            "results": self.at(which).version,
-            "assemblies": events_version,
-            "samples": self._table_version("samples"),
-            "trajectories": self._table_version("trajectories"),
-        }
+        versions = {name: self._table_version(name) for name in self.data_tables()}
+        versions |= {RESULTS: self.at(which).version, "assemblies": events_version}
         return self.tag_log.create(name, note, which.time, versions)
 
     def tags(self) -> pl.DataFrame:
@@ -326,9 +348,9 @@ class StoredExperiment(ExperimentTables):
         """
         return decisions.restore(self, assembly_id, reason)
 
-    def note(self, assembly: Assembly, text: str) -> Assembly:
-        """Record a note about an assembly; its status stays."""
-        return decisions.note(self, assembly, text)
+    def note(self, assembly_id: str, text: str) -> Assembly:
+        """Record a note about an assembly, without secrets; `assemblies` and `history` show it."""
+        return decisions.add_note(self, self.log.get(assembly_id), check_note(text))
 
     def _table_version(self, name: str) -> int | None:
         table = self.table(name)

@@ -23,6 +23,7 @@ from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
 from lakebatch.runner.assembly_run import Progress
+from lakebatch.runner.first_event import NO_LABELS, Labels
 from lakebatch.runner.resume import accepted_changes
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class ReplicaRun:
         progress: Progress | None,
         *,
         accept: bool,
+        labels: Labels = NO_LABELS,
     ) -> None:
         self.lake = lake
         self.stored = stored
@@ -56,6 +58,7 @@ class ReplicaRun:
         self.executor = executor
         self.progress = progress or Progress()
         self.accept = accept
+        self.labels = labels
         self.condition = None if place.until is None else condition.parse(place.until)
         self.group = {} if place.group is None else condition.parse_group(place.group)
         self._tried: set[str] = set()  # so that a replicate that failed is tried once per process
@@ -134,7 +137,7 @@ class ReplicaRun:
                 self.progress,
                 accept=self.accept,
                 aside={replication.KEY: place.record()},
-                note=note,
+                labels=replace(self.labels, note=note or self.labels.note),
                 unless=refuse_if_taken,
             )
         except _TakenError:

@@ -24,8 +24,11 @@ from lakebatch.experiment.plan import RunPlan
 from lakebatch.ids import check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
+from lakebatch.runner import first_event
 from lakebatch.runner import run as runner
+from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import Progress
+from lakebatch.runner.first_event import NO_LABELS, Labels
 from lakebatch.runner.replica_run import ReplicaRun
 from lakebatch.runner.resume import recorded_plan
 from lakebatch.storage.delta import omissions
@@ -72,17 +75,33 @@ def requested(
 
 
 def plan(
+    lake: Lake,
     name: str,
     *,
-    preset: str,
+    preset: str | None = None,
+    start_from: str | None = None,
     config: Path | None,
     settings: Iterable[str],
     overrides: Mapping[str, Any] | None,
-) -> RunPlan:
-    """Return the plan of every replicate of a new set, see `lakebatch.runner.run.run`."""
+    same_seed: bool = False,
+    assembly_name: str | None = None,
+    note: str | None = None,
+) -> tuple[RunPlan, Labels]:
+    """Return the plan of every replicate of a new set, and what a user says of it, see `lakebatch.runner.run.run`.
+
+    Raises
+    ------
+    ConfigError
+        If the config cannot be used, or what is said is of one assembly only.
+    """
+    if same_seed or assembly_name is not None:
+        what = "same_seed is the seed" if same_seed else "assembly_name is the name"
+        raise ConfigError(f"{what} of one assembly, and replicates are several. Leave it out.")
     source = registry.get(name)
     check_new_name(source.name)
-    return RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
+    layers = {"file": config, "settings": settings, "overrides": overrides}
+    planned, origin = start_from_record.plan(lake, source, start_from, preset, **layers)
+    return planned, Labels.of(name=None, note=note, start_from=origin.reference if origin else None)
 
 
 def run(
@@ -90,6 +109,7 @@ def run(
     plan: RunPlan,
     first: Replicate,
     *,
+    labels: Labels = NO_LABELS,
     seed: int | None = None,
     executor: Executor,
     accept_changes: bool = False,
@@ -111,9 +131,11 @@ def run(
     RunInterrupted
         If it was stopped; `resume` continues.
     """
-    place = replace(first, seed=runner.check_seed(seed))
+    place = replace(first, seed=first_event.check_seed(seed))
     stored = runner.ensure(lake, plan)
-    return ReplicaRun(lake, stored, plan, place, executor, progress, accept=accept_changes).complete()
+    return ReplicaRun(
+        lake, stored, plan, place, executor, progress, accept=accept_changes, labels=labels
+    ).complete()
 
 
 def resume(

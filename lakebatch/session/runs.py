@@ -27,13 +27,14 @@ from lakebatch.session.result import RunResult
 
 COMMAND = re.compile(r"lakebatch resume \S+ (?P<assembly>\w+)(?P<accept> --accept-changes)?")
 # a command that cannot be given for a class, which no file defines
+SHARED = "The tasks of an array share the parts of one assembly, and replicates are several. Leave out one of both."
 
 
 def run(
     lake: Lake,
     name: str | type[AnyExperiment],
     *,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
     config: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
@@ -77,7 +78,7 @@ def run(
     progress : bool
         Whether to show the progress: in the output of the notebook's cell, or on the terminal.
     **others
-        Further arguments of `lakebatch.runner.run.run`.
+        Further arguments of `lakebatch.runner.run.run`, such as ``start_from`` and ``note``.
 
     Raises
     ------
@@ -109,11 +110,19 @@ def run(
                 **others,
             )
         else:
-            _refuse_beside_replicates(shard, others)
-            plan = sets.plan(source.name, config=config, **layers)
+            if shard is not None:
+                raise ConfigError(SHARED)
+            plan, labels = sets.plan(lake, source.name, config=config, **layers, **others)
             where = runner.place(executor, jobs)
             ended = sets.run(
-                lake, plan, first, seed=seed, executor=where, accept_changes=accept_changes, progress=shown
+                lake,
+                plan,
+                first,
+                labels=labels,
+                seed=seed,
+                executor=where,
+                accept_changes=accept_changes,
+                progress=shown,
             )
     return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
 
@@ -229,15 +238,6 @@ def _toml(value: Any) -> str:
     import json
 
     return json.dumps(value)
-
-
-def _refuse_beside_replicates(shard: Shard | None, others: Mapping[str, Any]) -> None:
-    if shard is not None:
-        raise ConfigError(
-            "The tasks of an array share the parts of one assembly, and replicates are several. Leave out one of both."
-        )
-    if others:
-        raise TypeError(f"run() got an unexpected keyword argument {next(iter(others))!r} beside replicates")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ TRANSACTIONS = {
     "results": {"lakebatch.compaction", "ASSEMBLY"},
     "sources": {"HASH"},
     "tags": {"lakebatch.tags"},
+    "logs": {"ASSEMBLY"},
     "frames": {"ASSEMBLY"},
 }
 METADATA = {
@@ -33,12 +34,13 @@ METADATA = {
     },
     "sources": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.source_hash"},
     "tags": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.tag"},
+    "logs": {"lakebatch.assembly_id", "lakebatch.copy", "lakebatch.fingerprint"},
     "frames": {
         "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash",
         "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
 }  # fmt: skip
-EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed"}
+EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed", "noted"}
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.dataSkippingNumIndexedCols": "0",
@@ -47,7 +49,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "results", "sources", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "logs", "results", "sources", "tags"}
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ def used_lake(toy, lake):
     lakebatch.run(lake, toy, jobs=1, settings=["fail=[0.1]"])
     experiment = lake[toy]
     experiment.tag("paper")
+    experiment.note(done.assembly_id, "a note")
     experiment.discard(done.assembly_id, "a reason")
     experiment.restore(done.assembly_id, "a reason")
     lakebatch.verify(lake, toy, done.assembly_id)
