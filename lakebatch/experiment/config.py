@@ -232,10 +232,9 @@ def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traver
 def _preset_folders(source: Source, experiment: AnyExperiment) -> list[Traversable]:
     """Return the folders of presets: beside the experiment, and of the package in its ``presets``."""
     package = source.module.rpartition(".")[0]
-    if source.payload:  # a class has the presets of the folder that its file would be in
-        borrowed = [resources.files(experiment.presets)] if experiment.presets else []
-        return [each.joinpath(PRESETS) for each in (in_project(FOLDER), *borrowed)]
-    own: Traversable = source.file.parent if source.file else resources.files(package or source.module)
+    # a class has those of the folder that its file would be in
+    folder = in_project(FOLDER) if source.payload else source.file and source.file.parent
+    own: Traversable = folder or resources.files(package or source.module)
     borrowed = [resources.files(experiment.presets)] if experiment.presets not in (None, package) else []
     return [each.joinpath(PRESETS) for each in (own, *borrowed)]
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lakebatch.errors import ConfigError
@@ -31,6 +32,14 @@ def check_class(kind: Any) -> None:
         raise ConfigError(f"{kind!r} is no experiment. Expected its name, or a subclass of Experiment.")
     if not isinstance(getattr(kind, "name", None), str):
         raise ConfigError(f"{kind.__name__} lacks name. Set it on the class.")
+
+
+def is_of(kind: type, module: str, file: Path | None) -> bool:
+    """Whether a class is that of a file of experiments, or of an installed module."""
+    if file is None:
+        return kind.__module__ == module
+    own = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return own is not None and Path(own).resolve() == file
 
 
 def pack(kind: type, name: str) -> bytes:

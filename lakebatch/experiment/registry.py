@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameClashError, UnknownNameError
@@ -117,7 +117,7 @@ def _give(kind: type[AnyExperiment]) -> Source:
     given.check_class(kind)
     _given.pop(kind.name, None)
     named = _known(_files()).get(kind.name)
-    if named is not None and _is_of(kind, named):
+    if named and given.is_of(kind, named.module, named.file):
         return named
     source = Source(
         kind.name,
@@ -126,19 +126,10 @@ def _give(kind: type[AnyExperiment]) -> Source:
         payload=given.pack(kind, kind.name),
     )
     _check(kind, source)
-    _given[kind.name] = source
-    if named is not None:
-        _given.pop(kind.name)
+    if named:
         _refuse_clash(named, source)
+    _given[kind.name] = source
     return source
-
-
-def _is_of(kind: type[AnyExperiment], source: Source) -> bool:
-    """Whether a class is that of a file of experiments or of an installed package."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if source.file is not None:
-        return file is not None and Path(os.path.realpath(file)) == source.file
-    return kind.__module__ == source.module
 
 
 def _get(name: str) -> Source:
@@ -191,7 +182,7 @@ def load(source: Source) -> AnyExperiment:
     from lakebatch.experiment.contract import Experiment
 
     if source.payload:
-        return cast("AnyExperiment", given.unpack(source.payload)[0]())
+        return _declared(given.unpack(source.payload)[0](), source)
     module = _loaded_module(source)
     classes = [
         value
