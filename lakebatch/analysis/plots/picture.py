@@ -13,13 +13,13 @@ from lakebatch._text import nearest, one_line
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import Snapshot
 
-OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
+OfResults: TypeAlias = Callable[[AnalysisData, Chosen], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, Options, OnGap], Chart]
 
 RESULT_CHARTS: dict[str, OfResults] = {
@@ -115,6 +115,7 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    check(chosen, snapshot.roles)
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
@@ -145,7 +146,7 @@ def draw(
 
 def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
     """Return a chart of results, with notes on the rows without a metric and on dropped samples."""
-    chart = RESULT_CHARTS[kind](data, options)
+    chart = RESULT_CHARTS[kind](data, choose(options, data))
     missing = missing_metrics.summarize(missing_metrics.tally(data.rows.lazy()).collect())
     notes = [f"{missing}."] if missing.rows else []
     notes += [f"{data.dropped}."] if data.dropped.samples else []

@@ -16,6 +16,7 @@ from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._version import __version__
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import Options, Picture
+from lakebatch.analysis.plots.options import check
 from lakebatch.analysis.plots.picture import draw
 from lakebatch.analysis.report import markdown
 from lakebatch.analysis.report.composing import compose
@@ -99,6 +100,7 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
+    check(options or Options(), snapshot.roles)
     data = read(snapshot, on_gap=on_gap)
 
     def draw_kind(kind: str, asked: Options) -> Picture:

@@ -36,10 +36,10 @@ ALL = "all"
 @metric_option("Metric to draw.")
 @click.option(
     "--by",
-    type=Choice(["feature_set", "model", "config"]),
-    default="feature_set",
-    show_default=True,
-    help="Meaning of the colours.",
+    metavar="GROUP",
+    shell_complete=completion.groups,
+    help="Meaning of the colours: a group of the experiment, such as feature_set or model, or config.  "
+    "[default: its first group]",
 )
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
 @unit_option("Sampling unit of the intervals.")
