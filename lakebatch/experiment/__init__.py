@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lakebatch.artifacts import Artifact, artifact
-    from lakebatch.columns import Column, OwnTable, column, metric, table
+    from lakebatch.columns import Column, OwnTable
     from lakebatch.experiment.contract import (
         ConfigModel,
         Diagram,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         contained,
         setting,
     )  # fmt: skip
+    from lakebatch.experiment.declare import column, metric, table
     from lakebatch.experiment.environment import environment_defaults
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "TimeAxis", "artifact", "column", "contained", "environment_defaults", "may_import", "metric", "setting", "table",
 ]  # fmt: skip
 
-COLUMNS = "lakebatch.columns"
-HOME = dict.fromkeys(("Column", "OwnTable", "column", "metric", "table"), COLUMNS) | {
+HOME = {
+    "Column": "lakebatch.columns",
+    "OwnTable": "lakebatch.columns",
+    **dict.fromkeys(("column", "metric", "table"), f"{__name__}.declare"),
     "Artifact": "lakebatch.artifacts",
     "artifact": "lakebatch.artifacts",
     "environment_defaults": f"{__name__}.environment",

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebatch._text import nearest
-from lakebatch.columns import (
-    NUMBERS,
-    RESERVED,
-    Column,
-    OwnTable,
-    built_in,
-    built_in_tables,
-    table_names,
-)
+from lakebatch.columns import NUMBERS, RESERVED, Column, OwnTable, built_in, built_in_tables, table_names
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import schema_files
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from lakebatch._files import parse_toml
 from lakebatch._text import nearest
-from lakebatch.columns import Column, OwnTable, built_in_tables, column, metric, table
+from lakebatch.columns import Column, OwnTable, built_in_tables
 from lakebatch.errors import ConfigError, ExperimentError
 from lakebatch.experiment import foreign
+from lakebatch.experiment.declare import column, metric, table
 
 FOLDER = "schemas"
 RESULTS = "results"

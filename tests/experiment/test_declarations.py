@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lakebatch.columns import column, metric, table, table_names
+from lakebatch.columns import table_names
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError
 from lakebatch.experiment import registry
+from lakebatch.experiment.declare import column, metric, table
 from lakebatch.runner import run as runner
 
 FILE = Path(__file__).parents[1] / "estimate_pi.py"

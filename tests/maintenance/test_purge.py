@@ -18,8 +18,8 @@ from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import now
 from lakebatch.assembly.tables import own_schema
 from lakebatch.cli.main import main
-from lakebatch.columns import column
 from lakebatch.errors import AssemblyError, ConfigError, IncompleteError, IncompleteWarning
+from lakebatch.experiment.declare import column
 from lakebatch.storage.delta import bundles, removal
 from lakebatch.storage.delta.table import Table
 

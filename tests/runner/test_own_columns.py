@@ -11,8 +11,8 @@ import pytest
 
 import lakebatch
 from lakebatch.assembly.missing_metrics import KEY
-from lakebatch.columns import column, metric
 from lakebatch.errors import AssemblyError, SchemaError
+from lakebatch.experiment.declare import column, metric
 from lakebatch.runner import run as runner
 from lakebatch.runner.verify import verify
 from lakebatch.sql.catalog import setup
