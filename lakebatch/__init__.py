@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from lakebatch.lake.lake import open_lake as open_lake
     from lakebatch.legacy.importer import import_legacy as import_legacy
     from lakebatch.legacy.scripts.executor import create_batch_executor as create_batch_executor
-    from lakebatch.runner.run import resume as resume
-    from lakebatch.runner.run import run as run
-    from lakebatch.runner.verify import verify as verify
+    from lakebatch.session.runs import check as check
+    from lakebatch.session.runs import resume as resume
+    from lakebatch.session.runs import run as run
+    from lakebatch.session.runs import verify as verify
 
 HOME = {
     "Lake": "lakebatch.lake.lake",
     "StoredExperiment": "lakebatch.lake.experiment",
+    "check": "lakebatch.session.runs",
     "create_batch_executor": "lakebatch.legacy.scripts.executor",
     "import_legacy": "lakebatch.legacy.importer",
     "open_lake": "lakebatch.lake.lake",
-    "resume": "lakebatch.runner.run",
-    "run": "lakebatch.runner.run",
-    "verify": "lakebatch.runner.verify",
+    "resume": "lakebatch.session.runs",
+    "run": "lakebatch.session.runs",
+    "verify": "lakebatch.session.runs",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""
 
@@ -43,6 +45,7 @@ __all__ = [
     "Lake",
     "StoredExperiment",
     "__version__",
+    "check",
     "create_batch_executor",
     "import_legacy",
     "open_lake",

@@ -41,6 +41,9 @@ class EstimatePi(Experiment[Config, None]):
     def parts(self, config):
         return [Part(f"points={n}", {"points": n}) for n in config.points]
 
+    def work(self, part, config):
+        return 2 * config.repeats
+
     def run(self, part, prepared, config, rng):
         rows, curves = [], []
         for repeat in range(config.repeats):

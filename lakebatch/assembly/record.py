@@ -11,12 +11,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges
+from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges, replication
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
+from lakebatch.assembly.replication import Replicate
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
@@ -166,6 +167,12 @@ class Assembly:
         """The samples that had been dropped when the assembly ended; None before, and without any."""
         record = self.surroundings.get(dropped_samples.KEY)
         return None if record is None else dropped_samples.from_record(record)
+
+    @cached_property
+    def replicate(self) -> Replicate | None:
+        """The place in a set of replicates; None outside of any set."""
+        record = self.surroundings.get(replication.KEY)
+        return None if record is None else replication.from_record(record)
 
     @cached_property
     def purge(self) -> Purge | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakebatch._files import ExcessError, check_size
-from lakebatch.assembly import dropped_samples, labels, missing_metrics
+from lakebatch.assembly import dropped_samples, labels, missing_metrics, replication
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
@@ -67,7 +67,7 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
     if not _is_purge(found.get("purged")):
         raise _fault(place, "'purged' is not of the form that lakebatch writes")
-    for counted in (missing_metrics, dropped_samples):
+    for counted in (missing_metrics, dropped_samples, replication):
         if (record := found.get(counted.KEY)) is not None and not counted.is_record(record):
             raise _fault(place, f"{counted.KEY!r} is not of the form that lakebatch writes")
     return found

@@ -6,6 +6,7 @@ TOPICS = (
     "configuring",
     "experiments",
     "own-metrics",
+    "replicates",
     "sql",
     "python",
     "datasets",

@@ -19,7 +19,7 @@ import click
 from platformdirs import user_state_path
 
 from lakebatch._text import RedactingFormatter
-from lakebatch.assembly import log_capture
+from lakebatch.assembly import log_capture, replica_sets
 from lakebatch.assembly.part_writer import count_missing_metrics
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
@@ -158,6 +158,10 @@ class RunSession(Progress):
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Open the log file, show the display and send a notification."""
+        if self._assembly is not None:  # of a set, each assembly has a display and a log file
+            self.log.close()
+            self._display = terminal_progress()
+            self._interrupts.announce = self._display.print_line
         self._assembly = assembly
         self.log.open(self._folder(), assembly.assembly_id)
         self._display.started(assembly, done, work, counters)
@@ -244,6 +248,7 @@ def report_end(
         assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
     )
     has_failed = bool(assembly.status == "failed" or failed)
+    _report_set(lake[name], assembly)
     if has_failed:
         print_stderr(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
@@ -257,7 +262,18 @@ def report_end(
         sys.exit(FAILED_PARTS)
 
 
+def _report_set(stored: StoredExperiment, assembly: Assembly) -> None:
+    """Print how a set of replicates has ended, or what it lacks."""
+    place = assembly.replicate
+    if place is not None and not group_options(click.get_current_context()).quiet:
+        members = replica_sets.members(stored.log.latest(), place.set)
+        click.echo(f"Replicates: {replica_sets.describe(members)}")
+
+
 def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None, command: str) -> None:
+    if assembly.status != "completed" and shard is None:
+        click.echo(f"{assembly.assembly_id} is computed by another process.")
+        return
     if assembly.status != "completed":
         click.echo(
             f"Shard {shard} of {assembly.assembly_id} is done: {assembly.parts_done} of {assembly.parts_planned} parts "

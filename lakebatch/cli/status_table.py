@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lakebatch._text import excerpt, one_line
+from lakebatch.assembly import replica_sets
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
-from lakebatch.assembly.record import EVERY_STATUS, now
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, now
 from lakebatch.cli.output import is_narrow
 from lakebatch.cli.render import render
 from lakebatch.errors import DamageWarning, warn
@@ -32,7 +33,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
     "mixture": pl.String(),
+    "replicate": pl.String(),
+    "replicates": pl.String(),
 }
+# ``replicate`` is the place in a set, and ``replicates`` the state of the set, beside its last assembly
 MAX_NOTE = 200  # characters of the notes about an assembly
 MAX_LINES = 5  # of assemblies with rows without a metric, or with dropped samples
 
@@ -58,10 +62,26 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             mixture = pl.col("assembly_id").replace_strict(mixtures, default=None, return_dtype=pl.String)
             origin = {"experiment": each.name, "experiment_version": each.experiment_version}
             known = known.with_columns(
-                **{name: pl.lit(text) for name, text in origin.items()}, mixture=mixture
+                **{name: pl.lit(text) for name, text in origin.items()},
+                mixture=mixture,
+                **_replicates(pinned.assemblies),
             )
             frames.append(known.select(*SCHEMA))
     return pl.concat(frames)
+
+
+def _replicates(assemblies: list[Assembly]) -> dict[str, pl.Expr]:
+    """Return the columns on sets of replicates."""
+    places = {each.assembly_id: each.replicate.position for each in assemblies if each.replicate}
+    states = {
+        members[-1].assembly_id: replica_sets.describe(members)
+        for members in replica_sets.of_sets(assemblies).values()
+    }
+    ids = pl.col("assembly_id")
+    return {
+        name: ids.replace_strict(values, default=None, return_dtype=pl.String)
+        for name, values in (("replicate", places), ("replicates", states))
+    }
 
 
 def join_version(found: pl.DataFrame) -> pl.DataFrame:
@@ -89,6 +109,7 @@ def state_table(found: pl.DataFrame) -> str:
         "error",
     )
     lines = [
+        *_lines(found, "replicates")[-MAX_LINES:],
         *_labels(found),
         *_lines(found, "mixture", "is a mixture: "),
         *_lines(found, "purged", "was "),

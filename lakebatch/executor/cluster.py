@@ -26,7 +26,7 @@ from lakebatch.executor.counters import Counters
 from lakebatch.executor.dask_dispatch import Dispatcher, PieceId, split
 from lakebatch.executor.dask_worker import ComputedPiece
 from lakebatch.executor.worker import Job, Outcome
-from lakebatch.experiment import provenance, registry
+from lakebatch.experiment import origin, registry
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.provenance import row_versions
 from lakebatch.experiment.registry import Source
@@ -176,7 +176,7 @@ class Cluster:
             return
         self._checked |= new.keys()
         experiment = registry.load(source)
-        here = provenance.environment(registry.source_file(experiment), experiment.version)
+        here = origin.environment(source)
         self._here = row_versions(here)
         differing: dict[str, list[str]] = {}
         found: dict[str, dict[str, str]] = {}

@@ -30,7 +30,7 @@ from lakebatch.executor.worker import (
     run_part,
     take_records,
 )
-from lakebatch.experiment import provenance, registry
+from lakebatch.experiment import origin, provenance, registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.guest import thread_variables
@@ -91,10 +91,10 @@ def environment(source: Source, version: str) -> dict[str, Any]:
     ClusterError
         If the source has changed since this process loaded it.
     """
-    experiment = registry.load(source)
+    registry.load(source)
     if registry.is_stale(source):
         raise ClusterError("its code has changed since the worker loaded it; restart the workers")
-    return provenance.environment(registry.source_file(experiment), version)
+    return origin.environment(source)
 
 
 def prepare(job: Job) -> Preparation:
@@ -132,10 +132,7 @@ def compute(job: Job, piece: Part, prepared: Preparation) -> ComputedPiece:
 
 @cache
 def _versions(source: Source) -> dict[str, str]:
-    experiment = registry.load(source)
-    return provenance.row_versions(
-        provenance.environment(registry.source_file(experiment), experiment.version)
-    )
+    return provenance.row_versions(origin.environment(source))
 
 
 def _spread(function: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:

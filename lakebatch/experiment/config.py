@@ -22,9 +22,9 @@ from lakebatch._text import excerpt, nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
-from lakebatch.experiment.registry import BUILT_IN, AnyExperiment, Source
+from lakebatch.experiment.registry import BUILT_IN, FOLDER, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED, leaves
-from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
+from lakebatch.settings import SETTINGS_FILE, in_project, project_folder, read_settings
 
 DEFAULT_PRESET = "guide"
 """The defaults; it exists for every experiment."""
@@ -232,7 +232,9 @@ def _preset_files(source: Source, experiment: AnyExperiment) -> dict[str, Traver
 def _preset_folders(source: Source, experiment: AnyExperiment) -> list[Traversable]:
     """Return the folders of presets: beside the experiment, and of the package in its ``presets``."""
     package = source.module.rpartition(".")[0]
-    own: Traversable = source.file.parent if source.file else resources.files(package or source.module)
+    # a class has those of the folder that its file would be in
+    folder = in_project(FOLDER) if source.payload else source.file and source.file.parent
+    own: Traversable = folder or resources.files(package or source.module)
     borrowed = [resources.files(experiment.presets)] if experiment.presets not in (None, package) else []
     return [each.joinpath(PRESETS) for each in (own, *borrowed)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebatch.columns import table_names
 from lakebatch.errors import ExperimentError
-from lakebatch.experiment import config, provenance, registry
+from lakebatch.experiment import config, origin, registry
 from lakebatch.experiment.config import DEFAULT_PRESET, Layer
 from lakebatch.experiment.contract import ConfigModel, Part
 from lakebatch.experiment.provenance import SourceState
@@ -73,19 +73,20 @@ class RunPlan:
         return self.tables[-1]
 
     @property
-    def file(self) -> Path:
-        """The experiment's source file."""
-        return registry.source_file(self.experiment)
+    def written_in(self) -> str:
+        """The name of the experiment's source file, or its class if it was given as one."""
+        file = origin.source_file(self.source)
+        return f"the class {type(self.experiment).__name__}" if file is None else file.name
 
     @cached_property
     def source_state(self) -> SourceState:
         """The files of the experiment's source, read once."""
-        return provenance.read_source(self.file)
+        return origin.state(self.source)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What the rows depend on beside the config, see `lakebatch.experiment.provenance.record`."""
-        return provenance.record(self.file, self.experiment.version, self.source_state)
+        """What the rows depend on beside the config, see `lakebatch.experiment.origin.record`."""
+        return origin.record(self.source, self.source_state)
 
     def work(self, parts: Iterable[Part]) -> int:
         """Return the amount of work in some of the parts, in the experiment's unit."""

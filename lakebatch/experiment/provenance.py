@@ -96,17 +96,32 @@ def source_hash(source: Path) -> str:
     return digest.hexdigest()
 
 
-def environment(source: Path, experiment_version: str, state: SourceState | None = None) -> dict[str, Any]:
+def state_of_text(name: str, text: str) -> SourceState:
+    """Return the source that one file with a text would be."""
+    content, digest = text.encode(), hashlib.sha256()
+    _add(digest, name, content)
+    file = SourceFile(name, hashlib.sha256(content).hexdigest(), len(content), text)
+    return SourceState(digest.hexdigest(), (file,), tuple(sorted(_imports(content))))
+
+
+def environment(
+    source: Path | None, experiment_version: str, state: SourceState | None = None
+) -> dict[str, Any]:
     """Return what results depend on apart from the config: Python, platform, packages, the experiment's source.
 
     It never includes environment variables, which can hold secrets.
 
     Parameters
     ----------
+    source : Path, optional
+        The experiment's file; an experiment without one needs its ``state``.
     state : SourceState, optional
         The source as it was read before; by default it is read now.
     """
-    known = read_source(source) if state is None else state
+    known = state
+    if known is None:
+        assert source is not None
+        known = read_source(source)
     return {
         "lakebatch": __version__,
         "experiment_version": experiment_version,
@@ -115,16 +130,10 @@ def environment(source: Path, experiment_version: str, state: SourceState | None
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "packages": _packages(_foreign(known.imported, source.parent)),
+        "packages": _packages(_foreign(known.imported, None if source is None else source.parent)),
         "process_started": process.start_token(os.getpid()),
         "namespace": process.namespace(),
     }
-
-
-def record(source: Path, experiment_version: str, state: SourceState | None = None) -> dict[str, Any]:
-    """Return the environment that an assembly records: `environment`, and the `commit` if there is one."""
-    found = commit(source)
-    return environment(source, experiment_version, state) | ({"commit": found} if found else {})
 
 
 def row_versions(environment: Mapping[str, Any]) -> dict[str, str]:
@@ -176,9 +185,10 @@ def _add(digest: Any, name: str, content: bytes) -> None:
     digest.update(name.encode() + b"\0" + content + b"\0")
 
 
-def _foreign(imported: Iterable[str], folder: Path) -> list[str]:
+def _foreign(imported: Iterable[str], folder: Path | None) -> list[str]:
     """Return the imported modules that are neither of Python, nor of lakebatch, nor in the folder."""
-    known = {path.stem for path in folder.iterdir()} | sys.stdlib_module_names | NEUTRAL
+    beside = set() if folder is None else {path.stem for path in folder.iterdir()}
+    known = beside | sys.stdlib_module_names | NEUTRAL
     return [each for each in imported if each not in known and _is_installed(each)]
 
 

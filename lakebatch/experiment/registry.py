@@ -8,19 +8,19 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameClashError, UnknownNameError
-from lakebatch.experiment import foreign, outline
+from lakebatch.experiment import foreign, given, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
+from lakebatch.experiment.uncached import UncachedLoader, unload
 from lakebatch.ids import NAME, NUMBER, VERSION, ExperimentName
 from lakebatch.settings import in_project, is_source_tree, project_folder
 
@@ -35,6 +35,8 @@ SCHEMAS = "schemas"
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
 # source hash of each experiment's module when this process loaded it
+_given: dict[str, Source] = {}
+# experiments that were given as classes to this process, by name; a later class replaces an earlier one
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Source:
     ----------
     schemas : Path, optional
         The folder of files that declare columns and tables of the project's experiments.
+    payload : bytes
+        The class itself, for one that was given, see `lakebatch.experiment.given`.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Source:
     module: str
     file: Path | None = None
     schemas: Path | None = None
+    payload: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -86,20 +91,44 @@ def find() -> dict[str, Source]:
     return _known(files)
 
 
-def get(name: str) -> Source:
-    """Return the source of an experiment: NAME, or NAME@v1 if that is the experiment version of the code.
+def get(name: str | type[AnyExperiment]) -> Source:
+    """Return the source of an experiment: NAME, or NAME@v1 if that is the experiment version of the code; or a class.
+
+    A class is known by its name from then on, in this process.
 
     Raises
     ------
     UnknownNameError
         If there is none.
     ConfigError
-        If the file of that name cannot be used, or has another experiment version.
+        If the file of that name cannot be used, or has another experiment version; or the class cannot be used.
     """
+    if not isinstance(name, str):
+        return _give(name)
     asked = ExperimentName.parse(name)
     source = _get(asked.name)
     if asked.version is not None:
         _check_version(asked, load(source), source)
+    return source
+
+
+def _give(kind: type[AnyExperiment]) -> Source:
+    """Return the source of a class, which is that of its file if it was loaded from the folder of experiments."""
+    given.check_class(kind)
+    _given.pop(kind.name, None)
+    named = _known(_files()).get(kind.name)
+    if named and given.is_of(kind, named.module, named.file):
+        return named
+    source = Source(
+        kind.name,
+        f"the class {kind.__name__} of {given.written_module(kind)}",
+        kind.__module__,
+        payload=given.pack(kind, kind.name),
+    )
+    _check(kind, source)
+    if named:
+        _refuse_clash(named, source)
+    _given[kind.name] = source
     return source
 
 
@@ -129,14 +158,17 @@ def _unknown(name: str, files: Files, known: Iterable[str]) -> NoReturn:
 
 def _known(files: Files) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in [*files.experiments, *_entry_points()]:
+    for source in [*files.experiments, *_entry_points(), *_given.values()]:
         if source.name in found:
-            raise NameClashError(
-                f"Two experiments are called {source.name!r}: {found[source.name].origin} and {source.origin}. "
-                "Rename one of them."
-            )
+            _refuse_clash(found[source.name], source)
         found[source.name] = source
     return dict(sorted(found.items()))
+
+
+def _refuse_clash(one: Source, other: Source) -> NoReturn:
+    raise NameClashError(
+        f"Two experiments are called {one.name!r}: {one.origin} and {other.origin}. Rename one of them."
+    )
 
 
 def load(source: Source) -> AnyExperiment:
@@ -149,6 +181,8 @@ def load(source: Source) -> AnyExperiment:
     """
     from lakebatch.experiment.contract import Experiment
 
+    if source.payload:
+        return _declared(given.unpack(source.payload)[0](), source)
     module = _loaded_module(source)
     classes = [
         value
@@ -237,11 +271,15 @@ def _entry_points() -> list[Source]:
 
 def loaded_hash(source: Source) -> str | None:
     """Return the SHA-256 of an experiment's source that this process has loaded; None if it has not."""
+    if source.payload:
+        return given.unpack(source.payload)[1].sha256
     return _loaded.get(source.module)
 
 
 def is_stale(source: Source) -> bool:
     """Whether the file of an experiment, or one in a folder beside it, has changed since this process loaded it."""
+    if source.payload:
+        return False
     module = _module(source)
     return _loaded[source.module] != source_hash(Path(str(module.__file__)))
 
@@ -274,9 +312,9 @@ def _module(source: Source) -> ModuleType:
     if loaded is not None and loaded.__file__ == str(source.file) and _loaded.get(source.module) == found:
         return loaded
     if loaded is not None:
-        _unload(source.file.parent)
+        unload(source.file.parent)
     _loaded[source.module] = found
-    loader = _UncachedLoader(source.module, str(source.file))
+    loader = UncachedLoader(source.module, str(source.file))
     spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -287,22 +325,6 @@ def _module(source: Source) -> ModuleType:
         del sys.modules[source.module]
         raise
     return module
-
-
-class _UncachedLoader(SourceFileLoader):
-    """Loads a file without Python's bytecode cache, which misses a change of equal size within a second."""
-
-    def path_stats(self, path: str) -> Mapping[str, Any]:
-        raise OSError  # then Python neither reads nor writes bytecode
-
-
-def _unload(folder: Path) -> None:
-    """Unload the modules of a folder of experiments, so that a notebook sees a change."""
-    beneath = f"{folder}{os.sep}"
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(beneath):
-            del sys.modules[name]
-            Path(importlib.util.cache_from_source(str(module.__file__))).unlink(missing_ok=True)
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:

@@ -55,7 +55,7 @@ def of(plan: RunPlan, seed: int | None, labels: Labels) -> Plan:
         config=config,
         parts=plan.keys,
         base_seed=plan.experiment.base_seed(plan.config),
-        pinned_seed=_check_seed(seed),
+        pinned_seed=check_seed(seed),
         known_gaps=tuple(plan.experiment.known_gaps(plan.config)),
         code_version=__version__,
         environment=plan.environment,
@@ -73,7 +73,8 @@ def check_secrets(config: str, keys: tuple[str, ...]) -> None:
             )
 
 
-def _check_seed(seed: int | None) -> int | None:
+def check_seed(seed: int | None) -> int | None:
+    """Return a seed; raise if it is none."""
     if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
         raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed

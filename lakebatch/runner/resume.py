@@ -99,5 +99,5 @@ def warn_of_changed_source(stored: StoredExperiment, plan: RunPlan, begun: Assem
         stored.name,
         stored.experiment_version,
         changes.files_between([before, plan.source_state.sha256], files_of),
-        plan.file.name,
+        plan.written_in,
     )

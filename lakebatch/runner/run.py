@@ -16,13 +16,11 @@ from lakebatch.assembly.labels import resumed_labels
 from lakebatch.assembly.logs import RunLog
 from lakebatch.assembly.record import (
     DISCARDED,
-    NOTHING_TO_RESUME,
     WORKERS,
     Assembly,
     Plan,
     Status,
     choose_resumable,
-    is_resumable,
 )
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
@@ -45,7 +43,6 @@ from lakebatch.runner.resume import (
     warn_of_changed_source,
     warn_of_other_lakebatch,
 )
-from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +110,8 @@ def run(
     labels = first_event.Labels.of(
         name=assembly_name, note=note, start_from=origin.reference if origin else None
     )
-    where, share = _place(executor, jobs), _share(shard)
-    return _begin(lake, plan, seed, where, share, progress, labels=labels, accept=accept_changes)
+    where, share = place(executor, jobs), _share(shard)
+    return begin(lake, plan, seed, where, share, progress, labels=labels, accept=accept_changes)
 
 
 def repeat(
@@ -133,10 +130,10 @@ def repeat(
         If the code has another experiment version, or plans other parts.
     """
     plan = recorded_plan(stored, assembly)
-    return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
+    return begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
 
 
-def _begin(
+def begin(
     lake: Lake,
     plan: RunPlan,
     seed: int | None,
@@ -146,20 +143,31 @@ def _begin(
     *,
     labels: Labels = NO_LABELS,
     accept: bool = False,
+    aside: Mapping[str, Any] | None = None,
+    unless: Callable[[list[Assembly]], None] | None = None,
 ) -> Assembly:
-    """Check everything, start a new assembly and compute its parts."""
+    """Check everything, start a new assembly and compute its parts.
+
+    Parameters
+    ----------
+    aside : mapping, optional
+        Entries of the environment on which no row depends.
+    unless : callable, optional
+        Called with the assemblies that exist at the moment of the first commit; none is begun if it raises.
+    """
     record = first_event.of(plan, seed, labels)
     environment = _with_workers(plan, executor, accept=accept)
-    stored = _ensure(lake, plan)
+    stored = ensure(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
     def check(begun: Assembly) -> str | None:
         return accepted_changes(stored, begun, plan, accept=accept)
 
     with lease.hold(stored.storage, stored.folder) as held:
-        leased = replace(record, environment={**environment, **labels.environment(), "lease": held})
+        said = {**labels.environment(), **(aside or {})}
+        leased = replace(record, environment={**environment, **said, "lease": held})
         version = stored.table(plan.marker).version()
-        assembly = _begin_share(stored.log, leased, version, shard, check)
+        assembly = _begin_share(stored.log, leased, version, shard, check, unless)
         with logs.recorded(stored.table(logs.NAME), assembly, shard) as log:
             if assembly.event == 0 and assembly.run_number > 1:
                 warn_of_changed_source(stored, plan, assembly)
@@ -167,11 +175,16 @@ def _begin(
 
 
 def _begin_share(
-    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
+    log: AssemblyLog,
+    plan: Plan,
+    results_version: int,
+    shard: Shard,
+    check: Callable[[Assembly], str | None],
+    unless: Callable[[list[Assembly]], None] | None,
 ) -> Assembly:
     """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
     if shard.is_whole:
-        return log.start(plan, results_version)
+        return log.start(plan, results_version, unless=unless)
     return shards.begin(log, plan, results_version, shard, check=check)
 
 
@@ -228,9 +241,9 @@ def resume(
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     first_event.check_secrets("", plan.keys)
-    executor = _place(executor, jobs)
+    executor = place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
-    stored = _ensure(lake, plan, assembly.assembly_id)
+    stored = ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         record = {**environment, **resumed_labels(assembly.surroundings), "lease": held}
         resumed = _resume_share(stored.log, assembly, shard, record, note)
@@ -280,32 +293,13 @@ def name_in_lake(lake: Lake, name: str) -> str:
     return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
 
 
-def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment that has the newest resumable assembly of the lake.
-
-    Raises
-    ------
-    AssemblyError
-        If there is none.
-    """
-    found = []
-    for stored in lake:
-        with omissions.warn_and_skip(stored.reference):
-            found += [
-                (each.at, stored.reference) for each in stored.snapshot().assemblies if is_resumable(each)
-            ]
-    if not found:
-        raise AssemblyError(NOTHING_TO_RESUME)
-    return max(found)[1]
-
-
 def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[str, Any]:
     """Return the environment of this process, with the versions of workers that differ and are accepted."""
     workers = executor.check(plan.source, accept_changes=accept)
     return plan.environment | ({WORKERS: workers} if workers else {})
 
 
-def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
+def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     stored = StoredExperiment(lake.storage, _folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
@@ -322,7 +316,7 @@ def _folder(kind: AnyExperiment) -> str:
     return f"{kind.number}_{kind.version}_{kind.name}"
 
 
-def _place(executor: Executor | None, jobs: int | None) -> Executor:
+def place(executor: Executor | None, jobs: int | None) -> Executor:
     """Return where parts are computed: worker processes of this machine if no executor is given."""
     if executor is not None and not hasattr(executor, "describe"):
         raise ConfigError(f"executor is {executor!r}. Expected an Executor, see: lakebatch help clusters")

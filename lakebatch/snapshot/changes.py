@@ -11,7 +11,7 @@ from lakebatch.assembly.record import WORKERS, Assembly
 from lakebatch.assembly.record_json import read_environment, where
 from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.experiment import provenance, registry
+from lakebatch.experiment import origin, registry
 from lakebatch.experiment.provenance import SOURCE_HASH, row_versions
 from lakebatch.snapshot.attempts import IS_BEGINNING, Attempts
 
@@ -111,11 +111,10 @@ def mixtures(
 
 def since(tables: ExperimentTables, assembly: Assembly) -> list[str]:
     """Return the differences between the installed code and packages and those of an assembly, one clause each."""
-    experiment = registry.load(registry.get(tables.name))
-    file = registry.source_file(experiment)
-    present = provenance.read_source(file)
+    source = registry.get(tables.name)
+    present = origin.state(source)
     files_of = tables.source_log.files_or(present)
-    after = _flat(provenance.record(file, experiment.version, present))
+    after = _flat(origin.record(source, present))
     return [
         _change(key, value, after.get(key), files_of)
         for key, value in _flat(assembly.software).items()

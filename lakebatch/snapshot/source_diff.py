@@ -8,8 +8,8 @@ from difflib import unified_diff
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files, KeptFile
 from lakebatch.assembly.tables import ExperimentTables
-from lakebatch.experiment import registry
-from lakebatch.experiment.provenance import SOURCE_HASH, read_source
+from lakebatch.experiment import origin, registry
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.snapshot.changes import HASH_CHARACTERS, NOT_RECORDED, FilesOf
 
 NOTHING = KeptFile("", "")
@@ -36,7 +36,7 @@ def since(tables: ExperimentTables, assembly: Assembly) -> str:
     old = assembly.surroundings.get(SOURCE_HASH)
     if old is None:
         return ""
-    present = read_source(registry.source_file(registry.load(registry.get(tables.name))))
+    present = origin.state(registry.get(tables.name))
     files_of, new = tables.source_log.files_or(present), present.sha256
     return between(old, files_of(old), new, files_of(new), names=(assembly.assembly_id, "now"))
 

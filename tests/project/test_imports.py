@@ -14,6 +14,9 @@ PACKAGE = ROOT / "lakebatch"
 EXPERIMENTS = ROOT / "experiments"
 
 ROOMS: tuple[dict[str, str], ...] = (
+    {
+        "session": "Runs from Python: experiments given as classes, live displays, and results that show themselves."
+    },
     {"cli": "The command line: one thin command per verb; the only place that prints."},
     {
         "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",
@@ -50,7 +53,9 @@ ONLY_IN = {
     "boto3": {"storage.s3"},
     "botocore": {"storage.s3"},
     "duckdb": {"sql"},
+    "IPython": {"session.display"},
     "click": {"cli"},
+    "cloudpickle": {"experiment.given"},
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
     "loky": {"executor"},

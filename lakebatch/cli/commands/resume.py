@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 def resume(
     context: click.Context, /, name: str | None, assembly: str | None, fail_on_missing: bool, **options: Any
 ) -> None:
-    """Compute the missing parts of an interrupted or failed ASSEMBLY.
+    """Compute the missing parts of an interrupted or failed ASSEMBLY, and the missing replicates of its set.
 
     The default is the newest such assembly of experiment NAME; without NAME, of the lake. With --shard, the tasks of
     an array job share the missing parts.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
+    from lakebatch.runner import replicates as sets
     from lakebatch.runner import run as runner
 
     for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
@@ -43,10 +44,19 @@ def resume(
     if shard is not None and assembly is None:
         raise click.UsageError("--shard needs the assembly to share. Give NAME and ASSEMBLY.")
     lake = open_lake(context)
-    chosen = runner.newest_resumable(lake) if name is None else name
+    chosen = sets.newest_resumable(lake) if name is None else name
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
+            if shard is None:
+                return sets.resume(
+                    lake,
+                    chosen,
+                    assembly,
+                    executor=executor,
+                    accept_changes=execution.accept_changes,
+                    progress=progress,
+                )
             return runner.resume(
                 lake,
                 chosen,

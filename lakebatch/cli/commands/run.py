@@ -19,6 +19,7 @@ from lakebatch.cli.options import (
     settings_option,
     start_options,
 )
+from lakebatch.cli.replicate_options import ReplicateOptions, replicate_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -45,12 +46,14 @@ class Levels(click.Command):
     "--seed",
     type=int,
     metavar="N",
-    help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
+    help="Seed of the assembly; with --replicates or --until, the seeds derive from it.  "
+    "[default: a new one per run, for independent replicates]",
 )
 @click.option(
     "--same-seed", is_flag=True, help="Take the seed of the assembly of --from, to draw the same numbers."
 )
 @label_options
+@replicate_options
 @execution_options
 @fail_on_missing_option
 @click.option(
@@ -77,11 +80,14 @@ def run(
     """Run a new assembly of experiment NAME and append its rows to the lake.
 
     With --from, the config is that of an earlier assembly, changed by --config, --set and --levels. With --shard, the
-    tasks of an array job share one assembly: the first starts it, the last completes it.
+    tasks of an array job share one assembly: the first starts it, the last completes it. With --replicates or --until,
+    several assemblies are run one after the other, each an independent replicate.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
+    from lakebatch.runner import replicates as sets
     from lakebatch.runner import run as runner
 
+    asked = ReplicateOptions.take(options)
     execution = ExecutionOptions(**options)
     is_typed = context.get_parameter_source("preset") is click.core.ParameterSource.COMMANDLINE
     layers: dict[str, Any] = {
@@ -91,6 +97,7 @@ def run(
         "settings": settings,
         "overrides": {"levels": list(levels)} if levels else None,
     }
+    first = asked.first(is_shared=print_slurm or execution.shard_text is not None)
     labels: dict[str, Any] = {
         "seed": seed,
         "same_seed": same_seed,
@@ -113,6 +120,19 @@ def run(
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
+            if first is not None:
+                said = {key: value for key, value in labels.items() if key != "seed"}
+                plan, of_set = sets.plan(lake, name, **layers, **said)
+                return sets.run(
+                    lake,
+                    plan,
+                    first,
+                    labels=of_set,
+                    seed=seed,
+                    executor=executor,
+                    accept_changes=execution.accept_changes,
+                    progress=progress,
+                )
             return runner.run(
                 lake,
                 name,

@@ -129,10 +129,9 @@ class TableSchema:
     @property
     def source(self) -> str:
         """The place that defines the columns."""
-        if self.table not in built_in_tables():
+        if self.own and self.table not in built_in_tables():
             return f"the declaration of table {self.table!r}"
-        own = " or the declared columns" if self.own else ""
-        return f"schemas/{self.table}.toml{own}"
+        return f"schemas/{self.table}.toml" + (" or the declared columns" if self.own else "")
 
 
 @cache

@@ -1,0 +1,210 @@
+"""Sets of replicates: assemblies of one config, one after the other, a given number or until a mean is precise enough.
+
+Each replicate is an ordinary assembly whose events name its place in the set. A place is taken in the commit that begins
+the assembly, so that no two processes compute the same one; whatever goes on later is derived from the events alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from lakebatch.analysis import condition, precision
+from lakebatch.assembly import replica_sets
+from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, is_resumable
+from lakebatch.assembly.replication import Replicate
+from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.executor.base import Executor
+from lakebatch.experiment import registry
+from lakebatch.experiment.plan import RunPlan
+from lakebatch.ids import check_new_name
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.lake.lake import Lake
+from lakebatch.runner import first_event
+from lakebatch.runner import run as runner
+from lakebatch.runner import start_from as start_from_record
+from lakebatch.runner.assembly_run import Progress
+from lakebatch.runner.first_event import NO_LABELS, Labels
+from lakebatch.runner.replica_run import ReplicaRun
+from lakebatch.runner.resume import recorded_plan
+from lakebatch.storage.delta import omissions
+
+MAX_REPLICATES = 100
+"""Largest number of replicates of a set with a condition, unless another one is given."""
+MAX_COUNT = 100_000
+
+
+def requested(
+    replicates: int | None = None,
+    until: str | None = None,
+    max_replicates: int | None = None,
+    group: str | None = None,
+) -> Replicate | None:
+    """Return the first place of a set of replicates that arguments ask for; None if they ask for a single assembly.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, a condition cannot be read, or arguments exclude each other.
+    """
+    if until is None:
+        if lone := [
+            name
+            for name, value in (("max_replicates", max_replicates), ("group", group))
+            if value is not None
+        ]:
+            raise ConfigError(
+                f"{lone[0]} belongs to a condition. Give until too, such as {condition.EXAMPLES}."
+            )
+        if replicates is None:
+            return None
+        return Replicate(secrets.token_hex(6), 1, _number("replicates", replicates, 1))
+    if replicates is not None:
+        raise ConfigError(
+            "replicates and until exclude each other. For at most N replicates give max_replicates."
+        )
+    limit = MAX_REPLICATES if max_replicates is None else max_replicates
+    of = _number("max_replicates", limit, precision.MIN_REPLICATES)
+    if group is not None:
+        group = ",".join(f"{name}={value}" for name, value in condition.parse_group(group).items())
+    return Replicate(secrets.token_hex(6), 1, of, str(condition.parse(until)), group)
+
+
+def plan(
+    lake: Lake,
+    name: str,
+    *,
+    preset: str | None = None,
+    start_from: str | None = None,
+    config: Path | None,
+    settings: Iterable[str],
+    overrides: Mapping[str, Any] | None,
+    same_seed: bool = False,
+    assembly_name: str | None = None,
+    note: str | None = None,
+) -> tuple[RunPlan, Labels]:
+    """Return the plan of every replicate of a new set, and what a user says of it, see `lakebatch.runner.run.run`.
+
+    Raises
+    ------
+    ConfigError
+        If the config cannot be used, or what is said is of one assembly only.
+    """
+    if same_seed or assembly_name is not None:
+        what = "same_seed is the seed" if same_seed else "assembly_name is the name"
+        raise ConfigError(f"{what} of one assembly, and replicates are several. Leave it out.")
+    source = registry.get(name)
+    check_new_name(source.name)
+    layers = {"file": config, "settings": settings, "overrides": overrides}
+    planned, origin = start_from_record.plan(lake, source, start_from, preset, **layers)
+    return planned, Labels.of(name=None, note=note, start_from=origin.reference if origin else None)
+
+
+def run(
+    lake: Lake,
+    plan: RunPlan,
+    first: Replicate,
+    *,
+    labels: Labels = NO_LABELS,
+    seed: int | None = None,
+    executor: Executor,
+    accept_changes: bool = False,
+    progress: Progress | None = None,
+) -> Assembly:
+    """Run a set of replicates, and return the last one as it ended.
+
+    Parameters
+    ----------
+    first : Replicate
+        The first place of the set, see `requested`.
+    seed : int, optional
+        Seed from which the seed of each replicate derives.
+
+    Raises
+    ------
+    LakebatchError
+        If the experiment, the config or the condition cannot be used; nothing has been started then.
+    RunInterrupted
+        If it was stopped; `resume` continues.
+    """
+    place = replace(first, seed=first_event.check_seed(seed))
+    stored = runner.ensure(lake, plan)
+    return ReplicaRun(
+        lake, stored, plan, place, executor, progress, accept=accept_changes, labels=labels
+    ).complete()
+
+
+def resume(
+    lake: Lake,
+    name: str,
+    assembly_id: str | None = None,
+    *,
+    executor: Executor,
+    accept_changes: bool = False,
+    progress: Progress | None = None,
+) -> Assembly:
+    """Continue an assembly and, if it belongs to a set of replicates, the set; return the last assembly as it ended.
+
+    Without an id, this is the newest assembly that was interrupted or failed, else the newest set with missing replicates.
+
+    Raises
+    ------
+    AssemblyError
+        See `lakebatch.runner.run.resume`.
+    """
+    stored = lake[name]
+    chosen = _chosen(stored, assembly_id)
+    if chosen is None or chosen.replicate is None:
+        return runner.resume(
+            lake,
+            name,
+            assembly_id,
+            executor=executor,
+            accept_changes=accept_changes,
+            progress=progress,
+        )
+    if worker := chosen.worker_seen():
+        raise AssemblyError(
+            f"{chosen.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
+        )
+    plan = recorded_plan(stored, chosen)
+    place = chosen.replicate.at(chosen.replicate.index)
+    return ReplicaRun(lake, stored, plan, place, executor, progress, accept=accept_changes).complete()
+
+
+def newest_resumable(lake: Lake) -> str:
+    """Return the name of the experiment that has the newest resumable assembly, or unfinished set, of the lake.
+
+    Raises
+    ------
+    AssemblyError
+        If there is none.
+    """
+    found = []
+    for stored in lake:
+        with omissions.warn_and_skip(stored.reference):
+            known = stored.snapshot().assemblies
+            open_set = replica_sets.newest_unfinished(known)
+            found += [(each.at, stored.reference) for each in known if is_resumable(each) or each is open_set]
+    if not found:
+        raise AssemblyError(NOTHING_TO_RESUME)
+    return max(found)[1]
+
+
+def _chosen(stored: StoredExperiment, assembly_id: str | None) -> Assembly | None:
+    """Return the assembly to continue; None if there is none, which `lakebatch.runner.run.resume` explains."""
+    if assembly_id is not None:
+        return stored.log.get(assembly_id)
+    known = stored.snapshot().assemblies
+    return next(filter(is_resumable, reversed(known)), None) or replica_sets.newest_unfinished(known)
+
+
+def _number(name: str, value: int, minimum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not minimum <= value <= MAX_COUNT:
+        why = ": the rule does not stop before" if minimum > 1 else ""
+        raise ConfigError(f"{name} is {value!r}. Expected {minimum} to {MAX_COUNT}{why}.")
+    return int(value)

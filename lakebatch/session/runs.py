@@ -1,0 +1,257 @@
+"""The public functions that compute: run, resume, verify and check an experiment, by name or as a class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lakebatch.assembly.shards import Shard
+from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunInterrupted
+from lakebatch.executor.base import Executor
+from lakebatch.experiment import registry
+from lakebatch.experiment.config import DEFAULT_PRESET
+from lakebatch.experiment.registry import AnyExperiment
+from lakebatch.lake.lake import Lake
+from lakebatch.runner import check as checks
+from lakebatch.runner import replicates as sets
+from lakebatch.runner import run as runner
+from lakebatch.runner import verify as verification
+from lakebatch.runner.assembly_run import Progress
+from lakebatch.session.display import progress_of
+from lakebatch.session.result import RunResult
+
+COMMAND = re.compile(r"lakebatch resume \S+ (?P<assembly>\w+)(?P<accept> --accept-changes)?")
+# a command that cannot be given for a class, which no file defines
+SHARED = "The tasks of an array share the parts of one assembly, and replicates are several. Leave out one of both."
+
+
+def run(
+    lake: Lake,
+    name: str | type[AnyExperiment],
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    levels: Sequence[float] | None = None,
+    set: Mapping[str, Any] | str | Iterable[str] = (),
+    replicates: int | None = None,
+    until: str | None = None,
+    max_replicates: int | None = None,
+    group: str | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
+    accept_changes: bool = False,
+    progress: bool | Progress | None = None,
+    **others: Any,
+) -> RunResult:
+    """Run a new assembly of an experiment, or a set of replicates, and return the last assembly as it ended.
+
+    Parameters
+    ----------
+    name : str or class
+        The experiment: its name, or a subclass of `lakebatch.experiment.Experiment`, also one that was written in a cell of
+        a notebook or in a script.
+    preset, config, settings, overrides
+        The layers of the config, see `lakebatch.experiment.config.resolve`.
+    levels : sequence of float, optional
+        The config's ``levels``.
+    set : mapping, str or iterable of str, optional
+        Values of keys of the config: ``{"cohort.n_samples": 200}``, or texts like ``"cohort.n_samples=200"``.
+    replicates : int, optional
+        Number of independent assemblies to run one after the other.
+    until : str, optional
+        Condition such as ``"ci(pearson_r) < 0.02"``: run independent assemblies until it holds in every group.
+    max_replicates : int, optional
+        Largest number of them; 100 by default.
+    group : str, optional
+        The groups that the condition is about, such as ``"feature_set=last,model=ridge"``.
+    seed, jobs, executor, shard, accept_changes
+        See `lakebatch.runner.run.run`. With several replicates, the seed of each derives from ``seed``.
+    progress : bool
+        Whether to show the progress: in the output of the notebook's cell, or on the terminal.
+    **others
+        Further arguments of `lakebatch.runner.run.run`, such as ``start_from`` and ``note``.
+
+    Raises
+    ------
+    LakebatchError
+        If the experiment, the config or the lake cannot be used; no assembly has been started then.
+    RunInterrupted
+        If it was stopped; `resume` continues.
+    """
+    shown, first = progress_of(progress), sets.requested(replicates, until, max_replicates, group)
+    layers: dict[str, Any] = {
+        "preset": preset,
+        "settings": [*_texts(settings), *([] if isinstance(set, Mapping) else _texts(set))],
+        "overrides": _overrides(overrides, levels, set),
+    }
+    source = registry.get(name)
+    with _in_python(name):
+        if first is None:
+            ended = runner.run(
+                lake,
+                source.name,
+                config=config,
+                **layers,
+                seed=seed,
+                jobs=jobs,
+                executor=executor,
+                shard=shard,
+                accept_changes=accept_changes,
+                progress=shown,
+                **others,
+            )
+        else:
+            if shard is not None:
+                raise ConfigError(SHARED)
+            plan, labels = sets.plan(lake, source.name, config=config, **layers, **others)
+            where = runner.place(executor, jobs)
+            ended = sets.run(
+                lake,
+                plan,
+                first,
+                labels=labels,
+                seed=seed,
+                executor=where,
+                accept_changes=accept_changes,
+                progress=shown,
+            )
+    return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
+
+
+def resume(
+    lake: Lake,
+    name: str | type[AnyExperiment],
+    assembly_id: str | None = None,
+    *,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
+    accept_changes: bool = False,
+    progress: bool | Progress | None = None,
+) -> RunResult:
+    """Continue an interrupted or failed assembly, and the set of replicates that it belongs to.
+
+    Without an id, this is the newest such assembly, else the newest set with missing replicates. See
+    `lakebatch.runner.run.resume`, and `run` for the arguments.
+    """
+    shown, known = progress_of(progress), _name(lake, name)
+    with _in_python(name):
+        if shard is not None:
+            ended = runner.resume(
+                lake,
+                known,
+                assembly_id,
+                jobs=jobs,
+                executor=executor,
+                shard=shard,
+                accept_changes=accept_changes,
+                progress=shown,
+            )
+        else:
+            where = runner.place(executor, jobs)
+            ended = sets.resume(
+                lake, known, assembly_id, executor=where, accept_changes=accept_changes, progress=shown
+            )
+    return RunResult.of(lake[known], ended)
+
+
+def verify(
+    lake: Lake,
+    name: str | type[AnyExperiment],
+    assembly_id: str,
+    *,
+    jobs: int | None = None,
+    progress: bool | Progress | None = None,
+) -> verification.Verdict:
+    """Run an assembly again from its record, compare row by row, and record the verdict as an event.
+
+    See `lakebatch.runner.verify.verify`.
+    """
+    shown, known = progress_of(progress), _name(lake, name)
+    with _in_python(name):
+        return verification.verify(lake, known, assembly_id, jobs=jobs, progress=shown)
+
+
+def check(
+    name: str | type[AnyExperiment],
+    *,
+    preset: str = DEFAULT_PRESET,
+    settings: Iterable[str] = (),
+    set: Mapping[str, Any] | str | Iterable[str] = (),
+) -> pl.DataFrame:
+    """Check the contract of an experiment, and return one row per promise, with the fault if it is broken.
+
+    The experiment runs several times in a temporary lake; a small config is enough.
+    """
+    given = (
+        [f"{key}={_toml(value)}" for key, value in set.items()] if isinstance(set, Mapping) else _texts(set)
+    )
+    trial = checks.CheckConfig(registry.get(name).name, preset, (*_texts(settings), *given))
+    rows = [((each.__doc__ or "").strip(), _fault(each, trial)) for each in checks.CHECKS]
+    return pl.DataFrame(rows, schema={"promise": pl.String, "fault": pl.String}, orient="row")
+
+
+def _fault(promise: Any, trial: checks.CheckConfig) -> str | None:
+    try:
+        promise(trial)
+    except ExperimentError as error:
+        return str(error)
+    return None
+
+
+def _name(lake: Lake, name: str | type[AnyExperiment]) -> str:
+    """Return the name under which a lake has an experiment."""
+    return name if isinstance(name, str) else runner.name_in_lake(lake, registry.get(name).name)
+
+
+def _texts(texts: str | Iterable[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
+def _overrides(
+    overrides: Mapping[str, Any] | None, levels: Sequence[float] | None, given: Any
+) -> dict[str, Any] | None:
+    """Return the tree of the values that are given as Python objects."""
+    tree: dict[str, Any] = dict(overrides or {})
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        *above, last = str(key).split(".")
+        below = tree
+        for step in above:
+            below[step] = dict(below.get(step, {}))
+            below = below[step]
+        below[last] = value
+    if levels is not None:
+        tree["levels"] = list(levels)
+    return tree or None
+
+
+def _toml(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+@contextmanager
+def _in_python(name: str | type[AnyExperiment]) -> Iterator[None]:
+    """Have errors name the call that continues an experiment given as a class, in place of the command."""
+    try:
+        yield
+    except (LakebatchError, RunInterrupted) as error:
+        if not isinstance(name, str) and registry.get(name).payload:
+            text = str(error)
+
+            def call(found: re.Match[str]) -> str:
+                accept = ", accept_changes=True" if found["accept"] else ""
+                return f'lakebatch.resume(lake, {name.__name__}, "{found["assembly"]}"{accept})'
+
+            error.args = (COMMAND.sub(call, text),)
+        raise
