@@ -16,8 +16,6 @@ from lakebatch.storage.delta.schema import load_schema
 METRIC_NAMES, AXIS, BASELINE, GROUPS = (
     f"lakebatch.{name}" for name in ("metrics", "axis", "baseline", "groups")
 )
-# Types of columns that can be an axis or a group
-PLAIN_TYPES = (*NUMBERS, "string", "boolean")
 RESULTS = load_schema("results")
 BUILT_IN = {column.name: column for column in RESULTS.columns}
 LEVEL: str = RESULTS.roles["axis"]
@@ -224,14 +222,13 @@ def results_properties(
     Raises
     ------
     SchemaError
-        If a name is that of no column, or of no metric, or the baseline is no value of the axis.
+        If a name is that of no column, or of no metric.
     """
     own = {column.name: column for column in columns}
     judged = list(metrics) or [each.name for each in columns if each.higher_is_better is not None]
     known = [*BY_NAME, *(name for name, column in own.items() if column.higher_is_better is not None)]
     if unknown := [name for name in judged if name not in known]:
         raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
-    _check_axis({**BUILT_IN, **own}, axis, baseline, groups)
     found: dict[str, object] = {METRIC_NAMES: judged} if judged and tuple(judged) != NAMES else {}
     if axis != LEVEL:
         found[AXIS] = axis
@@ -241,26 +238,6 @@ def results_properties(
         found[GROUPS] = list(groups)
     names = (METRIC_NAMES, AXIS, BASELINE, GROUPS)
     return {name: json.dumps(found[name]) if name in found else "" for name in names}
-
-
-def _check_axis(
-    columns: Mapping[str, Column], axis: str, baseline: float | str | None, groups: Sequence[str]
-) -> None:
-    for what, name in (("axis", axis), *(("groups", each) for each in groups)):
-        if name not in columns:
-            raise SchemaError(f"{what} names {name!r}, which is no column. {nearest(name, columns)}")
-        if columns[name].type not in PLAIN_TYPES:
-            raise SchemaError(
-                f"{what} names {name!r}, which is of type {columns[name].type}. Expected a column of type "
-                f"{', '.join(PLAIN_TYPES)}."
-            )
-    if axis in groups:
-        raise SchemaError(f"groups names {axis!r}, which is the axis. Leave it out of groups.")
-    is_number = isinstance(baseline, int | float) and not isinstance(baseline, bool)
-    if baseline is not None and is_number != (columns[axis].type in NUMBERS):
-        raise SchemaError(
-            f"baseline is {baseline!r}, the axis {axis!r} is of type {columns[axis].type}. Expected a value of the axis."
-        )
 
 
 def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles:

@@ -87,6 +87,8 @@ def check_columns(experiment: AnyExperiment, own: Sequence[Column]) -> None:
     for name in experiment.groups:
         _check_scalar(_known(name, columns, "groups"), "groups")
     _check_baseline(experiment.baseline, axis)
+    if axis.name in experiment.groups:
+        raise ExperimentError(f"groups names {axis.name!r}, which is the axis. Leave it out of groups.")
 
 
 def check_own(own: Iterable[Any], table: str = RESULTS, what: str = "columns") -> None:
@@ -189,16 +191,25 @@ def _known(name: str, columns: Mapping[str, Column], what: str) -> Column:
 def _check_scalar(column: Column, what: str) -> None:
     if column.type.startswith("list<"):
         raise ExperimentError(f"{what} names {column.name!r}, a column of lists. Expected single values.")
+    if column.type not in (*NUMBERS, "string", "boolean"):
+        raise ExperimentError(
+            f"{what} names {column.name!r}, a column of type {column.type}. Expected numbers, strings or booleans."
+        )
 
 
 def _check_baseline(baseline: Any, axis: Column) -> None:
     if baseline is None:
         return
-    if isinstance(baseline, bool) or not isinstance(baseline, int | float) or not math.isfinite(baseline):
-        raise ExperimentError(f"baseline is {_brief(baseline)}. Expected a number, or None without one.")
-    if axis.type not in NUMBERS:
+    is_text, is_truth = isinstance(baseline, str), isinstance(baseline, bool)
+    is_number = not is_truth and isinstance(baseline, int | float) and math.isfinite(baseline)
+    if not (is_text or is_truth or is_number):
         raise ExperimentError(
-            f"baseline is {baseline}, and the axis {axis.name!r} is of type {axis.type}. Leave it out."
+            f"baseline is {_brief(baseline)}. Expected a value of the axis, or None without one."
+        )
+    if (is_text, is_truth) != (axis.type == "string", axis.type == "boolean"):
+        raise ExperimentError(
+            f"baseline is {_brief(baseline)}, and the axis {axis.name!r} is of type {axis.type}. Expected a value of it, "
+            "or None without one."
         )
 
 

@@ -19,7 +19,7 @@ from lakebatch.analysis.plots.scale import scale
 from lakebatch.assembly.metrics import Axis, Roles
 from lakebatch.cli import completion
 from lakebatch.cli.main import main
-from lakebatch.errors import ConfigError, IncompleteError, LakebatchError, SchemaError, UnknownNameError
+from lakebatch.errors import ConfigError, ExperimentError, IncompleteError, LakebatchError, UnknownNameError
 from lakebatch.runner import run as runner
 from lakebatch.sql import named, placeholders
 
@@ -314,15 +314,23 @@ def test_axis_is_logarithmic_where_steps_are_even_then(values, is_log):
         (
             '"policy", "plain", ',
             '"polici", "plain", ',
-            r"axis names 'polici', which is no column. Did you mean 'policy'",
+            r"axis names 'polici', which is no column of results. Did you mean 'policy'",
         ),
-        ('("units",)', '("unit",)', r"groups names 'unit', which is no column"),
+        (
+            '("units",)',
+            '("unit",)',
+            r"groups names 'unit', which is no column of results. Did you mean 'units'",
+        ),
         ('("units",)', '("policy",)', r"groups names 'policy', which is the axis"),
-        ('"policy", "plain", ', '"policy", 3, ', r"baseline is 3, the axis 'policy' is of type string"),
+        (
+            '"policy", "plain", ',
+            '"policy", 3, ',
+            r"baseline is int 3, and the axis 'policy' is of type string",
+        ),
         (
             '"policy", "string"',
             '"policy", "list<string>"',
-            r"axis names 'policy', which is of type list<string>",
+            r"axis names 'policy', a column of lists",
         ),
     ],
 )
@@ -331,7 +339,7 @@ def test_wrong_role_is_refused_before_the_run(tmp_path, monkeypatch, old, new, f
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "queue.py").write_text(QUEUE.replace(old, new))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SchemaError, match=fault):
+    with pytest.raises(ExperimentError, match=fault):
         runner.run(lakebatch.open_lake("lake"), "queue", jobs=1)
 
 

@@ -26,7 +26,7 @@ FAULTS = {
     "metric twice": ('axis = "points"', 'metrics = ("hits", "hits")', "metrics names 'hits' twice."),
     "string metric": ('axis = "points"', 'metrics = ("method",)', "'method', a column of type string."),
     "baseline": ('axis = "points"', 'axis = "method"\n    baseline = 0', "the axis 'method' is of type string"),
-    "baseline type": ('axis = "points"', 'baseline = "a"', "baseline is str 'a'. Expected a number"),
+    "baseline type": ('axis = "points"', 'baseline = "a"', "baseline is str 'a', and the axis 'level' is of type double"),
     "filled in": ('column("method"', 'column("assembly_id"', "which lakebatch fills in. Leave it out."),
     "in views": ('column("method"', 'column("config_hash"', "'config_hash', a name that SQL views add."),
     "built in": ('column("method"', 'column("model"', "results.toml has a column 'model' already."),
