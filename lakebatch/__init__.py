@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lakebatch.lake.lake import open_lake as open_lake
     from lakebatch.legacy.importer import import_legacy as import_legacy
     from lakebatch.legacy.scripts.executor import create_batch_executor as create_batch_executor
-    from lakebatch.runner.run import resume as resume
-    from lakebatch.runner.run import run as run
+    from lakebatch.runner.entry import resume as resume
+    from lakebatch.runner.entry import run as run
     from lakebatch.runner.verify import verify as verify
 
 HOME = {
@@ -33,8 +33,8 @@ HOME = {
     "create_batch_executor": "lakebatch.legacy.scripts.executor",
     "import_legacy": "lakebatch.legacy.importer",
     "open_lake": "lakebatch.lake.lake",
-    "resume": "lakebatch.runner.run",
-    "run": "lakebatch.runner.run",
+    "resume": "lakebatch.runner.entry",
+    "run": "lakebatch.runner.entry",
     "verify": "lakebatch.runner.verify",
 }
 """The module of each public name; it is imported when the name is first used, so that ``--help`` is quick."""

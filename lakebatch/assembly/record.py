@@ -39,6 +39,10 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
+SWEEP = "sweep"
+"""Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""
+CARRIED = (SWEEP, "name", "replicates")
+"""Environment keys that stay when another process resumes an assembly."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -125,7 +129,7 @@ class Assembly:
     @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
+        aside = (*IDENTITY, *CARRIED, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -161,6 +165,16 @@ class Assembly:
     def shards(self) -> dict[str, Any]:
         """The processes of an array job and their shares; empty if one process computes all parts."""
         return dict(self.surroundings.get(SHARDS, {}))
+
+    @property
+    def sweep(self) -> dict[str, Any] | None:
+        """Sweep, point and replicate of an assembly of a sweep; None for another."""
+        return self.surroundings.get(SWEEP)
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """The entries of the environment that stay when another process resumes the assembly."""
+        return {name: value for name, value in self.surroundings.items() if name in CARRIED}
 
     @property
     def array(self) -> str | None:

@@ -10,11 +10,13 @@ import polars as pl
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
+from lakebatch.assembly.sweep_claims import STATES
 from lakebatch.cli.output import is_narrow
 from lakebatch.cli.render import render
 from lakebatch.errors import DamageWarning, warn
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
+from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage.delta import omissions
 
 if TYPE_CHECKING:
@@ -60,6 +62,36 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             )
             frames.append(known.select(*SCHEMA))
     return pl.concat(frames)
+
+
+def brief_sweeps(found: pl.DataFrame) -> pl.DataFrame:
+    """Return sweeps as a table that fits a terminal: what is done of each, and the states of the others."""
+    columns = ("experiment", "sweep", "keys", "points")
+    rows = [
+        (
+            *(row.get(name) for name in columns),
+            f"{row['done']}/{sum(row[state] for state in STATES)}",
+            ", ".join(f"{row[state]} {state}" for state in STATES if row[state] and state != "done"),
+        )
+        for row in found.iter_rows(named=True)
+    ]
+    named = pl.DataFrame(rows, schema=[*columns, "done", "others"], orient="row")
+    return named if "experiment" in found.columns else named.drop("experiment")
+
+
+def sweep_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
+    """Return one row per sweep of a lake or of one of its experiments."""
+    stored = [lake[name]] if name else lake.experiments()
+    frames = [pl.DataFrame(schema={"experiment": pl.String(), **SWEEP_COLUMNS})]
+    for each in stored:
+        with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
+            frames.append(each.sweeps().select(pl.lit(each.reference).alias("experiment"), pl.all()))
+    return pl.concat(frames)
+
+
+def with_sweeps(table: str, sweeps: pl.DataFrame) -> str:
+    """Return a table of assemblies with a table of sweeps below it, if there is any."""
+    return table if sweeps.is_empty() else f"{table}\n\n{render(brief_sweeps(sweeps), 'table')}"
 
 
 def join_version(found: pl.DataFrame) -> pl.DataFrame:

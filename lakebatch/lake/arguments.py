@@ -62,6 +62,8 @@ class SelectionArguments(StateArguments, total=False):
         Assemblies with the config of this preset.
     config : int or str
         Assemblies with this config: its number, as `replicates` and the report give it, or the start of its hash.
+    sweep : str
+        Assemblies of this sweep.
     on_mix : {"warn", "refuse", "ignore"}
         What to do when the assemblies differ in config, code or packages.
     """
@@ -71,6 +73,7 @@ class SelectionArguments(StateArguments, total=False):
     where: Where | None
     preset: str | None
     config: int | str | None
+    sweep: str | None
     on_mix: OnMix
 
 

@@ -16,16 +16,16 @@ from lakebatch.assembly import lease, shards
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import (
     DISCARDED,
-    NOTHING_TO_RESUME,
+    SWEEP,
     WORKERS,
     Assembly,
     Plan,
     Status,
     choose_resumable,
-    is_resumable,
 )
 from lakebatch.assembly.shards import Shard
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.assembly.sweep_claims import Claim
+from lakebatch.errors import AssemblyError, ConfigError, InUseError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
@@ -43,7 +43,6 @@ from lakebatch.runner.resume import (
     warn_of_changed_source,
     warn_of_other_lakebatch,
 )
-from lakebatch.storage.delta import omissions
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +91,8 @@ def run(
     source = registry.get(name)
     check_new_name(source.name)
     plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
-    where, share = _place(executor, jobs), _share(shard)
-    return _begin(lake, plan, seed, where, share, progress, accept=accept_changes)
+    where, share = place(executor, jobs), _share(shard)
+    return begin(lake, plan, seed, where, share, progress, accept=accept_changes)
 
 
 def repeat(
@@ -112,10 +111,10 @@ def repeat(
         If the code has another experiment version, or plans other parts.
     """
     plan = recorded_plan(stored, assembly)
-    return _begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
+    return begin(lake, plan, assembly.seed, Local.of(jobs), Shard.whole(), progress)
 
 
-def _begin(
+def begin(
     lake: Lake,
     plan: RunPlan,
     seed: int | None,
@@ -124,32 +123,50 @@ def _begin(
     progress: Progress | None,
     *,
     accept: bool = False,
+    claim: Claim | None = None,
 ) -> Assembly:
-    """Check everything, start a new assembly and compute its parts."""
-    record = _record(plan, _check_seed(seed))
+    """Check everything, start a new assembly and compute its parts.
+
+    Raises
+    ------
+    InUseError
+        If another process has begun what ``claim`` claims.
+    """
+    record = _record(plan, check_seed(seed))
     environment = _with_workers(plan, executor, accept=accept)
-    stored = _ensure(lake, plan)
+    stored = ensure(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
 
     def check(begun: Assembly) -> str | None:
         return accepted_changes(stored, begun, plan, accept=accept)
 
     with lease.hold(stored.storage, stored.folder) as held:
-        leased = replace(record, environment={**environment, "lease": held})
+        label = {} if claim is None else {SWEEP: claim.record()}
+        leased = replace(record, environment={**environment, **label, "lease": held})
         version = stored.table(plan.marker).version()
-        assembly = _begin_share(stored.log, leased, version, shard, check)
+        assembly = _begin_share(stored.log, leased, version, shard, check, claim)
         if assembly.event == 0 and assembly.run_number > 1:
             warn_of_changed_source(stored, plan, assembly)
         return _compute(stored, plan, assembly, shard, executor, progress)
 
 
 def _begin_share(
-    log: AssemblyLog, plan: Plan, results_version: int, shard: Shard, check: Callable[[Assembly], str | None]
+    log: AssemblyLog,
+    plan: Plan,
+    results_version: int,
+    shard: Shard,
+    check: Callable[[Assembly], str | None],
+    claim: Claim | None,
 ) -> Assembly:
     """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
-    if shard.is_whole:
-        return log.start(plan, results_version)
-    return shards.begin(log, plan, results_version, shard, check=check)
+
+    def refuse_taken(assemblies: list[Assembly]) -> None:
+        if claim is not None:
+            claim.refuse_taken(assemblies)
+
+    if not shard.is_whole:
+        return shards.begin(log, plan, results_version, shard, check=check, unless=refuse_taken)
+    return log.start(plan, results_version, unless=refuse_taken if claim else None)
 
 
 def _compute(
@@ -204,9 +221,9 @@ def resume(
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
     _check_secrets("", plan.keys)
-    executor = _place(executor, jobs)
+    executor = place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
-    _ensure(lake, plan, assembly.assembly_id)
+    ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         warn_of_other_lakebatch(assembly)
         resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
@@ -219,7 +236,7 @@ def _check_free(assembly: Assembly, shard: Shard) -> None:
         raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     is_shared = not shard.is_whole and assembly.array == shard.array
     if not is_shared and (worker := assembly.worker_seen()):
-        raise AssemblyError(
+        raise InUseError(
             f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
         )
 
@@ -233,7 +250,7 @@ def _resume_share(
     changed = {
         "pid": os.getpid(),
         "code_version": __version__,
-        "environment": canonical_json(environment),
+        "environment": canonical_json({**environment, **assembly.carried}),
         "note": note,
     }
 
@@ -251,25 +268,6 @@ def name_in_lake(lake: Lake, name: str) -> str:
     kind = registry.load(registry.get(name))
     folder = _folder(kind)
     return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
-
-
-def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment that has the newest resumable assembly of the lake.
-
-    Raises
-    ------
-    AssemblyError
-        If there is none.
-    """
-    found = []
-    for stored in lake:
-        with omissions.warn_and_skip(stored.reference):
-            found += [
-                (each.at, stored.reference) for each in stored.snapshot().assemblies if is_resumable(each)
-            ]
-    if not found:
-        raise AssemblyError(NOTHING_TO_RESUME)
-    return max(found)[1]
 
 
 def _record(plan: RunPlan, seed: int | None) -> Plan:
@@ -293,7 +291,7 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
     return plan.environment | ({WORKERS: workers} if workers else {})
 
 
-def _ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
+def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
     stored = StoredExperiment(lake.storage, _folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
@@ -320,7 +318,7 @@ def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
             )
 
 
-def _place(executor: Executor | None, jobs: int | None) -> Executor:
+def place(executor: Executor | None, jobs: int | None) -> Executor:
     """Return where parts are computed: worker processes of this machine if no executor is given."""
     if executor is not None and not hasattr(executor, "describe"):
         raise ConfigError(f"executor is {executor!r}. Expected an Executor, see: lakebatch help clusters")
@@ -334,7 +332,7 @@ def _share(shard: Shard | None) -> Shard:
     return shard or Shard.whole()
 
 
-def _check_seed(seed: int | None) -> int | None:
+def check_seed(seed: int | None) -> int | None:
     if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
         raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed

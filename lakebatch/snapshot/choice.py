@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._text import hint
-from lakebatch.assembly.record import MADE_BY
+from lakebatch._text import hint, nearest
+from lakebatch.assembly.record import MADE_BY, SWEEP
 from lakebatch.assembly.record_json import read_tree, where
+from lakebatch.assembly.sweep_claims import is_of
 from lakebatch.errors import ConfigError, LakebatchError, UnknownNameError
 from lakebatch.experiment import registry
 from lakebatch.ids import leaves
@@ -46,6 +47,8 @@ def choose(
     rows = last_events
     if selection.assemblies:
         rows = rows.filter(pl.col("assembly_id").is_in(selection.assemblies))
+    if selection.sweep:
+        rows = rows.filter(is_of(selection.sweep))
     if selection.where or selection.preset or selection.config:
         try:
             accepts = _accepted(name, numbers, selection)
@@ -66,6 +69,10 @@ def why_empty(
             return UnknownNameError(
                 f"There is no assembly {each} of {name}, {selection.moment}. List them with: lakebatch status"
             )
+    if selection.sweep and last_events.filter(is_of(selection.sweep)).is_empty():
+        known = last_events["environment"].str.json_path_match(f"$.{SWEEP}.id").drop_nulls().unique().sort()
+        there = nearest(selection.sweep, known) if len(known) else "No assembly is of a sweep."
+        return UnknownNameError(f"No assembly of {name} is of the sweep {selection.sweep!r}. {there}")
     _accepted(name, numbers, selection)  # raises for a preset that cannot be read
     trees = _trees(last_events)
     for condition in selection.where:

@@ -54,6 +54,8 @@ class Selection:
         The preset whose config they have.
     config : str, optional
         The number of their config, or the first characters of its hash.
+    sweep : str, optional
+        The sweep that they belong to.
     on_mix : {"warn", "refuse", "ignore"}
         What to do when they differ in config, code or packages.
     """
@@ -65,16 +67,17 @@ class Selection:
     preset: str | None = None
     config: str | None = None
     on_mix: OnMix = "warn"
+    sweep: str | None = None
 
     @property
     def narrows(self) -> bool:
         """Whether it leaves out assemblies for another reason than their status."""
-        return bool(self.assemblies or self.where or self.preset or self.config)
+        return bool(self.assemblies or self.where or self.preset or self.config or self.sweep)
 
     @property
     def criteria(self) -> list[str]:
         """What it asks for beside moment and status, one text each."""
-        named = {"preset": self.preset, "config": self.config}
+        named = {"preset": self.preset, "config": self.config, "sweep": self.sweep}
         configs = [f"{name} {value}" for name, value in named.items() if value]
         return [*self.assemblies, *map(str, self.where), *configs]
 
@@ -88,6 +91,7 @@ class Selection:
             *(("--where", f"{each.key}={shown(value)}") for each in self.where for value in each.values),
             *([("--preset", self.preset)] if self.preset else []),
             *([("--config", self.config)] if self.config else []),
+            *([("--sweep", self.sweep)] if self.sweep else []),
         ]
         return [word for pair in given for word in pair]
 
@@ -103,6 +107,7 @@ def selection(
     where: Where | None = None,
     preset: str | None = None,
     config: int | str | None = None,
+    sweep: str | None = None,
     on_mix: OnMix = "warn",
 ) -> Selection:
     """Return a selection from the arguments of a method or the options of a command.
@@ -124,6 +129,7 @@ def selection(
         preset,
         None if config is None else _config(config),
         check_on_mix(on_mix),
+        sweep or None,
     )
 
 

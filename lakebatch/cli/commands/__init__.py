@@ -32,6 +32,7 @@ from lakebatch.cli.commands import (
     run,
     sql,
     status,
+    sweeps,
     tag,
     vacuum,
     verify,
@@ -41,8 +42,8 @@ from lakebatch.cli.commands import (
 SECTIONS: dict[str, Sequence[click.Command]] = {
     "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
-        status.status, list.list_, reassemble.reassemble, dataset.dataset, model.model, history.history, sql.sql,
-        queries.queries_, config.config,
+        status.status, sweeps.sweeps, list.list_, reassemble.reassemble, dataset.dataset, model.model, history.history,
+        sql.sql, queries.queries_, config.config,
     ),
     "Draw and report": (plot.plot, report.report),
     "Curate a dataset": (

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion
+from lakebatch.cli import completion, sweep_run
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 from lakebatch.cli.options import config_option, fail_on_missing_option, preset_option, settings_option
+from lakebatch.cli.sweep_options import SweepOptions, sweep_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -39,6 +40,7 @@ class Levels(click.Command):
     metavar="N",
     help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
 )
+@sweep_options
 @execution_options
 @fail_on_missing_option
 @click.option(
@@ -61,10 +63,13 @@ def run(
     """Run a new assembly of experiment NAME and append its rows to the lake.
 
     With --shard, the tasks of an array job share one assembly: the first starts it, the last completes it.
+
+    With --sweep, run an assembly for each point of a grid or a design; the tasks of an array job share them.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
     from lakebatch.runner import run as runner
 
+    sweep = SweepOptions.take(options)
     execution = ExecutionOptions(**options)
     layers: dict[str, Any] = {
         "preset": preset,
@@ -75,7 +80,14 @@ def run(
     if print_slurm:
         flags = {"--fail-on-missing": fail_on_missing, "--accept-changes": execution.accept_changes}
         arguments = [*_arguments(name, layers, seed), *(flag for flag, is_given in flags.items() if is_given)]
-        click.echo(_slurm_script(context, name, layers, arguments, execution))
+        if sweep.is_given:
+            words = [*arguments, *sweep.arguments()]
+            click.echo(sweep_run.sweep_script(context, name, sweep, layers, words, execution.tasks))
+        else:
+            click.echo(_slurm_script(context, name, layers, arguments, execution))
+        return
+    if sweep.is_given:
+        sweep_run.run_sweep(context, name, sweep, layers, seed, execution, fail_on_missing=fail_on_missing)
         return
     lake, shard = open_lake(context), execution.shard
 
