@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from lakebatch.analysis.config_keys import with_key
 from lakebatch.analysis.config_names import config_names
 from lakebatch.assembly import dropped_samples, metrics
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
+from lakebatch.assembly.sweeps import Sweep
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import summarize
+from lakebatch.snapshot.sweeps import points_of
 
 KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
 RESULT_COLUMNS = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
@@ -55,6 +58,10 @@ class AnalysisData:
         The samples that were dropped in the included assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
+    sweeps : sequence of Sweep
+        The sweeps at the moment.
+    sweep_points : frame
+        One row per replicate of each of their points, see `lakebatch.snapshot.sweeps.point_table`.
     """
 
     experiment: str
@@ -71,10 +78,12 @@ class AnalysisData:
     mixtures: list[str]
     dropped: DroppedSamples
     source_files: FilesOf = not_recorded
+    sweeps: Sequence[Sweep] = ()
+    sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
-    """Return the frames of a snapshot.
+def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", by: str | None = None) -> AnalysisData:
+    """Return the frames of a snapshot; if ``by`` is a config key, the rows have a column of its name.
 
     Raises
     ------
@@ -95,14 +104,21 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         options=snapshot.selection.options,
         config_numbers=snapshot.config_numbers,
         version=snapshot.version,
-        rows=_with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies),
+        rows=_with_key(_with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies), snapshot, by),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=mixtures,
         dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
         source_files=snapshot.source_files,
+        sweeps=snapshot.sweeps,
+        sweep_points=points_of(snapshot),
     )
+
+
+def _with_key(rows: pl.DataFrame, snapshot: Snapshot, by: str | None) -> pl.DataFrame:
+    """Return rows with a column for a config key, unless they have one of this name or none is asked for."""
+    return rows if by is None or by in rows.columns else with_key(rows, snapshot.assemblies, by)
 
 
 def _with_origin(rows: pl.DataFrame, records: Iterable[Assembly]) -> pl.DataFrame:

@@ -133,6 +133,8 @@ class PlotArguments(SelectionArguments, total=False):
     zoom: tuple[float, float] | None
     unit: Unit
     level: float | None
+    x: str | None
+    y: str | None
 
 
 def takes(arguments: type) -> Callable[[Function], Function]:

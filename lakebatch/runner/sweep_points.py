@@ -65,7 +65,7 @@ class SweepRequest:
         if isinstance(sweep, Design):
             return cls(sweep, _count(1 if replicates is None else replicates))
         if isinstance(sweep, Path):
-            sweep, file = (), sweep
+            return cls.of((), file=sweep, draws=draws, design=design, seed=seed, replicates=replicates)
         given = swept_keys(sweep)
         options: dict[str, Any] = {}
         if file is not None:

@@ -70,9 +70,9 @@ def why_empty(
                 f"There is no assembly {each} of {name}, {selection.moment}. List them with: lakebatch status"
             )
     if selection.sweep and last_events.filter(is_of(selection.sweep)).is_empty():
-        known = last_events["environment"].str.json_path_match(f"$.{SWEEP}.id").drop_nulls().unique().sort()
-        there = nearest(selection.sweep, known) if len(known) else "No assembly is of a sweep."
-        return UnknownNameError(f"No assembly of {name} is of the sweep {selection.sweep!r}. {there}")
+        sweeps = last_events["environment"].str.json_path_match(f"$.{SWEEP}.id").drop_nulls().unique().sort()
+        one_of = nearest(selection.sweep, sweeps) if len(sweeps) else "None is of any sweep."
+        return UnknownNameError(f"No assembly of {name} is of the sweep {selection.sweep!r}. {one_of}")
     _accepted(name, numbers, selection)  # raises for a preset that cannot be read
     trees = _trees(last_events)
     for condition in selection.where:

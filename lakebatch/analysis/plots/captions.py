@@ -11,7 +11,15 @@ from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import Options
 from lakebatch.assembly import metrics
 
-WORDS = {"feature_set": "feature set", "model": "model", "config": "config"}
+
+class _Words(dict[str, str]):
+    """Names in words; a config key stays as it is."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+WORDS = _Words({"feature_set": "feature set", "model": "model", "config": "config"})
 
 
 def capital(text: str) -> str:

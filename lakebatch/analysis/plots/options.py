@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from lakebatch.analysis.statistics import UNITS, Unit, check_metric
 from lakebatch.assembly import metrics
 from lakebatch.errors import ConfigError
 
-By: TypeAlias = Literal["feature_set", "model", "config"]
+By: TypeAlias = str
 BY: tuple[By, ...] = ("feature_set", "model", "config")
 
 
@@ -23,14 +23,16 @@ class Options:
     ----------
     metric : str
         One of `lakebatch.assembly.metrics.NAMES`.
-    by : {"feature_set", "model", "config"}
-        What colours show; the others are averaged over.
+    by : str
+        What colours show: ``feature_set``, ``model``, ``config``, or a config key; the others are averaged over.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}
         The unit that intervals are computed over, see `lakebatch.analysis.statistics`.
     level : float, optional
-        The level of trajectories; the clean cohort by default.
+        The level of trajectories; the clean cohort by default. Of a heat map, the level to average over; all by default.
+    x, y : str, optional
+        The config keys of the axes of a heat map; by default those of the sweep that is read.
     """
 
     metric: str = metrics.DEFAULT
@@ -38,11 +40,13 @@ class Options:
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
     level: float | None = None
+    x: str | None = None
+    y: str | None = None
 
     def __post_init__(self) -> None:
         check_metric(self.metric)
-        if self.by not in BY:
-            raise ConfigError(f"Cannot colour by {self.by!r}. Expected one of: {', '.join(BY)}.")
+        if not isinstance(self.by, str) or not self.by:
+            raise ConfigError(f"Cannot colour by {self.by!r}. Expected {', '.join(BY)} or a config key.")
         if self.unit not in UNITS:
             raise ConfigError(f"Unknown unit {self.unit!r}. Expected one of: {', '.join(UNITS)}.")
         if self.zoom is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lakebatch._text import one_line
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options
@@ -9,8 +11,9 @@ from lakebatch.analysis.report import findings, records
 from lakebatch.analysis.report.configs import run_configs
 from lakebatch.analysis.report.content import Content
 from lakebatch.analysis.report.findings import Draw
+from lakebatch.analysis.report.sweeps import sweep_sections
 from lakebatch.analysis.report.tables import cell
-from lakebatch.assembly import missing_metrics
+from lakebatch.assembly import metrics, missing_metrics
 
 
 def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
@@ -25,6 +28,7 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     sections = [
         records.run_section(data, configs),
         records.config_section(configs),
+        *sweep_sections(data, partial(findings.figure, draw), options, _metric(options)),
         findings.results_section(data, options),
         findings.picture_section(draw, options),
         findings.statistics_section(data, options),
@@ -39,6 +43,10 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
         warnings=_warnings(data),
         sections=tuple(sections),
     )
+
+
+def _metric(options: Options) -> tuple[str, str]:
+    return options.metric, metrics.label(options.metric)
 
 
 def _state(data: AnalysisData) -> str:

@@ -99,7 +99,7 @@ def results_section(data: AnalysisData, options: Options) -> Section:
 def picture_section(draw: Draw, options: Options) -> Section:
     """Return every picture that can be drawn, and the reasons for the others."""
     parts = [
-        _figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
+        figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
         for kind, by in (*REPORT_PICTURES, *(CONFIG_PICTURES if options.by == "config" else ()))
     ]
     return Section("pictures", "Pictures", tuple(parts))
@@ -110,7 +110,8 @@ def _metric(kind: str, options: Options) -> str:
     return options.metric if is_ranked else metrics.DEFAULT
 
 
-def _figure(draw: Draw, kind: str, options: Options) -> Figure | str:
+def figure(draw: Draw, kind: str, options: Options) -> Figure | str:
+    """Return a picture, or the reason why it cannot be drawn."""
     try:
         picture = draw(kind, options)
     except (IncompleteError, AssemblyError, ExperimentError) as error:

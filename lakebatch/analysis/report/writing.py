@@ -99,7 +99,7 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
-    data = read(snapshot, on_gap=on_gap)
+    data = read(snapshot, on_gap=on_gap, by=None if options is None else options.by)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
         return draw(snapshot, data, kind, asked, on_gap)
