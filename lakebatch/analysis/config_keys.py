@@ -8,11 +8,15 @@ from typing import Any
 import polars as pl
 
 from lakebatch._text import hint
+from lakebatch.assembly.metrics import BUILT_IN_GROUPS, Roles
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import ConfigError
 from lakebatch.ids import leaves
 from lakebatch.snapshot.mixture import NOT_SET
 from lakebatch.snapshot.selection import ABSENT, look_up, shown
+
+CONFIG = "config"
+"""The column of rows that tells configs apart."""
 
 
 def values_at(records: Iterable[Assembly], key: str) -> dict[str, Any]:
@@ -55,13 +59,17 @@ def text_of(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else shown(value)
 
 
-def with_key(rows: pl.DataFrame, records: Iterable[Assembly], key: str) -> pl.DataFrame:
-    """Return rows with a column of the name of a config key: ``KEY VALUE`` as categories in the order of the values."""
+def config_key(by: str | None, roles: Roles) -> str | None:
+    """Return what colours show if it is a config key; None for a group of the results and for ``config``."""
+    return None if by in (None, CONFIG, *BUILT_IN_GROUPS, *roles.groups) else by
+
+
+def by_key(rows: pl.DataFrame, records: Iterable[Assembly], key: str) -> pl.DataFrame:
+    """Return rows whose ``config`` is the value at a key, as ``KEY VALUE``, in the order of the values."""
     read = set(rows["assembly_id"].unique())
     found = values_at([each for each in records if each.assembly_id in read], key)
     order = [f"{key} {text}" for text in (*ordered_texts(found.values()), NOT_SET)]
     names = {assembly_id: f"{key} {text_of(value)}" for assembly_id, value in found.items()}
-    column = (
-        pl.col("assembly_id").replace_strict(names, return_dtype=pl.String).cast(pl.Enum([*order, "all"]))
-    )
-    return rows.with_columns(column.alias(key))
+    named = pl.col("assembly_id").replace_strict(names, default=None, return_dtype=pl.String)
+    place = pl.col(CONFIG).replace_strict(order, range(len(order)), return_dtype=pl.Int64)
+    return rows.with_columns(named.alias(CONFIG)).sort(place, maintain_order=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from lakebatch.analysis.config_keys import with_key
+from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
 from lakebatch.assembly import dropped_samples, metrics
 from lakebatch.assembly.dropped_samples import DroppedSamples
@@ -82,8 +82,8 @@ class AnalysisData:
     sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", by: str | None = None) -> AnalysisData:
-    """Return the frames of a snapshot; if ``by`` is a config key, the rows have a column of its name.
+def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) -> AnalysisData:
+    """Return the frames of a snapshot; with a config key, ``config`` is the value at this key.
 
     Raises
     ------
@@ -95,6 +95,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", by: str | None = None) -
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
     rows = snapshot.collected(None, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
+    rows = _with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies)
     mixtures = snapshot.report_mixtures()
     return AnalysisData(
         experiment=snapshot.name,
@@ -104,7 +105,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", by: str | None = None) -
         options=snapshot.selection.options,
         config_numbers=snapshot.config_numbers,
         version=snapshot.version,
-        rows=_with_key(_with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies), snapshot, by),
+        rows=rows if key is None else by_key(rows, snapshot.assemblies, key),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
@@ -114,11 +115,6 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", by: str | None = None) -
         sweeps=snapshot.sweeps,
         sweep_points=points_of(snapshot),
     )
-
-
-def _with_key(rows: pl.DataFrame, snapshot: Snapshot, by: str | None) -> pl.DataFrame:
-    """Return rows with a column for a config key, unless they have one of this name or none is asked for."""
-    return rows if by is None or by in rows.columns else with_key(rows, snapshot.assemblies, by)
 
 
 def _with_origin(rows: pl.DataFrame, records: Iterable[Assembly]) -> pl.DataFrame:

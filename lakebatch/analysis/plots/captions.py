@@ -11,15 +11,7 @@ from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import Options
 from lakebatch.assembly import metrics
 
-
-class _Words(dict[str, str]):
-    """Names in words; a config key stays as it is."""
-
-    def __missing__(self, key: str) -> str:
-        return key
-
-
-WORDS = _Words({"feature_set": "feature set", "model": "model", "config": "config"})
+WORDS = {"feature_set": "feature set", "model": "model", "config": "config"}
 
 
 def capital(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest, one_line
+from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
@@ -126,11 +127,13 @@ def picture(
         drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
         mixtures = snapshot.report_mixtures() if kind == "heatmap" else []
         return replace(drawn, chart=_with_dataset(drawn.chart, snapshot, mixtures))
-    data = read(snapshot, on_gap=on_gap, by=chosen.by)
+    key = config_key(chosen.by, snapshot.roles)
+    chosen = chosen if key is None else replace(chosen, by=CONFIG)
+    data = read(snapshot, on_gap=on_gap, key=key)
     chart = _with_dataset(_chart(data, kind, chosen), snapshot, data.mixtures)
     if against is None:
         return Picture(kind, chart)
-    other = read(against, on_gap=on_gap, by=chosen.by)
+    other = read(against, on_gap=on_gap, key=key)
     version = f"{other.qualified_name}, " if against.folder != snapshot.folder else ""
     return Picture(kind, overlay(chart, _chart(other, kind, chosen), f"{version}{other.moment}"))
 
