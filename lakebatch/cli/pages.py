@@ -5,6 +5,7 @@ from __future__ import annotations
 TOPICS = (
     "configuring",
     "experiments",
+    "sweeps",
     "sql",
     "python",
     "datasets",

@@ -19,6 +19,7 @@ TRANSACTIONS = {
     "assemblies": {"lakebatch.run_number", "lakebatch.compaction", "ASSEMBLY"},
     "results": {"lakebatch.compaction", "ASSEMBLY"},
     "sources": {"HASH"},
+    "sweeps": {"lakebatch.sweeps"},
     "tags": {"lakebatch.tags"},
     "frames": {"ASSEMBLY"},
 }
@@ -32,6 +33,7 @@ METADATA = {
         "lakebatch.copy", "lakebatch.event", "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
     "sources": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.source_hash"},
+    "sweeps": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.sweep"},
     "tags": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.tag"},
     "frames": {
         "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash",
@@ -47,7 +49,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "results", "sources", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "results", "sources", "sweeps", "tags"}
 
 
 @pytest.fixture
@@ -55,6 +57,7 @@ def used_lake(toy, lake):
     """Return a lake after every operation that writes to its tables."""
     done = lakebatch.run(lake, toy, jobs=1)
     lakebatch.run(lake, toy, jobs=1, settings=["fail=[0.1]"])
+    lakebatch.run(lake, toy, jobs=1, sweep={"seed": [1]}, sweep_name="s")
     experiment = lake[toy]
     experiment.tag("paper")
     experiment.discard(done.assembly_id, "a reason")
