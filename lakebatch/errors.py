@@ -11,7 +11,6 @@
     ├── SchemaError (TypeError)          a frame or a table without the required columns
     ├── CommitError (RuntimeError)       an append that was refused, or whose outcome is unknown
     ├── AssemblyError (RuntimeError)     an assembly in the wrong state for the request
-    │   └── InUseError                   an assembly that another process computes
     ├── RunInterrupted (KeyboardInterrupt)   a run that was stopped and can be resumed, exit code 130
     ├── IncompleteError (RuntimeError)   a dataset with a gap, where a complete one was required
     ├── MixtureError (RuntimeError)      a dataset of several configs, codes or packages, where one was required
@@ -82,10 +81,6 @@ class CommitError(LakebatchError, RuntimeError):
 
 class AssemblyError(LakebatchError, RuntimeError):
     """An assembly that is in the wrong state for the request."""
-
-
-class InUseError(AssemblyError):
-    """An assembly that another process computes or, of a sweep, has computed."""
 
 
 class RunInterrupted(LakebatchError, KeyboardInterrupt):  # noqa: N818

@@ -47,6 +47,10 @@ SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
 
+class InUseError(AssemblyError):
+    """An assembly that another process computes or, of a sweep, has computed."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What an assembly computes and with what: the content of its first event.

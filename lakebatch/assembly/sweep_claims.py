@@ -9,9 +9,8 @@ from typing import Any
 import polars as pl
 
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import SWEEP, Assembly, from_rows, last_events
+from lakebatch.assembly.record import SWEEP, Assembly, InUseError, from_rows, last_events
 from lakebatch.assembly.sweeps import Sweep, SweepPoint
-from lakebatch.errors import InUseError
 
 DONE, RUNNING, FAILED, INTERRUPTED, MISSING = STATES = ("done", "running", "failed", "interrupted", "missing")
 """The states of a replicate of a point."""

@@ -162,10 +162,7 @@ def _next(command: str, name: str, outcome: SweepRun) -> str:
     sweep, keys = outcome.sweep.name, outcome.sweep.keys
     lines = [f"{command} sweeps {name} {sweep}"]
     if len(keys) == 2:
-        options = f"--x {keys[0]} --y {keys[1]}"
-        lines.append(
-            f"{command} plot {name} --sweep {sweep} --kind heatmap {options} -o {file_name(name, '.png')}"
-        )
+        lines.append(f"{command} plot {name} --sweep {sweep} --kind heatmap -o {file_name(name, '.png')}")
     elif keys:
         lines.append(f"{command} plot {name} --sweep {sweep} --by {keys[0]} -o {file_name(name, '.png')}")
     lines.append(f"{command} reassemble {name} --sweep {sweep} -o {file_name(name, '.parquet')}")

@@ -35,15 +35,24 @@ def _with_signature_of(*functions: Callable[..., Any]) -> Callable[[Function], F
 
 
 @overload
-def run(lake: Lake, name: str, *, sweep: None = None, **options: Any) -> Assembly: ...
+def run(lake: Lake, name: str, *, sweep: None = None, **options: Any) -> Assembly:
+    """Run one assembly."""
+
+
 @overload
 def run(
     lake: Lake, name: str, *, sweep: Sweepable | Design, dry_run: Literal[False] = False, **options: Any
-) -> SweepRun: ...
+) -> SweepRun:
+    """Run a sweep."""
+
+
 @overload
 def run(
     lake: Lake, name: str, *, sweep: Sweepable | Design, dry_run: Literal[True], **options: Any
-) -> SweepPreview: ...
+) -> SweepPreview:
+    """Return the plan of a sweep."""
+
+
 @_with_signature_of(runner.run, run_sweep)
 def run(
     lake: Lake,

@@ -19,13 +19,14 @@ from lakebatch.assembly.record import (
     SWEEP,
     WORKERS,
     Assembly,
+    InUseError,
     Plan,
     Status,
     choose_resumable,
 )
 from lakebatch.assembly.shards import Shard
 from lakebatch.assembly.sweep_claims import Claim
-from lakebatch.errors import AssemblyError, ConfigError, InUseError
+from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
@@ -333,6 +334,7 @@ def _share(shard: Shard | None) -> Shard:
 
 
 def check_seed(seed: int | None) -> int | None:
+    """Return a seed, if it is one."""
     if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
         raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
     return seed

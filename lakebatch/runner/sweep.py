@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import Assembly, now
+from lakebatch.assembly.record import Assembly, InUseError, now
 from lakebatch.assembly.shards import Shard
 from lakebatch.assembly.sweep_claims import MISSING, Replicate, assemblies_of, counts, replicates
 from lakebatch.assembly.sweeps import Sweep, new_name
-from lakebatch.errors import AssemblyError, ConfigError, InUseError, RunInterrupted
+from lakebatch.errors import AssemblyError, ConfigError, RunInterrupted
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import kept
 from lakebatch.experiment import registry

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lakebatch
 
-MAX_MODULES = 65
+MAX_MODULES = 67
 SCRIPT = """
 import sys, threading
 

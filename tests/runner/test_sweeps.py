@@ -12,11 +12,12 @@ import pytest
 from processes import Command
 
 import lakebatch
+from lakebatch.assembly.record import InUseError
 from lakebatch.assembly.shards import Shard
+from lakebatch.assembly.sweep_claims import Claim
 from lakebatch.errors import (
     AssemblyError,
     ConfigError,
-    InUseError,
     MixtureError,
     RunInterrupted,
     UnknownNameError,
@@ -153,8 +154,6 @@ def test_two_sweeps_at_once_share_the_points(lake, sweep):
 def test_claim_is_refused_in_the_commit_that_begins_an_assembly(lake, sweep):
     sweep()
     stored = lake["toy"]
-    from lakebatch.assembly.sweep_claims import Claim
-
     assemblies = stored.log.latest()
     with pytest.raises(InUseError, match=assemblies[0].assembly_id):
         Claim("s", 1, 1).refuse_taken(assemblies)
@@ -294,7 +293,7 @@ def test_preview_counts_what_is_to_do_and_estimates_its_time(lake, toy, sweep):
 
 def test_unknown_names_list_the_known_ones(lake, sweep):
     sweep()
-    with pytest.raises(UnknownNameError, match="Unknown sweep 't'. Known: s"):
+    with pytest.raises(UnknownNameError, match=r"Unknown sweep 't'\. Known: s"):
         lake["toy"].sweep("t")
     with pytest.raises(UnknownNameError, match="No sweep has this name either"):
         lakebatch.resume(lake, "no-such")
