@@ -12,8 +12,9 @@ from lakebatch.analysis import shifts, statistics
 from lakebatch.assembly.metrics import DEFAULT
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.errors import ConfigError
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.ids import ASSEMBLY_ID
+from lakebatch.ids import ASSEMBLY_ID, NAME
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
@@ -34,6 +35,8 @@ ASSEMBLIES: dict[str, pl.DataType] = {
     "status_after": pl.String(),
     "rows_before": pl.Int64(),
     "rows_after": pl.Int64(),
+    "name": pl.String(),
+    "started_from": pl.String(),
 }
 SETTINGS: dict[str, pl.DataType] = {"key": pl.String(), "before": pl.String(), "after": pl.String()}
 
@@ -137,7 +140,7 @@ def compare(
     Parameters
     ----------
     before, after : int, str or date
-        A version, a time, a tag, an experiment version (``v1``), an assembly id, or ``now``.
+        A version, a time, a tag, an experiment version (``v1``), the id or name of an assembly, or ``now``.
     selection : Selection
         The configs of the assemblies to compare. One side may have none of them.
 
@@ -167,13 +170,28 @@ def compare(
 
 def _side(tables: ExperimentTables, which: int | Time, selection: Selection) -> ComparedState:
     text = str(which)
-    if ASSEMBLY_ID.fullmatch(text):
+    if ASSEMBLY_ID.fullmatch(text) or _is_name(tables, text):
         snapshot = pin(tables, NEWEST)
         return ComparedState(text, snapshot, (snapshot.assembly(text),))
     snapshot = state(tables, which).select(selection, may_be_empty=True)
     is_version = not snapshot.moment.is_past and text.strip() != "now"
     name = snapshot.qualified_name if is_version else str(snapshot.moment)
     return ComparedState(name, snapshot, tuple(snapshot.assemblies))
+
+
+def _is_name(tables: ExperimentTables, text: str) -> bool:
+    """Whether a text is the name of an assembly.
+
+    Raises
+    ------
+    ConfigError
+        If it is a tag too.
+    """
+    if not NAME.fullmatch(text) or text not in [each.name for each in tables.log.latest()]:
+        return False
+    if any(each.tag == text for each in tables.tag_log.all()):
+        raise ConfigError(f"{text!r} is the name of an assembly and a tag. Give the id of the assembly.")
+    return True
 
 
 def _assemblies(before: ComparedState, after: ComparedState) -> pl.DataFrame:
@@ -193,6 +211,7 @@ def _assemblies(before: ComparedState, after: ComparedState) -> pl.DataFrame:
 def _change(
     key: str, kind: str, old: Mapping[str, Assembly], new: Mapping[str, Assembly]
 ) -> dict[str, str | int | None]:
+    known = new[key] if key in new else old[key]
     return {
         "assembly_id": key,
         "change": kind,
@@ -200,6 +219,8 @@ def _change(
         "status_after": new[key].status if key in new else None,
         "rows_before": old[key].rows if key in old else 0,
         "rows_after": new[key].rows if key in new else 0,
+        "name": known.name,
+        "started_from": known.started_from,
     }
 
 

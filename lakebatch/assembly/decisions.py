@@ -8,9 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly import labels
+from lakebatch.assembly.events import kept_names
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
-from lakebatch.errors import AssemblyError, ConfigError
+from lakebatch.errors import AssemblyError, ConfigError, DamageError
+from lakebatch.ids import canonical_json
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +54,41 @@ def decide(
     tables.check_folders((RESULTS, "assemblies"))
     metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
     version = tables.results.mark(metadata)
-    changes = {"error": assembly.error} | changes
+    changes = {"error": assembly.error, **_signed(assembly)} | changes
     return tables.log.record(assembly, status, after=after, results_version=version, note=reason, **changes)
+
+
+def _signed(assembly: Assembly) -> dict[str, str]:
+    """Return the environment with the name of this user; nothing for one that is damaged."""
+    try:
+        return {"environment": canonical_json({**assembly.surroundings, labels.USER: labels.user()})}
+    except DamageError:
+        return {}
 
 
 def note(tables: ExperimentTables, assembly: Assembly, text: str, **changes: Any) -> Assembly:
     """Record a finding about an assembly, or a repair of it; the status stays."""
     return decide(tables, assembly, assembly.status, text, after=(assembly.status,), **changes)
+
+
+def add_note(tables: ExperimentTables, assembly: Assembly, text: str) -> Assembly:
+    """Record a person's note about an assembly, whatever its status becomes meanwhile; a run of it goes on."""
+    tables.check_folders((RESULTS, "assemblies"))
+    version = tables.results.mark({"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": "noted"})
+
+    def noted(latest: Assembly) -> tuple[Status, dict[str, Any]]:
+        changes = {"note": text, "error": latest.error, "results_version": version, **_signed(latest)}
+        return latest.status, changes | _at_work(latest)
+
+    return tables.log.follow(assembly, noted)
+
+
+def _at_work(assembly: Assembly) -> dict[str, Any]:
+    """Return the fields of the process at work, which a note must not take for ended."""
+    if assembly.pid is None:
+        return {}
+    since = {"since": assembly.at.isoformat(), **assembly.surroundings, labels.USER: labels.user()}
+    return {"pid": assembly.pid, "host": assembly.host, "environment": canonical_json(since)}
 
 
 def discard(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly:
@@ -69,6 +100,7 @@ def discard(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
         If a process of this machine computes it, or it is discarded already.
     """
     assembly = tables.log.get(assembly_id)
+    assembly_id = assembly.assembly_id
     if worker := assembly.worker_here():
         raise AssemblyError(
             f"{assembly_id} is being computed by process {worker.pid} on this machine. Stop it first."
@@ -86,9 +118,13 @@ def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
     ------
     AssemblyError
         If it is not discarded.
+    NameClashError
+        If another assembly has its name by now.
     """
-    events = tables.log.events().filter(
-        (pl.col("assembly_id") == assembly_id) & (pl.col("status") != "discarded")
-    )
+    assembly = tables.log.get(assembly_id)
+    of_it = pl.col("assembly_id") == assembly.assembly_id
+    events = tables.log.events().filter(of_it & (pl.col("status") != "discarded"))
     before = events["status"].to_list()[-1:] or ["started"]
-    return decide(tables, tables.log.get(assembly_id), before[0], reason, after=DISCARDED)
+    if assembly.name and assembly.status == "discarded":
+        labels.check_free(assembly.name, kept_names(tables.log.latest()))
+    return decide(tables, assembly, before[0], reason, after=DISCARDED)

@@ -10,10 +10,11 @@ import polars as pl
 
 from lakebatch import _process as process
 from lakebatch._text import excerpt, hint, redacted
+from lakebatch.assembly import labels
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, latest, now
+from lakebatch.assembly.record import UNDECIDED, Assembly, Plan, Status, from_row, last_events, latest, now
 from lakebatch.errors import DamageError, DamageWarning, StorageError, UnknownNameError, warn
-from lakebatch.ids import ASSEMBLY_ID, ExperimentName, canonical_json, check_assembly_id, content_hash
+from lakebatch.ids import ASSEMBLY_ID, ExperimentName, canonical_json, content_hash
 from lakebatch.ids import assembly_id as new_assembly_id
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
@@ -64,11 +65,18 @@ class AssemblyLog:
 
         ``unless`` is called with the assemblies that exist at that moment. If it returns one, that one is returned and
         none is begun.
+
+        Raises
+        ------
+        NameClashError
+            If another assembly that is not discarded has its name at that moment.
         """
         attempts: list[Assembly] = []
 
         def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
-            assemblies = latest(self._newest(state), self.leases()) if attempts or unless else []
+            name = plan.environment.get(labels.LABEL)
+            must_look = bool(attempts or unless or name)
+            assemblies = latest(self._newest(state), self.leases()) if must_look else []
             committed = [each for each in attempts if each in assemblies]  # any of them: S3 may act late
             if committed:
                 attempts.append(committed[0])
@@ -76,6 +84,8 @@ class AssemblyLog:
             if unless and (found := unless(assemblies)):
                 attempts.append(found)
                 return None
+            if name:
+                labels.check_free(name, kept_names(assemblies))
             attempts.append(_first_event(plan, last + 1, results_version))
             return self._frame(attempts[-1])
 
@@ -143,15 +153,30 @@ class AssemblyLog:
         return recorded[-1]
 
     def get(self, assembly_id: str) -> Assembly:
-        """Return an assembly with its latest event.
+        """Return an assembly, by its id or its name, with its latest event.
 
         Raises
         ------
         UnknownNameError
             If there is no such assembly.
+        AssemblyError
+            If several have the name.
         """
-        check_assembly_id(assembly_id)
-        return self._get(assembly_id, self._newest())
+        labels.check_reference(assembly_id)
+        events = self._newest()
+        return self._get(labels.find(last_events(events), assembly_id), events)
+
+    def newest(self) -> Assembly:
+        """Return the assembly that was begun last.
+
+        Raises
+        ------
+        UnknownNameError
+            If none was begun.
+        """
+        for each in reversed(self.latest()):
+            return each
+        raise UnknownNameError("No assembly was begun here. List the assemblies with: lakebatch status")
 
     def _get(self, assembly_id: str, events: pl.DataFrame) -> Assembly:
         rows = events.filter(pl.col("assembly_id") == assembly_id).sort("event")
@@ -241,6 +266,11 @@ class AssemblyLog:
     def _frame(self, assembly: Assembly) -> pl.DataFrame:
         row = {column.name: getattr(assembly, column.name, None) for column in self.table.schema.columns}
         return conform(pl.DataFrame([row], schema=self.table.schema.polars), self.table.schema)
+
+
+def kept_names(assemblies: Collection[Assembly]) -> list[tuple[str, str | None]]:
+    """Return id and name of each assembly that is not discarded."""
+    return [(each.assembly_id, each.name) for each in assemblies if each.status != "discarded"]
 
 
 def _recorded_by(past: TableVersion, events: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly import dropped_samples, labels, missing_metrics
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
@@ -41,8 +41,6 @@ WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
 SWEEP = "sweep"
 """Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""
-CARRIED = (SWEEP, "name", "replicates")
-"""Environment keys that stay when another process resumes an assembly."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -131,9 +129,24 @@ class Assembly:
         return where(column, self.assembly_id, self.event)
 
     @property
+    def name(self) -> str | None:
+        """The name that the assembly was given; None without one."""
+        return self.surroundings.get(labels.LABEL)
+
+    @property
+    def user(self) -> str | None:
+        """Who recorded the event; None if an older lakebatch did."""
+        return self.surroundings.get(labels.USER)
+
+    @property
+    def started_from(self) -> str | None:
+        """The id of the assembly whose config it took, as NAME@v1:ID if that has another experiment version."""
+        return self.surroundings.get(labels.FROM)
+
+    @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, *CARRIED, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
+        aside = (*IDENTITY, *labels.ASIDE, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -174,11 +187,6 @@ class Assembly:
     def sweep(self) -> dict[str, Any] | None:
         """Sweep, point and replicate of an assembly of a sweep; None for another."""
         return self.surroundings.get(SWEEP)
-
-    @property
-    def carried(self) -> dict[str, Any]:
-        """The entries of the environment that stay when another process resumes the assembly."""
-        return {name: value for name, value in self.surroundings.items() if name in CARRIED}
 
     @property
     def array(self) -> str | None:

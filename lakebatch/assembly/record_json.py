@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakebatch._files import ExcessError, check_size
-from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly import dropped_samples, labels, missing_metrics
 from lakebatch.errors import DamageError
 
 MAX_VALUES = 10_000_000
@@ -52,6 +52,8 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
     found = read_tree(text, place)
     if not all(isinstance(found.get(name), str | None) for name in ("source_hash", "commit")):
         raise _fault(place, "what it says of the code is not of the form that lakebatch writes")
+    if not labels.is_label(found):
+        raise _fault(place, "what it says of name, user and origin is not of the form that lakebatch writes")
     if not isinstance(found.get("packages", {}), dict):
         raise _fault(place, "'packages' is no object")
     if not _is_worker(found):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lakebatch import _process as process
+from lakebatch.assembly import labels
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import (
     DISCARDED,
@@ -164,6 +165,12 @@ def begin(
             f"The array {shard.array} began {begun.assembly_id} with the seed {begun.seed}, not {plan.pinned_seed}. "
             "Give all its tasks the same one."
         )
+    name = plan.environment.get(labels.LABEL)
+    if name not in (None, begun.name):
+        raise AssemblyError(
+            f"The array {shard.array} began {begun.assembly_id} with the name {begun.name!r}, not {name!r}. "
+            "Give all its tasks the same one."
+        )
     note = check(begun)
     return join(log, begun, shard, code_version=plan.code_version, environment=plan.environment, note=note)
 
@@ -204,7 +211,9 @@ def join(
             "error": latest.error,
             "note": note,
             "code_version": code_version,
-            "environment": canonical_json({**environment, **latest.carried, SHARDS: record}),
+            "environment": canonical_json(
+                {**environment, **labels.lasting(latest.surroundings), SHARDS: record}
+            ),
         }
 
     return log.follow(assembly, joined)

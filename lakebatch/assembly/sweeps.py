@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ import polars as pl
 from lakebatch import _process as process
 from lakebatch._text import nearest
 from lakebatch._version import __version__
+from lakebatch.assembly import labels
 from lakebatch.assembly.record import now
 from lakebatch.assembly.record_json import read_tree
 from lakebatch.errors import AssemblyError, ConfigError, DamageError, UnknownNameError
@@ -171,7 +171,7 @@ class SweepLog:
             known = {each.name: each for each in self._read(state)}.get(plan.name)
             made = plan if known is None else _edit(known, plan)
             if known is None or made is not None:
-                found.append((replace(made or plan, at=now(), user=_user()), known))
+                found.append((replace(made or plan, at=now(), user=labels.user()), known))
                 return self._frame(found[-1][0])
             committed = [each for each in found if each[0] == known]  # reported as failed, and yet there
             found.append(committed[0] if committed else (known, known))
@@ -235,13 +235,6 @@ def _seed(sweep: Sweep) -> str:
     return "no seed" if sweep.seed is None else f"the seed {sweep.seed}"
 
 
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without an entry for the user
-        return None
-
-
 def _point_record(point: SweepPoint, base: Mapping[str, Any]) -> dict[str, Any]:
     record = {"point": point.number, "values": point.values, "parts": point.parts, "dropped": point.dropped}
     changes = _changes(base, point.config)
@@ -286,7 +279,7 @@ def _from_row(row: Mapping[str, Any]) -> Sweep:
             name=row["sweep"],
             definition=tuple(tree["definition"]),
             keys=tuple(tree["keys"]),
-            points=tuple(_points(tree["points"], tree[BASE])),
+            points=tuple(_points(tree["points"], tree[BASE], tree["keys"])),
             replicates=int(tree["replicates"]),
             seed=tree["seed"],
             event=row["event"],
@@ -299,9 +292,12 @@ def _from_row(row: Mapping[str, Any]) -> Sweep:
         ) from error
 
 
-def _points(records: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> Iterable[SweepPoint]:
+def _points(
+    records: Sequence[Mapping[str, Any]], base: Mapping[str, Any], keys: Sequence[str]
+) -> Iterable[SweepPoint]:
+    """Yield points, their values in the order of the keys; those of an earlier edit can have other keys."""
     for each in records:
+        given = each["values"]
+        values = {key: given[key] for key in (*(key for key in keys if key in given), *given)}
         config = each[BASE] if BASE in each else _changed(base, each[CHANGES])
-        yield SweepPoint(
-            int(each["point"]), dict(each["values"]), config, int(each["parts"]), each["dropped"]
-        )
+        yield SweepPoint(int(each["point"]), values, config, int(each["parts"]), each["dropped"])

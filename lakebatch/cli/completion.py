@@ -81,7 +81,11 @@ def _stored(context: click.Context) -> Found:
 
 def _assemblies(context: click.Context) -> Found:
     stored = _lake(context)[_name(context) or ""]
-    return [(each.assembly_id, each.state) for each in reversed(stored.log.latest())]
+    known = list(reversed(stored.log.latest()))
+    return [
+        *((each.assembly_id, each.state) for each in known),
+        *((each.name, f"{each.state}, {each.assembly_id}") for each in known if each.name),
+    ]
 
 
 def _tags(context: click.Context) -> Found:

@@ -100,7 +100,7 @@ def selection_options(command: Function) -> Function:
         multiple=True,
         metavar="ID",
         shell_complete=completion.assemblies,
-        help="Read this assembly alone; can be repeated.",
+        help="Read this assembly alone, by id or name; can be repeated.",
     )(sweep_option(config_options(function)))
     function = click.option(
         "--include",
@@ -191,6 +191,31 @@ def preset_option(function: Function) -> Function:
         shell_complete=completion.presets,
         help="Config to start from: guide is the study, demo a small one for a first picture, smoke is for tests of your "
         "own code.",
+    )(function)
+
+
+def start_options(function: Function) -> Function:
+    """Add ``--from``."""
+    return click.option(
+        "--from",
+        "start_from",
+        metavar="ASSEMBLY",
+        shell_complete=completion.assemblies,
+        help="Start from the config of this assembly, by id or name, instead of a preset; NAME@v1:ID is one of another "
+        "experiment version.",
+    )(function)
+
+
+def label_options(function: Function) -> Function:
+    """Add ``--name`` and ``--note``."""
+    function = click.option(
+        "--note", metavar="TEXT", help="Note about the assembly; more with: lakebatch note"
+    )(function)
+    return click.option(
+        "--name",
+        "assembly_name",
+        metavar="WORD",
+        help="Name for the assembly, which every command takes in place of its id, e.g. high-dose.",
     )(function)
 
 

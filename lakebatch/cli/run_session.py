@@ -19,6 +19,7 @@ import click
 from platformdirs import user_state_path
 
 from lakebatch._text import RedactingFormatter
+from lakebatch.assembly import log_capture
 from lakebatch.assembly.part_writer import count_missing_metrics
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
@@ -89,7 +90,6 @@ class LogFile:
     def __init__(self) -> None:
         self.file: Path | None = None
         self._handler: logging.Handler | None = None
-        self._level = logging.NOTSET
 
     def open(self, folder: str, assembly_id: str) -> None:
         """Open the file of an assembly for appending; a run continues without a file that cannot be written."""
@@ -101,17 +101,14 @@ class LogFile:
             PACKAGE_LOGGER.warning("There is no log file: cannot write %s: %s.", file, error.strerror)
             return
         self._handler.setFormatter(RedactingFormatter(LOG_FORMAT))
-        PACKAGE_LOGGER.addHandler(self._handler)
-        self._level = PACKAGE_LOGGER.level
-        PACKAGE_LOGGER.setLevel(logging.DEBUG)
+        log_capture.attach(self._handler)
         self.file = file
         PACKAGE_LOGGER.info("log file of %s: %s", assembly_id, file)
 
     def close(self) -> None:
         """Close the file."""
         if self._handler is not None:
-            PACKAGE_LOGGER.removeHandler(self._handler)
-            PACKAGE_LOGGER.setLevel(self._level)
+            log_capture.detach(self._handler)
             self._handler.close()
             self._handler = None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from lakebatch._text import excerpt, one_line
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, now
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 KNOWN = (
     "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
-    "metric_errors", "samples_dropped", "samples_planned", "drop_reason",
+    "metric_errors", "samples_dropped", "samples_planned", "drop_reason", "name", "user", "started_from", "note",
 )  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
@@ -34,6 +35,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
     "mixture": pl.String(),
 }
+MAX_NOTE = 200  # characters of the notes about an assembly
 MAX_LINES = 5  # of assemblies with rows without a metric, or with dropped samples
 
 
@@ -118,7 +120,12 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
-    lines = [*_lines(found, "mixture", "is a mixture: "), *_missing_metrics(found), *_dropped(found)]
+    lines = [
+        *_labels(found),
+        *_lines(found, "mixture", "is a mixture: "),
+        *_missing_metrics(found),
+        *_dropped(found),
+    ]
     if not is_narrow():
         return "\n".join([render(table, "table"), *lines])
     lines = [*_lines(found, "error"), *lines]
@@ -129,6 +136,22 @@ def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
     """Return a line for each assembly with a value in a column."""
     named = found.drop_nulls(column).select("assembly_id", column).iter_rows()
     return [f"{assembly_id}{' ' if label else ': '}{label}{value}" for assembly_id, value in named]
+
+
+def _labels(found: pl.DataFrame) -> list[str]:
+    """Return a line for each of the newest assemblies with a name, a note or an origin, and the count of the others."""
+    labelled = found.filter(pl.any_horizontal(pl.col("name", "note", "started_from").is_not_null()))
+    shown = labelled.tail(MAX_LINES).select("assembly_id", "name", "started_from", "note").iter_rows()
+    more = labelled.height - MAX_LINES
+    others = [f"{more} more assemblies have a name or a note; see: lakebatch status --format csv"]
+    return [*(_labelled(*each) for each in shown), *(others if more > 0 else [])]
+
+
+def _labelled(assembly_id: str, name: str | None, origin: str | None, note: str | None) -> str:
+    about = [f"config of {origin}"] if origin else []
+    about += [note] if note else []
+    told = f": {excerpt(one_line('; '.join(about)), MAX_NOTE)}" if about else ""
+    return f"{assembly_id}{f' ({name})' if name else ''}{told}"
 
 
 def _missing_metrics(found: pl.DataFrame) -> list[str]:

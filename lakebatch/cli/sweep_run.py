@@ -21,25 +21,34 @@ def run_sweep(
     context: click.Context,
     name: str,
     sweep: SweepOptions,
-    layers: Mapping[str, Any],
-    seed: int | None,
+    given: Mapping[str, Any],
     execution: ExecutionOptions,
     *,
     fail_on_missing: bool,
 ) -> None:
-    """Run a sweep, or print its plan."""
+    """Run a sweep, or print its plan.
+
+    Raises
+    ------
+    click.UsageError
+        If a name or a note is given, which are of one assembly.
+    """
     from lakebatch.cli.sweep_session import report_sweep, run_with_sweep_session
     from lakebatch.runner import sweep as sweeps
 
+    layers = dict(given)
+    for key, option in (("assembly_name", "--name"), ("note", "--note")):
+        if layers.pop(key) is not None:
+            raise click.UsageError(f"{option} is of one assembly, not of a sweep. Expected --sweep-name.")
     request, lake = sweep.request(), open_lake(context)
     if sweep.dry_run:
-        _print_plan(lake, name, sweep, request, {**layers, "seed": seed})
+        _print_plan(lake, name, sweep, request, layers)
         return
 
     def work(progress: Progress) -> SweepRun:
         with execution.executor() as executor:
             return sweeps.run_sweep(
-                lake, name, request, sweep_name=sweep.sweep_name, **layers, seed=seed, executor=executor,
+                lake, name, request, sweep_name=sweep.sweep_name, **layers, executor=executor,
                 shard=execution.shard, accept_changes=execution.accept_changes, progress=progress,
             )  # fmt: skip
 
@@ -88,14 +97,16 @@ def sweep_script(
 
     The largest useful number of tasks is that of the parts of all its assemblies.
     """
-    from lakebatch import storage
     from lakebatch.cli.slurm import sweep_batch_script
     from lakebatch.experiment import registry
+    from lakebatch.lake.lake import open_lake as open_
+    from lakebatch.runner.start_from import origin_of
     from lakebatch.runner.sweep_points import plan_points
 
-    request = sweep.request()
-    points = plan_points(registry.get(name), request.design, **layers)
+    request, source, lake = sweep.request(), registry.get(name), open_(group_options(context).lake)
+    others = {key: value for key, value in layers.items() if key != "start_from"}
+    origin = origin_of(lake, source, layers["start_from"], layers["preset"])
+    points = plan_points(source, request.design, origin=origin, **others)
     parts = sum(len(each.plan.parts) for each in points) * request.replicates
-    lake = storage.locate(group_options(context).lake)
     assemblies = len(points) * request.replicates
-    return sweep_batch_script(name, arguments, lake, (assemblies, parts), tasks)
+    return sweep_batch_script(name, arguments, lake.storage, (assemblies, parts), tasks)

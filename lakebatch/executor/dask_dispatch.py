@@ -127,7 +127,7 @@ class Dispatcher:
         entry = self._parts[piece.part]
         if entry.has_failed:
             return None
-        log_again(computed.records)
+        log_again(computed.records, entry.part)
         if computed.killed and piece not in self._tried:
             self._tried.add(piece)
             self._suspects.append(piece)

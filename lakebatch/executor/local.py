@@ -190,5 +190,5 @@ def _outcome(future: Future[Outcome], part: Part) -> Outcome:
     if error is not None:
         return Outcome(part, error=f"{type(error).__name__}: {error}")
     outcome = future.result()
-    worker.log_again(outcome.records)
+    worker.log_again(outcome.records, part)
     return outcome

@@ -19,6 +19,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from lakebatch._text import RedactingStream, escape_controls, learn, one_line, redact
+from lakebatch.assembly.log_capture import of_part
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError
@@ -120,7 +121,7 @@ def compute(job: Job, part: Part, index: int) -> Outcome:
     began = time.perf_counter()
     try:
         # one thread: parts fill the cores, and the order of a sum must not depend on their number
-        with threadpool_limits(limits=1):
+        with threadpool_limits(limits=1), of_part(part.key):
             tables = _tables(job, part, index)
     except (Exception, SystemExit) as error:  # noqa: BLE001
         reason = f"{type(error).__name__}: {error}"
@@ -162,10 +163,11 @@ def take_records() -> LogRecords:
     return taken
 
 
-def log_again(records: LogRecords) -> None:
-    """Log the records of a worker process."""
-    for name, level, message in records:
-        logging.getLogger(name).log(level, "%s", message)
+def log_again(records: LogRecords, part: Part) -> None:
+    """Log the records that a worker process made while it computed a part."""
+    with of_part(part.key):
+        for name, level, message in records:
+            logging.getLogger(name).log(level, "%s", message)
 
 
 def initialize(parent: int, secrets: Sequence[tuple[str, str]]) -> None:

@@ -64,6 +64,7 @@ def resolve(
     experiment: AnyExperiment,
     *,
     preset: str = DEFAULT_PRESET,
+    record: Layer | None = None,
     file: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
@@ -71,7 +72,12 @@ def resolve(
 ) -> Resolved:
     """Return the config of an experiment from its layers; a later layer overrides an earlier one.
 
-    ``swept`` are the values at one point of a sweep.
+    Parameters
+    ----------
+    record : Layer, optional
+        The config of an assembly, in place of the preset; it imports only what `importable` allows.
+    swept
+        The values at one point of a sweep.
 
     Raises
     ------
@@ -80,7 +86,8 @@ def resolve(
         origin.
     """
     settings = [settings] if isinstance(settings, str) else settings
-    layers = [Layer(f"preset {preset}", tree) for tree in read_preset(source, experiment, preset)]
+    bases = [] if record else read_preset(source, experiment, preset)
+    layers = [record] if record else [Layer(f"preset {preset}", tree) for tree in bases]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
     given += [("--set", parse_setting(text), Path()) for text in settings]
     given += [("option", dict(overrides), Path())] if overrides else []
@@ -89,7 +96,8 @@ def resolve(
     for origin, tree, folder in given:
         _check_numbers(tree, origin)
         layers.append(Layer(origin, insert_texts(tree, folder, keys)))
-    return check(experiment.config_model, layers)
+    context = {IMPORTS: importable(source)} if record else None
+    return check(experiment.config_model, layers, context=context)
 
 
 def preset_names(source: Source, experiment: AnyExperiment) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from lakebatch.columns import table_names
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import config, provenance, registry
-from lakebatch.experiment.config import DEFAULT_PRESET
+from lakebatch.experiment.config import DEFAULT_PRESET, Layer
 from lakebatch.experiment.contract import ConfigModel, Part
 from lakebatch.experiment.provenance import SourceState
 from lakebatch.experiment.registry import AnyExperiment, Source
@@ -32,6 +32,7 @@ class RunPlan:
         source: Source,
         *,
         preset: str = DEFAULT_PRESET,
+        record: Layer | None = None,
         file: Path | None = None,
         settings: Iterable[str] = (),
         overrides: Mapping[str, Any] | None = None,
@@ -40,7 +41,14 @@ class RunPlan:
         """Return the plan for a config of several layers, see `lakebatch.experiment.config.resolve`."""
         experiment = registry.load(source)
         resolved = config.resolve(
-            source, experiment, preset=preset, file=file, settings=settings, overrides=overrides, swept=swept
+            source,
+            experiment,
+            preset=preset,
+            record=record,
+            file=file,
+            settings=settings,
+            overrides=overrides,
+            swept=swept,
         )
         return cls(source, experiment, resolved.model, _parts(experiment, resolved.model))
 

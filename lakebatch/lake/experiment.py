@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from lakebatch.assembly import decisions
+from lakebatch.assembly.labels import check_note, check_reference
+from lakebatch.assembly.logs import NAME as LOGS
+from lakebatch.assembly.logs import Level, LogTable
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.ids import check_assembly_id
 from lakebatch.lake.arguments import (
     PlotArguments,
     SelectionArguments,
@@ -156,8 +158,8 @@ class StoredExperiment(ExperimentTables):
         return sweeps.points_of(self.at(moment_of(state)).select(selection(sweep=name), may_be_empty=True))
 
     def status(self, assembly_id: str) -> str:
-        """Return an assembly's state: started, interrupted, completed, failed, discarded or not_found."""
-        check_assembly_id(assembly_id)
+        """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""
+        check_reference(assembly_id)
         if not self.exists():
             return "not_found"
         try:
@@ -240,6 +242,13 @@ class StoredExperiment(ExperimentTables):
         found = self.log.get(assembly_id).surroundings.get(SOURCE_HASH)
         files = None if found is None else self.source_log.files(found)
         return None if files is None else {file: kept.text for file, kept in files.items()}
+
+    def logs(
+        self, assembly_id: str | None = None, *, level: Level | None = None, part: str | None = None
+    ) -> pl.DataFrame:
+        """Return the log of an assembly, by default the newest, one row per record; see `lakebatch.assembly.logs`."""
+        assembly = self.log.newest() if assembly_id is None else self.log.get(assembly_id)
+        return LogTable(self.table(LOGS)).read(assembly, level=level, part=part)
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
@@ -337,9 +346,9 @@ class StoredExperiment(ExperimentTables):
         """
         return decisions.restore(self, assembly_id, reason)
 
-    def note(self, assembly: Assembly, text: str) -> Assembly:
-        """Record a note about an assembly; its status stays."""
-        return decisions.note(self, assembly, text)
+    def note(self, assembly_id: str, text: str) -> Assembly:
+        """Record a note about an assembly, without secrets; `assemblies` and `history` show it."""
+        return decisions.add_note(self, self.log.get(assembly_id), check_note(text))
 
     def _table_version(self, name: str) -> int | None:
         table = self.table(name)

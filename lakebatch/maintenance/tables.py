@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lakebatch.assembly.tables import DATA, FRAMES, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
-TABLES = (*DATA, "assemblies", "sources", "sweeps", "tags")
+TABLES = (*DATA, "assemblies", "sources", "sweeps", "tags", "logs")
 
 
 def existing_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:

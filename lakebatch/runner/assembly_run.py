@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from lakebatch.assembly import dropped_samples, missing_metrics, shards
 from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.log_capture import AS_LEVEL, of_part
+from lakebatch.assembly.logs import RunLog
 from lakebatch.assembly.part_writer import (
     PartWriter,
     committed_parts,
@@ -87,6 +89,7 @@ class AssemblyRun:
         shard: Shard,
         executor: Executor,
         progress: Progress,
+        log: RunLog,
     ) -> None:
         self.stored = stored
         self.name = stored.reference  # for the advice in errors, when the lake may be out of reach
@@ -95,6 +98,7 @@ class AssemblyRun:
         self.shard = shard
         self.executor = executor
         self.progress = progress
+        self.log = log
         self.failures: dict[str, str] = {}
         self._is_new = assembly.event == 0
         self._writers = {name: self._writer(name) for name in plan.tables}
@@ -162,7 +166,8 @@ class AssemblyRun:
         logger.info("computing %d parts in %s", len(pending), self.executor.describe())
         ended = 0
         for outcome in self.executor.execute(job, pending, self._wants_to_stop):
-            self._accept(outcome)
+            with of_part(outcome.part.key):
+                self._accept(outcome)
             ended += 1
         return ended
 
@@ -170,6 +175,7 @@ class AssemblyRun:
         """Return whether to start no more parts; raise if none may be committed any more."""
         if time.monotonic() - self._checked_at > CHECK_SECONDS:
             self._check_status()
+        self.log.write_if_due()
         return self.progress.wants_to_stop()
 
     def _check_status(self) -> None:
@@ -189,7 +195,8 @@ class AssemblyRun:
         if outcome.error is None:
             outcome = self._commit(outcome)
         if outcome.error is not None:
-            logger.debug("part %s failed:\n%s", outcome.part.key, outcome.trace)
+            trace = outcome.trace or outcome.error
+            logger.debug("part %s failed:\n%s", outcome.part.key, trace, extra={AS_LEVEL: "ERROR"})
             self.failures[outcome.part.key] = outcome.error
             self.progress.part_failed(outcome)
 
@@ -270,7 +277,10 @@ class AssemblyRun:
     ) -> Assembly:
         """Record a status and how far the assembly is."""
         error = join_failures(self.failures)
-        return self.stored.log.record(self.assembly, status, **reached, error=error)
+        ended = self.stored.log.record(self.assembly, status, **reached, error=error)
+        done = (ended.parts_done, ended.parts_planned, ended.rows)
+        logger.info("%s is %s: %d of %d parts, %d rows", ended.assembly_id, ended.status, *done)
+        return ended
 
     def _reached(self) -> dict[str, Any]:
         return read_latest(self._marker.table, self._progress)

@@ -6,14 +6,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from lakebatch._text import holds_secret
 from lakebatch._version import __version__
-from lakebatch.assembly import lease, shards
+from lakebatch.assembly import lease, logs, shards
 from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.labels import resumed_labels
+from lakebatch.assembly.logs import RunLog
 from lakebatch.assembly.record import (
     DISCARDED,
     SWEEP,
@@ -31,13 +31,15 @@ from lakebatch.executor.base import Executor
 from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import AnyExperiment
-from lakebatch.ids import MAX_SEED, canonical_json, check_new_name
+from lakebatch.ids import canonical_json, check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
+from lakebatch.runner import first_event
+from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import AssemblyRun, Progress
+from lakebatch.runner.first_event import NO_LABELS, Labels
 from lakebatch.runner.resume import (
     accepted_changes,
     recorded_plan,
@@ -52,11 +54,15 @@ def run(
     lake: Lake,
     name: str,
     *,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
+    start_from: str | None = None,
     config: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    same_seed: bool = False,
+    assembly_name: str | None = None,
+    note: str | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
@@ -69,8 +75,18 @@ def run(
     ----------
     preset, config, settings, overrides
         The layers of the config, see `lakebatch.experiment.config.resolve`.
+    start_from : str, optional
+        The id or name of an assembly of the experiment, whose config takes the place of the preset. NAME@v1:ID names one
+        of another experiment version.
     seed : int, optional
         The assembly's seed; without it every assembly is an independent replicate.
+    same_seed : bool
+        Take the seed of the assembly to start from.
+    assembly_name : str, optional
+        A name for the assembly, which is accepted wherever its id is. No two assemblies of an experiment that are not
+        discarded have the same.
+    note : str, optional
+        A note about the assembly, see `StoredExperiment.note`.
     jobs : int, optional
         Worker processes; all processors by default. The rows do not depend on it.
     executor : Executor, optional
@@ -91,9 +107,14 @@ def run(
     """
     source = registry.get(name)
     check_new_name(source.name)
-    plan = RunPlan.resolve(source, preset=preset, file=config, settings=settings, overrides=overrides)
+    layers = {"file": config, "settings": settings, "overrides": overrides}
+    plan, origin = start_from_record.plan(lake, source, start_from, preset, **layers)
+    seed = start_from_record.seed(origin, seed, same_seed=same_seed)
+    labels = first_event.Labels.of(
+        name=assembly_name, note=note, start_from=origin.reference if origin else None
+    )
     where, share = place(executor, jobs), _share(shard)
-    return begin(lake, plan, seed, where, share, progress, accept=accept_changes)
+    return begin(lake, plan, seed, where, share, progress, labels=labels, accept=accept_changes)
 
 
 def repeat(
@@ -123,6 +144,7 @@ def begin(
     shard: Shard,
     progress: Progress | None,
     *,
+    labels: Labels = NO_LABELS,
     accept: bool = False,
     claim: Claim | None = None,
 ) -> Assembly:
@@ -133,7 +155,7 @@ def begin(
     InUseError
         If another process has begun what ``claim`` claims.
     """
-    record = _record(plan, check_seed(seed))
+    record = first_event.of(plan, seed, labels)
     environment = _with_workers(plan, executor, accept=accept)
     stored = ensure(lake, plan)
     logger.info("tables of %s are ready, %d parts are planned", stored.folder, len(plan.parts))
@@ -143,12 +165,13 @@ def begin(
 
     with lease.hold(stored.storage, stored.folder) as held:
         label = {} if claim is None else {SWEEP: claim.record()}
-        leased = replace(record, environment={**environment, **label, "lease": held})
+        leased = replace(record, environment={**environment, **labels.environment(), **label, "lease": held})
         version = stored.table(plan.marker).version()
         assembly = _begin_share(stored.log, leased, version, shard, check, claim)
-        if assembly.event == 0 and assembly.run_number > 1:
-            warn_of_changed_source(stored, plan, assembly)
-        return _compute(stored, plan, assembly, shard, executor, progress)
+        with logs.recorded(stored.table(logs.NAME), assembly, shard) as log:
+            if assembly.event == 0 and assembly.run_number > 1:
+                warn_of_changed_source(stored, plan, assembly)
+            return _compute(stored, plan, assembly, shard, executor, progress, log)
 
 
 def _begin_share(
@@ -177,11 +200,12 @@ def _compute(
     shard: Shard,
     executor: Executor,
     progress: Progress | None,
+    log: RunLog,
 ) -> Assembly:
     """Compute a share of an assembly, unless other processes have completed the assembly meanwhile."""
     if assembly.status == "completed":
         return assembly
-    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress()).execute()
+    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress(), log).execute()
 
 
 def resume(
@@ -221,14 +245,16 @@ def resume(
     _check_free(assembly, shard)
     plan = recorded_plan(stored, assembly)
     note = accepted_changes(stored, assembly, plan, accept=accept_changes)
-    _check_secrets("", plan.keys)
+    first_event.check_secrets("", plan.keys)
     executor = place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
     ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
-        warn_of_other_lakebatch(assembly)
-        resumed = _resume_share(stored.log, assembly, shard, {**environment, "lease": held}, note)
-        return _compute(stored, plan, resumed, shard, executor, progress)
+        record = {**environment, **resumed_labels(assembly.surroundings), "lease": held}
+        resumed = _resume_share(stored.log, assembly, shard, record, note)
+        with logs.recorded(stored.table(logs.NAME), resumed, shard) as log:
+            warn_of_other_lakebatch(assembly)
+            return _compute(stored, plan, resumed, shard, executor, progress, log)
 
 
 def _check_free(assembly: Assembly, shard: Shard) -> None:
@@ -251,7 +277,7 @@ def _resume_share(
     changed = {
         "pid": os.getpid(),
         "code_version": __version__,
-        "environment": canonical_json({**environment, **assembly.carried}),
+        "environment": canonical_json(environment),
         "note": note,
     }
 
@@ -269,21 +295,6 @@ def name_in_lake(lake: Lake, name: str) -> str:
     kind = registry.load(registry.get(name))
     folder = _folder(kind)
     return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
-
-
-def _record(plan: RunPlan, seed: int | None) -> Plan:
-    """Return the part of a plan that the first event of an assembly records."""
-    config = plan.config.model_dump(mode="json")
-    _check_secrets(canonical_json(config), plan.keys)
-    return Plan(
-        config=config,
-        parts=plan.keys,
-        base_seed=plan.experiment.base_seed(plan.config),
-        pinned_seed=seed,
-        known_gaps=tuple(plan.experiment.known_gaps(plan.config)),
-        code_version=__version__,
-        environment=plan.environment,
-    )
 
 
 def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[str, Any]:
@@ -309,16 +320,6 @@ def _folder(kind: AnyExperiment) -> str:
     return f"{kind.number}_{kind.version}_{kind.name}"
 
 
-def _check_secrets(config: str, keys: tuple[str, ...]) -> None:
-    """Refuse to record a secret, which would stay in the lake for ever."""
-    for what, text in (("config", config), *(("key of a part", key) for key in keys)):
-        if holds_secret(text):
-            raise ConfigError(
-                f"The {what} holds the value of a secret setting, and would be recorded: {text}. "
-                "Take it out; an experiment can read it from the environment."
-            )
-
-
 def place(executor: Executor | None, jobs: int | None) -> Executor:
     """Return where parts are computed: worker processes of this machine if no executor is given."""
     if executor is not None and not hasattr(executor, "describe"):
@@ -331,10 +332,3 @@ def _share(shard: Shard | None) -> Shard:
     if shard is not None and not isinstance(shard, Shard):
         raise ConfigError(f"shard is {shard!r}. Expected a Shard, see: lakebatch help clusters")
     return shard or Shard.whole()
-
-
-def check_seed(seed: int | None) -> int | None:
-    """Return a seed, if it is one."""
-    if seed is not None and (not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
-        raise ConfigError(f"seed is {seed!r}. Expected 0 to {MAX_SEED}.")
-    return seed

@@ -18,7 +18,6 @@ from lakebatch.errors import AssemblyError, ConfigError, RunInterrupted
 from lakebatch.executor.base import Executor
 from lakebatch.executor.local import kept
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.experiment.sweep_design import Design, Sweepable, shown
@@ -26,7 +25,9 @@ from lakebatch.ids import check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
+from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import Progress
+from lakebatch.runner.first_event import check_seed
 from lakebatch.runner.resume import accepted_changes
 from lakebatch.runner.sweep_points import SweepRequest, plan_points, to_sweep
 from lakebatch.snapshot import html
@@ -86,11 +87,13 @@ def run_sweep(
     design: str | None = None,
     sweep_seed: int | None = None,
     replicates: int | None = None,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
+    start_from: str | None = None,
     config: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    same_seed: bool = False,
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
@@ -126,11 +129,19 @@ def run_sweep(
     )  # fmt: skip
     source = registry.get(name)
     check_new_name(source.name)
+    origin = start_from_record.origin_of(lake, source, start_from, preset)
+    seed = check_seed(start_from_record.seed(origin, seed, same_seed=same_seed))
     points = plan_points(
-        source, request.design, preset=preset, config=config, settings=settings, overrides=overrides
+        source,
+        request.design,
+        origin=origin,
+        preset=preset,
+        config=config,
+        settings=settings,
+        overrides=overrides,
     )
     share = shard or Shard.whole()
-    plan = to_sweep(sweep_name or share.array or new_name(now()), request, points, runner.check_seed(seed))
+    plan = to_sweep(sweep_name or share.array or new_name(now()), request, points, seed)
     _check_name_is_free(lake, plan.name)
     place = runner.place(executor, jobs)
     place.check(source, accept_changes=accept_changes)

@@ -12,12 +12,12 @@ from lakebatch._text import excerpt, holds_secret
 from lakebatch.assembly.seeds import stream_generator
 from lakebatch.assembly.sweeps import Sweep, SweepPoint, check_sweep_name
 from lakebatch.errors import ConfigError
-from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.experiment.sweep_design import Design, Sweepable, nested, shown, swept_keys
 from lakebatch.experiment.sweep_files import read_sweep_file
 from lakebatch.ids import canonical_json
+from lakebatch.runner.start_from import Origin, resolve
 from lakebatch.snapshot.selection import look_up
 
 MAX_NAMED = 2
@@ -102,7 +102,8 @@ def plan_points(
     source: Source,
     design: Design,
     *,
-    preset: str = DEFAULT_PRESET,
+    origin: Origin | None = None,
+    preset: str | None = None,
     config: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
@@ -115,7 +116,6 @@ def plan_points(
         If the config of a point is invalid, or two points have the same config.
     """
     base: dict[str, Any] = {
-        "preset": preset,
         "file": config,
         "settings": [settings] if isinstance(settings, str) else tuple(settings),
     }
@@ -123,7 +123,7 @@ def plan_points(
     faults: list[tuple[str, str]] = []
     for number, values in enumerate(_points(design), 1):
         try:
-            plan = RunPlan.resolve(source, **base, overrides=overrides, swept=nested(values))
+            plan = resolve(source, origin, preset, **base, overrides=overrides, swept=nested(values))
             found.append(PlannedPoint(_recordable(values, plan), plan))
         except ConfigError as error:
             faults.append((f"point {number} ({shown(_texts(values))})", str(error)))

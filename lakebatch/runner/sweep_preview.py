@@ -15,13 +15,14 @@ from lakebatch.assembly.sweep_claims import Claim
 from lakebatch.assembly.sweeps import Sweep
 from lakebatch.errors import LakebatchError
 from lakebatch.experiment import registry
-from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.experiment.sweep_design import Design, Sweepable
 from lakebatch.ids import leaves
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
+from lakebatch.runner import start_from as start_from_record
+from lakebatch.runner.first_event import check_seed
 from lakebatch.runner.sweep_points import PlannedPoint, SweepRequest, plan_points, to_sweep
 from lakebatch.snapshot import config_columns, html
 from lakebatch.snapshot.eta import duration
@@ -86,11 +87,13 @@ def preview(
     design: str | None = None,
     sweep_seed: int | None = None,
     replicates: int | None = None,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
+    start_from: str | None = None,
     config: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    same_seed: bool = False,
 ) -> SweepPreview:
     """Return the plan of a sweep, validated as a run would; nothing is recorded. The parameters are those of a sweep.
 
@@ -103,10 +106,18 @@ def preview(
         sweep, draws=draws, design=design, seed=sweep_seed, replicates=replicates
     )  # fmt: skip
     source = registry.get(name)
+    origin = start_from_record.origin_of(lake, source, start_from, preset)
+    seed = check_seed(start_from_record.seed(origin, seed, same_seed=same_seed))
     points = plan_points(
-        source, request.design, preset=preset, config=config, settings=settings, overrides=overrides
+        source,
+        request.design,
+        origin=origin,
+        preset=preset,
+        config=config,
+        settings=settings,
+        overrides=overrides,
     )
-    plan = to_sweep(sweep_name or UNNAMED, request, points, runner.check_seed(seed))
+    plan = to_sweep(sweep_name or UNNAMED, request, points, seed)
     snapshot = _snapshot(lake, name)
     left = [request.replicates] * len(points) if sweep_name is None else _left(plan, snapshot)
     rates = [] if snapshot is None else list(_rates(source, snapshot))

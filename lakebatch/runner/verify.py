@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch.assembly import decisions
 from lakebatch.assembly.record import Assembly
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
@@ -73,13 +74,14 @@ def verify(
     """
     stored = lake[name]
     assembly = stored.log.get(assembly_id)
+    assembly_id = assembly.assembly_id
     if assembly.status != "completed":
         raise AssemblyError(f"{assembly_id} is {assembly.state}. Expected a completed assembly.")
     with tempfile.TemporaryDirectory(prefix="lakebatch-verify-") as folder:
         scratch = open_lake(folder)
         again = repeat(scratch, stored, assembly, jobs=jobs, progress=progress)
         verdict = _compare(stored, assembly, scratch[stored.folder], again)
-    stored.note(assembly, str(verdict))
+    decisions.note(stored, assembly, str(verdict))
     return verdict
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 
 from lakebatch._text import hint, nearest
+from lakebatch.assembly import labels
 from lakebatch.assembly.record import MADE_BY, SWEEP
 from lakebatch.assembly.record_json import read_tree, where
 from lakebatch.assembly.sweep_claims import is_of
 from lakebatch.errors import ConfigError, LakebatchError, UnknownNameError
 from lakebatch.experiment import registry
-from lakebatch.ids import leaves
+from lakebatch.ids import ASSEMBLY_ID, leaves
 from lakebatch.snapshot.mixture import listed
 from lakebatch.snapshot.selection import ABSENT, MIN_HASH, Condition, Selection, are_equal, look_up, shown
 
@@ -46,7 +47,7 @@ def choose(
     """
     rows = last_events
     if selection.assemblies:
-        rows = rows.filter(pl.col("assembly_id").is_in(selection.assemblies))
+        rows = rows.filter(pl.col("assembly_id").is_in(_ids(last_events, selection.assemblies)))
     if selection.sweep:
         rows = rows.filter(is_of(selection.sweep))
     if selection.where or selection.preset or selection.config:
@@ -65,10 +66,11 @@ def why_empty(
     """Return the error of a selection that chooses no assembly: what does not fit, and what there is."""
     known = last_events["assembly_id"].to_list()
     for each in selection.assemblies:
-        if each not in known:
+        if ASSEMBLY_ID.fullmatch(each) and each not in known:
             return UnknownNameError(
                 f"There is no assembly {each} of {name}, {selection.moment}. List them with: lakebatch status"
             )
+        labels.find(last_events, each)  # raises for a name that no assembly has
     if selection.sweep and last_events.filter(is_of(selection.sweep)).is_empty():
         sweeps = last_events["environment"].str.json_path_match(f"$.{SWEEP}.id").drop_nulls().unique().sort()
         one_of = nearest(selection.sweep, sweeps) if len(sweeps) else "None is of any sweep."
@@ -82,6 +84,17 @@ def why_empty(
     return UnknownNameError(
         f"No assembly of {name} is in this selection: {selection}. Configs: {_few(there)}."
     )
+
+
+def _ids(last_events: pl.DataFrame, assemblies: Collection[str]) -> list[str]:
+    """Return the ids of assemblies that are given by id or by name; nothing for a name that none has."""
+    found = []
+    for each in assemblies:
+        try:
+            found.append(labels.find(last_events, each))
+        except UnknownNameError:  # of another experiment of the lake; `why_empty` raises it
+            continue
+    return found
 
 
 def _accepted(name: str, numbers: Mapping[str, int], selection: Selection) -> list[Accepts]:

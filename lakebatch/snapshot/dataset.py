@@ -32,6 +32,7 @@ def load(
     UnknownNameError
         If the assembly has no such level or feature set.
     """
+    assembly_id = snapshot.assembly(assembly_id).assembly_id
     experiment, config = recall(snapshot, assembly_id)
     tables = {name: _rows(snapshot, name, assembly_id, level) for name in table_names(experiment.tables)[:-1]}
     return experiment.dataset(tables, config, level=level, feature_set=feature_set)

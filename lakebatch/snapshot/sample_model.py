@@ -28,6 +28,7 @@ def load(snapshot: Snapshot, assembly_id: str, *, sample: int, level: float | No
     """
     from lakebatch.assembly.seeds import PREPARATION, stream_generator  # needs numpy, as simulations do
 
+    assembly_id = snapshot.assembly(assembly_id).assembly_id
     experiment, config = recall(snapshot, assembly_id)
     rows = _rows(snapshot, assembly_id, sample)
     generator = stream_generator(snapshot.assembly(assembly_id).seed, PREPARATION)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from lakebatch._text import excerpt, nearest
+from lakebatch.assembly.labels import check_reference
 from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.errors import ConfigError
 from lakebatch.experiment.config_files import parse_setting
-from lakebatch.ids import canonical_json, check_assembly_id
+from lakebatch.ids import canonical_json
 from lakebatch.snapshot.moment import NEWEST, Moment
 
 OnMix: TypeAlias = Literal["warn", "refuse", "ignore"]
@@ -47,7 +48,7 @@ class Selection:
     statuses : tuple of str
         Their statuses.
     assemblies : tuple of str
-        Their ids; empty for all.
+        Their ids or names; empty for all.
     where : tuple of Condition
         Conditions on their configs.
     preset : str, optional
@@ -124,7 +125,7 @@ def selection(
     return Selection(
         moment,
         COMPLETED if include is None else tuple(check_statuses(include)),
-        tuple(dict.fromkeys(map(check_assembly_id, ids))),
+        tuple(dict.fromkeys(map(check_reference, ids))),
         _conditions(where or ()),
         preset,
         None if config is None else _config(config),

@@ -122,7 +122,7 @@ class Snapshot(PinnedRows):
 
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly of any status, lazily."""
-        self.assembly(assembly_id)
+        assembly_id = self.assembly(assembly_id).assembly_id
         pinned = self.tables.existing(table)
         damage.check_files(pinned, [assembly_id])
         return self.rows_of(pinned, [assembly_id])

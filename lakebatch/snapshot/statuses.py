@@ -8,6 +8,7 @@ from functools import cached_property
 import polars as pl
 
 from lakebatch import _process as process
+from lakebatch.assembly import labels
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import Assembly, Status
@@ -109,13 +110,14 @@ class Statuses:
         return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
 
     def assembly(self, assembly_id: str) -> Assembly:
-        """Return one assembly at the moment.
+        """Return one assembly at the moment, by its id or its name.
 
         Raises
         ------
         UnknownNameError
             If the assembly did not exist.
         """
+        assembly_id = labels.find(self.last_events, assembly_id)
         for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
             return each
         raise UnknownNameError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, missing_metrics
+from lakebatch.assembly import dropped_samples, labels, missing_metrics
 from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
 from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
@@ -29,9 +29,13 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "samples_dropped": pl.Int64(),
     "samples_planned": pl.Int64(),
     "drop_reason": pl.String(),
+    "name": pl.String(),
+    "user": pl.String(),
+    "started_from": pl.String(),
+    "note": pl.String(),
 }
-"""The columns of `summarize`. ``without_metric`` and those after it are NULL until an assembly ends, and for those that an
-older lakebatch ended."""
+"""The columns of `summarize`. ``without_metric`` to ``drop_reason`` are NULL until an assembly ends, and for those that an
+older lakebatch ended. ``note`` is all notes of an assembly, oldest first."""
 # lakebatch 0.1 wrote version and commit into one string
 PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
 CODE_VERSION = PIECES.list.first()
@@ -43,11 +47,11 @@ COMMITTED = pl.coalesce(
 def summarize(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row per assembly, by run number."""
     first = snapshot.events.filter(pl.col("event") == 0)
-    last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows")
+    last = snapshot.last_events.rename({"at": "changed_at"}).drop("rows", "note")
+    begun = first.select("assembly_id", started_at="at", user=labels.recorded(labels.USER))
     rows = (
-        last.join(
-            first.select("assembly_id", started_at="at"), on="assembly_id", how="left", maintain_order="left"
-        )
+        last.join(begun, on="assembly_id", how="left", maintain_order="left")
+        .join(_notes(snapshot.events), on="assembly_id", how="left", maintain_order="left")
         .join(snapshot.counted, on="assembly_id", how="left", maintain_order="left")
         .with_columns(
             pl.col("rows").fill_null(0),
@@ -58,6 +62,8 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             samples_dropped=_recorded(dropped_samples.KEY, "samples").cast(pl.Int64, strict=False),
             samples_planned=_recorded(dropped_samples.KEY, "of").cast(pl.Int64, strict=False),
             drop_reason=_recorded(dropped_samples.KEY, "why"),
+            name=labels.recorded(labels.LABEL),
+            started_from=labels.recorded(labels.FROM),
         )
         .with_columns(
             pl.when(pl.col("without_metric").is_not_null())
@@ -71,6 +77,12 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .select(*SUMMARY_COLUMNS)
         .cast(pl.Schema(SUMMARY_COLUMNS))
     )
+
+
+def _notes(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the notes of each assembly that has any, oldest first, as one string."""
+    noted = events.filter(pl.col("note").is_not_null()).sort("run_number", "event")
+    return noted.group_by("assembly_id", maintain_order=True).agg(pl.col("note").str.join("; "))
 
 
 def _recorded(key: str, name: str) -> pl.Expr:
@@ -121,4 +133,7 @@ def history(events: pl.DataFrame) -> pl.DataFrame:
         "note",
         code_version=CODE_VERSION,
         commit=COMMITTED,
+        name=labels.recorded(labels.LABEL),
+        user=labels.recorded(labels.USER),
+        started_from=labels.recorded(labels.FROM),
     )

@@ -30,6 +30,9 @@ ASSEMBLY_COLUMNS = (
     "started_at",
     "seed",
     "config_hash",
+    "name",
+    "user",
+    "note",
 )
 SQL_TYPES: dict[pl.DataType, str] = {pl.Boolean(): "BOOLEAN", pl.Int64(): "BIGINT", pl.Float64(): "DOUBLE"}
 UNION = "lake"

@@ -106,4 +106,4 @@ def test_picture_and_report_show_the_sweep(shown):
     assert (code, "No config has the key 'sed'. Did you mean 'seed'?" in said) == (2, True)
     text = lakebatch.open_lake("lake")["toy"].report(metric="mse").markdown("r")
     assert "## Sweeps" in text
-    assert "| 1 | seed=10" in text
+    assert "| 1 | seed=10, breach=" in text

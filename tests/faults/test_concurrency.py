@@ -15,8 +15,8 @@ from lakebatch.storage import locate
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.table import Table
 
-WRITERS = 16
-APPENDS = 20
+WRITERS = 8
+APPENDS = 12
 WITHOUT_TURNS = "from lakebatch.storage.delta import commit_lock\ncommit_lock.MAX_WAIT = 0.0\n" + APPEND
 """Append as from several machines, without a common commit lock."""
 

@@ -27,7 +27,7 @@ FENCE = re.compile(
 FILE = "file: "
 """Prefix of a mark for a block to be written to a file; after NOT_RUN follows the reason why a block is not run."""
 NOT_RUN = "not run: "
-NEEDED = {"plots": ("past-states",)}
+NEEDED = {"plots": ("past-states",), "past-states": ("experiments",)}
 """The pages whose commands must run before those of a page, besides the README."""
 
 

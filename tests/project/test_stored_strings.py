@@ -21,6 +21,7 @@ TRANSACTIONS = {
     "sources": {"HASH"},
     "sweeps": {"lakebatch.sweeps"},
     "tags": {"lakebatch.tags"},
+    "logs": {"ASSEMBLY"},
     "frames": {"ASSEMBLY"},
 }
 METADATA = {
@@ -35,12 +36,13 @@ METADATA = {
     "sources": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.source_hash"},
     "sweeps": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.sweep"},
     "tags": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.tag"},
+    "logs": {"lakebatch.assembly_id", "lakebatch.copy", "lakebatch.fingerprint"},
     "frames": {
         "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash",
         "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
 }  # fmt: skip
-EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed"}
+EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed", "noted"}
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.dataSkippingNumIndexedCols": "0",
@@ -49,7 +51,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "results", "sources", "sweeps", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "logs", "results", "sources", "sweeps", "tags"}
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def used_lake(toy, lake):
     lakebatch.run(lake, toy, jobs=1, sweep={"seed": [1]}, sweep_name="s")
     experiment = lake[toy]
     experiment.tag("paper")
+    experiment.note(done.assembly_id, "a note")
     experiment.discard(done.assembly_id, "a reason")
     experiment.restore(done.assembly_id, "a reason")
     lakebatch.verify(lake, toy, done.assembly_id)

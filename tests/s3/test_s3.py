@@ -24,9 +24,9 @@ LEAKING = Path(__file__).parents[1] / "faults" / "leaking_experiment.py"
 PARTS = 8
 REPEATS = 3
 ROWS = PARTS * REPEATS
-WRITERS = 8
-APPENDS = 20
-SHARDS = 8
+WRITERS = 5
+APPENDS = 10
+SHARDS = 4
 SHARDS_ON_MOTO = 3
 APPENDS_TO_MOTO = 4
 """moto is one slow process: 8 x 20 appends take several minutes."""

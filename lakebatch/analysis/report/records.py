@@ -18,6 +18,9 @@ from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
 
+LABELS = ("name", "user", "started_from", "note")
+# columns that are left out where no assembly has a value
+
 
 def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     """Return a table of every assembly."""
@@ -28,10 +31,16 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
         seed=pl.col("seed").cast(pl.String),
     )
     names = {
-        "assembly_id": "assembly", "status": "status", "parts": "parts", "rows": "rows", "started_at": "started",
-        "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
+        "assembly_id": "assembly", "name": "name", "status": "status", "parts": "parts", "rows": "rows",
+        "started_at": "started", "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
+        "user": "user", "started_from": "config of", "note": "note",
     }  # fmt: skip
-    return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", names),))
+    given = {
+        column: name
+        for column, name in names.items()
+        if column not in LABELS or runs[column].null_count() < runs.height
+    }
+    return Section("runs", "Runs", (table(runs, "Every assembly, completed or not", given),))
 
 
 def config_section(configs: Sequence[RunConfig]) -> Section:

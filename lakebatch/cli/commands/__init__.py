@@ -19,8 +19,10 @@ from lakebatch.cli.commands import (
     import_legacy,
     init,
     list,
+    logs,
     model,
     new,
+    note,
     optimize,
     plot,
     queries,
@@ -42,12 +44,12 @@ from lakebatch.cli.commands import (
 SECTIONS: dict[str, Sequence[click.Command]] = {
     "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
-        status.status, sweeps.sweeps, list.list_, reassemble.reassemble, dataset.dataset, model.model, history.history,
-        sql.sql, queries.queries_, config.config,
+        status.status, sweeps.sweeps, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model,
+        history.history, sql.sql, queries.queries_, config.config,
     ),
     "Draw and report": (plot.plot, report.report),
     "Curate a dataset": (
-        tag.tag, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
+        tag.tag, note.note, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,
     ),
     "Maintain a lake": (optimize.optimize, vacuum.vacuum, du.du, doctor.doctor, repair.repair),

@@ -14,7 +14,8 @@ from lakebatch.cli.output import is_narrow, show
 if TYPE_CHECKING:
     import polars as pl
 
-CODE = ("code_version", "commit")
+LESS = ("code_version", "commit", "name", "user", "started_from")
+# columns that a narrow terminal does not show
 
 
 @click.command(epilog="Example: lakebatch history response-noise")
@@ -28,9 +29,9 @@ def history(context: click.Context, name: str, form: str) -> None:
 
 
 def _for_people(events: pl.DataFrame) -> pl.DataFrame:
-    """Return the events with the parts in one column, and on a narrow terminal without the code."""
+    """Return the events with the parts in one column, and on a narrow terminal without code and origin."""
     import polars as pl
 
     parts = pl.format("{}/{}", "parts_done", "parts_planned").alias("parts")
     told = events.insert_column(events.get_column_index("parts_done"), events.select(parts)["parts"])
-    return told.drop("parts_done", "parts_planned", *(CODE if is_narrow() else ()))
+    return told.drop("parts_done", "parts_planned", *(LESS if is_narrow() else ()))

@@ -11,7 +11,14 @@ import click
 from lakebatch.cli import completion, sweep_run
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
-from lakebatch.cli.options import config_option, fail_on_missing_option, preset_option, settings_option
+from lakebatch.cli.options import (
+    config_option,
+    fail_on_missing_option,
+    label_options,
+    preset_option,
+    settings_option,
+    start_options,
+)
 from lakebatch.cli.sweep_options import SweepOptions, sweep_options
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ class Levels(click.Command):
 )
 @click.argument("name", shell_complete=completion.runnable)
 @preset_option
+@start_options
 @config_option
 @settings_option
 @click.option("--levels", type=float, multiple=True, metavar="L...", help="Levels of the perturbation.")
@@ -40,6 +48,10 @@ class Levels(click.Command):
     metavar="N",
     help="Seed of the assembly.  [default: a new one per run, for independent replicates]",
 )
+@click.option(
+    "--same-seed", is_flag=True, help="Take the seed of the assembly of --from, to draw the same numbers."
+)
+@label_options
 @sweep_options
 @execution_options
 @fail_on_missing_option
@@ -52,17 +64,22 @@ def run(
     /,
     name: str,
     preset: str,
+    start_from: str | None,
     config_file: Path | None,
     settings: tuple[str, ...],
     levels: tuple[float, ...],
     seed: int | None,
+    same_seed: bool,
+    assembly_name: str | None,
+    note: str | None,
     fail_on_missing: bool,
     print_slurm: bool,
     **options: Any,
 ) -> None:
     """Run a new assembly of experiment NAME and append its rows to the lake.
 
-    With --shard, the tasks of an array job share one assembly: the first starts it, the last completes it.
+    With --from, the config is that of an earlier assembly, changed by --config, --set and --levels. With --shard, the
+    tasks of an array job share one assembly: the first starts it, the last completes it.
 
     With --sweep, run an assembly for each point of a grid or a design; the tasks of an array job share them.
     """
@@ -71,15 +88,30 @@ def run(
 
     sweep = SweepOptions.take(options)
     execution = ExecutionOptions(**options)
+    is_typed = context.get_parameter_source("preset") is click.core.ParameterSource.COMMANDLINE
     layers: dict[str, Any] = {
-        "preset": preset,
+        "preset": preset if is_typed or start_from is None else None,
+        "start_from": start_from,
         "config": config_file,
         "settings": settings,
         "overrides": {"levels": list(levels)} if levels else None,
     }
+    labels: dict[str, Any] = {
+        "seed": seed,
+        "same_seed": same_seed,
+        "assembly_name": assembly_name,
+        "note": note,
+    }
     if print_slurm:
-        flags = {"--fail-on-missing": fail_on_missing, "--accept-changes": execution.accept_changes}
-        arguments = [*_arguments(name, layers, seed), *(flag for flag, is_given in flags.items() if is_given)]
+        flags = {
+            "--same-seed": same_seed,
+            "--fail-on-missing": fail_on_missing,
+            "--accept-changes": execution.accept_changes,
+        }
+        arguments = [
+            *_arguments(name, layers, labels),
+            *(flag for flag, is_given in flags.items() if is_given),
+        ]
         if sweep.is_given:
             words = [*arguments, *sweep.arguments()]
             click.echo(sweep_run.sweep_script(context, name, sweep, layers, words, execution.tasks))
@@ -87,7 +119,9 @@ def run(
             click.echo(_slurm_script(context, name, layers, arguments, execution))
         return
     if sweep.is_given:
-        sweep_run.run_sweep(context, name, sweep, layers, seed, execution, fail_on_missing=fail_on_missing)
+        sweep_run.run_sweep(
+            context, name, sweep, {**layers, **labels}, execution, fail_on_missing=fail_on_missing
+        )
         return
     lake, shard = open_lake(context), execution.shard
 
@@ -97,7 +131,7 @@ def run(
                 lake,
                 name,
                 **layers,
-                seed=seed,
+                **labels,
                 executor=executor,
                 shard=shard,
                 accept_changes=execution.accept_changes,
@@ -117,29 +151,37 @@ def _slurm_script(
     execution: ExecutionOptions,
 ) -> str:
     """Return the script of an array job for this run, after a check of its config."""
-    from lakebatch import storage
     from lakebatch.cli.slurm import batch_script
     from lakebatch.experiment import registry
-    from lakebatch.experiment.config import resolve
+    from lakebatch.lake.lake import open_lake as open_
+    from lakebatch.runner import start_from
 
-    source = registry.get(name)
-    experiment = registry.load(source)
-    others = {key: layers[key] for key in ("preset", "settings", "overrides")}
-    parts = experiment.parts(resolve(source, experiment, file=layers["config"], **others).model)
-    lake = storage.locate(group_options(context).lake)
-    return batch_script(name, arguments, lake, len(parts), execution.tasks)
+    lake = open_(group_options(context).lake)
+    others = {"file": layers["config"], **{key: layers[key] for key in ("settings", "overrides")}}
+    plan, _ = start_from.plan(lake, registry.get(name), layers["start_from"], layers["preset"], **others)
+    return batch_script(name, arguments, lake.storage, len(plan.parts), execution.tasks)
 
 
-def _arguments(name: str, layers: Mapping[str, Any], seed: int | None) -> list[str]:
+def _arguments(name: str, layers: Mapping[str, Any], labels: Mapping[str, Any]) -> list[str]:
     """Return the arguments of ``lakebatch run`` for this run, valid in any folder."""
-    arguments = [name, "--preset", layers["preset"]]
-    if layers["config"]:
-        arguments += ["--config", str(layers["config"].absolute())]
+    given = {
+        "--preset": layers["preset"],
+        "--from": layers["start_from"],
+        "--config": layers["config"] and layers["config"].absolute(),
+    }
+    after = {"--seed": labels["seed"], "--name": labels["assembly_name"], "--note": labels["note"]}
+    arguments = [name, *_words(given)]
     for setting in layers["settings"]:
         arguments += ["--set", setting]
     if layers["overrides"]:
         arguments += ["--levels", *map(str, layers["overrides"]["levels"])]
-    return arguments if seed is None else [*arguments, "--seed", str(seed)]
+    return [*arguments, *_words(after)]
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    """Return the options that have a value, each with its value."""
+    given = {option: str(value) for option, value in options.items() if value is not None}
+    return [word for pair in given.items() for word in pair]
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

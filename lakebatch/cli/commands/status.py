@@ -56,8 +56,8 @@ def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
     """Return the recorded fields of one assembly, one row per field."""
     import polars as pl
 
-    stored.log.get(assembly)
-    row = stored.assemblies().filter(pl.col("assembly_id") == assembly).row(0, named=True)
+    assembly_id = stored.log.get(assembly).assembly_id
+    row = stored.assemblies().filter(pl.col("assembly_id") == assembly_id).row(0, named=True)
     return pl.DataFrame(
         {"field": list(row), "value": [None if value is None else str(value) for value in row.values()]}
     )

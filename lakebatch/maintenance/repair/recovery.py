@@ -151,12 +151,15 @@ class Recovery:
         """Return the rows of a commit from the copy in it, if the copy has all columns."""
         schema = self.contents.table.schema
         text = group.entry.info.get(COPY)
-        if text is None or group.rows is None or copied_columns(schema) != list(schema.polars):
+        types = {name: each for name, each in schema.polars.items() if name not in schema.partition_by}
+        if text is None or group.rows is None or copied_columns(schema) != list(types):
             return None
         try:
-            return decode(text, schema.polars, group.rows)
+            rows = decode(text, types, group.rows)
         except ValueError:
             return None
+        partition = {name: pl.lit(self.assembly_id) for name in schema.partition_by}
+        return rows.with_columns(**partition).select(*schema.polars)
 
 
 def _at(rows: pl.DataFrame, where: Places) -> pl.DataFrame:
