@@ -76,8 +76,6 @@ def resolve(
     ----------
     record : Layer, optional
         The config of an assembly, in place of the preset; it imports only what `importable` allows.
-    swept
-        The values at one point of a sweep.
 
     Raises
     ------
