@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import ExperimentError
@@ -20,11 +24,24 @@ SQL_TYPES = {
     "float": "FLOAT",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
+    "binary": "BLOB",
 }
 TYPES = (*SQL_TYPES, "list<string>", "list<double>", "list<float>")
 """The types of columns."""
 NUMBERS = ("long", "integer", "double", "float")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+RESERVED = {"experiment", "version", "config_hash"}
+"""Columns that the views over all experiments add to those of ``results``."""
+_WORDS = """
+    all analyse analyze and anti any array as asc asof asymmetric both case cast check collate column constraint
+    create cross current_date current_time current_timestamp current_user default deferrable desc describe
+    distinct do else end except exists false fetch for foreign from full glob group having ilike in initially
+    inner intersect interval into is isnull join lambda lateral leading left like limit natural not notnull null
+    offset on only or order outer pivot pivot_longer pivot_wider placing primary qualify references returning
+    right select semi session_user show similar some struct summarize symmetric table tablesample then to trailing
+    trim true union unique unpivot user using variadic when where window with"""
+KEYWORDS = frozenset(_WORDS.split())
+"""Words of SQL that cannot name a column without quotes, in DuckDB or in the constraints of a table."""
 # Keys of a field's metadata in the log of a table, beside Delta's "comment"
 OWN = "lakebatch.own"
 LABEL, DIRECTION, MINIMUM, MAXIMUM, VOLATILE = (
@@ -55,7 +72,11 @@ class Column:
     minimum, maximum : float, optional
         The range of its values; open where it is None.
     own : bool
+        Whether an experiment declares it, so that only the experiment's own tables have it. NULL in such a column is
+        refused when rows are checked, and not by the table, which older code goes on to write to.
         Whether an experiment declares it, so that only the experiment's own tables have it.
+    large : bool
+        Whether its values are so large that datasets and SQL leave it out.
     """
 
     name: str
@@ -70,6 +91,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     own: bool = False
+    large: bool = False
 
     @property
     def arrow(self) -> pa.Field:
@@ -84,10 +106,13 @@ class Column:
             "float": pa.float32(),
             "boolean": pa.bool_(),
             "timestamp": pa.timestamp("us", tz="UTC"),
+            "binary": pa.binary(),
         }
         inner = self.type.removeprefix("list<").removesuffix(">")
         return pa.field(
-            self.name, types[inner] if inner == self.type else pa.list_(types[inner]), self.nullable
+            self.name,
+            types[inner] if inner == self.type else pa.list_(types[inner]),
+            self.nullable or self.own,
         )
 
     @property
@@ -106,8 +131,8 @@ class Column:
             OWN: True,
             LABEL: self.label,
             DIRECTION: self.higher_is_better,
-            MINIMUM: self.minimum,
-            MAXIMUM: self.maximum,
+            MINIMUM: None if self.minimum is None else float(self.minimum),
+            MAXIMUM: None if self.maximum is None else float(self.maximum),
             VOLATILE: self.volatile or None,
         }
         return described | {name: _text(value) for name, value in values.items() if value is not None}
@@ -121,14 +146,27 @@ class Column:
             type,
             metadata.get("comment", ""),
             nullable,
-            metadata.get("unit"),
+            metadata.get("unit") or None,
             volatile=metadata.get(VOLATILE) == "true",
-            label=metadata.get(LABEL),
+            label=metadata.get(LABEL) or None,
             higher_is_better=None if direction is None else direction == "true",
             minimum=_number(metadata.get(MINIMUM)),
             maximum=_number(metadata.get(MAXIMUM)),
             own=True,
         )
+
+    @property
+    def fixed(self) -> dict[str, str | float | bool | None]:
+        """What cannot change while a table has rows of the column, by the name of the property."""
+        return {
+            "type": self.type,
+            "unit": self.unit,
+            "direction": {None: "none", True: "higher is better", False: "lower is better"}[
+                self.higher_is_better
+            ],
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+        }
 
     @property
     def rule(self) -> str | None:
@@ -242,31 +280,74 @@ def table(name: str, description: str, columns: Sequence[Column]) -> OwnTable:
     ExperimentError
         If the declaration cannot be used.
     """
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ExperimentError(f"table({name!r}): expected a name of lower-case letters, digits and _.")
+    what = f"table {name!r}"
+    _check_name(name, what)
+    _check_sentence(description, what, "description")
+    if isinstance(columns, str) or not isinstance(columns, Sequence):
+        raise ExperimentError(f"{what} has the columns {columns!r}. Expected a list of column(...).")
+    if not columns:
+        raise ExperimentError(f"{what} has no columns. Declare at least one with column().")
     return OwnTable(name, description, tuple(columns))
 
 
-def type_name(field: pa.Field) -> str:
-    """Return the type of an Arrow field, one of `TYPES`; the type as Arrow calls it if it is none of them."""
-    for name in TYPES:
-        if Column("", name, "").arrow.type == field.type:
-            return name
-    return str(field.type)
+@cache
+def built_in(table: str) -> Mapping[str, Any]:
+    """Return the schema of one of lakebatch's tables as its TOML document.
+
+    >>> built_in("results")["partition_by"]
+    ['assembly_id']
+    """
+    text = resources.files("lakebatch.schemas").joinpath(f"{table}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def built_in_tables() -> tuple[str, ...]:
+    """Return the names of lakebatch's tables."""
+    files = resources.files("lakebatch.schemas").iterdir()
+    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
 def _checked(declared: Column) -> Column:
     what = f"column {declared.name!r}"
-    if not isinstance(declared.name, str) or not NAME.fullmatch(declared.name):
-        raise ExperimentError(f"{what}: expected a name of lower-case letters, digits and _.")
+    _check_name(declared.name, what)
     if declared.type not in TYPES:
         raise ExperimentError(f"{what} has the type {declared.type!r}. Expected one of: {', '.join(TYPES)}.")
-    bounds = (declared.minimum, declared.maximum)
-    if declared.type not in NUMBERS and bounds != (None, None):
-        raise ExperimentError(f"{what} is of type {declared.type} and cannot have bounds.")
-    if None not in bounds and bounds[0] > bounds[1]:  # type: ignore[operator]
-        raise ExperimentError(f"{what} has the minimum {bounds[0]} above its maximum {bounds[1]}.")
+    _check_sentence(declared.comment, what, "meaning")
+    for key, value in (("unit", declared.unit), ("label", declared.label)):
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise ExperimentError(f"{what} has the {key} {value!r}. Expected a string.")
+    for key in ("nullable", "volatile", "higher_is_better"):
+        if not isinstance(value := getattr(declared, key), bool | None):
+            raise ExperimentError(f"{what} has {key} = {value!r}. Expected True or False.")
+    _check_bounds(declared, what)
     return declared
+
+
+def _check_name(name: Any, what: str) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ExperimentError(f"{what}: expected a name of lower-case letters, digits and _.")
+    if name in KEYWORDS:
+        raise ExperimentError(f"{what} has the name of a word of SQL. Choose another name.")
+
+
+def _check_sentence(text: Any, what: str, key: str) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise ExperimentError(f"{what} has the {key} {text!r}. Expected a sentence.")
+
+
+def _check_bounds(declared: Column, what: str) -> None:
+    bounds = {"minimum": declared.minimum, "maximum": declared.maximum}
+    given = {key: value for key, value in bounds.items() if value is not None}
+    if given and declared.type not in NUMBERS:
+        raise ExperimentError(f"{what} is of type {declared.type} and cannot have bounds.")
+    for key, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ExperimentError(f"{what} has the {key} {value!r}. Expected a finite number.")
+    if len(given) == 2 and given["minimum"] > given["maximum"]:
+        raise ExperimentError(
+            f"{what} has the minimum {declared.minimum} above its maximum {declared.maximum}."
+        )
 
 
 def _text(value: bool | float | str) -> str:
@@ -274,4 +355,4 @@ def _text(value: bool | float | str) -> str:
 
 
 def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
+    return float(text) if text else None

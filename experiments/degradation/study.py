@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from lakebatch.errors import ConfigError, ExperimentError, UnknownNameError
-from lakebatch.experiment import Diagram, Experiment, Part, Spread, TimeAxis
+from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis
 
+from ..prediction import scorers
 from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
@@ -210,6 +211,14 @@ class DegradationStudy(Experiment[Config, Prepared]):
     def diagram(self, config: Config, rng: np.random.Generator) -> Diagram:
         """Return the network with its drugs."""
         return cohort_diagram(config, rng.spawn(2)[0])
+
+    def own_columns(self, config: Config) -> Sequence[Column]:
+        """Return the columns of the scorers that the config asks for."""
+        return scorers.columns(scorers.chosen(config.evaluation.metrics))
+
+    def metric_names(self, config: Config) -> Sequence[str]:
+        """Return the metrics that the config asks for, those of the study first."""
+        return config.evaluation.metrics
 
     def base_seed(self, config: Config) -> int:
         """Return the seed of the evaluation."""

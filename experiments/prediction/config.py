@@ -11,6 +11,7 @@ from pydantic import Discriminator, JsonValue, Tag, ValidationInfo, field_valida
 from lakebatch.errors import ConfigError
 from lakebatch.experiment import ConfigModel, contained, may_import, setting
 
+from . import scorers
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
 from .models import STANDARD_MODELS, Model, build_regressor, load_modules, nested_paths
 from .noise import NoiseKind
@@ -81,6 +82,12 @@ class EvaluationConfig(ConfigModel):
     standardise_target: bool = setting(
         True, help="Scale the target for the standard models support_vector and neural_network."
     )
+    metrics: tuple[str, ...] = setting(
+        scorers.BUILT_IN,
+        help="Scorers of scikit-learn by name, such as explained_variance, as further columns of the results; "
+        f"{', '.join(scorers.BUILT_IN)} are always computed.",
+        later=True,
+    )
 
     @field_validator("models")
     @classmethod
@@ -91,6 +98,16 @@ class EvaluationConfig(ConfigModel):
         for entry in models:
             _require_model(entry, info)
         return models
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_can_be_computed(cls, metrics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Return the metrics with those that are always computed first, so that equal requests are equal configs."""
+        _require_unique("metric", metrics)
+        names = scorers.chosen(metrics)
+        if names and info.context is None:  # not of a record, which another scikit-learn may have written
+            scorers.check(names)
+        return (*scorers.BUILT_IN, *names)
 
     @field_validator("feature_sets")
     @classmethod

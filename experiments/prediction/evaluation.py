@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import contained
 
+from . import scorers
 from .config import EvaluationConfig
 from .feature_sets import FeatureSet
 from .fitting import fit_and_score
@@ -40,7 +41,7 @@ RESULT_SCHEMA = pl.Schema(
         "error": pl.String,
     }
 )
-"""Columns of what `evaluate` returns."""
+"""Columns of what `evaluate` returns, with one more for each other metric of the config."""
 
 
 def draw_split_seeds(n_reps: int, rng: np.random.Generator) -> tuple[int, ...]:
@@ -88,7 +89,7 @@ def evaluate(
         Of n_samples samples. Values that are not finite are imputed (NaN) or clipped (infinite).
     target : float array, shape (n_samples,), a.u.
     config : EvaluationConfig
-        Its models and test size; the number of repeats is that of `split_seeds`.
+        Its models, metrics and test size; the number of repeats is that of `split_seeds`.
     split_seeds : sequence of int
         See `draw_split_seeds`.
     level : float
@@ -101,9 +102,10 @@ def evaluate(
     Returns
     -------
     polars.DataFrame
-        Columns of `RESULT_SCHEMA`, one row for each model and repeat, in the order of models, then repeats.
-        A metric that cannot be computed is null with the reason in ``error``; where a fit or prediction
-        raised, all are, and ``fit_seconds`` is. ``n_warnings`` counts the warnings of fit and prediction.
+        Columns of `RESULT_SCHEMA` and of other metrics, one row for each model and repeat, in the order
+        of models, then repeats. A metric that cannot be computed is null with the reason in ``error``; where a
+        fit or prediction raised, all are, and ``fit_seconds`` is. ``n_warnings`` counts the
+        warnings of fit and prediction.
 
     Raises
     ------
@@ -119,17 +121,20 @@ def evaluate(
     """
     checked = _checked_target(target, feature_set)
     features = np.ascontiguousarray(feature_set.values, dtype=np.float64)
-    models = config.resolved_models()
+    models, names = config.resolved_models(), scorers.chosen(config.metrics)
     common = {"level": float(level), "feature_set": feature_set.name, "n_clipped": n_clipped}
     rows: dict[str, list[dict[str, Any]]] = {model.name: [] for model in models}
     for repeat, seed in enumerate(split_seeds, first_repeat):
         split = draw_split(features, checked, test_size=config.test_size, seed=seed)
-        for row in _rows_of_split(split, models, seed):
+        for row in _rows_of_split(split, models, names, seed):
             rows[row["model"]].append({**common, "repeat": repeat, **row})
-    return pl.DataFrame([row for of_model in rows.values() for row in of_model], schema=RESULT_SCHEMA)
+    schema = pl.Schema({**RESULT_SCHEMA, **dict.fromkeys(names, pl.Float64)})
+    return pl.DataFrame([row for of_model in rows.values() for row in of_model], schema=schema)
 
 
-def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator[dict[str, Any]]:
+def _rows_of_split(
+    split: Split, models: Sequence[Model], names: Sequence[str], seed: int
+) -> Iterator[dict[str, Any]]:
     """Yield what every model adds to the rows of one split."""
     scalings = {model.standardise_features for model in models}
     with contained():
@@ -137,9 +142,16 @@ def _rows_of_split(split: Split, models: Sequence[Model], seed: int) -> Iterator
     sizes = {"n_train": len(split.train_target), "n_test": len(split.test_target)}
     for model in models:
         own = seen[model.standardise_features].copy()
-        outcome = fit_and_score(model, seed, own, split.test_target)
+        outcome = fit_and_score(model, seed, own, split.test_target, names)
         seconds = {"fit_seconds": outcome.fit_seconds, "n_warnings": outcome.n_warnings}
-        yield {"model": model.name, "seed": seed, **sizes, **seconds, **asdict(outcome.scores)}
+        yield {
+            "model": model.name,
+            "seed": seed,
+            **sizes,
+            **seconds,
+            **asdict(outcome.scores),
+            **outcome.others,
+        }
 
 
 def _checked_target(target: ArrayLike, feature_set: FeatureSet) -> FloatArray:

@@ -7,8 +7,8 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn.base import RegressorMixin
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import contained
 
+from . import scorers
 from .metrics import Scores, as_predictions, score
 from .models import Model, load_modules
 from .pipeline import Split, target_regressor
@@ -35,11 +36,12 @@ MAX_REASON = 2000
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one fit: scores, the seconds that it took if it ended, and the count of warnings."""
+    """What came of one fit: scores, the seconds that it took if it ended, its warnings, and other scores by name."""
 
     scores: Scores
     fit_seconds: float | None
     n_warnings: int
+    others: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +50,27 @@ class _Fit:
     fit_seconds: float | None = None
     error: str | None = None
 
-    def scores(self, test_target: FloatArray) -> Scores:
+    def scores(
+        self, test_target: FloatArray, names: Sequence[str]
+    ) -> tuple[Scores, Mapping[str, float | None]]:
+        """Return the scores of the study, and those of other scorers."""
+        none = dict.fromkeys(names)
         if self.prediction is None:
-            return Scores(error=self.error)
+            return Scores(error=self.error), none
         try:
-            return score(test_target, as_predictions(self.prediction, len(test_target)))
+            predicted = as_predictions(self.prediction, len(test_target))
         except ExperimentError as error:
-            return Scores(error=str(error))
+            return Scores(error=str(error)), none
+        scores = score(test_target, predicted)
+        if scores.mse is None or not names:
+            return scores, none
+        others, reasons = scorers.apply(names, test_target, predicted)
+        return replace(scores, error="; ".join(filter(None, (scores.error, reasons))) or None), others
 
 
-def fit_and_score(model: Model, seed: int, split: Split, test_target: FloatArray) -> Outcome:
+def fit_and_score(
+    model: Model, seed: int, split: Split, test_target: FloatArray, names: Sequence[str] = ()
+) -> Outcome:
     """Return the scores of a model on a split; lines that it prints and its warnings go to the log.
 
     It changes nothing that another fit depends on: settings of numpy and scikit-learn, shared random generators and
@@ -72,6 +85,8 @@ def fit_and_score(model: Model, seed: int, split: Split, test_target: FloatArray
         Arrays that the model may write to.
     test_target : float array, shape (n_test,), a.u.
         True targets, which the model does not see.
+    names : sequence of str
+        Scorers of scikit-learn to compute as well.
     """
     load_modules(model)
     with (
@@ -86,9 +101,9 @@ def fit_and_score(model: Model, seed: int, split: Split, test_target: FloatArray
         caught.clear()  # the check of the config has shown them
         fit = _fit_and_predict(regressor, split)
         warned = list(caught)
-        scores = fit.scores(test_target)
+        scores, others = fit.scores(test_target, names)
     _log(model, seed, output.text, warned)
-    return Outcome(scores, fit.fit_seconds, len(warned))
+    return Outcome(scores, fit.fit_seconds, len(warned), others)
 
 
 def _fit_and_predict(regressor: RegressorMixin, split: Split) -> _Fit:

@@ -129,7 +129,8 @@ def find(last_events: pl.DataFrame, text: str) -> str:
         names = last_events.select(recorded(LABEL)).to_series().drop_nulls().unique().sort().to_list()
         known = f"Names: {', '.join(names)}. " if names else ""
         raise UnknownNameError(
-            f"There is no assembly called {text!r}. {hint(text, names)}{known}List the assemblies with: lakebatch status"
+            f"{text!r} is not an assembly id, and no assembly has this name. {hint(text, names)}{known}"
+            "List ids and names with: lakebatch status"
         )
     if len(found) > 1:
         raise AssemblyError(

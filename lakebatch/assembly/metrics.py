@@ -163,7 +163,7 @@ def results_properties(
     baseline: float | None,
     groups: Sequence[str],
 ) -> dict[str, str]:
-    """Return the properties of a table of results that `roles` reads; none for the built-in roles.
+    """Return the properties of a table of results that `roles` reads; an empty string stands for the built-in role.
 
     Raises
     ------
@@ -175,14 +175,15 @@ def results_properties(
     known = [*BY_NAME, *(name for name, column in own.items() if column.higher_is_better is not None)]
     if unknown := [name for name in judged if name not in known]:
         raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
-    found: dict[str, object] = {METRIC_NAMES: judged} if judged else {}
+    found: dict[str, object] = {METRIC_NAMES: judged} if judged and tuple(judged) != NAMES else {}
     if axis != LEVEL:
         found[AXIS] = axis
     if baseline is not None:
         found[BASELINE] = baseline
     if tuple(groups) != BUILT_IN_GROUPS:
         found[GROUPS] = list(groups)
-    return {name: json.dumps(value) for name, value in found.items()}
+    names = (METRIC_NAMES, AXIS, BASELINE, GROUPS)
+    return {name: json.dumps(found[name]) if name in found else "" for name in names}
 
 
 def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles:

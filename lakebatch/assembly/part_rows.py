@@ -52,8 +52,9 @@ def check_reasons(rows: pl.DataFrame, schema: TableSchema) -> None:
     if reasons.dtype not in (pl.String, pl.Null):  # the schema check refuses it with the better message
         return
     is_silent = reasons.cast(pl.String).fill_null("").str.strip_chars() == ""
-    for name in (each.name for each in metrics.COLUMNS):
-        if name not in rows.columns or name not in schema.polars:
+    own = [column.name for column in schema.own if column.higher_is_better is not None]
+    for name in (*(each.name for each in metrics.COLUMNS), *own):
+        if name not in rows.columns or name not in schema.polars or "error" not in schema.polars:
             continue
         if count := int((rows[name].is_null() & is_silent).sum()):
             raise SchemaError(

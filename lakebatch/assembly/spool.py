@@ -12,6 +12,8 @@ from types import TracebackType
 import polars as pl
 import pyarrow as pa
 
+from lakebatch.artifacts import ARTIFACTS
+from lakebatch.assembly.artifact_rows import ArtifactCheck
 from lakebatch.assembly.part_rows import check_reasons, stamped
 from lakebatch.assembly.record import now
 from lakebatch.errors import ExperimentError
@@ -86,6 +88,7 @@ class PartSpool:
         self._ids = (assembly_id, part)
         self._spools: dict[str, TableSpool] = {}
         self._files = ExitStack()
+        self._artifacts = ArtifactCheck()
 
     def write(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Write frames by the names of their tables.
@@ -101,7 +104,9 @@ class PartSpool:
             declared = ", ".join(self._schemas)
             raise ExperimentError(f"run() returned rows for {', '.join(unknown)}. Its tables are {declared}.")
         for table, frame in frames.items():
-            self._spool(table).write(frame)
+            pieces = self._artifacts.checked(frame) if table == ARTIFACTS else (frame,)
+            for piece in pieces:
+                self._spool(table).write(piece)
 
     def finish(self) -> dict[str, SpooledRows]:
         """Return what was written; a part without a row in its last table, which marks it as done, is refused."""

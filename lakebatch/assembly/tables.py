@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
+from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.sources import SourceLog
 from lakebatch.assembly.sweeps import SweepLog
 from lakebatch.assembly.tags import TagLog
-from lakebatch.columns import OwnTable
-from lakebatch.errors import ConfigError, SchemaError
+from lakebatch.columns import NAME as TABLE_NAME
+from lakebatch.columns import Column
+from lakebatch.errors import ConfigError, SchemaError, StorageError
 from lakebatch.ids import FOLDER, check_name
 from lakebatch.storage import Storage
 from lakebatch.storage.delta.reader import TableCache
@@ -25,7 +27,7 @@ RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
 SAMPLES = "samples"
-DATA = (RESULTS, SAMPLES, "trajectories")
+DATA = (RESULTS, SAMPLES, "trajectories", ARTIFACTS)
 """The tables that parts write; a table that no part wrote to does not exist."""
 
 
@@ -111,15 +113,47 @@ class ExperimentTables:
         if max(seen, default=-1) >= self.results.version():
             self.results.mark({"lakebatch.assembly_id": assembly_id})
 
+    def data_tables(self) -> tuple[str, ...]:
+        """Return the names of the tables that parts write: the built-in ones, and the own ones that exist."""
+        return (*DATA, *self.own_tables())
+
+    def own_tables(self) -> tuple[str, ...]:
+        """Return the names of the tables that the experiment declared, from its folder in the lake, sorted.
+
+        A table that cannot be opened is one of them, so that the reader who asks for it learns why.
+        """
+        others = {*table_names(), FRAMES}
+        candidates = [
+            each
+            for each in self.storage.folders(self.folder)
+            if each not in others and TABLE_NAME.fullmatch(each)
+        ]
+        return tuple(each for each in candidates if self._is_own(each))
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a folder is a table of own columns; without a log, whether it has partitions of assemblies."""
+        table = self.table(name)
+        if not table.exists():
+            return any(
+                each.startswith("assembly_id=") for each in self.storage.folders(f"{self.folder}/{name}")
+            )
+        try:
+            return table.at().has_own_columns
+        except (StorageError, SchemaError):
+            return True
+
     def declare(self, schemas: Iterable[TableSchema]) -> None:
         """Write some tables with schemas that an experiment extends or declares, see `own_schema`."""
         for schema in schemas:
             self._tables[schema.table] = Table(self.storage, self.folder, schema, self._cache)
 
     def table(self, name: str) -> Table:
-        """Return a table of the experiment by name; always the same object, which keeps its open log."""
+        """Return a table of the experiment by name; always the same object, which keeps its open log.
+
+        A name that is none of lakebatch is that of an own table, whose columns the table itself describes.
+        """
         if name not in self._tables:
-            self._tables[name] = Table(self.storage, self.folder, load_schema(name), self._cache)
+            self._tables[name] = Table(self.storage, self.folder, table_schema(name), self._cache)
         return self._tables[name]
 
     def frames(self, name: str) -> Table:
@@ -144,23 +178,26 @@ def frames_table(storage: Storage, folder: str, name: str) -> Table:
     return Table(storage, f"{folder}/{FRAMES}", replace(load_schema(FRAMES), table=name))
 
 
-def own_schema(declared: OwnTable) -> TableSchema:
-    """Return the schema of a table that an experiment declares.
+def table_schema(name: str) -> TableSchema:
+    """Return the schema of a table by name; of an own one only the columns that lakebatch fills in."""
+    return load_schema(name) if name in table_names() else own_schema(name)
+
+
+def own_schema(name: str, description: str = "", columns: Sequence[Column] = ()) -> TableSchema:
+    """Return the schema of a table that an experiment declares; the table itself knows the columns that are not given.
 
     Raises
     ------
     SchemaError
-        If it has the name of a built-in table, or declares a column that is filled in.
+        If a column is given that is filled in.
     """
-    if declared.name in (*table_names(), FRAMES):
-        raise SchemaError(f"Table {declared.name!r} is one of lakebatch. Choose another name for your own.")
     bookkeeping = {column.name: column for column in load_schema(RESULTS).columns}
     schema = TableSchema(
-        declared.name,
+        name,
         1,
-        declared.description,
+        description,
         ("assembly_id",),
         tuple(bookkeeping[name] for name in STAMPED),
         {name: load_schema(RESULTS).constraints[name] for name in ("assembly_id_is_set", "part_is_set")},
     )
-    return schema.extended(declared.columns, {})
+    return schema.extended(columns, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -13,13 +14,15 @@ from lakebatch._text import nearest, redacted
 from lakebatch._version import __version__
 from lakebatch.assembly.record import now
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
-from lakebatch.ids import VERSION, check_name, check_no_secret
+from lakebatch.ids import VERSION, canonical_json, check_name, check_no_secret
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.schema import conform
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 
 TRANSACTION = "lakebatch.tags"
+COLUMNS = ("results", "assemblies", "samples", "trajectories")
+"""The tables whose version has a column of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Tag:
     trajectories_version: int | None
     code_version: str
     host: str
+    other_versions: str | None = None
 
     def versions(self) -> Mapping[str, int]:
         """Return the version of each table that the tag needs, by table name."""
@@ -45,6 +49,7 @@ class Tag:
             "samples": self.samples_version,
             "trajectories": self.trajectories_version,
         }
+        found |= json.loads(self.other_versions or "{}")
         return {name: version for name, version in found.items() if version is not None}
 
 
@@ -74,13 +79,17 @@ class TagLog:
         ConfigError
             If the name is that of an experiment version, such as ``v1``.
         """
+        others = {
+            name: version for name, version in versions.items() if name not in COLUMNS and version is not None
+        }
         return self.set(
             Tag(
                 tag=check_no_secret(_check_new(name), "tag"),
                 at=now(),
                 note=note,
                 as_of=as_of,
-                **{f"{table}_version": version for table, version in versions.items()},  # type: ignore[arg-type]
+                **{f"{name}_version": versions.get(name) for name in COLUMNS},  # type: ignore[arg-type]
+                other_versions=canonical_json(others) if others else None,
                 code_version=__version__,
                 host=process.host(),
             )

@@ -88,10 +88,20 @@ def _assemblies(context: click.Context) -> Found:
     ]
 
 
+def _artifacts(context: click.Context) -> Found:
+    assembly = context.params.get("assembly") or next(iter(context.args[1:]), None)
+    found = _lake(context)[_name(context) or ""].snapshot().artifacts(assembly)
+    return dict(found.select("name", "media_type").iter_rows()).items()
+
+
 def _tags(context: click.Context) -> Found:
     lake, name = _lake(context), _name(context)
     chosen = [lake[name]] if name else lake.experiments()
     return [(each.tag, each.note or "") for stored in chosen for each in stored.tag_log.all()]
+
+
+def _tables(context: click.Context) -> Found:
+    return [(name, "") for name in _lake(context)[_name(context) or ""].data_tables()]
 
 
 def _moments(context: click.Context) -> Found:
@@ -125,8 +135,12 @@ stored = completer(_stored)
 """Completes an experiment in the lake."""
 assemblies = completer(_assemblies)
 """Completes an assembly of the experiment typed before it."""
+artifacts = completer(_artifacts)
+"""Completes an artifact of the experiment and the assembly typed before it."""
 tags = completer(_tags)
 """Completes a tag of the experiment typed before it, or of the whole lake."""
+tables = completer(_tables)
+"""Completes a table of the experiment typed before it."""
 moments = completer(_moments)
 """Completes a tag, an assembly or an experiment version."""
 queries = completer(_queries, asks_lake=False)

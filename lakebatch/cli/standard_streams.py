@@ -54,6 +54,15 @@ class Stream:
         self._try(lambda: self._below.write(text))
         return len(text)
 
+    def write_bytes(self, content: bytes) -> None:
+        """Write bytes as they are, after the text before them."""
+        self._try(lambda: self._write_bytes(content))
+
+    def _write_bytes(self, content: bytes) -> None:
+        self._below.flush()
+        self._below.buffer.write(content)
+        self._below.buffer.flush()
+
     def flush(self) -> None:
         """Flush."""
         self._try(self._below.flush)
@@ -74,6 +83,16 @@ def prepare() -> None:
     sys.stdin = sys.stdin or _null("r")
     sys.stdout = _replaced(sys.stdout, sys.__stdout__, 1, _exit)
     sys.stderr = _replaced(sys.stderr, sys.__stderr__, 2, _ignore)
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes to standard output."""
+    if isinstance(sys.stdout, Stream):
+        sys.stdout.write_bytes(content)
+    else:  # replaced by something else, such as a test's runner
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lakebatch.assembly.metrics import results_properties
+from lakebatch.assembly.metrics import METRIC_NAMES, results_properties
 from lakebatch.assembly.tables import RESULTS, own_schema
 from lakebatch.columns import OwnTable
 from lakebatch.experiment.contract import ConfigModel
+from lakebatch.experiment.declarations import result_columns
 from lakebatch.experiment.registry import AnyExperiment
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 
@@ -23,12 +24,12 @@ def declared_schemas(experiment: AnyExperiment, config: ConfigModel) -> tuple[Ta
 
 def _schema(experiment: AnyExperiment, config: ConfigModel, declared: str | OwnTable) -> TableSchema:
     if isinstance(declared, OwnTable):
-        return own_schema(declared)
+        return own_schema(declared.name, declared.description, declared.columns)
     schema = load_schema(declared)
     if declared != RESULTS:
         return schema
-    columns = tuple(experiment.own_columns(config))
+    columns = result_columns(experiment, config)
     properties = results_properties(
-        columns, experiment.metrics, experiment.axis, experiment.baseline, experiment.groups
+        columns, experiment.metric_names(config), experiment.axis, experiment.baseline, experiment.groups
     )
-    return schema.extended(columns, properties)
+    return schema.extended(columns, properties, united=(METRIC_NAMES,))

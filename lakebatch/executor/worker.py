@@ -9,16 +9,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
 from lakebatch._text import RedactingStream, escape_controls, learn, one_line, redact
+from lakebatch.artifacts import ARTIFACTS
+from lakebatch.assembly import artifact_rows
 from lakebatch.assembly.log_capture import of_part
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import PartSpool, SpooledRows
@@ -26,7 +28,7 @@ from lakebatch.errors import ExperimentError
 from lakebatch.executor.counters import Counters
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
-from lakebatch.experiment.contract import Frames, Part, Spread
+from lakebatch.experiment.contract import Part, Rows, Spread
 from lakebatch.experiment.registry import AnyExperiment, Source
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -204,7 +206,7 @@ def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
     prepared = _prepare(job)
     found = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
     with job.spool(part, index) as spool, Counters.open(job.scratch) as counters:
-        for frames in [found] if isinstance(found, Mapping) else found:
+        for frames in found:
             spool.write(frames)
             if job.marker in frames:
                 counters.add(index, frames[job.marker].height)
@@ -231,19 +233,30 @@ def prepare(experiment: AnyExperiment, config: Any, seed: int, spread: Spread | 
     return experiment.complete(shared, config, lambda part: _part_generator(part, seed))
 
 
-def run_part(experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int) -> Frames:
-    """Return the frames of a part, or of a piece of one, computed with the random stream of the part."""
-    return experiment.run(part, shared, config, _part_generator(part, seed))
+def run_part(
+    experiment: AnyExperiment, part: Part, shared: Any, config: Any, seed: int
+) -> Iterator[Mapping[str, pl.DataFrame]]:
+    """Yield the frames of a part, or of a piece of one, computed with the random stream of the part."""
+    found = experiment.run(part, shared, config, _part_generator(part, seed))
+    for rows in [found] if isinstance(found, Mapping) else found:
+        yield _with_artifacts(rows)
+
+
+def _with_artifacts(rows: Mapping[str, Rows]) -> Mapping[str, pl.DataFrame]:
+    """Return rows by table with a frame of the artifacts in place of their list."""
+    if ARTIFACTS not in rows:
+        return cast(Mapping[str, pl.DataFrame], rows)
+    return {**cast(Mapping[str, pl.DataFrame], rows), ARTIFACTS: artifact_rows.to_frame(rows[ARTIFACTS])}
 
 
 def _part_generator(part: Part, seed: int) -> np.random.Generator:
     return stream_generator(seed, f"part:{part.stream}")
 
 
-def collect_frames(frames: Frames) -> dict[str, list[pl.DataFrame]]:
+def collect_frames(frames: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, list[pl.DataFrame]]:
     """Return the frames of a part by table, in order."""
     found: dict[str, list[pl.DataFrame]] = {}
-    for piece in [frames] if isinstance(frames, Mapping) else frames:
+    for piece in frames:
         for table, frame in piece.items():
             found.setdefault(table, []).append(frame)
     return found

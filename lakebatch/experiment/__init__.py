@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakebatch.artifacts import Artifact, artifact
     from lakebatch.columns import Column, OwnTable, column, metric, table
     from lakebatch.experiment.contract import (
         ConfigModel,
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from lakebatch.experiment.environment import environment_defaults
 
 __all__ = [
-    "Column", "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "OwnTable", "Part", "Spread", "TimeAxis",
-    "column", "contained", "environment_defaults", "may_import", "metric", "setting", "table",
+    "Artifact", "Column", "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "OwnTable", "Part", "Spread",
+    "TimeAxis", "artifact", "column", "contained", "environment_defaults", "may_import", "metric", "setting", "table",
 ]  # fmt: skip
 
 COLUMNS = "lakebatch.columns"
 HOME = dict.fromkeys(("Column", "OwnTable", "column", "metric", "table"), COLUMNS) | {
-    "environment_defaults": f"{__name__}.environment"
+    "Artifact": "lakebatch.artifacts",
+    "artifact": "lakebatch.artifacts",
+    "environment_defaults": f"{__name__}.environment",
 }
 """The modules of the names that are not in the contract."""
 

@@ -17,11 +17,14 @@ from pydantic import (
     model_serializer,
 )
 
+from lakebatch.artifacts import Artifact
 from lakebatch.columns import Column, OwnTable
 from lakebatch.errors import ConfigError, ExperimentError
 from lakebatch.experiment.guest import contained as contained
 
-Frames: TypeAlias = Mapping[str, pl.DataFrame] | Iterable[Mapping[str, pl.DataFrame]]
+Rows: TypeAlias = pl.DataFrame | Sequence[Artifact]
+"""Rows of one table: a frame or, for the table ``artifacts``, a list of `lakebatch.experiment.artifact`."""
+Frames: TypeAlias = Mapping[str, pl.DataFrame] | Mapping[str, Rows] | Iterable[Mapping[str, Rows]]
 """Rows of a part: frames by table name, at once or one after the other."""
 Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
 """Calls a function with each value on the workers of a cluster, and returns the results in the same order."""
@@ -206,6 +209,8 @@ class Experiment(Generic[Config, Prepared]):
         The value on the axis that everything is compared with; that of ``level`` is 0, another axis has none by default.
     groups : tuple of str
         The columns of ``results`` that tell apart what is compared, such as models.
+    project_columns : tuple of Column
+        The columns that ``schemas/results.toml`` of the project adds to those of results; set when it is loaded.
     unit : str
         Meaning of a row of the last table, in the plural, for the progress display.
     presets : str, optional
@@ -218,6 +223,7 @@ class Experiment(Generic[Config, Prepared]):
     axis: ClassVar[str] = "level"
     baseline: ClassVar[float | None] = None
     groups: ClassVar[tuple[str, ...]] = ("feature_set", "model")
+    project_columns: ClassVar[tuple[Column, ...]] = ()
     unit: ClassVar[str] = "rows"
     presets: ClassVar[str | None] = None
     name: ClassVar[str]
@@ -261,7 +267,8 @@ class Experiment(Generic[Config, Prepared]):
     def run(self, part: Part, prepared: Prepared, config: Config, rng: np.random.Generator) -> Frames:
         """Return the rows of one part as frames by table name, or yield such frames one after the other.
 
-        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller.
+        The columns ``assembly_id``, ``part`` and ``recorded_at`` are filled in by the caller. Rows of the table
+        ``artifacts`` are a list of `lakebatch.experiment.artifact`.
         """
         raise NotImplementedError
 
@@ -313,6 +320,14 @@ class Experiment(Generic[Config, Prepared]):
     def own_columns(self, config: Config) -> Sequence[Column]:
         """Return the experiment's own columns of ``results`` for a config; by default those of the class."""
         return self.columns
+
+    def metric_names(self, config: Config) -> Sequence[str]:
+        """Return the metrics by which results of a config are judged; by default those of the class.
+
+        Without any they are its own metrics or, if it has none, the built-in ones. The table keeps the metrics of
+        earlier runs beside these.
+        """
+        return self.metrics
 
     def base_seed(self, config: Config) -> int:
         """Return the seed from which the seed of each assembly derives, together with its run number."""

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch._text import nearest
-from lakebatch.errors import ConfigError, LakebatchError, NameClashError, UnknownNameError
+from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameClashError, UnknownNameError
 from lakebatch.experiment import foreign, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # at run time only in load(), so that reading commands do not
 GROUP = "lakebatch.experiments"
 BUILT_IN = "lakebatch.experiments"
 FOLDER = "experiments"
+SCHEMAS = "schemas"
 
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
@@ -38,12 +39,19 @@ _loaded: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Source:
-    """Origin of an experiment, from which a worker process can load it."""
+    """Origin of an experiment, from which a worker process can load it.
+
+    Attributes
+    ----------
+    schemas : Path, optional
+        The folder of files that declare columns and tables of the project's experiments.
+    """
 
     name: str
     origin: str
     module: str
     file: Path | None = None
+    schemas: Path | None = None
 
 
 @dataclass
@@ -151,7 +159,18 @@ def load(source: Source) -> AnyExperiment:
         names = ", ".join(each.__name__ for each in classes) or "none"
         raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: {names}.")
     _check(classes[0], source)
-    return classes[0]()
+    return _declared(classes[0](), source)
+
+
+def _declared(experiment: AnyExperiment, source: Source) -> AnyExperiment:
+    """Return an experiment with checked declarations."""
+    from lakebatch.experiment import declarations
+
+    try:
+        declarations.complete(experiment, source.schemas)
+    except ExperimentError as error:
+        raise ExperimentError(f"{type(experiment).__name__} in {source.origin}: {error}") from error
+    return experiment
 
 
 def source_file(experiment: AnyExperiment) -> Path:
@@ -180,7 +199,8 @@ def _files() -> Files:
 
 def _own(file: Path, name: str) -> Source:
     target = Path(os.path.realpath(file))  # Path.resolve fails at a link to itself
-    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", target)
+    schemas = Path(os.path.abspath(in_project(SCHEMAS)))
+    return Source(name, f"{FOLDER}/{file.name}", f"_{FOLDER}_{file.stem}", target, schemas)
 
 
 def _scan_folder(folder: Path, found: Files, source: Callable[[Path, str], Source]) -> None:
@@ -232,6 +252,8 @@ def _loaded_module(source: Source) -> ModuleType:
         if source.file is not None and not outline.classes(source.file.read_bytes()):
             raise ConfigError(f"{source.origin} must define one subclass of Experiment. Found: none.")
         return _module(source)
+    except ExperimentError as error:
+        raise ExperimentError(f"{source.origin}: {error}") from error
     except LakebatchError:
         raise
     except (ImportError, SyntaxError, OSError, SystemExit) as error:

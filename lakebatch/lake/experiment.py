@@ -15,6 +15,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     PlotArguments,
     SelectionArguments,
@@ -101,7 +102,7 @@ class StoredExperiment(ExperimentTables):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, or a table that the experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             What to do when the dataset lacks an assembly, a planned part or its baseline. Only "ignore" leaves out
             assemblies that cannot be read.
@@ -165,6 +166,8 @@ class StoredExperiment(ExperimentTables):
         try:
             return self.log.get(assembly_id).state
         except UnknownNameError:
+            if ASSEMBLY_ID.fullmatch(assembly_id) is None:
+                raise
             return "not_found"
 
     @takes(StateArguments)
@@ -179,6 +182,20 @@ class StoredExperiment(ExperimentTables):
         """Return features and target exactly as the models were trained on them, see `lakebatch.snapshot.dataset.load`."""
         pinned = self.at(moment_of(state))
         return datasets.load(pinned, assembly_id, level=level, feature_set=feature_set)
+
+    @takes(SelectionArguments)
+    def artifacts(
+        self, assembly_id: str | None = None, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]
+    ) -> pl.DataFrame:
+        """Return one row per artifact of the dataset, or of one assembly, without the contents."""
+        return self.select(selection_of(dataset)).artifacts(assembly_id, on_gap=on_gap)
+
+    @takes(StateArguments)
+    def artifact(
+        self, assembly_id: str, name: str, *, part: str | None = None, **state: Unpack[StateArguments]
+    ) -> bytes:
+        """Return the content of one artifact, see `lakebatch.snapshot.snapshot.Snapshot.artifact`."""
+        return self.at(moment_of(state)).artifact(assembly_id, name, part)
 
     @takes(StateArguments)
     def model(
@@ -312,12 +329,8 @@ class StoredExperiment(ExperimentTables):
         which = moment(version, as_of)
         self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
-        versions = {
-            "results": self.at(which).version,
-            "assemblies": events_version,
-            "samples": self._table_version("samples"),
-            "trajectories": self._table_version("trajectories"),
-        }
+        versions = {name: self._table_version(name) for name in self.data_tables()}
+        versions |= {RESULTS: self.at(which).version, "assemblies": events_version}
         return self.tag_log.create(name, note, which.time, versions)
 
     def tags(self) -> pl.DataFrame:

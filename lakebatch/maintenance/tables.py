@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakebatch.assembly.tables import DATA, FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
-TABLES = (*DATA, "assemblies", "sources", "sweeps", "tags", "logs")
+RECORDS = ("assemblies", "sources", "sweeps", "tags", "logs")
+"""The tables that no part writes."""
 
 
 def existing_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:
     """Yield each table of an experiment that exists, with its name."""
-    for name in TABLES:
+    for name in (*experiment.data_tables(), *RECORDS):
         table = experiment.table(name)
         if table.exists():
             yield name, table

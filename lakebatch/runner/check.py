@@ -14,6 +14,7 @@ import polars as pl
 from lakebatch.assembly.record import Assembly
 from lakebatch.columns import table_names
 from lakebatch.errors import ExperimentError, RunInterrupted
+from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.worker import Outcome, collect_frames, prepare, run_part
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
@@ -23,6 +24,7 @@ from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import resume, run
 from lakebatch.snapshot import compare
+from lakebatch.storage.delta.schema import TableSchema
 
 SEED = 20_261_123
 
@@ -117,12 +119,15 @@ def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
     plan = trial.plan()
     experiment, config = plan.experiment, plan.config
+    schemas = {schema.table: schema for schema in declared_schemas(experiment, config)}
     whole = prepare(experiment, config, SEED)
     spread = prepare(experiment, config, SEED, lambda function, values: [function(each) for each in values])
 
     def frames(part: Part, prepared: Any) -> dict[str, pl.DataFrame]:
         found = collect_frames(run_part(experiment, part, prepared, config, SEED))
-        return {table: _without_volatile(table, pl.concat(each)) for table, each in found.items()}
+        return {
+            table: _without_volatile(schemas.get(table), pl.concat(each)) for table, each in found.items()
+        }
 
     parts = plan.parts
     for part in {parts[0].key: parts[0], parts[-1].key: parts[-1]}.values():
@@ -189,6 +194,6 @@ def _rows(lake: Lake, assembly: Assembly, table: str) -> pl.DataFrame:
     return compare.rows(stored.snapshot(), assembly.assembly_id, table)
 
 
-def _without_volatile(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    stable = compare.stable_columns(table)
+def _without_volatile(schema: TableSchema | None, frame: pl.DataFrame) -> pl.DataFrame:
+    stable = compare.stable_columns(schema) if schema else frame.columns
     return frame.select(name for name in frame.columns if name in stable)

@@ -248,7 +248,7 @@ def resume(
     first_event.check_secrets("", plan.keys)
     executor = place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
-    ensure(lake, plan, assembly.assembly_id)
+    stored = ensure(lake, plan, assembly.assembly_id)
     with lease.hold(stored.storage, stored.folder) as held:
         record = {**environment, **resumed_labels(assembly.surroundings), "lease": held}
         resumed = _resume_share(stored.log, assembly, shard, record, note)

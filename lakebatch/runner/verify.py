@@ -17,6 +17,8 @@ from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import repeat
 from lakebatch.snapshot import changes, compare, source_diff
+from lakebatch.storage.delta.engine import PART
+from lakebatch.storage.delta.table import Table
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,35 @@ def _compare(
 ) -> Verdict:
     if again.status != "completed":
         raise AssemblyError(f"Running {assembly.assembly_id} again ended {again.status}: {again.error}")
-    names = table_names(registry.load(registry.get(stored.name)).tables)
+    declared = table_names(registry.load(registry.get(stored.name)).tables)
+    names = [each for each in declared if each in stored.data_tables()]  # others are newer than the assembly
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:
         recorded = compare.rows(stored.snapshot(), assembly.assembly_id, name)
         repeated = compare.rows(other.snapshot(), again.assembly_id, name)
+        then = _columns_then(stored.table(name), assembly)
+        recorded, repeated = (
+            each.select([column for column in each.columns if column in then])
+            for each in (recorded, repeated)
+        )
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
     found, source = changes_since(stored, assembly)
     return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
+
+
+def _columns_then(table: Table, assembly: Assembly) -> set[str]:
+    """Return the columns that a table had when the last part of an assembly was committed: code may declare more today."""
+    newest = table.at()
+    if not newest.has_own_columns:
+        return set(newest.columns())
+    of_assembly = [
+        each.version
+        for each in table.commits()
+        if PART in each.metadata and each.metadata.get("lakebatch.assembly_id") == assembly.assembly_id
+    ]
+    return set(table.at(max(of_assembly, default=newest.number)).columns())
 
 
 def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:

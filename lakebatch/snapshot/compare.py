@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.selection import COMPLETED
 from lakebatch.snapshot.snapshot import Snapshot
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.schema import TableSchema
 
 DIFFERENCE_COLUMNS: dict[str, pl.DataType] = {
     "column": pl.String(),
@@ -21,17 +21,17 @@ DIFFERENCE_COLUMNS: dict[str, pl.DataType] = {
 ROW_COUNT = "number of rows"
 
 
-def stable_columns(table: str) -> list[str]:
+def stable_columns(schema: TableSchema) -> list[str]:
     """Return the columns of a table that are the same whenever the same rows are computed."""
-    return [column.name for column in load_schema(table).columns if not column.volatile]
+    return [column.name for column in schema.columns if not column.volatile and not column.large]
 
 
 def rows(snapshot: Snapshot, assembly_id: str, table: str) -> pl.DataFrame:
     """Return the rows of one assembly in a fixed order, without volatile columns."""
-    columns = stable_columns(table)
+    schema = snapshot.schema(table)
+    columns = stable_columns(schema)
     if snapshot.table(table) is None:
-        dtypes = load_schema(table).polars
-        return pl.DataFrame(schema={name: dtypes[name] for name in columns})
+        return pl.DataFrame(schema={name: schema.polars[name] for name in columns})
     stable = snapshot.scan_one(assembly_id, table=table).select(columns)
     ordered = stable.sort(_order(stable.collect_schema()), maintain_order=True)
     return snapshot.computed(ordered, [assembly_id], table=table)
@@ -44,16 +44,27 @@ def _order(schema: pl.Schema) -> list[str]:
 
 
 def differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per column that differs between two frames of `rows`; unequal row counts are one row alone."""
+    """Return one row per column that differs between two frames of `rows`; unequal row counts are one row alone.
+
+    A column that only one of them has, since code of another time declared it, is NULL in the other.
+    """
     if before.height != after.height:
         missing = abs(before.height - after.height)
         return pl.DataFrame([(ROW_COUNT, missing, None)], schema=DIFFERENCE_COLUMNS, orient="row")
     found = []
-    for name in before.columns:
-        count = int(before[name].ne_missing(after[name]).sum())
+    for name in dict.fromkeys([*before.columns, *after.columns]):
+        one, other = _column(before, name, after), _column(after, name, before)
+        count = int(one.ne_missing(other).sum()) if one.dtype == other.dtype else before.height
         if count:
-            found.append((name, count, _largest(before[name], after[name])))
+            found.append((name, count, _largest(one, other)))
     return pl.DataFrame(found, schema=DIFFERENCE_COLUMNS, orient="row")
+
+
+def _column(frame: pl.DataFrame, name: str, other: pl.DataFrame) -> pl.Series:
+    """Return a column of a frame; NULL of the other frame's type without it."""
+    if name in frame.columns:
+        return frame[name]
+    return pl.repeat(None, frame.height, dtype=other[name].dtype, eager=True).alias(name)
 
 
 def _largest(before: pl.Series, after: pl.Series) -> float | None:
@@ -64,16 +75,32 @@ def _largest(before: pl.Series, after: pl.Series) -> float | None:
         before, after = before.explode(), after.explode()
     if not before.dtype.is_float():
         return None
+    if before.dtype != after.dtype:
+        return None
     relative = ((after - before) / before).abs()
     largest = relative.filter(relative.is_finite()).max()
     return None if largest is None else float(largest)  # type: ignore[arg-type]
 
 
-def digests(snapshot: Snapshot, ids: Collection[str], table: str, on_gap: OnGap) -> dict[str, str]:
-    """Return a digest of the rows of each completed assembly: equal where `differences` finds nothing."""
+def digests(
+    snapshot: Snapshot,
+    ids: Collection[str],
+    table: str,
+    on_gap: OnGap,
+    among: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Return a digest of the rows of each completed assembly: equal where `differences` finds nothing.
+
+    Parameters
+    ----------
+    among : collection of str, optional
+        The columns to compare.
+    """
+    stable = stable_columns(snapshot.schema(table))
+    columns = [name for name in stable if among is None or name in among]
 
     def hashes(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return rows.select("assembly_id", pl.struct(stable_columns(table)).hash().alias("hash"))
+        return rows.select("assembly_id", pl.struct(columns).hash().alias("hash"))
 
     hashed = snapshot.collected(COMPLETED, hashes, table=table, on_gap=on_gap, only=ids)
     sums = hashed.group_by("assembly_id").agg(pl.len(), pl.col("hash").sum().alias("sum"))

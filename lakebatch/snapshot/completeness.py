@@ -10,7 +10,7 @@ from lakebatch.assembly import dropped_samples as dropped
 from lakebatch.assembly import missing_metrics as missing
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
-from lakebatch.assembly.tables import DATA, RESULTS, SAMPLES
+from lakebatch.assembly.tables import RESULTS, SAMPLES
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
 from lakebatch.snapshot.rows import PinnedRows
@@ -142,7 +142,10 @@ def damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None = None)
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += _lost_events(snapshot.uncertain - snapshot.without_event)
-    return [*lost, *(gap for name in DATA for gap in _table_damage_gaps(snapshot, include, name))]
+    return [
+        *lost,
+        *(gap for name in snapshot.tables.names for gap in _table_damage_gaps(snapshot, include, name)),
+    ]
 
 
 def _lost_events(assembly_ids: Collection[str]) -> list[Gap]:

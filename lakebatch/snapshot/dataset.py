@@ -65,6 +65,7 @@ def _rows(snapshot: Snapshot, table: str, assembly_id: str, level: float) -> pl.
         raise AssemblyError(
             f"There is no table {table!r} in {snapshot.folder}: {assembly_id} stored nothing. Run it again, storing data."
         )
-    of_level = (pl.col("level") == level) | pl.col("level").is_null()
-    chosen = snapshot.scan_one(assembly_id, table=table).filter(of_level)
+    chosen = snapshot.scan_one(assembly_id, table=table)
+    if "level" in snapshot.schema(table).polars:  # an own table need not have it
+        chosen = chosen.filter((pl.col("level") == level) | pl.col("level").is_null())
     return snapshot.computed(chosen, [assembly_id], table=table)

@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from lakebatch.assembly.events import Events
-from lakebatch.assembly.tables import DATA, RESULTS, ExperimentTables
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.attempts import Attempts
@@ -136,12 +136,12 @@ def _pinned(
     """Return a snapshot; parts that were recorded by a time belong to it also when the next event came later."""
 
     def open_table(name: str) -> TableVersion | None:
-        if name not in DATA:
-            raise UnknownNameError(f"Unknown table {name!r}. Known: {', '.join(DATA)}.")
         table = tables.table(name)
         if not table.exists() and tables.storage.files(f"{tables.folder}/{name}"):
             return tables.table(name).newest()  # it raises the error of a lost log
-        return table.at() if table.exists() else None
+        if not table.exists():
+            return None
+        return _as_then(tables, table.at(), version) if name == RESULTS else table.at()
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
         return parts_at_version(ids) | (_pairs(newest, ids, time) if time else set())
@@ -161,7 +161,14 @@ def _pinned(
         Selection(moment),
         events.rows,
         version,
-        tables=PinnedTables(tables.folder, open_table, {RESULTS: newest}, lost),
+        tables=PinnedTables(
+            tables.folder,
+            open_table,
+            {RESULTS: _as_then(tables, newest, version)},
+            lost,
+            find_names=tables.data_tables,
+            at_version=tables.results.at,
+        ),
         uncertain=events.uncertain,
         find_parts=find_parts,
         leases=tables.log.leases(),
@@ -170,6 +177,16 @@ def _pinned(
         sources=tables.source_log,
         sweep_log=tables.sweep_log,
     )
+
+
+def _as_then(tables: ExperimentTables, newest: TableVersion, version: int) -> TableVersion:
+    """Return the newest results with the own columns that they had at a version."""
+    if version == newest.number or not newest.has_own_columns:
+        return newest
+    try:
+        return newest.showing(tables.results.at(version))
+    except StorageError:  # an entry of the log is lost: the columns of now have every row of then
+        return newest
 
 
 def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:

@@ -56,8 +56,10 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
         pl.len().over("config_hash", "seed").cast(pl.Int64).alias("same_seed"),
     )
     repeated = listed.filter(pl.col("replicates") > 1)
-    contested = repeated.filter(pl.col("same_seed") > 1)["assembly_id"].to_list()
-    digest_of = digests(snapshot, contested, RESULTS, on_gap)
+    contested = repeated.filter(pl.col("same_seed") > 1)
+    digest_of: dict[str, str] = {}
+    for columns, ids in _by_columns(snapshot, contested).items():
+        digest_of |= digests(snapshot, ids, RESULTS, on_gap, columns)
     firsts: dict[tuple[str, int], str] = {}
     agrees: list[bool | None] = []
     for _, config_hash, seed, assembly_id, _, same in repeated.iter_rows():
@@ -65,3 +67,15 @@ def compare(snapshot: Snapshot, on_gap: OnGap = "warn") -> pl.DataFrame:
         known = same > 1 and digest is not None
         agrees.append(firsts.setdefault((config_hash, seed), str(digest)) == digest if known else None)
     return repeated.with_columns(pl.Series("agrees", agrees, dtype=pl.Boolean)).select(*REPLICATE_COLUMNS)
+
+
+def _by_columns(snapshot: Snapshot, contested: pl.DataFrame) -> dict[tuple[str, ...], list[str]]:
+    """Return the assemblies by the columns of results to compare: those that the first of each config and seed had."""
+    ends = snapshot.events.filter(status="completed").group_by("assembly_id")
+    version_of = dict(ends.agg(pl.col("results_version").min()).iter_rows())
+    found: dict[tuple[str, ...], list[str]] = {}
+    for _, group in contested.group_by("config_hash", "seed", maintain_order=True):
+        ids = group["assembly_id"].to_list()
+        columns = snapshot.tables.columns_at(min(version_of[each] for each in ids))
+        found.setdefault(columns, []).extend(ids)
+    return found

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import polars as pl
 
-ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species")
+ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species", "name")
 """The columns that rows are sorted by; a table may lack some of them."""
 PIECE = 200_000
 """Approximate row count of one piece."""
@@ -39,14 +39,17 @@ def batches(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str]
 
 def count_parts(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the row count of each part of an assembly, in the order of `by_level`."""
-    counted = rows.group_by("level", "part").agg(pl.len())
-    return counted.sort("level", "part", maintain_order=True)
+    keys = [name for name in ("level", "part") if name in rows.collect_schema().names()]
+    return rows.group_by(keys).agg(pl.len()).sort(keys, maintain_order=True)
 
 
 def by_level(parts: pl.DataFrame) -> Iterator[pl.Expr]:
     """Yield conditions that select a few counted parts of one level at a time, in the order of `in_order`."""
     offsets = parts["len"].cum_sum() - parts["len"]
-    numbered = zip(offsets // PIECE, parts["level"], parts["part"], strict=True)
+    levels = parts["level"] if "level" in parts.columns else [None] * parts.height
+    numbered = zip(offsets // PIECE, levels, parts["part"], strict=True)
     for (_, level), batch in groupby(numbered, key=lambda each: each[:2]):
-        of_level = pl.col("level").is_null() if level is None else pl.col("level") == level
-        yield of_level & pl.col("part").is_in([part for *_, part in batch])
+        chosen = pl.col("part").is_in([part for *_, part in batch])
+        if "level" in parts.columns:
+            chosen &= pl.col("level").is_null() if level is None else pl.col("level") == level
+        yield chosen

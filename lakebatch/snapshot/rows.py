@@ -16,7 +16,7 @@ from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.sweeps import Sweep, SweepLog
-from lakebatch.assembly.tables import RESULTS
+from lakebatch.assembly.tables import RESULTS, table_schema
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
@@ -25,6 +25,7 @@ from lakebatch.snapshot.statuses import Statuses
 from lakebatch.snapshot.tables import PinnedTables
 from lakebatch.storage.delta import damage
 from lakebatch.storage.delta.damage import Fault
+from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import Arrange, TableVersion
 
 COUNTED = {"assembly_id": pl.String(), "rows": pl.Int64()}
@@ -121,6 +122,11 @@ class PinnedRows(Statuses):
         """Return one of the data tables, None if it was never written."""
         return self.tables.get(name)
 
+    def schema(self, name: str = RESULTS) -> TableSchema:
+        """Return the columns of a table: the built-in ones, and the own ones of the experiment if it was written."""
+        pinned = self.table(name)
+        return table_schema(name) if pinned is None else pinned.schema
+
     @cached_property
     def roles(self) -> Roles:
         """The metrics, the axis and the groups of the results."""
@@ -149,7 +155,12 @@ class PinnedRows(Statuses):
         return self.tables.faults(table, self.ids(include))
 
     def rows_of(
-        self, pinned: TableVersion, ids: Collection[str], arranged: Arrange = lambda rows: rows
+        self,
+        pinned: TableVersion,
+        ids: Collection[str],
+        arranged: Arrange = lambda rows: rows,
+        *,
+        whole: bool = False,
     ) -> pl.LazyFrame:
         """Return the rows of some assemblies in a table, lazily, without rows later than this snapshot.
 
@@ -157,10 +168,13 @@ class PinnedRows(Statuses):
         ----------
         arranged : callable
             Sorts the rows of single files, see `TableVersion.scan`.
+        whole : bool
+            With the columns that datasets leave out, such as the contents of artifacts.
         """
         unfinished = ~pl.col("status").is_in(COMPLETED) & pl.col("assembly_id").is_in(list(ids))
         later = self.last_events.filter(unfinished)["assembly_id"].to_list()
-        return self._as_committed(pinned.scan(ids, arranged=arranged), later)
+        rows = pinned.scan(ids, arranged=arranged)
+        return self._as_committed(rows if whole else rows.drop(pinned.schema.large), later)
 
     def _as_committed(self, rows: pl.LazyFrame, unfinished: Collection[str]) -> pl.LazyFrame:
         """Return rows without the parts of unfinished assemblies that are later than the snapshot."""

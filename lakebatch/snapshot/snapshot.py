@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.snapshot import changes, completeness, mixture, pieces
+from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
@@ -107,7 +107,8 @@ class Snapshot(PinnedRows):
         Parameters
         ----------
         table : str
-            ``results``, ``samples`` or ``trajectories``.
+            ``results``, ``samples``, ``trajectories``, ``artifacts`` without the contents, or a table that the
+            experiment declares.
         on_gap : {"warn", "refuse", "ignore"}
             "ignore" leaves out assemblies with a missing or truncated file.
 
@@ -184,6 +185,29 @@ class Snapshot(PinnedRows):
         return pieces.read(
             self, self.ids(include), lambda: self.report_mixtures(include), table=table, on_gap=on_gap
         )
+
+    def artifacts(
+        self,
+        assembly_id: str | None = None,
+        include: Collection[Status] | None = None,
+        on_gap: OnGap = "warn",
+    ) -> pl.DataFrame:
+        """Return one row per artifact, without contents, see `lakebatch.snapshot.artifacts.listed`."""
+        return artifacts.listed(self, assembly_id, include, on_gap)
+
+    def artifact(self, assembly_id: str, name: str, part: str | None = None) -> bytes:
+        """Return the content of an artifact, checked against its hash; ``part`` says which if several have the name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of that name.
+        ConfigError
+            If several parts have one of that name, and none is chosen.
+        DamageError
+            If it cannot be read, or does not have the recorded hash.
+        """
+        return artifacts.read(self, artifacts.find(self, assembly_id, name, part))
 
     def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""

@@ -43,6 +43,8 @@ class Snapshots(Mapping[str, Snapshot]):
     ----------
     folders : mapping
         The folder of each experiment, damaged or not, by number and experiment version.
+    own_tables : mapping
+        The names of the own tables of each damaged experiment.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Snapshots(Mapping[str, Snapshot]):
         snapshots: Mapping[str, Snapshot],
         damaged: Mapping[str, LakebatchError] | None = None,
         folders: Mapping[str, str] | None = None,
+        own_tables: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self.own_tables = dict(own_tables or {})
         self.selection = selection
         self.damaged = dict(damaged or {})
         self._snapshots = dict(snapshots)
@@ -97,6 +101,7 @@ class Snapshots(Mapping[str, Snapshot]):
             {names[folder]: each for folder, each in found.items()},
             {names[folder]: error for folder, error in damaged.items()},
             {names[folder]: folder for folder in folders},
+            {names[each.folder]: _own_tables(each) for each in experiments if each.folder in damaged},
         )
 
     @property
@@ -116,7 +121,9 @@ class Snapshots(Mapping[str, Snapshot]):
         if selection.narrows and not any(each.last_events.height for each in found.values()):
             for each in self.values():
                 each.select(selection)  # raises: it says what there is
-        return type(self)(replace(selection, moment=self.moment), found, self.damaged, self._folders)
+        return type(self)(
+            replace(selection, moment=self.moment), found, self.damaged, self._folders, self.own_tables
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.moment}, {list(self._snapshots)})"
@@ -239,7 +246,16 @@ class Snapshots(Mapping[str, Snapshot]):
             {name: each for name, each in self._snapshots.items() if name not in left_out},
             {name: error for name, error in self.damaged.items() if name not in left_out},
             {name: folder for name, folder in self._folders.items() if name not in left_out},
+            self.own_tables,
         )
+
+
+def _own_tables(damaged: ExperimentTables) -> tuple[str, ...]:
+    """Return the names of the own tables of a damaged experiment; none if its folder cannot be listed."""
+    try:
+        return damaged.own_tables()
+    except LakebatchError:
+        return ()
 
 
 def _report_untagged(experiments: Sequence[ExperimentTables], known: Collection[str], tag: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from lakebatch import _process as process
+from lakebatch._text import nearest
+from lakebatch.assembly.tables import DATA, RESULTS
 from lakebatch.errors import StorageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, omissions
@@ -33,6 +36,10 @@ class PinnedTables:
         The tables that are already open.
     lost : sequence of Fault
         Faults of the experiment's events, which concern every table.
+    find_names : callable
+        Returns the names of the tables, built-in and own ones.
+    at_version : callable, optional
+        Returns the results at a version.
     """
 
     def __init__(
@@ -41,17 +48,41 @@ class PinnedTables:
         open_table: Callable[[str], TableVersion | None],
         opened: dict[str, TableVersion | None],
         lost: Sequence[Fault] = (),
+        find_names: Callable[[], Sequence[str]] = lambda: DATA,
+        at_version: Callable[[int], TableVersion] | None = None,
     ) -> None:
+        self._at_version = at_version
         self._folder = folder
         self._open_table = open_table
         self._tables = opened
         self._inside: dict[str, dict[str, Fault]] = {}
         self.lost = tuple(lost)
+        self._find_names = find_names
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tables that parts write: the built-in ones, written or not, and the experiment's own."""
+        return tuple(self._find_names())
+
+    def columns_at(self, version: int) -> tuple[str, ...]:
+        """Return the columns that the results had at a version, which has no own ones that were declared later."""
+        newest = self.existing(RESULTS)
+        if self._at_version is None or not newest.has_own_columns:
+            return tuple(newest.columns())
+        return tuple(self._at_version(version).columns())
 
     def get(self, name: str) -> TableVersion | None:
-        """Return a table by name, None if it was never written."""
+        """Return a table by name, None if it was never written.
+
+        Raises
+        ------
+        UnknownNameError
+            If it is neither a built-in table nor one of the experiment's own.
+        """
         process.check_fork()
         if name not in self._tables:
+            if name not in DATA and name not in self.names:
+                raise UnknownNameError(f"Unknown table {name!r}. {nearest(name, self.names)}")
             self._tables[name] = self._open_table(name)
         return self._tables[name]
 

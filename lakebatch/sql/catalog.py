@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lakebatch.assembly.tables import DATA
+from lakebatch.columns import Column
 from lakebatch.ids import ExperimentName
 from lakebatch.snapshot import config_columns, sweeps
 from lakebatch.snapshot.gaps import OnGap
@@ -35,6 +35,7 @@ ASSEMBLY_COLUMNS = (
     "note",
 )
 SQL_TYPES: dict[pl.DataType, str] = {pl.Boolean(): "BOOLEAN", pl.Int64(): "BIGINT", pl.Float64(): "DOUBLE"}
+SQL_NUMBERS = {"BIGINT", "INTEGER", "DOUBLE", "FLOAT"}
 UNION = "lake"
 """The schema of all experiment versions together."""
 S3_SETUP = """\
@@ -48,7 +49,7 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     """Return the statement that creates a view over the rows of some assemblies."""
     table = snapshot.table(name)
     assert table is not None
-    columns = table.columns()
+    columns = [name for name in table.columns() if name not in table.schema.large]
     listed = ", ".join(map(quote_identifier, columns))
     return (
         f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {_read(found, table.schema, columns)}"
@@ -56,21 +57,56 @@ def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collec
     )
 
 
+def comments(schema: str, table: TableSchema) -> list[str]:
+    """Return the statements that give the own columns of a view their meaning and unit."""
+    return [
+        f"COMMENT ON COLUMN {schema}.{table.table}.{column.name} IS {string_literal(_meaning(column))}"
+        for column in table.own
+    ]
+
+
+def _meaning(column: Column) -> str:
+    return f"{column.comment} [{column.unit}]" if column.unit else column.comment
+
+
 def alias(name: str, of: str) -> str:
     """Return the statement that creates a view with the content of another."""
     return f"CREATE VIEW {name} AS FROM {of}"
 
 
-def member(schema: str, name: str, qualified_name: str) -> str:
-    """Return the part of a view over all experiments that selects the rows of one experiment version."""
+def member(schema: str, name: str, qualified_name: str, as_text: Collection[str] = ()) -> str:
+    """Return the part of a view over all experiments that selects the rows of one experiment version.
+
+    Parameters
+    ----------
+    as_text : collection of str
+        The columns to cast to strings, see `contested_columns`.
+    """
     experiment, _, version = str(ExperimentName.parse(qualified_name)).partition("@")
     origin = f"SELECT {string_literal(experiment)} AS experiment, {string_literal(version)} AS version"
     if name == "assemblies":  # it has the hash
         return f"{origin}, * FROM {schema}.{name}"
+    casts = ", ".join(f"CAST(data.{each} AS VARCHAR) AS {each}" for each in as_text)
+    data = f"data.* REPLACE ({casts})" if casts else "data.*"
     return (
-        f"{origin}, data.*, run.config_hash FROM {schema}.{name} AS data "
+        f"{origin}, {data}, run.config_hash FROM {schema}.{name} AS data "
         f"LEFT JOIN {schema}.assemblies AS run USING (assembly_id)"
     )
+
+
+def contested_columns(experiments: Mapping[str, Snapshot]) -> dict[str, list[str]]:
+    """Return the own columns of results, by experiment, whose types have no common one, such as a list and a number."""
+    types = {
+        name: {column.name: column.sql for column in table.schema.own}
+        for name, each in experiments.items()
+        if (table := each.table()) is not None
+    }
+    of_column: dict[str, set[str]] = {}
+    for known in types.values():
+        for column, sql in known.items():
+            of_column.setdefault(column, set()).add(sql)
+    contested = {name for name, found in of_column.items() if len(found) > 1 and not found <= SQL_NUMBERS}
+    return {name: [each for each in known if each in contested] for name, known in types.items()}
 
 
 def setup(snapshot: Snapshots, on_gap: OnGap = "warn") -> str:
@@ -146,22 +182,24 @@ def _tables(schema: str, snapshot: Snapshot, on_gap: OnGap) -> Iterator[tuple[st
     yield "assemblies", _table(f"{schema}.assemblies", runs)
     yield "configs", _table(f"{schema}.configs", config_columns.of_experiment(snapshot))
     yield "sweeps", _table(f"{schema}.sweeps", sweeps.points_of(snapshot))
-    for table in DATA:
+    for table in snapshot.tables.names:
         if snapshot.table(table) is None:
             continue
         ids, found = snapshot.tables.readable(table, snapshot.ids(), on_gap)
         omissions.warn_of_faults(found)
         files = snapshot.tables.existing(table).files(ids)
         if files:
-            yield table, view(schema, snapshot, table, Sources([], files), ids)
+            created = view(schema, snapshot, table, Sources([], files), ids)
+            yield table, ";\n".join([created, *comments(schema, snapshot.schema(table))])
 
 
 def _unions(snapshot: Snapshots, made: Mapping[str, Collection[str]]) -> Iterator[str]:
     """Yield the statements that create the schema of all experiment versions."""
     yield f"CREATE SCHEMA {UNION}"
+    contested = contested_columns({name: each for name, each in snapshot.items() if name in made})
     for table in ("results", "assemblies"):
         selects = [
-            member(quote_identifier(schema), table, snapshot.qualified(name))
+            member(quote_identifier(schema), table, snapshot.qualified(name), contested.get(name, ()))
             for name, (schema, *_) in snapshot.schemas().items()
             if table in made.get(name, ())
         ]

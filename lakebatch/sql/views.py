@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
 import polars as pl
 
-from lakebatch.assembly.tables import DATA, RESULTS
+from lakebatch.assembly.tables import DATA, RESULTS, table_schema
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot import config_columns, mixture, sweeps
 from lakebatch.snapshot.completeness import damage_gaps
@@ -16,12 +17,21 @@ from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
-from lakebatch.sql.catalog import UNION, alias, member, quote_identifier, readable_name, view
+from lakebatch.sql.catalog import (
+    UNION,
+    alias,
+    comments,
+    contested_columns,
+    member,
+    quote_identifier,
+    readable_name,
+    view,
+)
 from lakebatch.sql.read_only import Path
 from lakebatch.sql.supervision import interruptible
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.schema import load_schema
+from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
 from lakebatch.storage.uris import is_local
 
@@ -78,7 +88,8 @@ class Views:
             if name in snapshot:
                 self._add_experiment(catalog, schema, snapshot[name])
             else:
-                self._add_damaged(catalog, schema, Fault.of(snapshot.damaged[name], name))
+                fault = Fault.of(snapshot.damaged[name], name)
+                self._add_damaged(catalog, schema, fault, snapshot.own_tables.get(name, ()))
             for other in others:
                 self._add_alias(catalog, other, schema)
         self._add_unions(catalog, snapshot)
@@ -91,7 +102,7 @@ class Views:
         self._add_records(catalog, schema, snapshot)
         self._add_configs(catalog, schema, snapshot)
         self._add_sweeps(catalog, schema, snapshot)
-        for name in DATA:
+        for name in snapshot.tables.names:
             self._add_data(catalog, schema, snapshot, name)
 
     def _add_alias(self, catalog: str, other: str, schema: str) -> None:
@@ -100,6 +111,8 @@ class Views:
         for *_, name in [path for path in self.by_path if path[:-1] == (catalog, schema)]:
             self._connection.execute(alias(_name(catalog, other, name), _name(catalog, schema, name)))
             self._register(catalog, other, name, self.by_path[catalog, schema, name])
+            for snapshot, table in self.by_path[catalog, schema, name].reads:
+                self._comment(_name(catalog, other), snapshot.schema(table))
             for path in self._paths(catalog, schema, name):  # messages list a view once
                 self.names[path] = self.names[*path[:-2], other, name]
 
@@ -141,7 +154,7 @@ class Views:
                 check=read_through,
             )
         except (StorageError, SchemaError) as error:
-            empty = pl.DataFrame(schema=load_schema(name).polars)
+            empty = pl.DataFrame(schema=_known_columns(snapshot, name))
             self._add_frame(catalog, schema, name, empty, View((Fault.of(error, snapshot.name),)))
         else:
             self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
@@ -150,18 +163,26 @@ class Views:
         """Create a view over the rows of some assemblies; a copy if DuckDB cannot read the files directly."""
         name = table.schema.table
         found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
-        if not found.all:
+        if found.all:
+            self._create_view(view(schema, snapshot, name, found, ids))
+            self.files += found.all
+        else:
             self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
-            return
+        self._comment(schema, table.schema)
+
+    def _comment(self, schema: str, table: TableSchema) -> None:
+        for statement in comments(schema, table):
+            self._connection.execute(statement)
+
+    def _create_view(self, statement: str) -> None:
         try:
-            self._connection.execute(view(schema, snapshot, name, found, ids))
+            self._connection.execute(statement)
         except duckdb.Error as error:
             raise OSError(str(error)) from error
-        self.files += found.all
 
-    def _add_damaged(self, catalog: str, schema: str, fault: Fault) -> None:
+    def _add_damaged(self, catalog: str, schema: str, fault: Fault, own_tables: Collection[str]) -> None:
         """Create empty views for an experiment that cannot be read, and one gap that says why."""
-        frames = {name: load_schema(name).polars for name in DATA} | {
+        frames = {name: table_schema(name).in_datasets for name in (*DATA, *own_tables)} | {
             "assemblies": pl.Schema(SUMMARY_COLUMNS),
             "configs": pl.Schema(config_columns.IDENTITY),
             "events": load_schema("assemblies").polars,
@@ -173,6 +194,7 @@ class Views:
     def _add_unions(self, catalog: str, snapshot: Snapshots) -> None:
         """Create the views of all experiment versions together."""
         self._connection.execute(f"CREATE SCHEMA {_name(catalog, UNION)}")
+        contested = {(RESULTS, each): columns for each, columns in self._contested(snapshot).items()}
         for name in UNION_VIEWS:
             members = {
                 each: schema
@@ -195,7 +217,12 @@ class Views:
                 self._add_frame(catalog, UNION, name, OF_LAKE[name](whole), known)
             elif members:
                 selects = [
-                    member(_name(catalog, schema), name, snapshot.qualified(each))
+                    member(
+                        _name(catalog, schema),
+                        name,
+                        snapshot.qualified(each),
+                        contested.get((name, each), ()),
+                    )
                     for each, schema in members.items()
                 ]
                 text = f"CREATE VIEW {_name(catalog, UNION, name)} AS {' UNION ALL BY NAME '.join(selects)}"
@@ -203,6 +230,15 @@ class Views:
                 self._register(catalog, UNION, name, known)
             else:
                 self._add_frame(catalog, UNION, name, pl.DataFrame(schema=EMPTY_UNIONS[name]), known)
+
+    def _contested(self, snapshot: Snapshots) -> dict[str, list[str]]:
+        """Return the result columns without a common type, by experiment; none of those that cannot be read."""
+        readable = {}
+        for name in snapshot:
+            with suppress(StorageError, SchemaError):
+                snapshot[name].table()
+                readable[name] = snapshot[name]
+        return contested_columns(readable)
 
     def _add_frame(self, catalog: str, schema: str, name: str, frame: pl.DataFrame, known: View) -> None:
         self._create_table(_name(catalog, schema, name), frame)
@@ -221,6 +257,14 @@ class Views:
     def _paths(self, catalog: str, schema: str, name: str) -> list[Path]:
         """Return the names of a view: with the catalog and, of the default catalog, without."""
         return [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
+
+
+def _known_columns(snapshot: Snapshot, name: str) -> dict[str, pl.DataType]:
+    """Return the columns of a table that cannot be read, as far as they are known."""
+    try:
+        return snapshot.schema(name).in_datasets
+    except (StorageError, SchemaError):
+        return table_schema(name).in_datasets
 
 
 def read_through(file: str) -> None:

@@ -53,9 +53,9 @@ class Storage:
         """The backend."""
         return LocalFolder(self.uri) if is_local(self.uri) else Bucket(self.uri, self.options)
 
-    def folders(self) -> list[str]:
-        """Return the names of the folders directly in the lake, sorted; none if the lake does not exist."""
-        return self.place.folders()
+    def folders(self, below: str = "") -> list[str]:
+        """Return the names of the folders directly in the lake, or in a folder of it; sorted, none if it does not exist."""
+        return self.place.folders(below)
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder of the lake, by path; none if the folder does not exist."""

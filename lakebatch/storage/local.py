@@ -44,15 +44,16 @@ class LocalFolder(Place):
     def __init__(self, uri: str) -> None:
         self.path = Path(uri)
 
-    def folders(self) -> list[str]:
-        """Return the names of the folders directly in it, sorted; none if it does not exist."""
-        if not path_exists(self.path):
+    def folders(self, below: str = "") -> list[str]:
+        """Return the names of the folders directly in it, or in a folder of it; sorted, none if it does not exist."""
+        folder = self.path / below
+        if not path_exists(folder):
             return []
         try:
-            with os.scandir(self.path) as entries:
+            with os.scandir(folder) as entries:
                 return sorted(entry.name for entry in entries if entry.is_symlink() or entry.is_dir())
         except OSError as error:
-            raise unreadable(error, f"the lake {self.path}") from error
+            raise unreadable(error, f"the folder {folder}" if below else f"the lake {folder}") from error
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder of it, by path; none if the folder does not exist."""

@@ -53,8 +53,8 @@ class Place(Protocol):
     def is_local(self) -> bool:
         """Whether the files have paths on this machine."""
 
-    def folders(self) -> list[str]:
-        """Return the names of the folders directly in the place."""
+    def folders(self, below: str = "") -> list[str]:
+        """Return the names of the folders directly in the place, or in a folder of it."""
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every file below a folder."""

@@ -42,11 +42,12 @@ class Bucket(Place):
         self.prefix = f"{prefix}/" if prefix else ""
         self._options = options
 
-    def folders(self) -> list[str]:
-        """Return the names of the folders directly under the prefix, sorted."""
-        pages = self._pages(Prefix=self.prefix, Delimiter="/")
+    def folders(self, below: str = "") -> list[str]:
+        """Return the names of the folders directly under the prefix, or in a folder of it; sorted."""
+        prefix = f"{self.prefix}{below}/" if below else self.prefix
+        pages = self._pages(Prefix=prefix, Delimiter="/")
         found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-        return sorted(name.removeprefix(self.prefix).rstrip("/") for name in found)
+        return sorted(name.removeprefix(prefix).rstrip("/") for name in found)
 
     def files(self, folder: str) -> list[StoredFile]:
         """Return every object below a folder of the prefix, by path."""

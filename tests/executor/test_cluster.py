@@ -79,6 +79,24 @@ def test_cluster_with_worker_kills_gives_the_local_rows(lake, name, running, clu
         assert rows_of(lake, name, there, table).equals(rows_of(lake, name, here, table)), table
 
 
+def test_own_columns_and_tables_are_the_same_on_a_cluster(lake, cluster, tmp_path, monkeypatch) -> None:
+    (tmp_path / "experiments").mkdir()
+    shutil.copy(Path(__file__).parents[1] / "estimate_pi.py", tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+    given = {"settings": ["points=[10, 20]", "repeats=2"], "seed": 5}
+    here = lakebatch.run(lake, "estimate-pi", jobs=1, **given)
+    there = lakebatch.run(lake, "estimate-pi", executor=cluster, **given)
+    for table, rows in (("results", 8), ("curves", 4)):
+        one, other = (
+            lake["estimate-pi"]
+            .reassemble(table=table, assembly=each.assembly_id)
+            .drop("assembly_id", "recorded_at")
+            for each in (here, there)
+        )
+        assert one.equals(other)
+        assert one.height == rows
+
+
 def test_cohort_is_the_same_in_blocks() -> None:
     source = registry.get("response-noise")
     experiment = registry.load(source)

@@ -75,7 +75,8 @@ def test_sound_lake_has_no_problem_and_is_left_unchanged(copied_lake, toy):
 
 def test_names_select_the_experiments_to_check(copied_lake):
     subjects = copied_lake.doctor("other-toy").filter(check="log")["subject"].to_list()
-    assert subjects == [f"91_v1_other-toy/{table}" for table in ("assemblies", "results", "sources")]
+    tables = ("assemblies", "logs", "results", "sources")
+    assert subjects == [f"91_v1_other-toy/{table}" for table in tables]
     assert not [each for each in copied_lake.doctor("other-toy")["severity"] if each != "ok"]
     with pytest.raises(UnknownNameError, match=r"There is nothing of 'tou' in .* There: toy, other-toy"):
         copied_lake.doctor("tou")

@@ -31,6 +31,7 @@ NOT_RUN = {
     "configuring": 4,
     "lake": 3,
     "sbml": 3,
+    "experiments": 2,
     "plots": 1,
     "clusters": 3,
     "scaling": 1,

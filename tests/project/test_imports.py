@@ -39,7 +39,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "ids": "",
     },
     {"_files": "", "_process": ""},
-    {"columns": ""},
+    {"columns": "", "artifacts": ""},
     {"errors": ""},
     {"_text": "", "_version": ""},
 )

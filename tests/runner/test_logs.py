@@ -208,7 +208,7 @@ def test_wrong_questions_are_one_line(toy, lake):
         stored.logs(level="loud")
     with pytest.raises(UnknownNameError, match="has no part 'level=1'"):
         stored.logs(part="level=1")
-    with pytest.raises(UnknownNameError, match="no assembly called 'unknown'"):
+    with pytest.raises(UnknownNameError, match="'unknown' is not an assembly id, and no assembly"):
         stored.logs("unknown")
 
 

@@ -122,7 +122,10 @@ def test_name_stands_for_the_id_everywhere(toy, lake):
     other = run(lake, toy, settings=FEW)
     stored = lake[toy]
     assert stored.status("high-dose") == "completed"
-    assert stored.status("unknown") == "not_found"
+    with pytest.raises(
+        UnknownNameError, match="'unknown' is not an assembly id, and no assembly has this name"
+    ):
+        stored.status("unknown")
     assert stored.reassemble(assembly="high-dose")["assembly_id"].unique().to_list() == [first.assembly_id]
     assert stored.snapshot().assembly("high-dose") == stored.log.get("high-dose")
     assert lake.sql("select distinct name, user from lake.assemblies order by name").rows() == [

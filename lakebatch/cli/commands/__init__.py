@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from lakebatch.cli.commands import (
+    artifacts,
     check,
     completeness,
     completion,
@@ -45,6 +46,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
         status.status, sweeps.sweeps, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model,
+        artifacts.artifacts,
         history.history, sql.sql, queries.queries_, config.config,
     ),
     "Draw and report": (plot.plot, report.report),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -18,6 +18,7 @@ from lakebatch.cli.stderr import sanitize
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakebatch.assembly.logs import Level
     from lakebatch.assembly.record import Assembly
     from lakebatch.lake.experiment import StoredExperiment
 
@@ -44,7 +45,7 @@ def logs(
     context: click.Context,
     name: str,
     assembly: str | None,
-    level: str,
+    level: Level,
     part: str | None,
     tail: int | None,
     follow: bool,
@@ -61,7 +62,7 @@ def logs(
     chosen = stored.log.newest() if assembly is None else stored.log.get(assembly)
 
     def read() -> pl.DataFrame:
-        return stored.logs(chosen.assembly_id, level=level, part=part)
+        return stored.logs(chosen.assembly_id, level=cast("Level", level), part=part)
 
     found = read()
     shown = found if tail is None else found.tail(tail)

@@ -16,7 +16,6 @@ from lakebatch.cli.options import (
     selection_options,
 )
 from lakebatch.cli.output import check_output, save, show
-from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.selection import Selection
@@ -28,10 +27,11 @@ if TYPE_CHECKING:
 @gap_option
 @click.option(
     "--table",
-    type=Choice(["results", "samples", "trajectories"]),
+    metavar="TABLE",
     default="results",
     show_default=True,
-    help="Table to read.",
+    shell_complete=completion.tables,
+    help="Table to read: results, samples, trajectories, artifacts, or one that the experiment declares.",
 )
 @output_option
 @format_option
@@ -41,7 +41,7 @@ def reassemble(
     name: str,
     selection: Selection,
     on_gap: Any,
-    table: Any,
+    table: str,
     output: Path | None,
     form: str,
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.artifacts import ARTIFACTS
+from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning, ForkError, LakebatchError
 from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, values
 from lakebatch.maintenance.doctor.finding import Finding
@@ -19,7 +20,6 @@ from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.schema import table_names
 
 Tables = Mapping[str, InspectedTable]
 
@@ -80,6 +80,9 @@ def _experiment(stored: ExperimentTables, tables: Tables, deep: bool) -> Iterato
     yield from _orphans(tables, pinned, findings)
     if deep:
         yield from _deep(tables)
+        if pinned is not None and ARTIFACTS in tables:
+            contents = values.check_contents(stored)
+            yield from _guarded("contents", tables[ARTIFACTS].path, contents)
         if pinned is not None:
             yield from _guarded("bundles", stored.folder, values.check_bundles(stored))
 
@@ -88,9 +91,8 @@ def _opened(stored: ExperimentTables, tables: Tables, findings: list[Finding]) -
     """Examine the tables as an engine opens them, and return the experiment as it is now."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)  # the checks of the files name the same damage
-        for name in table_names():
-            if name in tables:
-                findings += _guarded("table", f"{stored.folder}/{name}", _table(stored, name))
+        for name in (name for name in tables if not name.startswith(f"{FRAMES}/")):
+            findings += _guarded("table", f"{stored.folder}/{name}", _table(stored, name))
         pinned = _pinned(stored, findings)
         findings += _assemblies(stored, pinned) if pinned else []
         findings += _guarded("tags", f"{stored.folder}/tags", _tags(stored, tables))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lakebatch.artifacts import ARTIFACTS, CONTENT, sha256_of
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.maintenance.doctor.files import advice
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.inspection.rows import Fingerprints, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
+from lakebatch.storage.delta.damage import READ_ERRORS
 from lakebatch.storage.delta.engine import FINGERPRINT
 from lakebatch.storage.delta.log import READABLE, Entry
 
@@ -54,6 +56,27 @@ def _all_read(table: InspectedTable, files: int) -> Finding:
 
 def _is_comparable(entry: Entry) -> bool:
     return FINGERPRINT in entry.info or bool(entry.of("remove"))
+
+
+def check_contents(stored: ExperimentTables) -> Iterator[Finding]:
+    """Whether every artifact has the hash and the size that its row says; files that cannot be read are other findings."""
+    table = stored.table(ARTIFACTS).at()
+    subject, count, faults = f"{stored.folder}/{ARTIFACTS}", 0, 0
+    for file in table.data_files():
+        try:
+            rows = table.read_file(file).iter_rows(named=True)
+        except READ_ERRORS:
+            continue
+        for row in rows:
+            count += 1
+            content = row[CONTENT] or b""
+            if (sha256_of(content), len(content)) != (row["sha256"], row["size"]):
+                faults += 1
+                what = f"artifact {row['name']!r} of part {row['part']} of {row['assembly_id']} has not its recorded hash"
+                advice = "Nothing tells which of the two is right: another tool than lakebatch wrote the row."
+                yield Finding("contents", subject, "problem", what, advice)
+    if not faults:
+        yield Finding("contents", subject, "ok", f"{count} artifacts have their recorded hashes")
 
 
 def check_bundles(stored: ExperimentTables) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from lakebatch.assembly.tables import FRAMES
+from lakebatch.assembly.tables import FRAMES, table_schema
+from lakebatch.columns import OWN, Column
 from lakebatch.errors import DamageError
 from lakebatch.ids import ExperimentName
 from lakebatch.maintenance.inspection.lineage import Lineage
@@ -59,10 +60,27 @@ class InspectedTable:
         """The files in its folder to which links at its data files lead."""
         return link_targets(self.locate(""), self.references) if self.storage.is_local else set()
 
-    @property
+    @cached_property
     def schema(self) -> TableSchema:
-        """The columns that it must have; tables of frames may have more."""
-        return load_schema(FRAMES if self.name.startswith(f"{FRAMES}/") else self.name)
+        """The columns that it must have, with an experiment's own as its log describes them; frames may have more."""
+        if self.name.startswith(f"{FRAMES}/"):
+            return load_schema(FRAMES)
+        return table_schema(self.name).completed(self._own_columns)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether an experiment declared it: a column says so or, without a log that does, partitions of assemblies do."""
+        return bool(self._own_columns) or (
+            not self.columns and any(path.startswith("assembly_id=") for path in self.files)
+        )
+
+    @property
+    def _own_columns(self) -> list[Column]:
+        found = {field["name"]: field for field in self._fields if OWN in (field.get("metadata") or {})}
+        return [
+            Column.from_metadata(name, _type_name(field["type"]), field["nullable"], field["metadata"])
+            for name, field in found.items()
+        ]
 
     @property
     def repair(self) -> str:
@@ -82,10 +100,15 @@ class InspectedTable:
     @cached_property
     def columns(self) -> set[str]:
         """The names of all columns that the table has or had."""
+        return {field["name"] for field in self._fields}
+
+    @cached_property
+    def _fields(self) -> list[dict[str, Any]]:
+        """The description of each column in each state of the table, the oldest first."""
         schemas = [
             json.loads(each["schemaString"]) for entry in self.log.entries for each in entry.of("metaData")
         ]
-        return {field["name"] for schema in schemas for field in schema["fields"]}
+        return [field for schema in schemas for field in schema["fields"]]
 
     def metadata(self, version: int) -> dict[str, Any]:
         """Return the table's metadata, with its columns, at a version.
@@ -133,6 +156,11 @@ class InspectedTable:
     def locate(self, path: str) -> str:
         """Return the URI of a file of the table."""
         return self.storage.join(self.path, path)
+
+
+def _type_name(of: Any) -> str:
+    """Return the type of a field in a log, one of `lakebatch.columns.TYPES` for an own column."""
+    return f"list<{_type_name(of['elementType'])}>" if isinstance(of, dict) else str(of)
 
 
 def _is_vacuum(entry: Entry) -> bool:

@@ -6,6 +6,7 @@ import warnings
 
 from lakebatch import _process as process
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.columns import NAME
 from lakebatch.errors import DamageWarning
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
@@ -30,8 +31,16 @@ def inspected_tables(stored: ExperimentTables) -> dict[str, InspectedTable]:
             name = f"{FRAMES}/{inner}"
         if path:
             below.setdefault(name, []).append(StoredFile(path, file.size, file.at, file.fault))
-    known = [each for each in below if each in table_names() or each.startswith(f"{FRAMES}/")]
-    return {name: InspectedTable(stored.storage, stored.folder, name, below[name]) for name in sorted(known)}
+    found = {name: InspectedTable(stored.storage, stored.folder, name, below[name]) for name in sorted(below)}
+    return {name: each for name, each in found.items() if _is_table(each)}
+
+
+def _is_table(table: InspectedTable) -> bool:
+    """Whether a folder is a table of lakebatch: built-in, of frames, or an own one."""
+    name = table.name
+    if name in table_names() or name.startswith(f"{FRAMES}/"):
+        return True
+    return NAME.fullmatch(name) is not None and table.is_own
 
 
 def has_unreadable_log(table: InspectedTable) -> bool:

@@ -9,7 +9,7 @@ from lakebatch.assembly.decisions import note
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError
 from lakebatch.maintenance.repair.outcome import Outcome
-from lakebatch.maintenance.tables import TABLES
+from lakebatch.maintenance.tables import RECORDS
 
 EVENT = {"lakebatch.event": "repaired"}
 
@@ -41,8 +41,9 @@ class History:
             known = set(self._stored.log.events()["assembly_id"]) if healed.keys() - {None} else set()
             for assembly_id in sorted(known & healed.keys()):
                 self._record(assembly_id, healed.pop(assembly_id))
+            known_tables = {*self._stored.data_tables(), *RECORDS}
             for name in sorted(
-                {_table(each) for outcomes in healed.values() for each in outcomes} & {*TABLES}
+                {_table(each) for outcomes in healed.values() for each in outcomes} & known_tables
             ):
                 self._stored.table(name).mark(EVENT)
         except LakebatchError as error:

@@ -13,7 +13,7 @@ import deltalake
 import polars as pl
 
 from lakebatch.storage.delta.compaction import GROUP_ROWS, arrow_rows
-from lakebatch.storage.delta.engine import WRITER_PROPERTIES
+from lakebatch.storage.delta.engine import writer_properties
 from lakebatch.storage.delta.table_format import PROPERTIES
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def _engine(rows: pl.DataFrame | pa.Table, schema: str, partition_by: Sequence[s
             partition_by=list(partition_by),
             configuration=PROPERTIES,
         )
-        deltalake.write_deltalake(table, rows, mode="append", writer_properties=WRITER_PROPERTIES)
+        binary = [field["name"] for field in json.loads(schema)["fields"] if field["type"] == "binary"]
+        deltalake.write_deltalake(table, rows, mode="append", writer_properties=writer_properties(binary))
         files = list(Path(folder).rglob("part-*.parquet"))
         if len(files) == 1:
             yield files[0].read_bytes()

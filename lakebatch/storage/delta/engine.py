@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import unquote
@@ -34,6 +34,8 @@ ATTEMPT = "lakebatch.attempt"
 FINGERPRINT = "lakebatch.fingerprint"
 """Key in a commit's metadata: the fingerprint of the rows that it added."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
+# A dictionary and the largest value in the footer would store a large content twice more
+OF_BINARY = deltalake.ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
 HOT_PATH = deltalake.PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """A clean-up after every commit would list the whole log; `lakebatch.storage.delta.checkpoints` writes checkpoints."""
 
@@ -54,6 +56,14 @@ class Handle(deltalake.DeltaTable):
     def names(self) -> list[str]:
         """The names of the columns."""
         return [field.name for field in self.schema().fields]
+
+
+def writer_properties(binary: Iterable[str]) -> deltalake.WriterProperties:
+    """Return how files are written, given the names of the columns of bytes."""
+    of_each = dict.fromkeys(binary, OF_BINARY)
+    if not of_each:
+        return WRITER_PROPERTIES
+    return deltalake.WriterProperties(compression="ZSTD", column_properties=of_each)
 
 
 def with_retries(call: Callable[[], Answer]) -> Answer:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakebatch.columns import OWN, Column
+from lakebatch.columns import OWN, Column, built_in, built_in_tables
 from lakebatch.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ TYPES: dict[str, pl.DataType] = {
     "float": pl.Float32(),
     "boolean": pl.Boolean(),
     "timestamp": pl.Datetime("us", "UTC"),
+    "binary": pl.Binary(),
     "list<string>": pl.List(pl.String()),
     "list<double>": pl.List(pl.Float64()),
     "list<float>": pl.List(pl.Float32()),
@@ -44,7 +44,7 @@ class TableSchema:
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
-    declares.
+    declares. Those in ``united`` are JSON lists that keep what earlier writers put into them.
     """
 
     table: str
@@ -56,13 +56,16 @@ class TableSchema:
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    united: tuple[str, ...] = ()
 
     @property
     def late(self) -> list[Column]:
         """The columns that the first schema version did not have, and those that an experiment declares."""
         return [column for column in self.columns if column.since > 1 or column.own]
 
-    def extended(self, columns: Sequence[Column], properties: Mapping[str, str]) -> TableSchema:
+    def extended(
+        self, columns: Sequence[Column], properties: Mapping[str, str], united: Sequence[str] = ()
+    ) -> TableSchema:
         """Return the schema with the columns, their ranges and the properties that an experiment declares.
 
         Raises
@@ -81,7 +84,19 @@ class TableSchema:
             columns=(*self.columns, *columns),
             constraints=self.constraints | rules,
             properties={**self.properties, **properties},
+            united=(*self.united, *united),
         )
+
+    def completed(self, own: Iterable[Column]) -> TableSchema:
+        """Return the schema with those own columns of a table that it lacks."""
+        known = {column.name for column in self.columns}
+        more = [column for column in own if column.name not in known]
+        return replace(self, columns=(*self.columns, *more)) if more else self
+
+    @property
+    def own(self) -> list[Column]:
+        """The columns that an experiment declares."""
+        return [column for column in self.columns if column.own]
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -95,10 +110,27 @@ class TableSchema:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
 
+    def of_type(self, type: str) -> tuple[str, ...]:
+        """Return the names of the columns of a type."""
+        return tuple(column.name for column in self.columns if column.type == type)
+
+    @property
+    def large(self) -> tuple[str, ...]:
+        """The columns that datasets and SQL leave out."""
+        return tuple(column.name for column in self.columns if column.large)
+
+    @property
+    def in_datasets(self) -> dict[str, pl.DataType]:
+        """The columns of datasets and of SQL as polars types, by name."""
+        return {name: dtype for name, dtype in self.polars.items() if name not in self.large}
+
     @property
     def source(self) -> str:
-        """The file that defines the columns."""
-        return f"schemas/{self.table}.toml"
+        """The place that defines the columns."""
+        if self.table not in built_in_tables():
+            return f"the declaration of table {self.table!r}"
+        own = " or the declared columns" if self.own else ""
+        return f"schemas/{self.table}.toml{own}"
 
 
 @cache
@@ -108,13 +140,12 @@ def load_schema(table: str) -> TableSchema:
     >>> load_schema("results").partition_by
     ('assembly_id',)
     """
-    file = resources.files("lakebatch.schemas").joinpath(f"{table}.toml")
-    if not file.is_file():
-        raise SchemaError(f"Unknown table {table!r}. Known: {', '.join(table_names())}.")
-    return parse_schema(file.read_text(encoding="utf-8"))
+    if table not in built_in_tables():
+        raise SchemaError(f"Unknown table {table!r}. Known: {', '.join(built_in_tables())}.")
+    return parse_schema(built_in(table))
 
 
-def parse_schema(text: str) -> TableSchema:
+def parse_schema(text: str | Mapping[str, Any]) -> TableSchema:
     """Return the schema in a TOML document.
 
     Raises
@@ -122,7 +153,7 @@ def parse_schema(text: str) -> TableSchema:
     SchemaError
         If a column or constraint has an unknown version, or a column added later is not nullable.
     """
-    document = tomllib.loads(text)
+    document = tomllib.loads(text) if isinstance(text, str) else dict(text)
     columns = tuple(Column(**column) for column in document.pop("columns"))
     rules = {name: _rule(value) for name, value in document.pop("constraints").items()}
     schema = TableSchema(
@@ -159,8 +190,7 @@ def _check_versions(schema: TableSchema) -> None:
 
 def table_names() -> list[str]:
     """Return the names of all tables that have a schema."""
-    files = resources.files("lakebatch.schemas").iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return list(built_in_tables())
 
 
 def conform(frame: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
@@ -223,16 +253,30 @@ def _value_faults(values: pl.Series, column: Column) -> list[str]:
         faults.append(
             f"column {column.name!r} holds NaN or an infinity {count} times. Write NULL and say why in 'error'"
         )
+    return faults + _range_faults(values, column)
+
+
+def _range_faults(values: pl.Series, column: Column) -> list[str]:
+    """Return how values leave the range that an experiment declares, before a table is asked to commit them."""
+    bounds = (("minimum", column.minimum, pl.Series.lt), ("maximum", column.maximum, pl.Series.gt))
+    faults = []
+    for key, bound, beyond in bounds if column.own and values.dtype != pl.Null else ():
+        if bound is not None and (bad := values.filter(beyond(values, bound))).len():
+            faults.append(
+                f"column {column.name!r} has the {key} {bound:g}, and {bad.len()} values are beyond it, such as {bad[0]}"
+            )
     return faults
 
 
 def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
     """Return the differences of a table's Arrow schema from its schema, one clause per column.
 
-    A column that a later schema version added may be missing; an experiment's own columns may be missing or be others.
+    A column that a later schema version added may be missing; an experiment's own columns are left to `contradictions`.
     """
+    own = {field.name for field in actual if OWN.encode() in (field.metadata or {})}
+    own |= {column.name for column in schema.own}
     faults = []
-    for column in schema.columns:
+    for column in (column for column in schema.columns if not column.own):
         index = actual.get_field_index(column.name)
         if index < 0 and column not in schema.late:
             faults.append(f"column {column.name!r} is missing, {schema.source} has it")
@@ -240,10 +284,30 @@ def difference(actual: pa.Schema, schema: TableSchema) -> list[str]:
             faults.append(
                 f"column {column.name!r} is {actual.field(index).type}, {schema.source} says {column.arrow.type}"
             )
-    known = {column.name for column in schema.columns}
-    unknown = [
-        each.name
-        for each in actual
-        if each.name not in known and not schema.grows and OWN.encode() not in (each.metadata or {})
-    ]
+    known = own | {column.name for column in schema.columns}
+    unknown = [name for name in actual.names if name not in known and not schema.grows]
     return faults + [f"column {name!r} is not in {schema.source}" for name in unknown]
+
+
+def contradictions(
+    names: Collection[str], described: Mapping[str, Column], schema: TableSchema
+) -> Iterator[str]:
+    """Yield how a schema declares own columns otherwise than a table, which has rows of them, describes them.
+
+    Parameters
+    ----------
+    names : collection of str
+        The names of all columns of the table.
+    described : mapping
+        The own columns of the table by name.
+    """
+    for column in schema.own:
+        if column.name in names and column.name not in described:
+            yield f"the table has a column {column.name!r} of another tool"
+        elif column.name in described and column.fixed != described[column.name].fixed:
+            before, now = described[column.name].fixed, column.fixed
+            yield "; ".join(
+                f"the {key} of column {column.name!r} is {before[key]}, the experiment declares {now[key]}"
+                for key in now
+                if now[key] != before[key]
+            )

@@ -26,7 +26,6 @@ from lakebatch.storage.delta.engine import (
     COMMIT_RETRIES,
     ENGINE_ERRORS,
     HOT_PATH,
-    WRITER_PROPERTIES,
     Answer,
     Data,
     Handle,
@@ -34,6 +33,7 @@ from lakebatch.storage.delta.engine import (
     preserve_interrupt,
     retry_commit,
     with_fingerprint,
+    writer_properties,
 )
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
@@ -81,7 +81,6 @@ class Table(TableReader):
         if is_new:
             self._create()
         table_format.check_writable(self._open(), self.uri)
-        table_format.check_columns(self._open(), self.schema)
         for action, change in table_format.CHANGES.items():
             self._alter(action, change)
         if is_new and self._folder is not None:
@@ -258,8 +257,13 @@ class Table(TableReader):
             )
 
     def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table unless another process has made the same change."""
-        self._commit_repeatedly(action, lambda handle: change(handle, self.schema))
+        """Change the table unless another process has made the same change, or one that contradicts it."""
+
+        def change_checked(handle: Handle) -> None:
+            table_format.check_columns(handle, self.schema)
+            change(handle, self.schema)
+
+        self._commit_repeatedly(action, change_checked)
 
     def _nothing(self) -> pa.RecordBatchReader:
         import pyarrow as pa
@@ -282,7 +286,7 @@ class Table(TableReader):
                 schema_mode="merge"
                 if self.schema.grows or len(handle.names) > len(self.schema.columns)
                 else None,
-                writer_properties=WRITER_PROPERTIES,
+                writer_properties=writer_properties(self.schema.of_type("binary")),
                 commit_properties=deltalake.CommitProperties(
                     custom_metadata=with_fingerprint(metadata, data, self.schema),
                     max_commit_retries=COMMIT_RETRIES,

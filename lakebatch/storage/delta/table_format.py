@@ -6,15 +6,18 @@ it, the table has the first.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import deltalake
 import polars as pl
+from deltalake.schema import ArrayType
 
-from lakebatch.columns import OWN, Column, type_name
+from lakebatch.columns import OWN, Column
 from lakebatch.errors import SchemaError
 from lakebatch.storage.delta.engine import Handle
-from lakebatch.storage.delta.schema import TableSchema, difference
+from lakebatch.storage.delta.schema import TableSchema, contradictions, difference
 
 SCHEMA_VERSION = "lakebatch.schemaVersion"
 FIRST_SCHEMA_VERSION = 1
@@ -57,7 +60,9 @@ def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> N
         partition_by=list(schema.partition_by),
         name=schema.table,
         description=schema.description,
-        configuration=PROPERTIES | {SCHEMA_VERSION: str(schema.version)} | dict(schema.properties),
+        configuration=PROPERTIES
+        | {SCHEMA_VERSION: str(schema.version)}
+        | {k: v for k, v in schema.properties.items() if v},
         storage_options=dict(options),
         raise_if_key_not_exists=False,
         # a retry would replace a table that another process has created
@@ -75,6 +80,11 @@ def check_columns(handle: Handle, schema: TableSchema) -> None:
             f"{handle.root} is not a table of lakebatch: {'; '.join(faults)}. Have the tool that changed its columns "
             "change them back, or use another --lake."
         )
+    for contradiction in contradictions(handle.names, own_columns(handle), schema):
+        raise SchemaError(
+            f"Cannot append to {schema.table!r}: {contradiction}. Declare it as before, choose another name, or raise the "
+            "version of the experiment."
+        )
 
 
 def _raise_version(handle: Handle, schema: TableSchema) -> bool:
@@ -87,10 +97,22 @@ def _raise_version(handle: Handle, schema: TableSchema) -> bool:
 def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
     present = handle.metadata().configuration
     wanted = {name: value for name, value in PROPERTIES.items() if name not in present}
-    wanted |= {name: value for name, value in schema.properties.items() if present.get(name) != value}
+    declared = {
+        name: _united(present.get(name), value) if name in schema.united else value
+        for name, value in schema.properties.items()
+    }
+    wanted |= {name: value for name, value in declared.items() if (present.get(name) or "") != value}
     if wanted:
         handle.alter.set_table_properties(wanted, raise_if_not_exists=False)
     return bool(wanted)
+
+
+def _united(present: str | None, declared: str) -> str:
+    """Return a JSON list with the entries of two: as it stands if it has all, else the declared ones first."""
+    before, after = json.loads(present or "[]"), json.loads(declared or "[]")
+    if set(after) <= set(before) and after[:1] in ([], before[:1]):
+        return present or ""
+    return json.dumps([*after, *(each for each in before if each not in after)])
 
 
 def _add_missing_columns(handle: Handle, schema: TableSchema) -> bool:
@@ -110,11 +132,27 @@ def _add_missing_constraints(handle: Handle, schema: TableSchema) -> bool:
     return bool(absent)
 
 
+def _describe_columns(handle: Handle, schema: TableSchema) -> bool:
+    """Update the label, the meaning and the like of own columns, which say nothing about the values."""
+    described = own_columns(handle)
+    changed = {
+        column.name: column.metadata
+        for column in schema.own
+        if column.name in described and column.metadata != described[column.name].metadata
+    }
+    for name, metadata in changed.items():
+        # the engine keeps the keys that it is not given
+        gone = dict.fromkeys(described[name].metadata.keys() - metadata.keys(), "")
+        handle.alter.set_column_metadata(name, metadata | gone)
+    return bool(changed)
+
+
 CHANGES: Mapping[str, Callable[[Handle, TableSchema], bool]] = {
     "set the schema version of": _raise_version,
     "set the properties of": _add_missing_properties,
     "add columns to": _add_missing_columns,
     "set the constraints of": _add_missing_constraints,
+    "describe the columns of": _describe_columns,
 }
 """Changes that bring an older table up to date, in this order, by their action; each returns whether it changed the table.
 
@@ -122,20 +160,24 @@ The version comes first, so that older code then reports that it is too old.
 """
 
 
-def own_columns(handle: Handle) -> dict[str, Column]:
-    """Return the columns that experiments declared, by name, as a table describes them."""
-    import pyarrow as pa
+def own_columns(handle: Handle, known: Collection[str] = ()) -> dict[str, Column]:
+    """Return the columns that experiments declared, by name, as a table describes them.
 
+    Parameters
+    ----------
+    known : collection of str
+        Columns to leave out.
+    """
     return {
-        field.name: Column.from_metadata(
-            field.name,
-            type_name(arrow),
-            field.nullable,
-            field.metadata,
-        )
-        for field, arrow in zip(handle.schema().fields, pa.schema(handle.schema().to_arrow()), strict=True)
-        if OWN in field.metadata
+        field.name: Column.from_metadata(field.name, _type_name(field.type), field.nullable, field.metadata)
+        for field in handle.schema().fields
+        if field.name not in known and OWN in field.metadata
     }
+
+
+def _type_name(of: Any) -> str:
+    """Return the type of a Delta field, one of `lakebatch.columns.TYPES` for an own column."""
+    return f"list<{_type_name(of.element_type)}>" if isinstance(of, ArrayType) else str(of.type)
 
 
 def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
@@ -143,7 +185,9 @@ def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:
 
     typed = deltalake.Schema.from_arrow(pa.schema([column.arrow for column in columns])).fields
     return [
-        deltalake.Field(field.name, field.type, nullable=column.nullable, metadata=column.metadata)
+        deltalake.Field(
+            field.name, field.type, nullable=column.nullable or column.own, metadata=column.metadata
+        )
         for field, column in zip(typed, columns, strict=True)
     ]
 

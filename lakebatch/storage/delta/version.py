@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -51,10 +52,35 @@ class TableVersion:
         self._options = dict(storage.options)
         self._bundle_folder = bundle_folder
         self.storage = storage
-        self.schema = schema
+        self._base = schema
+        self._hidden: frozenset[str] = frozenset()
         self.cached_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
         self.uri = handle.root
+
+    @cached_property
+    def schema(self) -> TableSchema:
+        """The schema, completed by the own columns of an experiment that the table has."""
+        known = {column.name for column in self._base.columns}
+        if known.issuperset(self._handle.names):
+            return self._base
+        own = table_format.own_columns(self._handle, {*known, *self._hidden})
+        return self._base.completed(own.values())
+
+    @property
+    def has_own_columns(self) -> bool:
+        """Whether an experiment declared a column of it."""
+        return bool(table_format.own_columns(self._handle))
+
+    def showing(self, then: TableVersion) -> TableVersion:
+        """Return this state with only those own columns, and those properties, that an earlier state had."""
+        shown = copy.copy(self)
+        for name in ("schema", "described_columns", "properties"):
+            shown.__dict__.pop(name, None)
+        shown.cached_rows = None
+        shown._hidden = frozenset(table_format.own_columns(self._handle)) - set(then.columns())
+        shown.__dict__["properties"] = then.properties
+        return shown
 
     @property
     def is_local(self) -> bool:
@@ -84,7 +110,12 @@ class TableVersion:
             rows, has_others = self._scan_sources(found, arranged), found.has_others or not self._partitions
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
-        return table_format.with_late_columns(rows, self._handle.names, self.schema)
+        return self._completed(rows, self._handle.names)
+
+    def _completed(self, rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
+        """Return rows with the columns that were added later, as NULL, and without hidden ones."""
+        completed = table_format.with_late_columns(rows, names, self.schema)
+        return completed.drop(self._hidden, strict=False) if self._hidden else completed
 
     def _scan_sources(self, found: Sources, arranged: Arrange) -> pl.LazyFrame:
         """Return the rows that `polars.scan_delta` gives, without its look at every file of the table."""
@@ -163,13 +194,13 @@ class TableVersion:
     @cached_property
     def described_columns(self) -> dict[str, Column]:
         """The columns by name: those of the schema, and an experiment's own as the table describes them."""
-        return {column.name: column for column in self.schema.columns} | table_format.own_columns(
-            self._handle
-        )
+        own = table_format.own_columns(self._handle, self._hidden)
+        return {column.name: column for column in self.schema.columns} | own
 
     def columns(self) -> list[str]:
         """Return the names of the columns of `scan`; not every file has those in ``schema.late``."""
-        return table_format.column_order(self._handle.names, self.schema)
+        shown = [name for name in self._handle.names if name not in self._hidden]
+        return table_format.column_order(shown, self.schema)
 
     def files(self, assembly_ids: Collection[str] | None = None) -> list[str]:
         """Return the URIs of the Parquet files that hold the rows of all or of some assemblies.
@@ -196,7 +227,7 @@ class TableVersion:
 
     def check_columns(self) -> None:
         """Raise `SchemaError` if the table has other columns than its schema, so that nothing is appended to it."""
-        table_format.check_columns(self._handle, self.schema)
+        table_format.check_columns(self._handle, self._base)
 
     @cached_property
     def file_table(self) -> pl.DataFrame:
@@ -230,7 +261,7 @@ class TableVersion:
         )
         if file.assembly_id is not None:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
-        return collect(table_format.with_late_columns(rows, rows.collect_schema().names(), self.schema))
+        return collect(self._completed(rows, rows.collect_schema().names()))
 
     def file_schema(self) -> pa.Schema:
         """Return the columns of the table's data files, which lack the partition columns."""
