@@ -223,7 +223,6 @@ class _SweepWork:
         """Compute every replicate of this process's share that no other process computes or has computed."""
         with self._interrupts():
             found = self._replicates()
-            self._check_code(found)
             share = list(_share(found, self.shard))
             if isinstance(self.progress, SweepProgress):
                 self.progress.sweep_started(
@@ -245,7 +244,10 @@ class _SweepWork:
 
     def _see_to(self, replicate: Replicate, shard: Shard) -> None:
         """Compute one replicate, unless another process does; a failure is recorded, and the sweep goes on."""
-        replicate = replace(replicate, assembly=replicate.claim.holder(self._assemblies()))
+        begun = self._assemblies()
+        replicate = replace(replicate, assembly=replicate.claim.holder(begun))
+        if replicate.state == MISSING:
+            self._check_code(replicate, begun)
         ended, reason = None, ""
         try:
             is_shared = not shard.is_whole and replicate.state == "running"
@@ -284,14 +286,13 @@ class _SweepWork:
             shard=None if shard.is_whole else shard, accept_changes=self.accept, progress=self.progress,
         )  # fmt: skip
 
-    def _check_code(self, found: Iterable[Replicate]) -> None:
-        """Raise unless new assemblies will be computed by the code of the last one, or changes are accepted."""
-        begun = [each.assembly for each in found if each.assembly is not None]
-        is_missing = any(each.state == MISSING for each in self._replicates())
-        if not begun or not is_missing:
+    def _check_code(self, replicate: Replicate, begun: Iterable[Assembly]) -> None:
+        """Raise unless a new assembly will be computed by the code of the last one, or changes are accepted."""
+        kept = [each for each in begun if each.status != "discarded"]
+        if not kept:
             return
-        last = max(begun, key=lambda each: each.run_number)
-        plan = RunPlan.from_record(self.source, last.settings)
+        last = max(kept, key=lambda each: each.run_number)
+        plan = RunPlan.from_record(self.source, replicate.point.config)
         try:
             accepted_changes(self.stored, last, plan, accept=self.accept)
         except AssemblyError as error:

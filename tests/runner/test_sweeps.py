@@ -245,6 +245,17 @@ def test_other_code_is_refused_for_the_rest_of_a_sweep(lake, sweep, toy):
     assert lakebatch.resume(lake, "s", jobs=1, accept_changes=True).is_done
 
 
+def test_code_that_changes_meanwhile_ends_the_sweep(lake, sweep):
+    class Editor(Progress):
+        def ended(self):
+            file = Path("experiments/toy.py")
+            file.write_text(file.read_text() + "# other\n")
+
+    with pytest.raises(AssemblyError, match="was begun with other code"):
+        sweep(progress=Editor())
+    assert lake["toy"].sweep("s")["state"].to_list() == ["done", "missing"]
+
+
 def test_readers_select_a_sweep_and_do_not_warn_of_its_keys(lake, sweep, run):
     sweep()
     run(*ONE_PART)
