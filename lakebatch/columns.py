@@ -74,7 +74,8 @@ class Column:
     own : bool
         Whether an experiment declares it, so that only the experiment's own tables have it. NULL in such a column is
         refused when rows are checked, and not by the table, which older code goes on to write to.
-        Whether an experiment declares it, so that only the experiment's own tables have it.
+    short : str, optional
+        The end of names of columns that summarise it, such as ``mean_r``; by default its name.
     large : bool
         Whether its values are so large that datasets and SQL leave it out.
     """
@@ -91,6 +92,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     own: bool = False
+    short: str | None = None
     large: bool = False
 
     @property

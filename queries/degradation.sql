@@ -1,15 +1,15 @@
 -- What each level costs against the baseline: differences to level 0 of the same assembly, feature set, model and split.
 -- $experiment: name of the experiment, e.g. response-noise
--- $metric: pearson_r, r2 or mse (default: pearson_r)
+-- $metric: a metric of the experiment; its default one by default (optional)
 WITH fits AS (
     SELECT
         assembly_id,
-        feature_set,
-        model,
+        {{groups}},
+        row({{groups}}) AS all_groups,
         repeat,
-        level,
-        CASE $metric WHEN 'pearson_r' THEN pearson_r WHEN 'r2' THEN r2 WHEN 'mse' THEN mse
-            ELSE error('Unknown metric ' || $metric || '. Expected pearson_r, r2 or mse.') END AS value
+        {{axis}},
+        coalesce({{axis}} = {{baseline}}, false) AS is_baseline,
+        {{metric}} AS value
     FROM lake.results
     WHERE experiment = $experiment
 ),
@@ -17,17 +17,15 @@ pairs AS (
     SELECT noisy.*, baseline.value AS baseline, noisy.value - baseline.value AS change
     FROM fits AS noisy
     LEFT JOIN fits AS baseline
-        ON baseline.level = 0
+        ON baseline.is_baseline
         AND baseline.assembly_id = noisy.assembly_id
-        AND baseline.feature_set IS NOT DISTINCT FROM noisy.feature_set
-        AND baseline.model IS NOT DISTINCT FROM noisy.model
+        AND baseline.all_groups IS NOT DISTINCT FROM noisy.all_groups
         AND baseline.repeat IS NOT DISTINCT FROM noisy.repeat
-    WHERE noisy.level <> 0
+    WHERE NOT noisy.is_baseline AND noisy.{{axis}} IS NOT NULL
 )
 SELECT
-    feature_set,
-    model,
-    level,
+    {{groups}},
+    {{axis}},
     count(value) AS fits,
     count(change) AS pairs,
     avg(baseline) FILTER (WHERE change IS NOT NULL) AS baseline,
@@ -36,8 +34,8 @@ SELECT
     -- of the means, since single baselines can lie near 0
     avg(change) / nullif(abs(avg(baseline) FILTER (WHERE change IS NOT NULL)), 0) AS relative_change,
     CASE WHEN count(change) < count(value)
-        THEN format('{} of {} fits have no baseline (level 0) to compare with', count(value) - count(change), count(value))
+        THEN format('{} of {} fits have no baseline ({}) to compare with', count(value) - count(change), count(value), {{baseline_text}})
     END AS note
 FROM pairs
-GROUP BY feature_set, model, level
-ORDER BY feature_set, model, level
+GROUP BY {{groups}}, {{axis}}
+ORDER BY {{groups}}, {{axis}}

@@ -1,8 +1,7 @@
 -- How long a fit takes, by model and feature set, longest first.
 -- $experiment: name of the experiment, e.g. response-noise
 SELECT
-    model,
-    feature_set,
+    {{groups_reversed}},
     count(fit_seconds) AS fits,
     avg(fit_seconds) AS mean_seconds,
     median(fit_seconds) AS median_seconds,
@@ -10,5 +9,5 @@ SELECT
     sum(fit_seconds) AS total_seconds
 FROM lake.results
 WHERE experiment = $experiment
-GROUP BY model, feature_set
-ORDER BY total_seconds DESC, model, feature_set
+GROUP BY {{groups_reversed}}
+ORDER BY total_seconds DESC, {{groups_reversed}}

@@ -1,17 +1,13 @@
--- How well each feature set and model predicts at each level: mean, spread and range of Pearson r, mean R2.
+-- How well each feature set and model predicts at each level: mean, spread and range of a metric, mean of the next one.
 -- $experiment: name of the experiment, e.g. response-noise
+-- $metric: a metric of the experiment; its default one by default (optional)
 SELECT
-    level,
-    feature_set,
-    model,
+    {{axis}},
+    {{groups}},
     count(*) AS fits,
     count(*) FILTER (WHERE error IS NOT NULL) AS fits_with_error,
-    avg(pearson_r) AS mean_r,
-    stddev_samp(pearson_r) AS std_r,
-    min(pearson_r) AS min_r,
-    max(pearson_r) AS max_r,
-    avg(r2) AS mean_r2
+    {{summary}}
 FROM lake.results
 WHERE experiment = $experiment
-GROUP BY level, feature_set, model
-ORDER BY level, feature_set, model
+GROUP BY {{axis}}, {{groups}}
+ORDER BY {{axis}}, {{groups}}

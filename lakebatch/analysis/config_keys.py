@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 
 from lakebatch._text import hint
-from lakebatch.assembly.metrics import BUILT_IN_GROUPS, Roles
+from lakebatch.assembly.metrics import BUILT_IN_GROUPS
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import ConfigError
 from lakebatch.ids import leaves
 from lakebatch.snapshot.mixture import NOT_SET
 from lakebatch.snapshot.selection import ABSENT, look_up, shown
+from lakebatch.snapshot.snapshot import Snapshot
 
 CONFIG = "config"
 """The column of rows that tells configs apart."""
@@ -31,9 +32,7 @@ def values_at(records: Iterable[Assembly], key: str) -> dict[str, Any]:
     found = {each.assembly_id: look_up(each.settings, key) for each in records}
     if records and all(value is ABSENT for value in found.values()):
         known = sorted({leaf for each in records for leaf, _ in leaves(each.settings)})
-        raise ConfigError(
-            f"No config has the key {key!r}. {hint(key, known)}Expected a config key or a group."
-        )
+        raise ConfigError(f"No config has the key {key!r}. {hint(key, known)}Expected a config key.")
     return found
 
 
@@ -59,9 +58,11 @@ def text_of(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else shown(value)
 
 
-def config_key(by: str | None, roles: Roles) -> str | None:
+def config_key(by: str | None, snapshot: Snapshot) -> str | None:
     """Return what colours show if it is a config key; None for a group of the results and for ``config``."""
-    return None if by in (None, CONFIG, *BUILT_IN_GROUPS, *roles.groups) else by
+    if by is None or by in (CONFIG, *BUILT_IN_GROUPS, *snapshot.roles.groups):
+        return None
+    return by if any(look_up(each.settings, by) is not ABSENT for each in snapshot.assemblies) else None
 
 
 def by_key(rows: pl.DataFrame, records: Iterable[Assembly], key: str) -> pl.DataFrame:

@@ -9,8 +9,10 @@ import polars as pl
 
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
-from lakebatch.assembly import dropped_samples, metrics
+from lakebatch.analysis.wording import Words, free, without_clashes, words
+from lakebatch.assembly import dropped_samples
 from lakebatch.assembly.dropped_samples import DroppedSamples
+from lakebatch.assembly.metrics import Roles, text_of
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.sweeps import Sweep
 from lakebatch.snapshot.changes import FilesOf, not_recorded
@@ -20,8 +22,10 @@ from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import summarize
 from lakebatch.snapshot.sweeps import points_of
 
-KEYS = ("assembly_id", "level", "part", "feature_set", "model", "repeat")
-RESULT_COLUMNS = (*KEYS, "n_train", "n_test", *metrics.NAMES, "fit_seconds", "error")
+PLAN = {"assembly_id": pl.String, "part": pl.String, "length": pl.Int64, "run": pl.Int64, "place": pl.Int64}
+SIZES = ("n_train", "n_test")
+# Beside the roles; reasons of missing metrics are counted by model
+MORE_COLUMNS = ("model", *SIZES, "fit_seconds", "error")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,11 @@ class AnalysisData:
     version : int
         The version of the results table.
     rows : frame
-        Rows of ``results`` of the included assemblies, with the ``cohort`` of each and the name of its ``config``.
+        Rows of ``results`` of the included assemblies, with the ``cohort`` of each and the name of its ``config``. Values
+        of groups are strings, and those of an axis that is no number are in the order of the plan.
+    roles : Roles
+        The metrics, the axis and the groups, by the names that their columns have in ``rows``.
+    words : Words
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
@@ -77,6 +85,8 @@ class AnalysisData:
     gaps: pl.DataFrame
     mixtures: list[str]
     dropped: DroppedSamples
+    roles: Roles = field(default_factory=Roles)
+    words: Words = field(default_factory=Words)
     source_files: FilesOf = not_recorded
     sweeps: Sequence[Sweep] = ()
     sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -94,9 +104,10 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
     """
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
-    rows = snapshot.collected(None, lambda rows: rows.select(RESULT_COLUMNS), on_gap=on_gap)
-    rows = _with_origin(rows.sort(KEYS, maintain_order=True), snapshot.assemblies)
+    rows = _rows(snapshot, on_gap)
+    rows = _with_origin(rows, snapshot.assemblies)
     mixtures = snapshot.report_mixtures()
+    roles = without_clashes(snapshot.roles)
     return AnalysisData(
         experiment=snapshot.name,
         qualified_name=snapshot.qualified_name,
@@ -111,10 +122,55 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=mixtures,
         dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
+        roles=roles,
+        words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
         source_files=snapshot.source_files,
         sweeps=snapshot.sweeps,
         sweep_points=points_of(snapshot),
     )
+
+
+def _rows(snapshot: Snapshot, on_gap: OnGap) -> pl.DataFrame:
+    """Return the rows in order, with the names and types that statistics use.
+
+    A group of numbers becomes one of strings such as "depth 5", which say in a legend what the number is.
+    """
+    roles = snapshot.roles
+    axis, groups = roles.axis.name, roles.groups
+    keys = list(dict.fromkeys(["assembly_id", axis, "part", *groups, "repeat"]))
+    columns = list(dict.fromkeys([*keys, *MORE_COLUMNS, *roles.names]))
+    rows = snapshot.collected(None, lambda rows: rows.select(columns), on_gap=on_gap)
+    texts = [name for name in groups if rows.schema[name] != pl.String]
+    rows = rows.sort(keys, maintain_order=True)
+    named = [pl.format("{} {}", pl.lit(roles.word(name)), as_text(rows[name])).alias(name) for name in texts]
+    rows = rows.with_columns(named)
+    if not roles.axis.is_number:
+        rows = _in_plan_order(rows.with_columns(as_text(rows[axis])), axis, snapshot.assemblies)
+    return rows.rename({name: free(name) for name in (axis, *groups)})
+
+
+def as_text(values: pl.Series) -> pl.Series:
+    """Return values of a group or of an axis as strings."""
+    texts = {value: text_of(value) for value in values.unique().drop_nulls()}
+    return pl.Series(
+        values.name, [None if value is None else texts[value] for value in values], dtype=pl.String
+    )
+
+
+def _in_plan_order(rows: pl.DataFrame, axis: str, records: Sequence[Assembly]) -> pl.DataFrame:
+    """Return rows whose values of the axis sort in the order of the parts of the longest, then newest plan that has them."""
+    places = [
+        (each.assembly_id, part, len(each.parts), each.run_number, place)
+        for each in records
+        for place, part in enumerate(each.parts)
+    ]
+    plan = pl.DataFrame(places, schema=PLAN, orient="row")
+    found = rows.select("assembly_id", "part", axis).drop_nulls().unique()
+    ranked = found.join(plan, on=["assembly_id", "part"], how="left").sort(
+        "length", "run", "place", axis, descending=[True, True, False, False], nulls_last=True
+    )
+    order = ranked[axis].unique(maintain_order=True)
+    return rows.with_columns(pl.col(axis).cast(pl.Enum(order)))
 
 
 def _with_origin(rows: pl.DataFrame, records: Iterable[Assembly]) -> pl.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import polars as pl
 
-from lakebatch.analysis import shifts, statistics
-from lakebatch.assembly.metrics import DEFAULT
+from lakebatch.analysis import shifts
+from lakebatch.analysis.wording import Words
+from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError
@@ -18,11 +19,11 @@ from lakebatch.ids import ASSEMBLY_ID, NAME
 from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
-from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.mixture import key_texts
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
-from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.selection import COMPLETED, Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.states import state
 from lakebatch.snapshot.times import Time
@@ -54,10 +55,9 @@ class ComparedState:
         """The completed assemblies: the rows of these are compared."""
         return [each for each in self.assemblies if each.status == "completed"]
 
-    @property
-    def side(self) -> shifts.Side:
-        """The completed assemblies, for the comparison of their metrics."""
-        return shifts.Side(self.snapshot, self.completed)
+    def side(self, roles: Roles) -> shifts.Side:
+        """Return the completed assemblies, for the comparison of their metrics."""
+        return shifts.Side(self.snapshot, self.completed, roles)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ class Difference:
         Why no shift is tested; empty where shifts are tested.
     source : str
         A unified diff from the source of the newest assembly of one state to that of the other; empty if it is the same.
+    roles : Roles
+        The metrics, the axis and the groups that are compared.
+    words : Words
+        The nouns of the experiment.
     """
 
     before: str
@@ -96,22 +100,23 @@ class Difference:
     test: str = ""
     untested: str = ""
     source: str = ""
+    roles: Roles = field(default_factory=Roles, repr=False)
+    words: Words = field(default_factory=Words, repr=False)
 
     @property
     def caption(self) -> str:
         """The test of the shifts, or why there is none."""
         return f"no test: {self.untested}" if self.untested else self.test
 
-    def verdict(self, metric: str = DEFAULT) -> str:
-        """Return one sentence on the shifts of a metric: the number of those larger than chance.
+    def verdict(self, metric: str | None = None) -> str:
+        """Return one sentence on the shifts of a metric, by default the default one: the number larger than chance.
 
         Raises
         ------
-        ConfigError
+        UnknownNameError
             If there is no such metric.
         """
-        statistics.check_metric(metric)
-        return shifts.verdict(self.metrics, metric, self.untested)
+        return shifts.verdict(self.metrics, self.roles.metric(metric).name, self.untested, self.words)
 
     def _repr_html_(self) -> str:
         present = self.metrics["metric"].unique(maintain_order=True).to_list()
@@ -154,7 +159,9 @@ def compare(
     one, other = _side(tables, before, selection), _side(tables, after, selection)
     if selection.narrows and not (one.assemblies or other.assemblies):
         pin(tables, NEWEST).select(selection)  # raises: it says what there is
-    found = shifts.compare(one.side, other.side, on_gap)
+    report_gaps([*_purged(one), *_purged(other)], on_gap)
+    roles = (other if other.completed else one).snapshot.roles
+    found = shifts.compare(one.side(roles), other.side(roles), on_gap)
     return Difference(
         one.name,
         other.name,
@@ -165,6 +172,8 @@ def compare(
         found.test,
         found.untested,
         _source(one, other),
+        roles,
+        found.words,
     )
 
 
@@ -226,6 +235,17 @@ def _change(
 
 def _standing(assemblies: Mapping[str, Assembly], key: str) -> tuple[str, int] | None:
     return (assemblies[key].status, assemblies[key].rows) if key in assemblies else None
+
+
+def _purged(side: ComparedState) -> list[Gap]:
+    """Return the assemblies of a side whose rows were purged, as gaps."""
+    purges = side.snapshot.tables.purges
+    compared = [each for each in side.assemblies if each.status in COMPLETED or each.assembly_id == side.name]
+    return [
+        Gap(each.assembly_id, str(purges[each.assembly_id]))
+        for each in compared
+        if each.assembly_id in purges
+    ]
 
 
 def _settings(side: ComparedState) -> dict[str, set[str]]:

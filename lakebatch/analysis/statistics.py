@@ -1,12 +1,14 @@
 """Statistics of results: means with intervals, paired differences, p-values. Frames in, frames out.
 
 The experimental unit is one random split of one assembly: levels, feature sets and models of a split share its
-patients, so they are averaged or paired, never counted as independent. The splits of an assembly overlap, too:
+patients, so they are averaged or paired, never counted as independent. (The axis and the groups of an experiment with
+roles of its own take the place of level, feature set and model.) The splits of an assembly overlap, too:
 the variance of their mean is corrected for that as Nadeau and Bengio (2003, doi:10.1023/A:1024068626366) propose,
 
     variance of the mean = s^2 * (1 / splits + n_test / n_train / assemblies).
 
-With ``unit="assembly"`` each assembly counts once, which needs several assemblies and no correction.
+Repeats without the sizes of a split, such as those of a simulation, are independent and need no correction. With
+``unit="assembly"`` each assembly counts once, which needs several assemblies and no correction.
 """
 
 from __future__ import annotations
@@ -18,24 +20,29 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
-from lakebatch.assembly import metrics
-from lakebatch.errors import ConfigError
+from lakebatch.assembly.metrics import Axis, Roles, text_of
 
 Unit: TypeAlias = Literal["split", "assembly"]
 
 UNITS: tuple[Unit, ...] = ("split", "assembly")
-BASELINE = 0.0
 CONFIDENCE = 0.95
 SPLIT = ("assembly_id", "repeat")
+BUILT_IN = Roles()
 
 
-def check_metric(metric: str) -> None:
-    """Raise `ConfigError` unless results have this metric."""
-    if metric not in metrics.NAMES:
-        raise ConfigError(f"Unknown metric {metric!r}. Expected one of: {', '.join(metrics.NAMES)}.")
+def at_baseline(axis: Axis) -> pl.Expr:
+    """Select the rows at the baseline; none if the axis has none."""
+    if axis.baseline is None:
+        return pl.lit(False)
+    if not axis.is_number:
+        return pl.col(axis.name).cast(pl.String) == text_of(axis.baseline)
+    dtype = pl.Float32() if axis.type == "float" else pl.Float64()
+    return pl.col(axis.name).cast(dtype) == pl.lit(axis.baseline, dtype)
 
 
-def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
+def intervals(
+    rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split", roles: Roles = BUILT_IN
+) -> pl.DataFrame:
     """Return the mean of a metric in each group with its 95 % interval.
 
     Parameters
@@ -50,25 +57,27 @@ def intervals(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit 
     frame, one row per group
         ``by`` and `ESTIMATE`; low and high are NULL with a single unit, cohort_std with a single cohort.
     """
-    return estimates(_values(rows, metric), by, unit).select(*by, *ESTIMATE)
+    return estimates(_values(rows, metric, roles), by, unit).select(*by, *ESTIMATE)
 
 
-def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split") -> pl.DataFrame:
+def degradation(
+    rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Unit = "split", roles: Roles = BUILT_IN
+) -> pl.DataFrame:
     """Return the change of a metric from the baseline of the same assembly, feature set, model and split.
 
     Returns
     -------
-    frame, one row per group and level above 0
+    frame, one row per group and level other than the baseline
         ``by``, level, baseline, `ESTIMATE` (of the difference), relative (to the size of the baseline), p_value,
         p_holm. Empty where no fit has a baseline.
     """
-    keys = ["assembly_id", "feature_set", "model", "repeat"]
-    values = _values(rows, metric)
-    baseline = values.filter(pl.col("level") == BASELINE).select(*keys, baseline="value")
-    pairs = values.filter(pl.col("level") != BASELINE).join(
+    keys = _keys("assembly_id", *roles.groups, "repeat")
+    values = _one_each(_values(rows, metric, roles), _keys(*keys, roles.axis.name))
+    baseline = values.filter(at_baseline(roles.axis)).select(*keys, baseline="value")
+    pairs = values.filter(~at_baseline(roles.axis)).join(
         baseline, on=keys, nulls_equal=True, maintain_order="left"
     )
-    groups = list(dict.fromkeys([*by, "level"]))
+    groups = _keys(*by, roles.axis.name)
     means = pairs.group_by(groups, maintain_order=True).agg(pl.col("baseline").mean())
     tested = estimates(pairs.with_columns(value=pl.col("value") - pl.col("baseline")), groups, unit)
     joined = tested.join(means, on=groups, nulls_equal=True).sort(groups)
@@ -83,7 +92,7 @@ def degradation(rows: pl.DataFrame, metric: str, by: Sequence[str], *, unit: Uni
 
 
 def comparisons(
-    rows: pl.DataFrame, metric: str, *, of: str = "feature_set", unit: Unit = "split"
+    rows: pl.DataFrame, metric: str, *, of: str = "feature_set", unit: Unit = "split", roles: Roles = BUILT_IN
 ) -> pl.DataFrame:
     """Return a comparison of every two feature sets (or models), from paired fits that share everything else.
 
@@ -93,8 +102,8 @@ def comparisons(
         one, other, `ESTIMATE` (of one minus other), p_value (paired t test), p_holm (corrected for the number of
         pairs, Holm 1979).
     """
-    values = _values(rows, metric)
-    keys = [key for key in ("assembly_id", "level", "feature_set", "model", "repeat") if key != of]
+    cell = _keys("assembly_id", roles.axis.name, *roles.groups, "repeat")
+    values, keys = _one_each(_values(rows, metric, roles), cell), [key for key in cell if key != of]
     found = [
         estimates(_differences(values, of, pair, keys), ["one", "other"], unit)
         for pair in combinations(values[of].drop_nulls().unique().sort(), 2)
@@ -103,21 +112,25 @@ def comparisons(
     return pairs.select("one", "other", *ESTIMATE, "p_value", p_holm=holm(pairs["p_value"]))
 
 
-def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.DataFrame:
-    """Return the slope of a metric on the level for each feature set and model, steepest last.
+def sensitivity(
+    rows: pl.DataFrame, metric: str, *, unit: Unit = "split", roles: Roles = BUILT_IN
+) -> pl.DataFrame:
+    """Return the slope of a metric on the level for each feature set and model, the worst last.
 
     Returns
     -------
     frame
         feature_set, model, slope and r2 of the regression over all fits, low and high (95 % interval from
-        the slopes of single units), fits. NULL where there are fewer than two levels.
+        the slopes of single units), fits. NULL where there are fewer than two levels. Empty where levels are no numbers.
     """
-    cell = ["feature_set", "model"]
-    values = _values(rows, metric).drop_nulls("level")
-    overall = values.group_by(cell, maintain_order=True).agg(
-        slope=SLOPE, r2=pl.corr("level", "value") ** 2, fits=pl.len()
+    cell = list(roles.groups)
+    values = (
+        _values(rows, metric, roles).drop_nulls(roles.axis.name).with_columns(position=_number(roles.axis))
     )
-    keys = [*cell, *(SPLIT if unit == "split" else SPLIT[:1])]
+    overall = values.group_by(cell, maintain_order=True).agg(
+        slope=SLOPE, r2=pl.corr("position", "value") ** 2, fits=pl.len()
+    )
+    keys = _keys(*cell, *(SPLIT if unit == "split" else SPLIT[:1]))
     single = (
         values.group_by(keys, maintain_order=True)
         .agg(value=SLOPE, overlap=pl.col("overlap").mean())
@@ -137,28 +150,32 @@ def sensitivity(rows: pl.DataFrame, metric: str, *, unit: Unit = "split") -> pl.
             r2="r2",
             fits="fits",
         )
-        .sort(["slope", *cell], descending=[True, False, False], nulls_last=True)
+        .sort(
+            ["slope", *cell],
+            descending=[roles.metric(metric).higher_is_better, *(False for _ in cell)],
+            nulls_last=True,
+        )
     )
 
 
-def robustness(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Return feature sets and models ranked by the mean of a metric under perturbation over that at the baseline.
+def robustness(rows: pl.DataFrame, metric: str, roles: Roles = BUILT_IN) -> pl.DataFrame:
+    """Return feature sets and models ranked by how much of a metric is kept under perturbation, the best first.
+
+    It is the mean under perturbation over that at the baseline; where less is better, the other way round.
 
     Returns
     -------
     frame
-        rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline is not above 0),
-        units. Splits without a baseline are left out.
+        rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline or, where less is better, the
+        mean under perturbation is not above 0), units. Splits without a baseline are left out.
     """
-    if metric not in metrics.ranked():
-        raise ConfigError(f"Cannot rank by {metric}. Expected {' or '.join(metrics.ranked())}.")
-    cell, at_baseline = ["feature_set", "model"], pl.col("level") == BASELINE
+    cell, is_baseline = list(roles.groups), at_baseline(roles.axis)
     splits = (
-        _values(rows, metric)
-        .group_by(*SPLIT, *cell, maintain_order=True)
+        _values(rows, metric, roles)
+        .group_by(_keys(*SPLIT, *cell), maintain_order=True)
         .agg(
-            baseline=pl.col("value").filter(at_baseline).mean(),
-            perturbed=pl.col("value").filter(~at_baseline).mean(),
+            baseline=pl.col("value").filter(is_baseline).mean(),
+            perturbed=pl.col("value").filter(~is_baseline).mean(),
         )
     )
     means = (
@@ -166,9 +183,12 @@ def robustness(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
         .group_by(cell, maintain_order=True)
         .agg(pl.col("baseline", "perturbed").mean(), units=pl.len())
     )
-    ratio = pl.when(pl.col("baseline") > 0).then(pl.col("perturbed") / pl.col("baseline"))
+    whole, part = (
+        ("baseline", "perturbed") if roles.metric(metric).higher_is_better else ("perturbed", "baseline")
+    )
+    ratio = pl.when(pl.col("baseline") > 0, pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
     ranked = means.with_columns(robustness=ratio).sort(
-        ["robustness", *cell], descending=[True, False, False], nulls_last=True
+        ["robustness", *cell], descending=[True, *(False for _ in cell)], nulls_last=True
     )
     return ranked.select(
         pl.col("robustness").rank("min", descending=True).alias("rank"),
@@ -205,23 +225,39 @@ ESTIMATE = ("mean", "low", "high", *COUNTS, *BETWEEN)
 """The columns of an estimate: the last four are the number of cohorts and the spread of their means."""
 
 SLOPE = (
-    pl.when(pl.col("level").n_unique() > 1)
-    .then(pl.cov("level", "value") / pl.col("level").var())
+    pl.when(pl.col("position").n_unique() > 1)
+    .then(pl.cov("position", "value") / pl.col("position").var())
     .otherwise(None)
 )
 
 
-def _values(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
-    check_metric(metric)
+def _keys(*names: str) -> list[str]:
+    """Return names of columns, each once: a group can be one of the keys of a unit."""
+    return list(dict.fromkeys(names))
+
+
+def _number(axis: Axis) -> pl.Expr:
+    """Return the values of an axis as numbers; NULL where they are none."""
+    return pl.col(axis.name).cast(pl.Float64) if axis.is_number else pl.lit(None, pl.Float64)
+
+
+def _values(rows: pl.DataFrame, metric: str, roles: Roles) -> pl.DataFrame:
+    roles.metric(metric)  # raises if there is none of this name
     named = [name for name in ("cohort", "config") if name in rows.columns]
     return rows.drop_nulls(metric).select(
-        *SPLIT,
-        *named,
-        "level",
-        "feature_set",
-        "model",
-        value=metric,
+        *_keys(*SPLIT, *named, roles.axis.name, *roles.groups),
+        value=pl.col(metric),
         overlap=pl.col("n_test") / pl.col("n_train"),
+    )
+
+
+def _one_each(values: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Return one value for each unit and cell: the mean where rows have no repeat to tell them apart."""
+    if values.select(keys).is_unique().all():
+        return values
+    others = [name for name in values.columns if name not in keys and name not in ("value", "overlap")]
+    return values.group_by(keys, maintain_order=True).agg(
+        pl.col(others).first(), pl.col("value", "overlap").mean()
     )
 
 

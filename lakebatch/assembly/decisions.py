@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,7 @@ def decide(
     reason: str,
     *,
     after: Collection[Status],
+    unless: Callable[[Assembly], bool] = lambda _: False,
     **changes: Any,
 ) -> Assembly:
     """Record a decision with its own version of the results table, so that no earlier version changes.
@@ -35,6 +36,8 @@ def decide(
     ----------
     after : statuses
         Statuses that allow the decision.
+    unless : callable
+        Whether the assembly, as it is at the commit, needs no event any more; it is returned then.
     changes
         Further fields of the event.
 
@@ -43,19 +46,30 @@ def decide(
     ConfigError
         If the reason is empty.
     AssemblyError
-        If the assembly has another status.
+        If the assembly has another status, or its rows were purged and the decision is another status.
     """
     if not reason.strip():
         raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+    _check_allowed(assembly, status, after)
+    tables.check_folders((RESULTS, "assemblies"))
+    metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
+    version = tables.results.mark(metadata)
+    changes = {"error": assembly.error, "results_version": version, "note": reason} | changes
+
+    def event(latest: Assembly) -> tuple[Status, Mapping[str, Any]] | None:
+        _check_allowed(latest, status, after)  # another process may have decided meanwhile
+        return None if unless(latest) else (status, _signed(latest) | changes)
+
+    return tables.log.follow(assembly, event)
+
+
+def _check_allowed(assembly: Assembly, status: Status, after: Collection[Status]) -> None:
     if assembly.status not in after:
         raise AssemblyError(
             f"{assembly.assembly_id} is {assembly.status}. Expected one that is {' or '.join(after)}."
         )
-    tables.check_folders((RESULTS, "assemblies"))
-    metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}
-    version = tables.results.mark(metadata)
-    changes = {"error": assembly.error, **_signed(assembly)} | changes
-    return tables.log.record(assembly, status, after=after, results_version=version, note=reason, **changes)
+    if status != assembly.status:
+        assembly.check_not_purged()
 
 
 def _signed(assembly: Assembly) -> dict[str, str]:
@@ -117,11 +131,12 @@ def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
     Raises
     ------
     AssemblyError
-        If it is not discarded.
+        If it is not discarded, or its rows were purged.
     NameClashError
         If another assembly has its name by now.
     """
     assembly = tables.log.get(assembly_id)
+    assembly.check_not_purged()
     of_it = pl.col("assembly_id") == assembly.assembly_id
     events = tables.log.events().filter(of_it & (pl.col("status") != "discarded"))
     before = events["status"].to_list()[-1:] or ["started"]

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from lakebatch._text import nearest
-from lakebatch.columns import Column
+from lakebatch.columns import NUMBERS, Column
 from lakebatch.errors import SchemaError, UnknownNameError
+from lakebatch.storage.delta.schema import load_schema
 
 # Properties of the table of results in which an experiment's declarations stand, as JSON; none for the built-in roles
 METRIC_NAMES, AXIS, BASELINE, GROUPS = (
     f"lakebatch.{name}" for name in ("metrics", "axis", "baseline", "groups")
 )
-LEVEL = "level"
-BUILT_IN_GROUPS = ("feature_set", "model")
+# Types of columns that can be an axis or a group
+PLAIN_TYPES = (*NUMBERS, "string", "boolean")
+RESULTS = load_schema("results")
+BUILT_IN = {column.name: column for column in RESULTS.columns}
+LEVEL: str = RESULTS.roles["axis"]
+BUILT_IN_GROUPS: tuple[str, ...] = tuple(RESULTS.roles["groups"])
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of ``results`` that says how well a model predicted.
+    """A column of ``results`` that says how good a result is.
 
     Attributes
     ----------
@@ -28,59 +34,61 @@ class Metric:
         The column.
     label : str
         The name on axes and in captions.
-    older_name : str
-        The column in files of the older layout.
     unit : str
         "1" for a number without a unit.
     higher_is_better : bool
     minimum, maximum : float or None
         The range of possible values; None where it is open.
+    short : str
+        The end of names of columns that summarise it.
+    own : bool
+        Whether an experiment declares it.
     """
 
     name: str
     label: str
-    older_name: str
     unit: str = "1"
     higher_is_better: bool = True
     minimum: float | None = None
     maximum: float | None = None
+    short: str = ""
+    own: bool = False
+
+    @property
+    def axis_label(self) -> str:
+        """The label with the unit, if it has one."""
+        return with_unit(self.label, self.unit)
 
 
-METRICS = (
-    Metric("pearson_r", "Pearson r", "Pearson Correlation", minimum=-1.0, maximum=1.0),
-    Metric("r2", "R²", "R2 Score", maximum=1.0),
-    Metric(
-        "mse", "mean squared error", "Mean Squared Error", unit="a.u.^2", higher_is_better=False, minimum=0.0
-    ),
-)
-"""Every metric, the default first."""
-P_VALUE = Metric(
-    "pearson_p", "p of Pearson r", "Pearson P-Value", higher_is_better=False, minimum=0.0, maximum=1.0
-)
-"""The p-value of the correlation: a column of ``results`` like a metric, but none to compare models by."""
+def with_unit(label: str, unit: str) -> str:
+    """Return a label with its unit in brackets; nothing for a number without a unit.
+
+    >>> with_unit("waiting time", "s"), with_unit("accuracy", "1")
+    ('waiting time (s)', 'accuracy')
+    """
+    return label if unit == "1" else f"{label} ({unit})"
+
+
+def of_column(column: Column) -> Metric:
+    """Return the metric that a column is."""
+    return Metric(
+        column.name,
+        column.label or column.name,
+        column.unit or "1",
+        bool(column.higher_is_better),
+        column.minimum,
+        column.maximum,
+        column.short or column.name,
+        column.own,
+    )
+
+
+COLUMNS = tuple(of_column(each) for each in RESULTS.columns if each.higher_is_better is not None)
+"""The built-in columns that are NULL only with a reason in ``error``: the metrics, and the p-value of one."""
+METRICS = tuple(of_column(BUILT_IN[name]) for name in RESULTS.roles["metrics"])
+"""Every built-in metric, the default first."""
 BY_NAME = {each.name: each for each in METRICS}
 NAMES = tuple(BY_NAME)
-DEFAULT = NAMES[0]
-COLUMNS = (*METRICS, P_VALUE)
-"""The columns of ``results`` that are NULL only with a reason in ``error``."""
-
-
-def label(name: str) -> str:
-    """Return the label of a metric; any other name as it is.
-
-    >>> label("pearson_r")
-    'Pearson r'
-    """
-    return BY_NAME[name].label if name in BY_NAME else name
-
-
-def ranked() -> tuple[str, ...]:
-    """Return the metrics with higher values for better models, which can be ranked by their fraction of the baseline.
-
-    >>> ranked()
-    ('pearson_r', 'r2')
-    """
-    return tuple(each.name for each in METRICS if each.higher_is_better)
 
 
 @dataclass(frozen=True)
@@ -89,15 +97,60 @@ class Axis:
 
     Attributes
     ----------
-    baseline : float or None
+    baseline : float, str or None
         The value that everything is compared with; None if there is none.
+    type : str
+        One of `lakebatch.columns.TYPES`.
     """
 
     name: str = LEVEL
-    label: str = "level"
+    label: str = LEVEL
     unit: str = "1"
-    baseline: float | None = 0.0
+    baseline: float | str | None = RESULTS.roles["baseline"]
     type: str = "double"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self.type in NUMBERS
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is the built-in one, the level of a perturbation."""
+        return self.name == LEVEL
+
+    @property
+    def axis_label(self) -> str:
+        """The label with the unit, if it has one."""
+        return with_unit(self.label, self.unit)
+
+    @property
+    def plural(self) -> str:
+        """Its values, as a noun.
+
+        >>> Axis().plural, Axis("points", "points drawn").plural
+        ('levels', 'values of points drawn')
+        """
+        return f"{self.label}s" if self.is_level else f"values of {self.label}"
+
+    def at(self, value: object) -> str:
+        """Return one of its values with the name.
+
+        >>> Axis().at(0.0), Axis("method", "method").at("uniform")
+        ('level 0', 'method uniform')
+        """
+        return f"{self.label} {text_of(value)}"
+
+
+def text_of(value: object) -> str:
+    """Return a value of an axis or a group as text.
+
+    >>> [text_of(each) for each in (0.1, 1000000, "uniform", True)]
+    ['0.1', '1000000', 'uniform', 'true']
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -111,11 +164,14 @@ class Roles:
     axis : Axis
     groups : tuple of str
         The columns that tell apart what is compared.
+    labels : mapping
+        The labels of groups whose columns have one.
     """
 
     metrics: tuple[Metric, ...] = METRICS
     axis: Axis = Axis()
     groups: tuple[str, ...] = BUILT_IN_GROUPS
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,6 +182,11 @@ class Roles:
     def default(self) -> Metric:
         """The metric that is shown where none is asked for."""
         return self.metrics[0]
+
+    @property
+    def of_cohorts(self) -> bool:
+        """Whether results are those of models on random splits of a cohort, as the built-in metrics are."""
+        return not all(each.own for each in self.metrics)
 
     def metric(self, name: str | None = None) -> Metric:
         """Return a metric by name, by default the default one.
@@ -142,25 +203,20 @@ class Roles:
                 return each
         raise UnknownNameError(f"Unknown metric {name!r}. {nearest(name, self.names)}")
 
+    def word(self, column: str) -> str:
+        """Return the name of a group in captions.
 
-def of_column(column: Column) -> Metric:
-    """Return the metric that an own column is."""
-    return Metric(
-        column.name,
-        column.label or column.name,
-        "",
-        column.unit or "1",
-        bool(column.higher_is_better),
-        column.minimum,
-        column.maximum,
-    )
+        >>> Roles().word("feature_set")
+        'feature set'
+        """
+        return self.labels.get(column) or column.replace("_", " ")
 
 
 def results_properties(
     columns: Sequence[Column],
     metrics: Sequence[str],
     axis: str,
-    baseline: float | None,
+    baseline: float | str | None,
     groups: Sequence[str],
 ) -> dict[str, str]:
     """Return the properties of a table of results that `roles` reads; an empty string stands for the built-in role.
@@ -168,13 +224,14 @@ def results_properties(
     Raises
     ------
     SchemaError
-        If a name is that of no column, or of no metric.
+        If a name is that of no column, or of no metric, or the baseline is no value of the axis.
     """
     own = {column.name: column for column in columns}
     judged = list(metrics) or [each.name for each in columns if each.higher_is_better is not None]
     known = [*BY_NAME, *(name for name, column in own.items() if column.higher_is_better is not None)]
     if unknown := [name for name in judged if name not in known]:
         raise SchemaError(f"metrics names {unknown[0]!r}, which is no metric. Metrics: {', '.join(known)}.")
+    _check_axis({**BUILT_IN, **own}, axis, baseline, groups)
     found: dict[str, object] = {METRIC_NAMES: judged} if judged and tuple(judged) != NAMES else {}
     if axis != LEVEL:
         found[AXIS] = axis
@@ -184,6 +241,26 @@ def results_properties(
         found[GROUPS] = list(groups)
     names = (METRIC_NAMES, AXIS, BASELINE, GROUPS)
     return {name: json.dumps(found[name]) if name in found else "" for name in names}
+
+
+def _check_axis(
+    columns: Mapping[str, Column], axis: str, baseline: float | str | None, groups: Sequence[str]
+) -> None:
+    for what, name in (("axis", axis), *(("groups", each) for each in groups)):
+        if name not in columns:
+            raise SchemaError(f"{what} names {name!r}, which is no column. {nearest(name, columns)}")
+        if columns[name].type not in PLAIN_TYPES:
+            raise SchemaError(
+                f"{what} names {name!r}, which is of type {columns[name].type}. Expected a column of type "
+                f"{', '.join(PLAIN_TYPES)}."
+            )
+    if axis in groups:
+        raise SchemaError(f"groups names {axis!r}, which is the axis. Leave it out of groups.")
+    is_number = isinstance(baseline, int | float) and not isinstance(baseline, bool)
+    if baseline is not None and is_number != (columns[axis].type in NUMBERS):
+        raise SchemaError(
+            f"baseline is {baseline!r}, the axis {axis!r} is of type {columns[axis].type}. Expected a value of the axis."
+        )
 
 
 def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles:
@@ -196,7 +273,7 @@ def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles
     properties : mapping
         The properties of the table, see `results_properties`.
     """
-    read = {
+    read: dict[str, Any] = {
         name: json.loads(properties[name])
         for name in (METRIC_NAMES, AXIS, BASELINE, GROUPS)
         if properties.get(name)
@@ -206,8 +283,18 @@ def roles(columns: Mapping[str, Column], properties: Mapping[str, str]) -> Roles
         for name in read.get(METRIC_NAMES, NAMES)
         if name in BY_NAME or name in columns
     ]
-    name = read.get(AXIS, LEVEL)
-    default = 0.0 if name == LEVEL else None
-    column = columns[name]
-    axis = Axis(name, column.label or name, column.unit or "1", read.get(BASELINE, default), column.type)
-    return Roles(tuple(judged), axis, tuple(read.get(GROUPS, BUILT_IN_GROUPS)))
+    groups = tuple(name for name in read.get(GROUPS, BUILT_IN_GROUPS) if name in columns)
+    labels = {name: label for name in groups if (label := columns[name].label)}
+    axis = columns.get(read.get(AXIS, LEVEL), columns[LEVEL])
+    return Roles(tuple(judged) or METRICS, _axis(axis, read.get(BASELINE)), groups, labels)
+
+
+def _axis(column: Column, baseline: float | str | None) -> Axis:
+    default = Axis().baseline if column.name == LEVEL else None
+    return Axis(
+        column.name,
+        column.label or column.name,
+        column.unit or "1",
+        default if baseline is None else baseline,
+        column.type,
+    )

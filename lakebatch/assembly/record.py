@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from lakebatch.assembly import dropped_samples, labels, missing_metrics
+from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
+from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
@@ -146,7 +147,8 @@ class Assembly:
     @property
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
-        aside = (*IDENTITY, *labels.ASIDE, SHARDS, missing_metrics.KEY, dropped_samples.KEY, "cpus")
+        counted = (missing_metrics.KEY, dropped_samples.KEY)
+        aside = (*IDENTITY, *labels.ASIDE, SHARDS, *counted, purges.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -170,6 +172,17 @@ class Assembly:
         """The samples that had been dropped when the assembly ended; None before, and without any."""
         record = self.surroundings.get(dropped_samples.KEY)
         return None if record is None else dropped_samples.from_record(record)
+
+    @cached_property
+    def purge(self) -> Purge | None:
+        """The purge of its rows, also one that was not finished; None without one."""
+        record = self.surroundings.get(purges.KEY)
+        return None if record is None else purges.from_record(self.assembly_id, record)
+
+    def check_not_purged(self) -> None:
+        """Raise `AssemblyError` if its rows were removed for good."""
+        if self.status == "discarded" and self.purge is not None:
+            raise AssemblyError(f"{self.assembly_id} was {self.purge}. {purges.WAY_OUT.format(self.seed)}")
 
     @cached_property
     def failures(self) -> dict[str, str]:

@@ -15,6 +15,9 @@ MAX_VALUES = 10_000_000
 """Upper bound of the values in a record; the record of an import lists each of its files."""
 MEMBER = {"host": str, "pid": int, "ended": str | None}
 """Required fields of an array member, with their types."""
+PURGE = {"at": str, "by": str, "reason": str, "parts": int, "done": bool, "tables": dict}
+PURGED_TABLE = {"files": int, "rows": int, "bytes": int, "fingerprint": str | None}
+"""Required fields of a purge and of what it took out of one table, see `lakebatch.assembly.purges`."""
 
 
 def where(column: str, assembly_id: str, event: int) -> str:
@@ -62,6 +65,8 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'workers' is not of the form that lakebatch writes")
     if not _is_array(found.get("shards", {})):
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
+    if not _is_purge(found.get("purged")):
+        raise _fault(place, "'purged' is not of the form that lakebatch writes")
     if not _is_sweep(found.get("sweep")):
         raise _fault(place, "'sweep' is not of the form that lakebatch writes")
     for counted in (missing_metrics, dropped_samples):
@@ -96,10 +101,24 @@ def _is_array(shards: Any) -> bool:
 
 
 def _is_member(member: Any) -> bool:
-    has_types = isinstance(member, dict) and all(
-        isinstance(member.get(name), kind) for name, kind in MEMBER.items()
+    return _has_fields(member, MEMBER) and _is_worker(member)
+
+
+def _is_purge(record: Any) -> bool:
+    if record is None:
+        return True
+    if not _has_fields(record, PURGE) or not _is_time(record["at"]):
+        return False
+    return all(
+        _has_fields(each, PURGED_TABLE) and len(each) == len(PURGED_TABLE)
+        for each in record["tables"].values()
     )
-    return has_types and _is_worker(member)
+
+
+def _has_fields(record: Any, fields: Mapping[str, Any]) -> bool:
+    return isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) for name, kind in fields.items()
+    )
 
 
 def _is_worker(record: Mapping[str, Any]) -> bool:

@@ -115,6 +115,16 @@ def _versions(context: click.Context) -> Found:
     return [(each, "experiment version") for each in known] if len(known) > 1 else []
 
 
+def _metrics(context: click.Context) -> Found:
+    roles = _lake(context)[_name(context) or ""].snapshot().roles
+    return [(each.name, each.label) for each in roles.metrics]
+
+
+def _groups(context: click.Context) -> Found:
+    roles = _lake(context)[_name(context) or ""].snapshot().roles
+    return [*((each, roles.word(each)) for each in roles.groups), ("config", "config")]
+
+
 def _queries(_: click.Context) -> Found:
     from lakebatch.sql import named as named_queries
 
@@ -143,6 +153,10 @@ tables = completer(_tables)
 """Completes a table of the experiment typed before it."""
 moments = completer(_moments)
 """Completes a tag, an assembly or an experiment version."""
+metrics = completer(_metrics)
+"""Completes a metric of the experiment typed before it."""
+groups = completer(_groups)
+"""Completes a group of the experiment typed before it."""
 queries = completer(_queries, asks_lake=False)
 """Completes a named query."""
 presets = completer(_presets, asks_lake=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lakebatch._version import __version__
@@ -11,6 +12,8 @@ from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lakebatch.assembly.record import Assembly
     from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
@@ -56,7 +59,18 @@ def _first_steps() -> Iterator[Step]:
         if not (own and step[0].startswith("init")):
             yield step
     for source in own[:MAX_OWN]:
-        yield f"run {source.name} --preset demo", f"your own experiment, {source.origin}"
+        yield f"run {source.name}{_demo(source.file)}", f"your own experiment, {source.origin}"
+
+
+def _demo(file: Path | None) -> str:
+    """Return the option for the demo preset if an experiment builds on a built-in one, whose presets it has.
+
+    The text of the file says so at once; loading it can take seconds.
+    """
+    with suppress(OSError, UnicodeDecodeError):
+        if file is not None and "lakebatch.experiments" in file.read_text(encoding="utf-8"):
+            return " --preset demo"
+    return ""
 
 
 def _lines(steps: list[Step], program: str) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from lakebatch.assembly import metrics
 from lakebatch.cli import completion
 from lakebatch.cli.usage_errors import Choice
 
@@ -129,10 +128,9 @@ def metric_option(text: str) -> Callable[[Function], Function]:
     """Add ``--metric``; the text is its help."""
     return click.option(
         "--metric",
-        type=Choice(metrics.NAMES),
-        default=metrics.DEFAULT,
-        show_default=True,
-        help=text,
+        metavar="NAME",
+        shell_complete=completion.metrics,
+        help=f"{text}  [default: the first of the experiment]",
     )
 
 

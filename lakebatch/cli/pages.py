@@ -5,6 +5,7 @@ from __future__ import annotations
 TOPICS = (
     "configuring",
     "experiments",
+    "own-metrics",
     "sweeps",
     "sql",
     "python",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KNOWN = (
     "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
-    "metric_errors", "samples_dropped", "samples_planned", "drop_reason", "name", "user", "started_from", "note",
+    "metric_errors", "samples_dropped", "samples_planned", "drop_reason", "name", "user", "started_from", "note", "purged",
 )  # fmt: skip
 SCHEMA: dict[str, pl.DataType] = {
     "experiment": pl.String(),
@@ -123,6 +123,7 @@ def state_table(found: pl.DataFrame) -> str:
     lines = [
         *_labels(found),
         *_lines(found, "mixture", "is a mixture: "),
+        *_lines(found, "purged", "was "),
         *_missing_metrics(found),
         *_dropped(found),
     ]

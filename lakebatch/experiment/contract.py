@@ -205,7 +205,7 @@ class Experiment(Generic[Config, Prepared]):
         own metrics or, if it declares none, the built-in ones.
     axis : str
         The column of ``results`` that its parts vary: the horizontal axis of plots.
-    baseline : float, optional
+    baseline : float or str, optional
         The value on the axis that everything is compared with; that of ``level`` is 0, another axis has none by default.
     groups : tuple of str
         The columns of ``results`` that tell apart what is compared, such as models.
@@ -221,7 +221,7 @@ class Experiment(Generic[Config, Prepared]):
     columns: ClassVar[tuple[Column, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     axis: ClassVar[str] = "level"
-    baseline: ClassVar[float | None] = None
+    baseline: ClassVar[float | str | None] = None
     groups: ClassVar[tuple[str, ...]] = ("feature_set", "model")
     project_columns: ClassVar[tuple[Column, ...]] = ()
     unit: ClassVar[str] = "rows"

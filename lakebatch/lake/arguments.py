@@ -16,7 +16,6 @@ from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.times import Time
 
 if TYPE_CHECKING:
-    from lakebatch.analysis.plots.options import By
     from lakebatch.analysis.statistics import Unit
     from lakebatch.sql.options import QueryOptions
 
@@ -24,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Defaults other than None
 DEFAULTS: dict[str, Any] = {
-    "on_gap": "warn", "on_mix": "warn", "metric": "pearson_r", "by": "feature_set", "unit": "split",
+    "on_gap": "warn", "on_mix": "warn", "unit": "split",
 }  # fmt: skip
 
 
@@ -128,8 +127,8 @@ class LakeQueryArguments(LakeViewArguments, total=False):
 class PlotArguments(SelectionArguments, total=False):
     """The dataset to draw, and the options of a picture, see `lakebatch.analysis.plots.Options`."""
 
-    metric: str
-    by: By
+    metric: str | None
+    by: str | None
     zoom: tuple[float, float] | None
     unit: Unit
     level: float | None

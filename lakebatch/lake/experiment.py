@@ -305,6 +305,12 @@ class StoredExperiment(ExperimentTables):
 
         return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
 
+    def purge(self, assembly_id: str, reason: str = "", *, dry_run: bool = True) -> pl.DataFrame:
+        """Remove the files of a discarded assembly for good, see `lakebatch.maintenance.purge.purge`."""
+        from lakebatch.maintenance import purge  # needs numpy, as above
+
+        return purge.purge(self, assembly_id, reason, dry_run=dry_run)
+
     def usage(self) -> pl.DataFrame:
         """Return the disk usage, see `lakebatch.maintenance.usage.usage`."""
         return usage.usage([self])

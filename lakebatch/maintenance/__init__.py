@@ -1,1 +1,1 @@
-"""Optimize, vacuum, disk usage and bundles; doctor and repair."""
+"""Optimize, vacuum, purge, disk usage and bundles; doctor and repair."""

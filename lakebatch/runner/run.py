@@ -260,6 +260,7 @@ def resume(
 def _check_free(assembly: Assembly, shard: Shard) -> None:
     """Raise if the assembly is discarded, or a process outside of the shard's array is known to compute it."""
     if assembly.status == "discarded":
+        assembly.check_not_purged()
         raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     is_shared = not shard.is_whole and assembly.array == shard.array
     if not is_shared and (worker := assembly.worker_seen()):

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch.assembly import decisions
+from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
+from lakebatch.maintenance.purge.holdings import data_tables, stable_fingerprint
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import repeat
 from lakebatch.snapshot import changes, compare, source_diff
 from lakebatch.storage.delta.engine import PART
 from lakebatch.storage.delta.table import Table
+
+FINGERPRINT = "fingerprint"
+"""Stands for a column where only the fingerprint of the recorded rows is known."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +75,18 @@ def verify(
 ) -> Verdict:
     """Run an assembly again from its record, compare row by row, and record the verdict as an event.
 
+    The rows of a purged assembly are compared by the fingerprints that its purge recorded.
+
     Raises
     ------
     AssemblyError
-        If the assembly is not completed, or the code has another experiment version or plans other parts.
+        If the assembly is not completed and was not when it was purged, or the code has another experiment version or
+        plans other parts.
     """
     stored = lake[name]
     assembly = stored.log.get(assembly_id)
     assembly_id = assembly.assembly_id
-    if assembly.status != "completed":
-        raise AssemblyError(f"{assembly_id} is {assembly.state}. Expected a completed assembly.")
+    _check_complete(assembly)
     with tempfile.TemporaryDirectory(prefix="lakebatch-verify-") as folder:
         scratch = open_lake(folder)
         again = repeat(scratch, stored, assembly, jobs=jobs, progress=progress)
@@ -87,11 +95,26 @@ def verify(
     return verdict
 
 
+def _check_complete(assembly: Assembly) -> None:
+    purge = assembly.purge
+    if purge is not None and purge.parts < assembly.parts_planned:
+        raise AssemblyError(
+            f"{assembly.assembly_id} had {purge.parts} of {assembly.parts_planned} parts when it was {purge}. Only a "
+            "complete assembly can be verified."
+        )
+    if assembly.status != "completed" and purge is None:
+        raise AssemblyError(f"{assembly.assembly_id} is {assembly.state}. Expected a completed assembly.")
+
+
 def _compare(
     stored: StoredExperiment, assembly: Assembly, other: StoredExperiment, again: Assembly
 ) -> Verdict:
     if again.status != "completed":
         raise AssemblyError(f"Running {assembly.assembly_id} again ended {again.status}: {again.error}")
+    found, source = changes_since(stored, assembly)
+    if assembly.purge is not None:
+        tables = compare_fingerprints(assembly.purge, other, again.assembly_id)
+        return Verdict(assembly.assembly_id, tuple(found), assembly.purge.rows, tables, source)
     declared = table_names(registry.load(registry.get(stored.name)).tables)
     names = [each for each in declared if each in stored.data_tables()]  # others are newer than the assembly
     frames: list[pl.DataFrame] = []
@@ -106,7 +129,6 @@ def _compare(
         )
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
-    found, source = changes_since(stored, assembly)
     return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
 
 
@@ -121,6 +143,21 @@ def _columns_then(table: Table, assembly: Assembly) -> set[str]:
         if PART in each.metadata and each.metadata.get("lakebatch.assembly_id") == assembly.assembly_id
     ]
     return set(table.at(max(of_assembly, default=newest.number)).columns())
+
+
+def compare_fingerprints(purge: Purge, other: ExperimentTables, assembly_id: str) -> pl.DataFrame:
+    """Return one row per table in which another assembly does not have the rows that a purge removed."""
+    tables = dict(data_tables(other))
+    actual = {
+        name: stable_fingerprint(tables[name].at(), assembly_id) if name in tables else None
+        for name in purge.tables
+    }
+    rows = [
+        (name, FINGERPRINT, each.rows, None)
+        for name, each in purge.tables.items()
+        if each.rows and each.fingerprint != actual[name]
+    ]
+    return pl.DataFrame(rows, schema={"table": pl.String(), **compare.DIFFERENCE_COLUMNS}, orient="row")
 
 
 def changes_since(stored: StoredExperiment, assembly: Assembly) -> tuple[list[str], str]:

@@ -54,6 +54,7 @@ def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
     omissions.warn_of_faults(found)
     lost = dict.fromkeys(snapshot.uncertain, LOST_EVENTS)
     lost |= {each.assembly_id: each.what for each in found if each.assembly_id}
+    lost |= {assembly_id: str(purge) for assembly_id, purge in snapshot.tables.purges.items()}
     rows = [
         row for each in snapshot.assemblies for row in _parts_of(snapshot, each, lost.get(each.assembly_id))
     ]
@@ -125,15 +126,18 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> lis
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
     certain = snapshot.last_events.filter(~pl.col("assembly_id").is_in(list(snapshot.uncertain)))
     events = certain.join(counted, on="assembly_id", how="left", maintain_order="left")
+    purges = snapshot.tables.purges
+    is_purged = pl.col("assembly_id").is_in(list(purges))
     return _lost_events(snapshot.without_event) + [
         Gap(each.assembly_id, what)
-        for each in from_rows(events.filter(~IS_COMPLETE), snapshot.leases)
+        for each in from_rows(events.filter(~IS_COMPLETE | is_purged), snapshot.leases)
         for what in missing_from(
             each,
             snapshot.state(each),
             rows=rows.get(each.assembly_id, 0),
             done=lambda each=each: snapshot.parts_done(each),  # type: ignore[misc]
             included=each.status in statuses,
+            purge=purges.get(each.assembly_id),
         )
     ]
 

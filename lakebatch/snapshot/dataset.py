@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch.artifacts import ARTIFACTS
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
@@ -34,7 +35,8 @@ def load(
     """
     assembly_id = snapshot.assembly(assembly_id).assembly_id
     experiment, config = recall(snapshot, assembly_id)
-    tables = {name: _rows(snapshot, name, assembly_id, level) for name in table_names(experiment.tables)[:-1]}
+    names = [each for each in table_names(experiment.tables)[:-1] if each != ARTIFACTS]
+    tables = {name: _rows(snapshot, name, assembly_id, level) for name in names}
     return experiment.dataset(tables, config, level=level, feature_set=feature_set)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from lakebatch._text import nearest
 from lakebatch.assembly import shards
+from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly
 from lakebatch.errors import ConfigError, DamageError, IncompleteError, IncompleteWarning, warn
 
@@ -36,7 +37,13 @@ def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:
 
 
 def missing_from(
-    assembly: Assembly, state: str, *, rows: int, done: Callable[[], Sequence[str]], included: bool
+    assembly: Assembly,
+    state: str,
+    *,
+    rows: int,
+    done: Callable[[], Sequence[str]],
+    included: bool,
+    purge: Purge | None = None,
 ) -> list[str]:
     """Return descriptions of the gaps of one assembly in a dataset.
 
@@ -48,9 +55,13 @@ def missing_from(
         Returns the committed parts; called only when the row count leaves them open.
     included : bool
         Whether the dataset includes the assembly.
+    purge : Purge, optional
+        The purge of its rows, perhaps later than the dataset's moment.
     """
     if assembly.status == "discarded" and not included:
         return []
+    if purge is not None:
+        return [f"{'' if included else 'left out, '}{purge}"]
     if assembly.status == "completed" and rows == assembly.rows:
         return list(assembly.known_gaps)
     try:

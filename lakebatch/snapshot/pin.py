@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
+from lakebatch.assembly import purges
 from lakebatch.assembly.events import Events
+from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
@@ -56,7 +58,7 @@ def _newest(tables: ExperimentTables) -> Snapshot:
     if not events.lost and _without_event(results, events):
         events = tables.log.read()  # an assembly can have begun since they were read
         events = events._replace(uncertain=events.uncertain | _without_event(results, events))
-    newest = _pinned(tables, NEWEST, events, results.number, results)
+    newest = _pinned(tables, NEWEST, events, results.number, results, purges.find(events.rows))
     if newest.missing_versions:
         what = f"Rows are missing: {newest.missing_versions}. Look closer with: lakebatch doctor"
         warn(what, DamageWarning)
@@ -74,7 +76,9 @@ def _at_version(tables: ExperimentTables, version: int, moment: Moment | None = 
     # an assembly that started at this version has not yet written into it
     begun = (pl.col("results_version") < version) | (pl.col("status") != "started")
     past = events.rows.filter((pl.col("results_version") <= version) & begun)
-    return _pinned(tables, moment or Moment(version=version), events._replace(rows=past), version, newest)
+    known = events._replace(rows=past)
+    purged = purges.find(events.rows)
+    return _pinned(tables, moment or Moment(version=version), known, version, newest, purged)
 
 
 def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = None) -> Snapshot:
@@ -86,7 +90,8 @@ def _as_of(tables: ExperimentTables, time: datetime, moment: Moment | None = Non
     version = past["results_version"].max()
     assert isinstance(version, int)
     known = events._replace(rows=past)
-    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at(), time)
+    purged = purges.find(events.rows)
+    return _pinned(tables, moment or Moment(time=time), known, version, tables.results.at(), purged, time)
 
 
 def not_begun(moment: Moment, events: Sequence[pl.DataFrame]) -> ConfigError:
@@ -119,7 +124,8 @@ def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
     moment = Moment(tag=tag.tag)
     if tag.assemblies_version is not None:
         events = tables.log.read(tag.assemblies_version)
-        return _pinned(tables, moment, events, tag.results_version, tables.results.at())
+        purged = purges.find(tables.log.read().rows)
+        return _pinned(tables, moment, events, tag.results_version, tables.results.at(), purged)
     if tag.as_of is not None:
         return _as_of(tables, tag.as_of, moment)
     return _at_version(tables, tag.results_version, moment)
@@ -131,6 +137,7 @@ def _pinned(
     events: Events,
     version: int,
     newest: TableVersion,
+    purged: Mapping[str, Purge],
     time: datetime | None = None,
 ) -> Snapshot:
     """Return a snapshot; parts that were recorded by a time belong to it also when the next event came later."""
@@ -142,6 +149,9 @@ def _pinned(
         if not table.exists():
             return None
         return _as_then(tables, table.at(), version) if name == RESULTS else table.at()
+
+    def find_purges() -> dict[str, Purge]:
+        return purges.find(tables.log.read().rows)
 
     def find_parts(ids: Collection[str]) -> set[tuple[str, str]]:
         return parts_at_version(ids) | (_pairs(newest, ids, time) if time else set())
@@ -168,6 +178,8 @@ def _pinned(
             lost,
             find_names=tables.data_tables,
             at_version=tables.results.at,
+            purges=purged,
+            find_purges=find_purges,
         ),
         uncertain=events.uncertain,
         find_parts=find_parts,

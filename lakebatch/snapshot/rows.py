@@ -187,7 +187,8 @@ class PinnedRows(Statuses):
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
     ) -> pl.DataFrame:
         """Return a lazy frame over one of the tables, computed; an error names the file that cannot be read."""
-        return damage.read_rows(self.tables.existing(table), frame, assembly_ids)
+        with self.tables.translate_purges(assembly_ids or ()):
+            return damage.read_rows(self.tables.existing(table), frame, assembly_ids)
 
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
         """Return the current row count of each assembly in a table, from the log alone."""

@@ -124,8 +124,10 @@ class Snapshot(PinnedRows):
     def scan_one(self, assembly_id: str, *, table: str = RESULTS) -> pl.LazyFrame:
         """Return the rows of one assembly of any status, lazily."""
         assembly_id = self.assembly(assembly_id).assembly_id
+        self.tables.check_not_purged([assembly_id], before=True)
         pinned = self.tables.existing(table)
-        damage.check_files(pinned, [assembly_id])
+        with self.tables.translate_purges([assembly_id]):
+            damage.check_files(pinned, [assembly_id])
         return self.rows_of(pinned, [assembly_id])
 
     def reassemble(

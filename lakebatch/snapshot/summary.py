@@ -33,9 +33,11 @@ SUMMARY_COLUMNS: dict[str, pl.DataType] = {
     "user": pl.String(),
     "started_from": pl.String(),
     "note": pl.String(),
+    "purged": pl.String(),
 }
 """The columns of `summarize`. ``without_metric`` to ``drop_reason`` are NULL until an assembly ends, and for those that an
-older lakebatch ended. ``note`` is all notes of an assembly, oldest first."""
+older lakebatch ended. ``note`` is all notes of an assembly, oldest first; ``purged`` says when, by whom and
+why the rows were removed for good."""
 # lakebatch 0.1 wrote version and commit into one string
 PIECES = pl.col("code_version").str.split(BEFORE_COMMIT)
 CODE_VERSION = PIECES.list.first()
@@ -62,6 +64,7 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
             samples_dropped=_recorded(dropped_samples.KEY, "samples").cast(pl.Int64, strict=False),
             samples_planned=_recorded(dropped_samples.KEY, "of").cast(pl.Int64, strict=False),
             drop_reason=_recorded(dropped_samples.KEY, "why"),
+            purged=_purged(snapshot),
             name=labels.recorded(labels.LABEL),
             started_from=labels.recorded(labels.FROM),
         )
@@ -77,6 +80,12 @@ def summarize(snapshot: Snapshot) -> pl.DataFrame:
         .select(*SUMMARY_COLUMNS)
         .cast(pl.Schema(SUMMARY_COLUMNS))
     )
+
+
+def _purged(snapshot: Snapshot) -> pl.Expr:
+    """Return the purge of each assembly, also one after the snapshot's moment."""
+    texts = {assembly_id: str(purge) for assembly_id, purge in snapshot.tables.purges.items()}
+    return pl.col("assembly_id").replace_strict(texts, default=None, return_dtype=pl.String)
 
 
 def _notes(events: pl.DataFrame) -> pl.DataFrame:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from lakebatch import _process as process
 from lakebatch._text import nearest
+from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.tables import DATA, RESULTS
-from lakebatch.errors import StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.damage import Fault
@@ -21,6 +23,9 @@ Result = TypeVar("Result")
 Read = Callable[[TableVersion, list[str]], Result]
 """Reads the rows of some assemblies from a table."""
 Check: TypeAlias = "Callable[[str], object] | None"
+
+GONE = "Its rows are gone for good."
+OPEN_AGAIN = "This state was opened before that; open it again to read the rest."
 
 
 class PinnedTables:
@@ -40,6 +45,10 @@ class PinnedTables:
         Returns the names of the tables, built-in and own ones.
     at_version : callable, optional
         Returns the results at a version.
+    purges : mapping
+        The purges until the snapshot was opened, also those after its moment, by assembly.
+    find_purges : callable
+        Returns the purges until now.
     """
 
     def __init__(
@@ -50,6 +59,8 @@ class PinnedTables:
         lost: Sequence[Fault] = (),
         find_names: Callable[[], Sequence[str]] = lambda: DATA,
         at_version: Callable[[int], TableVersion] | None = None,
+        purges: Mapping[str, Purge] | None = None,
+        find_purges: Callable[[], dict[str, Purge]] = dict,
     ) -> None:
         self._at_version = at_version
         self._folder = folder
@@ -58,6 +69,9 @@ class PinnedTables:
         self._inside: dict[str, dict[str, Fault]] = {}
         self.lost = tuple(lost)
         self._find_names = find_names
+        self.purges = dict(purges or {})
+        self._find_purges = find_purges
+        self._purged_since: dict[str, Purge] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +84,30 @@ class PinnedTables:
         if self._at_version is None or not newest.has_own_columns:
             return tuple(newest.columns())
         return tuple(self._at_version(version).columns())
+
+    def check_not_purged(self, ids: Collection[str], *, before: bool = False) -> None:
+        """Raise `AssemblyError` if the rows of an assembly were purged after the snapshot was opened.
+
+        With ``before``, also if they were purged before that.
+        """
+        for each in ids:
+            if purge := self._purged_since.get(each):
+                raise AssemblyError(f"{each} was {purge}. {OPEN_AGAIN}")
+            if before and (purge := self.purges.get(each)):
+                raise AssemblyError(f"{each} was {purge}. {GONE}")
+
+    @contextmanager
+    def translate_purges(self, ids: Collection[str]) -> Iterator[None]:
+        """Raise the error of a missing file as one that names the purge, if the assembly was purged meanwhile."""
+        try:
+            yield
+        except StorageError:
+            self._purged_since = self._find_later_purges()
+            self.check_not_purged(ids)
+            raise
+
+    def _find_later_purges(self) -> dict[str, Purge]:
+        return {name: purge for name, purge in self._find_purges().items() if name not in self.purges}
 
     def get(self, name: str) -> TableVersion | None:
         """Return a table by name, None if it was never written.
@@ -84,6 +122,7 @@ class PinnedTables:
             if name not in DATA and name not in self.names:
                 raise UnknownNameError(f"Unknown table {name!r}. {nearest(name, self.names)}")
             self._tables[name] = self._open_table(name)
+            self._purged_since = self._find_later_purges()
         return self._tables[name]
 
     def existing(self, name: str) -> TableVersion:
@@ -106,6 +145,7 @@ class PinnedTables:
         renewed = any(table and table.number != before.get(name) for name, table in self._tables.items())
         if renewed:
             self._inside.clear()
+            self._purged_since = self._find_later_purges()
         return renewed
 
     def faults(self, name: str, ids: Collection[str]) -> list[Fault]:
@@ -151,6 +191,8 @@ class PinnedTables:
         found = self.faults(name, ids)
         if found and on_gap != "ignore":
             raise omissions.refusal(found)
+        if on_gap != "ignore":
+            self.check_not_purged(ids)
         return unaffected(ids, found), found
 
     def read(self, name: str, ids: Sequence[str], on_gap: OnGap, read: Read[Result]) -> Result:
@@ -165,11 +207,13 @@ class PinnedTables:
         if on_gap == "ignore":
             result, found = self.read_readable(name, ids, read)
             omissions.warn_of_faults(found)
+            self._warn_of_purged(ids)
             return result
 
         def read_all() -> Result:
             if faults := self._all_faults(name, ids, self._on_disk(name, ids)):
                 raise omissions.refusal(faults)
+            self.check_not_purged(ids)
             try:
                 with damage.translate_read_errors(self.existing(name), ids):
                     return read(self.existing(name), list(ids))
@@ -177,6 +221,10 @@ class PinnedTables:
                 raise omissions.with_way_out(error) from error
 
         return retry_on_compaction(read_all, self.renew, StorageError)
+
+    def _warn_of_purged(self, ids: Collection[str]) -> None:
+        for each in self._purged_since.keys() & set(ids):
+            warn(f"Left out: {each} was {self._purged_since[each]}", IncompleteWarning)
 
     def read_readable(
         self, name: str, ids: Sequence[str], read: Read[Result], check: Check = None

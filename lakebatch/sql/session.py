@@ -13,11 +13,13 @@ import duckdb
 import polars as pl
 
 from lakebatch import _process as process
+from lakebatch.assembly.metrics import Roles
 from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
+from lakebatch.sql import placeholders
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
@@ -103,10 +105,16 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
         If the query or the experiment does not exist.
     ConfigError
         If a parameter is unknown or missing.
+    IncompleteError
+        If the query needs a baseline and the experiment declares none.
     """
     query = named_queries.get(name)
     values = named_queries.fill(query, parameters)
     if values.get("experiment") is None:
+        if placeholders.is_needed(query.text):
+            raise ConfigError(
+                f"Query {name!r} has placeholders such as {{{{metric}}}}: it needs --param experiment=NAME."
+            )
         return snapshots, query.text, values
     asked = str(values["experiment"])
     chosen, others = snapshots.versions_of(asked)
@@ -114,7 +122,11 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
     left_out = [snapshots.qualified(each) for each in others if wanted.version is None]
     mixture.report_versions(snapshots.qualified(chosen), left_out, snapshots.selection.on_mix)
     values["experiment"] = wanted.name
-    return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), query.text, values
+    text = query.text
+    if placeholders.is_needed(text):
+        roles = snapshots[chosen].roles if chosen in snapshots else Roles()
+        text, values = placeholders.fill(name, text, roles, values)
+    return snapshots.only(chosen) if query.is_built_in else snapshots.without(others), text, values
 
 
 class Session:
@@ -225,6 +237,9 @@ class Session:
     def _reopen(self, used: Sequence[View]) -> bool:
         """Open the views again after a compaction, or if one of their files is found to be damaged."""
         renewed = True in [each.renew() for each in self._catalogs.values()]
+        if self._options.on_gap != "ignore":
+            for snapshot in (each for catalog in self._catalogs.values() for each in catalog.values()):
+                snapshot.tables.check_not_purged(snapshot.ids())
         if not renewed and True not in [
             snapshot.tables.read_files(name, snapshot.ids(), read_through)
             for view in used

@@ -13,7 +13,7 @@ from lakebatch.analysis import statistics
 from lakebatch.analysis.config_names import config_names
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import levels
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import Options, choose
 from lakebatch.analysis.report.findings import results_section
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError
@@ -126,16 +126,16 @@ def test_commands_draw_and_report_by_config(study, tmp_path):
 
 def test_line_without_any_metric_is_in_legend_and_caption(without_forest):
     for draw in (levels.levels, levels.grid):
-        chart = draw(without_forest, Options(by="model"))
+        chart = draw(without_forest, choose(Options(by="model"), without_forest))
         for panel in chart.panels:
             assert [mark.name for mark in panel.series] == ["linear", "forest (no Pearson r)"]
             assert set(panel.series[1].y) == {None}
         assert chart.notes[-1] == "Not one of 72 fits of forest has Pearson r (no tree)."
-    assert levels.boxes(without_forest, Options(by="model")).notes == chart.notes[-1:]
+    assert levels.boxes(without_forest, choose(Options(by="model"), without_forest)).notes == chart.notes[-1:]
 
 
 def test_report_counts_each_row_and_names_those_without_metric(without_forest):
-    _, _, table = results_section(without_forest, Options()).parts
+    _, _, table = results_section(without_forest, choose(Options(), without_forest)).parts
     assert table.columns[-3:] == ("splits", "assemblies", "std between cohorts")
     assert [(row[0], row[-3:-1]) for row in table.rows] == [
         ("linear", ("6 to 9", "2 to 3")),

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lakebatch.analysis import shift_tests
+from lakebatch.analysis import shift_tests, statistics
+from lakebatch.assembly.metrics import Axis, Metric, Roles
 
 N_FAMILIES = 200
 # 5 % of the families. The seeds are fixed, so the counts are, too: 2 of 200 in both tests.
@@ -13,6 +14,8 @@ N_PATIENTS, N_TEST, N_SPLITS = 100, 20, 10
 LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0])
 GROUP = ["level", "feature_set"]
 FEATURE_SETS = 10
+N_REPEATS = 20
+PLAIN = Roles((Metric("error", "error", own=True),), Axis("points", "points", baseline=None), ("method",))
 
 
 def cohort(rng, signal=0.3):
@@ -106,3 +109,39 @@ def test_replicates_of_other_cohorts_shift_in_at_most_five_percent_of_families()
 def test_real_shift_is_found(of_one_cohort):
     shifted = of_one_cohort[0].with_columns(pl.col("value") + 0.5)
     assert (shift_tests.paired(shifted, GROUP)["p_holm"] < 0.05).any()
+
+
+def repeats(rng, shift=0.0):
+    """Return the differences of skewed repeats without a split, in ten groups, as pairs of two assemblies."""
+    values = rng.exponential(1.0, (2, FEATURE_SETS, N_REPEATS))
+    index = np.indices(values[0].shape).reshape(2, -1)
+    names = {"group": index[0], "repeat": index[1], "value": (values[1] - values[0] + shift).ravel()}
+    return pl.DataFrame(names).with_columns(assembly_id=pl.lit("one"), overlap=pl.lit(0.0))
+
+
+def test_repeats_without_a_split_shift_in_at_most_five_percent_of_families():
+    rng = np.random.default_rng(3)
+    tables = [shift_tests.paired(repeats(rng), ["group"]) for _ in range(N_FAMILIES)]
+    # 10 are expected
+    assert 1 <= false_families(tables) <= 2 * MAX_FALSE
+    shifted = shift_tests.paired(repeats(rng, shift=1.5), ["group"])
+    assert (shifted["p_holm"] < 0.05).all()
+
+
+def test_intervals_of_repeats_without_a_split_hold_the_mean_as_often_as_they_say():
+    rng, held = np.random.default_rng(4), 0
+    for _ in range(N_FAMILIES):
+        values = rng.normal(3.0, 1.0, N_REPEATS)
+        rows = {
+            "assembly_id": "one",
+            "repeat": range(N_REPEATS),
+            "points": 10,
+            "method": "a",
+            "error": values,
+        }
+        sizes = {name: pl.lit(None, pl.Int64) for name in ("n_train", "n_test")}
+        table = statistics.intervals(
+            pl.DataFrame(rows).with_columns(**sizes), "error", ["points"], roles=PLAIN
+        )
+        held += bool(table["low"][0] <= 3.0 <= table["high"][0])
+    assert 0.9 * N_FAMILIES <= held <= 0.99 * N_FAMILIES

@@ -19,8 +19,9 @@ from lakebatch.analysis.plots import degradation, levels, static
 from lakebatch.analysis.plots.axis import axis_limits, cut_note
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread, overlay
 from lakebatch.analysis.plots.levels import with_zero
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import Chosen, Options, choose
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
+from lakebatch.assembly.metrics import BY_NAME
 from lakebatch.cli import options
 from lakebatch.cli.commands import plot as figures
 from lakebatch.cli.main import main
@@ -190,31 +191,31 @@ def test_metric_of_both_signs_has_a_line_at_zero(study):
     read_rows = read(study["study"].snapshot(), on_gap="ignore")
     material = replace(read_rows, rows=read_rows.rows.with_columns(pl.col("pearson_r") - 0.4))
     for draw in (levels.levels, levels.grid, levels.boxes):
-        assert all(rule in each.marks for each in draw(material, Options()).panels)
+        assert all(rule in each.marks for each in draw(material, choose(Options(), material)).panels)
 
 
 def test_axis_of_a_correlation_ends_at_one():
     def axis(metric, low, high):
-        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), metric)
+        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), BY_NAME[metric])
 
     assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
     assert axis("pearson_r", -0.5, 0.9) is None
     assert axis("r2", -3.5, 0.9) is None
     empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
-    assert axis_limits(empty, "pearson_r") is None
+    assert axis_limits(empty, BY_NAME["pearson_r"]) is None
 
 
 def test_axis_of_an_open_metric_leaves_out_outliers_and_says_so():
     low, high = [0.1, 0.2, 0.15, 0.12, -270.0], [0.4, 0.5, 0.45, 1.3, 0.4]
     table = pl.DataFrame({"low": low, "high": high, "mean": [0.3, 0.3, 0.3, 0.8, -100.0]})
-    bottom, top = axis_limits(table, "r2")
+    bottom, top = axis_limits(table, BY_NAME["r2"])
     assert -0.2 < bottom < 0.1
     assert 1.0 < top < 1.1
-    assert cut_note(table, Options(metric="r2")) == (
+    assert cut_note(table, Chosen(metric="r2")) == (
         "Beyond the axis lie 1 of 5 points and an end of 2 of 5 intervals.",
     )
-    assert cut_note(table.head(3), Options(metric="r2")) == ()
-    assert axis_limits(pl.DataFrame({"low": [-0.3, 1.0], "high": [2.0, 3.0]}), "mse")[0] > -0.3
+    assert cut_note(table.head(3), Chosen(metric="r2")) == ()
+    assert axis_limits(pl.DataFrame({"low": [-0.3, 1.0], "high": [2.0, 3.0]}), BY_NAME["mse"])[0] > -0.3
 
 
 def test_caption_counts_what_a_zoom_leaves_out(study):
@@ -231,11 +232,11 @@ def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
         pl.when(pl.col("feature_set") == "initial").then(0.5 - pl.col("repeat") * 0.4).otherwise("pearson_r")
     )
     data = replace(rows, rows=rows.rows.with_columns(pearson_r=noise))
-    chart = degradation.robustness_chart(data, Options())
+    chart = degradation.robustness_chart(data, choose(Options(), data))
     names = chart.panels[0].y_names
     assert [name.endswith(" *") for name in names] == [False] * 4 + [True] * 2
     assert names[-1].startswith("initial, ")
-    plain = degradation.robustness_chart(rows, Options())
+    plain = degradation.robustness_chart(rows, choose(Options(), rows))
     (ghost,) = (
         mark for mark in overlay(chart, plain, "before").panels[0].series if mark.ghost and mark.slot == 1
     )
@@ -371,7 +372,7 @@ def test_names_are_shown_unchanged(study):
     ],
 )
 def test_invalid_option_is_named(study, options, fault):
-    with pytest.raises(ConfigError, match=fault):
+    with pytest.raises((ConfigError, UnknownNameError), match=fault):
         study["study"].plot("levels", **options)
 
 

@@ -56,6 +56,11 @@ def example(name):
 
 def prepared(name, words, lake):
     """Return the words with an existing assembly, after preparing the lake for the command."""
+    if name == "purge":  # a tag needs those that are there
+        lakebatch.run(lake, "response-noise", preset="smoke", settings=PRESET[3::2], jobs=1)
+        known = lake["response-noise"].assemblies()["assembly_id"][-1]
+        lake["response-noise"].discard(known, "to be purged")
+        return [ASSEMBLY.sub(known, word) for word in words]
     known = lake["response-noise"].assemblies()["assembly_id"][0]
     if name == "restore":
         lake["response-noise"].discard(known, "to be restored")

@@ -103,7 +103,7 @@ def test_picture_and_report_show_the_sweep(shown):
     code, _, said = shown("plot", "toy", "--by", "seed", "--metric", "mse", "-o", "by.svg")
     assert "It compares seed 9, seed 10." in said
     code, _, said = shown("plot", "toy", "--by", "sed", "-o", "by.svg")
-    assert (code, "No config has the key 'sed'. Did you mean 'seed'?" in said) == (2, True)
+    assert (code, "Cannot colour by 'sed'" in said) == (2, True)
     text = lakebatch.open_lake("lake")["toy"].report(metric="mse").markdown("r")
     assert "## Sweeps" in text
     assert "| 1 | seed=10, breach=" in text

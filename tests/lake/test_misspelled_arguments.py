@@ -74,8 +74,7 @@ def test_include_without_a_status_is_refused(noise, include):
         (lambda noise: noise.plot(zoom=3), "The zoom is 3"),
         (lambda noise: noise.plot(zoom=("a", 1)), "The zoom is"),
         (lambda noise: noise.plot("trajectories", level="high"), "The level is 'high'"),
-        (lambda noise: noise.plot(metric="pearson"), "Expected one of: pearson_r, r2, mse"),
-        (lambda noise: noise.plot(by="colour"), "Expected one of: feature_set, model"),
+        (lambda noise: noise.plot(by="colour"), "Known: config, feature_set, model"),
         (lambda noise: noise.report(unit="fit"), "Expected one of: split, assembly"),
         (lambda noise: noise.snapshot(tag=3), "'3' is not a valid tag"),
         (lambda noise: noise.vacuum(keep_days="all"), "keep_days is 'all'"),
@@ -100,6 +99,7 @@ def test_value_that_no_option_takes_is_refused_in_one_line(noise, call, message)
     ("call", "message"),
     [
         (lambda noise: noise.plot("level"), "Did you mean 'levels'"),
+        (lambda noise: noise.plot(metric="pearson"), r"Did you mean 'pearson_r'\? Known: mse, pearson_r, r2"),
         (lambda noise: noise.scan(table="samplez"), "Known: results, samples, trajectories"),
         (lambda noise: noise.status("x"), "is not an assembly id"),
         (lambda noise: _lake(noise).query("level"), "Did you mean 'levels'"),

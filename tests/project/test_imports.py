@@ -23,7 +23,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "sql": "DuckDB over a snapshot of a lake, and named queries.",
         "analysis": "Statistics, plots and reports of snapshots.",
-        "maintenance": "Optimize, vacuum, disk usage and bundles; doctor and repair.",
+        "maintenance": "Optimize, vacuum, purge, disk usage and bundles; doctor and repair.",
     },
     {
         "snapshot": "Experiments at one moment: their rows, statuses, gaps and mixtures.",

@@ -29,10 +29,9 @@ def run(lake, name, *settings, **options):
     return runner.run(lake, name, settings=settings, **{"jobs": 1} | options)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_log_of_a_run_is_in_the_lake_with_the_tracebacks_of_failed_parts(toy, lake, jobs):
+def test_log_of_a_run_is_in_the_lake_with_the_tracebacks_of_failed_parts(toy, lake):
     run(lake, toy, "levels=[0]", "at_once=true")
-    ended = run(lake, toy, "fail=[0.1]", jobs=jobs)
+    ended = run(lake, toy, "fail=[0.1]", jobs=2)
     stored = lake[toy]
     found = stored.logs()
     assert found["assembly_id"].unique().to_list() == [ended.assembly_id]
@@ -212,9 +211,10 @@ def test_wrong_questions_are_one_line(toy, lake):
         stored.logs("unknown")
 
 
-def test_lake_without_logs_has_empty_ones(copied_lake):
-    shutil.rmtree(Path(copied_lake.storage.uri, "90_v1_toy", "logs"))
-    assert copied_lake["toy"].logs().is_empty()
+def test_lake_without_logs_has_empty_ones(toy, lake):
+    run(lake, toy, "levels=[0]")
+    shutil.rmtree(Path(lake[toy].table("logs").uri))
+    assert lake[toy].logs().is_empty()
 
 
 def test_logs_are_examined_counted_and_merged_like_other_tables(toy, lake):

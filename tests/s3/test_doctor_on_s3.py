@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import lakebatch
-from lakebatch.errors import DamageError, DamageWarning
+from lakebatch.errors import AssemblyError, DamageError, DamageWarning, IncompleteError
 
 FOLDER = "91_v1_toy"
 SETTINGS = ["pause=0", "levels=[0, 0.1]"]
@@ -99,3 +99,23 @@ def test_lost_and_damaged_objects_are_repaired(s3_lake, stored):
     assert lake.repair(dry_run=False, jobs=1)["state"].to_list() == ["healed"] * 2
     assert lake["toy"].reassemble().equals(before)
     assert "problem" not in set(lake.doctor(deep=True)["severity"])
+
+
+def test_purge_on_s3_removes_objects_and_past_states_say_so(s3_lake, stored):
+    lakebatch.run(lakebatch.open_lake(), "toy", jobs=1, settings=SETTINGS)
+    bad, good = stored.assemblies()["assembly_id"]
+    version = stored.snapshot().version
+    opened = stored.snapshot()
+    stored.discard(bad, "a wrong dose")
+    planned = stored.purge(bad, "no space")
+    assert any(f"assembly_id={bad}/" in key for key in keys(s3_lake))
+    assert stored.purge(bad, "no space", dry_run=False).equals(planned)
+    assert not any(f"assembly_id={bad}/" in key for key in keys(s3_lake))
+    with pytest.raises(AssemblyError, match=r"no space\. This state was opened before that"):
+        opened.reassemble()
+    again = lakebatch.open_lake()["toy"]
+    with pytest.raises(IncompleteError, match=f"{bad}: purged on .* by .*: no space"):
+        again.reassemble(version=version, on_gap="refuse")
+    assert again.reassemble(on_gap="refuse")["assembly_id"].unique().to_list() == [good]
+    problems = lakebatch.open_lake().doctor(deep=True).filter(severity="problem")
+    assert problems.is_empty(), problems.rows()

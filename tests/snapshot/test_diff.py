@@ -13,7 +13,7 @@ import lakebatch
 from lakebatch.analysis.statistics import holm
 from lakebatch.assembly.sources import KeptFile
 from lakebatch.cli.main import main
-from lakebatch.errors import ConfigError, UnknownNameError
+from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot import source_diff
 
 
@@ -210,7 +210,7 @@ def test_other_patients_of_one_seed_are_not_paired(lake, monkeypatch, tmp_path):
 
 
 def test_unknown_metric_has_no_verdict(stored):
-    with pytest.raises(ConfigError, match="Unknown metric 'r3'"):
+    with pytest.raises(UnknownNameError, match="Unknown metric 'r3'"):
         stored.diff("now", "now").verdict("r3")
 
 

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import lakebatch
 from lakebatch.cli.main import main
-from lakebatch.errors import ConfigError, QueryError, UnknownNameError
+from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.sql import named as named_queries
 
 CELL = ["feature_set", "model"]
@@ -215,13 +215,18 @@ def test_dataset_without_any_baseline_names_it_in_every_row(study_folder, monkey
 
 @pytest.mark.parametrize("name", WITH_METRIC)
 def test_unknown_metric_is_named_with_the_right_ones(ask, name):
-    with pytest.raises(QueryError, match=r"r3.*Expected pearson_r(, | or )r2"):
+    with pytest.raises(
+        UnknownNameError, match=rf"Query '{name}': Unknown metric 'r3'.*Known: mse, pearson_r, r2"
+    ):
         ask(name, metric="r3")
 
 
-def test_mse_cannot_rank_robustness(ask):
-    with pytest.raises(QueryError, match=r"Cannot rank by mse. Expected pearson_r or r2"):
-        ask("robustness", metric="mse")
+def test_robustness_of_an_error_is_its_baseline_over_the_others(ask):
+    answer = ask("robustness", metric="mse").drop_nulls("robustness")
+    assert answer["robustness"].to_list() == pytest.approx(
+        (answer["baseline"] / answer["perturbed"]).to_list()
+    )
+    assert answer["robustness"].is_sorted(descending=True)
 
 
 def test_unknown_experiment_is_an_error(study):

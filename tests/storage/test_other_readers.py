@@ -79,3 +79,16 @@ def test_delta_extension_of_duckdb_reads_the_same_rows(table, answer, duckdb_wit
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [tuple(row) for row in json.loads(done.stdout)] == answer
+
+
+def test_delta_extension_of_duckdb_reads_a_table_after_a_purge(stored, run, table, duckdb_with_delta):
+    run()
+    bad = stored.assemblies()["assembly_id"][0]
+    stored.discard(bad, "a wrong dose")
+    stored.purge(bad, "no space", dry_run=False)
+    question = "SELECT count(*) FROM t"
+    command = [sys.executable, "-c", DUCKDB, table, question]
+    environment = {**os.environ, "PYTHONPATH": str(duckdb_with_delta)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[stored.reassemble(on_gap="refuse").height]]

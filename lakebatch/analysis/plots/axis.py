@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from lakebatch.analysis.plots.options import Options
-from lakebatch.assembly import metrics
+from lakebatch.analysis.plots.options import Chosen
 from lakebatch.assembly.metrics import Metric
 
-# Margin of an axis beyond the limits of a metric with two limits
+# Margin of an axis beyond the limits of a metric; half of it on each side where it has two
 MARGIN = 0.05
 # An interval whose end is further from the quartiles of all ends, in interquartile ranges, is an outlier
 FENCE = 3.0
 
 
-def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
+def axis_limits(table: pl.DataFrame, metric: Metric) -> tuple[float, float] | None:
     """Return axis limits if intervals over few splits exceed the limits of a metric or are outliers; else None.
 
     Parameters
@@ -23,21 +22,21 @@ def axis_limits(table: pl.DataFrame, metric: str) -> tuple[float, float] | None:
     table : frame
         low and high, the ends of the intervals, NULL without an interval.
     """
-    found = metrics.BY_NAME[metric]
     low, high = table["low"].drop_nulls(), table["high"].drop_nulls()
     if low.is_empty() or high.is_empty():
         return None
-    if found.minimum is not None and found.maximum is not None:
-        ends = found.minimum - MARGIN, found.maximum + MARGIN
+    if metric.minimum is not None and metric.maximum is not None:
+        margin = MARGIN / 2 * (metric.maximum - metric.minimum)
+        ends = metric.minimum - margin, metric.maximum + margin
         return ends if _exceeds(low, high, ends) else None
-    ends = _lower_end(low, found), _upper_end(high, found)
+    ends = _lower_end(low, metric), _upper_end(high, metric)
     margin = MARGIN * (ends[1] - ends[0])
     return (ends[0] - margin, ends[1] + margin) if _exceeds(low, high, ends) else None
 
 
-def cut_note(table: pl.DataFrame, options: Options) -> tuple[str, ...]:
+def cut_note(table: pl.DataFrame, options: Chosen) -> tuple[str, ...]:
     """Return a note on the points and intervals of a table of estimates that lie beyond the axis, if any do."""
-    ends = options.zoom or axis_limits(table, options.metric)
+    ends = options.zoom or axis_limits(table, options.measured)
     if ends is None:
         return ()
     points = table.filter(~pl.col("mean").is_between(*ends)).height

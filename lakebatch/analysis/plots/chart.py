@@ -122,9 +122,11 @@ class Panel:
         The ticks of the x axis; chosen by the library if empty.
     x_names, y_names : tuple of str
         Categories instead of numbers, at 0, 1, ...; on the y axis from top to bottom.
-    whole : bool
+    x_log : bool
+        Make the x axis logarithmic.
+    integers_only : bool
         Label the y axis with integers only.
-    bare : bool
+    hide_axes : bool
         Draw no axes.
     """
 
@@ -137,6 +139,7 @@ class Panel:
     y_names: tuple[str, ...] = ()
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    x_log: bool = False
     integers_only: bool = False
     hide_axes: bool = False
 
@@ -213,7 +216,19 @@ def _ghost(mark: Series, slots: dict[str, int], old: Panel, new: Panel) -> Serie
             if getattr(mark, name)
         }
         return replace(mark, **moved)
-    return mark
+    return _line_over(mark, old.x_names, new.x_names)
+
+
+def _line_over(mark: Line, old: Sequence[str], new: Sequence[str]) -> Line:
+    """Return a line over the categories of another panel, without the points of others."""
+    if old == new or not old:
+        return mark
+    kept = [index for index, x in enumerate(mark.x) if old[x] in new]
+    columns = {name: getattr(mark, name) for name in ("y", "low", "high")}
+    moved: dict[str, Any] = {
+        name: tuple(values[index] for index in kept) for name, values in columns.items() if values
+    }
+    return replace(mark, x=tuple(new.index(old[mark.x[index]]) for index in kept), **moved)
 
 
 def _reordered(

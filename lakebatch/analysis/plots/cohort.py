@@ -95,6 +95,8 @@ def _find_rows(snapshot: Snapshot, options: Options, on_gap: OnGap) -> tuple[str
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
     named = snapshot.selection.assemblies
+    if not snapshot.roles.of_cohorts and snapshot.table(TRAJECTORIES) is None:
+        raise AssemblyError(f"There are no trajectories to draw: {snapshot.name} has no table of them.")
     what = (
         f"{', '.join(named)} stored none" if named else f"no completed assembly of {snapshot.name} stored any"
     )

@@ -4,143 +4,183 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import TypeAlias
 
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
-from lakebatch.analysis.plots.captions import WORDS, capital, interval_caption, missing_notes, sampled, scope
+from lakebatch.analysis.plots.captions import (
+    capital,
+    direction,
+    interval_caption,
+    missing_notes,
+    sampled,
+    scope,
+)
 from lakebatch.analysis.plots.chart import MARKED, Chart, Dots, Panel, Rule
-from lakebatch.analysis.plots.levels import empty_lines, level_panel, lines, names, usable_rows
-from lakebatch.analysis.plots.options import Options
-from lakebatch.analysis.statistics import BASELINE, comparisons, intervals, robustness, sensitivity
+from lakebatch.analysis.plots.levels import (
+    empty_lines,
+    estimated,
+    level_panel,
+    lines,
+    names,
+    usable_rows,
+)
+from lakebatch.analysis.plots.options import CONFIG, Chosen
+from lakebatch.analysis.plots.scale import scale
+from lakebatch.analysis.statistics import at_baseline, comparisons, robustness, sensitivity
 from lakebatch.analysis.statistics import degradation as degradations
-from lakebatch.assembly import metrics
+from lakebatch.assembly.metrics import Axis, text_of
 from lakebatch.errors import ConfigError, IncompleteError
 
+Cell: TypeAlias = tuple[str, ...]
+"""One value of each group, such as a feature set and a model."""
 
-def degradation(data: AnalysisData, options: Options) -> Chart:
+
+def degradation(data: AnalysisData, options: Chosen) -> Chart:
     """Return the change from the baseline against the level, by feature set or by model."""
-    rows = usable_rows(data, options.metric)
-    table = degradations(rows, options.metric, [options.by], unit=options.unit)
+    check_baseline(data)
+    rows = usable_rows(data, options)
+    table = degradations(rows, options.metric, [options.by], unit=options.unit, roles=options.roles)
     if table.is_empty():
         raise IncompleteError(_no_baseline(data))
-    marks = lines(table, options.by, names(rows, options.by))
-    panel = level_panel(data, options.metric, rows, (*marks, *empty_lines(data, rows, options)))
-    metric = metrics.label(options.metric)
+    along = scale(options.axis, table[options.axis.name])
+    marks = lines(table, options.by, names(rows, options.by), along)
+    panel = level_panel(data, options, along, (*marks, *empty_lines(data, rows, options)))
+    metric = options.label
+    what = f"Mean paired difference to {options.axis.at(options.axis.baseline)}"
     return Chart(
-        title=f"Degradation of {metric} against the baseline by {WORDS[options.by]}, {data.experiment}",
-        caption=interval_caption("Mean paired difference to level 0", table, rows, options),
+        title=f"Degradation of {metric} against the baseline by {options.by_word}, {data.experiment}",
+        caption=interval_caption(what, table, rows, options),
         panels=(
             replace(
                 panel,
                 marks=(Rule(0.0, "y"), *panel.marks),
-                y_label=f"change of {metric}",
-                x_ticks=tuple(sorted(set(table["level"]))),
+                y_label=f"change of {options.measured.axis_label}",
                 y_range=options.zoom,
             ),
         ),
-        notes=(*_left_out(rows, int(table["fits"].sum())), *missing_notes(data, options)),
+        notes=(
+            *direction(options),
+            *along.notes,
+            *_left_out(rows, options),
+            *missing_notes(data, options),
+        ),
     )
 
 
-def sensitivity_chart(data: AnalysisData, options: Options) -> Chart:
+def sensitivity_chart(data: AnalysisData, options: Chosen) -> Chart:
     """Return the slope of a metric on the level for each feature set and model."""
-    rows = usable_rows(data, options.metric)
+    check_numbers(data)
+    rows, axis = usable_rows(data, options), options.axis
     table = _of_configs(
-        rows, options, lambda part: sensitivity(part, options.metric, unit=options.unit)
+        rows,
+        options,
+        lambda part: sensitivity(part, options.metric, unit=options.unit, roles=options.roles),
     ).drop_nulls("slope")
     if table.is_empty():
         raise IncompleteError(
-            f"There is no slope to draw: {data.experiment}, {data.moment}, has a single level, "
-            f"{rows['level'][0]:g}. Run it with two levels or more."
+            f"There is no slope to draw: {data.experiment}, {data.moment}, has a single {_value(axis)}, "
+            f"{text_of(rows[axis.name][0])}. Run it with two {axis.plural} or more."
         )
-    metric = metrics.label(options.metric)
-    panel = _ranking(table, "slope", options, f"slope of {metric} on level")
+    metric, units = options.label, "assemblies" if options.unit == "assembly" else f"{options.words.unit}s"
+    panel = _ranking(table, "slope", options, f"slope of {metric} on {axis.label}")
     return Chart(
-        title=f"Sensitivity of {metric} to the level, {data.experiment}",
-        caption=f"Slope of the regression over all fits, from {_sampled(rows, options)}; 95 % interval from the slopes of "
-        f"single {'splits' if options.unit == 'split' else 'assemblies'}. {scope(rows)}",
+        title=f"Sensitivity of {metric} to {_the(axis)}, {data.experiment}",
+        caption=f"Slope of the regression over all {options.words.row}s, from {_sampled(rows, options)}; 95 % interval "
+        f"from the slopes of single {units}. {scope(rows, options.words)}",
         panels=(replace(panel, marks=(Rule(0.0), *panel.marks)),),
-        notes=missing_notes(data, options),
+        notes=(*direction(options), *missing_notes(data, options)),
     )
 
 
-def robustness_chart(data: AnalysisData, options: Options) -> Chart:
+def robustness_chart(data: AnalysisData, options: Chosen) -> Chart:
     """Return feature sets and models ranked by robustness."""
-    rows = usable_rows(data, options.metric)
-    table = _of_configs(rows, options, lambda part: robustness(part, options.metric))
+    check_baseline(data)
+    rows = usable_rows(data, options)
+    table = _of_configs(rows, options, lambda part: robustness(part, options.metric, options.roles))
     ranked = table.drop_nulls("robustness")
     if table.is_empty():
         raise IncompleteError(_no_baseline(data))
     if ranked.is_empty():
         raise IncompleteError(
-            f"There is no ranking to draw: no baseline of {metrics.label(options.metric)} is above 0 in "
+            f"There is no ranking to draw: no baseline of {options.label} is above 0 in "
             f"{data.experiment}, {data.moment}."
         )
-    metric = metrics.label(options.metric)
+    metric = options.label
     weak = _weak_baselines(rows, options)
-    panel = _ranking(_strong_first(ranked, weak), "robustness", options, f"robustness of {metric}", weak)
+    panel = _ranking(
+        _strong_first(ranked, weak, options), "robustness", options, f"robustness of {metric}", weak
+    )
     unranked = table.height - ranked.height
     note = (f"{unranked} without a baseline above 0 are not ranked.",) if unranked else ()
     return Chart(
         title=f"Robustness ranking by {metric}, {data.experiment}",
-        caption="Mean over all levels above 0 over the mean at level 0 of the same splits, from "
-        f"{_sampled(rows, options)}; 1 is no loss. {scope(rows)}",
+        caption=f"{_ratio(options)} of the same {options.words.unit}s, from {_sampled(rows, options)}; 1 is no loss. "
+        f"{scope(rows, options.words)}",
         panels=(replace(panel, marks=(Rule(1.0), *panel.marks)),),
-        notes=(*_weak_note(ranked, weak, metric), *note, *missing_notes(data, options)),
+        notes=(
+            *direction(options),
+            *_weak_note(ranked, weak, options),
+            *note,
+            *missing_notes(data, options),
+        ),
     )
 
 
-def comparison(data: AnalysisData, options: Options) -> Chart:
+def comparison(data: AnalysisData, options: Chosen) -> Chart:
     """Return the paired difference of every two feature sets, or models."""
-    if options.by == "config":
+    if options.by == CONFIG:
+        groups = [name for name in options.roles.groups if name != CONFIG]
+        expected = f"Expected {' or '.join(map(repr, groups))}. " if groups else ""
         raise ConfigError(
-            "Cannot compare configs in pairs, since no assembly has two. Expected 'feature_set' or 'model'. Compare two "
+            f"Cannot compare configs in pairs, since no assembly has two. {expected}Compare two "
             "assemblies with: lakebatch diff"
         )
-    rows = usable_rows(data, options.metric)
-    table = comparisons(rows, options.metric, of=options.by, unit=options.unit)
+    rows = usable_rows(data, options)
+    table = comparisons(rows, options.metric, of=options.by, unit=options.unit, roles=options.roles)
     if table.is_empty():
         raise IncompleteError(
-            f"There is nothing to compare: {data.experiment}, {data.moment}, has one {WORDS[options.by]}."
+            f"There is nothing to compare: {data.experiment}, {data.moment}, has one {options.by_word}."
         )
-    metric = metrics.label(options.metric)
+    metric = options.measured.axis_label
     dots = Dots("", 0, tuple(table["mean"]), tuple(table["low"]), tuple(table["high"]))
     pairs = tuple(f"{one} − {other}" for one, other in table.select("one", "other").rows())  # noqa: RUF001
     panel = Panel((Rule(0.0), dots), x_label=f"difference of {metric}", y_names=pairs, x_range=options.zoom)
     return Chart(
-        title=f"{capital(WORDS[options.by])}s compared by {metric}, {data.experiment}",
+        title=f"{capital(options.by_word)}s compared by {options.label}, {data.experiment}",
         caption=interval_caption("Mean paired difference", table, rows, options, "pair"),
         panels=(panel,),
+        notes=direction(options),
     )
 
 
-def _weak_baselines(rows: pl.DataFrame, options: Options) -> set[tuple[str, str]]:
+def _weak_baselines(rows: pl.DataFrame, options: Chosen) -> set[Cell]:
     """Return the feature sets and models whose baseline does not differ from 0: its 95 % interval holds 0."""
-    baseline = intervals(
-        rows.filter(level=BASELINE), options.metric, ["feature_set", "model"], unit=options.unit
-    )
-    return set(baseline.filter(pl.col("low") <= 0).select("feature_set", "model").iter_rows())
+    groups = options.roles.groups
+    baseline = estimated(rows.filter(at_baseline(options.axis)), options, groups)
+    return set(baseline.filter(pl.col("low") <= 0).select(groups).iter_rows())
 
 
-def _strong_first(table: pl.DataFrame, weak: set[tuple[str, str]]) -> pl.DataFrame:
-    cells = table.select("feature_set", "model").rows()
+def _strong_first(table: pl.DataFrame, weak: set[Cell], options: Chosen) -> pl.DataFrame:
+    cells = table.select(options.roles.groups).rows()
     is_weak = pl.Series("weak", [each in weak for each in cells], dtype=pl.Boolean)
     return table.with_columns(is_weak).sort("weak", maintain_order=True)
 
 
-def _weak_note(table: pl.DataFrame, weak: set[tuple[str, str]], metric: str) -> tuple[str, ...]:
-    cells = set(table.select("feature_set", "model").iter_rows())
+def _weak_note(table: pl.DataFrame, weak: set[Cell], options: Chosen) -> tuple[str, ...]:
+    cells = set(table.select(options.roles.groups).iter_rows())
+    at = options.axis.at(options.axis.baseline)
     if not cells & weak:
         return ()
     return (
-        f"{MARKED.strip()} ({len(cells & weak)} of {len(cells)}): {metric} at level 0 does not differ from 0 (its 95 % "
+        f"{MARKED.strip()} ({len(cells & weak)} of {len(cells)}): {options.label} at {at} does not differ from 0 (its 95 % "
         "interval holds 0), so that the ratio says little.",
     )
 
 
 def _ranking(
-    table: pl.DataFrame, value: str, options: Options, label: str, weak: Collection[tuple[str, str]] = ()
+    table: pl.DataFrame, value: str, options: Chosen, label: str, weak: Collection[Cell] = ()
 ) -> Panel:
     """Return a panel with one row per feature set and model, best first, coloured by one of them.
 
@@ -149,7 +189,7 @@ def _ranking(
     weak : collection of (feature set, model)
         The rows that get a mark.
     """
-    cells = table.select("feature_set", "model").unique(maintain_order=True)
+    cells = table.select(options.roles.groups).unique(maintain_order=True)
     has_interval = "low" in table.columns
     marks = [
         Dots(
@@ -173,37 +213,78 @@ def _only(
     cells: pl.DataFrame, table: pl.DataFrame, value: str, by: str, name: str
 ) -> tuple[float | None, ...]:
     """Return the values of one feature set, model or config, in the order of the cells."""
-    chosen = table.filter(pl.col(by) == name).select("feature_set", "model", value)
+    chosen = table.filter(pl.col(by) == name).select(*cells.columns, value)
     return tuple(cells.join(chosen, on=cells.columns, how="left", maintain_order="left")[value])
 
 
 def _of_configs(
-    rows: pl.DataFrame, options: Options, statistic: Callable[[pl.DataFrame], pl.DataFrame]
+    rows: pl.DataFrame, options: Chosen, statistic: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> pl.DataFrame:
     """Return a statistic of all rows or, where colours show configs, of the rows of each config."""
-    if options.by != "config":
+    if options.by != CONFIG or CONFIG in options.roles.groups:
         return statistic(rows)
-    parts = [(name, rows.filter(config=name)) for name in names(rows, "config")]
+    parts = [(name, rows.filter(config=name)) for name in names(rows, CONFIG)]
     return pl.concat([statistic(part).with_columns(config=pl.lit(name)) for name, part in parts])
 
 
-def _sampled(rows: pl.DataFrame, options: Options) -> str:
+def _sampled(rows: pl.DataFrame, options: Chosen) -> str:
     """Return the number of splits and assemblies behind each point of a ranking."""
-    point = list(dict.fromkeys(["feature_set", "model", options.by]))
-    return sampled(intervals(rows, options.metric, point, unit=options.unit), options)
+    point = list(dict.fromkeys([*options.roles.groups, options.by]))
+    return sampled(estimated(rows, options, point), options)
 
 
-def _left_out(rows: pl.DataFrame, compared: int) -> tuple[str, ...]:
-    above = rows.filter(pl.col("level") != BASELINE).height
-    if compared == above:
+def _left_out(rows: pl.DataFrame, options: Chosen) -> tuple[str, ...]:
+    keys = list(dict.fromkeys(["assembly_id", *options.roles.groups, "repeat"]))
+    above, baseline = rows.filter(~at_baseline(options.axis)), rows.filter(at_baseline(options.axis))
+    lacking = above.join(baseline, on=keys, how="anti", nulls_equal=True).height
+    if not lacking:
         return ()
     return (
-        f"{above - compared} of {above} fits have no baseline (level 0) in their assembly and are left out.",
+        f"{lacking} of {above.height} {options.words.row}s have no baseline "
+        f"({options.axis.at(options.axis.baseline)}) in their assembly and are left out.",
     )
 
 
+def check_baseline(data: AnalysisData) -> None:
+    """Raise `IncompleteError` if the experiment declares no baseline."""
+    axis = data.roles.axis
+    if axis.baseline is None:
+        raise IncompleteError(
+            f"There is no baseline to compare with: {data.experiment} declares none. Set baseline = ... in its class, "
+            f"to one of the {axis.plural}, and run it once more."
+        )
+
+
+def check_numbers(data: AnalysisData) -> None:
+    """Raise `IncompleteError` if the values on the axis are no numbers."""
+    axis = data.roles.axis
+    if not axis.is_number:
+        raise IncompleteError(f"There is no slope to draw: {axis.label} is no number. Draw: --kind levels")
+
+
+def _the(axis: Axis) -> str:
+    return "the level" if axis.is_level else axis.label
+
+
+def _value(axis: Axis) -> str:
+    return axis.label if axis.is_level else f"value of {axis.label}"
+
+
+def _ratio(options: Chosen) -> str:
+    """Return the ratio that robustness is, in words."""
+    axis = options.axis
+    others = "all levels above 0" if axis.is_level and axis.baseline == 0 else f"all other {axis.plural}"
+    if options.measured.higher_is_better:
+        return f"Mean over {others} over the mean at {axis.at(axis.baseline)}"
+    return f"Mean at {axis.at(axis.baseline)} over the mean over {others}"
+
+
 def _no_baseline(data: AnalysisData) -> str:
+    axis = data.roles.axis
+    at = axis.at(axis.baseline)
+    shared = [*map(data.roles.word, data.roles.groups), data.words.unit]
     return (
-        f"There is no baseline to compare with: {data.experiment}, {data.moment}, has no fit at level 0 that "
-        "shares assembly, feature set, model and split with another. Run it with level 0 among its levels."
+        f"There is no baseline to compare with: {data.experiment}, {data.moment}, has no {data.words.row} at {at} that "
+        f"shares assembly, {', '.join(shared[:-1])} and {shared[-1]} with another. Run it with {at} among its "
+        f"{axis.plural}."
     )

@@ -6,11 +6,11 @@ import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.chart import Chart, Line, Panel
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import Chosen
 from lakebatch.errors import IncompleteError
 
 
-def growth(data: AnalysisData, options: Options) -> Chart:
+def growth(data: AnalysisData, options: Chosen) -> Chart:
     """Return the cumulative rows and completed assemblies over time."""
     done = data.assemblies.filter(status="completed").sort("changed_at", "assembly_id")
     if done.is_empty():

@@ -11,7 +11,6 @@ from lakebatch.analysis.config_keys import ordered_texts, text_of, values_at
 from lakebatch.analysis.plots.captions import capital, span
 from lakebatch.analysis.plots.chart import Cells, Chart, Panel
 from lakebatch.analysis.plots.options import Options
-from lakebatch.assembly import metrics
 from lakebatch.assembly.metrics import Metric, Roles
 from lakebatch.errors import ConfigError, IncompleteError
 from lakebatch.snapshot.gaps import OnGap
@@ -30,7 +29,7 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
     """
     x, y = _keys(snapshot, options)
     roles = snapshot.roles
-    metric = _metric(options, roles)
+    metric = roles.metric(options.metric)
     rows = _rows(snapshot, metric.name, options, on_gap)
     if rows.is_empty():
         raise IncompleteError(
@@ -69,12 +68,6 @@ def _keys(snapshot: Snapshot, options: Options) -> tuple[str, str]:
     first, second = of_two[0]
     others = [key for key in (first, second) if key not in (options.x, options.y)]
     return options.x or others[0], options.y or others[-1]
-
-
-def _metric(options: Options, roles: Roles) -> Metric:
-    """Return the metric to draw; an experiment with metrics of its own has its own default."""
-    is_default = options.metric in (None, metrics.DEFAULT) and options.metric not in roles.names
-    return roles.metric(None if is_default else options.metric)
 
 
 def _rows(snapshot: Snapshot, metric: str, options: Options, on_gap: OnGap) -> pl.DataFrame:

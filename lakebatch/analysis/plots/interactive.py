@@ -110,6 +110,13 @@ def _label(figure: Figure, panel: Panel, place: dict[str, int], share: bool) -> 
     y: dict[str, Any] = {"title_text": "" if repeated else _text(panel.y_label), "range": panel.y_range}
     if panel.x_ticks:
         x |= {"tickvals": panel.x_ticks}
+    if panel.x_log:
+        x |= {"type": "log"}
+    if panel.x_names and not any(isinstance(mark, Boxes) for mark in panel.marks):
+        x |= {
+            "tickvals": list(range(len(panel.x_names))),
+            "ticktext": [_text(name) for name in panel.x_names],
+        }
     if panel.y_names:
         y |= {"categoryorder": "array", "categoryarray": [_text(name) for name in reversed(panel.y_names)]}
     if panel.hide_axes:

@@ -1,4 +1,4 @@
-"""Charts of a metric against the level: lines, boxes, and a grid of panels."""
+"""Charts of a metric against the axis, such as the level: lines, boxes, and a grid of panels."""
 
 from __future__ import annotations
 
@@ -11,91 +11,118 @@ import polars as pl
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.axis import axis_limits, cut_note
 from lakebatch.analysis.plots.captions import (
-    WORDS,
     capital,
+    direction,
     interval_caption,
     missing_notes,
     sampled,
     unmeasured,
 )
 from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Series
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import CONFIG, Chosen
+from lakebatch.analysis.plots.scale import Scale, scale
 from lakebatch.analysis.statistics import intervals
-from lakebatch.assembly import metrics
+from lakebatch.assembly.metrics import Axis
 from lakebatch.errors import IncompleteError
 
 
-def levels(data: AnalysisData, options: Options) -> Chart:
+def levels(data: AnalysisData, options: Chosen) -> Chart:
     """Return a metric against the level with 95 % intervals, by feature set or by model."""
-    rows = usable_rows(data, options.metric)
-    table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
-    marks = lines(table, options.by, names(rows, options.by))
-    panel = level_panel(data, options.metric, rows, (*marks, *empty_lines(data, rows, options)))
+    rows = usable_rows(data, options)
+    table = estimated(rows, options, [options.by, options.axis.name])
+    along = scale(options.axis, rows[options.axis.name])
+    marks = lines(table, options.by, names(rows, options.by), along)
+    panel = level_panel(data, options, along, (*marks, *empty_lines(data, rows, options)))
     return Chart(
-        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=(*cut_note(table, options), *missing_notes(data, options)),
-        panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.metric))]),
+        notes=_notes(data, options, along, table),
+        panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.measured))]),
     )
 
 
-def grid(data: AnalysisData, options: Options) -> Chart:
+def grid(data: AnalysisData, options: Chosen) -> Chart:
     """Return one panel per feature set with a line per model (or the other way round, by feature set)."""
     by = options.by
-    of = "model" if by == "feature_set" else "feature_set"
-    rows = usable_rows(data, options.metric)
-    table = intervals(rows, options.metric, [of, by, "level"], unit=options.unit)
+    of = _of(options)
+    rows = usable_rows(data, options)
+    table = estimated(rows, options, [of, by, options.axis.name])
+    along = scale(options.axis, rows[options.axis.name])
     panels = [
         replace(
             level_panel(
                 data,
-                options.metric,
-                rows,
+                options,
+                along,
                 (
-                    *lines(table.filter(pl.col(of) == name), by, names(rows, by)),
+                    *lines(table.filter(pl.col(of) == name), by, names(rows, by), along),
                     *empty_lines(data, rows, options),
                 ),
             ),
             title=name,
-            y_range=options.zoom or axis_limits(table, options.metric),
+            y_range=options.zoom or axis_limits(table, options.measured),
         )
         for name in names(rows, of)
     ]
     return Chart(
-        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[by]}, a panel per {WORDS[of]}, "
-        f"{data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, a panel per {options.roles.word(of)}, {data.experiment}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=(*cut_note(table, options), *missing_notes(data, options)),
+        notes=_notes(data, options, along, table),
         panels=with_zero(panels),
     )
 
 
-def boxes(data: AnalysisData, options: Options) -> Chart:
+def boxes(data: AnalysisData, options: Chosen) -> Chart:
     """Return a box plot by level and feature set (or model)."""
-    rows = usable_rows(data, options.metric)
-    at = sorted(set(rows["level"]))
+    rows = usable_rows(data, options)
+    along = scale(options.axis, rows[options.axis.name])
     marks = [
-        Boxes(name, slot, tuple(_values(rows, options, name, level) for level in at))
+        Boxes(name, slot, tuple(_values(rows, options, name, at) for at in along.values))
         for slot, name in enumerate(names(rows, options.by))
     ]
     panel = Panel(
         tuple(marks),
-        x_label=level_label(data),
-        y_label=metrics.label(options.metric),
-        x_names=tuple(f"{level:g}" for level in at),
+        x_label=axis_label(data, options.axis),
+        y_label=options.measured.axis_label,
+        x_names=along.names,
         y_range=options.zoom,
     )
-    table = intervals(rows, options.metric, [options.by, "level"], unit=options.unit)
+    table = estimated(rows, options, [options.by, options.axis.name])
+    row = options.words.row
     return Chart(
-        title=f"{capital(metrics.label(options.metric))} by level and {WORDS[options.by]}, {data.experiment}",
-        caption=f"Each box shows {_range(marks)} fits, from {sampled(table, options, 'box')}: median, quartiles, "
-        "whiskers to the last fit within 1.5 times the interquartile range, and fits beyond.",
-        notes=missing_notes(data, options),
+        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
+        caption=f"Each box shows {_range(marks)} {row}s, from {sampled(table, options, 'box')}: median, quartiles, "
+        f"whiskers to the last {row} within 1.5 times the interquartile range, and {row}s beyond.",
+        notes=(*direction(options), *missing_notes(data, options)),
         panels=with_zero([panel]),
     )
 
 
-def usable_rows(data: AnalysisData, metric: str) -> pl.DataFrame:
+def _title(options: Chosen) -> str:
+    return f"{capital(options.label)} by {options.axis.label}"
+
+
+def _notes(data: AnalysisData, options: Chosen, along: Scale, table: pl.DataFrame) -> tuple[str, ...]:
+    return (*direction(options), *along.notes, *cut_note(table, options), *missing_notes(data, options))
+
+
+def _of(options: Chosen) -> str:
+    """Return the column with a panel for each of its values."""
+    others = [name for name in options.roles.groups if name != options.by]
+    if not others:
+        raise IncompleteError(
+            f"There is no grid to draw: the experiment has no group beside {options.by_word}. Name two in its class, "
+            "e.g. groups = ('model', 'features')."
+        )
+    return others[0]
+
+
+def estimated(rows: pl.DataFrame, options: Chosen, by: Sequence[str]) -> pl.DataFrame:
+    """Return the mean of the metric in each group with its interval."""
+    return intervals(rows, options.metric, by, unit=options.unit, roles=options.roles)
+
+
+def usable_rows(data: AnalysisData, options: Chosen) -> pl.DataFrame:
     """Return the rows with a level and the metric; a missing feature set or model is named "all".
 
     Raises
@@ -103,41 +130,50 @@ def usable_rows(data: AnalysisData, metric: str) -> pl.DataFrame:
     IncompleteError
         If there is no such row.
     """
-    named = data.rows.with_columns(pl.col("feature_set", "model").fill_null("all"))
-    rows = named.drop_nulls(["level", metric])
+    named = data.rows.with_columns(pl.col(*options.roles.groups).fill_null("all"))
+    rows = named.drop_nulls([options.axis.name, options.metric])
     if rows.is_empty():
         raise IncompleteError(
-            f"There is nothing to draw: {data.experiment}, {data.moment}, has no fit with {metric} in a "
-            f"completed assembly. See: lakebatch status {data.experiment}"
+            f"There is nothing to draw: {data.experiment}, {data.moment}, has no {data.words.row} with "
+            f"{options.metric} in a completed assembly. See: lakebatch status {data.experiment}"
         )
     return rows
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:
     """Return the feature sets, models or configs, in the order of their colours; configs by first run."""
-    if column == "config":
+    if column == CONFIG:
         return rows[column].unique(maintain_order=True).to_list()
-    return rows[column].unique().sort().to_list()
+    return sorted(rows[column].unique().sort().to_list(), key=_size)
 
 
-def empty_lines(data: AnalysisData, rows: pl.DataFrame, options: Options) -> tuple[Line, ...]:
+def _size(name: str) -> float:
+    """Return the number at the end of a name such as "depth 5"; 0 for text, which stays in its order."""
+    try:
+        return float(name.rpartition(" ")[2])
+    except ValueError:
+        return 0.0
+
+
+def empty_lines(data: AnalysisData, rows: pl.DataFrame, options: Chosen) -> tuple[Line, ...]:
     """Return a line without points, for the legend, for each name without any metric."""
-    at, first = tuple(sorted(set(rows["level"]))), len(names(rows, options.by))
-    nothing = (None,) * len(at)
+    along, first = scale(options.axis, rows[options.axis.name]), len(names(rows, options.by))
+    at, nothing = along.at(along.values), (None,) * len(along.values)
     return tuple(
-        Line(f"{name} (no {metrics.label(options.metric)})", slot, at, nothing, nothing, nothing)
+        Line(f"{name} (no {options.label})", slot, at, nothing, nothing, nothing)
         for slot, name in enumerate(unmeasured(data, options), first)
     )
 
 
-def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...]:
-    """Return one line with intervals for each name in a table of estimates by level."""
-    groups = {name: table.filter(pl.col(by) == name).sort("level") for name in order}
+def lines(table: pl.DataFrame, by: str, order: Sequence[str], along: Scale) -> tuple[Line, ...]:
+    """Return one line with intervals for each name in a table of estimates along the axis."""
+    axis = along.axis.name
+    groups = {name: table.filter(pl.col(by) == name).sort(axis) for name in order}
     return tuple(
         Line(
             name,
             slot,
-            tuple(groups[name]["level"]),
+            along.at(groups[name][axis]),
             tuple(groups[name]["mean"]),
             tuple(groups[name]["low"]),
             tuple(groups[name]["high"]),
@@ -147,13 +183,13 @@ def lines(table: pl.DataFrame, by: str, order: Sequence[str]) -> tuple[Line, ...
     )
 
 
-def level_panel(data: AnalysisData, metric: str, rows: pl.DataFrame, marks: tuple[Line, ...]) -> Panel:
-    """Return a panel with the levels along its x axis."""
+def level_panel(data: AnalysisData, options: Chosen, along: Scale, marks: tuple[Line, ...]) -> Panel:
+    """Return a panel with the axis of the experiment as its x axis."""
     return Panel(
         marks,
-        x_label=level_label(data),
-        y_label=metrics.label(metric),
-        x_ticks=tuple(sorted(set(rows["level"]))),
+        x_label=axis_label(data, along.axis),
+        y_label=options.measured.axis_label,
+        **along.panel,
     )
 
 
@@ -167,9 +203,9 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
     return tuple(replace(panel, marks=(Rule(0.0, "y"), *panel.marks)) for panel in panels)
 
 
-def level_label(data: AnalysisData) -> str:
-    """Return the label of an axis of levels."""
-    return f"level of {data.experiment}"
+def axis_label(data: AnalysisData, axis: Axis) -> str:
+    """Return the label of the horizontal axis, with its unit; of the level, with the experiment."""
+    return f"level of {data.experiment}" if axis.is_level else axis.axis_label
 
 
 def _drawn(mark: Series) -> Iterable[float | None]:
@@ -178,8 +214,8 @@ def _drawn(mark: Series) -> Iterable[float | None]:
     return chain(mark.y, mark.low, mark.high) if isinstance(mark, Line) else ()
 
 
-def _values(rows: pl.DataFrame, options: Options, name: str, level: float) -> tuple[float, ...]:
-    return tuple(rows.filter(pl.col(options.by) == name, pl.col("level") == level)[options.metric])
+def _values(rows: pl.DataFrame, options: Chosen, name: str, at: float | str) -> tuple[float, ...]:
+    return tuple(rows.filter(pl.col(options.by) == name, pl.col(options.axis.name) == at)[options.metric])
 
 
 def _range(marks: Sequence[Boxes]) -> str:

@@ -182,9 +182,11 @@ def _cells(axes: Axes, mark: Cells, panel: Panel, place: float) -> None:
 
 def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
     """Return slightly shifted positions, so that intervals do not overlap."""
-    ticks = sorted(set(panel.x_ticks or x))
+    ticks = sorted({math.log(each) if panel.x_log else each for each in panel.x_ticks or x})
     steps = [after - before for before, after in pairwise(ticks)]
     shift = min(DODGE * min(steps, default=0.0), MAX_DODGE * sum(steps))
+    if panel.x_log:
+        return [value * math.exp(place * shift) for value in x]
     return [value + place * shift for value in x]
 
 

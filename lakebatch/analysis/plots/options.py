@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from lakebatch.analysis.statistics import UNITS, Unit, check_metric
-from lakebatch.assembly import metrics
+from lakebatch._text import nearest
+from lakebatch.analysis.statistics import UNITS, Unit
+from lakebatch.analysis.wording import Words, free, without_clashes
+from lakebatch.assembly.metrics import Axis, Metric, Roles
 from lakebatch.errors import ConfigError
 
-By: TypeAlias = str
-BY: tuple[By, ...] = ("feature_set", "model", "config")
+if TYPE_CHECKING:
+    from lakebatch.analysis.data import AnalysisData
+
+CONFIG = "config"
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,11 @@ class Options:
 
     Attributes
     ----------
-    metric : str
-        One of `lakebatch.assembly.metrics.NAMES`.
-    by : str
-        What colours show: ``feature_set``, ``model``, ``config``, or a config key; the others are averaged over.
+    metric : str, optional
+        A metric of the experiment; its default one by default.
+    by : str, optional
+        What colours show, the others are averaged over: a group of the experiment, such as ``feature_set`` or
+        ``model``, ``config`` or a config key; its first group by default.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}
@@ -35,8 +40,8 @@ class Options:
         The config keys of the axes of a heat map; by default those of the sweep that is read.
     """
 
-    metric: str = metrics.DEFAULT
-    by: By = "feature_set"
+    metric: str | None = None
+    by: str | None = None
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
     level: float | None = None
@@ -44,15 +49,85 @@ class Options:
     y: str | None = None
 
     def __post_init__(self) -> None:
-        check_metric(self.metric)
-        if not isinstance(self.by, str) or not self.by:
-            raise ConfigError(f"Cannot colour by {self.by!r}. Expected {', '.join(BY)} or a config key.")
         if self.unit not in UNITS:
             raise ConfigError(f"Unknown unit {self.unit!r}. Expected one of: {', '.join(UNITS)}.")
         if self.zoom is not None:
             _check_zoom(self.zoom)
         if self.level is not None and not isinstance(self.level, Real):
             raise ConfigError(f"The level is {self.level!r}. Expected a number.")
+
+
+@dataclass(frozen=True)
+class Chosen(Options):
+    """Options for one experiment: a metric and a column for the colours that it has, with its roles and nouns."""
+
+    metric: str = ""
+    by: str = ""
+    roles: Roles = field(default_factory=Roles)
+    words: Words = field(default_factory=Words)
+
+    @property
+    def measured(self) -> Metric:
+        """The metric."""
+        return self.roles.metric(self.metric)
+
+    @property
+    def label(self) -> str:
+        """The label of the metric."""
+        return self.measured.label
+
+    @property
+    def axis(self) -> Axis:
+        """The horizontal axis."""
+        return self.roles.axis
+
+    @property
+    def by_word(self) -> str:
+        """What colours show, in words."""
+        return self.roles.word(self.by)
+
+    @property
+    def unit_word(self) -> str:
+        """The unit that intervals are computed over, in words."""
+        return self.words.unit if self.unit == "split" else self.unit
+
+
+def check(options: Options, roles: Roles) -> None:
+    """Raise the errors of `choose` before any row is read.
+
+    Parameters
+    ----------
+    roles : Roles
+        Those of the snapshot.
+    """
+    free_of_clashes = without_clashes(roles)
+    free_of_clashes.metric(options.metric)
+    _group(options.by, free_of_clashes)
+
+
+def choose(options: Options, data: AnalysisData) -> Chosen:
+    """Return the options for the experiment whose data is drawn.
+
+    Raises
+    ------
+    UnknownNameError
+        If the experiment has no such metric.
+    ConfigError
+        If colours cannot show what they should.
+    """
+    given = {each.name: getattr(options, each.name) for each in fields(Options)}
+    given["metric"] = data.roles.metric(options.metric).name
+    given["by"] = _group(options.by, data.roles)
+    return Chosen(**given, roles=data.roles, words=data.words)
+
+
+def _group(by: str | None, roles: Roles) -> str:
+    """Return the column whose values colours tell apart."""
+    known = list(dict.fromkeys([*roles.groups, CONFIG]))
+    chosen = known[0] if by is None else by if by in known else free(by)
+    if chosen not in known:
+        raise ConfigError(f"Cannot colour by {by!r}. {nearest(str(by), known)}")
+    return chosen
 
 
 def _check_zoom(zoom: Any) -> None:

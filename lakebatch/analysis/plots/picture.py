@@ -14,13 +14,13 @@ from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
-from lakebatch.analysis.plots.options import Options
+from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import Snapshot
 
-OfResults: TypeAlias = Callable[[AnalysisData, Options], Chart]
+OfResults: TypeAlias = Callable[[AnalysisData, Chosen], Chart]
 OfCohort: TypeAlias = Callable[[Snapshot, Options, OnGap], Chart]
 
 RESULT_CHARTS: dict[str, OfResults] = {
@@ -120,6 +120,9 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    key = config_key(chosen.by, snapshot)
+    chosen = chosen if key is None else replace(chosen, by=CONFIG)
+    check(chosen, snapshot.roles)
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
@@ -127,8 +130,6 @@ def picture(
         drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
         mixtures = snapshot.report_mixtures() if kind == "heatmap" else []
         return replace(drawn, chart=_with_dataset(drawn.chart, snapshot, mixtures))
-    key = config_key(chosen.by, snapshot.roles)
-    chosen = chosen if key is None else replace(chosen, by=CONFIG)
     data = read(snapshot, on_gap=on_gap, key=key)
     chart = _with_dataset(_chart(data, kind, chosen), snapshot, data.mixtures)
     if against is None:
@@ -153,7 +154,7 @@ def draw(
 
 def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
     """Return a chart of results, with notes on the rows without a metric and on dropped samples."""
-    chart = RESULT_CHARTS[kind](data, options)
+    chart = RESULT_CHARTS[kind](data, choose(options, data))
     missing = missing_metrics.summarize(missing_metrics.tally(data.rows.lazy()).collect())
     notes = [f"{missing}."] if missing.rows else []
     notes += [f"{data.dropped}."] if data.dropped.samples else []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lakebatch.analysis.plots import style
 from lakebatch.analysis.plots.chart import Box, Boxes, Cells, Chart, Dots, Line, Mark, Panel, is_empty
 from lakebatch.analysis.plots.marks import Axes, draw_mark
+from lakebatch.assembly.metrics import text_of
 from lakebatch.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MARGIN = 1.2
 """Margin around the boxes of a diagram, in its own units."""
 MAX_COLUMNS = 3
 MAX_TICKS = 10
+TICK_CHARACTERS = 56
+"""Characters of all labels that fit along an axis."""
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
@@ -121,15 +124,17 @@ def _label(axes: Axes, panel: Panel) -> None:
         axes.set_aspect("equal")
         axes.set_xlim(*_span(panel, "x", MARGIN))
         axes.set_ylim(*_span(panel, "y", MARGIN / 2))
+    if panel.x_log:
+        axes.set_xscale("log")
     if panel.x_names:
-        axes.set_xticks(range(len(panel.x_names)), panel.x_names)
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names, **_slant(panel.x_names))
         axes.grid(visible=False, axis="x")
     if panel.y_names:
         axes.set_yticks(range(len(panel.y_names)), panel.y_names)
         margin = 0.0 if any(isinstance(mark, Cells) for mark in panel.marks) else 0.1
         axes.set_ylim(len(panel.y_names) - 0.5 + margin, -0.5 - margin)
     if panel.x_ticks:
-        _set_ticks(axes, panel.x_ticks)
+        _set_ticks(axes, panel.x_ticks, is_log=panel.x_log)
     if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):
         _set_dates(axes)
     if panel.integers_only:
@@ -145,15 +150,27 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
     return min(places) - margin, max(places) + margin
 
 
-def _set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
+def _set_ticks(axes: Axes, ticks: Sequence[float], *, is_log: bool = False) -> None:
     """Set a tick at each level, with a number if there is space."""
-    room = (max(ticks) - min(ticks)) / MAX_TICKS
-    labelled: list[float] = []
-    for tick in ticks:
-        if not labelled or tick - labelled[-1] >= room:
-            labelled.append(tick)
-    axes.set_xticks(labelled, [f"{tick:g}" for tick in labelled])
-    axes.set_xticks([tick for tick in ticks if tick not in labelled], minor=True)
+    at = [math.log(tick) if is_log else tick for tick in ticks]
+    length = max(len(text_of(tick)) for tick in ticks)
+    room = (max(at) - min(at)) / min(MAX_TICKS, max(TICK_CHARACTERS // length, 1))
+    labelled: list[int] = []
+    for index, place in enumerate(at):
+        if not labelled or place - at[labelled[-1]] >= room:
+            labelled.append(index)
+    shown = [ticks[index] for index in labelled]
+    axes.set_xticks(shown, [text_of(tick) for tick in shown])
+    axes.set_xticks([tick for tick in ticks if tick not in shown], minor=True)
+    if is_log:
+        axes.xaxis.set_minor_formatter("")
+
+
+def _slant(names: Sequence[str]) -> dict[str, Any]:
+    """Return how names are written that would overlap side by side."""
+    if len(names) * max(map(len, names)) <= TICK_CHARACTERS:
+        return {}
+    return {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 
 
 def _set_dates(axes: Axes) -> None:

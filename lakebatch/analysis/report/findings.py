@@ -11,53 +11,75 @@ from lakebatch._text import one_line
 from lakebatch.analysis import statistics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots import Options, Picture
-from lakebatch.analysis.plots.captions import between
-from lakebatch.analysis.plots.options import By
+from lakebatch.analysis.plots.captions import between, capital
+from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
 from lakebatch.analysis.report.tables import BETWEEN, Table, table, wide
-from lakebatch.assembly import metrics
-from lakebatch.errors import AssemblyError, ExperimentError, IncompleteError
+from lakebatch.assembly.metrics import with_unit
+from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError
 
-CELL = {"feature_set": "feature set", "model": "model"}
 INTERVAL = {"low": "95 % from", "high": "to"}
-CONFIG = {"config": "config"}
-COUNTS_OF_LEVEL = {"assemblies": "assemblies", "cohorts": "cohorts", "cohort_std": BETWEEN}
 COUNTS = {"units": "units", "assemblies": "assemblies", "fits": "fits"}
-TESTED = {"cohort_std": BETWEEN, **COUNTS, "p_value": "p", "p_holm": "p (Holm)"}
 
 Draw: TypeAlias = Callable[[str, Options], Picture]
 """Draws a picture of a kind."""
 
-REPORT_PICTURES: tuple[tuple[str, By], ...] = (
-    ("levels", "feature_set"),
-    ("levels", "model"),
-    ("grid", "model"),
-    ("boxes", "feature_set"),
-    ("degradation", "feature_set"),
-    ("degradation", "model"),
-    ("sensitivity", "feature_set"),
-    ("robustness", "feature_set"),
-    ("comparison", "feature_set"),
-    ("growth", "feature_set"),
-    ("trajectories", "feature_set"),
-    ("network", "feature_set"),
+FIRST, LAST = 0, -1
+# A group of the experiment, by its place
+REPORT_PICTURES: tuple[tuple[str, int], ...] = (
+    ("levels", FIRST),
+    ("levels", LAST),
+    ("grid", LAST),
+    ("boxes", FIRST),
+    ("degradation", FIRST),
+    ("degradation", LAST),
+    ("sensitivity", FIRST),
+    ("robustness", FIRST),
+    ("comparison", FIRST),
+    ("growth", FIRST),
+    ("trajectories", FIRST),
+    ("network", FIRST),
 )
-"""The pictures of a report, each with the column that its colours show."""
-CONFIG_PICTURES: tuple[tuple[str, By], ...] = tuple(
-    (kind, "config") for kind in ("levels", "grid", "boxes", "degradation")
-)
+"""The pictures of a report, each with the group that its colours show."""
+CONFIG_PICTURES = ("levels", "grid", "boxes", "degradation")
 """The pictures that a report by config adds."""
+OF_BASELINE = ("degradation", "robustness")
+OF_COHORT = ("trajectories", "network")
 
 
-def results_section(data: AnalysisData, options: Options) -> Section:
-    """Return tables of the metric by level, feature set and model."""
-    metric, rows = options.metric, data.rows.drop_nulls("level")
+def results_section(data: AnalysisData, options: Chosen) -> Section:
+    """Return tables of the metric along the axis, over all groups and for each."""
+    metric, rows, axis = options.metric, data.rows.drop_nulls(data.roles.axis.name), data.roles.axis
     if rows.drop_nulls(metric).is_empty():
-        return Section("results", "Results", (f"There is no fit with {metrics.label(metric)}.",))
-    value = pl.col(metric)
-    of_cohorts = statistics.intervals(rows, metric, ["level"], unit=options.unit)
+        return Section("results", "Results", (f"There is no {data.words.row} with {options.label}.",))
+    groups = [name for name in data.roles.groups if name != CONFIG]
+    parts: list[SectionPart] = [_overall(rows, options)]
+    for of in [*groups, CONFIG] if options.by == CONFIG else groups:
+        named, heading = rows.drop_nulls(of), data.roles.word(of)
+        if named.is_empty():
+            continue
+        found = statistics.intervals(named, metric, [of, axis.name], unit=options.unit, roles=data.roles)
+        what = f"Mean {options.label} by {heading} and {axis.label}, with 95 % interval"
+        caption = f"{what}. {between(found, named, options)}"
+        empty = named.group_by(of).agg(pl.col(metric).count()).filter(pl.col(metric) == 0)[of].sort()
+        units = f"{options.words.unit}s" if options.unit == "split" else "units"
+        parts.append(
+            wide(
+                found, caption, of, heading,
+                axis=axis, unmeasured=empty.to_list(), units=units, between=_between(options),
+            )
+        )  # fmt: skip
+    return Section("results", "Results", tuple(parts))
+
+
+def _overall(rows: pl.DataFrame, options: Chosen) -> Table:
+    """Return the mean, spread and range of the metric along the axis, over all groups."""
+    value, axis = pl.col(options.metric), options.axis
+    of_cohorts = statistics.intervals(
+        rows, options.metric, [axis.name], unit=options.unit, roles=options.roles
+    )
     overall = (
-        rows.group_by("level")
+        rows.group_by(axis.name)
         .agg(
             fits=pl.len(),
             missing=value.null_count(),
@@ -66,58 +88,64 @@ def results_section(data: AnalysisData, options: Options) -> Section:
             min=value.min(),
             max=value.max(),
         )
-        .join(of_cohorts.select("level", *COUNTS_OF_LEVEL), on="level", how="left")
+        .join(of_cohorts.select(axis.name, "assemblies", "cohorts", "cohort_std"), on=axis.name, how="left")
     )
     names = {
-        "level": "level",
-        "fits": "fits",
-        "missing": "without metric",
-        "mean": "mean",
-        "std": "std",
-        "min": "min",
-        "max": "max",
-        **COUNTS_OF_LEVEL,
-    }
-    parts: list[SectionPart] = [
-        table(
-            overall.sort("level"),
-            f"{metrics.label(metric)} by level, over all feature sets and models",
-            names,
-        )
-    ]
-    for of, heading in (CELL | CONFIG if options.by == "config" else CELL).items():
-        named = rows.drop_nulls(of)
-        found = statistics.intervals(named, metric, [of, "level"], unit=options.unit)
-        what = f"Mean {metrics.label(metric)} by {heading} and level, with 95 % interval"
-        caption = f"{what}. {between(found, named, options)}"
-        empty = named.group_by(of).agg(value.count()).filter(value == 0)[of].sort().to_list()
-        units = "splits" if options.unit == "split" else "units"
-        parts.append(wide(found, caption, of, heading, unmeasured=empty, units=units))
-    return Section("results", "Results", tuple(parts))
+        axis.name: axis.axis_label, "fits": f"{options.words.row}s", "missing": "without metric",
+        "mean": "mean", "std": "std", "min": "min", "max": "max",
+        "assemblies": "assemblies", "cohorts": f"{options.words.cohort}s", "cohort_std": _between(options),
+    }  # fmt: skip
+    words = [options.roles.word(name) for name in options.roles.groups if name != CONFIG]
+    over = f", over all {' and '.join(f'{each}s' for each in words)}" if words else ""
+    label = capital(_with_unit(options)) if options.measured.own else options.label
+    label = f"{label} by {axis.label}{over}"
+    return table(overall.sort(axis.name), label, names, axis.name)
 
 
-def picture_section(draw: Draw, options: Options) -> Section:
+def _with_unit(options: Chosen) -> str:
+    """Return the label of the metric with the unit that an experiment declares."""
+    metric = options.measured
+    return with_unit(metric.label, metric.unit) if metric.own else metric.label
+
+
+def _between(options: Chosen) -> str:
+    return BETWEEN.replace("cohort", options.words.cohort)
+
+
+def picture_section(draw: Draw, options: Chosen) -> Section:
     """Return every picture that can be drawn, and the reasons for the others."""
+    groups = options.roles.groups
+    chosen = dict.fromkeys(
+        (kind, groups[place]) for kind, place in REPORT_PICTURES if _applies(kind, options)
+    )
+    if options.by == CONFIG:
+        chosen |= dict.fromkeys((kind, CONFIG) for kind in CONFIG_PICTURES if _applies(kind, options))
     parts = [
-        figure(draw, kind, Options(metric=_metric(kind, options), by=by, unit=options.unit))
-        for kind, by in (*REPORT_PICTURES, *(CONFIG_PICTURES if options.by == "config" else ()))
+        figure(draw, kind, Options(metric=options.metric, by=by, unit=options.unit), is_first=by == groups[0])
+        for kind, by in chosen
     ]
     return Section("pictures", "Pictures", tuple(parts))
 
 
-def _metric(kind: str, options: Options) -> str:
-    is_ranked = kind != "robustness" or options.metric in metrics.ranked()
-    return options.metric if is_ranked else metrics.DEFAULT
+def _applies(kind: str, options: Chosen) -> bool:
+    """Whether an experiment with such roles can have pictures of a kind."""
+    if kind in OF_BASELINE:
+        return options.axis.baseline is not None
+    if kind == "sensitivity":
+        return options.axis.is_number
+    if kind == "grid":
+        return len(options.roles.groups) > 1
+    return kind not in OF_COHORT or options.roles.of_cohorts
 
 
-def figure(draw: Draw, kind: str, options: Options) -> Figure | str:
+def figure(draw: Draw, kind: str, options: Options, *, is_first: bool) -> Figure | str:
     """Return a picture, or the reason why it cannot be drawn."""
     try:
         picture = draw(kind, options)
-    except (IncompleteError, AssemblyError, ExperimentError) as error:
+    except (ConfigError, IncompleteError, AssemblyError, ExperimentError) as error:
         return f"No picture of {kind}: {one_line(str(error))}"
     chart = picture.chart
-    name = kind if options.by == "feature_set" else f"{kind}-by-{options.by}"
+    name = kind if is_first else f"{kind}-by-{options.by}"
     return Figure(
         name,
         one_line(chart.title),
@@ -127,65 +155,99 @@ def figure(draw: Draw, kind: str, options: Options) -> Figure | str:
     )
 
 
-def statistics_section(data: AnalysisData, options: Options) -> Section:
+def statistics_section(data: AnalysisData, options: Chosen) -> Section:
     """Return tests and rankings."""
-    metric, rows = metrics.label(options.metric), data.rows.drop_nulls(["level", "feature_set", "model"])
-    parts: list[SectionPart] = [_method(options), _scope(data.rows)]
-    compared = statistics.comparisons(rows, options.metric, unit=options.unit)
-    if not compared.is_empty():
-        names = {"one": "feature set", "other": "minus", "mean": "mean difference", **INTERVAL, **TESTED}
-        parts.append(table(compared, f"Feature sets compared by {metric}: paired t test", names))
-    changed = statistics.degradation(rows, options.metric, ["feature_set"], unit=options.unit)
+    roles, axis, first = data.roles, data.roles.axis, data.roles.groups[0]
+    rows = data.rows.drop_nulls([axis.name, *roles.groups])
+    parts: list[SectionPart] = [_method(options), _scope(data.rows, options)]
+    compared = statistics.comparisons(rows, options.metric, of=first, unit=options.unit, roles=roles)
+    if not compared.is_empty() and first != CONFIG:
+        names = {
+            "one": roles.word(first), "other": "minus", "mean": "mean difference", **INTERVAL, **_tested(options),
+        }  # fmt: skip
+        caption = f"{capital(roles.word(first))}s compared by {_with_unit(options)}: paired t test"
+        parts.append(table(compared, caption, names))
+    changed = statistics.degradation(rows, options.metric, [first], unit=options.unit, roles=roles)
     if changed.is_empty():
-        parts.append(
-            "There is no baseline (level 0) to compare with, so there is no degradation and no ranking."
-        )
+        parts.append(_no_baseline(data))
+        parts += [] if axis.is_level else _slopes(rows, options)
         return Section("statistics", "Statistics", tuple(parts))
     names = {
-        "feature_set": "feature set", "level": "level", "baseline": "baseline", "mean": "mean change", **INTERVAL,
-        "relative": "relative", **TESTED,
+        first: roles.word(first), axis.name: axis.axis_label, "baseline": "baseline", "mean": "mean change", **INTERVAL,
+        "relative": "relative", **_tested(options),
     }  # fmt: skip
-    parts.append(table(changed, f"Degradation of {metric} against the baseline: paired t test", names))
-    slopes = statistics.sensitivity(rows, options.metric, unit=options.unit)
-    names = {**CELL, "slope": "slope", **INTERVAL, "r2": "R² of the regression", "fits": "fits"}
-    parts.append(table(slopes, f"Sensitivity: slope of {metric} on the level", names))
-    parts += _ranking(rows, options)
+    caption = f"Degradation of {_with_unit(options)} against the baseline: paired t test"
+    parts.append(table(changed, caption, names, axis.name))
+    parts += [*_slopes(rows, options), _ranking(rows, options)]
     return Section("statistics", "Statistics", tuple(parts))
 
 
-def _ranking(rows: pl.DataFrame, options: Options) -> list[Table]:
-    if options.metric not in metrics.ranked():
-        return []
-    names = {
-        "rank": "rank", **CELL, "baseline": "baseline", "perturbed": "under perturbation", "robustness": "robustness",
-    }  # fmt: skip
-    return [
-        table(
-            statistics.robustness(rows, options.metric),
-            "Robustness: mean under perturbation over baseline",
-            names,
+def _no_baseline(data: AnalysisData) -> str:
+    axis = data.roles.axis
+    if axis.baseline is None:
+        return (
+            "The experiment declares no baseline, so there is no degradation and no ranking. "
+            "Set baseline = ... in its class to have them."
         )
-    ]
+    return f"There is no baseline ({axis.at(axis.baseline)}) to compare with, so there is no degradation and no ranking."
 
 
-def _scope(rows: pl.DataFrame) -> str:
-    cohorts = rows["cohort"].n_unique()
+def _tested(options: Chosen) -> dict[str, str]:
+    counts = {**COUNTS, "fits": f"{options.words.row}s"}
+    return {"cohort_std": _between(options), **counts, "p_value": "p", "p_holm": "p (Holm)"}
+
+
+def _cell(options: Chosen) -> dict[str, str]:
+    return {name: options.roles.word(name) for name in options.roles.groups}
+
+
+def _slopes(rows: pl.DataFrame, options: Chosen) -> list[Table]:
+    """Return the slopes of the metric on the axis, if its values are numbers."""
+    if not options.axis.is_number:
+        return []
+    slopes = statistics.sensitivity(rows, options.metric, unit=options.unit, roles=options.roles)
+    names = {
+        **_cell(options), "slope": "slope", **INTERVAL, "r2": "R² of the regression", "fits": f"{options.words.row}s",
+    }  # fmt: skip
+    on = "the level" if options.axis.is_level else options.axis.axis_label
+    return [table(slopes, f"Sensitivity: slope of {_with_unit(options)} on {on}", names)]
+
+
+def _ranking(rows: pl.DataFrame, options: Chosen) -> Table:
+    others = "under perturbation" if options.axis.is_level else "elsewhere"
+    names = {
+        "rank": "rank", **_cell(options), "baseline": "baseline", "perturbed": others, "robustness": "robustness",
+    }  # fmt: skip
+    ratio = f"mean {others} over baseline"
+    if not options.measured.higher_is_better:
+        ratio = f"baseline over mean {others}"
+    return table(statistics.robustness(rows, options.metric, options.roles), f"Robustness: {ratio}", names)
+
+
+def _scope(rows: pl.DataFrame, options: Chosen) -> str:
+    cohorts, words = rows["cohort"].n_unique(), options.words
     if cohorts == 1:
         return (
-            "All fits are of one cohort: intervals and tests over its splits hold within this cohort and say nothing "
-            "about another."
+            f"All {words.row}s are of one {words.cohort}: intervals and tests over its {words.unit}s hold within this "
+            f"{words.cohort} and say nothing about another."
         )
     return (
-        f"The fits are of {cohorts} cohorts: intervals and tests over splits hold within these cohorts. The "
-        f"{BETWEEN} is the standard deviation of the means of cohorts."
+        f"The {words.row}s are of {cohorts} {words.cohort}s: intervals and tests over {words.unit}s hold within these "
+        f"{words.cohort}s. The {_between(options)} is the standard deviation of the means of {words.cohort}s."
     )
 
 
-def _method(options: Options) -> str:
+def _method(options: Chosen) -> str:
+    words, tests = options.words, "p values are two-sided; Holm's correction is per table."
     if options.unit == "assembly":
-        return "Each assembly counts once; its fits are averaged. p values are two-sided; Holm's correction is per table."
+        return f"Each assembly counts once; its {words.row}s are averaged. {tests}"
+    if words.unit == "repeat":
+        return (
+            "A unit is one repeat of one assembly; rows of one repeat are averaged or paired, not counted as "
+            f"independent. Rows have no train/test split, so repeats count as independent. {tests}"
+        )
     return (
-        "A unit is one random split of one assembly; fits of one split are averaged or paired, not counted as independent. "
-        "Variances are corrected for the overlap of splits (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). "
-        "p values are two-sided; Holm's correction is per table."
+        f"A unit is one random split of one assembly; {words.row}s of one split are averaged or paired, not counted as "
+        "independent. Variances are corrected for the overlap of splits (Nadeau and Bengio 2003, "
+        f"doi:10.1023/A:1024068626366). {tests}"
     )

@@ -10,6 +10,7 @@ import polars as pl
 
 from lakebatch._text import one_line
 from lakebatch.analysis.data import AnalysisData
+from lakebatch.analysis.plots.captions import capital
 from lakebatch.analysis.report.configs import RunConfig
 from lakebatch.analysis.report.content import Code, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table
@@ -82,7 +83,8 @@ def time_section(data: AnalysisData) -> Section:
         )
     )
     seconds = pl.col("fit_seconds")
-    fits = data.rows.group_by("model").agg(
+    of, rows = data.roles.groups[-1], data.words.row
+    fits = data.rows.group_by(of).agg(
         fits=seconds.count(),
         mean=seconds.mean(),
         median=seconds.median(),
@@ -93,32 +95,36 @@ def time_section(data: AnalysisData) -> Section:
         "assembly_id": "assembly",
         "seconds": "from start to end, s",
         "rows": "rows",
-        "fit_seconds": "in fits, s",
+        "fit_seconds": f"in {rows}s, s",
         "host": "machine",
     }
     by_model = {
-        "model": "model",
-        "fits": "fits",
+        of: data.roles.word(of),
+        "fits": f"{rows}s",
         "mean": "mean, s",
         "median": "median, s",
         "max": "longest, s",
         "total": "total, s",
     }
-    return Section(
-        "times",
-        "Run times",
-        (
-            table(runs, "By assembly; pauses before a resume are included", by_run),
-            table(fits.sort("total", descending=True), "Fits by model", by_model),
-        ),
-    )
+    has_times = data.words.row == "fit" or fits["fits"].sum() > 0
+    by_run = by_run if has_times else {name: by_run[name] for name in by_run if name != "fit_seconds"}
+    parts = [table(runs, "By assembly; pauses before a resume are included", by_run)]
+    if has_times:
+        what = f"{capital(rows)}s by {data.roles.word(of)}"
+        parts.append(table(fits.sort("total", descending=True), what, by_model))
+    return Section("times", "Run times", tuple(parts))
 
 
 def fault_section(data: AnalysisData) -> Section:
     """Return gaps, mixtures, failed assemblies, failed fits and dropped samples."""
     parts: list[SectionPart] = []
     if data.gaps.is_empty():
-        parts.append("The dataset has no gap: every assembly, planned part and baseline is present.")
+        whole = (
+            "assembly and planned part"
+            if data.roles.axis.baseline is None
+            else "assembly, planned part and baseline"
+        )
+        parts.append(f"The dataset has no gap: every {whole} is present.")
     else:
         parts.append(
             table(
@@ -139,16 +145,16 @@ def fault_section(data: AnalysisData) -> Section:
         )
     faults = (
         data.rows.drop_nulls("error")
-        .group_by("feature_set", "model", "error", maintain_order=True)
+        .group_by(*data.roles.groups, "error", maintain_order=True)
         .agg(fits=pl.len())
     )
     if faults.is_empty():
-        parts.append("Every fit has its metrics.")
+        parts.append(f"Every {data.words.row} has its metrics.")
     else:
-        names = {"feature_set": "feature set", "model": "model", "fits": "fits", "error": "error"}
-        parts.append(
-            table(faults.sort("fits", descending=True, maintain_order=True), "Fits without a metric", names)
-        )
+        groups = {name: data.roles.word(name) for name in data.roles.groups}
+        names = {**groups, "fits": f"{data.words.row}s", "error": "error"}
+        what = f"{capital(data.words.row)}s without a metric"
+        parts.append(table(faults.sort("fits", descending=True, maintain_order=True), what, names))
     lacking = data.assemblies.filter(pl.col("samples_dropped") > 0)
     if not lacking.is_empty():
         names = {

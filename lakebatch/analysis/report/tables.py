@@ -10,9 +10,11 @@ from typing import Any
 import polars as pl
 
 from lakebatch._text import one_line, to_second
+from lakebatch.assembly.metrics import Axis, text_of
 
 SMALL_P = 0.001
 BETWEEN = "std between cohorts"
+LEVELS = Axis()
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,31 @@ class Table:
     numeric: tuple[bool, ...]
 
 
-def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str]) -> Table:
+def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str], exact: str = "level") -> Table:
     """Return columns of a frame as a table with readable column names.
+
+    Values of the axis, which ``exact`` names, are not rounded.
 
     >>> table(pl.DataFrame({"p_value": [0.00001, 0.04]}), "Tests", {"p_value": "p"}).rows
     (('< 0.001',), ('0.040',))
     """
+    rows = frame.select(*names).iter_rows()
     return Table(
         caption,
         tuple(names.values()),
         tuple(
-            tuple(cell(value, column) for column, value in zip(names, row, strict=True))
-            for row in frame.select(*names).iter_rows()
+            tuple(
+                _exactly(value) if column == exact else cell(value, column)
+                for column, value in zip(names, row, strict=True)
+            )
+            for row in rows
         ),
         tuple(frame.schema[column].is_numeric() for column in names),
     )
+
+
+def _exactly(value: Any) -> str:
+    return "" if value is None else one_line(text_of(value))
 
 
 def wide(
@@ -48,8 +60,10 @@ def wide(
     of: str,
     heading: str,
     *,
+    axis: Axis = LEVELS,
     unmeasured: Sequence[str] = (),
     units: str = "units",
+    between: str = BETWEEN,
 ) -> Table:
     """Return means with intervals as a table with one row per name and one column per level.
 
@@ -57,13 +71,17 @@ def wide(
 
     Parameters
     ----------
+    axis : Axis
+        The axis whose values are the columns.
     unmeasured : sequence of str
         Names without any estimate; each gets a row that says so.
     units : str
         What a unit is, as the heading of its column.
+    between : str
+        The heading of the last column.
     """
-    levels = frame["level"].unique().sort().to_list()
-    found = {(row[of], row["level"]): _estimate(row) for row in frame.iter_rows(named=True)}
+    levels = frame[axis.name].unique().sort().to_list()
+    found = {(row[of], row[axis.name]): _estimate(row) for row in frame.iter_rows(named=True)}
     rows = [
         (
             cell(name),
@@ -73,7 +91,7 @@ def wide(
         for name in frame[of].unique(maintain_order=True).to_list()
     ]
     rows += [(cell(name), *("none" for _ in levels), "0", "0", "") for name in unmeasured]
-    columns = (heading, *(f"level {level:g}" for level in levels), units, "assemblies", BETWEEN)
+    columns = (heading, *map(axis.at, levels), units, "assemblies", between)
     return Table(caption, columns, tuple(rows), (False, *(True for _ in columns[1:])))
 
 
@@ -95,7 +113,7 @@ def cell(value: Any, column: str = "") -> str:
     if column.startswith("p_"):
         return f"< {SMALL_P}" if value < SMALL_P else f"{value:.3f}"
     if isinstance(value, float):
-        return f"{value:g}" if column == "level" else _number(value)
+        return _number(value)
     if isinstance(value, datetime):
         return to_second(value)
     return one_line(str(value))

@@ -17,6 +17,7 @@ from lakebatch._version import __version__
 from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import Options, Picture
+from lakebatch.analysis.plots.options import check
 from lakebatch.analysis.plots.picture import draw
 from lakebatch.analysis.report import markdown
 from lakebatch.analysis.report.composing import compose
@@ -101,8 +102,9 @@ def report(
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
     chosen = options or Options()
-    key = config_key(chosen.by, snapshot.roles)
+    key = config_key(chosen.by, snapshot)
     chosen = chosen if key is None else replace(chosen, by=CONFIG)
+    check(chosen, snapshot.roles)
     data = read(snapshot, on_gap=on_gap, key=key)
 
     def draw_kind(kind: str, asked: Options) -> Picture:

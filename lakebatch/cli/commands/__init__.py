@@ -26,6 +26,7 @@ from lakebatch.cli.commands import (
     note,
     optimize,
     plot,
+    purge,
     queries,
     reassemble,
     repair,
@@ -54,7 +55,9 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         tag.tag, note.note, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,
     ),
-    "Maintain a lake": (optimize.optimize, vacuum.vacuum, du.du, doctor.doctor, repair.repair),
+    "Maintain a lake": (
+        optimize.optimize, vacuum.vacuum, purge.purge, du.du, doctor.doctor, repair.repair,
+    ),
     "Write your own": (init.init, new.new, check.check),
     "Import and completion": (import_legacy.import_legacy, completion.completion),
     "Read the manual": (help.help_,),

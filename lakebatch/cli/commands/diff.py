@@ -39,7 +39,7 @@ def diff(
     name: str,
     before: str,
     after: str,
-    metric: str,
+    metric: str | None,
     on_gap: Any,
     form: str,
     **configs: Any,
@@ -51,6 +51,7 @@ def diff(
     from lakebatch.cli.render import render
 
     found = open_lake(context)[name].diff(before, after, on_gap=on_gap, **configs)
+    metric = found.roles.metric(metric).name
     sections = _sections(found, metric)
     if form == "json":
         texts = {key: render(frame, "json") for key, frame in sections.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,7 +62,7 @@ def logs(
     chosen = stored.log.newest() if assembly is None else stored.log.get(assembly)
 
     def read() -> pl.DataFrame:
-        return stored.logs(chosen.assembly_id, level=cast("Level", level), part=part)
+        return stored.logs(chosen.assembly_id, level=level, part=part)
 
     found = read()
     shown = found if tail is None else found.tail(tail)

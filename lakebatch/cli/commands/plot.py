@@ -38,9 +38,9 @@ ALL = "all"
 @click.option(
     "--by",
     metavar="GROUP|KEY",
-    default="feature_set",
-    show_default=True,
-    help="Meaning of the colours: feature_set, model, config, or a config key.",
+    shell_complete=completion.groups,
+    help="Meaning of the colours: a group of the experiment, such as feature_set or model, config, or a config key.  "
+    "[default: its first group]",
 )
 @click.option(
     "--x", metavar="KEY", help="Config key along the x axis of a heat map.  [default: that of the sweep]"

@@ -53,7 +53,7 @@ def report(
 
     file = reports.check_file(output or Path(file_name(name, "-report.html")))
     snapshot = open_lake(context)[name].select(selection)
-    options = plots.Options(metric=metric, unit=unit, by=by or plots.Options.by)
+    options = plots.Options(metric=metric, unit=unit, by=by)
     written = reports.report(snapshot, on_gap=on_gap, options=options).save(file)
     for each in written:
         click.echo(sanitize(str(each)))

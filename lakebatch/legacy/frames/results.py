@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lakebatch.assembly import metrics
+from lakebatch.assembly.metrics import COLUMNS
 from lakebatch.legacy.frames.columns import RESERVED
 from lakebatch.legacy.frames.levels import level_in_text
 from lakebatch.storage.delta.schema import load_schema
+
+OLDER_METRICS = {
+    "pearson_r": "Pearson Correlation",
+    "r2": "R2 Score",
+    "mse": "Mean Squared Error",
+    "pearson_p": "Pearson P-Value",
+}
+"""Metrics in the older layout."""
 
 
 def plain_name(column: str) -> str:
@@ -31,7 +39,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "seed": ("seed", "random_state", "random_seed"),
     "n_train": ("n_train",),
     "n_test": ("n_test",),
-    **{each.name: (each.name, plain_name(each.older_name)) for each in metrics.COLUMNS},
+    **{ours: (ours, plain_name(older)) for ours, older in OLDER_METRICS.items()},
     "fit_seconds": ("fit_seconds",),
     "n_clipped": ("n_clipped",),
     "n_warnings": ("n_warnings",),
@@ -56,9 +64,9 @@ FEATURE_SETS = {
 """Names of feature sets in the older layout, and ours."""
 NOISY = {"noisy_feature_data": "initial", "original_feature_data": "initial_clean"}
 """Names of feature sets that mean others where the expression is noisy."""
-METRICS = tuple(each.name for each in metrics.COLUMNS)
+METRICS = tuple(OLDER_METRICS)
 RANGES: dict[str, tuple[float | None, float | None]] = {
-    **{each.name: (each.minimum, each.maximum) for each in metrics.COLUMNS},
+    **{each.name: (each.minimum, each.maximum) for each in COLUMNS},
     "fit_seconds": (0.0, None),
 }
 COUNTS = ("repeat", "n_train", "n_test")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lakebatch.assembly import metrics
 from lakebatch.assembly.record import MADE_BY, Assembly, latest
 from lakebatch.errors import ConfigError
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.legacy.frames.record import original_ids
+from lakebatch.legacy.frames.results import OLDER_METRICS
 from lakebatch.legacy.frames.table import FrameTable, frame_names
 from lakebatch.legacy.scripts.attempts import by_original_id
 from lakebatch.legacy.scripts.pandas_frames import load_pandas, to_pandas
@@ -24,7 +24,7 @@ COLUMNS = ("assembly_id", "timestamp", "status")
 OLDER_NAMES = {
     "model": "Model",
     "feature_set": "Feature Data",
-    **{each.name: each.older_name for each in metrics.COLUMNS},
+    **OLDER_METRICS,
     "assembly_id": "Assembly ID",
 }
 LEVELS = {

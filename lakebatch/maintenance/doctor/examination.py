@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning, ForkError, LakebatchError
-from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, values
+from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, purges, values
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.doctor.origin import table_id
 from lakebatch.maintenance.inspection.data_files import foreign_partitions
@@ -167,6 +167,7 @@ def _assemblies(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Finding]
         assemblies.check_mixtures,
         assemblies.check_unrecorded,
         assemblies.check_clock,
+        purges.check_purges,
     ):
         yield from _guarded(check.__name__.removeprefix("check_"), stored.folder, check(stored, pinned))
 

@@ -11,6 +11,7 @@ from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta.log import LOST
+from lakebatch.storage.delta.removal import PURGING
 from lakebatch.storage.delta.vacuum import EVENT
 
 SEPARATE = "Remove nothing: copy each lake into a folder of its own, from where they were before."
@@ -43,8 +44,8 @@ def _transactions(table: InspectedTable) -> Iterator[str]:
     for entry in table.log.entries:
         for each in entry.of("txn"):
             name, number = str(each["appId"]), int(each["version"])
-            # a vacuum advances the transactions of writers, so that these write their rows again
-            expected = last[name] + (2 if entry.info.get(EVENT) == "vacuumed" else 1)
+            # a vacuum and a purge advance the transactions of writers, so that these write their rows again
+            expected = last[name] + (2 if entry.info.get(EVENT) in ("vacuumed", PURGING) else 1)
             if _is_numbered(name) and number != expected:
                 yield f"version {entry.version} is commit {number} of {name}, after commit {last[name]}"
                 return

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from lakebatch.maintenance.inspection.reference import Reference, added, removed
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
 from lakebatch.storage.delta.commit_metadata import add
 from lakebatch.storage.delta.engine import FINGERPRINT, PART
 from lakebatch.storage.delta.log import Entry
@@ -86,11 +86,14 @@ class Lineage:
             self._balance(assembly_id, entry.version)
 
     def _remove(self, entry: Entry) -> Iterator[str | None]:
+        is_purge = purged_by(entry) is not None
         for path in removed(entry):
             reference = self.active.pop(path, None)
             if reference is not None:
                 self._removed_at[path] = entry.version
                 self._rows[reference.assembly_id] -= reference.rows or 0
+                if is_purge:
+                    self._committed_rows[reference.assembly_id] = 0
                 yield reference.assembly_id
             elif path in self._removed_at:
                 self.removed_twice.append((path, self._removed_at[path], entry.version))
@@ -124,9 +127,11 @@ class Lineage:
     def _balance(self, assembly_id: str | None, version: int) -> None:
         """Note the versions in which an assembly has another row count than its commits added."""
         rows, committed = self._rows[assembly_id], self._committed_rows[assembly_id]
-        if not committed and assembly_id is not None:  # other tools, or tests, have written all of it
-            return
         before = self._open.pop(assembly_id, None)
+        if (
+            not committed and before is None and assembly_id is not None
+        ):  # other tools, or tests, have written all of it
+            return
         since = version if before is None else before.since
         if rows != committed:
             self._open[assembly_id] = Surplus(assembly_id, rows, committed, since, None)

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from lakebatch.storage.delta.log import Entry
+from lakebatch.storage.delta.removal import ASSEMBLY, PURGED
+from lakebatch.storage.delta.vacuum import EVENT
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ def added(entry: Entry) -> list[Reference]:
 def removed(entry: Entry) -> list[str]:
     """Return the paths of the data files that a commit removed."""
     return [unquote(each["path"]) for each in entry.of("remove")]
+
+
+def purged_by(entry: Entry) -> str | None:
+    """Return the assembly whose files a commit took out for good; None if it is no purge."""
+    return entry.info.get(ASSEMBLY) if entry.info.get(EVENT) == PURGED else None
 
 
 def _rows(action: Mapping[str, Any]) -> int | None:

@@ -13,7 +13,7 @@ from lakebatch.columns import OWN, Column
 from lakebatch.errors import DamageError
 from lakebatch.ids import ExperimentName
 from lakebatch.maintenance.inspection.lineage import Lineage
-from lakebatch.maintenance.inspection.reference import Reference, added, removed
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.log import Entry, Log
@@ -133,13 +133,24 @@ class InspectedTable:
         return {path: entry.version for entry in self.log.entries for path in removed(entry)}
 
     @cached_property
+    def purged(self) -> dict[str, int]:
+        """The assemblies whose files were purged, with the version of the commit."""
+        found = ((purged_by(entry), entry.version) for entry in self.log.entries)
+        return {name: version for name, version in found if name is not None}
+
+    @cached_property
     def vacuumed_at(self) -> int:
         """The newest version at which a vacuum ended; -1 without one."""
         ends = [each.version for each in self.log.entries if _is_vacuum(each)]
         return max(ends, default=-1)
 
     def is_required(self, reference: Reference) -> bool:
-        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it."""
+        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it.
+
+        Files that a purge took out need not exist for any version.
+        """
+        if reference.version < self.purged.get(reference.assembly_id or "", -1):
+            return False
         is_kept = reference.path in self.kept
         return is_kept or self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
 

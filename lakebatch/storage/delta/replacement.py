@@ -79,7 +79,7 @@ def replace(
         ]
 
         def write(handle: Handle) -> None:
-            _commit(handle, pending, metadata, _next(last))
+            _commit(handle, pending, metadata, next_transaction(last))
             done.extend(pending)
 
         return write if pending else None
@@ -97,7 +97,7 @@ def _is_fresh(table: Table, replacement: Replacement) -> bool:
     return True
 
 
-def _next(last: int) -> deltalake.Transaction:
+def next_transaction(last: int) -> deltalake.Transaction:
     """Return the next transaction with an even version, which an older lakebatch does not take for a claim."""
     return deltalake.Transaction(TRANSACTION, last + 2 - last % 2)
 

@@ -44,7 +44,8 @@ class TableSchema:
 
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
-    declares. Those in ``united`` are JSON lists that keep what earlier writers put into them.
+    declares. Those in ``united`` are JSON lists that keep what earlier writers put into them. ``roles`` are the roles of
+    columns where an experiment declares none, see `lakebatch.assembly.metrics`.
     """
 
     table: str
@@ -56,6 +57,7 @@ class TableSchema:
     late_constraints: dict[str, int] = field(default_factory=dict)
     grows: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Any] = field(default_factory=dict)
     united: tuple[str, ...] = ()
 
     @property

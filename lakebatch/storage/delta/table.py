@@ -82,7 +82,7 @@ class Table(TableReader):
             self._create()
         table_format.check_writable(self._open(), self.uri)
         for action, change in table_format.CHANGES.items():
-            self._alter(action, change)
+            self.alter(action, change)
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
@@ -256,8 +256,8 @@ class Table(TableReader):
                 attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TABLE_EXISTS in str(error)
             )
 
-    def _alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
-        """Change the table unless another process has made the same change, or one that contradicts it."""
+    def alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
+        """Change the properties or columns of the table unless another process has made the same or a contrary change."""
 
         def change_checked(handle: Handle) -> None:
             table_format.check_columns(handle, self.schema)

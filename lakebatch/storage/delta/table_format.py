@@ -21,9 +21,10 @@ from lakebatch.storage.delta.schema import TableSchema, contradictions, differen
 
 SCHEMA_VERSION = "lakebatch.schemaVersion"
 FIRST_SCHEMA_VERSION = 1
+APPEND_ONLY = "delta.appendOnly"
 FOR_EVER = "interval 36500 days"
 PROPERTIES = {
-    "delta.appendOnly": "true",
+    APPEND_ONLY: "true",
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": FOR_EVER,
     "delta.deletedFileRetentionDuration": FOR_EVER,

@@ -1,0 +1,132 @@
+"""Removal of the data files of one assembly from a table, for good.
+
+The tables are append-only, so an engine refuses a commit that takes rows out. A removal therefore is three commits: the
+first lifts the property ``delta.appendOnly``, the second takes the files out, the third sets the property again. The log
+stays valid for every engine, and the commits say what was done. A process that is killed between them leaves a table that
+is whole and can be read; the next removal, or `seal`, sets the property again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import deltalake
+from deltalake.transaction import RemoveAction
+
+from lakebatch.errors import CommitError
+from lakebatch.storage.delta import checkpoints
+from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH, Handle
+from lakebatch.storage.delta.replacement import TRANSACTION, next_transaction
+from lakebatch.storage.delta.table import Table, Write
+from lakebatch.storage.delta.table_format import APPEND_ONLY
+from lakebatch.storage.delta.vacuum import EVENT
+from lakebatch.storage.delta.version import DataFile, TableVersion
+from lakebatch.storage.retry import COMMITS
+
+PURGED = "purged"
+"""Value of `lakebatch.storage.delta.vacuum.EVENT` in the commit that takes the files of an assembly out."""
+PURGING = "purging"
+"""The same in the commit before files are deleted, which makes stopped writers of the assembly look again."""
+ASSEMBLY = "lakebatch.assembly_id"
+ATTEMPTS = 30
+"""Attempts while other removals make the table append-only again."""
+
+
+def remove(table: Table, assembly_id: str, metadata: Mapping[str, str]) -> bool:
+    """Take the files of an assembly out of a table, and return whether there were any; no file is deleted.
+
+    It is safe beside other writers: appends go through, and of a removal and a merge of the same files only the first
+    succeeds.
+
+    Raises
+    ------
+    CommitError
+        If every attempt was refused.
+    StorageError
+        If the table cannot be written.
+    """
+    described = {**metadata, EVENT: PURGED, ASSEMBLY: assembly_id}
+
+    def write_after(state: TableVersion, last: int) -> Write | None:
+        files = own_files(state, assembly_id)
+        if files and is_sealed(state):
+            raise _SealedError
+        return (lambda handle: _remove(handle, files, described, next_transaction(last))) if files else None
+
+    try:
+        return _unsealed(table, lambda: table.commit_once(TRANSACTION, write_after))
+    finally:
+        seal(table)
+
+
+class _SealedError(Exception):
+    """The table is append-only, perhaps again, since another removal has ended."""
+
+
+def _unsealed(table: Table, commit: Callable[[], bool]) -> bool:
+    """Return the result of a commit to a table that is not append-only.
+
+    The property is lifted before the state is loaded from which the commit starts, so that the engine notices every
+    commit that others make after that.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return commit()
+        except _SealedError:
+            table.alter("set the properties of", lambda handle, _: _set_append_only(handle, "false"))
+            if attempt > 1:
+                COMMITS.pause(attempt)
+    raise CommitError(
+        f"Others take files out of {table.uri} all the time. Nothing was removed; try again later."
+    )
+
+
+def own_files(state: TableVersion, assembly_id: str) -> list[DataFile]:
+    """Return the files with rows of an assembly alone; none of a table that is not partitioned by assembly."""
+    return [file for file in state.data_files([assembly_id]) if file.assembly_id == assembly_id]
+
+
+def is_sealed(state: TableVersion) -> bool:
+    """Whether engines refuse to take rows out of a table."""
+    return state.properties.get(APPEND_ONLY) == "true"
+
+
+def seal(table: Table) -> None:
+    """Make a table append-only again, unless it is."""
+    if not is_sealed(table.at()):
+        table.alter("set the properties of", lambda handle, _: _set_append_only(handle, "true"))
+
+
+def _remove(
+    handle: Handle, files: Sequence[DataFile], metadata: Mapping[str, str], transaction: deltalake.Transaction
+) -> None:
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    handle.create_write_transaction(
+        [_removed(file, at) for file in files],
+        mode="append",
+        schema=handle.schema(),
+        partition_by=list(handle.metadata().partition_columns),
+        commit_properties=deltalake.CommitProperties(
+            custom_metadata=dict(metadata),
+            max_commit_retries=COMMIT_RETRIES,
+            app_transactions=[transaction],
+        ),
+        post_commithook_properties=HOT_PATH,
+    )
+    handle.update_incremental()
+    checkpoints.write_if_due(handle)
+
+
+def _removed(file: DataFile, at: int) -> RemoveAction:
+    """Return the action that takes a file out; ``dataChange`` says that its rows are nowhere else."""
+    return RemoveAction(
+        file.path, True, at, size=file.size, partition_values={"assembly_id": file.assembly_id}
+    )
+
+
+def _set_append_only(handle: Handle, value: str) -> bool:
+    if handle.metadata().configuration.get(APPEND_ONLY) == value:
+        return False
+    handle.alter.set_table_properties({APPEND_ONLY: value}, raise_if_not_exists=False)
+    return True
