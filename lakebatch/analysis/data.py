@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
 from lakebatch.analysis.wording import Words, free, without_clashes, words
 from lakebatch.assembly import dropped_samples
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.metrics import Roles, text_of
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
+from lakebatch.assembly.sweeps import Sweep
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import summarize
+from lakebatch.snapshot.sweeps import points_of
 
 PLAN = {"assembly_id": pl.String, "part": pl.String, "length": pl.Int64, "run": pl.Int64, "place": pl.Int64}
 SIZES = ("n_train", "n_test")
@@ -63,6 +66,10 @@ class AnalysisData:
         The samples that were dropped in the included assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
+    sweeps : sequence of Sweep
+        The sweeps at the moment.
+    sweep_points : frame
+        One row per replicate of each of their points, see `lakebatch.snapshot.sweeps.point_table`.
     """
 
     experiment: str
@@ -81,10 +88,12 @@ class AnalysisData:
     roles: Roles = field(default_factory=Roles)
     words: Words = field(default_factory=Words)
     source_files: FilesOf = not_recorded
+    sweeps: Sequence[Sweep] = ()
+    sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
-    """Return the frames of a snapshot.
+def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) -> AnalysisData:
+    """Return the frames of a snapshot; with a config key, ``config`` is the value at this key.
 
     Raises
     ------
@@ -96,6 +105,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
     rows = _rows(snapshot, on_gap)
+    rows = _with_origin(rows, snapshot.assemblies)
     mixtures = snapshot.report_mixtures()
     roles = without_clashes(snapshot.roles)
     return AnalysisData(
@@ -106,7 +116,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         options=snapshot.selection.options,
         config_numbers=snapshot.config_numbers,
         version=snapshot.version,
-        rows=_with_origin(rows, snapshot.assemblies),
+        rows=rows if key is None else by_key(rows, snapshot.assemblies, key),
         assemblies=summarize(snapshot),
         records=snapshot.assemblies,
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
@@ -115,6 +125,8 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn") -> AnalysisData:
         roles=roles,
         words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
         source_files=snapshot.source_files,
+        sweeps=snapshot.sweeps,
+        sweep_points=points_of(snapshot),
     )
 
 

@@ -41,8 +41,14 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
+SWEEP = "sweep"
+"""Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
+
+
+class InUseError(AssemblyError):
+    """An assembly that another process computes or, of a sweep, has computed."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,11 @@ class Assembly:
     def shards(self) -> dict[str, Any]:
         """The processes of an array job and their shares; empty if one process computes all parts."""
         return dict(self.surroundings.get(SHARDS, {}))
+
+    @property
+    def sweep(self) -> dict[str, Any] | None:
+        """Sweep, point and replicate of an assembly of a sweep; None for another."""
+        return self.surroundings.get(SWEEP)
 
     @property
     def array(self) -> str | None:

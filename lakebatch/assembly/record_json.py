@@ -67,10 +67,22 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
     if not _is_purge(found.get("purged")):
         raise _fault(place, "'purged' is not of the form that lakebatch writes")
+    if not _is_sweep(found.get("sweep")):
+        raise _fault(place, "'sweep' is not of the form that lakebatch writes")
     for counted in (missing_metrics, dropped_samples, replication):
         if (record := found.get(counted.KEY)) is not None and not counted.is_record(record):
             raise _fault(place, f"{counted.KEY!r} is not of the form that lakebatch writes")
     return found
+
+
+def _is_sweep(sweep: Any) -> bool:
+    if sweep is None:
+        return True
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("id"), str):
+        return False
+    keys = sweep.get("keys")
+    has_numbers = all(isinstance(sweep.get(name), int) for name in ("point", "replicate"))
+    return has_numbers and isinstance(keys, list) and all(isinstance(each, str) for each in keys)
 
 
 def _is_versions(workers: Any) -> bool:

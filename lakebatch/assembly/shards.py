@@ -125,6 +125,7 @@ def begin(
     shard: Shard,
     *,
     check: Callable[[Assembly], str | None] = lambda begun: None,
+    unless: Callable[[list[Assembly]], None] | None = None,
 ) -> Assembly:
     """Join the assembly of an array, and return it; the first shard starts it.
 
@@ -133,6 +134,8 @@ def begin(
     check : callable
         Called with an assembly that another shard began; returns a note for the event with which this shard joins. An
         error that it raises keeps this shard from joining.
+    unless : callable
+        Called with the assemblies before one is begun; an error that it raises keeps this shard from it.
 
     Raises
     ------
@@ -143,7 +146,10 @@ def begin(
     first: dict[str, Any] = {"array": shard.array, "of": shard.of, "members": {str(shard.index): mine}}
 
     def of_this_array(assemblies: list[Assembly]) -> Assembly | None:
-        return next((each for each in reversed(assemblies) if each.array == shard.array), None)
+        found = next((each for each in reversed(assemblies) if each.array == shard.array), None)
+        if found is None and unless is not None:
+            unless(assemblies)
+        return found
 
     begun = log.start(
         replace(plan, environment={**plan.environment, SHARDS: first}), results_version, unless=of_this_array

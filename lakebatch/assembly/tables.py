@@ -12,6 +12,7 @@ from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.sources import SourceLog
+from lakebatch.assembly.sweeps import SweepLog
 from lakebatch.assembly.tags import TagLog
 from lakebatch.columns import NAME as TABLE_NAME
 from lakebatch.columns import Column
@@ -95,6 +96,11 @@ class ExperimentTables:
     def tag_log(self) -> TagLog:
         """The tags."""
         return TagLog(self.table("tags"))
+
+    @cached_property
+    def sweep_log(self) -> SweepLog:
+        """The sweeps."""
+        return SweepLog(self.table("sweeps"))
 
     @cached_property
     def source_log(self) -> SourceLog:

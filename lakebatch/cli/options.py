@@ -46,6 +46,13 @@ def moment_options(command: Function) -> Function:
     )
 
 
+def sweep_option(function: Function) -> Function:
+    """Add ``--sweep``: the assemblies to read, by sweep."""
+    return click.option(
+        "--sweep", metavar="NAME", help="Read assemblies of this sweep, see: lakebatch sweeps"
+    )(function)
+
+
 def config_options(function: Function) -> Function:
     """Add ``--where``, ``--preset`` and ``--config``: the assemblies to read, by config."""
     function = click.option(
@@ -74,7 +81,9 @@ def selection_options(command: Function) -> Function:
     def with_selection(*arguments: Any, moment: Any, assembly_ids: Any, **given: Any) -> Any:
         from lakebatch.snapshot.selection import selection
 
-        named = {name: given.pop(name) for name in ("include", "where", "preset", "config", "on_mix")}
+        named = {
+            name: given.pop(name) for name in ("include", "where", "preset", "config", "sweep", "on_mix")
+        }
         return command(*arguments, selection=selection(moment, assembly=assembly_ids, **named), **given)
 
     function: Any = click.option(
@@ -91,7 +100,7 @@ def selection_options(command: Function) -> Function:
         metavar="ID",
         shell_complete=completion.assemblies,
         help="Read this assembly alone, by id or name; can be repeated.",
-    )(config_options(function))
+    )(sweep_option(config_options(function)))
     function = click.option(
         "--include",
         type=Choice(STATUSES),

@@ -7,6 +7,7 @@ TOPICS = (
     "experiments",
     "own-metrics",
     "replicates",
+    "sweeps",
     "sql",
     "python",
     "datasets",

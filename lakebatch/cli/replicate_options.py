@@ -28,6 +28,21 @@ class ReplicateOptions:
         """Return the options of a set of replicates, taken out of all options."""
         return cls(**{each.name: options.pop(each.name) for each in fields(cls)})
 
+    def refuse_condition(self) -> None:
+        """Refuse the options of a condition beside a sweep.
+
+        Raises
+        ------
+        click.UsageError
+            If one is given.
+        """
+        for name in ("until", "max_replicates", "group"):
+            if getattr(self, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise click.UsageError(
+                    f"A sweep has a fixed number of replicates. Leave out {option}, or --sweep."
+                )
+
     def first(self, *, is_shared: bool) -> Replicate | None:
         """Return the first place of the set that is asked for; None if a single assembly is.
 
@@ -69,5 +84,5 @@ def replicate_options(function: Function) -> Function:
         "--replicates",
         type=int,
         metavar="N",
-        help="Number of independent assemblies to run, one after the other.",
+        help="Number of independent assemblies to run, one after the other; with --sweep, for each point.",
     )(function)

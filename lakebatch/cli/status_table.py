@@ -12,11 +12,13 @@ from lakebatch.assembly import replica_sets
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, now
+from lakebatch.assembly.sweep_claims import STATES
 from lakebatch.cli.output import is_narrow
 from lakebatch.cli.render import render
 from lakebatch.errors import DamageWarning, warn
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
+from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage.delta import omissions
 
 if TYPE_CHECKING:
@@ -82,6 +84,36 @@ def _replicates(assemblies: list[Assembly]) -> dict[str, pl.Expr]:
         name: ids.replace_strict(values, default=None, return_dtype=pl.String)
         for name, values in (("replicate", places), ("replicates", states))
     }
+
+
+def brief_sweeps(found: pl.DataFrame) -> pl.DataFrame:
+    """Return sweeps as a table that fits a terminal: what is done of each, and the states of the others."""
+    columns = ("experiment", "sweep", "keys", "points")
+    rows = [
+        (
+            *(row.get(name) for name in columns),
+            f"{row['done']}/{sum(row[state] for state in STATES)}",
+            ", ".join(f"{row[state]} {state}" for state in STATES if row[state] and state != "done"),
+        )
+        for row in found.iter_rows(named=True)
+    ]
+    named = pl.DataFrame(rows, schema=[*columns, "done", "others"], orient="row")
+    return named if "experiment" in found.columns else named.drop("experiment")
+
+
+def sweep_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
+    """Return one row per sweep of a lake or of one of its experiments."""
+    stored = [lake[name]] if name else lake.experiments()
+    frames = [pl.DataFrame(schema={"experiment": pl.String(), **SWEEP_COLUMNS})]
+    for each in stored:
+        with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
+            frames.append(each.sweeps().select(pl.lit(each.reference).alias("experiment"), pl.all()))
+    return pl.concat(frames)
+
+
+def with_sweeps(table: str, sweeps: pl.DataFrame) -> str:
+    """Return a table of assemblies with a table of sweeps below it, if there is any."""
+    return table if sweeps.is_empty() else f"{table}\n\n{render(brief_sweeps(sweeps), 'table')}"
 
 
 def join_version(found: pl.DataFrame) -> pl.DataFrame:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from numbers import Integral
 
-from loky import ProcessPoolExecutor, cpu_count
+from loky import cpu_count
 from loky.process_executor import TerminatedWorkerError
 
-from lakebatch._text import known_secrets
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
-from lakebatch.executor.base import DIED, POLL_SECONDS, never_stop
+from lakebatch.executor.base import DIED, POLL_SECONDS, Executor, never_stop
+from lakebatch.executor.pools import FreshPools, Pools, kept_pool
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
-from lakebatch.experiment.guest import THREADS, thread_variables
+from lakebatch.experiment.guest import thread_variables
 from lakebatch.experiment.registry import Source
 from lakebatch.settings import require_working_folder
 
 IndexedPart = tuple[int, Part]
 LostParts = tuple[list[IndexedPart], list[IndexedPart]]
-
-ONE_THREAD = dict.fromkeys((*THREADS, "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,7 @@ class Local:
     """
 
     jobs: int
+    pools: Pools = field(default_factory=FreshPools, compare=False, repr=False)
 
     @classmethod
     def of(cls, jobs: int | None) -> Local:
@@ -76,12 +74,22 @@ class Local:
         if self.jobs == 1:
             yield from _in_process(job, indexed, stop)
             return
-        lost = yield from _in_pool(job, indexed, self.jobs, stop)
+        lost = yield from _in_pool(job, indexed, self.jobs, stop, self.pools)
         while lost and not stop():
             suspects, untouched = lost
             for suspect in suspects:
                 yield from _isolated(job, suspect)
-            lost = yield from _in_pool(job, untouched, self.jobs, stop)
+            lost = yield from _in_pool(job, untouched, self.jobs, stop, self.pools)
+
+
+@contextmanager
+def kept(executor: Executor) -> Iterator[Executor]:
+    """Yield an executor for several assemblies: on this machine, they share one pool of worker processes."""
+    if not isinstance(executor, Local):
+        yield executor
+        return
+    with kept_pool() as pools:
+        yield replace(executor, pools=pools)
 
 
 def default_jobs() -> int:
@@ -102,23 +110,18 @@ def _in_process(job: Job, parts: Sequence[IndexedPart], stop: Callable[[], bool]
 
 def _isolated(job: Job, indexed: IndexedPart) -> Iterator[Outcome]:
     """Compute one part in a process of its own, so that its death is the part's fault."""
-    lost = yield from _in_pool(job, [indexed], 1, never_stop)
+    lost = yield from _in_pool(job, [indexed], 1, never_stop, FreshPools())
     if lost:
         yield Outcome(indexed[1], error=DIED)
 
 
 def _in_pool(
-    job: Job, parts: Sequence[IndexedPart], jobs: int, stop: Callable[[], bool]
+    job: Job, parts: Sequence[IndexedPart], jobs: int, stop: Callable[[], bool], pools: Pools
 ) -> Generator[Outcome, None, LostParts | None]:
     """Yield outcomes from worker processes; if one dies, return the parts that were running and those that were not."""
     waiting = deque(parts)
     running: dict[Future[Outcome], IndexedPart] = {}
-    pool = ProcessPoolExecutor(
-        max(1, min(jobs, len(parts))),
-        initializer=worker.initialize,
-        initargs=(os.getpid(), known_secrets()),
-        env=ONE_THREAD,
-    )
+    pool = pools.take(jobs, len(parts))
 
     def submit() -> None:
         """Submit at most one part per worker, so that a death can only have lost running parts."""
@@ -145,7 +148,7 @@ def _in_pool(
     except TerminatedWorkerError:  # a worker died idle, and the pool refuses more parts
         return [], [*running.values(), *waiting]
     finally:
-        pool.shutdown(wait=True, kill_workers=bool(running or waiting))
+        pools.give_back(pool, is_busy=bool(running or waiting))
     return None
 
 

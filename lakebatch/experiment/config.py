@@ -68,6 +68,7 @@ def resolve(
     file: Path | None = None,
     settings: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
+    swept: Mapping[str, Any] | None = None,
 ) -> Resolved:
     """Return the config of an experiment from its layers; a later layer overrides an earlier one.
 
@@ -88,6 +89,7 @@ def resolve(
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
     given += [("--set", parse_setting(text), Path()) for text in settings]
     given += [("option", dict(overrides), Path())] if overrides else []
+    given += [("--sweep", dict(swept), Path())] if swept else []
     keys = list(_file_keys(experiment.config_model))
     for origin, tree, folder in given:
         _check_numbers(tree, origin)

@@ -30,7 +30,7 @@ def parse_setting(text: str) -> Tree:
         raise ConfigError(
             f"Cannot read --set {excerpt(text, 200)!r}. Expected key=value, e.g. cohort.n_samples=200."
         )
-    tree: Any = _value(value.strip())
+    tree: Any = parse_value(value.strip())
     for name in reversed(names):
         tree = {name: tree}
     return dict(tree)
@@ -114,7 +114,7 @@ def _reason(error: OSError | ValueError) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return a TOML value, or the string itself if it is not TOML."""
     try:
         tree = _files.parse_toml(f"value = {text}")

@@ -36,6 +36,7 @@ class RunPlan:
         file: Path | None = None,
         settings: Iterable[str] = (),
         overrides: Mapping[str, Any] | None = None,
+        swept: Mapping[str, Any] | None = None,
     ) -> RunPlan:
         """Return the plan for a config of several layers, see `lakebatch.experiment.config.resolve`."""
         experiment = registry.load(source)
@@ -47,6 +48,7 @@ class RunPlan:
             file=file,
             settings=settings,
             overrides=overrides,
+            swept=swept,
         )
         return cls(source, experiment, resolved.model, _parts(experiment, resolved.model))
 

@@ -61,6 +61,8 @@ class SelectionArguments(StateArguments, total=False):
         Assemblies with the config of this preset.
     config : int or str
         Assemblies with this config: its number, as `replicates` and the report give it, or the start of its hash.
+    sweep : str
+        Assemblies of this sweep.
     on_mix : {"warn", "refuse", "ignore"}
         What to do when the assemblies differ in config, code or packages.
     """
@@ -70,6 +72,7 @@ class SelectionArguments(StateArguments, total=False):
     where: Where | None
     preset: str | None
     config: int | str | None
+    sweep: str | None
     on_mix: OnMix
 
 
@@ -129,6 +132,8 @@ class PlotArguments(SelectionArguments, total=False):
     zoom: tuple[float, float] | None
     unit: Unit
     level: float | None
+    x: str | None
+    y: str | None
 
 
 def takes(arguments: type) -> Callable[[Function], Function]:

@@ -27,7 +27,7 @@ from lakebatch.lake.arguments import (
 )
 from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import html, replicates, sql_names
+from lakebatch.snapshot import html, replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
@@ -146,6 +146,17 @@ class StoredExperiment(ExperimentTables):
     def replicates(self, *, on_gap: OnGap = "warn", **dataset: Unpack[SelectionArguments]) -> pl.DataFrame:
         """Return completed assemblies of the same config, and whether those of one seed agree, see `replicates`."""
         return replicates.compare(self.select(selection_of(dataset)), on_gap)
+
+    @takes(StateArguments)
+    def sweeps(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
+        """Return one row per sweep, with the number of replicates in each state."""
+        return sweeps.sweep_table(self.at(moment_of(state)))
+
+    @takes(StateArguments)
+    def sweep(self, name: str, **state: Unpack[StateArguments]) -> pl.DataFrame:
+        """Return one row per replicate of each point of a sweep, with a column per swept key."""
+        self.sweep_log.get(name)
+        return sweeps.points_of(self.at(moment_of(state)).select(selection(sweep=name), may_be_empty=True))
 
     def status(self, assembly_id: str) -> str:
         """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""

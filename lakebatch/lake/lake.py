@@ -27,6 +27,7 @@ from lakebatch.maintenance import optimize, usage, vacuum
 from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.reader import TableCache
@@ -168,6 +169,14 @@ class Lake:
         """
         selection, others = split(options, LakeViewArguments)
         return self.select(selection).connect(**others)
+
+    def sweeps(self) -> pl.DataFrame:
+        """Return one row per sweep of every experiment, with the number of replicates in each state."""
+        found = [
+            each.sweeps().select(pl.lit(each.reference).alias("experiment"), pl.all())
+            for each in self.experiments()
+        ]
+        return pl.concat([pl.DataFrame(schema={"experiment": pl.String(), **SWEEP_COLUMNS}), *found])
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""

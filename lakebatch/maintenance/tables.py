@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
-RECORDS = ("assemblies", "sources", "tags", "logs")
+RECORDS = ("assemblies", "sources", "sweeps", "tags", "logs")
 """The tables that no part writes."""
 
 

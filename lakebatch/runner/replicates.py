@@ -15,7 +15,7 @@ from typing import Any
 
 from lakebatch.analysis import condition, precision
 from lakebatch.assembly import replica_sets
-from lakebatch.assembly.record import NOTHING_TO_RESUME, Assembly, is_resumable
+from lakebatch.assembly.record import Assembly, is_resumable
 from lakebatch.assembly.replication import Replicate
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
@@ -31,7 +31,6 @@ from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.first_event import NO_LABELS, Labels
 from lakebatch.runner.replica_run import ReplicaRun
 from lakebatch.runner.resume import recorded_plan
-from lakebatch.storage.delta import omissions
 
 MAX_REPLICATES = 100
 """Largest number of replicates of a set with a condition, unless another one is given."""
@@ -174,25 +173,6 @@ def resume(
     plan = recorded_plan(stored, chosen)
     place = chosen.replicate.at(chosen.replicate.index)
     return ReplicaRun(lake, stored, plan, place, executor, progress, accept=accept_changes).complete()
-
-
-def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment that has the newest resumable assembly, or unfinished set, of the lake.
-
-    Raises
-    ------
-    AssemblyError
-        If there is none.
-    """
-    found = []
-    for stored in lake:
-        with omissions.warn_and_skip(stored.reference):
-            known = stored.snapshot().assemblies
-            open_set = replica_sets.newest_unfinished(known)
-            found += [(each.at, stored.reference) for each in known if is_resumable(each) or each is open_set]
-    if not found:
-        raise AssemblyError(NOTHING_TO_RESUME)
-    return max(found)[1]
 
 
 def _chosen(stored: StoredExperiment, assembly_id: str | None) -> Assembly | None:

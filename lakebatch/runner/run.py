@@ -18,6 +18,7 @@ from lakebatch.assembly.record import (
     DISCARDED,
     WORKERS,
     Assembly,
+    InUseError,
     Plan,
     Status,
     choose_resumable,
@@ -185,7 +186,7 @@ def _begin_share(
     """Return a new assembly; for a shard, the one that its array has begun, if ``check`` does not raise for it."""
     if shard.is_whole:
         return log.start(plan, results_version, unless=unless)
-    return shards.begin(log, plan, results_version, shard, check=check)
+    return shards.begin(log, plan, results_version, shard, check=check, unless=unless)
 
 
 def _compute(
@@ -259,7 +260,7 @@ def _check_free(assembly: Assembly, shard: Shard) -> None:
         raise AssemblyError(DISCARDED.format(assembly.assembly_id))
     is_shared = not shard.is_whole and assembly.array == shard.array
     if not is_shared and (worker := assembly.worker_seen()):
-        raise AssemblyError(
+        raise InUseError(
             f"{assembly.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
         )
 

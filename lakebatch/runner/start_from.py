@@ -80,17 +80,31 @@ def plan(
     ConfigError
         If both a preset and an assembly are given, or the config cannot be used.
     """
+    origin = origin_of(lake, source, start_from, preset)
+    return resolve(source, origin, preset, **layers), origin
+
+
+def origin_of(lake: Lake, source: Source, start_from: str | None, preset: str | None) -> Origin | None:
+    """Return the assembly to start from; None for a preset.
+
+    Raises
+    ------
+    ConfigError
+        If both a preset and an assembly are given.
+    """
     if start_from is None:
-        return RunPlan.resolve(source, preset=preset or DEFAULT_PRESET, **layers), None
+        return None
     if preset is not None:
         raise ConfigError(
             f"Both the preset {preset!r} and the assembly {start_from!r} were given. Expected one config to start from."
         )
-    origin = find(lake, source.name, start_from)
-    return _resolve(source, origin, layers), origin
+    return find(lake, source.name, start_from)
 
 
-def _resolve(source: Source, origin: Origin, layers: dict[str, Any]) -> RunPlan:
+def resolve(source: Source, origin: Origin | None, preset: str | None, **layers: Any) -> RunPlan:
+    """Return the plan of a run that starts from an assembly, or from a preset."""
+    if origin is None:
+        return RunPlan.resolve(source, preset=preset or DEFAULT_PRESET, **layers)
     layer = origin.layer
     try:
         return RunPlan.resolve(source, record=layer, **layers)

@@ -16,10 +16,13 @@ from lakebatch.executor.base import Executor
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.registry import AnyExperiment
+from lakebatch.experiment.sweep_design import Design, Sweepable
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import check as checks
 from lakebatch.runner import replicates as sets
+from lakebatch.runner import resumable, sweep_preview
 from lakebatch.runner import run as runner
+from lakebatch.runner import sweep as sweeps
 from lakebatch.runner import verify as verification
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.session.display import progress_of
@@ -50,9 +53,11 @@ def run(
     shard: Shard | None = None,
     accept_changes: bool = False,
     progress: bool | Progress | None = None,
+    sweep: Sweepable | Design | None = None,
+    dry_run: bool = False,
     **others: Any,
-) -> RunResult:
-    """Run a new assembly of an experiment, or a set of replicates, and return the last assembly as it ended.
+) -> Any:
+    """Run a new assembly of an experiment, a set of replicates, or a sweep, and return it as it ended.
 
     Parameters
     ----------
@@ -77,8 +82,19 @@ def run(
         See `lakebatch.runner.run.run`. With several replicates, the seed of each derives from ``seed``.
     progress : bool
         Whether to show the progress: in the output of the notebook's cell, or on the terminal.
+    sweep : mapping, strings, or a path, optional
+        Swept keys with their values, such as ``{"cohort.n_samples": [50, 100]}``, see `lakebatch.runner.sweep.run_sweep`;
+        ``replicates`` is then the number of assemblies of each point.
+    dry_run : bool
+        Only return the plan of the sweep, with an estimated time; nothing is recorded.
     **others
-        Further arguments of `lakebatch.runner.run.run`, such as ``start_from`` and ``note``.
+        Further arguments of `lakebatch.runner.run.run`, such as ``start_from`` and ``note``, and with a sweep of
+        `lakebatch.runner.sweep.run_sweep`, such as ``sweep_name``.
+
+    Returns
+    -------
+    RunResult
+        The last assembly; of a sweep a `lakebatch.runner.sweep.SweepRun`, of a dry run its plan.
 
     Raises
     ------
@@ -87,13 +103,26 @@ def run(
     RunInterrupted
         If it was stopped; `resume` continues.
     """
-    shown, first = progress_of(progress), sets.requested(replicates, until, max_replicates, group)
     layers: dict[str, Any] = {
         "preset": preset,
         "settings": [*_texts(settings), *([] if isinstance(set, Mapping) else _texts(set))],
         "overrides": _overrides(overrides, levels, set),
     }
     source = registry.get(name)
+    if sweep is not None:
+        if (until, max_replicates, group) != (None, None, None):
+            raise ConfigError(
+                "A sweep has a fixed number of replicates. Leave out until and what belongs to it."
+            )
+        options = {"config": config, **layers, "replicates": replicates, "seed": seed, **others}
+        if dry_run:
+            return sweep_preview.preview(lake, source.name, sweep, **options)
+        options |= {"jobs": jobs, "executor": executor, "shard": shard, "accept_changes": accept_changes}
+        with _in_python(name):
+            return sweeps.run_sweep(lake, source.name, sweep, **options, progress=progress_of(progress))
+    if dry_run:
+        raise ConfigError("dry_run shows the plan of a sweep. Give sweep too.")
+    shown, first = progress_of(progress), sets.requested(replicates, until, max_replicates, group)
     with _in_python(name):
         if first is None:
             ended = runner.run(
@@ -137,14 +166,28 @@ def resume(
     shard: Shard | None = None,
     accept_changes: bool = False,
     progress: bool | Progress | None = None,
-) -> RunResult:
-    """Continue an interrupted or failed assembly, and the set of replicates that it belongs to.
+) -> Any:
+    """Continue an interrupted or failed assembly, the set of replicates that it belongs to, or a sweep.
 
-    Without an id, this is the newest such assembly, else the newest set with missing replicates. See
-    `lakebatch.runner.run.resume`, and `run` for the arguments.
+    Without an id, this is what is unfinished and had the newest event. ``name`` or ``assembly_id`` can also be a sweep,
+    of which a `lakebatch.runner.sweep.SweepRun` is returned. See `lakebatch.runner.run.resume`, and `run` for the
+    arguments.
     """
     shown, known = progress_of(progress), _name(lake, name)
     with _in_python(name):
+        found = resumable.choose(lake, known, assembly_id)
+        known, assembly_id = found.experiment, found.assembly
+        if found.sweep is not None:
+            return sweeps.resume_sweep(
+                lake,
+                known,
+                found.sweep,
+                jobs=jobs,
+                executor=executor,
+                shard=shard,
+                accept_changes=accept_changes,
+                progress=shown,
+            )
         if shard is not None:
             ended = runner.resume(
                 lake,

@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch._text import hint
+from lakebatch._text import hint, nearest
 from lakebatch.assembly import labels
-from lakebatch.assembly.record import MADE_BY
+from lakebatch.assembly.record import MADE_BY, SWEEP
 from lakebatch.assembly.record_json import read_tree, where
+from lakebatch.assembly.sweep_claims import is_of
 from lakebatch.errors import ConfigError, LakebatchError, UnknownNameError
 from lakebatch.experiment import registry
 from lakebatch.ids import ASSEMBLY_ID, leaves
@@ -47,6 +48,8 @@ def choose(
     rows = last_events
     if selection.assemblies:
         rows = rows.filter(pl.col("assembly_id").is_in(_ids(last_events, selection.assemblies)))
+    if selection.sweep:
+        rows = rows.filter(is_of(selection.sweep))
     if selection.where or selection.preset or selection.config:
         try:
             accepts = _accepted(name, numbers, selection)
@@ -68,6 +71,10 @@ def why_empty(
                 f"There is no assembly {each} of {name}, {selection.moment}. List them with: lakebatch status"
             )
         labels.find(last_events, each)  # raises for a name that no assembly has
+    if selection.sweep and last_events.filter(is_of(selection.sweep)).is_empty():
+        sweeps = last_events["environment"].str.json_path_match(f"$.{SWEEP}.id").drop_nulls().unique().sort()
+        one_of = nearest(selection.sweep, sweeps) if len(sweeps) else "None is of any sweep."
+        return UnknownNameError(f"No assembly of {name} is of the sweep {selection.sweep!r}. {one_of}")
     _accepted(name, numbers, selection)  # raises for a preset that cannot be read
     trees = _trees(last_events)
     for condition in selection.where:

@@ -34,14 +34,14 @@ def of_lake(snapshots: Iterable[Snapshot]) -> pl.DataFrame:
     for snapshot in snapshots:
         name, _, version = snapshot.qualified_name.partition("@")
         known: dict[str, dict[str, Any]] = {}
-        columns = ("assembly_id", "config_hash", "config", "event")
-        for assembly_id, config_hash, config, event in snapshot.last_events.select(columns).iter_rows():
+        recorded = ("assembly_id", "config_hash", "config", "event")
+        for assembly_id, config_hash, config, event in snapshot.last_events.select(recorded).iter_rows():
             if config not in known:
                 known[config] = _settings(read_tree(config, where("config", assembly_id, event)))
             identities.append((name, version, assembly_id, config_hash))
             settings.append(known[config])
     frame = pl.DataFrame(identities, schema=LAKE_IDENTITY, orient="row")
-    return frame.with_columns(_columns(settings))
+    return frame.with_columns(columns(settings))
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,17 +64,17 @@ def _settings(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {MADE_BY: tree[MADE_BY]} if MADE_BY in tree else flatten(tree)
 
 
-def _columns(settings: list[dict[str, Any]]) -> list[pl.Series]:
-    """Return one column per key, by name; SQL does not distinguish upper and lower case."""
-    taken = set(LAKE_IDENTITY)
-    columns = []
+def columns(settings: list[dict[str, Any]], taken: Iterable[str] = tuple(LAKE_IDENTITY)) -> list[pl.Series]:
+    """Return one column per key, by name; a name that is taken gets ``_``, in upper and lower case alike, as in SQL."""
+    known = set(taken)
+    found = []
     for key in sorted({key for each in settings for key in each}):
         name = key
-        while name.lower() in taken:
+        while name.lower() in known:
             name = f"{name}_"
-        taken.add(name.lower())
-        columns.append(_column(name, [each.get(key) for each in settings]))
-    return columns
+        known.add(name.lower())
+        found.append(_column(name, [each.get(key) for each in settings]))
+    return found
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:

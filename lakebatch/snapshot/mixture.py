@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import MADE_BY, WORKERS
+from lakebatch.assembly.record import MADE_BY, SWEEP, WORKERS
 from lakebatch.errors import MixtureError, MixtureWarning, warn
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import leaves
@@ -84,8 +84,8 @@ def of_assemblies(name: str, events: pl.DataFrame, files_of: FilesOf = changes.n
     """
     computed = events.filter(pl.col("config").str.json_path_match(f"$.{MADE_BY}").is_null())
     configs = computed.unique("config_hash", maintain_order=True)["config"].to_list()
-    if len(configs) > 1:
-        yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {_differences(configs)}"
+    if len(configs) > 1 and (differences := _differences(configs, _swept_keys(computed))):
+        yield f"{computed.height} assemblies of {name} have {len(configs)} configs: {differences}"
     environments = _environments(computed)
     codes = changes.distinct(environments)
     if len(codes) > 1:
@@ -122,10 +122,28 @@ def differing(configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     return {key: each for key, each in values.items() if len(set(each)) > 1}
 
 
-def _differences(configs: Sequence[str]) -> str:
-    """Return a description of the keys with different values."""
+def _swept_keys(events: pl.DataFrame) -> list[str]:
+    """Return the keys that the sweep of some assemblies varies; none unless all of them are of one sweep."""
+    sweeps = events["environment"].str.json_path_match(f"$.{SWEEP}.id")
+    if sweeps.null_count() or sweeps.n_unique() != 1:
+        return []
+    keys = events["environment"].str.json_path_match(f"$.{SWEEP}.keys").unique()
+    return sorted({key for each in keys for key in json.loads(each)})
+
+
+def _is_swept(key: str, swept: Iterable[str]) -> bool:
+    """Whether a key of a config, a table above it, or an item of its list is swept."""
+    return any(f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}.") for each in swept)
+
+
+def _differences(configs: Sequence[str], swept: Sequence[str]) -> str:
+    """Return a description of the keys with different values, without those that are swept."""
     found = differing([key_texts(json.loads(each)) for each in configs])
-    described = [f"{key} {listed(list(dict.fromkeys(values)))}" for key, values in found.items()]
+    described = [
+        f"{key} {listed(list(dict.fromkeys(values)))}"
+        for key, values in found.items()
+        if not _is_swept(key, swept)
+    ]
     more = f"; and {len(described) - MAX_KEYS} more keys" if len(described) > MAX_KEYS else ""
     return "; ".join(described[:MAX_KEYS]) + more
 

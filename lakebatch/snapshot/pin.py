@@ -187,6 +187,7 @@ def _pinned(
         other_versions=tables.other_versions,
         attempts=Attempts(tables.results.commits, events.rows, version),
         sources=tables.source_log,
+        sweep_log=tables.sweep_log,
     )
 
 

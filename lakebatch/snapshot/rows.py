@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 
@@ -14,6 +15,7 @@ from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
+from lakebatch.assembly.sweeps import Sweep, SweepLog
 from lakebatch.assembly.tables import RESULTS, table_schema
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
@@ -58,6 +60,8 @@ class PinnedRows(Statuses):
         What the commits recorded of the process that computed each part.
     sources : SourceLog, optional
         The source files of the code that computed the assemblies.
+    sweep_log : SweepLog, optional
+        The sweeps of the experiment.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class PinnedRows(Statuses):
         numbers: Mapping[str, int] | None = None,
         attempts: Attempts | None = None,
         sources: SourceLog | None = None,
+        sweep_log: SweepLog | None = None,
     ) -> None:
         super().__init__(folder, selection, events, leases, uncertain, numbers)
         self.version = version
@@ -83,6 +88,7 @@ class PinnedRows(Statuses):
         self._find_parts = find_parts
         self.attempts = attempts
         self._sources = sources
+        self._sweep_log = sweep_log
         self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def select(self, selection: Selection, *, may_be_empty: bool = False) -> Self:
@@ -109,6 +115,7 @@ class PinnedRows(Statuses):
             numbers=self.config_numbers,
             attempts=self.attempts,
             sources=self._sources,
+            sweep_log=self._sweep_log,
         )
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
@@ -129,6 +136,15 @@ class PinnedRows(Statuses):
     def source_files(self, source_hash: str) -> Files | None:
         """Return the source files with a source hash, by path; None if they are not recorded."""
         return None if self._sources is None else self._sources.files(source_hash)
+
+    @cached_property
+    def sweeps(self) -> list[Sweep]:
+        """The sweeps at the moment, oldest first; of a past moment, as of its last event."""
+        if self._sweep_log is None:
+            return []
+        until = self.events["at"].max() if self.moment.is_past else None
+        found = self._sweep_log.all(until if isinstance(until, datetime) else None)
+        return [each for each in found if self.selection.sweep in (None, each.name)]
 
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""

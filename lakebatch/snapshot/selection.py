@@ -55,6 +55,8 @@ class Selection:
         The preset whose config they have.
     config : str, optional
         The number of their config, or the first characters of its hash.
+    sweep : str, optional
+        The sweep that they belong to.
     on_mix : {"warn", "refuse", "ignore"}
         What to do when they differ in config, code or packages.
     """
@@ -66,16 +68,17 @@ class Selection:
     preset: str | None = None
     config: str | None = None
     on_mix: OnMix = "warn"
+    sweep: str | None = None
 
     @property
     def narrows(self) -> bool:
         """Whether it leaves out assemblies for another reason than their status."""
-        return bool(self.assemblies or self.where or self.preset or self.config)
+        return bool(self.assemblies or self.where or self.preset or self.config or self.sweep)
 
     @property
     def criteria(self) -> list[str]:
         """What it asks for beside moment and status, one text each."""
-        named = {"preset": self.preset, "config": self.config}
+        named = {"preset": self.preset, "config": self.config, "sweep": self.sweep}
         configs = [f"{name} {value}" for name, value in named.items() if value]
         return [*self.assemblies, *map(str, self.where), *configs]
 
@@ -89,6 +92,7 @@ class Selection:
             *(("--where", f"{each.key}={shown(value)}") for each in self.where for value in each.values),
             *([("--preset", self.preset)] if self.preset else []),
             *([("--config", self.config)] if self.config else []),
+            *([("--sweep", self.sweep)] if self.sweep else []),
         ]
         return [word for pair in given for word in pair]
 
@@ -104,6 +108,7 @@ def selection(
     where: Where | None = None,
     preset: str | None = None,
     config: int | str | None = None,
+    sweep: str | None = None,
     on_mix: OnMix = "warn",
 ) -> Selection:
     """Return a selection from the arguments of a method or the options of a command.
@@ -125,6 +130,7 @@ def selection(
         preset,
         None if config is None else _config(config),
         check_on_mix(on_mix),
+        sweep or None,
     )
 
 

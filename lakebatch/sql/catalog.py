@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch.columns import Column
 from lakebatch.ids import ExperimentName
-from lakebatch.snapshot import config_columns
+from lakebatch.snapshot import config_columns, sweeps
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
@@ -181,6 +181,7 @@ def _tables(schema: str, snapshot: Snapshot, on_gap: OnGap) -> Iterator[tuple[st
     runs = summarize(snapshot).select(*ASSEMBLY_COLUMNS)
     yield "assemblies", _table(f"{schema}.assemblies", runs)
     yield "configs", _table(f"{schema}.configs", config_columns.of_experiment(snapshot))
+    yield "sweeps", _table(f"{schema}.sweeps", sweeps.points_of(snapshot))
     for table in snapshot.tables.names:
         if snapshot.table(table) is None:
             continue
@@ -205,6 +206,7 @@ def _unions(snapshot: Snapshots, made: Mapping[str, Collection[str]]) -> Iterato
         if selects:
             yield f"CREATE VIEW {UNION}.{table} AS {' UNION ALL BY NAME '.join(selects)}"
     yield _table(f"{UNION}.configs", config_columns.of_lake(snapshot.values()))
+    yield _table(f"{UNION}.sweeps", sweeps.all_points(snapshot.values()))
 
 
 def _table(name: str, frame: pl.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from lakebatch.assembly.tables import DATA, RESULTS, table_schema
 from lakebatch.errors import SchemaError, StorageError
-from lakebatch.snapshot import config_columns, mixture
+from lakebatch.snapshot import config_columns, mixture, sweeps
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
@@ -37,8 +37,13 @@ from lakebatch.storage.uris import is_local
 
 MAIN = "memory"
 """The default catalog of an in-memory connection."""
-UNION_VIEWS = ("results", "assemblies", "configs", "gaps")
+UNION_VIEWS = ("results", "assemblies", "configs", "sweeps", "gaps")
 """The views over all experiments together."""
+OF_LAKE: dict[str, Callable[[Iterable[Snapshot]], pl.DataFrame]] = {
+    "configs": config_columns.of_lake,
+    "sweeps": sweeps.all_points,
+}
+"""How the views with a column per config key are made of those of all experiments."""
 ORIGIN = {"experiment": pl.String(), "version": pl.String()}
 EMPTY_UNIONS: dict[str, pl.Schema] = {
     "results": pl.Schema({**ORIGIN, **load_schema(RESULTS).polars, "config_hash": pl.String()}),
@@ -96,6 +101,7 @@ class Views:
     def _add_experiment(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
         self._add_records(catalog, schema, snapshot)
         self._add_configs(catalog, schema, snapshot)
+        self._add_sweeps(catalog, schema, snapshot)
         for name in snapshot.tables.names:
             self._add_data(catalog, schema, snapshot, name)
 
@@ -125,6 +131,15 @@ class Views:
             frame = pl.DataFrame(schema=config_columns.IDENTITY)
             known = View((Fault.of(error, snapshot.name),))
         self._add_frame(catalog, schema, "configs", frame, known)
+
+    def _add_sweeps(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
+        """Create a table of the points of sweeps; an empty one if a plan is damaged."""
+        try:
+            frame, known = sweeps.points_of(snapshot), View(snapshot.tables.lost)
+        except StorageError as error:
+            frame = pl.DataFrame(schema=sweeps.POINT_COLUMNS)
+            known = View((Fault.of(error, snapshot.name),))
+        self._add_frame(catalog, schema, "sweeps", frame, known)
 
     def _add_data(self, catalog: str, schema: str, snapshot: Snapshot, name: str) -> None:
         """Create a view over the readable files of a table; an empty one if none is readable."""
@@ -193,13 +208,13 @@ class Views:
                 reads,
                 tuple(mixture.between_versions((each.name, each.experiment_version) for each, _ in reads)),
             )
-            if name == "configs":  # types that DuckDB could not combine
+            if name in OF_LAKE:  # types that DuckDB could not combine
                 whole = [
                     snapshot[each]
                     for each, schema in members.items()
                     if each in snapshot and not self.by_path[catalog, schema, name].faults
                 ]
-                self._add_frame(catalog, UNION, name, config_columns.of_lake(whole), known)
+                self._add_frame(catalog, UNION, name, OF_LAKE[name](whole), known)
             elif members:
                 selects = [
                     member(

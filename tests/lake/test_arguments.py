@@ -14,7 +14,7 @@ from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.sql.options import QueryOptions
 
 STATE = ["version", "as_of", "tag"]
-SELECTION = ["include", "assembly", "where", "preset", "config", "on_mix"]
+SELECTION = ["include", "assembly", "where", "preset", "config", "on_mix", "sweep"]
 QUERY = ["on_gap", "also", "timeout", "memory_limit"]
 READING = [
     getattr(StoredExperiment, name)

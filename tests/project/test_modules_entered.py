@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lakebatch
 
-MAX_MODULES = 72
+MAX_MODULES = 74
 SCRIPT = """
 import sys, threading
 

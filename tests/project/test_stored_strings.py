@@ -19,6 +19,7 @@ TRANSACTIONS = {
     "assemblies": {"lakebatch.run_number", "lakebatch.compaction", "ASSEMBLY"},
     "results": {"lakebatch.compaction", "ASSEMBLY"},
     "sources": {"HASH"},
+    "sweeps": {"lakebatch.sweeps"},
     "tags": {"lakebatch.tags"},
     "logs": {"ASSEMBLY"},
     "frames": {"ASSEMBLY"},
@@ -33,6 +34,7 @@ METADATA = {
         "lakebatch.copy", "lakebatch.event", "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
     "sources": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.source_hash"},
+    "sweeps": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.sweep"},
     "tags": {"lakebatch.copy", "lakebatch.fingerprint", "lakebatch.tag"},
     "logs": {"lakebatch.assembly_id", "lakebatch.copy", "lakebatch.fingerprint"},
     "frames": {
@@ -49,7 +51,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "logs", "results", "sources", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "logs", "results", "sources", "sweeps", "tags"}
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ def used_lake(toy, lake):
     """Return a lake after every operation that writes to its tables."""
     done = lakebatch.run(lake, toy, jobs=1)
     lakebatch.run(lake, toy, jobs=1, settings=["fail=[0.1]"])
+    lakebatch.run(lake, toy, jobs=1, sweep={"seed": [1]}, sweep_name="s")
     experiment = lake[toy]
     experiment.tag("paper")
     experiment.note(done.assembly_id, "a note")

@@ -100,8 +100,16 @@ class Arrow:
     curve: float = 0.0
 
 
+@dataclass(frozen=True)
+class Cells:
+    """A grid of coloured cells over categories of both axes: rows of values from top to bottom, and their label."""
+
+    values: tuple[Numbers, ...]
+    label: str
+
+
 Series: TypeAlias = Line | Boxes | Dots
-Mark: TypeAlias = Series | Thread | Rule | Box | Arrow
+Mark: TypeAlias = Series | Thread | Rule | Box | Arrow | Cells
 
 
 @dataclass(frozen=True)

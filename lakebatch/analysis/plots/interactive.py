@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Series, Thread
+from lakebatch.analysis.plots.chart import (
+    Arrow,
+    Box,
+    Boxes,
+    Cells,
+    Chart,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Series,
+    Thread,
+)
 from lakebatch.analysis.plots.static import column_count
 from lakebatch.errors import MissingDependencyError
 
@@ -77,7 +89,7 @@ def _height(chart: Chart, rows: int) -> int:
 
 def _draw_panel(figure: Figure, panel: Panel, place: dict[str, int], named: set[tuple[str, bool]]) -> None:
     drawers: dict[type, Callable[..., None]] = {
-        Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow,
+        Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow, Cells: _cells,
     }  # fmt: skip
     for mark in panel.marks:
         look = _legend(mark, named) if isinstance(mark, Line | Boxes | Dots) else {}
@@ -210,6 +222,19 @@ def _arrow(figure: Figure, mark: Arrow, panel: Panel, place: dict[str, int], leg
         arrowhead=2 if mark.up else 7, arrowwidth=1.6, text="",
         arrowcolor=style.COLOURS[0] if mark.up else style.COLOURS[1],
     )  # fmt: skip
+
+
+def _cells(figure: Figure, mark: Cells, panel: Panel, place: dict[str, int], legend: dict[str, Any]) -> None:
+    figure.add_heatmap(
+        x=[_text(name) for name in panel.x_names],
+        y=[_text(name) for name in panel.y_names],
+        z=[list(row) for row in mark.values],
+        colorscale=style.CELL_COLOURS,
+        colorbar={"title": {"text": _text(mark.label), "side": "right"}},
+        **place,
+    )
+    figure.update_xaxes(type="category", **place)
+    figure.update_yaxes(type="category", **place)
 
 
 def _errors(

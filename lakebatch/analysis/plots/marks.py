@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Dots, Line, Mark, Panel, Rule, Thread
+from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Cells, Dots, Line, Mark, Panel, Rule, Thread
 
 Axes: TypeAlias = Any
 """The axes of matplotlib, whose types differ between versions."""
@@ -17,6 +17,8 @@ DODGE = 0.1
 """Distance of intervals at one level, as a fraction of the smallest step between levels."""
 MAX_DODGE = 0.025
 """Maximum of this distance, as a fraction of the range of levels: about the width of a marker."""
+MAX_CELLS_WITH_TEXT = 10
+# in one direction; text in more cells could not be read
 
 
 def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
@@ -28,7 +30,7 @@ def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
         The offset from the middle, in widths of marks that share a position.
     """
     drawers: dict[type, Callable[..., None]] = {
-        Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow,
+        Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow, Cells: _cells,
     }  # fmt: skip
     drawers[type(mark)](axes, mark, panel, place)
 
@@ -154,6 +156,28 @@ def _arrow(axes: Axes, mark: Arrow, panel: Panel, place: float) -> None:
             "patchA": rims[mark.start], "patchB": rims[mark.end], "shrinkA": 1, "shrinkB": 2 if mark.up else 4,
         },
     )  # fmt: skip
+
+
+def _cells(axes: Axes, mark: Cells, panel: Panel, place: float) -> None:
+    """Draw coloured cells with their values, and a colour bar."""
+    rows = [_nan_for_none(row) for row in mark.values]
+    image = axes.imshow(rows, cmap=style.CELL_COLOURS, aspect="auto", interpolation="nearest")
+    axes.grid(visible=False)
+    axes.figure.colorbar(image, ax=axes, label=mark.label)
+    if max(len(rows), len(rows[0])) > MAX_CELLS_WITH_TEXT:
+        return
+    low, high = image.get_clim()
+    for y, row in enumerate(mark.values):
+        for x, value in enumerate(row):
+            if value is not None:
+                is_dark = high > low and (value - low) / (high - low) < 0.5
+                look = {
+                    "ha": "center",
+                    "va": "center",
+                    "fontsize": 6,
+                    "color": "white" if is_dark else "black",
+                }
+                axes.text(x, y, f"{value:.3g}", **look)
 
 
 def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:

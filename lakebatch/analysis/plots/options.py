@@ -29,13 +29,15 @@ class Options:
         A metric of the experiment; its default one by default.
     by : str, optional
         What colours show, the others are averaged over: a group of the experiment, such as ``feature_set`` or
-        ``model``, or ``config``; its first group by default.
+        ``model``, ``config`` or a config key; its first group by default.
     zoom : (float, float), optional
         Range of the metric's axis.
     unit : {"split", "assembly"}
         The unit that intervals are computed over, see `lakebatch.analysis.statistics`.
     level : float, optional
-        The level of trajectories; the clean cohort by default.
+        The level of trajectories; the clean cohort by default. Of a heat map, the level to average over; all by default.
+    x, y : str, optional
+        The config keys of the axes of a heat map; by default those of the sweep that is read.
     """
 
     metric: str | None = None
@@ -43,6 +45,8 @@ class Options:
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
     level: float | None = None
+    x: str | None = None
+    y: str | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:

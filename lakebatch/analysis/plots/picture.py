@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest, one_line
+from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import cohort, degradation, growth, interactive, levels, static
+from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.assembly import missing_metrics
@@ -32,7 +33,11 @@ RESULT_CHARTS: dict[str, OfResults] = {
     "comparison": degradation.comparison,
     "growth": growth.growth,
 }
-COHORT_CHARTS: dict[str, OfCohort] = {"trajectories": cohort.trajectories, "network": cohort.network}
+COHORT_CHARTS: dict[str, OfCohort] = {
+    "trajectories": cohort.trajectories,
+    "network": cohort.network,
+    "heatmap": heatmap.heatmap,
+}
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
@@ -115,18 +120,21 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    key = config_key(chosen.by, snapshot)
+    chosen = chosen if key is None else replace(chosen, by=CONFIG)
     check(chosen, snapshot.roles)
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
         report_gaps(snapshot.gaps(), on_gap)
         drawn = _draw_cohort(snapshot, kind, chosen, on_gap)
-        return replace(drawn, chart=_with_dataset(drawn.chart, snapshot))
-    data = read(snapshot, on_gap=on_gap)
+        mixtures = snapshot.report_mixtures() if kind == "heatmap" else []
+        return replace(drawn, chart=_with_dataset(drawn.chart, snapshot, mixtures))
+    data = read(snapshot, on_gap=on_gap, key=key)
     chart = _with_dataset(_chart(data, kind, chosen), snapshot, data.mixtures)
     if against is None:
         return Picture(kind, chart)
-    other = read(against, on_gap=on_gap)
+    other = read(against, on_gap=on_gap, key=key)
     version = f"{other.qualified_name}, " if against.folder != snapshot.folder else ""
     return Picture(kind, overlay(chart, _chart(other, kind, chosen), f"{version}{other.moment}"))
 

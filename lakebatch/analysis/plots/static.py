@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Box, Boxes, Chart, Dots, Line, Mark, Panel, is_empty
+from lakebatch.analysis.plots.chart import Box, Boxes, Cells, Chart, Dots, Line, Mark, Panel, is_empty
 from lakebatch.analysis.plots.marks import Axes, draw_mark
 from lakebatch.assembly.metrics import text_of
 from lakebatch.errors import MissingDependencyError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MM = 1 / 25.4
 PANEL_MM = 66.0
 ROW_MM = 4.6
+CELL_MM, MIN_CELLS_MM = 9.0, 40.0
+# height of a cell of a heat map, and least height of all
 MARGIN = 1.2
 """Margin around the boxes of a diagram, in its own units."""
 MAX_COLUMNS = 3
@@ -79,6 +81,8 @@ def _width(chart: Chart, columns: int) -> float:
 
 def _height(chart: Chart, rows: int, width: float) -> float:
     names = max(len(panel.y_names) for panel in chart.panels)
+    if any(isinstance(mark, Cells) for mark in chart.panels[0].marks):
+        return 18 + max(MIN_CELLS_MM, min(CELL_MM * names, 2 * PANEL_MM))
     if names:
         return 22 + ROW_MM * names + _legend_mm(chart, width)
     if chart.panels[0].hide_axes:
@@ -127,7 +131,8 @@ def _label(axes: Axes, panel: Panel) -> None:
         axes.grid(visible=False, axis="x")
     if panel.y_names:
         axes.set_yticks(range(len(panel.y_names)), panel.y_names)
-        axes.set_ylim(len(panel.y_names) - 0.4, -0.6)
+        margin = 0.0 if any(isinstance(mark, Cells) for mark in panel.marks) else 0.1
+        axes.set_ylim(len(panel.y_names) - 0.5 + margin, -0.5 - margin)
     if panel.x_ticks:
         _set_ticks(axes, panel.x_ticks, is_log=panel.x_log)
     if any(isinstance(mark, Line) and mark.x and isinstance(mark.x[0], datetime) for mark in panel.marks):

@@ -13,6 +13,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 GREY = "#595959"
+CELL_COLOURS = "cividis"
+# from dark blue to yellow; equal to readers with and without colour blindness
 
 RC: Any = {
     "axes.edgecolor": "#333333",

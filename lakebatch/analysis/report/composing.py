@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lakebatch._text import one_line
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import CONFIG, Options, choose
@@ -9,6 +11,7 @@ from lakebatch.analysis.report import findings, records
 from lakebatch.analysis.report.configs import run_configs
 from lakebatch.analysis.report.content import Content
 from lakebatch.analysis.report.findings import Draw
+from lakebatch.analysis.report.sweeps import sweep_sections
 from lakebatch.analysis.report.tables import cell
 from lakebatch.assembly import missing_metrics
 from lakebatch.assembly.metrics import text_of
@@ -27,6 +30,9 @@ def compose(data: AnalysisData, draw: Draw, options: Options) -> Content:
     sections = [
         records.run_section(data, configs),
         records.config_section(configs),
+        *sweep_sections(
+            data, partial(findings.figure, draw, is_first=True), options, (chosen.metric, chosen.label)
+        ),
         findings.results_section(data, chosen),
         findings.picture_section(draw, chosen),
         findings.statistics_section(data, chosen),

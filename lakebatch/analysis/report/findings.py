@@ -121,9 +121,7 @@ def picture_section(draw: Draw, options: Chosen) -> Section:
     if options.by == CONFIG:
         chosen |= dict.fromkeys((kind, CONFIG) for kind in CONFIG_PICTURES if _applies(kind, options))
     parts = [
-        _figure(
-            draw, kind, Options(metric=options.metric, by=by, unit=options.unit), is_first=by == groups[0]
-        )
+        figure(draw, kind, Options(metric=options.metric, by=by, unit=options.unit), is_first=by == groups[0])
         for kind, by in chosen
     ]
     return Section("pictures", "Pictures", tuple(parts))
@@ -140,7 +138,8 @@ def _applies(kind: str, options: Chosen) -> bool:
     return kind not in OF_COHORT or options.roles.of_cohorts
 
 
-def _figure(draw: Draw, kind: str, options: Options, *, is_first: bool) -> Figure | str:
+def figure(draw: Draw, kind: str, options: Options, *, is_first: bool) -> Figure | str:
+    """Return a picture, or the reason why it cannot be drawn."""
     try:
         picture = draw(kind, options)
     except (ConfigError, IncompleteError, AssemblyError, ExperimentError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._version import __version__
+from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import Options, Picture
 from lakebatch.analysis.plots.options import check
@@ -100,13 +101,16 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
-    check(options or Options(), snapshot.roles)
-    data = read(snapshot, on_gap=on_gap)
+    chosen = options or Options()
+    key = config_key(chosen.by, snapshot)
+    chosen = chosen if key is None else replace(chosen, by=CONFIG)
+    check(chosen, snapshot.roles)
+    data = read(snapshot, on_gap=on_gap, key=key)
 
     def draw_kind(kind: str, asked: Options) -> Picture:
         return draw(snapshot, data, kind, asked, on_gap)
 
-    return Report(compose(data, draw_kind, options or Options()))
+    return Report(compose(data, draw_kind, chosen))
 
 
 def check_file(file: Path) -> Path:

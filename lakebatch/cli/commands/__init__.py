@@ -36,6 +36,7 @@ from lakebatch.cli.commands import (
     run,
     sql,
     status,
+    sweeps,
     tag,
     vacuum,
     verify,
@@ -45,7 +46,8 @@ from lakebatch.cli.commands import (
 SECTIONS: dict[str, Sequence[click.Command]] = {
     "Run and watch": (run.run, resume.resume, watch.watch),
     "Read": (
-        status.status, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model, artifacts.artifacts,
+        status.status, sweeps.sweeps, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model,
+        artifacts.artifacts,
         history.history, sql.sql, queries.queries_, config.config,
     ),
     "Draw and report": (plot.plot, report.report),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth", "trajectories", "network",
+    "heatmap",
 )  # fmt: skip
 
 
@@ -36,10 +37,16 @@ ALL = "all"
 @metric_option("Metric to draw.")
 @click.option(
     "--by",
-    metavar="GROUP",
+    metavar="GROUP|KEY",
     shell_complete=completion.groups,
-    help="Meaning of the colours: a group of the experiment, such as feature_set or model, or config.  "
+    help="Meaning of the colours: a group of the experiment, such as feature_set or model, config, or a config key.  "
     "[default: its first group]",
+)
+@click.option(
+    "--x", metavar="KEY", help="Config key along the x axis of a heat map.  [default: that of the sweep]"
+)
+@click.option(
+    "--y", metavar="KEY", help="Config key along the y axis of a heat map.  [default: that of the sweep]"
 )
 @click.option("--zoom", type=float, nargs=2, metavar="LOW HIGH", help="Range of the metric axis.")
 @unit_option("Sampling unit of the intervals.")
@@ -50,7 +57,10 @@ ALL = "all"
     help="Overlay a second state: a version, a time, a tag or an experiment version such as v1.",
 )
 @click.option(
-    "--level", type=float, metavar="L", help="Level of the trajectories.  [default: the clean cohort]"
+    "--level",
+    type=float,
+    metavar="L",
+    help="Level of the trajectories, or of the heat map.  [default: the clean cohort; all]",
 )
 @click.option(
     "--width", type=float, metavar="MM", help="Width in mm.  [default: 89, or 183 for several panels]"

@@ -12,7 +12,6 @@ from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import gap_option, metric_option, selection_options, unit_option
 from lakebatch.cli.output import file_name
 from lakebatch.cli.stderr import sanitize
-from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
     from lakebatch.snapshot.selection import Selection
@@ -22,7 +21,11 @@ if TYPE_CHECKING:
 @click.argument("name", shell_complete=completion.stored)
 @metric_option("Metric to report.")
 @unit_option("Sampling unit of intervals and tests.")
-@click.option("--by", type=Choice(["config"]), help="Add tables and pictures with one line per config.")
+@click.option(
+    "--by",
+    metavar="config|KEY",
+    help="Add tables and pictures by config, or by a config key.",
+)
 @selection_options
 @gap_option
 @click.option(

@@ -10,6 +10,7 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 from lakebatch.cli.options import fail_on_missing_option
+from lakebatch.cli.sweep_run import resume_sweep
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -29,9 +30,12 @@ def resume(
 
     The default is the newest such assembly of experiment NAME; without NAME, of the lake. With --shard, the tasks of
     an array job share the missing parts.
+
+    NAME or ASSEMBLY can also be a sweep: compute what is missing of it.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
     from lakebatch.runner import replicates as sets
+    from lakebatch.runner import resumable
     from lakebatch.runner import run as runner
 
     for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
@@ -41,10 +45,14 @@ def resume(
             )
     execution = ExecutionOptions(**options)
     shard = execution.shard
+    lake = open_lake(context)
+    found = resumable.choose(lake, name, assembly)
+    if found.sweep is not None and (shard is None or name is not None):
+        resume_sweep(lake, found.experiment, found.sweep, execution, fail_on_missing=fail_on_missing)
+        return
     if shard is not None and assembly is None:
         raise click.UsageError("--shard needs the assembly to share. Give NAME and ASSEMBLY.")
-    lake = open_lake(context)
-    chosen = sets.newest_resumable(lake) if name is None else name
+    chosen, assembly = found.experiment, found.assembly
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:

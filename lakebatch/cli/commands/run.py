@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakebatch.cli import completion
+from lakebatch.cli import completion, sweep_run
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 from lakebatch.cli.options import (
@@ -20,6 +20,7 @@ from lakebatch.cli.options import (
     start_options,
 )
 from lakebatch.cli.replicate_options import ReplicateOptions, replicate_options
+from lakebatch.cli.sweep_options import SweepOptions, sweep_options
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
@@ -54,6 +55,7 @@ class Levels(click.Command):
 )
 @label_options
 @replicate_options
+@sweep_options
 @execution_options
 @fail_on_missing_option
 @click.option(
@@ -82,12 +84,15 @@ def run(
     With --from, the config is that of an earlier assembly, changed by --config, --set and --levels. With --shard, the
     tasks of an array job share one assembly: the first starts it, the last completes it. With --replicates or --until,
     several assemblies are run one after the other, each an independent replicate.
+
+    With --sweep, run an assembly for each point of a grid or a design; the tasks of an array job share them.
     """
     from lakebatch.cli.run_session import report_end, run_with_session
     from lakebatch.runner import replicates as sets
     from lakebatch.runner import run as runner
 
     asked = ReplicateOptions.take(options)
+    sweep = SweepOptions.take(options, asked.replicates)
     execution = ExecutionOptions(**options)
     is_typed = context.get_parameter_source("preset") is click.core.ParameterSource.COMMANDLINE
     layers: dict[str, Any] = {
@@ -97,7 +102,11 @@ def run(
         "settings": settings,
         "overrides": {"levels": list(levels)} if levels else None,
     }
-    first = asked.first(is_shared=print_slurm or execution.shard_text is not None)
+    if sweep.is_given:
+        asked.refuse_condition()
+        first = None
+    else:
+        first = asked.first(is_shared=print_slurm or execution.shard_text is not None)
     labels: dict[str, Any] = {
         "seed": seed,
         "same_seed": same_seed,
@@ -114,7 +123,16 @@ def run(
             *_arguments(name, layers, labels),
             *(flag for flag, is_given in flags.items() if is_given),
         ]
-        click.echo(_slurm_script(context, name, layers, arguments, execution))
+        if sweep.is_given:
+            words = [*arguments, *sweep.arguments()]
+            click.echo(sweep_run.sweep_script(context, name, sweep, layers, words, execution.tasks))
+        else:
+            click.echo(_slurm_script(context, name, layers, arguments, execution))
+        return
+    if sweep.is_given:
+        sweep_run.run_sweep(
+            context, name, sweep, {**layers, **labels}, execution, fail_on_missing=fail_on_missing
+        )
         return
     lake, shard = open_lake(context), execution.shard
 

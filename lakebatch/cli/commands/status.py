@@ -34,7 +34,7 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
 
     The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
     """
-    from lakebatch.cli.status_table import assembly_states, state_table
+    from lakebatch.cli.status_table import assembly_states, state_table, sweep_states, with_sweeps
 
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
@@ -49,7 +49,7 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if form != "table":
         show(found, form)
         return
-    click.echo(sanitize(state_table(found)))
+    click.echo(sanitize(with_sweeps(state_table(found), sweep_states(lake, name))))
 
 
 def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:

@@ -32,14 +32,14 @@ def watch(context: click.Context, name: str | None, every: float, once: bool) ->
     The progress is read from the lake, so the runs can be on any machine. Without a terminal, the table is printed
     after every commit.
     """
-    from lakebatch.cli.status_table import assembly_states, state_table
+    from lakebatch.cli.status_table import assembly_states, state_table, sweep_states, with_sweeps
 
     lake = open_lake(context)
 
     def draw() -> str:
         found = assembly_states(lake, name)
         return (
-            sanitize(state_table(found))
+            sanitize(with_sweeps(state_table(found), sweep_states(lake, name)))
             if found.height
             else f"Nothing has been run in {lake.storage.uri} yet."
         )

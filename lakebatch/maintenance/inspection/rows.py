@@ -27,7 +27,12 @@ UNREADABLE = (
     ValueError,
 )
 BATCH_ROWS = 100_000
-KEYS = {"assemblies": ["assembly_id", "event"], "sources": ["source_hash", "file"], "tags": ["tag"]}
+KEYS = {
+    "assemblies": ["assembly_id", "event"],
+    "sources": ["source_hash", "file"],
+    "sweeps": ["sweep", "event"],
+    "tags": ["tag"],
+}
 """The columns that identify a row, in tables without partitions."""
 
 
