@@ -63,7 +63,7 @@ def test_failed_point_is_named_and_ends_with_3(shown):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--replicates", "3"], "--replicates belongs to a sweep"),
+        (["--sweep", "seed=1,2", "--until", "ci(r2) < 1"], "Leave out --until, or --sweep"),
         (["--dry-run"], "--dry-run belongs to a sweep"),
         (["--sweep", "seed"], "expected KEY=VALUES"),
         (["--sweep", "seed=uniform(0,1)"], "Say how often to draw"),

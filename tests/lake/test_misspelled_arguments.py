@@ -100,7 +100,7 @@ def test_value_that_no_option_takes_is_refused_in_one_line(noise, call, message)
     [
         (lambda noise: noise.plot("level"), "Did you mean 'levels'"),
         (lambda noise: noise.plot(metric="pearson"), r"Did you mean 'pearson_r'\? Known: mse, pearson_r, r2"),
-        (lambda noise: noise.scan(table="samplez"), "Known: results, samples, trajectories, artifacts"),
+        (lambda noise: noise.scan(table="samplez"), "Known: artifacts, results, samples, trajectories"),
         (lambda noise: noise.status("x"), "is not an assembly id"),
         (lambda noise: _lake(noise).query("level"), "Did you mean 'levels'"),
     ],

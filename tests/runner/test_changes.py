@@ -195,7 +195,7 @@ def test_run_names_the_files_that_changed_since_the_newest_assembly(lake, toy, r
         line,
     )
     TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
-    assert run().assembly_id > newest.assembly_id
+    assert run().at > newest.at
     assert len(warnings_of_source(caplog)) == 1
 
 
