@@ -311,10 +311,7 @@ def _shown(value: Any) -> str:
 
 
 def _steps(location: Sequence[Any], values: Any) -> Iterator[str]:
-    """Yield the keys on the path to a fault, without the names for members of unions.
-
-    The last step can be a key that is missing, which is an identifier; a name for a member is not.
-    """
+    """Yield the keys on the path to a fault, without names for members of unions, which are no identifiers."""
     for index, step in enumerate(location):
         inside = isinstance(values, dict) and step in values
         if inside or (isinstance(values, list) and isinstance(step, int)):

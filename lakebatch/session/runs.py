@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.replication import Replicate
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunInterrupted
 from lakebatch.executor.base import Executor
@@ -103,57 +105,63 @@ def run(
     RunInterrupted
         If it was stopped; `resume` continues.
     """
-    layers: dict[str, Any] = {
+    source = registry.get(name)
+    given: dict[str, Any] = {
         "preset": preset,
+        "config": config,
         "settings": [*_texts(settings), *([] if isinstance(set, Mapping) else _texts(set))],
         "overrides": _overrides(overrides, levels, set),
+        "seed": seed,
+        **others,
     }
-    source = registry.get(name)
-    if sweep is not None:
-        if (until, max_replicates, group) != (None, None, None):
-            raise ConfigError(
-                "A sweep has a fixed number of replicates. Leave out until and what belongs to it."
-            )
-        options = {"config": config, **layers, "replicates": replicates, "seed": seed, **others}
-        if dry_run:
-            return sweep_preview.preview(lake, source.name, sweep, **options)
-        options |= {"jobs": jobs, "executor": executor, "shard": shard, "accept_changes": accept_changes}
-        with _in_python(name):
-            return sweeps.run_sweep(lake, source.name, sweep, **options, progress=progress_of(progress))
-    if dry_run:
+    where: dict[str, Any] = {
+        "jobs": jobs,
+        "executor": executor,
+        "shard": shard,
+        "accept_changes": accept_changes,
+    }
+    if sweep is None and dry_run:
         raise ConfigError("dry_run shows the plan of a sweep. Give sweep too.")
-    shown, first = progress_of(progress), sets.requested(replicates, until, max_replicates, group)
+    if sweep is not None and (until, max_replicates, group) != (None, None, None):
+        raise ConfigError("A sweep has a fixed number of replicates. Leave out until and what belongs to it.")
     with _in_python(name):
+        if sweep is not None and dry_run:
+            return sweep_preview.preview(lake, source.name, sweep, replicates=replicates, **given)
+        shown = progress_of(progress)
+        if sweep is not None:
+            return sweeps.run_sweep(
+                lake, source.name, sweep, replicates=replicates, **given, **where, progress=shown
+            )
+        first = sets.requested(replicates, until, max_replicates, group)
         if first is None:
-            ended = runner.run(
-                lake,
-                source.name,
-                config=config,
-                **layers,
-                seed=seed,
-                jobs=jobs,
-                executor=executor,
-                shard=shard,
-                accept_changes=accept_changes,
-                progress=shown,
-                **others,
-            )
+            ended = runner.run(lake, source.name, **given, **where, progress=shown)
         else:
-            if shard is not None:
-                raise ConfigError(SHARED)
-            plan, labels = sets.plan(lake, source.name, config=config, **layers, **others)
-            where = runner.place(executor, jobs)
-            ended = sets.run(
-                lake,
-                plan,
-                first,
-                labels=labels,
-                seed=seed,
-                executor=where,
-                accept_changes=accept_changes,
-                progress=shown,
-            )
+            ended = _run_set(lake, source.name, first, given, where, shown)
     return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
+
+
+def _run_set(
+    lake: Lake,
+    name: str,
+    first: Replicate,
+    given: Mapping[str, Any],
+    where: Mapping[str, Any],
+    progress: Progress | None,
+) -> Assembly:
+    """Run a set of replicates, see `lakebatch.runner.replicates.run`."""
+    if where["shard"] is not None:
+        raise ConfigError(SHARED)
+    plan, labels = sets.plan(lake, name, **{key: value for key, value in given.items() if key != "seed"})
+    return sets.run(
+        lake,
+        plan,
+        first,
+        labels=labels,
+        seed=given["seed"],
+        executor=runner.place(where["executor"], where["jobs"]),
+        accept_changes=where["accept_changes"],
+        progress=progress,
+    )
 
 
 def resume(

@@ -1,0 +1,101 @@
+"""Decisions about the assemblies of one experiment, its tags, and the upkeep of its tables."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lakebatch.assembly import decisions
+from lakebatch.assembly.labels import check_note
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.assembly.tags import Tag
+from lakebatch.maintenance import optimize, usage, vacuum
+from lakebatch.snapshot.moment import moment
+from lakebatch.snapshot.pin import pin
+from lakebatch.snapshot.times import Time
+
+
+class CuratedTables(ExperimentTables):
+    """One experiment's tables in a lake, with the decisions about them and their upkeep."""
+
+    def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
+        """Merge the small files of each table, see `lakebatch.maintenance.optimize.optimize`."""
+        return optimize.optimize([self], dry_run=dry_run)
+
+    def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
+        """Remove unused files, see `lakebatch.maintenance.vacuum.vacuum`."""
+        return vacuum.vacuum([self], keep_days=keep_days, dry_run=dry_run)
+
+    def repair(self, *, dry_run: bool = True, jobs: int | None = None) -> pl.DataFrame:
+        """Repair damage where the result can be proven right, see `lakebatch.maintenance.repair.heal`."""
+        from lakebatch.maintenance import repair  # needs numpy, which reading does without
+
+        return repair.to_frame(repair.heal(self, dry_run=dry_run, jobs=jobs))
+
+    def purge(self, assembly_id: str, reason: str = "", *, dry_run: bool = True) -> pl.DataFrame:
+        """Remove the files of a discarded assembly for good, see `lakebatch.maintenance.purge.purge`."""
+        from lakebatch.maintenance import purge  # as above
+
+        return purge.purge(self, assembly_id, reason, dry_run=dry_run)
+
+    def usage(self) -> pl.DataFrame:
+        """Return the disk usage, see `lakebatch.maintenance.usage.usage`."""
+        return usage.usage([self])
+
+    def tag(
+        self,
+        name: str,
+        *,
+        note: str | None = None,
+        version: int | None = None,
+        as_of: Time | None = None,
+    ) -> Tag:
+        """Give a state, by default the newest, a permanent name: vacuum never removes its files.
+
+        Raises
+        ------
+        NameClashError
+            If the name stands for another state already.
+        ConfigError
+            If the name is that of an experiment version, such as ``v1``.
+        """
+        which = moment(version, as_of)
+        self.check_folders(("tags",))
+        events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
+        versions = {name: self._table_version(name) for name in self.data_tables()}
+        versions |= {RESULTS: pin(self, which).version, "assemblies": events_version}
+        return self.tag_log.create(name, note, which.time, versions)
+
+    def tags(self) -> pl.DataFrame:
+        """Return every tag as a row, oldest first."""
+        return self.tag_log.frame()
+
+    def discard(self, assembly_id: str, reason: str) -> Assembly:
+        """Exclude an assembly from the dataset, for a reason; no row is deleted, and `restore` undoes it.
+
+        A process on another machine that computes it stops when it next reads the events.
+
+        Raises
+        ------
+        AssemblyError
+            If a process of this machine computes it, or it is discarded already.
+        """
+        return decisions.discard(self, assembly_id, reason)
+
+    def restore(self, assembly_id: str, reason: str) -> Assembly:
+        """Give a discarded assembly the status that it had before.
+
+        Raises
+        ------
+        AssemblyError
+            If it is not discarded.
+        """
+        return decisions.restore(self, assembly_id, reason)
+
+    def note(self, assembly_id: str, text: str) -> Assembly:
+        """Record a note about an assembly, without secrets; `assemblies` and `history` show it."""
+        return decisions.add_note(self, self.log.get(assembly_id), check_note(text))
+
+    def _table_version(self, name: str) -> int | None:
+        table = self.table(name)
+        return table.version() if table.exists() else None
