@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly import labels
+from lakebatch.assembly import labels, sweep_claims
 from lakebatch.assembly.events import kept_names
 from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
@@ -131,7 +131,7 @@ def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
     Raises
     ------
     AssemblyError
-        If it is not discarded, or its rows were purged.
+        If it is not discarded, its rows were purged, or another assembly has its place in a sweep.
     NameClashError
         If another assembly has its name by now.
     """
@@ -142,4 +142,6 @@ def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
     before = events["status"].to_list()[-1:] or ["started"]
     if assembly.name and assembly.status == "discarded":
         labels.check_free(assembly.name, kept_names(tables.log.latest()))
+    if assembly.status == "discarded":
+        sweep_claims.check_free(assembly, tables.log.latest())
     return decide(tables, assembly, before[0], reason, after=DISCARDED)

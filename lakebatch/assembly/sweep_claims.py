@@ -11,6 +11,7 @@ import polars as pl
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.record import SWEEP, Assembly, InUseError, from_rows, last_events
 from lakebatch.assembly.sweeps import Sweep, SweepPoint
+from lakebatch.errors import AssemblyError
 
 DONE, RUNNING, FAILED, INTERRUPTED, MISSING = STATES = ("done", "running", "failed", "interrupted", "missing")
 """The states of a replicate of a point."""
@@ -98,6 +99,19 @@ def replicates(sweep: Sweep, assemblies: Iterable[Assembly], *, dropped: bool = 
             if assembly is not None or not (point.dropped or number > sweep.replicates):
                 found.append(Replicate(point, number, assembly, claim))
     return found
+
+
+def check_free(assembly: Assembly, assemblies: Iterable[Assembly]) -> None:
+    """Raise `AssemblyError` if an assembly is of a sweep and another one has taken its place."""
+    if (place := assembly.sweep) is None:
+        return
+    claim = Claim(place["id"], place["point"], place["replicate"])
+    taken = claim.holder(each for each in assemblies if each.assembly_id != assembly.assembly_id)
+    if taken is not None:
+        raise AssemblyError(
+            f"{taken.assembly_id} has taken the place of {assembly.assembly_id} in the sweep {claim.sweep}: replicate "
+            f"{claim.replicate} of point {claim.point}. Discard that one first."
+        )
 
 
 def assemblies_of(sweep: str, events: pl.DataFrame, leases: Leases | None = None) -> list[Assembly]:
