@@ -67,6 +67,7 @@ class Cluster:
     ) -> None:
         self._client = client
         self._announce = announce
+        self._announced = ""  # the dashboard
         self._at_least = at_least
         self._checked: set[str] = set()
         self._here: dict[str, str] = {}
@@ -91,11 +92,17 @@ class Cluster:
         """
         with self._connection():
             self._check_scheduler()
-            if self._client.dashboard_link:
-                self._announce(f"Dashboard of the cluster: {self._client.dashboard_link}")
+            self._announce_dashboard()
             self._wait_for_a_worker()
             self._check_workers(source, accept=accept_changes)
         return self._accepted
+
+    def _announce_dashboard(self) -> None:
+        """Name the dashboard once, also if many assemblies are computed."""
+        link = self._client.dashboard_link
+        if link and link != self._announced:
+            self._announce(f"Dashboard of the cluster: {link}")
+            self._announced = link
 
     def execute(self, job: Job, parts: Sequence[Part], stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield the outcome of each part, see `Executor`."""

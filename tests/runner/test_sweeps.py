@@ -106,7 +106,7 @@ def test_discarded_assembly_is_missing_again(lake, sweep):
     again = lakebatch.resume(lake, "toy", "s", jobs=1)
     assert [each.config_hash for each in again.computed] == [done.computed[0].config_hash]
     with pytest.raises(
-        AssemblyError, match="has taken the place of .* in the sweep s: replicate 1 of point 1"
+        AssemblyError, match=r"has taken the place of .* in the sweep s: replicate 1 of point 1"
     ):
         lake["toy"].restore(done.computed[0].assembly_id, "it was right")
 
