@@ -135,7 +135,7 @@ def test_state_behind_has_its_points_at_the_same_categories(lake):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn_or_says_why_not(lake, name, kind):
     lacking = {"estimate-pi": ("degradation", "robustness"), "queue": ("sensitivity",)}[name]
-    if kind in (*lacking, "grid", "trajectories", "network"):
+    if kind in (*lacking, "grid", "trajectories", "network", "heatmap"):
         with pytest.raises(LakebatchError, match=r"^[^\n]+$"):
             drawn(lake[name], kind)
     else:

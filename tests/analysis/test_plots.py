@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning"),
     pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning"),
 ]
-OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network")]
+OF_RESULTS = [kind for kind in plots.KINDS if kind not in ("trajectories", "network", "heatmap")]
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ def pretend(monkeypatch, toy, **changes):
     there = dask_worker.environment(source, registry.load(source).version)
     packages = there["packages"] | changes.pop("packages", {})
     monkeypatch.setattr(
-        cluster_module.provenance, "environment", lambda *_: {**there, "packages": packages, **changes}
+        cluster_module.origin, "environment", lambda *_: {**there, "packages": packages, **changes}
     )
     return there
 

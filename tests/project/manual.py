@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -97,7 +98,7 @@ class Workshop:
         os.chdir(self.folder)
         actions: dict[str, Callable[[Block], None]] = {
             "console": self._type,
-            "python": lambda block: exec(compile(block.text, block.page, "exec"), {}),
+            "python": execute,
             "sql": lambda block: answer(block.text),
             "toml": lambda block: keep(tomllib.loads(block.text)),
         }
@@ -123,6 +124,14 @@ class Workshop:
         else:
             in_this_process(step)
         self._first = False
+
+
+def execute(block: Block) -> None:
+    """Run a block of Python as a file, so that the source of its classes can be had."""
+    file = Path(f"page_{block.page.replace('-', '_')}.py")
+    file.write_text(block.text, encoding="utf-8")
+    runpy.run_path(str(file), run_name=file.stem)
+    file.unlink()
 
 
 def answer(text: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@click.command(epilog="Example: lakebatch sweeps response-noise noise-by-size")
+@click.command(epilog="Example: lakebatch sweeps response-noise")
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("sweep", required=False)
 @format_option
