@@ -177,8 +177,8 @@ def resume(
 ) -> Any:
     """Continue an interrupted or failed assembly, the set of replicates that it belongs to, or a sweep.
 
-    Without an id, this is what is unfinished and had the newest event. ``name`` or ``assembly_id`` can also be a sweep,
-    of which a `lakebatch.runner.sweep.SweepRun` is returned. See `lakebatch.runner.run.resume`, and `run` for the
+    Without an id, this is what is unfinished and had the newest event. ``name`` or ``assembly_id`` can also be a sweep;
+    then a `lakebatch.runner.sweep.SweepRun` is returned. See `lakebatch.runner.run.resume`, and `run` for the
     arguments.
     """
     shown, known = progress_of(progress), _name(lake, name)

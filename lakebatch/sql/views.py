@@ -260,7 +260,7 @@ class Views:
 
 
 def _known_columns(snapshot: Snapshot, name: str) -> dict[str, pl.DataType]:
-    """Return the columns of a table that cannot be read, as far as they are known."""
+    """Return the known columns of a table that cannot be read."""
     try:
         return snapshot.schema(name).in_datasets
     except (StorageError, SchemaError):
