@@ -142,6 +142,35 @@ def program(context: click.Context) -> str:
     return f"lakebatch --lake {shlex.quote(str(chosen.lake))}" if chosen.is_lake_typed else "lakebatch"
 
 
+def of_assembly(context: click.Context, name: str, assembly: str | None) -> tuple[str, str | None]:
+    """Return the experiment and the assembly that NAME, NAME ASSEMBLY, or the id of an assembly alone stand for.
+
+    Raises
+    ------
+    UnknownNameError
+        If no experiment of the lake has an assembly of this id.
+    ConfigError
+        If several have.
+    """
+    from lakebatch.errors import ConfigError, UnknownNameError
+    from lakebatch.ids import ASSEMBLY_ID
+
+    if assembly is not None or not ASSEMBLY_ID.fullmatch(name):
+        return name, assembly
+    found = [
+        each.reference
+        for each in open_lake(context).experiments()
+        if name in each.log.events()["assembly_id"].to_list()
+    ]
+    if not found:
+        raise UnknownNameError(f"No experiment of this lake has an assembly {name}. See: lakebatch status")
+    if len(found) > 1:
+        raise ConfigError(
+            f"Several experiments have an assembly {name}: {', '.join(found)}. Name the experiment too: {found[0]} {name}"
+        )
+    return found[0], name
+
+
 def experiments(context: click.Context, name: str | None) -> list[StoredExperiment]:
     """Return one experiment of the lake by name, or all without a name."""
     lake = open_lake(context)

@@ -32,6 +32,27 @@ def test_commands_name_note_and_log_a_run(toy):
     assert "has no such record" in call("logs", toy, "--level", "ERROR").stderr
 
 
+def test_id_alone_names_its_experiment(toy):
+    call("run", toy, "--jobs", "1", "--set", "levels=[0]", "-q")
+    only = json.loads(call("status", "--format", "json").stdout)[0]["assembly_id"]
+    assert call("logs", only).stdout == call("logs", toy, only).stdout != ""
+    call("note", only, "the pump was off")
+    assert f"{only}: the pump was off" in call("status").stdout
+    call("discard", toy, only, "--reason", "a wrong dose")
+    assert f"lakebatch --lake lake purge {toy} {only}" in call("purge", only, "--reason", "no space").stderr
+    for arguments, message in (
+        (
+            ["logs", "20261123_142230_run009"],
+            "No experiment of this lake has an assembly 20261123_142230_run009",
+        ),
+        (["note", toy, "a note"], "Missing argument 'TEXT'"),
+        (["purge", toy, "--reason", "no space"], "Missing argument 'ASSEMBLY'"),
+    ):
+        done = CliRunner().invoke(main, ["--lake", "lake", *arguments])
+        assert done.exit_code == 2, done.output
+        assert message in done.output
+
+
 def test_wrong_options_of_records_are_one_line(toy):
     call("run", toy, "--jobs", "1", "--set", "levels=[0]", "--name", "first", "-q")
     for arguments, message in (

@@ -7,7 +7,7 @@ import shlex
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import inform, open_lake
+from lakebatch.cli.context import inform, of_assembly, open_lake
 from lakebatch.cli.dry_run import report_end, yes_option
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
@@ -17,7 +17,7 @@ from lakebatch.cli.output import show
     epilog="Example: lakebatch purge response-noise 20261123_142230_run001 --reason 'no space' --yes"
 )
 @click.argument("name", shell_complete=completion.stored)
-@click.argument("assembly", shell_complete=completion.assemblies)
+@click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @click.option(
     "--reason",
     default="",
@@ -27,14 +27,19 @@ from lakebatch.cli.output import show
 @yes_option
 @format_option
 @click.pass_context
-def purge(context: click.Context, name: str, assembly: str, reason: str, yes: bool, form: str) -> None:
+def purge(context: click.Context, name: str, assembly: str | None, reason: str, yes: bool, form: str) -> None:
     """Remove the files of a discarded ASSEMBLY for good, from every table and every past state.
+
+    NAME can be left out before an id.
 
     The events keep what it was: config, seed, counts, and fingerprints of the rows. Past states name it as a gap. An
     assembly that a tag needs is refused. Nothing brings the rows back but computing them again.
     """
     from lakebatch.cli.render import byte_size
 
+    name, assembly = of_assembly(context, name, assembly)
+    if assembly is None:
+        raise click.UsageError("Missing argument 'ASSEMBLY'.", context)
     stored = open_lake(context)[name]
     removed = stored.purge(assembly, reason, dry_run=not yes)
     if removed.is_empty() and (purged := stored.log.get(assembly).purge):
