@@ -20,9 +20,11 @@ from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
+from lakebatch.ids import leaves
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.run import resume, run
+from lakebatch.runner.sweep import resume_sweep, run_sweep
 from lakebatch.snapshot import compare
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -115,6 +117,34 @@ def check_resumable(trial: CheckConfig) -> None:
             _expect_equal(lake, whole, resumed, "a resumed run")
 
 
+def check_sweep(trial: CheckConfig) -> None:
+    """A sweep that is interrupted and resumed has every replicate of its points once, and no two of equal rows."""
+    config = trial.plan().config.model_dump(mode="json")
+    known = {key: value for key, value in leaves(config) if value not in (None, {})}
+    if not known:  # nothing can be varied
+        return
+    key, value = next(iter(known.items()))
+    with _lake() as lake:
+        layers: dict[str, Any] = {"preset": trial.preset, "settings": trial.settings}
+        sweep = {key: [value]}
+        try:
+            run_sweep(
+                lake, trial.name, sweep, sweep_name="check", replicates=2, jobs=1,
+                progress=_StopAfterFirstPart(), **layers,
+            )  # fmt: skip
+        except RunInterrupted:
+            resume_sweep(lake, trial.name, "check", jobs=1)
+        points = lake[trial.name].sweep("check")
+        states = points["state"].to_list()
+        _expect(states == ["done", "done"], f"the replicates of a resumed sweep are {', '.join(states)}")
+        first, second = (lake[trial.name].log.get(each) for each in points["assembly_id"])
+        same = all(_rows(lake, first, name).equals(_rows(lake, second, name)) for name in _tables(trial.name))
+        _expect(
+            not same,
+            "two replicates of a sweep have the same rows; draw from the generator that run() is handed",
+        )
+
+
 def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
     plan = trial.plan()
@@ -144,6 +174,7 @@ CHECKS: tuple[Callable[[CheckConfig], None], ...] = (
     check_repeatable,
     check_independent,
     check_resumable,
+    check_sweep,
     check_pieces,
 )
 """Every check; a failed one raises `ExperimentError` with the fault."""

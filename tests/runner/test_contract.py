@@ -91,6 +91,8 @@ def test_fixed_seed_is_found(coin):
     trial = coin("value = 0.5")
     with pytest.raises(ExperimentError, match="The rows are the same for two seeds"):
         contract.check_independent(trial)
+    with pytest.raises(ExperimentError, match="Two replicates of a sweep have the same rows"):
+        contract.check_sweep(trial)
 
 
 def test_wrong_number_of_rows_is_found(coin):
