@@ -27,6 +27,10 @@ TYPES = (*SQL_TYPES, "list<string>", "list<double>", "list<float>")
 """The types of columns."""
 NUMBERS = ("long", "integer", "double", "float")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+DATA = ("results", "samples", "trajectories", "artifacts")
+"""The tables of lakebatch that parts write; a table that no part wrote to does not exist."""
+STAMPED = ("assembly_id", "part", "recorded_at")
+"""The columns that lakebatch fills in, in every table that parts write."""
 RESERVED = {"experiment", "version", "config_hash"}
 """Columns that the views over all experiments add to those of ``results``."""
 _WORDS = """

@@ -27,6 +27,15 @@ RESERVED = {"main", "lake", "memory", "temp", "system", "pg-catalog", "informati
 MAX_SEED = 2**63 - 1
 
 
+def folder_name(number: str, version: str, name: str) -> str:
+    """Return the folder of an experiment in a lake, as `FOLDER` matches it.
+
+    >>> folder_name("03", "v1", "response-noise")
+    '03_v1_response-noise'
+    """
+    return f"{number}_{version}_{name}"
+
+
 @dataclass(frozen=True)
 class ExperimentName:
     """An experiment as commands name it: NAME, NAME@v1 for one experiment version, or its folder.

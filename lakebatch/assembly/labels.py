@@ -10,12 +10,15 @@ from typing import Any
 import polars as pl
 
 from lakebatch._text import hint, one_line, redact
+from lakebatch.assembly import replication
 from lakebatch.errors import AssemblyError, ConfigError, NameClashError, UnknownNameError
 from lakebatch.ids import ASSEMBLY_ID, MAX_NAME, NAME, VERSION, check_name, check_no_secret
 
 USER, LABEL, FROM = "user", "name", "from"
 """Environment keys."""
-LASTING = (LABEL, FROM, "sweep", "replicates")
+SWEEP = "sweep"
+"""Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""
+LASTING = (LABEL, FROM, SWEEP, replication.KEY)
 """Environment keys of the first event that every later event of the assembly keeps."""
 ASIDE = (USER, *LASTING)
 """Environment keys that say nothing of the software."""

@@ -10,9 +10,6 @@ from lakebatch.assembly import metrics
 from lakebatch.errors import ExperimentError, SchemaError
 from lakebatch.storage.delta.schema import TableSchema, conform
 
-STAMPED = ("assembly_id", "part", "recorded_at")
-"""The columns that are filled in here, in every table that parts write."""
-
 
 def stamped(
     frame: pl.DataFrame, schema: TableSchema, assembly_id: str, part: str, at: datetime

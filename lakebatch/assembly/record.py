@@ -41,8 +41,6 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
-SWEEP = "sweep"
-"""Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -206,7 +204,7 @@ class Assembly:
     @property
     def sweep(self) -> dict[str, Any] | None:
         """Sweep, point and replicate of an assembly of a sweep; None for another."""
-        return self.surroundings.get(SWEEP)
+        return self.surroundings.get(labels.SWEEP)
 
     @property
     def array(self) -> str | None:

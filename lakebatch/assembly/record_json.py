@@ -67,7 +67,7 @@ def read_environment(text: str, place: str) -> dict[str, Any]:
         raise _fault(place, "'shards' is not of the form that lakebatch writes")
     if not _is_purge(found.get("purged")):
         raise _fault(place, "'purged' is not of the form that lakebatch writes")
-    if not _is_sweep(found.get("sweep")):
+    if not _is_sweep(found.get(labels.SWEEP)):
         raise _fault(place, "'sweep' is not of the form that lakebatch writes")
     for counted in (missing_metrics, dropped_samples, replication):
         if (record := found.get(counted.KEY)) is not None and not counted.is_record(record):

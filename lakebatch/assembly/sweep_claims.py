@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly.labels import SWEEP
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import SWEEP, Assembly, InUseError, from_rows, last_events
+from lakebatch.assembly.record import Assembly, InUseError, from_rows, last_events
 from lakebatch.assembly.sweeps import Sweep, SweepPoint
 from lakebatch.errors import AssemblyError
 

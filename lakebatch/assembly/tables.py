@@ -7,15 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
-from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
-from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.sources import SourceLog
 from lakebatch.assembly.sweeps import SweepLog
 from lakebatch.assembly.tags import TagLog
+from lakebatch.columns import DATA, STAMPED, Column
 from lakebatch.columns import NAME as TABLE_NAME
-from lakebatch.columns import Column
 from lakebatch.errors import ConfigError, SchemaError, StorageError
 from lakebatch.ids import FOLDER, check_name
 from lakebatch.storage import Storage
@@ -27,8 +25,6 @@ RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
 SAMPLES = "samples"
-DATA = (RESULTS, SAMPLES, "trajectories", ARTIFACTS)
-"""The tables that parts write; a table that no part wrote to does not exist."""
 
 
 class ExperimentTables:

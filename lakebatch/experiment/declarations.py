@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebatch._text import nearest
-from lakebatch.columns import NUMBERS, RESERVED, Column, OwnTable, built_in, built_in_tables, table_names
+from lakebatch.columns import (
+    DATA,
+    NUMBERS,
+    RESERVED,
+    STAMPED,
+    Column,
+    OwnTable,
+    built_in,
+    built_in_tables,
+    table_names,
+)
 from lakebatch.errors import ExperimentError
 from lakebatch.experiment import schema_files
 
@@ -19,11 +29,8 @@ if TYPE_CHECKING:
     AnyExperiment: TypeAlias = Experiment[Any, Any]
 
 RESULTS = schema_files.RESULTS
-WRITTEN = ("results", "samples", "trajectories", "artifacts")
-"""The tables of lakebatch that an experiment can write."""
 TAKEN = {"bundles", "configs", "events", "frames", "gaps", "leases", "logs", "sweeps"}
 """Folders and views that no own table can be called after."""
-FILLED_IN = ("assembly_id", "part", "recorded_at")
 LISTS = ("tables", "columns", "metrics", "groups")
 
 
@@ -97,9 +104,9 @@ def check_own(own: Iterable[Any], table: str = RESULTS, what: str = "columns") -
     for each in own:
         if not isinstance(each, Column) or not each.own:
             raise ExperimentError(f"{what} has {each!r}. Expected column(...) or metric(...).")
-    taken = _built_in_columns(table) if table == RESULTS else dict.fromkeys(FILLED_IN)
+    taken = _built_in_columns(table) if table == RESULTS else dict.fromkeys(STAMPED)
     for name, count in Counter(each.name for each in own).items():
-        if name in FILLED_IN:
+        if name in STAMPED:
             raise ExperimentError(f"{what} declares {name!r}, which lakebatch fills in. Leave it out.")
         if name in taken:
             raise ExperimentError(
@@ -145,10 +152,10 @@ def _with_files(tables: Sequence[Any], schemas: Path | None) -> tuple[str | OwnT
 
 
 def _declared(each: str | OwnTable, in_files: Sequence[str]) -> str | OwnTable:
-    if isinstance(each, OwnTable) or each in WRITTEN:
+    if isinstance(each, OwnTable) or each in DATA:
         return each
     if isinstance(each, str):
-        hint = nearest(each, (*WRITTEN, *in_files))
+        hint = nearest(each, (*DATA, *in_files))
         raise ExperimentError(
             f"tables names {each!r}, which is no table that an experiment writes. {hint} Declare one of your own with "
             f"table(...) or in {schema_files.FOLDER}/{each}.toml."

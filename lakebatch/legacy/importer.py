@@ -13,7 +13,7 @@ from lakebatch.assembly import lease
 from lakebatch.assembly.record import MADE_BY, Assembly, Plan, Status
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
 from lakebatch.experiment import registry
-from lakebatch.ids import FOLDER, ExperimentName, canonical_json, content_hash
+from lakebatch.ids import FOLDER, ExperimentName, canonical_json, content_hash, folder_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.legacy.batches import FILES, IMPORT, Batch, batches, corrections, files_of
@@ -238,7 +238,7 @@ def _folder(lake: Lake, name: str) -> str:
         return name
     if ExperimentName.parse(name).name in registry.find():
         experiment = registry.load(registry.get(name))
-        return f"{experiment.number}_{experiment.version}_{experiment.name}"
+        return folder_name(experiment.number, experiment.version, experiment.name)
     try:
         return lake[name].folder
     except UnknownNameError as error:

@@ -12,6 +12,7 @@ from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.experiment.registry import Source
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.snapshot import changes
 
@@ -26,13 +27,7 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
     AssemblyError
         If the code has another experiment version, whose rows are in another folder, or plans other parts.
     """
-    source = registry.get(stored.name)
-    version = registry.load(source).version
-    if version != stored.experiment_version:
-        raise AssemblyError(
-            f"{assembly.assembly_id} is of {stored.folder}, this code has experiment version {version} of it. "
-            "Use the code that wrote it."
-        )
+    source = source_of(stored, assembly.assembly_id)
     plan = RunPlan.from_record(source, assembly.computed_settings())
     if plan.keys != assembly.parts:
         raise AssemblyError(
@@ -40,6 +35,29 @@ def recorded_plan(stored: StoredExperiment, assembly: Assembly) -> RunPlan:
             "plans. Resume it with that code, or start a new run."
         )
     return plan
+
+
+def source_of(stored: StoredExperiment, what: str) -> Source:
+    """Return the source of an experiment to go on with.
+
+    Parameters
+    ----------
+    what : str
+        What is to go on, for the error: an assembly, or a sweep.
+
+    Raises
+    ------
+    AssemblyError
+        If the code has another experiment version.
+    """
+    source = registry.get(stored.name)
+    version = registry.load(source).version
+    if version != stored.experiment_version:
+        raise AssemblyError(
+            f"{what} is of {stored.folder}, this code has experiment version {version} of it. "
+            "Use the code that wrote it."
+        )
+    return source
 
 
 def accepted_changes(

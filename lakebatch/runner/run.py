@@ -31,7 +31,7 @@ from lakebatch.executor.local import Local
 from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import AnyExperiment
-from lakebatch.ids import canonical_json, check_new_name
+from lakebatch.ids import canonical_json, check_new_name, folder_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import first_event
@@ -314,7 +314,7 @@ def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredE
 
 
 def _folder(kind: AnyExperiment) -> str:
-    return f"{kind.number}_{kind.version}_{kind.name}"
+    return folder_name(kind.number, kind.version, kind.name)
 
 
 def place(executor: Executor | None, jobs: int | None) -> Executor:

@@ -10,8 +10,8 @@ from lakebatch.errors import AssemblyError, ConfigError, UnknownNameError
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import DEFAULT_PRESET, Layer
 from lakebatch.experiment.plan import RunPlan
-from lakebatch.experiment.registry import AnyExperiment, Source
-from lakebatch.ids import ExperimentName
+from lakebatch.experiment.registry import Source
+from lakebatch.ids import ExperimentName, folder_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 
@@ -57,7 +57,8 @@ def find(lake: Lake, name: str, reference: str) -> Origin:
         raise ConfigError(
             f"{reference!r} is an assembly of another experiment. Expected one of {plain}: its config would not fit."
         )
-    own = _folder(registry.load(registry.get(name)))
+    kind = registry.load(registry.get(name))
+    own = folder_name(kind.number, kind.version, kind.name)
     stored = [lake[experiment]] if experiment else _versions(lake, plain, own)
     for each in stored:
         try:
@@ -145,7 +146,3 @@ def _reference(stored: StoredExperiment, assembly: Assembly, own: str) -> str:
     if stored.folder == own:
         return assembly.assembly_id
     return f"{stored.name}@{stored.experiment_version}:{assembly.assembly_id}"
-
-
-def _folder(kind: AnyExperiment) -> str:
-    return f"{kind.number}_{kind.version}_{kind.name}"

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import SWEEP, Assembly, InUseError, now
+from lakebatch.assembly.labels import SWEEP
+from lakebatch.assembly.record import Assembly, InUseError, now
 from lakebatch.assembly.shards import Shard
 from lakebatch.assembly.sweep_claims import MISSING, Replicate, assemblies_of, counts, replicates
 from lakebatch.assembly.sweeps import Sweep, new_name
@@ -28,7 +29,7 @@ from lakebatch.runner import run as runner
 from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.first_event import check_seed
-from lakebatch.runner.resume import accepted_changes
+from lakebatch.runner.resume import accepted_changes, source_of
 from lakebatch.runner.sweep_points import SweepRequest, plan_points, to_sweep
 from lakebatch.snapshot import html
 from lakebatch.snapshot.sweeps import point_table
@@ -168,13 +169,7 @@ def resume_sweep(
     """
     stored = lake[name]
     recorded = stored.sweep_log.get(sweep)
-    source = registry.get(stored.name)
-    version = registry.load(source).version
-    if version != stored.experiment_version:
-        raise AssemblyError(
-            f"The sweep {sweep} is of {stored.folder}, this code has experiment version {version} of it. "
-            "Use the code that wrote it."
-        )
+    source = source_of(stored, f"The sweep {sweep}")
     place = runner.place(executor, jobs)
     place.check(source, accept_changes=accept_changes)
     share = shard or Shard.whole()

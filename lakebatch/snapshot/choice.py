@@ -9,7 +9,8 @@ import polars as pl
 
 from lakebatch._text import hint, nearest
 from lakebatch.assembly import labels
-from lakebatch.assembly.record import MADE_BY, SWEEP
+from lakebatch.assembly.labels import SWEEP
+from lakebatch.assembly.record import MADE_BY
 from lakebatch.assembly.record_json import read_tree, where
 from lakebatch.assembly.sweep_claims import is_of
 from lakebatch.errors import ConfigError, LakebatchError, UnknownNameError

@@ -10,6 +10,7 @@ from lakebatch.artifacts import ARTIFACTS
 from lakebatch.columns import table_names
 from lakebatch.errors import AssemblyError
 from lakebatch.experiment import registry
+from lakebatch.ids import folder_name
 from lakebatch.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def recall(snapshot: Snapshot, assembly_id: str) -> tuple[AnyExperiment, Any]:
 
     assembly = snapshot.assembly(assembly_id)
     experiment = registry.load(registry.get(snapshot.name))
-    if f"{experiment.number}_{experiment.version}_{experiment.name}" != snapshot.folder:
+    if folder_name(experiment.number, experiment.version, experiment.name) != snapshot.folder:
         raise AssemblyError(
             f"{assembly_id} is of {snapshot.folder}, this code has experiment version {experiment.version} of it. "
             "Use the code that wrote it."

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import MADE_BY, SWEEP, WORKERS
+from lakebatch.assembly.labels import SWEEP
+from lakebatch.assembly.record import MADE_BY, WORKERS
 from lakebatch.errors import MixtureError, MixtureWarning, warn
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import leaves

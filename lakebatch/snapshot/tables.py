@@ -10,7 +10,8 @@ from typing import TypeAlias, TypeVar
 from lakebatch import _process as process
 from lakebatch._text import nearest
 from lakebatch.assembly.purges import Purge
-from lakebatch.assembly.tables import DATA, RESULTS
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.columns import DATA
 from lakebatch.errors import AssemblyError, IncompleteWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.storage.delta import damage, omissions

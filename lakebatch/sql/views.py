@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from lakebatch.assembly.tables import DATA, RESULTS, table_schema
+from lakebatch.assembly.tables import RESULTS, table_schema
+from lakebatch.columns import DATA
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot import config_columns, mixture, sweeps
 from lakebatch.snapshot.completeness import damage_gaps

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from lakebatch.assembly.part_rows import STAMPED
 from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.columns import STAMPED
 from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.declared import declared_schemas
