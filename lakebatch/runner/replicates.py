@@ -14,27 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from lakebatch.analysis import condition, precision
-from lakebatch.assembly import replica_sets
-from lakebatch.assembly.record import Assembly, is_resumable
+from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
 from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.ids import check_new_name
-from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import first_event
 from lakebatch.runner import run as runner
 from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import Progress
-from lakebatch.runner.first_event import NO_LABELS, Labels
+from lakebatch.runner.first_event import Labels
 from lakebatch.runner.replica_run import ReplicaRun
 from lakebatch.runner.resume import recorded_plan
 
 MAX_REPLICATES = 100
 """Largest number of replicates of a set with a condition, unless another one is given."""
 MAX_COUNT = 100_000
+SHARED = "The tasks of an array share the parts of one assembly, and replicates are several. Leave out one of both."
 
 
 def requested(
@@ -73,20 +73,67 @@ def requested(
     return Replicate(secrets.token_hex(6), 1, of, str(condition.parse(until)), group)
 
 
-def plan(
+def run(
+    lake: Lake,
+    name: str,
+    first: Replicate | None = None,
+    *,
+    seed: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
+    accept_changes: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> Assembly:
+    """Run a new assembly or a set of replicates, and return the last assembly as it ended.
+
+    Parameters
+    ----------
+    first : Replicate, optional
+        The first place of the set, see `requested`; a single assembly without it.
+    seed : int, optional
+        Seed of the assembly; that of each replicate of a set derives from it.
+    **given
+        The layers of the config and what is said of the assembly, see `lakebatch.runner.run.run`.
+
+    Raises
+    ------
+    LakebatchError
+        If the experiment, the config or the condition cannot be used; nothing has been started then.
+    RunInterrupted
+        If it was stopped; `resume` continues.
+    """
+    if first is None:
+        return runner.run(
+            lake, name, **given, seed=seed, jobs=jobs, executor=executor, shard=shard,
+            accept_changes=accept_changes, progress=progress,
+        )  # fmt: skip
+    if shard is not None:
+        raise ConfigError(SHARED)
+    plan, labels = _plan(lake, name, **given)
+    place = replace(first, seed=first_event.check_seed(seed))
+    where = runner.place(executor, jobs)
+    stored = runner.ensure(lake, plan)
+    return ReplicaRun(
+        lake, stored, plan, place, where, progress, accept=accept_changes, labels=labels
+    ).complete()
+
+
+def _plan(
     lake: Lake,
     name: str,
     *,
     preset: str | None = None,
     start_from: str | None = None,
-    config: Path | None,
-    settings: Iterable[str],
-    overrides: Mapping[str, Any] | None,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    overrides: Mapping[str, Any] | None = None,
     same_seed: bool = False,
     assembly_name: str | None = None,
     note: str | None = None,
 ) -> tuple[RunPlan, Labels]:
-    """Return the plan of every replicate of a new set, and what a user says of it, see `lakebatch.runner.run.run`.
+    """Return the plan of every replicate of a new set, and what a user says of it.
 
     Raises
     ------
@@ -103,52 +150,20 @@ def plan(
     return planned, Labels.of(name=None, note=note, start_from=origin.reference if origin else None)
 
 
-def run(
-    lake: Lake,
-    plan: RunPlan,
-    first: Replicate,
-    *,
-    labels: Labels = NO_LABELS,
-    seed: int | None = None,
-    executor: Executor,
-    accept_changes: bool = False,
-    progress: Progress | None = None,
-) -> Assembly:
-    """Run a set of replicates, and return the last one as it ended.
-
-    Parameters
-    ----------
-    first : Replicate
-        The first place of the set, see `requested`.
-    seed : int, optional
-        Seed from which the seed of each replicate derives.
-
-    Raises
-    ------
-    LakebatchError
-        If the experiment, the config or the condition cannot be used; nothing has been started then.
-    RunInterrupted
-        If it was stopped; `resume` continues.
-    """
-    place = replace(first, seed=first_event.check_seed(seed))
-    stored = runner.ensure(lake, plan)
-    return ReplicaRun(
-        lake, stored, plan, place, executor, progress, accept=accept_changes, labels=labels
-    ).complete()
-
-
 def resume(
     lake: Lake,
     name: str,
-    assembly_id: str | None = None,
+    assembly_id: str,
     *,
-    executor: Executor,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    shard: Shard | None = None,
     accept_changes: bool = False,
     progress: Progress | None = None,
 ) -> Assembly:
     """Continue an assembly and, if it belongs to a set of replicates, the set; return the last assembly as it ended.
 
-    Without an id, this is the newest assembly that was interrupted or failed, else the newest set with missing replicates.
+    A task of an array continues its share of the assembly alone.
 
     Raises
     ------
@@ -156,31 +171,19 @@ def resume(
         See `lakebatch.runner.run.resume`.
     """
     stored = lake[name]
-    chosen = _chosen(stored, assembly_id)
-    if chosen is None or chosen.replicate is None:
+    chosen = stored.log.get(assembly_id)
+    if shard is not None or chosen.replicate is None:
         return runner.resume(
-            lake,
-            name,
-            assembly_id,
-            executor=executor,
-            accept_changes=accept_changes,
-            progress=progress,
-        )
+            lake, name, assembly_id, jobs=jobs, executor=executor, shard=shard,
+            accept_changes=accept_changes, progress=progress,
+        )  # fmt: skip
     if worker := chosen.worker_seen():
         raise AssemblyError(
             f"{chosen.assembly_id} is being computed by {worker}. Wait for it, or stop it{worker.hint}."
         )
     plan = recorded_plan(stored, chosen)
-    place = chosen.replicate.at(chosen.replicate.index)
-    return ReplicaRun(lake, stored, plan, place, executor, progress, accept=accept_changes).complete()
-
-
-def _chosen(stored: StoredExperiment, assembly_id: str | None) -> Assembly | None:
-    """Return the assembly to continue; None if there is none, which `lakebatch.runner.run.resume` explains."""
-    if assembly_id is not None:
-        return stored.log.get(assembly_id)
-    known = stored.snapshot().assemblies
-    return next(filter(is_resumable, reversed(known)), None) or replica_sets.newest_unfinished(known)
+    place, where = chosen.replicate.at(chosen.replicate.index), runner.place(executor, jobs)
+    return ReplicaRun(lake, stored, plan, place, where, progress, accept=accept_changes).complete()
 
 
 def _number(name: str, value: int, minimum: int) -> int:

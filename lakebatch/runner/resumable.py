@@ -19,10 +19,10 @@ from lakebatch.storage.delta import omissions
 
 @dataclass(frozen=True)
 class Resumable:
-    """An assembly or a sweep of an experiment."""
+    """An assembly or, without one, a sweep of an experiment."""
 
     experiment: str
-    assembly: str | None = None
+    assembly: str = ""
     sweep: str | None = None
 
 
@@ -52,11 +52,6 @@ def choose(lake: Lake, name: str | None = None, which: str | None = None) -> Res
     if not found:
         raise AssemblyError(NOTHING_TO_RESUME)
     return max(found, key=lambda each: each[0])[1]
-
-
-def newest_resumable(lake: Lake) -> str:
-    """Return the name of the experiment that has the newest unfinished assembly or sweep of the lake."""
-    return choose(lake).experiment
 
 
 def _sweep_names(stored: StoredExperiment) -> list[str]:

@@ -10,8 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.record import Assembly
-from lakebatch.assembly.replication import Replicate
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunInterrupted
 from lakebatch.executor.base import Executor
@@ -32,7 +30,6 @@ from lakebatch.session.result import RunResult
 
 COMMAND = re.compile(r"lakebatch resume \S+ (?P<assembly>\w+)(?P<accept> --accept-changes)?")
 # a command that cannot be given for a class, which no file defines
-SHARED = "The tasks of an array share the parts of one assembly, and replicates are several. Leave out one of both."
 
 
 def run(
@@ -133,35 +130,8 @@ def run(
                 lake, source.name, sweep, replicates=replicates, **given, **where, progress=shown
             )
         first = sets.requested(replicates, until, max_replicates, group)
-        if first is None:
-            ended = runner.run(lake, source.name, **given, **where, progress=shown)
-        else:
-            ended = _run_set(lake, source.name, first, given, where, shown)
+        ended = sets.run(lake, source.name, first, **given, **where, progress=shown)
     return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
-
-
-def _run_set(
-    lake: Lake,
-    name: str,
-    first: Replicate,
-    given: Mapping[str, Any],
-    where: Mapping[str, Any],
-    progress: Progress | None,
-) -> Assembly:
-    """Run a set of replicates, see `lakebatch.runner.replicates.run`."""
-    if where["shard"] is not None:
-        raise ConfigError(SHARED)
-    plan, labels = sets.plan(lake, name, **{key: value for key, value in given.items() if key != "seed"})
-    return sets.run(
-        lake,
-        plan,
-        first,
-        labels=labels,
-        seed=given["seed"],
-        executor=runner.place(where["executor"], where["jobs"]),
-        accept_changes=where["accept_changes"],
-        progress=progress,
-    )
 
 
 def resume(
@@ -184,35 +154,16 @@ def resume(
     shown, known = progress_of(progress), _name(lake, name)
     with _in_python(name):
         found = resumable.choose(lake, known, assembly_id)
-        known, assembly_id = found.experiment, found.assembly
+        where: dict[str, Any] = {
+            "jobs": jobs,
+            "executor": executor,
+            "shard": shard,
+            "accept_changes": accept_changes,
+        }
         if found.sweep is not None:
-            return sweeps.resume_sweep(
-                lake,
-                known,
-                found.sweep,
-                jobs=jobs,
-                executor=executor,
-                shard=shard,
-                accept_changes=accept_changes,
-                progress=shown,
-            )
-        if shard is not None:
-            ended = runner.resume(
-                lake,
-                known,
-                assembly_id,
-                jobs=jobs,
-                executor=executor,
-                shard=shard,
-                accept_changes=accept_changes,
-                progress=shown,
-            )
-        else:
-            where = runner.place(executor, jobs)
-            ended = sets.resume(
-                lake, known, assembly_id, executor=where, accept_changes=accept_changes, progress=shown
-            )
-    return RunResult.of(lake[known], ended)
+            return sweeps.resume_sweep(lake, found.experiment, found.sweep, **where, progress=shown)
+        ended = sets.resume(lake, found.experiment, found.assembly, **where, progress=shown)
+    return RunResult.of(lake[found.experiment], ended)
 
 
 def verify(

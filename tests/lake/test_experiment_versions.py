@@ -90,7 +90,7 @@ def test_runs_of_an_older_version_are_named_and_resumed_by_it(both):
     failed = lakebatch.run(both, "toy", jobs=1, settings=["fail=[0.1]"])
     assert failed.status == "failed"
     assert runner.name_in_lake(both, "toy") == "toy@v1"
-    assert resumable.newest_resumable(both) == "toy@v1"
+    assert resumable.choose(both).experiment == "toy@v1"
     assert f"resume toy@v1 {failed.assembly_id}" in " ".join(both.doctor()["advice"].drop_nulls())
 
 

@@ -36,7 +36,6 @@ def resume(
     from lakebatch.cli.run_session import report_end, run_with_session
     from lakebatch.runner import replicates as sets
     from lakebatch.runner import resumable
-    from lakebatch.runner import run as runner
 
     for what, given in (("NAME", name), ("ASSEMBLY", assembly)):
         if given == "":
@@ -52,28 +51,19 @@ def resume(
         return
     if shard is not None and assembly is None:
         raise click.UsageError("--shard needs the assembly to share. Give NAME and ASSEMBLY.")
-    chosen, assembly = found.experiment, found.assembly
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
-            if shard is None:
-                return sets.resume(
-                    lake,
-                    chosen,
-                    assembly,
-                    executor=executor,
-                    accept_changes=execution.accept_changes,
-                    progress=progress,
-                )
-            return runner.resume(
+            return sets.resume(
                 lake,
-                chosen,
-                assembly,
+                found.experiment,
+                found.assembly,
                 executor=executor,
                 shard=shard,
                 accept_changes=execution.accept_changes,
                 progress=progress,
             )
 
-    ended = run_with_session(chosen, lambda: lake[chosen].folder, work)
-    report_end(lake, chosen, ended, shard, fail_on_missing=fail_on_missing)
+    name = found.experiment
+    ended = run_with_session(name, lambda: lake[name].folder, work)
+    report_end(lake, name, ended, shard, fail_on_missing=fail_on_missing)

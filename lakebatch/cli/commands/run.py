@@ -138,22 +138,10 @@ def run(
 
     def work(progress: Progress) -> Assembly:
         with execution.executor() as executor:
-            if first is not None:
-                said = {key: value for key, value in labels.items() if key != "seed"}
-                plan, of_set = sets.plan(lake, name, **layers, **said)
-                return sets.run(
-                    lake,
-                    plan,
-                    first,
-                    labels=of_set,
-                    seed=seed,
-                    executor=executor,
-                    accept_changes=execution.accept_changes,
-                    progress=progress,
-                )
-            return runner.run(
+            return sets.run(
                 lake,
                 name,
+                first,
                 **layers,
                 **labels,
                 executor=executor,
