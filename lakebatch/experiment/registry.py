@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameC
 from lakebatch.experiment import foreign, given, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
-from lakebatch.experiment.uncached import UncachedLoader, unload
+from lakebatch.experiment.uncached import load_file, unload
 from lakebatch.ids import NAME, NUMBER, VERSION, ExperimentName
 from lakebatch.settings import in_project, is_source_tree, project_folder
 
@@ -35,6 +36,8 @@ SCHEMAS = "schemas"
 AnyExperiment: TypeAlias = "Experiment[Any, Any]"
 _loaded: dict[str, str] = {}
 # source hash of each experiment's module when this process loaded it
+_loading = threading.RLock()
+# held while a module is loaded, which another thread would find without its classes
 _given: dict[str, Source] = {}
 # experiments that were given as classes to this process, by name; a later class replaces an earlier one
 
@@ -303,6 +306,12 @@ def _loaded_module(source: Source) -> ModuleType:
 
 
 def _module(source: Source) -> ModuleType:
+    with _loading:
+        return _current_module(source)
+
+
+def _current_module(source: Source) -> ModuleType:
+    """Return the module of an experiment as its file is now."""
     if source.file is None:
         module = importlib.import_module(source.module)
         if source.module not in _loaded:
@@ -314,17 +323,7 @@ def _module(source: Source) -> ModuleType:
     if loaded is not None:
         unload(source.file.parent)
     _loaded[source.module] = found
-    loader = UncachedLoader(source.module, str(source.file))
-    spec = importlib.util.spec_from_file_location(source.module, source.file, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[source.module] = module
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        del sys.modules[source.module]
-        raise
-    return module
+    return load_file(source.module, source.file)
 
 
 def _check(kind: type[AnyExperiment], source: Source) -> None:

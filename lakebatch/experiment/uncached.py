@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -17,6 +18,21 @@ class UncachedLoader(SourceFileLoader):
     def path_stats(self, path: str) -> Mapping[str, Any]:
         """Raise, as for a file without a time of change."""
         raise OSError  # then Python neither reads nor writes bytecode
+
+
+def load_file(name: str, file: Path) -> ModuleType:
+    """Load a file as a module of a name, which is not kept if that fails."""
+    loader = UncachedLoader(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def unload(folder: Path) -> None:

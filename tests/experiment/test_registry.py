@@ -3,6 +3,7 @@
 import ast
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,12 @@ def test_source_is_parsed_again_after_a_fault_of_the_interpreter(monkeypatch):
     monkeypatch.setattr(ast, "parse", parse_beside_another_thread)
     assert [each.name for each in outline.classes(b"class A(B): ...")] == ["A"]
     assert len(calls) == 3
+
+
+def test_threads_that_load_one_file_at_once_all_get_its_experiment(folder):
+    (folder / "mine.py").write_text(
+        "import time\n" + source().replace("\nclass", "\ntime.sleep(0.3)\n\nclass")
+    )
+    with ThreadPoolExecutor(4) as threads:
+        loaded = list(threads.map(lambda _: registry.load(registry.get("mine")), range(4)))
+    assert len({type(each) for each in loaded}) == 1
