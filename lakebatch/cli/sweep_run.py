@@ -98,15 +98,11 @@ def sweep_script(
     The largest useful number of tasks is that of the parts of all its assemblies.
     """
     from lakebatch.cli.slurm import sweep_batch_script
-    from lakebatch.experiment import registry
     from lakebatch.lake.lake import open_lake as open_
-    from lakebatch.runner.start_from import origin_of
-    from lakebatch.runner.sweep_points import plan_points
+    from lakebatch.runner.sweep_points import plan_sweep
 
-    request, source, lake = sweep.request(), registry.get(name), open_(group_options(context).lake)
-    others = {key: value for key, value in layers.items() if key != "start_from"}
-    origin = origin_of(lake, source, layers["start_from"], layers["preset"])
-    points = plan_points(source, request.design, origin=origin, **others)
-    parts = sum(len(each.plan.parts) for each in points) * request.replicates
-    assemblies = len(points) * request.replicates
+    lake = open_(group_options(context).lake)
+    asked = plan_sweep(lake, name, sweep.request(), **layers)
+    parts = sum(len(each.plan.parts) for each in asked.points) * asked.request.replicates
+    assemblies = len(asked.points) * asked.request.replicates
     return sweep_batch_script(name, arguments, lake.storage, (assemblies, parts), tasks)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -26,11 +25,9 @@ from lakebatch.ids import check_new_name
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
-from lakebatch.runner import start_from as start_from_record
 from lakebatch.runner.assembly_run import Progress
-from lakebatch.runner.first_event import check_seed
 from lakebatch.runner.resume import accepted_changes, source_of
-from lakebatch.runner.sweep_points import SweepRequest, plan_points, to_sweep
+from lakebatch.runner.sweep_points import SweepRequest, plan_sweep
 from lakebatch.snapshot import html
 from lakebatch.snapshot.sweeps import point_table
 
@@ -84,22 +81,12 @@ def run_sweep(
     sweep: Sweepable | Design | SweepRequest,
     *,
     sweep_name: str | None = None,
-    draws: int | None = None,
-    design: str | None = None,
-    sweep_seed: int | None = None,
-    replicates: int | None = None,
-    preset: str | None = None,
-    start_from: str | None = None,
-    config: Path | None = None,
-    settings: Iterable[str] = (),
-    overrides: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    same_seed: bool = False,
     jobs: int | None = None,
     executor: Executor | None = None,
     shard: Shard | None = None,
     accept_changes: bool = False,
     progress: Progress | None = None,
+    **given: Any,
 ) -> SweepRun:
     """Record a sweep in the lake and compute it: an assembly for each replicate of each point.
 
@@ -111,12 +98,14 @@ def run_sweep(
         The swept keys with their values, see `lakebatch.experiment.sweep_design`.
     sweep_name : str, optional
         The name of the sweep; by default a new one, or that of the shard's array.
-    draws, design, sweep_seed
-        How keys with a distribution are drawn.
-    replicates : int, optional
-        The number of assemblies of each point; 1 by default.
+    shard : Shard, optional
+        The share of the assemblies that this process sees to.
+    **given
+        ``draws``, ``design`` and ``sweep_seed``: how keys with a distribution are drawn; ``replicates``: the number of
+        assemblies of each point, 1 by default; and the layers of the config and the seed as for `lakebatch.run`, see
+        `lakebatch.runner.sweep_points.plan_sweep`.
 
-    The other parameters are those of `lakebatch.run`; a shard is the share of the assemblies that this process sees to.
+    The other parameters are those of `lakebatch.run`.
 
     Raises
     ------
@@ -125,28 +114,15 @@ def run_sweep(
     RunInterrupted
         If it was stopped; `resume` continues.
     """
-    request = sweep if isinstance(sweep, SweepRequest) else SweepRequest.of(
-        sweep, draws=draws, design=design, seed=sweep_seed, replicates=replicates
-    )  # fmt: skip
-    source = registry.get(name)
+    asked = plan_sweep(lake, name, sweep, **given)
+    source = asked.source
     check_new_name(source.name)
-    origin = start_from_record.origin_of(lake, source, start_from, preset)
-    seed = check_seed(start_from_record.seed(origin, seed, same_seed=same_seed))
-    points = plan_points(
-        source,
-        request.design,
-        origin=origin,
-        preset=preset,
-        config=config,
-        settings=settings,
-        overrides=overrides,
-    )
     share = shard or Shard.whole()
-    plan = to_sweep(sweep_name or share.array or new_name(now()), request, points, seed)
+    plan = asked.named(sweep_name or share.array or new_name(now()))
     _check_name_is_free(lake, plan.name)
     place = runner.place(executor, jobs)
     place.check(source, accept_changes=accept_changes)
-    stored = runner.ensure(lake, points[0].plan)
+    stored = runner.ensure(lake, asked.points[0].plan)
     recorded, before = stored.sweep_log.write(plan)
     work = _SweepWork(lake, stored, source, recorded, place, share, accept_changes, progress or Progress())
     return work.carry_out(_edit_text(recorded, before))

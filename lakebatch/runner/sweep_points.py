@@ -12,11 +12,15 @@ from lakebatch._text import excerpt, holds_secret
 from lakebatch.assembly.seeds import stream_generator
 from lakebatch.assembly.sweeps import Sweep, SweepPoint, check_sweep_name
 from lakebatch.errors import ConfigError
+from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.experiment.sweep_design import Design, Sweepable, nested, shown, swept_keys
 from lakebatch.experiment.sweep_files import read_sweep_file
 from lakebatch.ids import canonical_json
+from lakebatch.lake.lake import Lake
+from lakebatch.runner import start_from as start_from_record
+from lakebatch.runner.first_event import check_seed
 from lakebatch.runner.start_from import Origin, resolve
 from lakebatch.snapshot.selection import look_up
 
@@ -98,7 +102,56 @@ def _count(replicates: Any) -> int:
     return replicates
 
 
-def plan_points(
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep asks for, with a validated config for each point."""
+
+    source: Source
+    request: SweepRequest
+    points: list[PlannedPoint]
+    seed: int | None
+
+    def named(self, name: str) -> Sweep:
+        """Return the plan under a name, as the lake records it, see `to_sweep`."""
+        return to_sweep(name, self.request, self.points, self.seed)
+
+
+def plan_sweep(
+    lake: Lake,
+    name: str,
+    sweep: Sweepable | Design | SweepRequest,
+    *,
+    draws: int | None = None,
+    design: str | None = None,
+    sweep_seed: int | None = None,
+    replicates: int | None = None,
+    preset: str | None = None,
+    start_from: str | None = None,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    same_seed: bool = False,
+) -> SweepPlan:
+    """Return the plan of a sweep; the parameters are those of `lakebatch.runner.sweep.run_sweep`.
+
+    Raises
+    ------
+    LakebatchError
+        If it could not be run.
+    """
+    request = sweep if isinstance(sweep, SweepRequest) else SweepRequest.of(
+        sweep, draws=draws, design=design, seed=sweep_seed, replicates=replicates
+    )  # fmt: skip
+    source = registry.get(name)
+    origin = start_from_record.origin_of(lake, source, start_from, preset)
+    seed = check_seed(start_from_record.seed(origin, seed, same_seed=same_seed))
+    layers: dict[str, Any] = {"config": config, "settings": settings, "overrides": overrides}
+    points = _plan_points(source, request.design, origin=origin, preset=preset, **layers)
+    return SweepPlan(source, request, points, seed)
+
+
+def _plan_points(
     source: Source,
     design: Design,
     *,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,16 +13,13 @@ from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.sweep_claims import Claim
 from lakebatch.assembly.sweeps import Sweep
 from lakebatch.errors import LakebatchError
-from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.experiment.registry import Source
 from lakebatch.experiment.sweep_design import Design, Sweepable
 from lakebatch.ids import leaves
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
-from lakebatch.runner import start_from as start_from_record
-from lakebatch.runner.first_event import check_seed
-from lakebatch.runner.sweep_points import PlannedPoint, SweepRequest, plan_points, to_sweep
+from lakebatch.runner.sweep_points import PlannedPoint, SweepRequest, plan_sweep
 from lakebatch.snapshot import config_columns, html
 from lakebatch.snapshot.eta import duration
 from lakebatch.snapshot.snapshot import Snapshot
@@ -83,17 +79,7 @@ def preview(
     sweep: Sweepable | Design | SweepRequest,
     *,
     sweep_name: str | None = None,
-    draws: int | None = None,
-    design: str | None = None,
-    sweep_seed: int | None = None,
-    replicates: int | None = None,
-    preset: str | None = None,
-    start_from: str | None = None,
-    config: Path | None = None,
-    settings: Iterable[str] = (),
-    overrides: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    same_seed: bool = False,
+    **given: Any,
 ) -> SweepPreview:
     """Return the plan of a sweep, validated as a run would; nothing is recorded. The parameters are those of a sweep.
 
@@ -102,28 +88,15 @@ def preview(
     LakebatchError
         If it could not be run.
     """
-    request = sweep if isinstance(sweep, SweepRequest) else SweepRequest.of(
-        sweep, draws=draws, design=design, seed=sweep_seed, replicates=replicates
-    )  # fmt: skip
-    source = registry.get(name)
-    origin = start_from_record.origin_of(lake, source, start_from, preset)
-    seed = check_seed(start_from_record.seed(origin, seed, same_seed=same_seed))
-    points = plan_points(
-        source,
-        request.design,
-        origin=origin,
-        preset=preset,
-        config=config,
-        settings=settings,
-        overrides=overrides,
-    )
-    plan = to_sweep(sweep_name or UNNAMED, request, points, seed)
+    asked = plan_sweep(lake, name, sweep, **given)
+    source, points, replicates = asked.source, asked.points, asked.request.replicates
+    plan = asked.named(sweep_name or UNNAMED)
     snapshot = _snapshot(lake, name)
-    left = [request.replicates] * len(points) if sweep_name is None else _left(plan, snapshot)
+    left = [replicates] * len(points) if sweep_name is None else _left(plan, snapshot)
     rates = [] if snapshot is None else list(_rates(source, snapshot))
     seconds = [_seconds(each, count, rates) for each, count in zip(points, left, strict=True)]
     known = [each for each in seconds if each is not None]
-    assemblies = request.replicates * len(points)
+    assemblies = replicates * len(points)
     return SweepPreview(
         points=_frame(points, left, seconds),
         unit=points[0].plan.experiment.unit,
