@@ -140,8 +140,8 @@ def restore(tables: ExperimentTables, assembly_id: str, reason: str) -> Assembly
     of_it = pl.col("assembly_id") == assembly.assembly_id
     events = tables.log.events().filter(of_it & (pl.col("status") != "discarded"))
     before = events["status"].to_list()[-1:] or ["started"]
-    if assembly.name and assembly.status == "discarded":
-        labels.check_free(assembly.name, kept_names(tables.log.latest()))
     if assembly.status == "discarded":
-        sweep_claims.check_free(assembly, tables.log.latest())
+        known = tables.log.latest()
+        labels.check_free(assembly.name, kept_names(known))
+        sweep_claims.check_free(assembly, known)
     return decide(tables, assembly, before[0], reason, after=DISCARDED)

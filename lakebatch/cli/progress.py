@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 from rich.console import Console, Group
 from rich.live import Live as Display
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
@@ -109,19 +109,18 @@ class ThroughputMeter:
         return f"{rate:.1f} {self.work.unit}/s, {duration((self.work.amount - self.amount) / rate)} left"
 
 
+def make_bars(console: Console, *more: ProgressColumn) -> Bars:
+    """Return bars with description, count and elapsed time, and further columns."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None))
+    return Bars(*columns, MofNCompleteColumn(), TimeElapsedColumn(), *more, console=console, expand=True)
+
+
 class LiveProgress(LineProgress):
     """Progress bars with rate, time left, last commit and failures; finished parts are listed above them."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            expand=True,
-        )
+        self._bars = make_bars(self._console)
         self._display = Display(console=self._console, transient=True, auto_refresh=False)
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None

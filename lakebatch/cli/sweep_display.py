@@ -9,15 +9,14 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from rich.progress import TextColumn
 from rich.text import Text
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sweep_claims import Replicate
 from lakebatch.assembly.sweeps import Sweep
 from lakebatch.cli.context import group_options
-from lakebatch.cli.progress import REFRESH_SECONDS
+from lakebatch.cli.progress import REFRESH_SECONDS, make_bars
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Outcome
@@ -88,15 +87,7 @@ class LiveSweep(LineSweep):
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}", markup=False),
-            console=self._console,
-            expand=True,
-        )
+        self._bars = make_bars(self._console, TextColumn("{task.fields[left]}", markup=False))
         self._live = Live(
             self._bars, console=self._console, transient=True, refresh_per_second=1 / REFRESH_SECONDS
         )

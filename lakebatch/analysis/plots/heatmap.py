@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -11,7 +10,7 @@ from lakebatch.analysis.config_keys import ordered_texts, text_of, values_at
 from lakebatch.analysis.plots.captions import capital, span
 from lakebatch.analysis.plots.chart import Cells, Chart, Panel
 from lakebatch.analysis.plots.options import Options
-from lakebatch.assembly.metrics import Metric, Roles
+from lakebatch.assembly.metrics import Roles
 from lakebatch.errors import ConfigError, IncompleteError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
@@ -40,9 +39,11 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
     records = [each for each in snapshot.assemblies if each.assembly_id in read]
     across, down = values_at(records, x), values_at(records, y)
     x_names, y_names = (list(ordered_texts(each.values())) for each in (across, down))
-    means = dict(rows.iter_rows())
-    cells = [[_members(means, across, down, a, b) for a in x_names] for b in reversed(y_names)]
-    mark = Cells(tuple(tuple(_mean(each) for each in row) for row in cells), _label(metric))
+    members: dict[tuple[str, str], list[float]] = {}
+    for assembly_id, mean in rows.iter_rows():
+        members.setdefault((text_of(across[assembly_id]), text_of(down[assembly_id])), []).append(mean)
+    cells = [[members.get((a, b), []) for a in x_names] for b in reversed(y_names)]
+    mark = Cells(tuple(tuple(_mean(each) for each in row) for row in cells), metric.axis_label)
     panel = Panel((mark,), x_label=x, y_label=y, x_names=tuple(x_names), y_names=tuple(reversed(y_names)))
     counts = [len(each) for row in cells for each in row if each]
     empty = sum(not each for row in cells for each in row)
@@ -84,22 +85,8 @@ def _rows(snapshot: Snapshot, metric: str, options: Options, on_gap: OnGap) -> p
     return found.select("assembly_id", mean=pl.col("total") / pl.col("count")).sort("assembly_id")
 
 
-def _members(
-    means: Mapping[str, float], across: Mapping[str, Any], down: Mapping[str, Any], a: str, b: str
-) -> list[float]:
-    return [
-        mean
-        for assembly_id, mean in means.items()
-        if text_of(across[assembly_id]) == a and text_of(down[assembly_id]) == b
-    ]
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _label(metric: Metric) -> str:
-    return metric.label if metric.unit == "1" else f"{metric.label} ({metric.unit})"
 
 
 def _at(options: Options, roles: Roles) -> str:

@@ -15,9 +15,8 @@ import deltalake
 from deltalake.transaction import RemoveAction
 
 from lakebatch.errors import CommitError
-from lakebatch.storage.delta import checkpoints
-from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH, Handle
-from lakebatch.storage.delta.replacement import TRANSACTION, next_transaction
+from lakebatch.storage.delta.engine import Handle
+from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
 from lakebatch.storage.delta.table import Table, Write
 from lakebatch.storage.delta.table_format import APPEND_ONLY
 from lakebatch.storage.delta.vacuum import EVENT
@@ -102,20 +101,7 @@ def _remove(
     handle: Handle, files: Sequence[DataFile], metadata: Mapping[str, str], transaction: deltalake.Transaction
 ) -> None:
     at = int(datetime.now(UTC).timestamp() * 1000)
-    handle.create_write_transaction(
-        [_removed(file, at) for file in files],
-        mode="append",
-        schema=handle.schema(),
-        partition_by=list(handle.metadata().partition_columns),
-        commit_properties=deltalake.CommitProperties(
-            custom_metadata=dict(metadata),
-            max_commit_retries=COMMIT_RETRIES,
-            app_transactions=[transaction],
-        ),
-        post_commithook_properties=HOT_PATH,
-    )
-    handle.update_incremental()
-    checkpoints.write_if_due(handle)
+    commit_actions(handle, [_removed(file, at) for file in files], metadata, transaction)
 
 
 def _removed(file: DataFile, at: int) -> RemoveAction:

@@ -122,8 +122,18 @@ def _commit(
             RemoveAction(file.path, False, at, size=file.size, partition_values=partition)
             for file in each.removed
         ]
+    commit_actions(handle, actions, metadata, transaction)
+
+
+def commit_actions(
+    handle: Handle,
+    actions: Sequence[AddAction | RemoveAction],
+    metadata: Mapping[str, str],
+    transaction: deltalake.Transaction,
+) -> None:
+    """Commit files that come into a table, or leave it, as one version."""
     handle.create_write_transaction(
-        actions,
+        list(actions),
         mode="append",
         schema=handle.schema(),
         partition_by=list(handle.metadata().partition_columns),
