@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,24 +38,22 @@ class CheckConfig:
     name: str
     preset: str = DEFAULT_PRESET
     settings: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] | None = None
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The layers of the config."""
+        return {"preset": self.preset, "settings": self.settings, "overrides": self.overrides}
 
     def plan(self) -> RunPlan:
         """Return what a run would compute."""
-        return RunPlan.resolve(registry.get(self.name), preset=self.preset, settings=self.settings)
+        return RunPlan.resolve(registry.get(self.name), **self.layers)
 
     def run(
         self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
     ) -> Assembly:
         """Run one assembly, and raise unless it ends completed."""
-        done = run(
-            lake,
-            self.name,
-            preset=self.preset,
-            settings=self.settings,
-            seed=seed,
-            jobs=jobs,
-            progress=progress,
-        )
+        done = run(lake, self.name, **self.layers, seed=seed, jobs=jobs, progress=progress)
         _expect(done.status == "completed", f"a run ended {done.status}: {done.error}")
         return done
 
@@ -125,12 +123,11 @@ def check_sweep(trial: CheckConfig) -> None:
         return
     key, value = next(iter(known.items()))
     with _lake() as lake:
-        layers: dict[str, Any] = {"preset": trial.preset, "settings": trial.settings}
         sweep = {key: [value]}
         try:
             run_sweep(
                 lake, trial.name, sweep, sweep_name="check", replicates=2, jobs=1,
-                progress=_StopAfterFirstPart(), **layers,
+                progress=_StopAfterFirstPart(), **trial.layers,
             )  # fmt: skip
         except RunInterrupted:
             resume_sweep(lake, trial.name, "check", jobs=1)

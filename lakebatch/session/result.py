@@ -120,5 +120,13 @@ class RunResult(Assembly):
         return f"{table}<p>Its rows and pictures: {links}</p>"
 
 
+class CheckResult(pl.DataFrame):
+    """The promises of an experiment, one per row, with the fault of each that is broken."""
+
+    def _repr_html_(self, **others: Any) -> str:
+        kept = self["fault"].null_count()
+        return html.section(f"{kept} of {self.height} promises kept", pl.DataFrame(self), width=300)
+
+
 def _values(assembly: Assembly) -> tuple[Any, ...]:
     return tuple(getattr(assembly, each.name) for each in fields(Assembly) if each.compare)

@@ -53,7 +53,7 @@ ONLY_IN = {
     "boto3": {"storage.s3"},
     "botocore": {"storage.s3"},
     "duckdb": {"sql"},
-    "IPython": {"session.display"},
+    "IPython": {"session.notebook"},
     "click": {"cli"},
     "cloudpickle": {"experiment.given"},
     "rich": {"cli"},
