@@ -21,6 +21,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {
         "runner": "Run, resume, verify and check: plan an assembly, have its parts computed, and commit them.",
         "legacy": "Import of older files, the older interface, and frames of any columns; ``pickles`` is frozen.",
+        "ui": "Read-only pages of a lake in the browser, live or as static files.",
     },
     {"lake": "The nouns that users hold: a lake, an experiment in it, a snapshot of all its experiments."},
     {
@@ -67,7 +68,9 @@ ONLY_IN = {
     "plotly": {"analysis.plots"},
     "pydantic": {"experiment", "executor.open"},
     "yaml": {"experiment.yaml_files"},
-    "jinja2": {"analysis.report"},
+    "jinja2": {"analysis.report", "ui.page"},
+    "starlette": {"ui.server"},
+    "uvicorn": {"ui.server"},
     "markupsafe": {"analysis.report"},
 }
 """Modules that may import a package."""

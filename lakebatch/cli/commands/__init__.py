@@ -38,6 +38,7 @@ from lakebatch.cli.commands import (
     status,
     sweeps,
     tag,
+    ui,
     vacuum,
     verify,
     watch,
@@ -50,7 +51,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         artifacts.artifacts,
         history.history, sql.sql, queries.queries_, config.config,
     ),
-    "Draw and report": (plot.plot, report.report),
+    "Draw, report and show": (plot.plot, report.report, ui.ui),
     "Curate a dataset": (
         tag.tag, note.note, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,

@@ -1,0 +1,47 @@
+"""Addresses of pages, of a server and of static files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from lakebatch.ui.page_state import PageState
+
+
+@dataclass(frozen=True)
+class Links:
+    """The addresses that one page links to.
+
+    Attributes
+    ----------
+    root : str
+        What stands before every address: ``/TOKEN/`` of a server, ``../`` for each folder of a static file.
+    state : PageState
+        The selection, which each address of a server keeps.
+    is_static : bool
+        Whether the pages are files.
+    """
+
+    root: str
+    state: PageState
+    is_static: bool = False
+
+    def page(self, *steps: str, state: PageState | None = None) -> str:
+        """Return the address of a page by its steps, such as ``assembly``, folder, id; without any, of the overview."""
+        if self.is_static:
+            return f"{self.root}{'/'.join(map(quote_step, steps)) or 'index'}.html"
+        return f"{self.root}{'/'.join(map(quote_step, steps))}{(state or self.state).query}"
+
+    def file(self, *steps: str) -> str:
+        """Return the address of a file that has a name of its own, such as a picture."""
+        address = f"{self.root}{'/'.join(map(quote_step, steps))}"
+        return address if self.is_static else f"{address}{self.state.query}"
+
+    def asset(self, name: str) -> str:
+        """Return the address of a style sheet or script."""
+        return f"{self.root}assets/{name}"
+
+
+def quote_step(step: str) -> str:
+    """Return one step of an address; a step of dots alone would climb, so its dots are spelled out."""
+    return quote(step, safe="") if step.strip(".") else step.replace(".", "%2E")

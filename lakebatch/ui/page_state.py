@@ -1,0 +1,127 @@
+"""What a page shows of a lake: a selection, kept in the address of the page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from lakebatch._text import nearest
+from lakebatch.errors import ConfigError
+from lakebatch.snapshot.moment import Moment, moment
+from lakebatch.snapshot.selection import COMPLETED, Selection, selection, shown
+
+ONCE = ("experiment", "version", "as_of", "tag", "preset", "config", "sweep")
+REPEATED = ("include", "assembly", "where")
+
+
+@dataclass(frozen=True)
+class PageState:
+    """The experiment and the selection that a page shows.
+
+    Attributes
+    ----------
+    experiment : str, optional
+        NAME or NAME@v1; all experiments without it.
+    selection : Selection
+        The moment and the assemblies. Its statuses say whose rows are in metrics and pictures; tables of assemblies
+        list every status.
+    """
+
+    experiment: str | None = None
+    selection: Selection = field(default_factory=Selection)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters of an address that `parse` reads as this state; none for the default."""
+        chosen = self.selection
+        at = chosen.moment
+        once = {
+            "experiment": self.experiment,
+            "version": at.version,
+            "as_of": None if at.time is None else at.time.isoformat().replace("+00:00", "Z"),
+            "tag": at.tag,
+            "preset": chosen.preset,
+            "config": chosen.config,
+            "sweep": chosen.sweep,
+        }
+        return [
+            *((key, str(value)) for key, value in once.items() if value is not None),
+            *(("include", each) for each in chosen.statuses if chosen.statuses != COMPLETED),
+            *(("assembly", each) for each in chosen.assemblies),
+            *(("where", f"{each.key}={shown(value)}") for each in chosen.where for value in each.values),
+        ]
+
+    @property
+    def query(self) -> str:
+        """The end of an address, such as ``?tag=paper-v1``; empty for the default."""
+        return f"?{urlencode(self.pairs)}" if self.pairs else ""
+
+    @property
+    def options(self) -> str:
+        """The words on a command line that select the same rows, quoted for a shell."""
+        at = self.selection.moment
+        words = [
+            *(["--version", str(at.version)] if at.version is not None else []),
+            *(["--as-of", dict(self.pairs)["as_of"]] if at.time is not None else []),
+            *(["--tag", at.tag] if at.tag is not None else []),
+            *self.selection.options,
+        ]
+        return shlex.join(words)
+
+    @property
+    def arguments(self) -> str:
+        """The keyword arguments in Python that select the same rows, such as ``tag='paper-v1', config='2'``."""
+        given: dict[str, Any] = {}
+        for key, value in self.pairs:
+            if key in REPEATED:
+                given.setdefault(key, []).append(value)
+            elif key != "experiment":
+                given[key] = int(value) if key == "version" else value
+        return ", ".join(f"{key}={value!r}" for key, value in given.items())
+
+    def at(self, moment: Moment) -> PageState:
+        """Return the same selection at another moment."""
+        return replace(self, selection=replace(self.selection, moment=moment))
+
+    def of(self, experiment: str | None) -> PageState:
+        """Return the same selection of another experiment."""
+        return replace(self, experiment=experiment)
+
+
+def parse(pairs: Iterable[tuple[str, str]]) -> PageState:
+    """Return the state that the parameters of an address name; empty ones count as not given.
+
+    >>> parse([("experiment", "response-noise"), ("tag", "paper-v1")]).query
+    '?experiment=response-noise&tag=paper-v1'
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is unknown, given twice or malformed.
+    """
+    once: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    for key, value in ((key, value.strip()) for key, value in pairs):
+        if key not in ONCE and key not in REPEATED:
+            raise ConfigError(f"Unknown parameter {key!r} in the address. {nearest(key, (*ONCE, *REPEATED))}")
+        if not value:
+            continue
+        if key in REPEATED:
+            repeated.setdefault(key, []).append(value)
+        elif once.setdefault(key, value) != value:
+            raise ConfigError(f"The address gives {key} more than once. Expected it once.")
+    at = moment(_version(once.pop("version", None)), once.pop("as_of", None), once.pop("tag", None))
+    experiment = once.pop("experiment", None)
+    chosen: dict[str, Any] = {**once, **repeated}
+    return PageState(experiment, selection(at, on_mix="warn", **chosen))
+
+
+def _version(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise ConfigError(f"The version {text!r} is not an integer.")
+    return int(text)

@@ -1,0 +1,56 @@
+"""The pages of a lake: from the steps of an address and a selection to HTML."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from threading import Lock
+
+from lakebatch.errors import UnknownNameError
+from lakebatch.lake.lake import Lake
+from lakebatch.ui import page as pages
+from lakebatch.ui.bar import bar
+from lakebatch.ui.links import Links
+from lakebatch.ui.overview import overview
+from lakebatch.ui.page import Page
+from lakebatch.ui.page_state import PageState
+
+Build = Callable[..., Page]
+
+PAGES: dict[str, tuple[Build, int]] = {
+    "": (overview, 0),
+}
+"""What makes each page, by the first step of its address, and how many more steps it has."""
+
+
+class Site:
+    """The pages of one lake. They are made one at a time, so that the warnings of each are its own."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._reading = Lock()
+
+    def html(self, steps: Sequence[str], links: Links) -> str:
+        """Return a page as HTML.
+
+        Raises
+        ------
+        LakebatchError
+            If there is no such page, or it cannot be read.
+        """
+        with self._reading:
+            page = self.page(steps, links.state)
+            return pages.render(page, links, bar(self.lake, links.state))
+
+    def page(self, steps: Sequence[str], state: PageState) -> Page:
+        """Return the content of a page, with the warnings of what was read."""
+        first, *others = steps or ("",)
+        build, count = PAGES.get(first, (None, 0))
+        if build is None or len(others) != count:
+            raise UnknownNameError(f"There is no page {'/'.join(steps)!r}.")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            page = build(self.lake, state, *others)
+        said = tuple(dict.fromkeys(str(each.message) for each in caught))
+        return replace(page, notices=(*page.notices, *said))
