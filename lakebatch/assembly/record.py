@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges, replication
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
@@ -41,6 +43,20 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
+IN_TABLES = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+"""The fields that tables of assemblies in a notebook show."""
+MORE = (
+    "name",
+    "note",
+    "replicate",
+    "missing_metrics",
+    "dropped_samples",
+    "user",
+    "host",
+    "code_version",
+    "commit",
+)
+# what a notebook shows of one assembly beside these
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -74,7 +90,7 @@ class Plan:
         return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assembly:
     """An assembly as its latest event describes it; the fields are the columns of ``assemblies``."""
 
@@ -99,6 +115,25 @@ class Assembly:
     host: str
     pid: int | None
     leases: Leases | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        named = f" {self.name}" if self.name else ""
+        note = f"; {self.note}" if self.note else ""
+        return _html.short(f"<Assembly {self.assembly_id}{named}: {self.summary()}{note}>")
+
+    def summary(self) -> str:
+        """Return status, parts and rows in one line, with the error if it failed."""
+        failed = f"; failed: {self.error}" if self.error else ""
+        return f"{self.status}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+
+    def row(self) -> dict[str, Any]:
+        """Return the assembly as a row of a table."""
+        return {name: getattr(self, name) for name in IN_TABLES}
+
+    def _repr_html_(self) -> str:
+        told = {name: getattr(self, name) for name in (*IN_TABLES[1:], *MORE)}
+        config = json.dumps(self.settings, indent=1, ensure_ascii=False)
+        return _html.facts(self.assembly_id, told) + _html.folded("config", config)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.labels import check_reference
 from lakebatch.assembly.logs import NAME as LOGS
 from lakebatch.assembly.logs import Level, LogTable
@@ -24,7 +25,7 @@ from lakebatch.lake.arguments import (
 )
 from lakebatch.lake.curation import CuratedTables
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import html, replicates, sql_names, sweeps
+from lakebatch.snapshot import replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment
@@ -52,7 +53,7 @@ class StoredExperiment(CuratedTables):
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
         omissions.warn_of_faults(pinned.tables.lost)
-        return html.section(f"{pinned.qualified_name}, now", brief(pinned))
+        return _html.section(f"{pinned.qualified_name}, now", brief(pinned), newest=True)
 
     def schema_name(self) -> str:
         """Return the schema in SQL: ``response_noise`` of the newest experiment version, else ``response_noise_v1``."""

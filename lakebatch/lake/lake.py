@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch._text import hint
 from lakebatch.assembly import versions
 from lakebatch.errors import ConfigError, SchemaError, StorageError, UnknownNameError, warn
@@ -24,7 +25,6 @@ from lakebatch.lake.arguments import (
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize, usage, vacuum
-from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
@@ -50,7 +50,7 @@ class Lake:
         return f"Lake({self.storage.uri!r})"
 
     def _repr_html_(self) -> str:
-        return html.section(str(self.storage.uri), self.snapshot().overview())
+        return _html.section(str(self.storage.uri), self.snapshot().overview())
 
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import replica_sets
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.snapshot import html
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
 
-SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "seed", "error")
+WAYS = (".reassemble()", ".snapshot", ".plot()", ".report()")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -98,8 +97,7 @@ class RunResult(Assembly):
 
     def __repr__(self) -> str:
         what = f"{self.assembly_id} of {self._experiment.reference}: {self._summary()}"
-        ways = ".reassemble(), .snapshot, .plot(), .report()"
-        return f"<RunResult {what}; see {ways}>"
+        return _html.short(f"<RunResult {what}; see {', '.join(WAYS)}>")
 
     def _summary(self) -> str:
         if len(self.assemblies) > 1:
@@ -107,17 +105,12 @@ class RunResult(Assembly):
             rows = sum(each.rows for each in self._read)
             ended = f"; {self.decision}" if self.decision else ""
             return f"{done} of {len(self.assemblies)} replicates completed, {rows} rows{ended}"
-        failed = f"; failed: {self.error}" if self.error else ""
-        return f"{self.status}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+        return self.summary()
 
     def _repr_html_(self) -> str:
-        rows = [{name: getattr(each, name) for name in SHOWN} for each in self.assemblies]
-        table = html.section(
-            f"{self._experiment.reference}: {self._summary()}", pl.DataFrame(rows, infer_schema_length=None)
-        )
-        ways = ("reassemble()", "snapshot", "plot()", "report()")
-        links = ", ".join(f"<code>.{escape(each)}</code>" for each in ways)
-        return f"{table}<p>Its rows and pictures: {links}</p>"
+        rows = pl.DataFrame([each.row() for each in self.assemblies], infer_schema_length=None)
+        table = _html.section(f"{self._experiment.reference}: {self._summary()}", rows, newest=True)
+        return table + _html.ways("Its rows and pictures", WAYS)
 
 
 class CheckResult(pl.DataFrame):
@@ -125,7 +118,7 @@ class CheckResult(pl.DataFrame):
 
     def _repr_html_(self, **others: Any) -> str:
         kept = self["fault"].null_count()
-        return html.section(f"{kept} of {self.height} promises kept", pl.DataFrame(self), width=300)
+        return _html.section(f"{kept} of {self.height} promises kept", pl.DataFrame(self), width=300)
 
 
 def _values(assembly: Assembly) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from lakebatch._text import nearest
-from lakebatch.artifacts import ARTIFACTS, CONTENT, MAX_BYTES, sha256_of
+from lakebatch.artifacts import ARTIFACTS, CONTENT, MAX_BYTES, Content, sha256_of
 from lakebatch.assembly.record import Status
 from lakebatch.errors import ConfigError, DamageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
@@ -161,4 +161,4 @@ def _checked(artifact: StoredArtifact, contents: Mapping[str, bytes | None]) -> 
             f"artifact {artifact.name!r} of part {artifact.part} of {artifact.assembly_id} is damaged: the SHA-256 of "
             f"its content is {actual}, recorded is {artifact.sha256}. Look closer with: lakebatch doctor --deep"
         )
-    return content
+    return Content(content, artifact.name, artifact.media_type)

@@ -10,6 +10,7 @@ from typing import Self
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import metrics
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.metrics import Roles
@@ -144,7 +145,8 @@ class PinnedRows(Statuses):
             return []
         until = self.events["at"].max() if self.moment.is_past else None
         found = self._sweep_log.all(until if isinstance(until, datetime) else None)
-        return [each for each in found if self.selection.sweep in (None, each.name)]
+        chosen = [each for each in found if self.selection.sweep in (None, each.name)]
+        return _html.Records(chosen, "sweeps", Sweep.row)
 
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""

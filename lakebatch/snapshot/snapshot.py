@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
-from lakebatch.snapshot import html as notebook
-from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
+from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import damage, omissions
@@ -33,13 +33,8 @@ class Snapshot(PinnedRows):
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
 
     def _repr_html_(self) -> str:
-        columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
-        rows = [
-            {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
-            for each in self.assemblies
-        ]
-        title = f"{self.qualified_name}, {self.moment}: version {self.version}"
-        return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
+        rows = [each.row() | {"status": self.state(each)} for each in self.assemblies[-_html.MAX_ROWS :]]
+        return _html.section(self.describe(), pl.DataFrame(rows, infer_schema_length=None))
 
     @property
     def state_read(self) -> str:
@@ -213,7 +208,7 @@ class Snapshot(PinnedRows):
 
     def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
-        return completeness.gaps(self, include)
+        return Gaps(completeness.gaps(self, include))
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""

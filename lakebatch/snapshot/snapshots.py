@@ -8,15 +8,15 @@ from typing import Any, Self
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch._text import nearest
 from lakebatch.assembly import versions
 from lakebatch.assembly.record import Status
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.ids import ExperimentName
-from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import sql_names
-from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
+from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, not_begun, pin
 from lakebatch.snapshot.selection import COMPLETED, Selection
@@ -126,10 +126,10 @@ class Snapshots(Mapping[str, Snapshot]):
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.moment}, {list(self._snapshots)})"
+        return _html.short(f"{type(self).__name__}({self.moment}, {list(self._snapshots)})")
 
     def _repr_html_(self) -> str:
-        return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
+        return _html.section(f"{len(self)} experiments, {self.moment}", self.overview())
 
     def describe(self) -> str:
         """Return what the datasets are made of, in one line: experiments, moment, and how assemblies were selected."""
@@ -205,7 +205,7 @@ class Snapshots(Mapping[str, Snapshot]):
 
     def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
         """Return the gaps in the datasets of the experiments."""
-        return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
+        return Gaps([gap for each in self._snapshots.values() for gap in each.gaps(include)])
 
     def renew(self) -> bool:
         """Open the newest files of all tables, which changes no row; return whether any table has newer files."""

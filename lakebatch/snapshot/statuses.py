@@ -7,6 +7,7 @@ from functools import cached_property
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch import _process as process
 from lakebatch.assembly import labels
 from lakebatch.assembly import record as assembly
@@ -102,12 +103,15 @@ class Statuses:
     @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly at the moment, by run number."""
-        return assembly.from_rows(self.last_events, self.leases)
+        return self._listed(self.last_events)
 
     @cached_property
     def not_completed(self) -> list[Assembly]:
         """The assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
+        return self._listed(self.last_events.filter(~pl.col("status").is_in(COMPLETED)))
+
+    def _listed(self, events: pl.DataFrame) -> list[Assembly]:
+        return _html.Records(assembly.from_rows(events, self.leases), "assemblies", Assembly.row)
 
     def assembly(self, assembly_id: str) -> Assembly:
         """Return one assembly at the moment, by its id or its name.

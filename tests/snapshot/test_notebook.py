@@ -5,7 +5,7 @@ from html import escape
 import polars as pl
 import pytest
 
-from lakebatch.snapshot import html as notebook
+from lakebatch import _html as notebook
 
 
 def test_lake_snapshot_experiment_and_diff_show_as_tables(lake, stored, run):

@@ -12,11 +12,20 @@ from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest, one_line
 from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
+from lakebatch.analysis.plots import (
+    cohort,
+    degradation,
+    growth,
+    heatmap,
+    interactive,
+    levels,
+    showing,
+    static,
+)
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.assembly import missing_metrics
-from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
+from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import Snapshot
 
@@ -50,7 +59,7 @@ METADATA: Mapping[str, tuple[str, str, str]] = {
 """The keys of a file's metadata: one that is left out, so that the same picture is the same file, title and caption."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A chart that can be drawn, saved, and displayed in a notebook."""
 
@@ -86,12 +95,11 @@ class Picture:
         return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
-        try:
-            bundle = interactive.bundle(self.chart)
-        except MissingDependencyError:
-            bundle = {}
-        return {"text/plain": self.chart.description(), "image/png": self.to_bytes(".png"), **bundle}
+        """Return the MIME bundle for a notebook."""
+        return showing.bundle(self.chart)
+
+    def __repr__(self) -> str:
+        return showing.one_line_of(self.kind, self.chart)
 
 
 def picture(
