@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +25,8 @@ from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
+Include: TypeAlias = Status | Collection[Status]
+"""The type of an argument that chooses assemblies by status: one status, or several."""
 EVERY_STATUS: tuple[Status, ...] = get_args(Status)
 UNDECIDED: tuple[Status, ...] = ("started", "failed")
 """The statuses of an assembly that may still be completed."""

@@ -236,7 +236,8 @@ class SweepLog:
 def _edit(known: Sweep, plan: Sweep) -> Sweep | None:
     if known.seed != plan.seed:
         raise AssemblyError(
-            f"The sweep {known.name} has {_seed(known)}, not {_seed(plan)}. Give the same one, or another --sweep-name."
+            f"The sweep {known.name} has {_seed(known)}, not {_seed(plan)}. Give the same one, or another "
+            "sweep_name=NAME (--sweep-name)."
         )
     return known.edited(plan)
 

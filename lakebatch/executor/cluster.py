@@ -43,7 +43,7 @@ LOST = (
 )
 OTHER_PACKAGES = (
     "Workers of the cluster have other versions than this machine: {}. "
-    "Install the same ones, or compute with both by: --accept-changes"
+    "Install the same ones, or compute with both by accept_changes=True (--accept-changes)"
 )
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 # Differences here mean that other code would compute the rows than is recorded.

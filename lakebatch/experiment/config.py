@@ -297,7 +297,7 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
     if fault["type"] == "extra_forbidden":
         return f"Unknown config key {key!r}{origin}. {nearest(str(fault['loc'][-1]), _siblings(model, fault['loc']))}"
     if fault["type"] == "missing":
-        return f"Config key {key!r} is missing. Set it with --set {key}=VALUE."
+        return f"Config key {key!r} is missing. Set it with overrides={{{key!r}: VALUE}} (--set {key}=VALUE)."
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"Config{f' key {key!r}' if key else ''}{origin}: {message.rstrip('.')}."

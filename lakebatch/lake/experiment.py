@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack, overload
 
 import polars as pl
 
@@ -40,6 +41,7 @@ from lakebatch.storage.delta import omissions
 if TYPE_CHECKING:
     from lakebatch.analysis.diff import Difference
     from lakebatch.analysis.plots import Picture
+    from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
 
 
@@ -156,8 +158,19 @@ class StoredExperiment(CuratedTables):
         self.sweep_log.get(name)
         return sweeps.points_of(self.at(moment_of(state)).select(selection(sweep=name), may_be_empty=True))
 
-    def status(self, assembly_id: str) -> str:
-        """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""
+    @overload
+    def status(self) -> pl.DataFrame: ...
+
+    @overload
+    def status(self, assembly_id: str) -> str: ...
+
+    def status(self, assembly_id: str | None = None) -> str | pl.DataFrame:
+        """Return an assembly's state by its id or name, or without one a table of all assemblies.
+
+        A state is started, interrupted, completed, failed, discarded or not_found.
+        """
+        if assembly_id is None:
+            return brief(self.snapshot())
         check_reference(assembly_id)
         if not self.exists():
             return "not_found"
@@ -205,8 +218,9 @@ class StoredExperiment(CuratedTables):
     @takes(PlotArguments)
     def plot(
         self,
-        kind: str = "levels",
+        kind: Kind = "levels",
         *,
+        width: float | None = None,
         against: str | int | Time | None = None,
         on_gap: OnGap = "warn",
         **options: Unpack[PlotArguments],
@@ -217,6 +231,8 @@ class StoredExperiment(CuratedTables):
 
         Parameters
         ----------
+        width : float, mm, optional
+            The width; 89 mm by default, 183 mm with several panels.
         against : version, time, tag or experiment version, optional
             Another state, or another experiment version such as ``v1``, drawn behind this one.
         **options
@@ -226,13 +242,9 @@ class StoredExperiment(CuratedTables):
 
         selection, others = split(options, PlotArguments)
         other = None if against is None else state(self, against).select(selection)
-        return plots.picture(
-            self.select(selection),
-            kind,
-            against=other,
-            on_gap=on_gap,
-            options=plots.Options(**others),
-        )
+        drawn = plots.Options(**others)
+        chart = plots.picture(self.select(selection), kind, against=other, on_gap=on_gap, options=drawn)
+        return replace(chart, width_mm=width)
 
     @takes(PlotArguments)
     def report(

@@ -164,7 +164,9 @@ def resume_sweep(
 def _check_name_is_free(lake: Lake, name: str) -> None:
     """Raise if a name is that of an experiment, since `resume` takes either."""
     if name in registry.find() or name in [each.name for each in lake.begun()]:
-        raise ConfigError(f"{name!r} is the name of an experiment. Choose another --sweep-name.")
+        raise ConfigError(
+            f"{name!r} is the name of an experiment. Choose another sweep_name=NAME (--sweep-name)."
+        )
 
 
 def _edit_text(sweep: Sweep, before: Sweep | None) -> str:

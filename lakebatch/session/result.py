@@ -17,6 +17,7 @@ from lakebatch.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
+    from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
 
 WAYS = (".reassemble()", ".snapshot", ".plot()", ".report()")
@@ -62,7 +63,7 @@ class RunResult(Assembly):
         """Return the rows of the run as one frame; of a set, those of its completed replicates."""
         return self.snapshot.reassemble(table=table, on_gap=on_gap)
 
-    def plot(self, kind: str = "levels", **options: Any) -> Picture:
+    def plot(self, kind: Kind = "levels", **options: Any) -> Picture:
         """Return a picture of the run, see `lakebatch.lake.experiment.StoredExperiment.plot`."""
         return self._experiment.plot(kind, **self._selection, **options)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch._public import readable
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunInterrupted
 from lakebatch.executor.base import Executor
@@ -34,6 +35,7 @@ COMMAND = re.compile(r"lakebatch resume \S+ (?P<assembly>\w+)(?P<accept> --accep
 # a command that cannot be given for a class, which no file defines
 
 
+@readable
 def run(
     lake: Lake,
     name: str | type[AnyExperiment],
@@ -142,6 +144,7 @@ def run(
     return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
 
 
+@readable
 def resume(
     lake: Lake,
     name: str | type[AnyExperiment],
@@ -175,6 +178,7 @@ def resume(
     return RunResult.of(lake[found.experiment], ended)
 
 
+@readable
 def verify(
     lake: Lake,
     name: str | type[AnyExperiment],
@@ -193,6 +197,7 @@ def verify(
         return verification.verify(lake, known, assembly_id, jobs=jobs, progress=shown)
 
 
+@readable
 def check(
     name: str | type[AnyExperiment],
     *,

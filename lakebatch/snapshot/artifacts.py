@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
 
 from lakebatch._text import nearest
 from lakebatch.artifacts import ARTIFACTS, CONTENT, MAX_BYTES, Content, sha256_of
-from lakebatch.assembly.record import Status
+from lakebatch.assembly.record import Include
 from lakebatch.errors import ConfigError, DamageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.rows import PinnedRows
@@ -36,7 +36,7 @@ class StoredArtifact(NamedTuple):
 def listed(
     snapshot: PinnedRows,
     assembly_id: str | None = None,
-    include: Collection[Status] | None = None,
+    include: Include | None = None,
     on_gap: OnGap = "warn",
 ) -> pl.DataFrame:
     """Return one row per artifact, without the contents.
@@ -83,7 +83,7 @@ def find(snapshot: PinnedRows, assembly_id: str, name: str, part: str | None = N
         )
     if found.height > 1:
         raise ConfigError(
-            f"{name!r} is in {found.height} parts of {assembly_id}: {_some(found)}. Name one with --part; in Python, part=."
+            f"{name!r} is in {found.height} parts of {assembly_id}: {_some(found)}. Name one with part=PART (--part)."
         )
     return _artifacts(found)[0]
 

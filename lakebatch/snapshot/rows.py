@@ -14,7 +14,7 @@ from lakebatch import _html
 from lakebatch.assembly import metrics
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.metrics import Roles
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Assembly, Include
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.sweeps import Sweep, SweepLog
 from lakebatch.assembly.tables import RESULTS, table_schema
@@ -152,7 +152,7 @@ class PinnedRows(Statuses):
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         return self.tables.renew()
 
-    def faults(self, include: Collection[Status] | None = None, *, table: str = RESULTS) -> list[Fault]:
+    def faults(self, include: Include | None = None, *, table: str = RESULTS) -> list[Fault]:
         """Return the known faults in the files of the assemblies with one of these statuses."""
         return self.tables.faults(table, self.ids(include))
 

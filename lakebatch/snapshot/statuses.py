@@ -9,17 +9,18 @@ import polars as pl
 
 from lakebatch import _html
 from lakebatch import _process as process
+from lakebatch._public import Public
 from lakebatch.assembly import labels
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Assembly, Include
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot.choice import config_numbers
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import COMPLETED, Selection, check_statuses
 
 
-class Statuses:
+class Statuses(Public):
     """The status of each assembly of one experiment at one moment.
 
     Parameters
@@ -132,7 +133,7 @@ class Statuses:
         """Return an assembly's state; of a past moment its status, since leases tell of live processes only now."""
         return each.status if self.moment.is_past else each.state
 
-    def ids(self, include: Collection[Status] | None = None) -> list[str]:
+    def ids(self, include: Include | None = None) -> list[str]:
         """Return the ids of the assemblies with one of these statuses, by default those of the selection.
 
         Raises

@@ -56,7 +56,7 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
         If anything is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
     on_gap = options.on_gap
-    snapshot.report(on_gap)
+    snapshot.report_gaps(on_gap)
     with ExitStack() as opened, interruptible():
         connection = opened.enter_context(duckdb.connect())
         views = _open(connection, _catalogs(snapshot, options.also))
@@ -113,7 +113,8 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
     if values.get("experiment") is None:
         if placeholders.is_needed(query.text):
             raise ConfigError(
-                f"Query {name!r} has placeholders such as {{{{metric}}}}: it needs --param experiment=NAME."
+                f"Query {name!r} has placeholders such as {{{{metric}}}}: it needs experiment=NAME "
+                "(--param experiment=NAME)."
             )
         return snapshots, query.text, values
     asked = str(values["experiment"])
@@ -138,7 +139,7 @@ class Session:
         self._limits = options.limits
         self._catalogs = _catalogs(snapshot, options.also)
         self._opened = ExitStack()
-        snapshot.report(options.on_gap)
+        snapshot.report_gaps(options.on_gap)
         self._open()
 
     def __enter__(self) -> Session:
@@ -260,7 +261,9 @@ def _may_be_damage(error: duckdb.Error) -> bool:
 def _query_error(error: duckdb.Error) -> QueryError | LimitError:
     line = " ".join(str(error).split())
     if isinstance(error, duckdb.OutOfMemoryException):
-        return LimitError(f"The query needs more memory than it may use: {line} Allow more with: --memory")
+        return LimitError(
+            f"The query needs more memory than it may use: {line} Allow more with memory_limit='8GB' (--memory 8GB)"
+        )
     return QueryError(f"DuckDB cannot answer this: {line}")
 
 
@@ -283,7 +286,7 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
         if name in RESERVED or name.replace("-", "_") in schemas:
             raise ConfigError(
                 f"A snapshot cannot be called {name!r}, since that name has another meaning in SQL. "
-                "Choose another, e.g. --also before=paper-v1."
+                "Choose another, e.g. also={'before': ...} (--also before=paper-v1)."
             )
     return {MAIN: snapshot, **(also or {})}
 

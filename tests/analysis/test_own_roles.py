@@ -248,7 +248,7 @@ def test_own_query_has_placeholders(folder, lake):
     with pytest.raises(ConfigError, match=r"unknown placeholder \{\{colour\}\}. Known: axis, "):
         lake.query("best", {"experiment": "estimate-pi"})
     file.write_text("-- Best.\nSELECT {{metric}} FROM lake.results")
-    with pytest.raises(ConfigError, match="needs --param experiment=NAME"):
+    with pytest.raises(ConfigError, match=r"needs experiment=NAME \(--param experiment=NAME\)"):
         lake.query("best")
     file.unlink()
 

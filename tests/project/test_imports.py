@@ -45,7 +45,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {"_files": "", "_process": ""},
     {"columns": "", "artifacts": ""},
     {"errors": ""},
-    {"_html": ""},
+    {"_html": "", "_public": ""},
     {"_text": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""

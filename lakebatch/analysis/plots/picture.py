@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,7 +49,7 @@ COHORT_CHARTS: dict[str, OfCohort] = {
     "heatmap": heatmap.heatmap,
 }
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
-"""Every kind of picture, by name."""
+"""Every kind of picture, by name; `lakebatch.analysis.plots.options.Kind` is its type."""
 
 ENDINGS = (".png", ".svg", ".pdf", ".html")
 METADATA: Mapping[str, tuple[str, str, str]] = {
@@ -65,10 +66,16 @@ class Picture:
 
     kind: str
     chart: Chart
+    width_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        width = self.width_mm
+        if width is not None and (not isinstance(width, Real) or isinstance(width, bool) or not width > 0):
+            raise ConfigError(f"The width is {width!r}. Expected mm, e.g. 89.")
 
     def figure(self, width_mm: float | None = None) -> Any:
         """Return a matplotlib figure, 89 mm wide, or 183 mm with several panels."""
-        return static.draw(self.chart, width_mm)
+        return static.draw(self.chart, width_mm or self.width_mm)
 
     def interactive(self) -> Any:
         """Return a plotly figure."""
@@ -92,11 +99,11 @@ class Picture:
             title: one_line(self.chart.title),
             caption: one_line(self.chart.description()),
         }
-        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
+        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm or self.width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the MIME bundle for a notebook."""
-        return showing.bundle(self.chart)
+        return showing.bundle(self.chart, self.width_mm)
 
     def __repr__(self) -> str:
         return showing.one_line_of(self.kind, self.chart)

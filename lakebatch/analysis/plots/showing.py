@@ -15,9 +15,10 @@ DPI = 160
 """Pixels per inch in a notebook: sharp on a screen, and well below 100 kB."""
 
 
-def bundle(chart: Chart) -> dict[str, Any]:
+def bundle(chart: Chart, width_mm: float | None = None) -> dict[str, Any]:
     """Return the MIME bundle of a chart: image and caption as HTML, and each by itself for other front ends."""
-    image = static.to_bytes(chart, "png", {"Software": None, "Title": one_line(chart.title)}, dpi=DPI)
+    about = {"Software": None, "Title": one_line(chart.title)}
+    image = static.to_bytes(chart, "png", about, width_mm, dpi=DPI)
     return {"text/plain": chart.description(), "text/html": figure(chart, image), "image/png": image}
 
 

@@ -72,7 +72,7 @@ def purge(
     bundles = bundles_of(experiment, assembly_id)
     found = _to_frame(experiment, assembly_id, held, bundles)
     if assembly.purge is None and not reason.strip():
-        raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+        raise ConfigError("The reason is empty. Say why with reason=TEXT (--reason).")
     is_left = not found.is_empty() or assembly.purge is None or not assembly.purge.done
     if not dry_run and is_left:
         _execute(experiment, assembly, reason, held, bundles)
