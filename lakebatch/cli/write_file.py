@@ -14,6 +14,7 @@ import pyarrow.parquet
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch.cli.render import flatten
 from lakebatch.errors import ConfigError, SchemaError
+from lakebatch.storage.delta.plain_types import plain_schema
 
 METADATA_KEY = "lakebatch"
 SUFFIXES = (".parquet", ".csv", ".arrow")
@@ -72,7 +73,7 @@ def _chain(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.Dat
 
 
 def _schema(first: pl.DataFrame, about: Mapping[str, str]) -> pa.Schema:
-    schema = first.to_arrow().schema
+    schema = plain_schema(first.to_arrow().schema)
     return schema.with_metadata({METADATA_KEY: json.dumps(about, ensure_ascii=False)}) if about else schema
 
 

@@ -36,6 +36,7 @@ from lakebatch.storage.delta.engine import (
     writer_properties,
 )
 from lakebatch.storage.delta.log import FOLDER
+from lakebatch.storage.delta.plain_types import plain_table
 from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import TableVersion
@@ -280,7 +281,7 @@ class Table(TableReader):
         with preserve_interrupt():
             deltalake.write_deltalake(
                 handle,
-                data,
+                plain_table(data) if isinstance(data, pl.DataFrame) else data,
                 mode="append",
                 # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"

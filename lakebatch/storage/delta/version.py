@@ -263,6 +263,12 @@ class TableVersion:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
         return collect(self._completed(rows, rows.collect_schema().names()))
 
+    def file_metadata(self, file: DataFile) -> dict[str, str]:
+        """Return the metadata in the footer of one file."""
+        return with_retries(
+            lambda: pl.read_parquet_metadata(f"{self.uri}/{file.path}", storage_options=self._options or None)
+        )
+
     def file_schema(self) -> pa.Schema:
         """Return the columns of the table's data files, which lack the partition columns."""
         import pyarrow as pa
