@@ -14,7 +14,7 @@ import pyarrow.parquet
 from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch.cli.render import flatten
 from lakebatch.errors import ConfigError, SchemaError
-from lakebatch.storage.delta.plain_types import plain_schema
+from lakebatch.storage.delta.engine import plain_schema
 
 METADATA_KEY = "lakebatch"
 SUFFIXES = (".parquet", ".csv", ".arrow")

@@ -13,7 +13,7 @@ from lakebatch.errors import DamageError
 from lakebatch.snapshot.row_order import in_order
 from lakebatch.storage.delta import bundles, damage
 from lakebatch.storage.delta.compaction import GROUP_ROWS
-from lakebatch.storage.delta.plain_types import plain_table
+from lakebatch.storage.delta.engine import plain_table
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.local import STAGED

@@ -13,7 +13,7 @@ import lakebatch
 from lakebatch.cli.main import main
 from lakebatch.legacy.frames.table import FrameTable
 from lakebatch.storage.delta import bundles
-from lakebatch.storage.delta.plain_types import plain_type
+from lakebatch.storage.delta.engine import plain_type
 
 MODELS = Path(__file__).parents[1] / "model_experiment.py"
 LAKE_0_1_0 = Path(__file__).parents[1] / "fixtures" / "lake_0_1_0" / "lake"

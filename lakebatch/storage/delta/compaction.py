@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from lakebatch.errors import DamageError
-from lakebatch.storage.delta.plain_types import is_plain
+from lakebatch.storage.delta.engine import is_plain
 from lakebatch.storage.delta.replacement import NewFile, Replacement, replace
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion

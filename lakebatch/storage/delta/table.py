@@ -30,13 +30,13 @@ from lakebatch.storage.delta.engine import (
     Data,
     Handle,
     is_final,
+    plain_table,
     preserve_interrupt,
     retry_commit,
     with_fingerprint,
     writer_properties,
 )
 from lakebatch.storage.delta.log import FOLDER
-from lakebatch.storage.delta.plain_types import plain_table
 from lakebatch.storage.delta.reader import TableReader
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import TableVersion
