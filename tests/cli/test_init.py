@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -83,3 +84,8 @@ def test_notebook_runs_in_a_new_folder(study):
     assert pictures
     assert all({"image/svg+xml", "image/png"} & each.keys() for each in pictures)
     assert lakebatch.open_lake()["response-noise"].assemblies()["status"].to_list() == ["completed"] * 2
+    means = names["rows"].group_by("feature_set", "level").agg(pl.col("pearson_r").mean())
+    r = {(feature_set, level): mean for feature_set, level, mean in means.iter_rows()}
+    assert r["last", 0.0] > 0.8  # as the text says
+    assert r["last", 0.5] < r["last", 0.0] - 0.05
+    assert max(mean for (feature_set, _), mean in r.items() if feature_set == "initial") < 0.5
