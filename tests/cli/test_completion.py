@@ -119,4 +119,3 @@ def test_keys_parameters_sweeps_and_words_of_options_are_completed(copied_lake, 
     assert of("plot", "toy", "--kind", "gr") == ["grid", "growth"]
     assert of("diff", "toy", "no") == ["now"]
     assert of("run", "response-noise", "--preset", "d") == ["demo"]
-    assert of("export", "") == []

@@ -49,6 +49,7 @@ def terminal(lake, toy, tmp_path):
     lakebatch.run(lake, toy, jobs=1)
     opened = Terminal(tmp_path, "--lake", "lake", "sql")
     try:
+        opened.wait_for("^toy: now")
         opened.wait_for("lake>")
         yield opened
     finally:
@@ -68,7 +69,10 @@ def test_prompt_takes_statements_of_several_lines_and_survives_an_error(terminal
     terminal.type(".tables\r")
     terminal.wait_for(r"toy\.results")
     terminal.wait_for("lake>")
-    terminal.type(".quit\r")
+    terminal.type("help\r")
+    terminal.wait_for("A statement ends with ';'")
+    terminal.wait_for("lake>")
+    terminal.type("exit\r")
     assert terminal.process.wait(30) == 0
     assert "SELECT nothing FROM nowhere;" in (tmp_path / ".lakebatch_history").read_text()
 

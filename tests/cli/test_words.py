@@ -67,6 +67,7 @@ def test_levels_are_separated_by_spaces_or_commas_and_set_takes_the_same():
     )
     assert levels("--levels", "0,", "0.1,0.2") == levels("--set", "levels=0,0.1,0.2") == [0, 0.1, 0.2]
     assert levels("--set", "levels=[0, 0.1]") == levels("--set", "levels=0, 0.1") == [0, 0.1]
+    assert "Expected at most" in typed("config", "response-noise", "--set", "levels=99999999999999999999")[2]
     assert "not a valid float" in typed("config", "response-noise", "--levels", "0,a")[2]
     words = typed(
         "config", "response-noise", "--format", "csv", "--set", "evaluation.feature_sets=initial,last"
@@ -84,8 +85,8 @@ def test_help_after_the_name_of_an_experiment_lists_its_presets():
 
 def test_check_takes_the_config_of_a_run(toy, tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text("levels = [0.0, 0.4]\nfail = [0.4]\n")
-    monkeypatch.setattr(check, "CHECKS", (check.check_rows, check.check_pieces))
+    monkeypatch.setattr(check, "CHECKS", (check.check_pieces,))
     code, shown, fault = typed("check", "toy", "--config", "mine.toml")
-    assert (code, fault) == (1, "Error: toy breaks 2 of 2 promises\n")
+    assert (code, fault) == (1, "Error: toy breaks 1 of 1 promises\n")
     assert "It raises ValueError: level 0.4 is bad." in shown
     assert typed("check", "toy", "--config", "mine.toml", "--levels", "0", "0.2")[::2] == (0, "")
