@@ -21,11 +21,16 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """A command on a pseudo-terminal."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, command=()):
         self.master, slave = pty.openpty()
         environment = {**os.environ, "HOME": str(folder), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
         self.process = subprocess.Popen(
-            [LAKEBATCH, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
+            command or [LAKEBATCH, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
         )
         os.close(slave)
         self.seen = ""
