@@ -177,6 +177,7 @@ def _integrate(
     keep: Callable[[slice, np.ndarray], None] = lambda these, trajectories: None,
 ) -> _Report:
     """Simulate block by block of patients, in the room that there is for the trajectories of each, and keep them."""
+    report_phase("loading the solver")
     from . import kernel  # numba is slow to import, and only a simulation needs it
 
     tables, times, segments = build_tables(model), time_points(config), _segments(model.drugs, config)
@@ -213,7 +214,7 @@ def _reported(first: int, n_samples: int) -> Iterator[None]:
 
         def on_start(self, _: object) -> None:
             self.depth += 1
-            report_phase("compiling the solver, once for this installation")
+            report_phase("compiling the solver (only once)")
 
         def on_end(self, _: object) -> None:
             self.depth -= 1

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "leases"
 RENEW_INTERVAL = 15.0
+NEWS_INTERVAL = 3.0
+"""Seconds after which a run renews its lease early if it does something else by then."""
 LEASE_TIMEOUT = 90.0
 """Seconds after the last renewal in which a process counts as running; a network file system shows times up to 60 s late."""
 STALE_AFTER = 24 * 3600.0
@@ -160,6 +162,11 @@ def _checked(note: Note) -> Note:
     return replace(note, phase=one_line(str(note.phase))[:MAX_TEXT], unit=one_line(str(note.unit))[:MAX_TEXT])
 
 
+def _news(said: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the phase without its count, and whether there is a rate: a change is worth an early renewal."""
+    return str(said.get("phase", "")).partition(":")[0], said.get("rate") is not None
+
+
 class _Lease:
     """One lease, with its own connections, since its own thread renews it."""
 
@@ -172,10 +179,15 @@ class _Lease:
         self._holder = {"host": process.host(), "pid": self._pid}
         self._has_warned = False
 
+    def _has_news(self) -> bool:
+        """Whether another phase has begun, or the rate is known, since the last renewal."""
+        return _news(self._notes.read()) != _news(self._said)
+
     def renew(self) -> bool:
         """Write the lease, which sets its age to 0; log the first failure as a warning."""
+        self._said = self._notes.read()
         try:
-            self._storage.renew(self._path, json.dumps(self._holder | self._notes.read()).encode())
+            self._storage.renew(self._path, json.dumps(self._holder | self._said).encode())
         except StorageError as error:
             level = logging.DEBUG if self._has_warned else logging.WARNING
             logger.log(
@@ -211,8 +223,12 @@ class _Lease:
         # poll takes a duration; a wait until a point in time could take hours after the clock is set
         waiter = select.poll()
         waiter.register(stop, select.POLLIN)
+        step, waited = min(RENEW_INTERVAL, NEWS_INTERVAL), 0.0
         try:
-            while not waiter.poll(RENEW_INTERVAL * 1000):
-                self.renew()
+            while not waiter.poll(step * 1000):
+                waited += step
+                if waited >= RENEW_INTERVAL or self._has_news():
+                    self.renew()
+                    waited = 0.0
         finally:
             os.close(stop)

@@ -38,7 +38,8 @@ def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> di
     notes = _notes(each)
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned)
     left = [seconds for seconds in (_left(note, age) for note, age in notes) if seconds is not None]
-    phases = dict.fromkeys(note.phase for note, _ in notes if note.phase)
+    has_rows = any(at >= each.at for at in commits)  # newer than what a lease says of the time before
+    phases = dict.fromkeys(note.phase for note, _ in notes if note.phase and not has_rows)
     return last | {
         "eta_seconds": max(left) if notes and len(left) == len(notes) else eta,
         "phase": "; ".join(phases) or None,

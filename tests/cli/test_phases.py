@@ -145,7 +145,7 @@ def test_solver_is_said_to_be_compiled_only_when_it_is():
             numba.njit(lambda x: x + 1)(1)
         with simulation._reported(0, 5):
             pass
-    simulating, compiling = "simulating 5 patients", "compiling the solver, once for this installation"
+    simulating, compiling = "simulating 5 patients", "compiling the solver (only once)"
     assert said == [simulating, compiling, simulating, simulating]
 
 
@@ -184,6 +184,31 @@ def test_lease_that_cannot_be_read_says_nothing(tmp_path, content):
     assert leases.note(name) is None
     assert leases.note("fedcba9876543210") is None
     assert leases.note("../../secret") is None
+
+
+def test_lease_is_renewed_early_for_another_phase_or_the_first_rate_and_not_for_a_count(
+    tmp_path, monkeypatch, wait_until
+):
+    monkeypatch.setattr(lease, "NEWS_INTERVAL", 0.02)
+    (tmp_path / "90_v1_toy").mkdir()
+    storage = lakebatch.open_lake(tmp_path).storage
+    notes, note = lease.Notes(), Note("simulating: 1 of 9")
+    notes.source = lambda: note
+    with lease.hold(storage, "90_v1_toy", notes) as name:
+        file = tmp_path / "90_v1_toy" / "leases" / name
+        for note, is_news in (
+            (Note("simulating: 2 of 9"), False),
+            (Note("fitting"), True),
+            (Note(done=1, total=9, unit="fits"), True),
+            (Note(done=2, total=9, unit="fits"), False),
+            (Note(done=3, total=9, unit="fits", rate=1.0, seconds_left=6.0), True),
+        ):
+            if is_news:
+                wait_until(lambda: Leases(storage, "90_v1_toy").note(name) == note, seconds=10)  # noqa: B023
+            else:
+                before = file.stat().st_mtime_ns
+                time.sleep(0.1)
+                assert file.stat().st_mtime_ns == before
 
 
 def test_lease_holds_the_newest_note(tmp_path, monkeypatch, wait_until):
