@@ -136,7 +136,7 @@ class NotebookProgress(Progress):
         shown = ""
         while True:
             stopped = self._stop.wait(REFRESH_SECONDS)
-            self._meter.record(counters.total(), time.monotonic())
+            self._meter.read(counters)
             self._state.rows = self._meter.amount
             if stopped:
                 return

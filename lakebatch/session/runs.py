@@ -187,6 +187,8 @@ def check(
     name: str | type[AnyExperiment],
     *,
     preset: str = DEFAULT_PRESET,
+    config: Path | None = None,
+    levels: Sequence[float] | None = None,
     settings: Iterable[str] = (),
     set: Mapping[str, Any] | str | Iterable[str] = (),
 ) -> pl.DataFrame:
@@ -197,7 +199,10 @@ def check(
     given = (
         [f"{key}={_toml(value)}" for key, value in set.items()] if isinstance(set, Mapping) else _texts(set)
     )
-    trial = checks.CheckConfig(registry.get(name).name, preset, (*_texts(settings), *given))
+    overrides = _overrides(None, levels, None)
+    trial = checks.CheckConfig(
+        registry.get(name).name, preset, (*_texts(settings), *given), config, overrides
+    )
     rows = [((each.__doc__ or "").strip(), _fault(each, trial)) for each in checks.CHECKS]
     return pl.DataFrame(rows, schema={"promise": pl.String, "fault": pl.String}, orient="row")
 

@@ -1,6 +1,7 @@
 """A new folder to work in, and the notebook in it."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -83,3 +84,14 @@ def test_notebook_runs_in_a_new_folder(study):
     assert pictures
     assert all({"image/svg+xml", "image/png"} & each.keys() for each in pictures)
     assert lakebatch.open_lake()["response-noise"].assemblies()["status"].to_list() == ["completed"] * 2
+
+
+def test_new_experiment_says_nothing_of_another_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["new", "measurement-dropout"]).exit_code == 0
+    text = Path("experiments/measurement_dropout.py").read_text()
+    assert not re.search("batch.effect|[Bb]iased|own factor|stays clean", text)
+    source = registry.get("measurement-dropout")
+    resolved = config.resolve(source, registry.load(source))
+    (meaning,) = [row["meaning"] for row in config.describe(resolved) if row["key"] == "levels"]
+    assert meaning == "Level of measurement-dropout; 0 is the baseline."
