@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch._text import redact
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
 from lakebatch.analysis.wording import Words, free, without_clashes, words
@@ -147,7 +148,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
 
 def _lake(snapshot: Snapshot) -> str:
     results = snapshot.table()
-    return "" if results is None else results.uri.removesuffix(f"/{snapshot.folder}/{RESULTS}")
+    return "" if results is None else redact(results.uri.removesuffix(f"/{snapshot.folder}/{RESULTS}"))
 
 
 def _columns(snapshot: Snapshot) -> dict[str, Column]:
