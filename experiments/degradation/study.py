@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import polars as pl
 
 from lakebatch.errors import ConfigError, ExperimentError, UnknownNameError
-from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis
+from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis, report_phase
 
 from ..prediction import scorers
-from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
+from ..prediction.feature_sets import MEANINGS, FeatureSet, build_feature_sets, select_forms
+from ..prediction.models import STANDARD_MODELS
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
@@ -70,6 +71,10 @@ class DegradationStudy(Experiment[Config, Prepared]):
     tables = ("samples", "trajectories", "results")
     unit = "fits"
     presets = "lakebatch.experiments"
+    meanings: ClassVar = {
+        "feature_set": MEANINGS,
+        "model": {each.name: each.path for each in STANDARD_MODELS.values()},
+    }
 
     def perturb(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
         """Return the measurement of the cohort at a level above the baseline."""
@@ -94,6 +99,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return self._prepare(config, rng)
 
     def _prepare(self, config: Config, rng: np.random.Generator, spread: Spread | None = None) -> Prepared:
+        report_phase("loading scikit-learn")
         from ..prediction.evaluation import draw_split_seeds
 
         cohort_rng, split_rng = rng.spawn(2)

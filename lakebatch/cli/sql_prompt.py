@@ -31,7 +31,14 @@ A statement ends with ';' and can span several lines.
   .queries         the named queries
   .query NAME [parameter=value ...]   answer a named query
   .refresh         read the newest state of the lake
-  .quit            end, as Ctrl-D does"""
+  .quit            end, as Ctrl-D, quit and exit do
+Ctrl-C drops what has been typed."""
+WORDS = {
+    **dict.fromkeys(("exit", "quit", "\\q", ".exit", ".q"), ".quit"),
+    **dict.fromkeys(("help", "\\h", "\\?", "?"), ".help"),
+    **dict.fromkeys(("\\d", "\\dt", "tables"), ".tables"),
+}
+"""Words of other SQL shells, and the command of each here."""
 
 
 class Prompt:
@@ -48,9 +55,8 @@ class Prompt:
     def loop(self) -> None:
         """Answer statements until Ctrl-D or ``.quit``."""
         snapshot = self._session.snapshot
-        click.echo(
-            f"{', '.join(snapshot) or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True
-        )
+        names = ", ".join(names[-1] for names in snapshot.schemas().values())
+        click.echo(f"{names or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True)
         for statement in self._statements():
             if statement == ".quit":
                 return
@@ -74,6 +80,7 @@ class Prompt:
             except EOFError:
                 return
             text = "\n".join(lines).strip()
+            text = WORDS.get(text.rstrip("; ").lower(), text) if len(lines) == 1 else text
             if not text or text.startswith(".") or text.endswith(";"):
                 lines = []
                 if text:

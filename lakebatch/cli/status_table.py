@@ -33,7 +33,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "experiment_version": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
-    "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
+    **{name: pace.ESTIMATE_COLUMNS[name] for name in ("eta_seconds", "phase", "progress")},
     "mixture": pl.String(),
     "replicate": pl.String(),
     "replicates": pl.String(),
@@ -141,6 +141,7 @@ def state_table(found: pl.DataFrame) -> str:
         "error",
     )
     lines = [
+        *_doing(found),
         *_lines(found, "replicates")[-MAX_LINES:],
         *_labels(found),
         *_lines(found, "mixture", "is a mixture: "),
@@ -158,6 +159,11 @@ def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
     """Return a line for each assembly with a value in a column."""
     named = found.drop_nulls(column).select("assembly_id", column).iter_rows()
     return [f"{assembly_id}{' ' if label else ': '}{label}{value}" for assembly_id, value in named]
+
+
+def _doing(found: pl.DataFrame) -> list[str]:
+    """Return a line for each assembly that is being computed: its phase, or its work and rate."""
+    return _lines(found.with_columns(doing=pl.coalesce("progress", "phase")), "doing")
 
 
 def _labels(found: pl.DataFrame) -> list[str]:

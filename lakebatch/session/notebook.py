@@ -188,7 +188,7 @@ class NotebookProgress(SweepProgress):
     def _watch(self, counters: Counters) -> None:
         while True:
             stopped = self._stop.wait(REFRESH_SECONDS)
-            self._state.meter.record(counters.total(), time.monotonic())
+            self._state.meter.read(counters)
             if stopped:
                 return
             self._show()

@@ -204,6 +204,7 @@ def check(
     preset: str = DEFAULT_PRESET,
     levels: Sequence[float] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    config: str | os.PathLike[str] | None = None,
     set: Mapping[str, Any] | str | Iterable[str] = (),
     settings: Iterable[str] = (),
     progress: bool | None = None,
@@ -214,7 +215,11 @@ def check(
     """
     source = registry.get(name)
     trial = checks.CheckConfig(
-        source.name, preset, (*strings(settings), *strings(set)), overrides_of(overrides, set, levels)
+        source.name,
+        preset,
+        (*strings(settings), *strings(set)),
+        None if config is None else Path(config),
+        overrides_of(overrides, set, levels),
     )
     shown = checks_of(progress, source.name, len(checks.CHECKS))
     rows: list[tuple[str, str | None]] = []

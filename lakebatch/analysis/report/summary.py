@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from lakebatch import _html
@@ -11,7 +12,7 @@ from lakebatch.analysis.report.tables import Table
 
 FINDINGS = "results"
 # the section whose first table is shown
-MAX_WARNINGS, MAX_WARNING = 5, 400
+MAX_SENTENCES, MAX_SENTENCE = 5, 400
 WAYS = ('.save("report.html")', ".html()", ".markdown(folder)")
 
 
@@ -23,18 +24,19 @@ def one_line(content: Content) -> str:
 
 def summary(content: Content) -> str:
     """Return the summary as HTML."""
-    head = _html.facts(content.title, dict(content.facts))
+    head = _html.facts(content.title, dict(content.facts)) + _list(content.findings)
     inside = "; ".join(map(_inside, content.sections))
     return (
-        f"{head}<p>{escape(content.state)}</p>{_warnings(content)}{_finding(content)}"
+        f"{head}<p>{escape(content.state)}</p>{_list(content.warnings)}{_finding(content)}"
         f"<p>In it: {escape(inside)}.</p>{_html.ways('The whole report', WAYS)}"
     )
 
 
-def _warnings(content: Content) -> str:
-    left_out = len(content.warnings) - MAX_WARNINGS
-    told = [excerpt(each, MAX_WARNING) for each in content.warnings[:MAX_WARNINGS]]
-    told += [f"{left_out} more warnings."] if left_out > 0 else []
+def _list(sentences: Sequence[str]) -> str:
+    """Return the first sentences of findings or warnings."""
+    left_out = len(sentences) - MAX_SENTENCES
+    told = [excerpt(each, MAX_SENTENCE) for each in sentences[:MAX_SENTENCES]]
+    told += [f"{left_out} more."] if left_out > 0 else []
     return f"<ul>{''.join(f'<li>{escape(each)}</li>' for each in told)}</ul>" if told else ""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import inform, of_assembly, open_lake
+from lakebatch.cli.context import inform, of_assembly, only_experiment, open_lake
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
 from lakebatch.cli.stderr import sanitize
@@ -27,7 +27,7 @@ LOWEST = "DEBUG"
 
 
 @click.command(epilog="Example: lakebatch logs response-noise --level ERROR")
-@click.argument("name", shell_complete=completion.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @click.option(
     "--level",
@@ -43,7 +43,7 @@ LOWEST = "DEBUG"
 @click.pass_context
 def logs(
     context: click.Context,
-    name: str,
+    name: str | None,
     assembly: str | None,
     level: Level,
     part: str | None,
@@ -53,14 +53,14 @@ def logs(
 ) -> None:
     """Print the log of an ASSEMBLY, by id or name, by default the newest: what its processes did, and tracebacks.
 
-    NAME can be left out before an id.
+    NAME can be left out before an id, and in a lake of one experiment.
 
     Every process writes its log to the lake when it ends, and every few minutes until then. The machine that runs it
     also has a log file, which is never behind.
     """
     if follow and form not in ("table", "ndjson"):
         raise click.UsageError("--follow has no end: it takes --format table or ndjson.")
-    name, assembly = of_assembly(context, name, assembly)
+    name, assembly = of_assembly(context, name or only_experiment(context), assembly)
     stored = open_lake(context)[name]
     chosen = stored.log.newest() if assembly is None else stored.log.get(assembly)
 

@@ -41,7 +41,12 @@ if TYPE_CHECKING:
 )
 @click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="File with one query.")
 @click.option(
-    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.parameters,
+    help="Value of $NAME; can be repeated.",
 )
 @selection_options
 @click.option(

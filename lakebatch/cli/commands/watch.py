@@ -50,7 +50,7 @@ def watch(context: click.Context, name: str | None, every: float, once: bool) ->
         elif sys.stdout.isatty():
             _redraw(draw, every)
         else:
-            _repeat(draw, lambda: assembly_states(lake, name).drop("eta_seconds").rows(), every)
+            _repeat(draw, lambda: assembly_states(lake, name).drop("eta_seconds", "progress").rows(), every)
 
 
 def _redraw(draw: Callable[[], str], every: float) -> None:
