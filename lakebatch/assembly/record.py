@@ -18,6 +18,7 @@ from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.states import state_of
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
@@ -240,9 +241,14 @@ class Assembly:
         return next((each for each in self.workers if each.is_seen_running()), None)
 
     @property
-    def state(self) -> str:
-        """The status, or `interrupted` for a started assembly that no process works on."""
+    def present_status(self) -> str:
+        """The status, or `interrupted` for a started assembly that no process works on: the word of data."""
         return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
+
+    @property
+    def state(self) -> str:
+        """The word that people read: running, interrupted, completed, failed or discarded."""
+        return state_of(self.present_status)
 
 
 COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")

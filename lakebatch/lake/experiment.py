@@ -156,12 +156,12 @@ class StoredExperiment(CuratedTables):
         return sweeps.points_of(self.at(moment_of(state)).select(selection(sweep=name), may_be_empty=True))
 
     def status(self, assembly_id: str) -> str:
-        """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""
+        """Return an assembly's status by its id or name: started, interrupted, completed, failed, discarded or not_found."""
         check_reference(assembly_id)
         if not self.exists():
             return "not_found"
         try:
-            return self.log.get(assembly_id).state
+            return self.log.get(assembly_id).present_status
         except UnknownNameError:
             if ASSEMBLY_ID.fullmatch(assembly_id) is None:
                 raise

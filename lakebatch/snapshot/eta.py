@@ -28,7 +28,7 @@ def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
 
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
-    running = snapshot.state(each) == "started"
+    running = snapshot.present_status(each) == "started"
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
     last = max([each.at, *commits])
     return {"assembly_id": each.assembly_id, "last_commit": last, "eta_seconds": eta}

@@ -33,9 +33,10 @@ class Snapshot(PinnedRows):
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
 
     def _repr_html_(self) -> str:
-        columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+        columns = ("at", "parts_done", "parts_planned", "rows", "seed", "error")
         rows = [
-            {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
+            {"assembly_id": each.assembly_id, "state": self.state(each)}
+            | {name: getattr(each, name) for name in columns}
             for each in self.assemblies
         ]
         title = f"{self.qualified_name}, {self.moment}: version {self.version}"

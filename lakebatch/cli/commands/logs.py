@@ -83,7 +83,7 @@ def _following(
 ) -> Iterator[pl.DataFrame]:
     """Yield the records that are added, until the assembly has no process at work."""
     while True:
-        is_at_work = stored.log.get(assembly_id).state == "started"
+        is_at_work = stored.log.get(assembly_id).state == "running"
         found = read()
         new = found.join(seen, on=["event", "line"], how="anti", maintain_order="left")
         seen = found
@@ -116,7 +116,7 @@ def _absence(stored: StoredExperiment, assembly: Assembly, level: str, part: str
         return f"The log of {assembly.assembly_id} has no such record."
     why = (
         "its process has not written it yet"
-        if assembly.state == "started"
+        if assembly.state == "running"
         else "an older lakebatch ran it, or its process was killed"
     )
     file = log_file(stored.folder, assembly.assembly_id)

@@ -49,6 +49,7 @@ def reassemble(
     check_output(output)
     pinned = open_lake(context)[name].select(selection)
     if output is None:
-        show(pinned.reassemble(table=table, on_gap=on_gap), form)
+        none = f"{pinned.describe()}, without a row in {table}. Start an assembly with: lakebatch run {pinned.name}"
+        show(pinned.reassemble(table=table, on_gap=on_gap), form, none=none)
     else:
         save(pinned.pieces(table=table, on_gap=on_gap), output, pinned.describe())

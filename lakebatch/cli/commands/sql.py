@@ -100,7 +100,8 @@ def sql(
         text = _read(file)
     selected = lake.select(selection)
     frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
-    show_or_save(frame, output, form, selected.describe())
+    none = f"The query returns no row. Its columns: {', '.join(frame.columns)}"
+    show_or_save(frame, output, form, selected.describe(), none=none)
 
 
 def _options(

@@ -11,8 +11,8 @@ from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import (
     format_option,
 )
-from lakebatch.cli.output import show
-from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.output import echo, show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +49,7 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if form != "table":
         show(found, form)
         return
-    click.echo(sanitize(with_sweeps(state_table(found), sweep_states(lake, name))))
+    echo(with_sweeps(state_table(found), sweep_states(lake, name)))
 
 
 def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
