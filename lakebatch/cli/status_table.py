@@ -101,6 +101,7 @@ def brief_sweeps(found: pl.DataFrame) -> pl.DataFrame:
         for row in found.iter_rows(named=True)
     ]
     named = pl.DataFrame(rows, schema=[*columns, "done", "others"], orient="row")
+    named = named if any(named["others"]) else named.drop("others")
     return named if "experiment" in found.columns else named.drop("experiment")
 
 
@@ -144,6 +145,7 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
+    table = table if any(table["eta"]) else table.drop("eta")
     lines = [
         *_lines(found, "replicates")[-MAX_LINES:],
         *_labels(found),

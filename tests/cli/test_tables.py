@@ -225,3 +225,22 @@ def test_no_command_prints_a_line_wider_than_the_terminal(study, command, width)
         assert max(map(len, lines)) <= width, words
         rows = [line for line in lines if re.search(r"run\d{3}  ", line)]
         assert len(rows) <= 21, words
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_of_an_assembly_fits_the_terminal(study, command, width):
+    ids = study["study"].assemblies()["assembly_id"].to_list()
+    failed = command(width, "status", "study", ids[3])
+    assert max(map(len, failed)) <= width
+    text = "\n".join(failed)
+    assert failed[0] == f"{ids[3]} of study@v1 is failed"
+    assert "level=0.3: ValueError: no | convergence" in text
+    assert "    ValueError: no | convergence" in text
+    assert "Config (closest to the defaults; * marks the 2 keys that differ)" in text
+    assert "* fail: [0.3]  (default: [])" in text
+    assert f"lakebatch resume study {ids[3]}" in text
+    assert f"lakebatch logs study {ids[3]} --level ERROR" in text
+    whole = command(width, "status", "study", ids[0], colour=True)
+    assert f"{ids[0]} of study@v1 is \x1b[32mcompleted\x1b[0m" == whole[0]
+    assert max(len(ESCAPE.sub("", line)) for line in whole) <= width
