@@ -15,7 +15,7 @@ DIGITS, MAX_TYPED_DIGITS = 4, 6
 LARGE, TOO_LARGE = 1000, 1e15
 MAX_LINES = 3  # of a cell
 ELLIPSIS = "…"
-POINT = re.compile(r"^(?P<whole>[-+]?\d*)(?P<rest>.*)$")
+POINT = re.compile(r"(?P<whole>[-+]?\d+|.*)(?P<rest>.*)")
 
 
 def cell(value: Any) -> str:
@@ -74,10 +74,10 @@ def _to_digits(value: float, digits: int) -> str:
 def align_at_point(texts: list[str]) -> list[str]:
     """Return numbers filled with blanks so that their decimal points stand in one line.
 
-    >>> align_at_point(["12", "0.5", "-1.25", ""])
-    ['12   ', ' 0.5 ', '-1.25', '     ']
+    >>> align_at_point(["12", "0.5", "-1.25", "inf", ""])
+    [' 12   ', '  0.5 ', ' -1.25', 'inf   ', '      ']
     """
-    pieces = [POINT.match(text) for text in texts]
+    pieces = [POINT.fullmatch(text) for text in texts]
     split = [(each["whole"], each["rest"]) if each else ("", "") for each in pieces]
     left, right = (max((len(each[side]) for each in split), default=0) for side in (0, 1))
     return [f"{whole:>{left}}{rest:<{right}}" for whole, rest in split]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.report import Report
 
-SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "seed", "error")
+SHOWN = ("assembly_id", "state", "parts_done", "parts_planned", "rows", "seed", "error")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -108,7 +108,7 @@ class RunResult(Assembly):
             ended = f"; {self.decision}" if self.decision else ""
             return f"{done} of {len(self.assemblies)} replicates completed, {rows} rows{ended}"
         failed = f"; failed: {self.error}" if self.error else ""
-        return f"{self.status}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+        return f"{self.state}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
 
     def _repr_html_(self) -> str:
         rows = [{name: getattr(each, name) for name in SHOWN} for each in self.assemblies]

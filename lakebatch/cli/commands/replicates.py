@@ -37,7 +37,7 @@ def replicates(
     from lakebatch.snapshot.replicates import compare
 
     found = compare(open_lake(context)[name].select(selection), on_gap)
-    none = f"No two assemblies of {name} share a config. Start another one with: lakebatch run {name}"
+    none = f"No two assemblies share a config. Start another replicate with: lakebatch run {name}"
     show(_for_people(found) if form == "table" else found, form, none=none)
     if found.is_empty() and form != "table":
         print_stderr(none)
