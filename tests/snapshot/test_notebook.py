@@ -42,7 +42,7 @@ def test_long_table_is_truncated_and_says_so():
 def test_experiment_and_snapshot_show_the_same_state_and_data_the_recorded_word(stored, plan):
     token = {"process_started": process.start_token(os.getpid())}
     running = stored.log.start(plan(environment=token), 0)
-    interrupted = stored.log.start(plan(), 0)
+    interrupted = stored.log.record(stored.log.start(plan(), 0), "started")
     for shown in (stored, stored.snapshot()):
         html = shown._repr_html_()
         counts = [len(re.findall(rf"[>;]{word}[<&]", html)) for word in ("running", "interrupted", "started")]
