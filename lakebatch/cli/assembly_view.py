@@ -12,7 +12,7 @@ import polars as pl
 
 from lakebatch._text import one_line, redact, to_second
 from lakebatch.cli.cells import fill, fold, widest
-from lakebatch.cli.colours import paint, paint_state, shows_colour
+from lakebatch.cli.colours import paint, shows_colour, state_word
 from lakebatch.cli.output import MAX_ROWS
 from lakebatch.cli.run_session import log_file
 from lakebatch.cli.stderr import sanitize
@@ -57,8 +57,7 @@ def _section(title: str, lines: list[str]) -> str:
 
 def _headline(page: AssemblyPage) -> str:
     name = f" ({sanitize(page.assembly.name)})" if page.assembly.name else ""
-    state = paint_state(page.state) if shows_colour(sys.stdout) else page.state
-    return f"{page.assembly.assembly_id}{name} of {page.experiment} is {state}"
+    return f"{page.assembly.assembly_id}{name} of {page.experiment} is {state_word(page.state)}"
 
 
 def _width() -> int:

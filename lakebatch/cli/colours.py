@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Literal, TextIO, TypeAlias
 
 import click
@@ -28,8 +29,16 @@ STATE_LOOKS: dict[str, Look] = {
 """The look of each word for a state: of assemblies, of the points of a sweep, of checks and of repairs."""
 STATE_TITLES = ("state", "status", "severity", "status_before", "status_after")
 """Titles of the columns with such words."""
-LABEL_LOOKS: dict[str, Look] = {"Error: ": "red", "Warning: ": "yellow", "failed ": "red"}
+LABEL_LOOKS: dict[str, Look] = {
+    "Error: ": "red",
+    "Warning: ": "yellow",
+    "failed ": "red",
+    "problem: ": "red",
+    "note: ": "yellow",
+}
 """The look of the label that a message begins with."""
+LEVEL_LOOKS: dict[str, Look] = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+"""The look of each level of a log record."""
 BAR, BAR_END = "cyan", "green"
 """Colours of progress bars: at work, and at the end."""
 
@@ -64,6 +73,11 @@ def paint_state(word: str) -> str:
     (True, '6/6')
     """
     return paint(word, STATE_LOOKS.get(word.strip()))
+
+
+def state_word(word: str) -> str:
+    """Return a word for a state for standard output, in its colour where that shows colour."""
+    return paint_state(word) if shows_colour(sys.stdout) else word
 
 
 def paint_label(message: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch._text import escape_controls, redact
-from lakebatch.cli.colours import shows_colour
+from lakebatch.cli.colours import paint_label, shows_colour
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.errors import StorageError
 
@@ -144,8 +144,9 @@ def show_with_text(
         show(frame, form, max_rows=None)
         return
     for row in frame.iter_rows(named=True):
-        click.echo(sanitize(_wrapped(headline(row), width, "        ", "")))
-        click.echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
+        head = sanitize(_wrapped(headline(row), width, "        ", ""))
+        echo(paint_label(head) if shows_colour(sys.stdout) else head)
+        echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
 
 
 def _wrapped(text: str, width: int, later: str, first: str) -> str:
