@@ -172,7 +172,7 @@ def assembly_page(tables: ExperimentTables, assembly: str) -> AssemblyPage:
         If there is no such assembly.
     """
     snapshot = pin(tables, NEWEST)
-    known = snapshot.assembly(assembly)
+    known = snapshot.assembly(tables.log.get(assembly).assembly_id)
     events = snapshot.events.filter(assembly_id=known.assembly_id).sort("event")
     log = LogTable(tables.table(LOGS)).read(known)
     parts = tuple(_parts(snapshot, known, log))
