@@ -98,7 +98,8 @@ def _progress(page: AssemblyPage) -> str:
 def _started(page: AssemblyPage) -> str:
     by = f" by {page.user}" if page.user else ""
     again = f", {page.attempts} times begun or resumed" if page.attempts > 1 else ""
-    ended = f", ended {to_second(page.ended_at)}" if page.ended_at else ""
+    end = "last heard of" if page.state == "interrupted" else "ended"
+    ended = f", {end} {to_second(page.ended_at)}" if page.ended_at else ""
     return f"{to_second(page.started_at)}{by} on {page.assembly.host}{ended}{again}"
 
 
