@@ -20,6 +20,7 @@ from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.replication import ReplicatePlace
+from lakebatch.assembly.states import state_of
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
@@ -45,7 +46,7 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
-IN_TABLES = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+IN_TABLES = ("assembly_id", "state", "at", "parts_done", "parts_planned", "rows", "seed", "error")
 """The fields that tables of assemblies in a notebook show."""
 MORE = (
     "name",
@@ -126,7 +127,7 @@ class Assembly:
     def summary(self) -> str:
         """Return status, parts and rows in one line, with the error if it failed."""
         failed = f"; failed: {self.error}" if self.error else ""
-        return f"{self.status}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+        return f"{self.state}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
 
     def row(self) -> dict[str, Any]:
         """Return the assembly as a row of a table."""
@@ -277,9 +278,14 @@ class Assembly:
         return next((each for each in self.workers if each.is_seen_running()), None)
 
     @property
-    def state(self) -> str:
-        """The status, or `interrupted` for a started assembly that no process works on."""
+    def present_status(self) -> str:
+        """The status, or `interrupted` for a started assembly that no process works on: the word of data."""
         return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
+
+    @property
+    def state(self) -> str:
+        """The word that people read: running, interrupted, completed, failed or discarded."""
+        return state_of(self.present_status)
 
 
 COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")

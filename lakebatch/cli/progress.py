@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from lakebatch.assembly.record import Assembly
+from lakebatch.cli.colours import BAR, BAR_END, LABEL_LOOKS
 from lakebatch.cli.context import group_options
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.executor.counters import Counters
@@ -160,8 +161,18 @@ class ThroughputMeter:
 
 def make_bars(console: Console, *more: ProgressColumn) -> Bars:
     """Return bars with description, count and elapsed time, and further columns."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None))
+    bar = BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR_END, pulse_style=BAR)
+    columns = (TextColumn("{task.description}", markup=False), bar)
     return Bars(*columns, MofNCompleteColumn(), TimeElapsedColumn(), *more, console=console, expand=True)
+
+
+def labelled(line: str) -> Text:
+    """Return a line with the label at its beginning in colour."""
+    text = Text(sanitize(line))
+    for label, look in LABEL_LOOKS.items():
+        if line.startswith(label):
+            text.stylize(look, 0, len(label))
+    return text
 
 
 class LiveProgress(LineProgress):
@@ -207,7 +218,7 @@ class LiveProgress(LineProgress):
 
     def print_line(self, line: str) -> None:
         """Print a line above the display."""
-        self._console.print(Text(sanitize(line)), highlight=False)
+        self._console.print(labelled(line), highlight=False)
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):

@@ -20,6 +20,7 @@ from lakebatch.sql import named as named_queries
 if TYPE_CHECKING:
     from lakebatch.sql.session import Session
 
+ALL_ROWS = 'lakebatch sql --format csv "..."'
 HISTORY = Path(".lakebatch_history")
 KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "USING", "AVG", "COUNT", "MEDIAN",
@@ -91,7 +92,7 @@ class Prompt:
             if statement.startswith("."):
                 self._command(*statement[1:].split())
             else:
-                show(self._session.answer(statement), self._form)
+                self._show(self._session.answer(statement))
         except LakebatchError as error:
             print_stderr(f"Error: {error}")
 
@@ -104,13 +105,17 @@ class Prompt:
         elif name == "query" and arguments:
             query = named_queries.get(arguments[0])
             bound = named_queries.bind(arguments[1:], query)
-            show(self._session.query(query.name, bound), self._form)
+            self._show(self._session.query(query.name, bound))
         elif name == "refresh":
             newer = self._open_session()
             self._session.close()
             self._session = newer
         else:
             click.echo(HELP)
+
+    def _show(self, answer: pl.DataFrame) -> None:
+        none = f"No row. Columns: {', '.join(answer.columns)}"
+        show(answer, self._form, none=none, all_rows=ALL_ROWS)
 
     def _tables(self) -> pl.DataFrame:
         """Return the views and their columns, those of the newest experiment version once."""

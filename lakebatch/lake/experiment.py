@@ -166,9 +166,9 @@ class StoredExperiment(CuratedTables):
     def status(self, assembly_id: str) -> str: ...
 
     def status(self, assembly_id: str | None = None) -> str | pl.DataFrame:
-        """Return an assembly's state by its id or name, or without one a table of all assemblies.
+        """Return an assembly's status by its id or name, or without one a table of all assemblies.
 
-        A state is started, interrupted, completed, failed, discarded or not_found.
+        A status is started, interrupted, completed, failed, discarded or not_found.
         """
         if assembly_id is None:
             return brief(self.snapshot())
@@ -176,7 +176,7 @@ class StoredExperiment(CuratedTables):
         if not self.exists():
             return "not_found"
         try:
-            return self.log.get(assembly_id).state
+            return self.log.get(assembly_id).present_status
         except UnknownNameError:
             if ASSEMBLY_ID.fullmatch(assembly_id) is None:
                 raise

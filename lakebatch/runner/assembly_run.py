@@ -14,7 +14,7 @@ from lakebatch.assembly import dropped_samples, missing_metrics, shards
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.lease import Notes
 from lakebatch.assembly.log_capture import AS_LEVEL, of_part
-from lakebatch.assembly.logs import RunLog
+from lakebatch.assembly.logs import COMMITTED, RunLog
 from lakebatch.assembly.part_writer import (
     PartWriter,
     committed_parts,
@@ -217,7 +217,7 @@ class AssemblyRun:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
         outcome = replace(outcome, version=self._marker.table.known_version)
         logger.info(
-            "part %s: computed in %.2f s, committed in %.2f s as version %s",
+            COMMITTED,
             *(outcome.part.key, outcome.seconds, time.perf_counter() - began, outcome.version),
         )
         self.progress.part_committed(outcome, outcome.tables[self._marker.table.schema.table].rows)

@@ -171,7 +171,8 @@ def _parts_of(snapshot: PinnedRows, each: Assembly, fault: str | None) -> Iterat
     whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
     done = [] if fault else each.parts if whole else snapshot.parts_done(each)
     state = snapshot.state(each)
+    status = snapshot.present_status(each)
     for part in each.parts:
         why = None if part in done else fault or why_missing(each, state, part)
-        row = {"assembly_id": each.assembly_id, "status": state, "part": part}
+        row = {"assembly_id": each.assembly_id, "status": status, "part": part}
         yield {**row, "present": part in done, "why": why}

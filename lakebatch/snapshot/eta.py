@@ -33,7 +33,7 @@ def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
     last = {"assembly_id": each.assembly_id, "last_commit": max([each.at, *commits])}
-    if snapshot.state(each) != "started":
+    if snapshot.present_status(each) != "started":
         return last
     notes = _notes(each)
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned)

@@ -34,7 +34,7 @@ class Snapshot(PinnedRows):
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
 
     def _repr_html_(self) -> str:
-        rows = [each.row() | {"status": self.state(each)} for each in self.assemblies[-_html.MAX_ROWS :]]
+        rows = [each.row() | {"state": self.state(each)} for each in self.assemblies[-_html.MAX_ROWS :]]
         return _html.section(self.describe(), pl.DataFrame(rows, infer_schema_length=None))
 
     @property

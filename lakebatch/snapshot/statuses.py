@@ -133,6 +133,10 @@ class Statuses(Public):
         """Return an assembly's state; of a past moment its status, since leases tell of live processes only now."""
         return each.status if self.moment.is_past else each.state
 
+    def present_status(self, each: Assembly) -> str:
+        """Return the same for data, where a running assembly is ``started``."""
+        return each.status if self.moment.is_past else each.present_status
+
     def ids(self, include: Include | None = None) -> list[str]:
         """Return the ids of the assemblies with one of these statuses, by default those of the selection.
 

@@ -106,7 +106,10 @@ def sql(
         text = _read(file)
     selected = lake.select(selection)
     frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
-    show_or_save(frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters))
+    none = f"The query returns no row. Its columns: {', '.join(frame.columns)}"
+    show_or_save(
+        frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters), none=none
+    )
 
 
 def _origin(lake: Lake, selected: LakeSnapshot, query: str, parameters: Sequence[str]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import open_lake, program
 from lakebatch.cli.options import (
     format_option,
 )
-from lakebatch.cli.output import show
-from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.output import echo, show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,11 +28,13 @@ START = "Start with: lakebatch run response-noise"
 @format_option
 @click.pass_context
 def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
-    """Show the assemblies of experiment NAME, of the whole lake, or all fields of one ASSEMBLY.
+    """Show the assemblies of experiment NAME, of the whole lake, or a page about one ASSEMBLY.
 
     NAME is the newest experiment version, NAME@v1 another, as in every command.
 
-    The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
+    The table shows progress, time since the last commit (age), and time left of a running assembly (eta). The page
+    has parts, durations, config, environment and failures, and the commands that make sense next; the other formats
+    have all recorded fields.
     """
     from lakebatch.cli.status_table import assembly_states, state_table, sweep_states, with_sweeps
 
@@ -42,6 +44,9 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
         if lake.absence() is None:
             print_stderr(f"Nothing has been run in {lake.storage.uri} yet. {START}")
         return
+    if assembly and form == "table":
+        _show_page(stored[0], assembly, program(context))
+        return
     if assembly:
         show(_details(stored[0], assembly), form)
         return
@@ -49,7 +54,14 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
     if form != "table":
         show(found, form)
         return
-    click.echo(sanitize(with_sweeps(state_table(found), sweep_states(lake, name))))
+    echo(with_sweeps(state_table(found), sweep_states(lake, name)))
+
+
+def _show_page(stored: StoredExperiment, assembly: str, program: str) -> None:
+    from lakebatch.cli.assembly_view import view
+    from lakebatch.snapshot.assembly_page import assembly_page
+
+    echo(view(assembly_page(stored, assembly), program))
 
 
 def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
