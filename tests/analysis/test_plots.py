@@ -310,6 +310,16 @@ def test_files_are_the_same_each_time(study, tmp_path, ending):
     assert not re.search(rb"20\d\d-\d\d-\d\dT|CreationDate", first)
 
 
+def test_picture_is_rendered_in_memory(study):
+    picture = study["study"].plot("levels")
+    assert picture.render("svg") == picture.to_bytes(".svg")
+    assert picture.render("png")[:4] == b"\x89PNG"
+    assert picture.caption.startswith("Mean with 95 % t interval")
+    assert picture.title == picture.chart.title
+    with pytest.raises(ConfigError, match="Unknown form 'jpg' of a picture. Expected one of: png, svg, pdf"):
+        picture.render("jpg")
+
+
 def test_print_files_have_column_width_and_real_text(study, tmp_path):
     picture = study["study"].plot("levels")
     svg = picture.to_bytes(".svg").decode()

@@ -41,7 +41,8 @@ COHORT_CHARTS: dict[str, OfCohort] = {
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
-ENDINGS = (".png", ".svg", ".pdf", ".html")
+FORMS = ("png", "svg", "pdf", "html")
+ENDINGS = tuple(f".{form}" for form in FORMS)
 METADATA: Mapping[str, tuple[str, str, str]] = {
     ".png": ("Software", "Title", "Description"),
     ".svg": ("Date", "Title", "Description"),
@@ -73,9 +74,38 @@ class Picture:
             partial.write_bytes(data)
         return path
 
+    @property
+    def title(self) -> str:
+        """What the picture shows, in one line."""
+        return self.chart.title
+
+    @property
+    def caption(self) -> str:
+        """The meaning of points and intervals, what is left out, and the dataset, as one paragraph."""
+        return " ".join([self.chart.caption, *self.chart.notes])
+
     def to_bytes(self, ending: str, width_mm: float | None = None) -> bytes:
         """Return the content of a file with this ending."""
-        if ending == ".html":
+        return self.render(ending.removeprefix("."), width_mm)
+
+    def render(self, form: str = "svg", width_mm: float | None = None) -> bytes:
+        """Return the picture in memory.
+
+        Parameters
+        ----------
+        form : {"png", "svg", "pdf", "html"}
+        width_mm : float, optional
+            89, or 183 with several panels, by default.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such form.
+        """
+        ending = f".{form}"
+        if ending not in ENDINGS:
+            raise ConfigError(f"Unknown form {form!r} of a picture. Expected one of: {', '.join(FORMS)}.")
+        if form == "html":
             return interactive.page(self.chart).encode()
         without, title, caption = METADATA[ending]
         about = {
@@ -83,7 +113,7 @@ class Picture:
             title: one_line(self.chart.title),
             caption: one_line(self.chart.description()),
         }
-        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
+        return static.to_bytes(self.chart, form, about, width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
