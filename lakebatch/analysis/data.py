@@ -9,7 +9,15 @@ import polars as pl
 
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
-from lakebatch.analysis.wording import Words, free, without_clashes, words
+from lakebatch.analysis.wording import (
+    UNNAMED,
+    Words,
+    free,
+    in_configured_order,
+    spoken_names,
+    without_clashes,
+    words,
+)
 from lakebatch.assembly import dropped_samples
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.metrics import Roles, text_of
@@ -50,7 +58,7 @@ class AnalysisData:
         The version of the results table.
     rows : frame
         Rows of ``results`` of the included assemblies, with the ``cohort`` of each and the name of its ``config``. Values
-        of groups are strings, and those of an axis that is no number are in the order of the plan.
+        of groups are words that sort as configs list them; those of an axis that is no number sort as in the plan.
     roles : Roles
         The metrics, the axis and the groups, by the names that their columns have in ``rows``.
     words : Words
@@ -144,9 +152,19 @@ def _rows(snapshot: Snapshot, on_gap: OnGap) -> pl.DataFrame:
     rows = rows.sort(keys, maintain_order=True)
     named = [pl.format("{} {}", pl.lit(roles.word(name)), as_text(rows[name])).alias(name) for name in texts]
     rows = rows.with_columns(named)
+    rows = rows.with_columns(_in_words(rows[name], snapshot.assemblies) for name in groups)
     if not roles.axis.is_number:
         rows = _in_plan_order(rows.with_columns(as_text(rows[axis])), axis, snapshot.assemblies)
     return rows.rename({name: free(name) for name in (axis, *groups)})
+
+
+def _in_words(values: pl.Series, records: Sequence[Assembly]) -> pl.Series:
+    """Return the values of a group as words that sort as configs list them."""
+    distinct = values.drop_nulls().unique().to_list()
+    order = in_configured_order(distinct, records)
+    words_of = spoken_names(order)
+    dtype = pl.Enum(list(dict.fromkeys([*words_of.values(), UNNAMED])))
+    return values.replace_strict(words_of, return_dtype=dtype)
 
 
 def as_text(values: pl.Series) -> pl.Series:

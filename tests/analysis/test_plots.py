@@ -316,7 +316,7 @@ def test_picture_is_rendered_in_memory(study):
     assert picture.render("png")[:4] == b"\x89PNG"
     assert picture.caption.startswith("Mean with 95 % t interval")
     assert picture.title == picture.chart.title
-    with pytest.raises(ConfigError, match="Unknown form 'jpg' of a picture. Expected one of: png, svg, pdf"):
+    with pytest.raises(ConfigError, match=r"Unknown form 'jpg' of a picture. Expected one of: png, svg, pdf"):
         picture.render("jpg")
 
 

@@ -22,6 +22,7 @@ from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Seri
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.plots.scale import Scale, scale
 from lakebatch.analysis.statistics import intervals
+from lakebatch.analysis.wording import UNNAMED
 from lakebatch.assembly.metrics import Axis
 from lakebatch.errors import IncompleteError
 
@@ -123,14 +124,14 @@ def estimated(rows: pl.DataFrame, options: Chosen, by: Sequence[str]) -> pl.Data
 
 
 def usable_rows(data: AnalysisData, options: Chosen) -> pl.DataFrame:
-    """Return the rows with a level and the metric; a missing feature set or model is named "all".
+    """Return the rows with a level and the metric; a missing feature set or model is named `UNNAMED`.
 
     Raises
     ------
     IncompleteError
         If there is no such row.
     """
-    named = data.rows.with_columns(pl.col(*options.roles.groups).fill_null("all"))
+    named = data.rows.with_columns(pl.col(*options.roles.groups).fill_null(UNNAMED))
     rows = named.drop_nulls([options.axis.name, options.metric])
     if rows.is_empty():
         raise IncompleteError(
@@ -141,18 +142,10 @@ def usable_rows(data: AnalysisData, options: Chosen) -> pl.DataFrame:
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:
-    """Return the feature sets, models or configs, in the order of their colours; configs by first run."""
+    """Return the feature sets, models or configs, in the order of their colours: as configured; configs by first run."""
     if column == CONFIG:
         return rows[column].unique(maintain_order=True).to_list()
-    return sorted(rows[column].unique().sort().to_list(), key=_size)
-
-
-def _size(name: str) -> float:
-    """Return the number at the end of a name such as "depth 5"; 0 for text, which stays in its order."""
-    try:
-        return float(name.rpartition(" ")[2])
-    except ValueError:
-        return 0.0
+    return rows[column].unique().sort().to_list()
 
 
 def empty_lines(data: AnalysisData, rows: pl.DataFrame, options: Chosen) -> tuple[Line, ...]:
