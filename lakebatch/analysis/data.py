@@ -46,6 +46,8 @@ class AnalysisData:
         The name of the experiment.
     qualified_name : str
         The name with the experiment version, as NAME@v1.
+    shown_name : str
+        The name in titles: with the experiment version if the lake has several.
     moment : str
         A description of the state.
     selection : str
@@ -82,6 +84,7 @@ class AnalysisData:
 
     experiment: str
     qualified_name: str
+    shown_name: str
     moment: str
     selection: str
     options: list[str]
@@ -119,6 +122,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
     return AnalysisData(
         experiment=snapshot.name,
         qualified_name=snapshot.qualified_name,
+        shown_name=snapshot.shown_name,
         moment=snapshot.state_read,
         selection=snapshot.describe(),
         options=snapshot.selection.options,

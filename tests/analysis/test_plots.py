@@ -16,10 +16,10 @@ import lakebatch
 from lakebatch.analysis import plots, statistics
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import degradation, levels, static
-from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.plots.axis import bounds, fit, limits
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread, overlay
 from lakebatch.analysis.plots.levels import with_zero
-from lakebatch.analysis.plots.options import Chosen, Options, choose
+from lakebatch.analysis.plots.options import Options, choose
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.assembly.metrics import BY_NAME
 from lakebatch.cli import options
@@ -194,28 +194,63 @@ def test_metric_of_both_signs_has_a_line_at_zero(study):
         assert all(rule in each.marks for each in draw(material, choose(Options(), material)).panels)
 
 
-def test_axis_of_a_correlation_ends_at_one():
-    def axis(metric, low, high):
-        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), BY_NAME[metric])
-
-    assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
-    assert axis("pearson_r", -0.5, 0.9) is None
-    assert axis("r2", -3.5, 0.9) is None
-    empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
-    assert axis_limits(empty, BY_NAME["pearson_r"]) is None
+def fitted(metric, low, high, mean=None, zoom=None):
+    """Return the panel of one line, with the notes on its axis."""
+    mean = mean or [(one + other) / 2 for one, other in zip(low, high, strict=True)]
+    line = Line("a", 0, tuple(range(len(low))), tuple(mean), tuple(low), tuple(high))
+    (panel,), notes = fit([Panel((line,))], zoom, bounds(BY_NAME[metric]))
+    return panel, notes
 
 
-def test_axis_of_an_open_metric_leaves_out_outliers_and_says_so():
+def test_intervals_end_at_possible_values_and_the_caption_says_so():
+    panel, notes = fitted("pearson_r", [-3.5, 0.2, 0.1], [0.4, 0.9, 1.2])
+    assert panel.y_range is None
+    assert (panel.series[0].low[0], panel.series[0].high[2]) == (-1, 1)
+    assert notes == ("2 of 3 intervals end at the last possible values, -1 and 1.",)
+    panel, notes = fitted("r2", [0.5, 0.2], [1.4, 0.9])
+    assert panel.series[0].high == (1, 0.9)
+    assert notes == ("1 of 2 intervals end at the last possible value, 1.",)
+    assert fitted("pearson_r", [-0.5, 0.1], [0.9, 0.8])[1] == ()
+
+
+def test_axis_of_an_open_metric_leaves_out_outliers_and_says_which():
     low, high = [0.1, 0.2, 0.15, 0.12, -270.0], [0.4, 0.5, 0.45, 1.3, 0.4]
-    table = pl.DataFrame({"low": low, "high": high, "mean": [0.3, 0.3, 0.3, 0.8, -100.0]})
-    bottom, top = axis_limits(table, BY_NAME["r2"])
+    panel, notes = fitted("r2", low, high, [0.3, 0.3, 0.3, 0.8, -100.0])
+    bottom, top = panel.y_range
     assert -0.2 < bottom < 0.1
     assert 1.0 < top < 1.1
-    assert cut_note(table, Chosen(metric="r2")) == (
-        "Beyond the axis lie 1 of 5 points and an end of 2 of 5 intervals.",
-    )
-    assert cut_note(table.head(3), Chosen(metric="r2")) == ()
-    assert axis_limits(pl.DataFrame({"low": [-0.3, 1.0], "high": [2.0, 3.0]}), BY_NAME["mse"])[0] > -0.3
+    said = f"Beyond the axis ({bottom:.3g} to {top:.3g}) lie 1 of 5 points [a at 4 (-100)] and an end of 1 of 5 intervals."
+    assert notes[1:] == (said,)
+    assert limits([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]) is None
+    assert limits([], []) is None
+
+
+def test_zoom_that_loses_a_line_says_so(study):
+    picture = study["study"].plot("levels", zoom=(0.7, 1))
+    assert "Wholly outside: initial." in picture.caption
+    svg = picture.render("svg").decode()
+    assert ">initial (outside)</text>" in svg
+    assert {"initial (outside)", "dynamic"} < {line.name for line in picture.interactive().data}
+
+
+def test_boxes_leave_out_outliers_and_count_them():
+    values = tuple(0.5 + 0.01 * each for each in range(20))
+    panel = Panel((Boxes("a", 0, (values, values, (*values, -50.0))),), x_names=("0", "1", "2"))
+    (shown,), notes = fit([panel], None)
+    assert 0.4 < shown.y_range[0] < 0.5
+    assert "lie 1 of 61 single values." in notes[0]
+
+
+def test_option_that_means_nothing_to_a_kind_is_refused(study):
+    for kind in ("growth", "trajectories", "network"):
+        with pytest.raises(
+            ConfigError, match=f"A picture of kind '{kind}' has no axis of a metric. Leave out zoom."
+        ):
+            study["study"].plot(kind, zoom=(0, 1))
+    with pytest.raises(
+        ConfigError, match=r"'level' means nothing to a picture of kind 'levels'. Leave it out."
+    ):
+        study["study"].plot("levels", level=0.1)
 
 
 def test_caption_counts_what_a_zoom_leaves_out(study):
@@ -223,7 +258,7 @@ def test_caption_counts_what_a_zoom_leaves_out(study):
     table = statistics.intervals(study["study"].reassemble(), "pearson_r", ["feature_set", "level"])
     points = table.filter((pl.col("mean") < 0.6) | (pl.col("mean") > 1)).height
     assert 0 < points < 9
-    assert shown.notes[0].startswith(f"Beyond the axis lie {points} of 9 points")
+    assert shown.notes[0].startswith(f"Beyond the axis (0.6 to 1) lie {points} of 9 points [initial at 0.3 (")
 
 
 def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
@@ -236,12 +271,16 @@ def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
     names = chart.panels[0].y_names
     assert [name.endswith(" *") for name in names] == [False] * 4 + [True] * 2
     assert names[-1].startswith("initial, ")
+    grey = [mark for mark in chart.panels[0].series if mark.muted]
+    assert [mark.name for mark in grey] == ["initial"]
+    assert set(grey[0].low) == {None}
+    assert "with Fieller's 95 % interval, corrected for the overlap of splits" in chart.caption
     plain = degradation.robustness_chart(rows, choose(Options(), rows))
     (ghost,) = (
         mark for mark in overlay(chart, plain, "before").panels[0].series if mark.ghost and mark.slot == 1
     )
     assert len([value for value in ghost.x if value is not None]) == 2
-    assert chart.notes[0].startswith("* (2 of 6): Pearson r at level 0 does not differ from 0")
+    assert chart.notes[0].startswith("* and grey (2 of 6): Pearson r at level 0 does not differ from 0")
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
@@ -295,10 +334,12 @@ def test_missing_stored_cohort_is_named(study):
 
 
 def test_trajectories_of_a_level_without_change_are_refused(noise):
-    with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
+    with pytest.raises(
+        AssemblyError, match=r"no trajectories at level 0.3: response-noise stored .* clean cohort only"
+    ):
         noise.plot("trajectories", level=0.3)
     (assembly_id,) = noise.snapshot().ids()
-    with pytest.raises(AssemblyError, match=f"at level 0.3 to draw: {assembly_id} stored none"):
+    with pytest.raises(AssemblyError, match=r"at level 0.3: .*Leave the level out"):
         noise.plot("trajectories", level=0.3, assembly=assembly_id)
 
 

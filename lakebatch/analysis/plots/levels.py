@@ -9,7 +9,7 @@ from itertools import chain
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
-from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.plots.axis import bounds, fit
 from lakebatch.analysis.plots.captions import (
     capital,
     direction,
@@ -34,11 +34,12 @@ def levels(data: AnalysisData, options: Chosen) -> Chart:
     along = scale(options.axis, rows[options.axis.name])
     marks = lines(table, options.by, names(rows, options.by), along)
     panel = level_panel(data, options, along, (*marks, *empty_lines(data, rows, options)))
+    panels, notes = fit([panel], options.zoom, bounds(options.measured))
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, {data.shown_name}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=_notes(data, options, along, table),
-        panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.measured))]),
+        notes=_notes(data, options, along, notes),
+        panels=with_zero(panels),
     )
 
 
@@ -61,15 +62,15 @@ def grid(data: AnalysisData, options: Chosen) -> Chart:
                 ),
             ),
             title=name,
-            y_range=options.zoom or axis_limits(table, options.measured),
         )
         for name in names(rows, of)
     ]
+    fitted, notes = fit(panels, options.zoom, bounds(options.measured))
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, a panel per {options.roles.word(of)}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, a panel per {options.roles.word(of)}, {data.shown_name}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=_notes(data, options, along, table),
-        panels=with_zero(panels),
+        notes=_notes(data, options, along, notes),
+        panels=with_zero(fitted),
     )
 
 
@@ -86,16 +87,16 @@ def boxes(data: AnalysisData, options: Chosen) -> Chart:
         x_label=axis_label(data, options.axis),
         y_label=options.measured.axis_label,
         x_names=along.names,
-        y_range=options.zoom,
     )
+    panels, notes = fit([panel], options.zoom, bounds(options.measured))
     table = estimated(rows, options, [options.by, options.axis.name])
     row = options.words.row
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, {data.shown_name}",
         caption=f"Each box shows {_range(marks)} {row}s, from {sampled(table, options, 'box')}: median, quartiles, "
         f"whiskers to the last {row} within 1.5 times the interquartile range, and {row}s beyond.",
-        notes=(*direction(options), *missing_notes(data, options)),
-        panels=with_zero([panel]),
+        notes=(*direction(options), *notes, *missing_notes(data, options)),
+        panels=with_zero(panels),
     )
 
 
@@ -103,8 +104,8 @@ def _title(options: Chosen) -> str:
     return f"{capital(options.label)} by {options.axis.label}"
 
 
-def _notes(data: AnalysisData, options: Chosen, along: Scale, table: pl.DataFrame) -> tuple[str, ...]:
-    return (*direction(options), *along.notes, *cut_note(table, options), *missing_notes(data, options))
+def _notes(data: AnalysisData, options: Chosen, along: Scale, of_axis: tuple[str, ...]) -> tuple[str, ...]:
+    return (*direction(options), *along.notes, *of_axis, *missing_notes(data, options))
 
 
 def _of(options: Chosen) -> str:

@@ -41,6 +41,9 @@ COHORT_CHARTS: dict[str, OfCohort] = {
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
+USES = {"growth": (), "network": (), "trajectories": ("level",), "heatmap": ("zoom", "level", "x", "y")}
+# of zoom, level, x and y; every other kind has an axis of the metric and uses zoom
+
 FORMS = ("png", "svg", "pdf", "html")
 ENDINGS = tuple(f".{form}" for form in FORMS)
 METADATA: Mapping[str, tuple[str, str, str]] = {
@@ -150,6 +153,7 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    check_uses(kind, chosen)
     key = config_key(chosen.by, snapshot)
     chosen = chosen if key is None else replace(chosen, by=CONFIG)
     check(chosen, snapshot.roles)
@@ -205,6 +209,20 @@ def check_kind(kind: str) -> None:
     """Raise `UnknownNameError` unless the kind of picture exists."""
     if kind not in KINDS:
         raise UnknownNameError(f"Unknown picture {kind!r}. {nearest(kind, KINDS)}")
+
+
+def check_uses(kind: str, options: Options) -> None:
+    """Raise `ConfigError` for an option that means nothing to a kind of picture."""
+    if options.zoom is not None and "zoom" not in used(kind):
+        raise ConfigError(f"A picture of kind {kind!r} has no axis of a metric. Leave out zoom.")
+    for name in ("level", "x", "y"):
+        if getattr(options, name) is not None and name not in used(kind):
+            raise ConfigError(f"{name!r} means nothing to a picture of kind {kind!r}. Leave it out.")
+
+
+def used(kind: str) -> tuple[str, ...]:
+    """Return the options that only some kinds of picture use, of those that this kind uses."""
+    return USES.get(kind, ("zoom",))
 
 
 def check_file(file: Path) -> Path:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Box, Boxes, Cells, Chart, Dots, Line, Mark, Panel, is_empty
+from lakebatch.analysis.plots import legend, style
+from lakebatch.analysis.plots.chart import Box, Cells, Chart, Line, Panel
 from lakebatch.analysis.plots.marks import Axes, draw_mark
+from lakebatch.analysis.plots.positions import place
 from lakebatch.assembly.metrics import text_of
 from lakebatch.errors import MissingDependencyError
 
@@ -84,11 +85,11 @@ def _height(chart: Chart, rows: int, width: float) -> float:
     if any(isinstance(mark, Cells) for mark in chart.panels[0].marks):
         return 18 + max(MIN_CELLS_MM, min(CELL_MM * names, 2 * PANEL_MM))
     if names:
-        return 22 + ROW_MM * names + _legend_mm(chart, width)
+        return 22 + ROW_MM * names + legend.height_mm(chart, width)
     if chart.panels[0].hide_axes:
         return width * _flatness(chart.panels[0])
     each = PANEL_MM if rows == 1 else 46.0 if rows <= 3 else 38.0
-    return rows * each + _legend_mm(chart, width)
+    return rows * each + legend.height_mm(chart, width)
 
 
 def _flatness(panel: Panel) -> float:
@@ -99,22 +100,8 @@ def _flatness(panel: Panel) -> float:
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     for mark in panel.marks:
-        draw_mark(axes, mark, panel, _place(mark, panel))
+        draw_mark(axes, mark, panel, place(mark, panel))
     _label(axes, panel)
-
-
-def _place(mark: Mark, panel: Panel) -> float:
-    """Return the offset of a mark from the middle, in widths of a mark.
-
-    Lines of one name share an offset, boxes of one name are adjacent, and two states of a point are one above the other.
-    """
-    if isinstance(mark, Line):
-        slots = sorted({each.slot for each in panel.series if not is_empty(each)})
-        return slots.index(mark.slot) - (len(slots) - 1) / 2 if mark.slot in slots else 0.0
-    if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
-        return -1.0 if mark.ghost else 1.0
-    series = sorted(panel.series, key=lambda each: each.slot)
-    return series.index(mark) - (len(series) - 1) / 2 if isinstance(mark, Boxes | Dots) else 0.0
 
 
 def _label(axes: Axes, panel: Panel) -> None:
@@ -156,8 +143,8 @@ def _set_ticks(axes: Axes, ticks: Sequence[float], *, is_log: bool = False) -> N
     length = max(len(text_of(tick)) for tick in ticks)
     room = (max(at) - min(at)) / min(MAX_TICKS, max(TICK_CHARACTERS // length, 1))
     labelled: list[int] = []
-    for index, place in enumerate(at):
-        if not labelled or place - at[labelled[-1]] >= room:
+    for index, position in enumerate(at):
+        if not labelled or position - at[labelled[-1]] >= room:
             labelled.append(index)
     shown = [ticks[index] for index in labelled]
     axes.set_xticks(shown, [text_of(tick) for tick in shown])
@@ -197,49 +184,6 @@ def _finish(figure: Figure, grid: Any, chart: Chart, columns: int, width: float)
             axes.tick_params(labelbottom=True)
         if chart.share and index % columns:
             axes.set_ylabel("")
-    handles = _handles(chart)
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=_legend_columns(handles, width))
-
-
-def _handles(chart: Chart) -> list[Any]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    marks = {mark.name: mark for panel in chart.panels for mark in reversed(panel.series) if mark.name}
-    if len(marks) < 2 and not chart.against:
-        return []
-    handles: list[Any] = [
-        Patch(facecolor=style.colour(mark.slot) + "66", edgecolor=style.colour(mark.slot), label=name)
-        if isinstance(mark, Boxes)
-        else Line2D([], [], color=style.colour(mark.slot), marker=style.marker(mark.slot), label=name,
-               linestyle="none" if isinstance(mark, Dots) else "-")
-        for name, mark in sorted(marks.items(), key=lambda item: item[1].slot)
-    ]  # fmt: skip
-    if chart.against:
-        handles.append(_hollow(chart))
-    return handles
-
-
-def _hollow(chart: Chart) -> Any:
-    """Return the legend entry of the state in the background."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    kinds = {type(mark) for panel in chart.panels for mark in panel.series}
-    if Boxes in kinds:
-        return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
-    line: Any = "--" if Line in kinds else "none"
-    return Line2D(
-        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
-    )
-
-
-def _legend_columns(handles: Sequence[Any], width: float) -> int:
-    longest = max(len(handle.get_label()) for handle in handles)
-    return max(1, min(len(handles), int(width // (longest * 1.35 + 11))))
-
-
-def _legend_mm(chart: Chart, width: float) -> float:
-    handles = _handles(chart)
-    return 3.6 * math.ceil(len(handles) / _legend_columns(handles, width)) if handles else 0.0
+    entries = legend.handles(chart)
+    if entries:
+        figure.legend(handles=entries, loc="outside lower center", ncols=legend.columns(entries, width))
