@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import polars as pl
 
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
+from lakebatch.analysis.key_labels import key_label
 from lakebatch.analysis.wording import (
     UNNAMED,
     Words,
@@ -76,6 +78,8 @@ class AnalysisData:
         The samples that were dropped in the included assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
+    label_of : callable
+        Returns the label of a config key; None if the installed code does not say, see `lakebatch.analysis.key_labels`.
     sweeps : sequence of Sweep
         The sweeps at the moment.
     sweep_points : frame
@@ -99,6 +103,7 @@ class AnalysisData:
     roles: Roles = field(default_factory=Roles)
     words: Words = field(default_factory=Words)
     source_files: FilesOf = not_recorded
+    label_of: Callable[[str], str | None] = lambda _: None
     sweeps: Sequence[Sweep] = ()
     sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -137,6 +142,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         roles=roles,
         words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
         source_files=snapshot.source_files,
+        label_of=partial(key_label, snapshot),
         sweeps=snapshot.sweeps,
         sweep_points=points_of(snapshot),
     )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import polars as pl
 import pytest
@@ -174,7 +174,7 @@ def test_boxes_of_two_states_are_paired(study):
 def test_points_of_two_states_stay_in_their_row(study):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     (axes,) = study["study"].plot("robustness", against=str(version)).figure().axes
-    heights = [float(y) for line in axes.containers for y in line.lines[0].get_ydata()]
+    heights = [float(y) for line in axes.lines if line.get_marker() in MARKERS for y in line.get_ydata()]
     assert len(heights) > 4
     assert all(0 < abs(y - round(y)) < 0.2 for y in heights)
 
@@ -281,6 +281,50 @@ def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
     )
     assert len([value for value in ghost.x if value is not None]) == 2
     assert chart.notes[0].startswith("* and grey (2 of 6): Pearson r at level 0 does not differ from 0")
+
+
+def labels(figure):
+    """Return the boxes of all visible texts outside the axes: tick labels, labels, titles, legend."""
+    figure.draw_without_rendering()
+    texts = [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels(),
+             axes.xaxis.label, axes.yaxis.label, axes._left_title)]  # fmt: skip
+    texts += [text for each in figure.legends for text in (*each.get_texts(), each.get_title())]
+    texts += [text for text in (figure._supxlabel, figure._supylabel) if text]
+    shown = [text for text in texts if text.get_text() and text.get_visible() and is_inside(text, figure)]
+    return {text: text.get_window_extent() for text in shown}
+
+
+def is_inside(text, figure):
+    """Whether it is drawn: labels of ticks beyond the limits of an axis are not."""
+    for axes in figure.axes:
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if tick.label1 is text:
+                    return min(ends) <= tick.get_loc() <= max(ends)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [("levels", 60), ("boxes", 60), ("grid", 60), ("grid", 183), ("robustness", 60), ("growth", 60)],
+)
+def test_labels_do_not_touch(study, kind, width):
+    picture = study["study"].plot(kind, on_gap="ignore")
+    panels = tuple(
+        replace(
+            each,
+            title=f"{each.title} of a long name",
+            x_label=f"{each.x_label}, relative to its standard deviation",
+        )
+        for each in picture.chart.panels
+    )
+    figure = static.draw(replace(picture.chart, panels=panels), width)
+    boxes = labels(figure)
+    assert len(boxes) > 8
+    for one, other in combinations(boxes, 2):
+        assert not boxes[one].overlaps(boxes[other]), (one.get_text(), other.get_text())
+    right = figure.bbox.width + 1
+    assert all(box.x0 > -1 and box.x1 < right and box.y0 > -1 for box in boxes.values())
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])

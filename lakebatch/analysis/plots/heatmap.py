@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakebatch.analysis.config_keys import ordered_texts, text_of, values_at
+from lakebatch.analysis.key_labels import key_label
 from lakebatch.analysis.plots.axis import bounds, limits
 from lakebatch.analysis.plots.captions import capital, span
 from lakebatch.analysis.plots.chart import Cells, Chart, Panel
@@ -48,7 +49,10 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
     known = [each for row in means for each in row if each is not None]
     ends = options.zoom or limits(known, known, bounds(metric))
     mark = Cells(means, metric.axis_label, ends)
-    panel = Panel((mark,), x_label=x, y_label=y, x_names=tuple(x_names), y_names=tuple(reversed(y_names)))
+    x_label, y_label = (key_label(snapshot, key) or key for key in (x, y))
+    panel = Panel(
+        (mark,), x_label=x_label, y_label=y_label, x_names=tuple(x_names), y_names=tuple(reversed(y_names))
+    )
     counts = [len(each) for row in cells for each in row if each]
     empty = sum(not each for row in cells for each in row)
     return Chart(

@@ -9,6 +9,7 @@ from itertools import chain
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
+from lakebatch.analysis.key_labels import LEVELS
 from lakebatch.analysis.plots.axis import bounds, fit
 from lakebatch.analysis.plots.captions import (
     capital,
@@ -198,8 +199,10 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
 
 
 def axis_label(data: AnalysisData, axis: Axis) -> str:
-    """Return the label of the horizontal axis, with its unit; of the level, with the experiment."""
-    return f"level of {data.experiment}" if axis.is_level else axis.axis_label
+    """Return the label of the horizontal axis, with its unit: of the level, what the config says of it."""
+    if not axis.is_level:
+        return axis.axis_label
+    return data.label_of(LEVELS) or f"level of {data.shown_name}"
 
 
 def _drawn(mark: Series) -> Iterable[float | None]:

@@ -52,7 +52,9 @@ def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
         return
     points = {"marker": style.marker(mark.slot), "markerfacecolor": "white" if mark.ghost else look["color"]}
     errors = None if mark.ghost else _errors(mark.y, mark.low, mark.high)
-    axes.errorbar(x, y, yerr=errors, elinewidth=0.7, capsize=1.8, capthick=0.7, **look, **points)
+    axes.plot(x, y, **look, **points)
+    if errors is not None:
+        axes.errorbar(x, y, yerr=errors, **style.INTERVAL, color=look["color"])
 
 
 def _thread(axes: Axes, mark: Thread, panel: Panel, place: float) -> None:
@@ -93,18 +95,11 @@ def _dots(axes: Axes, mark: Dots, panel: Panel, place: float) -> None:
     shift = row_shift(mark, panel, place)
     errors = _errors([mark.x[row] for row in rows], [mark.low[row] for row in rows] if mark.low else (),
                      [mark.high[row] for row in rows] if mark.high else ())  # fmt: skip
-    axes.errorbar(
-        [mark.x[row] for row in rows],
-        [row + shift for row in rows],
-        xerr=errors,
-        linestyle="none",
-        color=shade,
-        marker=style.marker(mark.slot),
-        markerfacecolor="white" if mark.ghost else shade,
-        elinewidth=0.7,
-        capsize=1.8,
-        capthick=0.7,
-    )
+    x, y = [mark.x[row] for row in rows], [row + shift for row in rows]
+    face = "white" if mark.ghost else shade
+    axes.plot(x, y, linestyle="none", color=shade, marker=style.marker(mark.slot), markerfacecolor=face)
+    if errors is not None:
+        axes.errorbar(x, y, xerr=errors, **style.INTERVAL, color=shade)
 
 
 def _rule(axes: Axes, mark: Rule, panel: Panel, place: float) -> None:
