@@ -66,6 +66,8 @@ class AnalysisData:
     roles : Roles
         The metrics, the axis and the groups, by the names that their columns have in ``rows``.
     words : Words
+    key : str, optional
+        The config key whose values ``config`` are.
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
@@ -102,6 +104,7 @@ class AnalysisData:
     dropped: DroppedSamples
     roles: Roles = field(default_factory=Roles)
     words: Words = field(default_factory=Words)
+    key: str | None = None
     source_files: FilesOf = not_recorded
     label_of: Callable[[str], str | None] = lambda _: None
     sweeps: Sequence[Sweep] = ()
@@ -141,6 +144,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
         roles=roles,
         words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
+        key=key,
         source_files=snapshot.source_files,
         label_of=partial(key_label, snapshot),
         sweeps=snapshot.sweeps,

@@ -1,16 +1,19 @@
 """Plots: content, drawing and image files."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import lakebatch
 from lakebatch.analysis import plots, statistics
@@ -20,6 +23,7 @@ from lakebatch.analysis.plots.axis import bounds, fit, limits
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread, overlay
 from lakebatch.analysis.plots.levels import with_zero
 from lakebatch.analysis.plots.options import Options, choose
+from lakebatch.analysis.plots.origin import Origin
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.assembly.metrics import BY_NAME
 from lakebatch.cli import options
@@ -405,6 +409,63 @@ def test_picture_is_rendered_in_memory(study):
         picture.render("jpg")
 
 
+def test_png_carries_its_caption_and_how_to_draw_it_again(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second, _ = study["study"].snapshot().ids()
+    picture = study["study"].plot(
+        "levels",
+        by="model",
+        zoom=(0.5, 1),
+        assembly=[first, second],
+        where="n_reps=3",
+        version=9,
+        on_gap="ignore",
+    )
+    known = Image.open(picture.save("a.png", 100)).text
+    assert known["Title"] == picture.title
+    assert known["Description"] == picture.chart.description()
+    assert known["Software"] == f"lakebatch {lakebatch.__version__}"
+    assert "State: version 9, last change 20" in known["Source"]
+    assert f"Assemblies: {first}, {second}" in known["Source"]
+    command, line = (each.partition(": ")[2] for each in known["Comment"].splitlines())
+    done = run(*shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    assert Path("study-levels.png").read_bytes() == Path("a.png").read_bytes()
+    Path("study-levels.png").unlink()
+    assert line.startswith(
+        f"lakebatch.open_lake({study.storage.uri!r})['study@v1'].plot('levels', by='model', "
+    )
+    eval(line, {"lakebatch": lakebatch})  # noqa: S307 the line that is promised to work
+    assert Path("study-levels.png").read_bytes() == Path("a.png").read_bytes()
+
+
+def test_caption_is_written_beside_the_picture_and_into_every_format(study, tmp_path):
+    picture = study["study"].plot("levels", on_gap="ignore")
+    picture.save(tmp_path / "a.svg", caption=True)
+    title, caption, facts = (tmp_path / "a.txt").read_text().split("\n\n")
+    assert (title, caption) == (picture.title, picture.caption)
+    assert [line.partition(": ")[0] for line in facts.splitlines()] == [
+        "Lake", "Experiment", "State", "Dataset", "Assemblies", "Command", "Python", "Software",
+    ]  # fmt: skip
+    command = next(line for line in facts.splitlines() if line.startswith("Command: "))
+    svg = (tmp_path / "a.svg").read_text()
+    assert f"<dc:title>{title}</dc:title>" in svg
+    assert f"<dc:relation>{command}; Python: " in svg
+    pdf = picture.render("pdf")
+    assert f"/Title ({title})".encode() in pdf
+    assert b"/Keywords (Lake: " in pdf
+    assert b"/Creator (lakebatch " in pdf
+    picture.save(tmp_path / "b.svg")
+    assert not (tmp_path / "b.txt").exists()
+
+
+def test_origin_lists_few_assemblies_and_names_the_ends_of_many(study, monkeypatch):
+    snapshot = study["study"].snapshot()
+    monkeypatch.setattr("lakebatch.analysis.plots.origin.MAX_IDS", 2)
+    first, _, last = snapshot.ids()
+    assert Origin(snapshot, "levels", Options()).facts["Assemblies"] == f"3, from {first} to {last}"
+
+
 def test_print_files_have_column_width_and_real_text(study, tmp_path):
     picture = study["study"].plot("levels")
     svg = picture.to_bytes(".svg").decode()
@@ -484,7 +545,7 @@ def test_command_draws_one_and_all(study, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "Pearson r by level and model" in done.stderr
     assert (tmp_path / "levels.png").read_bytes() == study["study"].plot(
-        "levels", by="model", zoom=(0, 1)
+        "levels", by="model", zoom=(0, 1), on_gap="ignore"
     ).to_bytes(".png")
     monkeypatch.chdir(tmp_path)
     assert (
@@ -492,10 +553,28 @@ def test_command_draws_one_and_all(study, tmp_path, monkeypatch):
         == 0
     )
     assert (tmp_path / "study-boxes.png").stat().st_size
-    done = run("--lake", study.storage.uri, "plot", "study", "--kind", "all", "-o", tmp_path / "all")
+    done = run(
+        "--lake", study.storage.uri, "plot", "study", "--kind", "all", "--zoom", 0, 1, "-o", tmp_path / "all"
+    )
     assert done.exit_code == 0, done.output
+    assert "Growth of the dataset, study. 3 completed assemblies" in done.stderr
     assert sorted(file.stem for file in (tmp_path / "all").iterdir()) == sorted(OF_RESULTS)
     assert "no network: Unknown experiment 'study'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--kind", "all", "-o", "x.png"], "Cannot write all kinds to x.png: they are several files"),
+        (["--format", "svg"], "--format is for --kind all"),
+    ],
+)
+def test_file_for_all_kinds_and_a_format_for_one_are_refused(study, tmp_path, monkeypatch, options, fault):
+    monkeypatch.chdir(tmp_path)
+    done = run("--lake", study.storage.uri, "plot", "study", *options)
+    assert done.exit_code == 2
+    assert fault in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_library_is_named_with_what_to_install(study, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.analysis.plots import style
@@ -69,7 +69,7 @@ def draw(chart: Chart) -> Figure:
     return figure
 
 
-def page(chart: Chart) -> str:
+def page(chart: Chart, known: Mapping[str, str]) -> str:
     """Return a chart as a web page that needs no other file and no network."""
     text = str(draw(chart).to_html(include_plotlyjs=True, full_html=True, div_id="picture"))
     head, caption = html.escape(chart.title), html.escape(" ".join([chart.caption, *chart.notes]))
