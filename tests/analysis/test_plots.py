@@ -1,5 +1,6 @@
 """Plots: content, drawing and image files."""
 
+import html
 import re
 import shlex
 import shutil
@@ -479,11 +480,25 @@ def test_print_files_have_column_width_and_real_text(study, tmp_path):
     assert wide / 72 * 25.4 == pytest.approx(120, abs=0.1)
 
 
-def test_interactive_page_needs_no_network(study, tmp_path):
-    page = study["study"].plot("levels").save(tmp_path / "levels.html").read_text()
+def test_interactive_page_needs_no_network_and_carries_its_origin(study, tmp_path):
+    picture = study["study"].plot("levels", on_gap="ignore")
+    page = picture.save(tmp_path / "levels.html").read_text()
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
     assert "<title>Pearson r by level and feature set" in page
-    assert "with 95 % t interval over" in page.rpartition("<p ")[2]
+    assert '<meta name="viewport" content="width=device-width' in page
+    metas = dict(re.findall('<meta name="([^"]+)" content="([^"]*)">', page))
+    assert metas["description"].startswith("Pearson r by level and feature set, study. It compares")
+    assert metas["lakebatch:lake"] == study.storage.uri
+    assert metas["lakebatch:command"].endswith("--on-gap ignore -o study-levels.html")
+    assert f'<p id="caption">{html.escape(picture.caption)}</p>' in page
+    assert f"<dt>Lake</dt><dd>{study.storage.uri}</dd>" in page
+
+
+def test_intervals_of_several_lines_stand_apart_on_a_page(study):
+    lines = [line for line in study["study"].plot("levels").interactive().data if line.error_y.array]
+    (first, *_) = zip(*(line.x for line in lines), strict=True)
+    assert len(set(first)) == len(lines) == 3
+    assert lines[0].hovertext[0].startswith("0: 0.")
 
 
 def test_notebook_shows_the_plot(study):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from lakebatch.analysis.plots.options import Options
 from lakebatch.assembly.metrics import Roles
 from lakebatch.errors import ConfigError, IncompleteError
 from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.selection import ABSENT
 from lakebatch.snapshot.snapshot import Snapshot
 
 
@@ -49,7 +51,7 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
     known = [each for row in means for each in row if each is not None]
     ends = options.zoom or limits(known, known, bounds(metric))
     mark = Cells(means, metric.axis_label, ends)
-    x_label, y_label = (key_label(snapshot, key) or key for key in (x, y))
+    x_label, y_label = (_label(snapshot, key, found.values()) for key, found in ((x, across), (y, down)))
     panel = Panel(
         (mark,), x_label=x_label, y_label=y_label, x_names=tuple(x_names), y_names=tuple(reversed(y_names))
     )
@@ -63,6 +65,12 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
         share=False,
         notes=(*_beyond(known, ends), *([f"Without a completed assembly: {empty} cells."] if empty else [])),
     )
+
+
+def _label(snapshot: Snapshot, key: str, values: Iterable[Any]) -> str:
+    """Return what the config says of a key of numbers; the help of others explains their values, so that is their key."""
+    are_numbers = all(isinstance(each, int | float) or each is ABSENT for each in values)
+    return (key_label(snapshot, key) if are_numbers else None) or key
 
 
 def _beyond(means: Sequence[float], ends: tuple[float, float] | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest, one_line
 from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
+from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, page, static
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.metadata import metadata
 from lakebatch.analysis.plots.options import Chosen, Options, check, choose
@@ -67,7 +67,12 @@ class Picture:
         return interactive.draw(self.chart)
 
     def save(
-        self, file: str | os.PathLike[str], width_mm: float | None = None, *, caption: bool = False
+        self,
+        file: str | os.PathLike[str],
+        width_mm: float | None = None,
+        *,
+        caption: bool = False,
+        shared: bool = False,
     ) -> Path:
         """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path.
 
@@ -77,12 +82,16 @@ class Picture:
             89, or 183 with several panels, by default.
         caption : bool
             Write title, caption and origin to FILE.txt too; they are in the metadata of the picture in any case.
+        shared : bool
+            Keep the plotting library of .html (5 MB) in a file beside it, which the pages of one folder share; by
+            default a page needs no other file.
         """
         path = check_file(Path(file))
         text = path.with_suffix(".txt")
         if caption:
             check_replaceable(text)
-        _write(path, self.to_bytes(path.suffix, width_mm))
+        library = _share_library(path.parent) if shared and path.suffix == ".html" else None
+        _write(path, self._content(path.suffix.removeprefix("."), width_mm, library))
         if caption:
             _write(text, self.text(path.suffix.removeprefix("."), width_mm).encode())
         return path
@@ -122,9 +131,12 @@ class Picture:
         """
         if form not in FORMS:
             raise ConfigError(f"Unknown form {form!r} of a picture. Expected one of: {', '.join(FORMS)}.")
+        return self._content(form, width_mm)
+
+    def _content(self, form: str, width_mm: float | None, library: str | None = None) -> bytes:
         known = about(self.origin, form, width_mm)
         if form == "html":
-            return interactive.page(self.chart, known).encode()
+            return page.page(self.chart, known, library).encode()
         return static.to_bytes(self.chart, form, metadata(self.chart, form, known), width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -227,6 +239,15 @@ def _with_dataset(chart: Chart, snapshot: Snapshot, mixtures: Sequence[str] = ()
 
 def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap) -> Picture:
     return Picture(kind, COHORT_CHARTS[kind](snapshot, options, on_gap))
+
+
+def _share_library(folder: Path) -> str:
+    """Write the plotting library of web pages into a folder, unless it is there; return the name of the file."""
+    interactive.check()
+    file, content = folder / page.library_name(), page.plotly().encode()
+    if not file.exists() or file.stat().st_size != len(content):
+        _write(file, content)
+    return file.name
 
 
 def _write(path: Path, content: bytes) -> None:

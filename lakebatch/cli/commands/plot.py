@@ -101,7 +101,7 @@ def plot(
     snapshot = stored.select(selection)
     if against is not None:
         reading["against"] = state(stored, against).select(selection)
-    saved: dict[str, Any] = {"width_mm": width, "caption": caption}
+    saved: dict[str, Any] = {"width_mm": width, "caption": caption, "shared": kind == ALL}
     if kind == ALL:
         folder = output or Path(file_name(name, "-pictures"))
         _plot_all(snapshot, folder, form or FORMS[0], reading, saved)
