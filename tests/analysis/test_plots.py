@@ -138,6 +138,11 @@ def test_two_snapshots_are_overlaid(study):
         statistics.intervals(rows, "pearson_r", ["feature_set", "level"]).head(3)["mean"]
     )
     assert f"Dashed and hollow: version {version}, without its intervals" in picture.chart.description()
+    zoomed = study["study"].plot("levels", against=str(version), zoom=(0.7, 1)).caption
+    assert (
+        f"Of version {version}, {sum(y < 0.7 for mark in old for y in mark.y)} points lie beyond the axis."
+        in zoomed
+    )
     shown = {line.line.dash: line.error_y.visible for line in picture.interactive().data}
     assert shown == {"dash": None, "solid": None}
     assert {

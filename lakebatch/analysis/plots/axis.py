@@ -89,7 +89,8 @@ def limits(
         return None
     bottom, top = min([bottom, *near]), max([top, *near])
     margin = MARGIN * (top - bottom) or 1.0
-    return bottom - margin, top + margin
+    below, above = (margin if end is None else margin / 2 for end in possible)
+    return bottom - below, top + above
 
 
 def outside_notes(panels: Sequence[Panel], ends: tuple[float, float]) -> tuple[str, ...]:

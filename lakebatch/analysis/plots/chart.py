@@ -204,6 +204,17 @@ def points(mark: Series) -> list[float]:
     return [value for value in (mark.y if isinstance(mark, Line) else mark.x) if value is not None]
 
 
+def axis_of(mark: Series, panel: Panel) -> tuple[float, float] | None:
+    """Return the range of the axis along which the values of a series lie, if it is given."""
+    return panel.x_range if isinstance(mark, Dots) else panel.y_range
+
+
+def _beyond(mark: Series, panel: Panel) -> int:
+    """Return how many points of a series lie beyond the axis."""
+    ends = axis_of(mark, panel)
+    return 0 if ends is None else sum(not ends[0] <= value <= ends[1] for value in points(mark))
+
+
 def is_within(panels: Sequence[Panel], name: str) -> bool:
     """Whether a series has a point within the axes, or none at all."""
     shown = [
@@ -211,7 +222,7 @@ def is_within(panels: Sequence[Panel], name: str) -> bool:
         for panel in panels
         for mark in panel.series
         if mark.name == name
-        for ends in [panel.x_range if isinstance(mark, Dots) else panel.y_range]
+        for ends in [axis_of(mark, panel)]
         for value in points(mark)
     ]
     return any(shown) or not shown
@@ -234,7 +245,9 @@ def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     panels = [_over(panel, found[_key(panel)]) if _key(panel) in found else panel for panel in chart.panels]
     lines = any(isinstance(mark, Line) for panel in panels for mark in panel.marks)
     note = f"Dashed and hollow: {name}, without its intervals." if lines else f"Hollow: {name}."
-    return replace(chart, panels=tuple(panels), against=name, notes=(*chart.notes, note))
+    outside = sum(_beyond(mark, panel) for panel in panels for mark in panel.series if mark.ghost)
+    lost = (f"Of {name}, {outside} points lie beyond the axis.",) if outside else ()
+    return replace(chart, panels=tuple(panels), against=name, notes=(*chart.notes, note, *lost))
 
 
 def _key(panel: Panel) -> tuple[str, str]:
