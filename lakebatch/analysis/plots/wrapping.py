@@ -9,7 +9,7 @@ def wrapped(text: str, characters: float, separator: str = "\n") -> str:
     """Return a text with line breaks between words, so that lines are about equally long.
 
     >>> wrapped("Noise on the response", 12)
-    'Noise on\\nthe response'
+    'Noise on the\\nresponse'
     """
     limit = max(int(characters), 1)
     if len(text) <= limit:
