@@ -223,7 +223,9 @@ def _ranking(rows: pl.DataFrame, options: Chosen) -> Table:
     if not options.measured.higher_is_better:
         ratio = f"baseline over mean {others}"
     ranked = statistics.robustness(rows, options.metric, options.roles, unit=options.unit)
-    return table(ranked, f"Robustness: {ratio}; without a rank where the baseline does not differ from 0", names)
+    return table(
+        ranked, f"Robustness: {ratio}; without a rank where the baseline does not differ from 0", names
+    )
 
 
 def _scope(rows: pl.DataFrame, options: Chosen) -> str:
