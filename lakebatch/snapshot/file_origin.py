@@ -8,29 +8,25 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch._text import redact
 from lakebatch._version import __version__
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 
 
-def of_dataset(snapshot: Snapshot, lake: str) -> dict[str, Any]:
+def of_dataset(snapshot: Snapshot) -> dict[str, Any]:
     """Return the origin of rows of one experiment: lake, selection, state, assemblies, configs and code, for JSON.
 
     It depends on the dataset alone, not on the time of writing, so that two exports of one state are the same.
-
-    Parameters
-    ----------
-    lake : str
-        Folder or URI of the lake.
     """
-    return {"lake": lake, **_of_experiment(snapshot), "lakebatch": __version__}
+    return {"lake": redact(snapshot.lake_uri), **_of_experiment(snapshot), "lakebatch": __version__}
 
 
 def of_query(snapshots: Snapshots, lake: str, query: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the origin of the answer to a query: lake, selection, the query, and every experiment that it could read."""
     return {
-        "lake": lake,
+        "lake": redact(lake),
         "selection": snapshots.describe(),
         "query": query,
         **({"parameters": dict(parameters)} if parameters else {}),

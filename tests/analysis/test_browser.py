@@ -1,5 +1,6 @@
-"""The page in a real browser: no console error, no request to the outside, and it prints."""
+"""Pages in a real browser: no console error, no request to the outside, they print, and they fit a window and a phone."""
 
+import html
 import json
 import re
 import shutil
@@ -90,3 +91,59 @@ def test_check_finds_a_page_that_breaks_these_promises(look, tmp_path):
     console, requests, _ = look(page)
     assert "nothing is not defined" in console[0]
     assert requests == ["http://127.0.0.1:9/x.png"]
+
+
+MEASURE = """
+<body><script>
+const found = {};
+function measure(width) {
+  const frame = document.createElement("iframe");
+  Object.assign(frame.style, {width: width + "px", height: "800px", border: 0});
+  frame.src = "picture.html";
+  frame.onload = () => {
+    const page = frame.contentDocument, box = page.getElementById("picture");
+    const drawn = "[class$=tick] text, text[class$=title], .legendtext, .annotation-text";
+    const texts = [...page.querySelectorAll(drawn)].filter(each => each.textContent);
+    const ends = texts.map(each => each.getBoundingClientRect());
+    const touching = ends.flatMap((one, i) => ends.slice(i + 1).filter(other =>
+      one.right > other.left && other.right > one.left && one.bottom > other.top && other.bottom > one.top));
+    found[width] = {
+      columns: new Set(box.layout.annotations.map(each => each.x)).size, width: page.documentElement.scrollWidth,
+      filled: box.offsetHeight, touching: touching.length, texts: texts.length, paper: box.layout.paper_bgcolor,
+    };
+    document.title = JSON.stringify(found);
+  };
+  document.body.append(frame);
+}
+measure(390); measure(1280);
+</script></body>
+"""
+
+
+def test_picture_fills_a_window_and_stacks_its_panels_on_a_phone(study, tmp_path):
+    study["study"].plot("grid", by="model", on_gap="ignore", on_mix="ignore").save(
+        tmp_path / "picture.html", shared=True
+    )
+    assert next(tmp_path.glob("plotly-*.min.js")).stat().st_size > 1_000_000
+    assert (tmp_path / "picture.html").stat().st_size < 100_000
+    (tmp_path / "measure.html").write_text(MEASURE)
+    arguments = [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=5000",
+        "--window-size=1800,900",
+        "--blink-settings=preferredColorScheme=0",
+        "--dump-dom",
+    ]
+    page = (tmp_path / "measure.html").as_uri()
+    done = subprocess.run([CHROMIUM, *FLAGS, *arguments, page], capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    found = json.loads(html.unescape(re.search("<title>(.*)</title>", done.stdout)[1]))
+    phone, window = found["390"], found["1280"]
+    assert (phone["columns"], window["columns"]) == (1, 3)
+    assert (phone["width"], window["width"]) == (390, 1280)
+    assert (phone["touching"], window["touching"]) == (0, 0)
+    assert min(phone["texts"], window["texts"]) > 25
+    assert phone["filled"] > 800
+    assert 550 < window["filled"] < 800
+    assert phone["paper"] == "rgb(22, 24, 28)"

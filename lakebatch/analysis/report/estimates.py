@@ -10,12 +10,10 @@ import polars as pl
 
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.tables import cell
-from lakebatch.analysis.wording import plural
+from lakebatch.analysis.wording import UNNAMED, plural
 from lakebatch.assembly.metrics import Roles
 
 MAX_DECIMALS = 6
-UNNAMED = "all"
-# the name of rows without a feature set or a model, as in pictures
 
 
 def named(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:

@@ -257,11 +257,15 @@ def _ranking(rows: pl.DataFrame, options: Chosen) -> Table:
     others = "under perturbation" if options.axis.is_level else "elsewhere"
     names = {
         "rank": "rank", **_cell(options), "baseline": "baseline", "perturbed": others, "robustness": "robustness",
+        **INTERVAL,
     }  # fmt: skip
     ratio = f"mean {others} over baseline"
     if not options.measured.higher_is_better:
         ratio = f"baseline over mean {others}"
-    return table(statistics.robustness(rows, options.metric, options.roles), f"Robustness: {ratio}", names)
+    ranked = statistics.robustness(rows, options.metric, options.roles, unit=options.unit)
+    return table(
+        ranked, f"Robustness: {ratio}; without a rank where the baseline does not differ from 0", names
+    )
 
 
 def _scope(rows: pl.DataFrame, options: Chosen) -> str:

@@ -48,8 +48,7 @@ def dataset(
     from lakebatch.snapshot.dataset import load
     from lakebatch.snapshot.selection import selection
 
-    lake = open_lake(context)
-    pinned = lake[name].at(moment)
+    pinned = open_lake(context)[name].at(moment)
     columns, target = load(pinned, assembly, level=level, feature_set=features)
     about = f"{pinned.qualified_name}, {pinned.state_read}: {assembly}, level {level:g}, {features}"
     chosen = pinned.select(selection(assembly=assembly, include=EVERY_STATUS))
@@ -57,5 +56,5 @@ def dataset(
         columns.with_columns(target),
         output,
         form,
-        lambda: file_origin.of_dataset(chosen, str(lake.storage.uri)) | {"selection": about},
+        lambda: file_origin.of_dataset(chosen) | {"selection": about},
     )

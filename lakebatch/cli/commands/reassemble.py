@@ -47,8 +47,7 @@ def reassemble(
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    lake = open_lake(context)
-    pinned = lake[name].select(selection)
+    pinned = open_lake(context)[name].select(selection)
     if output is None:
         none = f"{pinned.describe()}, without a row in {table}. Start an assembly with: lakebatch run {pinned.name}"
         show(pinned.reassemble(table=table, on_gap=on_gap), form, none=none)
@@ -57,4 +56,4 @@ def reassemble(
 
         pieces = pinned.pieces(table=table, on_gap=on_gap)
         described = pinned.tables.existing(table).arrow_schema()
-        save(pieces, output, file_origin.of_dataset(pinned, str(lake.storage.uri)), described)
+        save(pieces, output, file_origin.of_dataset(pinned), described)
