@@ -151,7 +151,7 @@ def test_width_of_a_picture_is_a_keyword(lake):
 
 def test_status_without_an_id_lists_every_assembly(lake):
     listed = lake["study"].status()
-    assert listed["status"].to_list() == ["completed", "completed", "completed", "failed"]
+    assert listed["state"].to_list() == ["completed", "completed", "completed", "failed"]
     assert lake["study"].status(listed["assembly_id"][3]) == "failed"
 
 

@@ -204,7 +204,7 @@ class Table(TableReader):
         names = sorted(set(advance))
 
         def attempt(handle: Handle) -> None:
-            self._write(handle, self._nothing(), metadata, [_advanced(handle, name) for name in names])
+            self._write(handle, _nothing(handle), metadata, [_advanced(handle, name) for name in names])
 
         handle = self._commit_repeatedly("write", attempt)
         version = int(handle.version())
@@ -266,11 +266,6 @@ class Table(TableReader):
 
         self._commit_repeatedly(action, change_checked)
 
-    def _nothing(self) -> pa.RecordBatchReader:
-        import pyarrow as pa
-
-        return pa.RecordBatchReader.from_batches(self.schema.arrow, [])
-
     def _write(
         self,
         handle: Handle,
@@ -304,6 +299,13 @@ class Table(TableReader):
         return SchemaError(
             f"{self.uri} refuses the rows, a constraint of {self.schema.source} fails: {which}."
         )
+
+
+def _nothing(handle: Handle) -> pa.RecordBatchReader:
+    """Return a stream of no rows with the columns that a table has, which may be fewer than those of newer code."""
+    import pyarrow as pa
+
+    return pa.RecordBatchReader.from_batches(pa.schema(handle.schema().to_arrow()), [])
 
 
 def _advanced(handle: Handle, name: str) -> deltalake.Transaction:
