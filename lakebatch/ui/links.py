@@ -27,9 +27,7 @@ class Links:
     state: PageState
     is_static: bool = False
 
-    def page(
-        self, *steps: str, state: PageState | None = None, view: Iterable[tuple[str, str]] = ()
-    ) -> str:
+    def page(self, *steps: str, state: PageState | None = None, view: Iterable[tuple[str, str]] = ()) -> str:
         """Return the address of a page by its steps, such as ``assembly``, folder, id; without any, of the overview.
 
         Parameters
