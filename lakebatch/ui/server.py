@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
+import logging
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING
 
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.guard import LOOPBACK, Guard, names_of
 from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
@@ -19,75 +21,29 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 TYPES = {"css": "text/css", "js": "text/javascript"}
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+POLL_SECONDS = 0.2
+"""Ctrl-C is seen at the next one: the handler that polars installs does not end a wait."""
+GRACE_SECONDS = 1.0
+"""Time that answers have to end after Ctrl-C; then they are cut."""
 
 
-def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> ASGIApp:
+def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> ASGIApp:
     """Return the ASGI application: every address begins with the token, and only reading is possible.
 
     Parameters
     ----------
-    hosts : tuple of str
-        The names under which it answers, so that a foreign page cannot reach it under a name of its own.
+    host : str
+        Where it listens, which says under which names it answers, see `lakebatch.ui.guard.names_of`.
 
     Raises
     ------
     MissingDependencyError
         If Starlette is not installed.
     """
-    return Guard(_routes(Site(lake), f"/{token}/"), token, hosts)
-
-
-class Guard:
-    """Refuses requests with another token, host or method, and adds the headers of security to every answer."""
-
-    def __init__(self, app: ASGIApp, token: str, hosts: tuple[str, ...]) -> None:
-        self._app = app
-        self._token = token.encode()
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        app = self._refusal(scope) or self._app
-        await app(scope, receive, send_with_headers)
-
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
-        from starlette.responses import PlainTextResponse
-
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition(":")[0]
-        host = host or dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        given = scope["path"].split("/")[1].encode()
-        if host not in self._hosts:
-            return PlainTextResponse("This address is not served here.\n", 421)
-        if not hmac.compare_digest(given, self._token):
-            return PlainTextResponse(
-                "The token in the address is missing or wrong. Open the address that lakebatch ui printed.\n",
-                403,
-            )
-        if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("These pages are read-only.\n", 405, {"Allow": "GET, HEAD"})
-        return None
+    return Guard(_routes(Site(lake), f"/{token}/"), token, names_of(host))
 
 
 def _routes(site: Site, root: str) -> Starlette:
@@ -142,7 +98,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise StorageError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port: lakebatch ui --port 0"
+            f"Cannot listen on {host}:{port}: {error.strerror}. Name another, or leave --port out for a free one."
         ) from error
     listening.listen(128)
     return listening
@@ -154,10 +110,24 @@ def new_token() -> str:
 
 
 def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Answer requests until Ctrl-C."""
+    """Answer requests until Ctrl-C.
+
+    The server runs in a thread, so that Ctrl-C ends this process as it ends others, whatever is being answered.
+    """
     try:
         import uvicorn
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Uvicorn")) from error
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+    finally:
+        logging.getLogger("uvicorn.error").disabled = True  # that answers are cut is no error
+        server.should_exit = server.force_exit = True
+        thread.join(GRACE_SECONDS)

@@ -67,16 +67,20 @@ def ui(
 
 
 def _show(lake: Lake, state: PageState, host: str, port: int, opens: bool) -> None:
-    from lakebatch.ui import server
+    from lakebatch.cli.open_page import open_page
+    from lakebatch.ui import guard, server
 
+    if state.experiment is not None:
+        lake[state.experiment]  # an error if there is none
     token = server.new_token()
-    app = server.application(lake, token)
+    app = server.application(lake, token, host)
     listening = server.listen(host, port)
-    address = f"http://{host}:{listening.getsockname()[1]}/{token}/{state.query}"
-    click.echo(sanitize(f"{lake.storage.uri} is shown at\n  {address}\nCtrl-C ends it."))
-    if opens:
-        click.launch(address)
-    server.serve(app, listening)
+    address = guard.address_of(host, listening.getsockname()[1], token) + state.query
+    if host not in guard.LOOPBACK:
+        print_stderr("Warning: Others on the network can read the lake with this address, unencrypted.")
+    click.echo(f"{sanitize(lake.storage.uri)} is shown at\n  {address}\nCtrl-C ends it.")
+    with open_page(address if opens else None):
+        server.serve(app, listening)
 
 
 def _export(context: click.Context, lake: Lake, state: PageState, folder: Path, on_gap: Any) -> None:
