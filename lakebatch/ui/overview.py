@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
+from lakebatch.snapshot.selection import COMPLETED
 from lakebatch.ui import assemblies, means
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
@@ -30,9 +33,29 @@ def overview(lake: Lake, state: PageState) -> Page:
             "rows": assemblies.first_rows(table, FIRST),
             "every_metric": lambda: means.every_value(lake, pinned),
         },
-        command=f"lakebatch status {state.experiment or ''}".strip(),
-        python="",
+        command=same_command(state),
+        python=same_in_python(state),
     )
+
+
+def same_command(state: PageState) -> str:
+    """Return the command that lists the same assemblies."""
+    words = ["lakebatch status", shlex.quote(state.experiment or ""), every_status(state).options]
+    return " ".join(each for each in words if each not in ("", "''"))
+
+
+def same_in_python(state: PageState) -> str:
+    """Return the line of Python that lists the same assemblies."""
+    arguments = every_status(state).arguments
+    if state.experiment is not None:
+        return f"lakebatch.open_lake()[{state.experiment!r}].assemblies({arguments})"
+    given = ", ".join(["'SELECT * FROM lake.assemblies'", *filter(None, [arguments])])
+    return f"lakebatch.open_lake().sql({given})"
+
+
+def every_status(state: PageState) -> PageState:
+    """Return the same selection of assemblies of any status."""
+    return replace(state, selection=replace(state.selection, statuses=COMPLETED))
 
 
 def rows_file(lake: Lake, state: PageState) -> File:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.lake.lake import Lake
+from lakebatch.storage import locate
 from lakebatch.ui import page as pages
 from lakebatch.ui.bar import bar
 from lakebatch.ui.file import File
@@ -77,4 +79,16 @@ class Site:
             warnings.simplefilter("always")
             page = build(self.lake, state, *others)
         said = tuple(dict.fromkeys(str(each.message) for each in caught))
-        return replace(page, notices=(*page.notices, *said))
+        return replace(_of_lake(page, self.lake), notices=(*page.notices, *said))
+
+
+def _of_lake(page: Page, lake: Lake) -> Page:
+    """Return a page whose command and line of Python name the lake, unless it is the one that they open by default."""
+    uri = str(lake.storage.uri)
+    try:
+        if str(locate(None).uri) == uri:
+            return page
+    except LakebatchError:  # settings that name no lake: the lake was named
+        pass
+    words = page.command.replace("lakebatch ", f"lakebatch --lake {shlex.quote(uri)} ", 1)
+    return replace(page, command=words, python=page.python.replace("open_lake()", f"open_lake({uri!r})", 1))
