@@ -11,7 +11,7 @@ from typing import Any
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.selection import COMPLETED
-from lakebatch.ui import assemblies, means
+from lakebatch.ui import assemblies, means, moments
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
@@ -70,6 +70,12 @@ def metrics_file(lake: Lake, state: PageState, at: str) -> File:
         found = means.metrics(lake, snapshots(lake, state), at)
     notices = list(dict.fromkeys(str(each.message) for each in caught))
     return _json({**found, "notices": notices})
+
+
+def moments_file(lake: Lake, state: PageState) -> File:
+    """Return the moments of the selected experiments as JSON, see `lakebatch.ui.moments`."""
+    stored = lake.begun() if state.experiment is None else [lake[state.experiment]]
+    return _json(moments.listed(moments.moments(stored)))
 
 
 def _json(value: Any) -> File:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.bar import empty
 from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
@@ -125,9 +126,7 @@ def _routes(site: Site, root: str) -> Starlette:
 
 def _error_page(error: LakebatchError, links: Links, site: Site) -> str:
     page = Page("error", "Error", {"message": str(error)})
-    return pages.render(
-        page, links, {"lake": str(site.lake.storage.uri), "experiments": [], "tags": [], "moment": "now"}
-    )
+    return pages.render(page, links, empty(site.lake))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from lakebatch.ui import page as pages
 from lakebatch.ui.bar import bar
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
-from lakebatch.ui.overview import metrics_file, overview, rows_file
+from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_file
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 
@@ -29,6 +29,7 @@ PAGES: dict[str, tuple[Build, int]] = {
 FILES: dict[str, tuple[BuildFile, int]] = {
     "rows.json": (rows_file, 0),
     "metrics.json": (metrics_file, 1),
+    "moments.json": (moments_file, 0),
 }
 """What makes each file, by the first step of its address, and how many more steps it has."""
 
