@@ -11,7 +11,7 @@ from typing import Any
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.selection import COMPLETED
-from lakebatch.ui import assemblies, means, moments
+from lakebatch.ui import assemblies, means, moments, watcher
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
@@ -23,8 +23,9 @@ FIRST = 100
 
 def overview(lake: Lake, state: PageState) -> Page:
     """Return the page of all assemblies of the selected experiments."""
+    stamp = watcher.stamp(lake)
     pinned = snapshots(lake, state)
-    table = assemblies.table(pinned)
+    table = {"stamp": stamp, **assemblies.table(pinned)}
     return Page(
         "overview",
         state.experiment or "Assemblies",
@@ -60,7 +61,8 @@ def every_status(state: PageState) -> PageState:
 
 def rows_file(lake: Lake, state: PageState) -> File:
     """Return the table of the overview as JSON."""
-    return _json(assemblies.table(snapshots(lake, state)))
+    stamp = watcher.stamp(lake)
+    return _json({"stamp": stamp, **assemblies.table(snapshots(lake, state))})
 
 
 def metrics_file(lake: Lake, state: PageState, at: str) -> File:

@@ -18,6 +18,7 @@ from lakebatch.ui.links import Links
 from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_file
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
+from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
 BuildFile = Callable[..., File]
@@ -40,6 +41,13 @@ class Site:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._reading = Lock()
+        self._watcher = Watcher(lake)
+
+    def look(self) -> tuple[str, list[Row]]:
+        """Return what has changed in the lake, see `lakebatch.ui.watcher.Watcher.look`."""
+        with self._reading, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._watcher.look()
 
     def html(self, steps: Sequence[str], links: Links) -> str:
         """Return a page as HTML.

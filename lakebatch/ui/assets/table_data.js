@@ -14,6 +14,7 @@ const Assemblies = (() => {
 
     replace(table) {
       this.count = table.count;
+      this.stamp = table.stamp;
       this.raw = Object.fromEntries(
         Object.entries(table.columns).map(([name, values]) => [name, [...Rows.expand(values, table.count)]]),
       );
@@ -99,7 +100,7 @@ const Assemblies = (() => {
         });
       }
       const own = found.metrics.map(({ name, label }) =>
-        column(`metric.${name}`, label, "number", (row) => this.means[name][row], { group: "metric", name }),
+        column(`metric.${name}`, label, "metric", (row) => this.means[name][row], { group: "metric", name }),
       );
       this.columns = [...this.columns.filter((each) => each.group !== "metric"), ...own];
     }
@@ -132,7 +133,11 @@ const Assemblies = (() => {
       return Object.keys(this.values).filter((key) => differs(this.values[key])).map((key) => `config.${key}`);
     }
 
-    // Take new values of assemblies; return the addresses of those that are not in the table
+    stateOf({ folder, assembly }) {
+      return this.raw.state[this.places.get(`${folder}/${assembly}`)];
+    }
+
+    // Take new values of assemblies; return those that are not in the table
     update(changes) {
       const unknown = [];
       for (const change of changes) {
