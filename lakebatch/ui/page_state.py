@@ -15,6 +15,9 @@ from lakebatch.snapshot.selection import COMPLETED, Selection, selection, shown
 
 ONCE = ("experiment", "version", "as_of", "tag", "preset", "config", "sweep")
 REPEATED = ("include", "assembly", "where")
+VIEW = ("with", "metric", "by", "level", "part", "at", "page", "against")
+"""Parameters of single pages, which links to other pages leave out."""
+KNOWN = (*ONCE, *REPEATED, *VIEW)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,13 @@ class PageState:
     selection : Selection
         The moment and the assemblies. Its statuses say whose rows are in metrics and pictures; tables of assemblies
         list every status.
+    view : tuple of pairs
+        The parameters of this page alone, such as the assemblies of a comparison (``with``).
     """
 
     experiment: str | None = None
     selection: Selection = field(default_factory=Selection)
+    view: tuple[tuple[str, str], ...] = ()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -53,6 +59,10 @@ class PageState:
             *(("assembly", each) for each in chosen.assemblies),
             *(("where", f"{each.key}={shown(value)}") for each in chosen.where for value in each.values),
         ]
+
+    def viewed(self, key: str) -> list[str]:
+        """Return the values of a parameter of this page alone."""
+        return [value for name, value in self.view if name == key]
 
     @property
     def query(self) -> str:
@@ -104,19 +114,22 @@ def parse(pairs: Iterable[tuple[str, str]]) -> PageState:
     """
     once: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
+    view: list[tuple[str, str]] = []
     for key, value in ((key, value.strip()) for key, value in pairs):
-        if key not in ONCE and key not in REPEATED:
-            raise ConfigError(f"Unknown parameter {key!r} in the address. {nearest(key, (*ONCE, *REPEATED))}")
+        if key not in KNOWN:
+            raise ConfigError(f"Unknown parameter {key!r} in the address. {nearest(key, KNOWN)}")
         if not value:
             continue
-        if key in REPEATED:
+        if key in VIEW:
+            view.append((key, value))
+        elif key in REPEATED:
             repeated.setdefault(key, []).append(value)
         elif once.setdefault(key, value) != value:
             raise ConfigError(f"The address gives {key} more than once. Expected it once.")
     at = moment(_version(once.pop("version", None)), once.pop("as_of", None), once.pop("tag", None))
     experiment = once.pop("experiment", None)
     chosen: dict[str, Any] = {**once, **repeated}
-    return PageState(experiment, selection(at, on_mix="warn", **chosen))
+    return PageState(experiment, selection(at, on_mix="warn", **chosen), tuple(view))
 
 
 def _version(text: str | None) -> int | None:
