@@ -13,8 +13,8 @@ from lakebatch.errors import MissingDependencyError
 from lakebatch.ui.links import Links
 
 FILES = resources.files("lakebatch.ui")
-ASSETS = ("ui.css", "ui.js")
-"""The style sheet and the script of every page."""
+ASSETS = ("ui.css", "ui.js", "detail.css", "detail.js")
+"""The style sheets and scripts: those of every page, and those of single ones."""
 INSTALL = (
     "Pages in the browser need {0}, which is not installed. Install it with: pip install 'lakebatch[ui]'"
 )

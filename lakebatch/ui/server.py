@@ -65,8 +65,10 @@ class Guard:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
+                given = list(message.get("headers", []))
+                known = {name for name, _ in given}
                 added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
+                message = {**message, "headers": [*given, *(each for each in added if each[0] not in known)]}
             await send(message)
 
         app = self._refusal(scope) or self._app
@@ -111,6 +113,8 @@ def _routes(site: Site, root: str) -> Starlette:
         except LakebatchError as error:
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), 400)
         try:
+            if (file := site.file(steps, state)) is not None:
+                return Response(file.content, media_type=file.media_type, headers=file.headers)
             return HTMLResponse(site.html(steps, Links(root, state)))
         except LakebatchError as error:
             status = 404 if isinstance(error, UnknownNameError) else 400

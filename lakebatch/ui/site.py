@@ -10,18 +10,33 @@ from threading import Lock
 from lakebatch.errors import UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.artifact import artifact, image
+from lakebatch.ui.assembly import assembly
 from lakebatch.ui.bar import bar
+from lakebatch.ui.code import source
+from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
 from lakebatch.ui.overview import overview
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
+from lakebatch.ui.pictures import assembly_picture, picture
 
 Build = Callable[..., Page]
+BuildFile = Callable[..., File]
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
+    "assembly": (assembly, 2),
+    "source": (source, 2),
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
+FILES: dict[str, tuple[BuildFile, int]] = {
+    "picture": (picture, 2),
+    "assembly-picture": (assembly_picture, 3),
+    "artifact": (artifact, 2),
+    "image": (image, 2),
+}
+"""What makes each file, by the first step of its address, and how many more steps it has."""
 
 
 class Site:
@@ -42,6 +57,23 @@ class Site:
         with self._reading:
             page = self.page(steps, links.state)
             return pages.render(page, links, bar(self.lake, links.state))
+
+    def file(self, steps: Sequence[str], state: PageState) -> File | None:
+        """Return a file; None if the address is not that of a file.
+
+        Raises
+        ------
+        LakebatchError
+            If there is no such file, or it cannot be made.
+        """
+        build, count = FILES.get(steps[0] if steps else "", (None, 0))
+        if build is None:
+            return None
+        if len(steps) != count + 1:
+            raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
+        with self._reading, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return build(self.lake, state, *steps[1:])
 
     def page(self, steps: Sequence[str], state: PageState) -> Page:
         """Return the content of a page, with the warnings of what was read."""
