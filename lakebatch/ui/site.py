@@ -14,6 +14,7 @@ from lakebatch.ui.artifact import artifact, image
 from lakebatch.ui.assembly import assembly
 from lakebatch.ui.bar import bar
 from lakebatch.ui.code import source
+from lakebatch.ui.compare import compare
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
 from lakebatch.ui.overview import overview
@@ -28,6 +29,7 @@ PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
     "assembly": (assembly, 2),
     "source": (source, 2),
+    "compare": (compare, 0),
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
 FILES: dict[str, tuple[BuildFile, int]] = {
