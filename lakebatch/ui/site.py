@@ -17,7 +17,7 @@ from lakebatch.ui.code import source
 from lakebatch.ui.compare import compare
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
-from lakebatch.ui.overview import overview
+from lakebatch.ui.overview import metrics_file, overview, rows_file
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 from lakebatch.ui.pictures import assembly_picture, picture
@@ -33,6 +33,8 @@ PAGES: dict[str, tuple[Build, int]] = {
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
 FILES: dict[str, tuple[BuildFile, int]] = {
+    "rows.json": (rows_file, 0),
+    "metrics.json": (metrics_file, 1),
     "picture": (picture, 2),
     "assembly-picture": (assembly_picture, 3),
     "artifact": (artifact, 2),
