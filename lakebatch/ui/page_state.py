@@ -16,7 +16,7 @@ from lakebatch.snapshot.selection import COMPLETED, Selection, selection, shown
 
 ONCE = ("experiment", "version", "as_of", "tag", "preset", "config", "sweep")
 REPEATED = ("include", "assembly", "where")
-VIEW = ("with", "metric", "by", "level", "part", "at", "page", "against")
+VIEW = ("with", "metric", "by", "level", "part", "name", "page")
 """Parameters of single pages, which links to other pages leave out."""
 KNOWN = (*ONCE, *REPEATED, *VIEW)
 

@@ -12,12 +12,17 @@ from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.storage import locate
 from lakebatch.ui import page as pages
+from lakebatch.ui.artifact import artifact, image
+from lakebatch.ui.assembly import assembly
 from lakebatch.ui.bar import bar
+from lakebatch.ui.code import source
+from lakebatch.ui.compare import compare
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
 from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_file
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
+from lakebatch.ui.pictures import assembly_picture, picture
 from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
@@ -25,12 +30,19 @@ BuildFile = Callable[..., File]
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
+    "assembly": (assembly, 2),
+    "source": (source, 2),
+    "compare": (compare, 0),
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
 FILES: dict[str, tuple[BuildFile, int]] = {
     "rows.json": (rows_file, 0),
     "metrics.json": (metrics_file, 1),
     "moments.json": (moments_file, 0),
+    "picture": (picture, 2),
+    "assembly-picture": (assembly_picture, 3),
+    "artifact": (artifact, 2),
+    "image": (image, 2),
 }
 """What makes each file, by the first step of its address, and how many more steps it has."""
 
