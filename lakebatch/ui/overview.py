@@ -11,7 +11,7 @@ from typing import Any
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.selection import COMPLETED
-from lakebatch.ui import assemblies, means, moments, watcher
+from lakebatch.ui import assemblies, means, moments, sweep, watcher
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
@@ -32,6 +32,7 @@ def overview(lake: Lake, state: PageState) -> Page:
         {
             "table": table,
             "rows": assemblies.first_rows(table, FIRST),
+            "sweeps": sweep.table(pinned),
             "every_metric": lambda: means.every_value(lake, pinned),
         },
         command=same_command(state),

@@ -23,6 +23,7 @@ from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_fil
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 from lakebatch.ui.pictures import assembly_picture, picture
+from lakebatch.ui.sweep import sweep
 from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
@@ -30,6 +31,7 @@ BuildFile = Callable[..., File]
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
+    "sweep": (sweep, 2),
     "assembly": (assembly, 2),
     "source": (source, 2),
     "compare": (compare, 0),

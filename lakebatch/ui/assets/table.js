@@ -3,6 +3,7 @@
 
 const Overview = (() => {
   const PAGE = 100;
+  const MOST = 40; // characters of a cell
   const { element } = View;
   const block = (name) => {
     const found = document.getElementById(name);
@@ -161,8 +162,8 @@ const Overview = (() => {
       if (column.kind === "time") return element("td", { class: "id" }, View.time(value));
       const text = Rows.shown(column, value);
       const isNumber = Rows.isNumber(column);
-      const long = text.length > 60;
-      return element("td", { class: isNumber ? `number ${column.key === "duration" ? "duration" : ""}`.trim() : null, title: isNumber && typeof value === "number" ? String(value) : long ? text : null }, long ? `${text.slice(0, 59)}…` : text);
+      const long = text.length > MOST;
+      return element("td", { class: isNumber ? `number ${column.key === "duration" ? "duration" : ""}`.trim() : null, title: isNumber && typeof value === "number" ? String(value) : long ? text : null }, long ? `${text.slice(0, MOST - 1)}…` : text);
     }
 
     _address(kind, row) {

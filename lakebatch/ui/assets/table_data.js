@@ -111,11 +111,12 @@ const Assemblies = (() => {
       const some = (name) => this.raw[name].some((each) => each != null && each !== 0);
       const first = ["assembly", "state", "progress", "started", "duration", ...(some("left") ? ["left"] : []), "rows"];
       const last = [...(some("without") ? ["without"] : []), "user", ...(some("note") ? ["note"] : [])];
-      const metrics = this.columns.filter((each) => each.group === "metric").slice(0, 3);
+      const known = (name) => this.means[name].some((each) => each != null);
+      const metrics = this.columns.filter((each) => each.group === "metric" && known(each.name)).slice(0, 3);
       return [
         ...(several ? ["experiment"] : []),
         ...first,
-        ...this._differing().slice(0, 6),
+        ...this._differing().slice(0, 4),
         ...metrics.map((each) => each.key),
         ...last,
       ];
