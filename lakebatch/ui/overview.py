@@ -51,7 +51,7 @@ def same_in_python(state: PageState) -> str:
     arguments = every_status(state).arguments
     if state.experiment is not None:
         return f"lakebatch.open_lake()[{state.experiment!r}].assemblies({arguments})"
-    given = ", ".join(["'SELECT * FROM lake.assemblies'", *filter(None, [arguments])])
+    given = ", ".join(["'SELECT * FROM lake.assemblies'", *filter(None, [arguments]), "on_gap='ignore'"])
     return f"lakebatch.open_lake().sql({given})"
 
 

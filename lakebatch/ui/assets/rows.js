@@ -69,7 +69,17 @@ const Rows = (() => {
     }
     const found = column.kind === "duration" ? /^([\d.]+) ?(s|min|h|d)$/.exec(text) : null;
     if (found) return Number(found[1]) * UNITS[found[2]];
-    return text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
+    if (text.trim() !== "" && !Number.isNaN(Number(text))) return Number(text);
+    return /^[[{]/.test(text) ? structure(text) : text;
+  };
+
+  // A list is written as people do: [0.0, 0.1] is [0,0.1]
+  const structure = (text) => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
   };
 
   const compare = (value, other) => {
