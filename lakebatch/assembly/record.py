@@ -17,7 +17,7 @@ from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
-from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.replication import ReplicatePlace
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
@@ -173,7 +173,7 @@ class Assembly:
         return None if record is None else dropped_samples.from_record(record)
 
     @cached_property
-    def replicate(self) -> Replicate | None:
+    def replicate(self) -> ReplicatePlace | None:
         """The place in a set of replicates; None outside of any set."""
         record = self.surroundings.get(replication.KEY)
         return None if record is None else replication.from_record(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lakebatch.assembly.record import UNDECIDED, Assembly
-from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.replication import ReplicatePlace
 
 
 def members(assemblies: Iterable[Assembly], of_set: str) -> list[Assembly]:
@@ -37,7 +37,7 @@ def is_unfinished(of_set: list[Assembly]) -> bool:
 
 def newest_unfinished(assemblies: list[Assembly]) -> Assembly | None:
     """Return the newest replicate of the newest set of which replicates are missing; None if there is no such set."""
-    newest: dict[str, Replicate] = {}
+    newest: dict[str, ReplicatePlace] = {}
     for each in reversed(assemblies):
         place = each.replicate
         if place is None or place.set in newest:

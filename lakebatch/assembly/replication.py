@@ -21,7 +21,7 @@ REQUIRED = ("set", "index", "of")
 
 
 @dataclass(frozen=True)
-class Replicate:
+class ReplicatePlace:
     """One replicate of a set: independent assemblies of one config, begun one after the other.
 
     Attributes
@@ -54,7 +54,7 @@ class Replicate:
         """Return the value of the environment's key; fields without a value are left out."""
         return {name: value for name in TYPES if (value := getattr(self, name)) is not None}
 
-    def at(self, index: int) -> Replicate:
+    def at(self, index: int) -> ReplicatePlace:
         """Return another place of the same set."""
         return replace(self, index=index, decision=None)
 
@@ -68,12 +68,12 @@ class Replicate:
 
 
 def is_record(record: Any) -> bool:
-    """Whether a value of the environment has the form of `Replicate.record`."""
+    """Whether a value of the environment has the form of `ReplicatePlace.record`."""
     if not isinstance(record, dict) or not all(name in record for name in REQUIRED):
         return False
     return all(isinstance(record.get(name), kinds) for name, kinds in TYPES.items() if name in record)
 
 
-def from_record(record: Mapping[str, Any]) -> Replicate:
+def from_record(record: Mapping[str, Any]) -> ReplicatePlace:
     """Return the place that an event records."""
-    return Replicate(**{name: record[name] for name in TYPES if name in record})
+    return ReplicatePlace(**{name: record[name] for name in TYPES if name in record})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lakebatch.assembly.replication import Replicate
+    from lakebatch.assembly.replication import ReplicatePlace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ class ReplicateOptions:
                     f"A sweep has a fixed number of replicates. Leave out {option}, or --sweep."
                 )
 
-    def first(self, *, is_shared: bool) -> Replicate | None:
+    def first(self, *, is_shared: bool) -> ReplicatePlace | None:
         """Return the first place of the set that is asked for; None if a single assembly is.
 
         Raises

@@ -12,7 +12,7 @@ import polars as pl
 from lakebatch.analysis import condition, precision
 from lakebatch.assembly import decisions, replica_sets, replication
 from lakebatch.assembly.record import UNDECIDED, Assembly, is_resumable
-from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.replication import ReplicatePlace
 from lakebatch.assembly.seeds import replicate_seed
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, RunInterrupted
@@ -44,7 +44,7 @@ class ReplicaRun:
         lake: Lake,
         stored: StoredExperiment,
         plan: RunPlan,
-        place: Replicate,
+        place: ReplicatePlace,
         executor: Executor,
         progress: Progress | None,
         *,

@@ -15,7 +15,7 @@ from typing import Any
 
 from lakebatch.analysis import condition, precision
 from lakebatch.assembly.record import Assembly
-from lakebatch.assembly.replication import Replicate
+from lakebatch.assembly.replication import ReplicatePlace
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.executor.base import Executor
@@ -42,7 +42,7 @@ def requested(
     until: str | None = None,
     max_replicates: int | None = None,
     group: str | None = None,
-) -> Replicate | None:
+) -> ReplicatePlace | None:
     """Return the first place of a set of replicates that arguments ask for; None if they ask for a single assembly.
 
     Raises
@@ -61,7 +61,7 @@ def requested(
             )
         if replicates is None:
             return None
-        return Replicate(secrets.token_hex(6), 1, _number("replicates", replicates, 1))
+        return ReplicatePlace(secrets.token_hex(6), 1, _number("replicates", replicates, 1))
     if replicates is not None:
         raise ConfigError(
             "replicates and until exclude each other. For at most N replicates give max_replicates."
@@ -70,13 +70,13 @@ def requested(
     of = _number("max_replicates", limit, precision.MIN_REPLICATES)
     if group is not None:
         group = ",".join(f"{name}={value}" for name, value in condition.parse_group(group).items())
-    return Replicate(secrets.token_hex(6), 1, of, str(condition.parse(until)), group)
+    return ReplicatePlace(secrets.token_hex(6), 1, of, str(condition.parse(until)), group)
 
 
 def run(
     lake: Lake,
     name: str,
-    first: Replicate | None = None,
+    first: ReplicatePlace | None = None,
     *,
     seed: int | None = None,
     jobs: int | None = None,
@@ -90,7 +90,7 @@ def run(
 
     Parameters
     ----------
-    first : Replicate, optional
+    first : ReplicatePlace, optional
         The first place of the set, see `requested`; a single assembly without it.
     seed : int, optional
         Seed of the assembly; that of each replicate of a set derives from it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
@@ -19,16 +20,27 @@ ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
 
 
-def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
-    """Return one row per assembly: its last commit and, while it runs, its remaining time."""
-    unfinished = [each.assembly_id for each in snapshot.assemblies if each.status != "completed"]
+def progress_estimates(snapshot: Snapshot, *, only: Collection[str] | None = None) -> pl.DataFrame:
+    """Return one row per assembly: its last commit and, while it runs, its remaining time.
+
+    Parameters
+    ----------
+    only : collection of str, optional
+        The ids of the assemblies; all by default.
+    """
+    chosen = (
+        snapshot.assemblies
+        if only is None
+        else [each for each in snapshot.not_completed if each.assembly_id in only]
+    )
+    unfinished = [each.assembly_id for each in chosen if each.status != "completed"]
     commits = _commits(snapshot, unfinished)
-    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
+    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in chosen]
     return pl.DataFrame(rows, schema=ESTIMATE_COLUMNS)
 
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
-    running = snapshot.state(each) == "started"
+    running = snapshot.state(each) == "started" and not snapshot.moment.is_past
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
     last = max([each.at, *commits])
     return {"assembly_id": each.assembly_id, "last_commit": last, "eta_seconds": eta}

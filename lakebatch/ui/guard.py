@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,13 @@ class Guard:
     names : tuple of str
         The names under which it answers, so that a foreign page cannot reach it under a name of its own. An address of
         numbers is always accepted if the connection came in at it.
+    close : callable
+        Ends the answers that would go on for ever.
     """
 
-    def __init__(self, app: ASGIApp, token: str, names: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, token: str, names: tuple[str, ...], close: Callable[[], None]) -> None:
         self._app = app
+        self.close = close
         self._token = token.encode()
         self._names = {each.lower() for each in names}
 

@@ -14,8 +14,14 @@ from lakebatch.errors import MissingDependencyError
 from lakebatch.ui.links import Links
 
 FILES = resources.files("lakebatch.ui")
-ASSETS = ("ui.css", "ui.js")
-"""The style sheet and the script of every page."""
+ASSETS = (
+    "ui.css", "ui.js",
+    "bar.css", "bar.js",
+    "table.css", "rows.js", "table_data.js", "table_view.js", "table.js", "live.js",
+    "sweep.css",
+    "detail.css", "detail.js",
+)  # fmt: skip
+"""The style sheets and scripts: those of every page, and those of single ones."""
 INSTALL = (
     "Pages in the browser need {0}, which is not installed. Install it with: pip install 'lakebatch[ui]'"
 )

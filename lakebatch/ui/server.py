@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.bar import empty
+from lakebatch.ui.changes import Changes
 from lakebatch.ui.guard import LOOPBACK, Guard, names_of
 from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp
 
 TYPES = {"css": "text/css", "js": "text/javascript"}
+EVENTS = "text/event-stream"
 POLL_SECONDS = 0.2
 """Ctrl-C is seen at the next one: the handler that polars installs does not end a wait."""
 GRACE_SECONDS = 1.0
 """Time that answers have to end after Ctrl-C; then they are cut."""
 
 
-def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> ASGIApp:
+def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> Guard:
     """Return the ASGI application: every address begins with the token, and only reading is possible.
 
     Parameters
@@ -43,13 +45,15 @@ def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> ASGIApp:
     MissingDependencyError
         If Starlette is not installed.
     """
-    return Guard(_routes(Site(lake), f"/{token}/"), token, names_of(host))
+    site = Site(lake)
+    changes = Changes(site.look)
+    return Guard(_routes(site, changes, f"/{token}/"), token, names_of(host), changes.close)
 
 
-def _routes(site: Site, root: str) -> Starlette:
+def _routes(site: Site, changes: Changes, root: str) -> Starlette:
     try:
         from starlette.applications import Starlette
-        from starlette.responses import HTMLResponse, PlainTextResponse, Response
+        from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
         from starlette.routing import Route
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Starlette")) from error
@@ -67,19 +71,30 @@ def _routes(site: Site, root: str) -> Starlette:
         except LakebatchError as error:
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), 400)
         try:
+            if (file := site.file(steps, state)) is not None:
+                return Response(file.content, media_type=file.media_type, headers=file.headers)
             return HTMLResponse(site.html(steps, Links(root, state)))
         except LakebatchError as error:
             status = 404 if isinstance(error, UnknownNameError) else 400
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), status)
 
-    return Starlette(routes=[Route(f"{root}assets/{{name}}", asset), Route(f"{root}{{steps:path}}", page)])
+    async def stream(request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=EVENTS)
+        return StreamingResponse(changes.listen(), media_type=EVENTS)
+
+    return Starlette(
+        routes=[
+            Route(f"{root}assets/{{name}}", asset),
+            Route(f"{root}changes", stream),
+            Route(f"{root}{{steps:path}}", page),
+        ]
+    )
 
 
 def _error_page(error: LakebatchError, links: Links, site: Site) -> str:
     page = Page("error", "Error", {"message": str(error)})
-    return pages.render(
-        page, links, {"lake": str(site.lake.storage.uri), "experiments": [], "tags": [], "moment": "now"}
-    )
+    return pages.render(page, links, empty(site.lake))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -109,7 +124,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
+def serve(app: Guard, listening: socket.socket) -> None:
     """Answer requests until Ctrl-C.
 
     The server runs in a thread, so that Ctrl-C ends this process as it ends others, whatever is being answered.
@@ -128,6 +143,7 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
         while thread.is_alive():
             thread.join(POLL_SECONDS)
     finally:
+        app.close()
         logging.getLogger("uvicorn.error").disabled = True  # that answers are cut is no error
         server.should_exit = server.force_exit = True
         thread.join(GRACE_SECONDS)

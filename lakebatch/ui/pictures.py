@@ -1,0 +1,202 @@
+"""Pictures of pages: which there are, their captions, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lakebatch._text import nearest, one_line
+from lakebatch.assembly.record import EVERY_STATUS
+from lakebatch.errors import LakebatchError, UnknownNameError
+from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.lake.lake import Lake
+from lakebatch.snapshot.selection import selection
+from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.ui import commands
+from lakebatch.ui.file import SVG_POLICY, Cache, File
+from lakebatch.ui.page_state import PageState
+
+if TYPE_CHECKING:
+    from lakebatch.analysis.data import AnalysisData
+    from lakebatch.analysis.plots import Options
+    from lakebatch.analysis.plots.chart import Chart
+
+TYPES = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
+OF_ASSEMBLY = ("levels", "boxes", "grid")
+"""The kinds of pictures of one assembly."""
+VIEW = ("metric", "by")
+"""The options of pictures that an address has."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture on a page, or why it cannot be drawn.
+
+    Attributes
+    ----------
+    steps : tuple of str
+        The steps of the address of its SVG.
+    view : list of pairs
+        The parameters of this address.
+    problem : str
+        Why it cannot be drawn; empty if it can.
+    """
+
+    kind: str
+    key: str
+    steps: tuple[str, ...]
+    view: list[tuple[str, str]]
+    command: str
+    title: str = ""
+    caption: str = ""
+    description: str = ""
+    problem: str = ""
+
+    def save(self, form: str) -> tuple[str, ...]:
+        """Return the steps of the address of the picture in another form."""
+        return (*self.steps[:-1], f"{self.kind}.{form}")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the pictures of one selection are drawn from.
+
+    Attributes
+    ----------
+    key : tuple
+        What it was read from: the lake, the experiment, the versions of its tables, the selection and the colours.
+    by : str or None
+        What colours show, see `lakebatch.analysis.plots.Options`.
+    """
+
+    key: tuple[object, ...]
+    snapshot: Snapshot
+    by: str | None
+
+    @cached_property
+    def data(self) -> AnalysisData:
+        """The frames, read once."""
+        from lakebatch.analysis.config_keys import config_key
+        from lakebatch.analysis.data import read
+
+        return read(self.snapshot, key=config_key(self.by, self.snapshot))
+
+    def chart(self, kind: str, options: Options) -> Chart:
+        """Return a chart from the frames, which is quick."""
+        from lakebatch.analysis.config_keys import CONFIG, config_key
+        from lakebatch.analysis.plots.picture import draw
+
+        by = options.by if config_key(options.by, self.snapshot) is None else CONFIG
+        return draw(self.snapshot, self.data, kind, replace(options, by=by), "ignore").chart
+
+    def render(self, kind: str, form: str, options: Options) -> bytes:
+        """Return the bytes that ``lakebatch plot`` writes; they are kept."""
+        from lakebatch.analysis import plots
+
+        key = (self.key, kind, form, options)
+        made = _drawn.get(key)
+        if made is None:
+            picture = plots.picture(self.snapshot, kind, on_gap="ignore", options=options)
+            made = _drawn.put(key, picture.to_bytes(f".{form}"))
+        return made
+
+
+_read: Cache[Drawing] = Cache(8)
+_drawn: Cache[bytes] = Cache(200)
+
+
+def drawing(stored: StoredExperiment, state: PageState, by: str | None = None) -> Drawing:
+    """Return what the pictures of a selection are drawn from; it is read again once something was committed."""
+    key = (str(stored.storage.uri), stored.folder, _versions(stored), *state.of(None).pairs, by)
+    found = _read.get(key)
+    return found or _read.put(key, Drawing(key, stored.select(state.selection), by))
+
+
+def _versions(stored: StoredExperiment) -> tuple[int | None, ...]:
+    """Return the versions of the tables that datasets are made of."""
+    tables = [stored.table(name) for name in ("assemblies", "results", "tags", "sweeps")]
+    return tuple(each.version() if each.exists() else None for each in tables)
+
+
+def options(state: PageState) -> Options:
+    """Return the options of pictures that an address names: ``metric`` and ``by``."""
+    from lakebatch.analysis.plots import Options
+
+    given = dict(state.view)
+    return Options(metric=given.get("metric"), by=given.get("by"))
+
+
+def figures(
+    stored: StoredExperiment, state: PageState, kinds: Sequence[str] | None = None
+) -> Iterator[Figure]:
+    """Yield a figure of each kind of picture of an experiment, those that cannot be drawn last."""
+    from lakebatch.analysis import plots
+
+    chosen = options(state)
+    drawn = drawing(stored, state, chosen.by)
+    view = [(key, value) for key, value in state.view if key in VIEW]
+    made = [
+        _figure(drawn, kind, chosen, ("picture", stored.folder, f"{kind}.svg"), view, stored.reference, state)
+        for kind in kinds or plots.KINDS
+    ]
+    yield from sorted(made, key=lambda each: bool(each.problem))
+
+
+def figures_of_assembly(stored: StoredExperiment, state: PageState, assembly_id: str) -> Iterator[Figure]:
+    """Yield the pictures of one assembly alone."""
+    alone = _alone(state, assembly_id)
+    drawn = drawing(stored, alone)
+    for kind in OF_ASSEMBLY:
+        steps = ("assembly-picture", stored.folder, assembly_id, f"{kind}.svg")
+        yield _figure(drawn, kind, options(PageState()), steps, [], stored.reference, alone)
+
+
+def _alone(state: PageState, assembly_id: str) -> PageState:
+    """Return the selection of one assembly, whatever its status."""
+    chosen = selection(state.selection.moment, include=EVERY_STATUS, assembly=assembly_id, on_mix="ignore")
+    return PageState(selection=chosen)
+
+
+def _figure(
+    drawn: Drawing,
+    kind: str,
+    chosen: Options,
+    steps: tuple[str, ...],
+    view: list[tuple[str, str]],
+    reference: str,
+    state: PageState,
+) -> Figure:
+    words = [word for key, value in view for word in (f"--{key}", value)]
+    line = commands.command("plot", reference, "--kind", kind, *words, options=state.options)
+    blank = Figure(kind, f"picture-{kind}", steps, view, line)
+    try:
+        chart = drawn.chart(kind, chosen)
+    except LakebatchError as error:
+        return replace(blank, problem=one_line(str(error)))
+    caption = " ".join([chart.caption, *chart.notes])
+    return replace(blank, title=chart.title, caption=caption, description=one_line(chart.description()))
+
+
+def picture(lake: Lake, state: PageState, folder: str, name: str) -> File:
+    """Return a picture of an experiment, ``KIND.svg``, ``.png`` or ``.pdf``."""
+    chosen = options(state)
+    return _file(drawing(lake[folder], state, chosen.by), name, chosen, folder)
+
+
+def assembly_picture(lake: Lake, state: PageState, folder: str, assembly_id: str, name: str) -> File:
+    """Return a picture of one assembly."""
+    return _file(drawing(lake[folder], _alone(state, assembly_id)), name, options(PageState()), assembly_id)
+
+
+def _file(drawn: Drawing, name: str, chosen: Options, prefix: str) -> File:
+    kind, _, form = name.rpartition(".")
+    if form not in TYPES:
+        raise UnknownNameError(
+            f"There is no picture {name!r}. {nearest(name, [f'{kind}.{each}' for each in TYPES])}"
+        )
+    content = drawn.render(kind, form, chosen)
+    if form == "svg":
+        return File(content, TYPES[form], policy=SVG_POLICY)
+    return File(content, TYPES[form], download=f"{prefix}-{name}")
