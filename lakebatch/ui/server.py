@@ -14,6 +14,7 @@ from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
 from lakebatch.ui.site import Site
+from lakebatch.ui.warming import warm_up
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -47,6 +48,7 @@ def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> AS
     MissingDependencyError
         If Starlette is not installed.
     """
+    warm_up(lake)
     return Guard(_routes(Site(lake), f"/{token}/"), token, hosts)
 
 

@@ -15,6 +15,8 @@ from lakebatch.ui.assembly import assembly
 from lakebatch.ui.bar import bar
 from lakebatch.ui.code import source
 from lakebatch.ui.compare import compare
+from lakebatch.ui.experiment import experiment
+from lakebatch.ui.experiment_files import levels, report
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
 from lakebatch.ui.overview import metrics_file, overview, rows_file
@@ -23,19 +25,23 @@ from lakebatch.ui.page_state import PageState
 from lakebatch.ui.pictures import assembly_picture, picture
 
 Build = Callable[..., Page]
-BuildFile = Callable[..., File]
+BuildFile = Callable[..., "File | Callable[[], File]"]
+"""Makes a file; or reads the lake, and returns a function that makes the file without it, so that no page waits."""
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
     "assembly": (assembly, 2),
     "source": (source, 2),
     "compare": (compare, 0),
+    "experiment": (experiment, 1),
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
 FILES: dict[str, tuple[BuildFile, int]] = {
     "rows.json": (rows_file, 0),
     "metrics.json": (metrics_file, 1),
     "picture": (picture, 2),
+    "report": (report, 1),
+    "levels": (levels, 1),
     "assembly-picture": (assembly_picture, 3),
     "artifact": (artifact, 2),
     "image": (image, 2),
@@ -44,11 +50,15 @@ FILES: dict[str, tuple[BuildFile, int]] = {
 
 
 class Site:
-    """The pages of one lake. They are made one at a time, so that the warnings of each are its own."""
+    """The pages of one lake. They are made one at a time, so that the warnings of each are its own.
+
+    Pictures are drawn one at a time, too, beside the pages.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._reading = Lock()
+        self._drawing = Lock()
 
     def html(self, steps: Sequence[str], links: Links) -> str:
         """Return a page as HTML.
@@ -77,7 +87,11 @@ class Site:
             raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
         with self._reading, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return build(self.lake, state, *steps[1:])
+            made = build(self.lake, state, *steps[1:])
+        if isinstance(made, File):
+            return made
+        with self._drawing:
+            return made()
 
     def page(self, steps: Sequence[str], state: PageState) -> Page:
         """Return the content of a page, with the warnings of what was read."""
