@@ -73,7 +73,7 @@ def experiment(lake: Lake, state: PageState, folder: str) -> Page:
             "tags": list(tags(stored, state)),
             "sweeps": list(sweep_table(snapshot).iter_rows(named=True)),
             "sets": replicate_sets(snapshot),
-            "at_version": lambda number: state.of(stored.reference).at(Moment(version=number)),
+            "at_time": lambda time: state.at(Moment(time=time)),
             "at_tag": lambda tag: state.at(Moment(tag=tag)),
             "versions": other_versions(stored),
         },
