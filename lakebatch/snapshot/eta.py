@@ -40,7 +40,7 @@ def progress_estimates(snapshot: Snapshot, *, only: Collection[str] | None = Non
 
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
-    running = snapshot.state(each) == "started"
+    running = snapshot.state(each) == "started" and not snapshot.moment.is_past
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
     last = max([each.at, *commits])
     return {"assembly_id": each.assembly_id, "last_commit": last, "eta_seconds": eta}

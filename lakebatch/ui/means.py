@@ -69,7 +69,7 @@ def metrics(lake: Lake, snapshots: Mapping[str, Snapshot], at: str = ALL) -> dic
     judged = [metric for each in snapshots.values() for metric in each.roles.metrics]
     return {
         "at": at,
-        "values": _values(found.values()),
+        "values": values(found.values()),
         "metrics": [_described(each) for each in {each.name: each for each in reversed(judged)}.values()][
             ::-1
         ],
@@ -106,10 +106,16 @@ def _columns(found: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _values(found: Collection[pl.DataFrame]) -> list[str]:
-    """Return the values of all axes, those of numbers in their order."""
-    values = dict.fromkeys(each for frame in found for each in frame["at"].unique(maintain_order=True))
-    return [ALL, *sorted((each for each in values if each != ALL), key=_place)]
+def values(found: Collection[pl.DataFrame]) -> list[str]:
+    """Return the values of the axes of some means, numbers in their order."""
+    texts = dict.fromkeys(each for frame in found for each in frame["at"].unique(maintain_order=True))
+    return [ALL, *sorted((each for each in texts if each != ALL), key=_place)]
+
+
+def first_known(found: pl.DataFrame, roles: Roles) -> str:
+    """Return the first metric that has any value; the default one without any."""
+    known = (each for each in roles.names if found[each].null_count() < found.height)
+    return next(known, roles.default.name)
 
 
 def _place(value: str) -> tuple[str, float, str]:

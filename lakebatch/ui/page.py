@@ -14,7 +14,10 @@ from lakebatch.ui.links import Links
 
 FILES = resources.files("lakebatch.ui")
 ASSETS = (
-    "ui.css", "ui.js", "table.css", "rows.js", "table_data.js", "table_view.js", "table.js", "live.js",
+    "ui.css", "ui.js",
+    "bar.css", "bar.js",
+    "table.css", "rows.js", "table_data.js", "table_view.js", "table.js", "live.js",
+    "sweep.css",
     "detail.css", "detail.js",
 )  # fmt: skip
 """The style sheets and scripts: those of every page, and those of single ones."""

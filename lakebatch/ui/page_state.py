@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,7 +48,7 @@ class PageState:
         once = {
             "experiment": self.experiment,
             "version": at.version,
-            "as_of": None if at.time is None else at.time.isoformat().replace("+00:00", "Z"),
+            "as_of": None if at.time is None else as_text(at.time),
             "tag": at.tag,
             "preset": chosen.preset,
             "config": chosen.config,
@@ -103,6 +104,17 @@ class PageState:
     def of(self, experiment: str | None) -> PageState:
         """Return the same selection of another experiment."""
         return replace(self, experiment=experiment)
+
+
+def as_text(time: datetime) -> str:
+    """Return a time in UTC as `lakebatch.snapshot.times.to_time` reads it: to the second if it is the end of one.
+
+    >>> from lakebatch.snapshot.times import to_time
+    >>> as_text(to_time("2026-11-20 12:00:00Z"))
+    '2026-11-20T12:00:00Z'
+    """
+    precision = "seconds" if time.microsecond == 999_999 else "microseconds"
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> PageState:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.bar import empty
+from lakebatch.ui.changes import Changes
 from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
@@ -32,10 +35,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 TYPES = {"css": "text/css", "js": "text/javascript"}
+EVENTS = "text/event-stream"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> ASGIApp:
+def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> Guard:
     """Return the ASGI application: every address begins with the token, and only reading is possible.
 
     Parameters
@@ -49,14 +53,26 @@ def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> AS
         If Starlette is not installed.
     """
     warm_up(lake)
-    return Guard(_routes(Site(lake), f"/{token}/"), token, hosts)
+    site = Site(lake)
+    changes = Changes(site.look)
+    return Guard(_routes(site, changes, f"/{token}/"), token, hosts, changes.close)
 
 
 class Guard:
-    """Refuses requests with another token, host or method, and adds the headers of security to every answer."""
+    """Refuses requests with another token, host or method, and adds the headers of security to every answer.
 
-    def __init__(self, app: ASGIApp, token: str, hosts: tuple[str, ...]) -> None:
+    ``close`` ends the answers that would go on for ever.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        hosts: tuple[str, ...],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._app = app
+        self.close = close
         self._token = token.encode()
         self._hosts = hosts
 
@@ -94,10 +110,10 @@ class Guard:
         return None
 
 
-def _routes(site: Site, root: str) -> Starlette:
+def _routes(site: Site, changes: Changes, root: str) -> Starlette:
     try:
         from starlette.applications import Starlette
-        from starlette.responses import HTMLResponse, PlainTextResponse, Response
+        from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
         from starlette.routing import Route
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Starlette")) from error
@@ -122,14 +138,23 @@ def _routes(site: Site, root: str) -> Starlette:
             status = 404 if isinstance(error, UnknownNameError) else 400
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), status)
 
-    return Starlette(routes=[Route(f"{root}assets/{{name}}", asset), Route(f"{root}{{steps:path}}", page)])
+    async def stream(request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=EVENTS)
+        return StreamingResponse(changes.listen(), media_type=EVENTS)
+
+    return Starlette(
+        routes=[
+            Route(f"{root}assets/{{name}}", asset),
+            Route(f"{root}changes", stream),
+            Route(f"{root}{{steps:path}}", page),
+        ]
+    )
 
 
 def _error_page(error: LakebatchError, links: Links, site: Site) -> str:
     page = Page("error", "Error", {"message": str(error)})
-    return pages.render(
-        page, links, {"lake": str(site.lake.storage.uri), "experiments": [], "tags": [], "moment": "now"}
-    )
+    return pages.render(page, links, empty(site.lake))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -159,11 +184,17 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Answer requests until Ctrl-C."""
+def serve(app: Guard, listening: socket.socket) -> None:
+    """Answer requests until Ctrl-C, which ends open streams too."""
     try:
         import uvicorn
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Uvicorn")) from error
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            app.close()
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets=[listening])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.lake.lake import Lake
+from lakebatch.storage import locate
 from lakebatch.ui import page as pages
 from lakebatch.ui.artifact import artifact, image
 from lakebatch.ui.assembly import assembly
@@ -19,10 +21,12 @@ from lakebatch.ui.experiment import experiment
 from lakebatch.ui.experiment_files import levels, report
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
-from lakebatch.ui.overview import metrics_file, overview, rows_file
+from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_file
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 from lakebatch.ui.pictures import assembly_picture, picture
+from lakebatch.ui.sweep import sweep
+from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
 BuildFile = Callable[..., "File | Callable[[], File]"]
@@ -30,6 +34,7 @@ BuildFile = Callable[..., "File | Callable[[], File]"]
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
+    "sweep": (sweep, 2),
     "assembly": (assembly, 2),
     "source": (source, 2),
     "compare": (compare, 0),
@@ -39,6 +44,7 @@ PAGES: dict[str, tuple[Build, int]] = {
 FILES: dict[str, tuple[BuildFile, int]] = {
     "rows.json": (rows_file, 0),
     "metrics.json": (metrics_file, 1),
+    "moments.json": (moments_file, 0),
     "picture": (picture, 2),
     "report": (report, 1),
     "levels": (levels, 1),
@@ -59,6 +65,13 @@ class Site:
         self.lake = lake
         self._reading = Lock()
         self._drawing = Lock()
+        self._watcher = Watcher(lake)
+
+    def look(self) -> tuple[str, list[Row]]:
+        """Return what has changed in the lake, see `lakebatch.ui.watcher.Watcher.look`."""
+        with self._reading, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._watcher.look()
 
     def html(self, steps: Sequence[str], links: Links) -> str:
         """Return a page as HTML.
@@ -103,4 +116,16 @@ class Site:
             warnings.simplefilter("always")
             page = build(self.lake, state, *others)
         said = tuple(dict.fromkeys(str(each.message) for each in caught))
-        return replace(page, notices=(*page.notices, *said))
+        return replace(_of_lake(page, self.lake), notices=(*page.notices, *said))
+
+
+def _of_lake(page: Page, lake: Lake) -> Page:
+    """Return a page whose command and line of Python name the lake, unless it is the one that they open by default."""
+    uri = str(lake.storage.uri)
+    try:
+        if str(locate(None).uri) == uri:
+            return page
+    except LakebatchError:  # settings that name no lake: the lake was named
+        pass
+    words = page.command.replace("lakebatch ", f"lakebatch --lake {shlex.quote(uri)} ", 1)
+    return replace(page, command=words, python=page.python.replace("open_lake()", f"open_lake({uri!r})", 1))

@@ -4,7 +4,7 @@
 def test_overview_opens_without_an_error(page, served):
     page.goto(served.address)
     assert page.title() == "Assemblies · lakebatch"
-    assert page.locator("tbody tr").count() == 11
+    assert page.locator("#table tbody tr").count() == 11
 
 
 def test_overview_is_accessible_in_light_and_dark(new_page, served, violations):

@@ -42,7 +42,16 @@ const Rows = (() => {
     return typeof value === "string" ? value : JSON.stringify(value);
   };
 
-  const SHOW = { time, duration, number };
+  // Four digits, zeros included, so that a column lines up
+  const metric = (value) => {
+    if (value == null || !Number.isFinite(value)) return plain(value);
+    const size = Math.abs(value);
+    return size >= 1e5 || (size < 1e-4 && size > 0) ? value.toExponential(3) : value.toPrecision(4);
+  };
+
+  const SHOW = { time, duration, number, metric };
+  const NUMBERS = new Set(["number", "metric", "duration", "interval"]);
+  const isNumber = (column) => NUMBERS.has(column.kind);
   const shown = (column, value) => (SHOW[column.kind] || plain)(value);
 
   // ---- filter: words, and conditions such as user=ada, rows>100, cohort.n_samples=60
@@ -60,7 +69,17 @@ const Rows = (() => {
     }
     const found = column.kind === "duration" ? /^([\d.]+) ?(s|min|h|d)$/.exec(text) : null;
     if (found) return Number(found[1]) * UNITS[found[2]];
-    return text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
+    if (text.trim() !== "" && !Number.isNaN(Number(text))) return Number(text);
+    return /^[[{]/.test(text) ? structure(text) : text;
+  };
+
+  // A list is written as people do: [0.0, 0.1] is [0,0.1]
+  const structure = (text) => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
   };
 
   const compare = (value, other) => {
@@ -184,5 +203,5 @@ const Rows = (() => {
   };
   const csv = (heads, lines) => [heads.map(quoted), ...lines].map((line) => line.join(",")).join("\n") + "\n";
 
-  return { expand, shown, plain, number, time, duration, words, filter, find, order, quantile, statistics, group, field, csv };
+  return { expand, shown, plain, number, metric, isNumber, time, duration, words, filter, find, order, quantile, statistics, group, field, csv };
 })();

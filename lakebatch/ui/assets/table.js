@@ -3,6 +3,7 @@
 
 const Overview = (() => {
   const PAGE = 100;
+  const MOST = 40; // characters of a cell
   const { element } = View;
   const block = (name) => {
     const found = document.getElementById(name);
@@ -131,7 +132,7 @@ const Overview = (() => {
       const sorting = this._sorting(this.data.columns);
       this.shown = sorting.length ? Rows.order(this.rows, sorting) : this.rows;
       this._page(this.shown.length);
-      const heads = columns.map((each) => this._head(each.key, each.label, each.kind === "number" || each.kind === "duration"));
+      const heads = columns.map((each) => this._head(each.key, each.label, Rows.isNumber(each)));
       this._fill([element("th", { scope: "col" }, element("span", { class: "hidden" }, "Chosen")), ...heads], this.shown.slice(this.first, this.last).map((row) => this._row(row, columns)));
     }
 
@@ -160,14 +161,23 @@ const Overview = (() => {
       if (column.kind === "progress") return element("td", { class: "parts" }, ...View.progress(raw.done[row], raw.planned[row]));
       if (column.kind === "time") return element("td", { class: "id" }, View.time(value));
       const text = Rows.shown(column, value);
-      const isNumber = column.kind === "number" || column.kind === "duration";
-      const long = text.length > 60;
-      return element("td", { class: isNumber ? "number" : null, title: isNumber && typeof value === "number" ? String(value) : long ? text : null }, long ? `${text.slice(0, 59)}…` : text);
+      const isNumber = Rows.isNumber(column);
+      const long = text.length > MOST;
+      return element("td", { class: isNumber ? `number ${column.key === "duration" ? "duration" : ""}`.trim() : null, title: isNumber && typeof value === "number" ? String(value) : long ? text : null }, long ? `${text.slice(0, MOST - 1)}…` : text);
     }
 
     _address(kind, row) {
       const { folder, assembly } = this.data.raw;
       return this.addresses[kind].replace("FOLDER", encodeURIComponent(folder[row])).replace("ASSEMBLY", encodeURIComponent(assembly[row]));
+    }
+
+    // Show the durations of running assemblies anew
+    tick() {
+      for (const line of this.table.tBodies[0].querySelectorAll("tr[data-id]")) {
+        const row = this.data.places.get(line.dataset.id);
+        const cell = line.querySelector("td.duration");
+        if (cell && this.data.raw.state[row] === "running") cell.textContent = Rows.duration(this.data.duration(row));
+      }
     }
 
     _drawGroups(keys) {
@@ -182,7 +192,7 @@ const Overview = (() => {
         ...keys.map((each, place) => ({ ...each, get: (one) => one.values[place] })),
         { key: "n", label: "Assemblies", kind: "number", get: (one) => one.n },
         ...metrics.flatMap((each, place) => [
-          { key: each.key, label: each.label, kind: "number", get: (one) => one.found[place].mean },
+          { key: each.key, label: each.label, kind: "metric", get: (one) => one.found[place].mean },
           { key: `${each.key}.low`, label: "95 % interval", kind: "interval", get: (one) => one.found[place].low, whole: (one) => one.found[place] },
           { key: `${each.key}.n`, label: "n", kind: "number", get: (one) => one.found[place].n },
         ]),
@@ -191,7 +201,7 @@ const Overview = (() => {
       this.groupColumns = columns;
       this.groups = sorting.length ? Rows.order(this.groups, sorting) : this.groups;
       this._page(this.groups.length);
-      const heads = columns.map((each) => this._head(each.key, each.label, ["number", "interval", "duration"].includes(each.kind)));
+      const heads = columns.map((each) => this._head(each.key, each.label, Rows.isNumber(each)));
       this._fill(heads, this.groups.slice(this.first, this.last).map((one) => this._groupRow(one, columns, keys)));
     }
 
@@ -199,7 +209,7 @@ const Overview = (() => {
       const cells = columns.map((each, place) => {
         if (each.whole) {
           const { low, high } = each.whole(one);
-          return element("td", { class: "number" }, low == null ? "" : `${Rows.number(low)} to ${Rows.number(high)}`);
+          return element("td", { class: "number" }, low == null ? "" : `${Rows.metric(low)} to ${Rows.metric(high)}`);
         }
         const text = Rows.shown(each, each.get(one));
         if (place === 0) {
@@ -207,7 +217,7 @@ const Overview = (() => {
           button.addEventListener("click", () => this._open(one, keys));
           return element("th", { scope: "row" }, button);
         }
-        return element("td", { class: each.kind === "number" ? "number" : null, title: typeof each.get(one) === "number" ? String(each.get(one)) : null }, text);
+        return element("td", { class: Rows.isNumber(each) ? "number" : null, title: typeof each.get(one) === "number" ? String(each.get(one)) : null }, text);
       });
       return element("tr", {}, ...cells);
     }

@@ -14,6 +14,7 @@ const Assemblies = (() => {
 
     replace(table) {
       this.count = table.count;
+      this.stamp = table.stamp;
       this.raw = Object.fromEntries(
         Object.entries(table.columns).map(([name, values]) => [name, [...Rows.expand(values, table.count)]]),
       );
@@ -99,7 +100,7 @@ const Assemblies = (() => {
         });
       }
       const own = found.metrics.map(({ name, label }) =>
-        column(`metric.${name}`, label, "number", (row) => this.means[name][row], { group: "metric", name }),
+        column(`metric.${name}`, label, "metric", (row) => this.means[name][row], { group: "metric", name }),
       );
       this.columns = [...this.columns.filter((each) => each.group !== "metric"), ...own];
     }
@@ -110,11 +111,12 @@ const Assemblies = (() => {
       const some = (name) => this.raw[name].some((each) => each != null && each !== 0);
       const first = ["assembly", "state", "progress", "started", "duration", ...(some("left") ? ["left"] : []), "rows"];
       const last = [...(some("without") ? ["without"] : []), "user", ...(some("note") ? ["note"] : [])];
-      const metrics = this.columns.filter((each) => each.group === "metric").slice(0, 3);
+      const known = (name) => this.means[name].some((each) => each != null);
+      const metrics = this.columns.filter((each) => each.group === "metric" && known(each.name)).slice(0, 3);
       return [
         ...(several ? ["experiment"] : []),
         ...first,
-        ...this._differing().slice(0, 6),
+        ...this._differing().slice(0, 4),
         ...metrics.map((each) => each.key),
         ...last,
       ];
@@ -132,7 +134,11 @@ const Assemblies = (() => {
       return Object.keys(this.values).filter((key) => differs(this.values[key])).map((key) => `config.${key}`);
     }
 
-    // Take new values of assemblies; return the addresses of those that are not in the table
+    stateOf({ folder, assembly }) {
+      return this.raw.state[this.places.get(`${folder}/${assembly}`)];
+    }
+
+    // Take new values of assemblies; return those that are not in the table
     update(changes) {
       const unknown = [];
       for (const change of changes) {
