@@ -18,6 +18,7 @@ from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
 from lakebatch.ui.site import Site
+from lakebatch.ui.warming import warm_up
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -45,6 +46,7 @@ def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> Guard:
     MissingDependencyError
         If Starlette is not installed.
     """
+    warm_up(lake)
     site = Site(lake)
     changes = Changes(site.look)
     return Guard(_routes(site, changes, f"/{token}/"), token, names_of(host), changes.close)
