@@ -102,7 +102,7 @@ def export_bar(origin: AboutExport, snapshots: LakeSnapshot, tables: Sequence[st
         for name, each in snapshots.items()
     ]
     about = {"lines": origin.lines, "experiments": experiments, "tables": tables}
-    return {"lake": origin.lake, "experiments": [], "tags": [], "moment": origin.state, "export": about}
+    return {"lake": origin.lake, "export": about}
 
 
 def _one_of_each_config(snapshot: Snapshot) -> list[tuple[str, str]]:

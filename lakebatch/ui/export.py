@@ -12,7 +12,7 @@ from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.ui import page as pages
-from lakebatch.ui.about_export import about, export_bar
+from lakebatch.ui.about_export import about, export_bar, lake_name
 from lakebatch.ui.export_folder import README, NewFolder, check_folder, replaced
 from lakebatch.ui.export_tables import tables
 from lakebatch.ui.overview import snapshots
@@ -75,7 +75,7 @@ def export(
     chosen.report(on_gap)
     pages.environment()  # an error if Jinja is missing, before anything is made
     with replaced(folder) as new:
-        work = _Export(Site(lake), state, chosen, new, on_gap)
+        work = _Export(Site(lake, lake_name(lake)), state, chosen, new, on_gap)
         work.make(progress)
     return Exported(folder, work.files.progress[0], new.size, tuple(work.broken), work.has_changed())
 
@@ -103,6 +103,9 @@ class _Export:
         self._new.write(README, origin.readme)
         bar = export_bar(origin, self._chosen, named)
         self.files.page((), self._state)
+        for each in self._chosen.values():
+            for assembly in each.assemblies:  # the table of the overview links to them by its script
+                self.files.page(("assembly", each.folder, assembly.assembly_id), self._state)
         while following := self.files.next():
             path, (steps, state) = following
             progress(*self.files.progress, path)
@@ -127,7 +130,10 @@ class _Export:
             return pages.render(Page("error", "Error", {"message": str(error)}), links, bar)
 
     def _file(self, steps: Sequence[str], state: PageState) -> bytes:
-        raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
+        file = self._site.file(steps, state)
+        if file is None:
+            raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
+        return file.content
 
 
 def _versions(chosen: LakeSnapshot) -> dict[str, tuple[int | None, int]]:

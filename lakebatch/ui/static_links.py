@@ -106,6 +106,10 @@ class StaticLinks(Links):
             raise ValueError(f"An export has no pages of other moments: {steps}, {target.selection.moment}.")
         return self.root + self.files.page(steps, target)
 
+    def pattern(self, *steps: str) -> str:
+        """Return the address of pages whose steps a script fills in; they are made for another reason."""
+        return f"{self.root}{'/'.join(steps)}.html"
+
     def file(self, *steps: str, view: Iterable[tuple[str, str]] = ()) -> str:
         """Return the address of a file, relative to this page."""
         return self.root + self.files.file(steps, replace(self.state, view=tuple(view)))
