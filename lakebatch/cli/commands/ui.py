@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from lakebatch.cli.context import open_lake
@@ -35,4 +37,5 @@ def ui(context: click.Context, host: str, port: int, opens: bool) -> None:
     click.echo(sanitize(f"{lake.storage.uri} is shown at\n  {address}\nCtrl-C ends it."))
     if opens:
         click.launch(address)
-    server.serve(app, listening)
+    with suppress(KeyboardInterrupt):
+        server.serve(app, listening)
