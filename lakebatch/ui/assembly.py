@@ -90,7 +90,7 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
             "config_rows": [(each.key, each.value, each.preset) for each in config.differences],
             "log_pages": logs.pages(log),
             "log_command": commands.command("logs", stored.reference, found.assembly_id),
-            "at_version": lambda number: state.of(stored.reference).at(Moment(version=number)),
+            "at_time": lambda time: state.at(Moment(time=time)),
         },
         command=commands.assembly(stored, state, found),
         python=commands.assembly_in_python(stored, state, found),
@@ -165,7 +165,7 @@ def notes(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
 
 
 def events(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    """Yield the events of an assembly, oldest first, each with the version of the results after it."""
+    """Yield the events of an assembly, oldest first."""
     yield from history(snapshot.events).iter_rows(named=True)
 
 

@@ -110,7 +110,7 @@ def shifts_of(found: Sequence[Compared], metric: Metric | None) -> ShiftTable | 
     )
     frame = shifts.frame.filter(metric=metric.name)
     said = verdict(shifts.frame, metric.name, shifts.untested, words)
-    caption = f"No test: {shifts.untested}." if shifts.untested else f"Test: {shifts.test}."
+    caption = f"Test: {shifts.test}." if shifts.test else ""  # the verdict says why there is none
     rows = [tuple(map(_text, row)) for row in frame.select(columns).iter_rows()]
     heads = (*(roles.axis.label if name == roles.axis.name else roles.word(name) for name in groups),)
     return ShiftTable(said, caption, (*heads, "first", "second", "shift", "units", "p (Holm)"), rows)

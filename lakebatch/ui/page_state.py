@@ -65,6 +65,10 @@ class PageState:
         """Return the values of a parameter of this page alone."""
         return [value for name, value in self.view if name == key]
 
+    def viewing(self, *keys: str) -> PageState:
+        """Return the same state with only these parameters of the page alone."""
+        return replace(self, view=tuple(each for each in self.view if each[0] in keys))
+
     @property
     def query(self) -> str:
         """The end of an address, such as ``?tag=paper-v1``; empty for the default."""

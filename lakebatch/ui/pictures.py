@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,13 +15,14 @@ from lakebatch.lake.lake import Lake
 from lakebatch.snapshot.selection import selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.ui import commands
-from lakebatch.ui.file import SVG_POLICY, Cache, File
+from lakebatch.ui.file import NOTHING, SVG_POLICY, Cache, File
 from lakebatch.ui.page_state import PageState
 
 if TYPE_CHECKING:
     from lakebatch.analysis.data import AnalysisData
-    from lakebatch.analysis.plots import Options
+    from lakebatch.analysis.plots import Options, Picture
     from lakebatch.analysis.plots.chart import Chart
+    from lakebatch.analysis.report.writing import Report
 
 TYPES = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
 OF_ASSEMBLY = ("levels", "boxes", "grid")
@@ -42,6 +43,8 @@ class Figure:
         The parameters of this address.
     problem : str
         Why it cannot be drawn; empty if it can.
+    is_wide : bool
+        Whether it has several panels.
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Figure:
     caption: str = ""
     description: str = ""
     problem: str = ""
+    is_wide: bool = False
 
     def save(self, form: str) -> tuple[str, ...]:
         """Return the steps of the address of the picture in another form."""
@@ -81,7 +85,7 @@ class Drawing:
         from lakebatch.analysis.config_keys import config_key
         from lakebatch.analysis.data import read
 
-        return read(self.snapshot, key=config_key(self.by, self.snapshot))
+        return read(self.snapshot, on_gap="ignore", key=config_key(self.by, self.snapshot))
 
     def chart(self, kind: str, options: Options) -> Chart:
         """Return a chart from the frames, which is quick."""
@@ -91,16 +95,24 @@ class Drawing:
         by = options.by if config_key(options.by, self.snapshot) is None else CONFIG
         return draw(self.snapshot, self.data, kind, replace(options, by=by), "ignore").chart
 
-    def render(self, kind: str, form: str, options: Options) -> bytes:
-        """Return the bytes that ``lakebatch plot`` writes; they are kept."""
+    @cached_property
+    def reports(self) -> dict[Options, Report]:
+        """The reports that were made, by metric and colours."""
+        return {}
+
+    def report(self, options: Options) -> Report:
+        """Return the report, made once."""
+        from lakebatch.analysis import report
+
+        if options not in self.reports:
+            self.reports[options] = report.report(self.snapshot, on_gap="ignore", options=options)
+        return self.reports[options]
+
+    def picture(self, kind: str, options: Options) -> Picture:
+        """Return the picture that ``lakebatch plot`` draws."""
         from lakebatch.analysis import plots
 
-        key = (self.key, kind, form, options)
-        made = _drawn.get(key)
-        if made is None:
-            picture = plots.picture(self.snapshot, kind, on_gap="ignore", options=options)
-            made = _drawn.put(key, picture.to_bytes(f".{form}"))
-        return made
+        return plots.picture(self.snapshot, kind, on_gap="ignore", options=options)
 
 
 _read: Cache[Drawing] = Cache(8)
@@ -111,7 +123,10 @@ def drawing(stored: StoredExperiment, state: PageState, by: str | None = None) -
     """Return what the pictures of a selection are drawn from; it is read again once something was committed."""
     key = (str(stored.storage.uri), stored.folder, _versions(stored), *state.of(None).pairs, by)
     found = _read.get(key)
-    return found or _read.put(key, Drawing(key, stored.select(state.selection), by))
+    if found is None:
+        chosen = replace(state.selection, on_mix="ignore")  # pages name mixtures themselves
+        found = _read.put(key, Drawing(key, stored.select(chosen), by))
+    return found
 
 
 def _versions(stored: StoredExperiment) -> tuple[int | None, ...]:
@@ -175,28 +190,37 @@ def _figure(
         chart = drawn.chart(kind, chosen)
     except LakebatchError as error:
         return replace(blank, problem=one_line(str(error)))
-    caption = " ".join([chart.caption, *chart.notes])
-    return replace(blank, title=chart.title, caption=caption, description=one_line(chart.description()))
+    return replace(
+        blank,
+        title=chart.title,
+        caption=" ".join([chart.caption, *chart.notes]),
+        description=one_line(chart.description()),
+        is_wide=len(chart.panels) > 1,
+    )
 
 
-def picture(lake: Lake, state: PageState, folder: str, name: str) -> File:
+def picture(lake: Lake, state: PageState, folder: str, name: str) -> File | Callable[[], File]:
     """Return a picture of an experiment, ``KIND.svg``, ``.png`` or ``.pdf``."""
     chosen = options(state)
     return _file(drawing(lake[folder], state, chosen.by), name, chosen, folder)
 
 
-def assembly_picture(lake: Lake, state: PageState, folder: str, assembly_id: str, name: str) -> File:
+def assembly_picture(
+    lake: Lake, state: PageState, folder: str, assembly_id: str, name: str
+) -> File | Callable[[], File]:
     """Return a picture of one assembly."""
     return _file(drawing(lake[folder], _alone(state, assembly_id)), name, options(PageState()), assembly_id)
 
 
-def _file(drawn: Drawing, name: str, chosen: Options, prefix: str) -> File:
+def _file(drawn: Drawing, name: str, chosen: Options, prefix: str) -> File | Callable[[], File]:
+    """Return a picture that was drawn before, or what draws it; what was drawn is kept."""
     kind, _, form = name.rpartition(".")
     if form not in TYPES:
-        raise UnknownNameError(
-            f"There is no picture {name!r}. {nearest(name, [f'{kind}.{each}' for each in TYPES])}"
-        )
-    content = drawn.render(kind, form, chosen)
-    if form == "svg":
-        return File(content, TYPES[form], policy=SVG_POLICY)
-    return File(content, TYPES[form], download=f"{prefix}-{name}")
+        known = [f"{kind}.{each}" for each in TYPES]
+        raise UnknownNameError(f"There is no picture {name!r}. {nearest(name, known)}")
+    key = (drawn.key, name, chosen)
+    policy, download = (SVG_POLICY, "") if form == "svg" else (NOTHING, f"{prefix}-{name}")
+    if (made := _drawn.get(key)) is not None:
+        return File(made, TYPES[form], download, policy)
+    found = drawn.picture(kind, chosen)
+    return lambda: File(_drawn.put(key, found.to_bytes(f".{form}")), TYPES[form], download, policy)

@@ -17,6 +17,8 @@ from lakebatch.ui.assembly import assembly
 from lakebatch.ui.bar import bar
 from lakebatch.ui.code import source
 from lakebatch.ui.compare import compare
+from lakebatch.ui.experiment import experiment
+from lakebatch.ui.experiment_files import levels, report
 from lakebatch.ui.file import File
 from lakebatch.ui.links import Links
 from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_file
@@ -27,7 +29,8 @@ from lakebatch.ui.sweep import sweep
 from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
-BuildFile = Callable[..., File]
+BuildFile = Callable[..., "File | Callable[[], File]"]
+"""Makes a file; or reads the lake, and returns a function that makes the file without it, so that no page waits."""
 
 PAGES: dict[str, tuple[Build, int]] = {
     "": (overview, 0),
@@ -35,6 +38,7 @@ PAGES: dict[str, tuple[Build, int]] = {
     "assembly": (assembly, 2),
     "source": (source, 2),
     "compare": (compare, 0),
+    "experiment": (experiment, 1),
 }
 """What makes each page, by the first step of its address, and how many more steps it has."""
 FILES: dict[str, tuple[BuildFile, int]] = {
@@ -42,6 +46,8 @@ FILES: dict[str, tuple[BuildFile, int]] = {
     "metrics.json": (metrics_file, 1),
     "moments.json": (moments_file, 0),
     "picture": (picture, 2),
+    "report": (report, 1),
+    "levels": (levels, 1),
     "assembly-picture": (assembly_picture, 3),
     "artifact": (artifact, 2),
     "image": (image, 2),
@@ -50,11 +56,15 @@ FILES: dict[str, tuple[BuildFile, int]] = {
 
 
 class Site:
-    """The pages of one lake. They are made one at a time, so that the warnings of each are its own."""
+    """The pages of one lake. They are made one at a time, so that the warnings of each are its own.
+
+    Pictures are drawn one at a time, too, beside the pages.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._reading = Lock()
+        self._drawing = Lock()
         self._watcher = Watcher(lake)
 
     def look(self) -> tuple[str, list[Row]]:
@@ -90,7 +100,11 @@ class Site:
             raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
         with self._reading, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return build(self.lake, state, *steps[1:])
+            made = build(self.lake, state, *steps[1:])
+        if isinstance(made, File):
+            return made
+        with self._drawing:
+            return made()
 
     def page(self, steps: Sequence[str], state: PageState) -> Page:
         """Return the content of a page, with the warnings of what was read."""
