@@ -11,6 +11,7 @@ from typing import Any
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.selection import COMPLETED
+from lakebatch.storage.delta import omissions
 from lakebatch.ui import assemblies, means, moments, sweep, watcher
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
@@ -94,4 +95,7 @@ def snapshots(lake: Lake, state: PageState) -> LakeSnapshot:
 def at_moment(lake: Lake, state: PageState) -> LakeSnapshot:
     """Return the snapshots of the selected experiments, with every assembly."""
     stored = lake.begun() if state.experiment is None else [lake[state.experiment]]
-    return LakeSnapshot.pin(stored, state.selection.moment)
+    pinned = LakeSnapshot.pin(stored, state.selection.moment)
+    for name, error in pinned.damaged.items():
+        omissions.warn_of_skipped(name, error)
+    return pinned
