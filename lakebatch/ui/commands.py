@@ -29,16 +29,14 @@ def python(reference: str, call: str) -> str:
     return f"lakebatch.open_lake()[{reference!r}].{call}"
 
 
-def moment_arguments(state: PageState) -> str:
-    """Return the keyword arguments of the moment of a page alone."""
-    return PageState().at(state.selection.moment).arguments
+def _moment(state: PageState) -> PageState:
+    """Return the moment of a page alone."""
+    return PageState().at(state.selection.moment)
 
 
 def assembly(stored: StoredExperiment, state: PageState, found: Assembly) -> str:
-    """Return the command that shows an assembly; of a past moment, its parts."""
-    if not state.selection.moment.is_past:
-        return command("status", stored.reference, found.assembly_id)
-    return command("completeness", stored.reference, options=alone(state, [found.assembly_id]).options)
+    """Return the command that shows an assembly."""
+    return command("status", stored.reference, found.assembly_id, options=_moment(state).options)
 
 
 def alone(state: PageState, ids: Sequence[str]) -> PageState:
@@ -49,7 +47,7 @@ def alone(state: PageState, ids: Sequence[str]) -> PageState:
 
 def assembly_in_python(stored: StoredExperiment, state: PageState, found: Assembly) -> str:
     """Return the line of Python that shows an assembly."""
-    table = f"assemblies({moment_arguments(state)})"
+    table = f"assemblies({_moment(state).arguments})"
     return python(stored.reference, f"{table}.filter(assembly_id={found.assembly_id!r})")
 
 
