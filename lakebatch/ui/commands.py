@@ -29,14 +29,19 @@ def python(reference: str, call: str) -> str:
     return f"lakebatch.open_lake()[{reference!r}].{call}"
 
 
-def _moment(state: PageState) -> PageState:
-    """Return the moment of a page alone."""
-    return PageState().at(state.selection.moment)
+def moment_options(state: PageState) -> str:
+    """Return the options of the moment of a page alone."""
+    return PageState().at(state.selection.moment).options
+
+
+def moment_arguments(state: PageState) -> str:
+    """Return the keyword arguments of the moment of a page alone."""
+    return PageState().at(state.selection.moment).arguments
 
 
 def assembly(stored: StoredExperiment, state: PageState, found: Assembly) -> str:
     """Return the command that shows an assembly."""
-    return command("status", stored.reference, found.assembly_id, options=_moment(state).options)
+    return command("status", stored.reference, found.assembly_id, options=moment_options(state))
 
 
 def alone(state: PageState, ids: Sequence[str]) -> PageState:
@@ -47,7 +52,7 @@ def alone(state: PageState, ids: Sequence[str]) -> PageState:
 
 def assembly_in_python(stored: StoredExperiment, state: PageState, found: Assembly) -> str:
     """Return the line of Python that shows an assembly."""
-    table = f"assemblies({_moment(state).arguments})"
+    table = f"assemblies({moment_arguments(state)})"
     return python(stored.reference, f"{table}.filter(assembly_id={found.assembly_id!r})")
 
 
