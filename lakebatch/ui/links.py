@@ -44,6 +44,10 @@ class Links:
         address = f"{self.root}{'/'.join(map(quote_step, steps))}"
         return address if self.is_static else f"{address}{_query(self.state, view)}"
 
+    def pattern(self, *steps: str) -> str:
+        """Return the address of a page whose steps a script fills in, such as ``FOLDER``."""
+        return self.page(*steps)
+
     def compare(self, assemblies: Iterable[tuple[str, str]]) -> str:
         """Return the address of a comparison of assemblies, each a folder and an id: ``compare?with=FOLDER/ID&with=...``.
 

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from lakebatch._text import redact
 from lakebatch._version import __version__
 from lakebatch.errors import MissingDependencyError
 from lakebatch.ui.links import Links
@@ -53,7 +54,7 @@ class Page:
 
 
 def render(page: Page, links: Links, bar: Mapping[str, Any]) -> str:
-    """Return a page as HTML.
+    """Return a page as HTML, without secrets.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def render(page: Page, links: Links, bar: Mapping[str, Any]) -> str:
         What the selection bar offers, see `lakebatch.ui.bar`.
     """
     template = environment().get_template(f"{page.template}.html.j2")
-    return str(
+    return redact(
         template.render(
             page=page, links=links, bar=bar, version=__version__, state=links.state, **page.content
         )

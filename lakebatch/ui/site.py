@@ -59,10 +59,16 @@ class Site:
     """The pages of one lake. They are made one at a time, so that the warnings of each are its own.
 
     Pictures are drawn one at a time, too, beside the pages.
+
+    Parameters
+    ----------
+    name : str, optional
+        What commands and lines of Python on pages call the lake; by default its place, where they need it.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, name: str | None = None) -> None:
         self.lake = lake
+        self._name = name if name is not None else _place(lake)
         self._reading = Lock()
         self._drawing = Lock()
         self._watcher = Watcher(lake)
@@ -116,16 +122,21 @@ class Site:
             warnings.simplefilter("always")
             page = build(self.lake, state, *others)
         said = tuple(dict.fromkeys(str(each.message) for each in caught))
-        return replace(_of_lake(page, self.lake), notices=(*page.notices, *said))
+        return replace(_of_lake(page, self._name), notices=(*page.notices, *said))
 
 
-def _of_lake(page: Page, lake: Lake) -> Page:
-    """Return a page whose command and line of Python name the lake, unless it is the one that they open by default."""
+def _place(lake: Lake) -> str | None:
+    """Return the place of a lake; None if commands open it by default."""
     uri = str(lake.storage.uri)
     try:
-        if str(locate(None).uri) == uri:
-            return page
+        return None if str(locate(None).uri) == uri else uri
     except LakebatchError:  # settings that name no lake: the lake was named
-        pass
-    words = page.command.replace("lakebatch ", f"lakebatch --lake {shlex.quote(uri)} ", 1)
-    return replace(page, command=words, python=page.python.replace("open_lake()", f"open_lake({uri!r})", 1))
+        return uri
+
+
+def _of_lake(page: Page, name: str | None) -> Page:
+    """Return a page whose command and line of Python name the lake, if it has to be named."""
+    if name is None:
+        return page
+    words = page.command.replace("lakebatch ", f"lakebatch --lake {shlex.quote(name)} ", 1)
+    return replace(page, command=words, python=page.python.replace("open_lake()", f"open_lake({name!r})", 1))

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
+from lakebatch.cli.main import main
 from lakebatch.errors import RunInterrupted
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.ui import server
@@ -206,3 +208,21 @@ def violations() -> Callable[[Page], list[str]]:
         return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
 
     return find
+
+
+def export(folder: Path, *options: str) -> Any:
+    """Write an export by the command, and return its result."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        return CliRunner().invoke(main, ["--lake", "lake", "ui", "--export", str(folder), *options])
+
+
+@pytest.fixture(scope="session")
+def exported(ui_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders of two exports of that lake: ``now`` and ``paper-v1``, a tag."""
+    folder = tmp_path_factory.mktemp("exported")
+    found = {"now": folder / "now", "paper-v1": folder / "paper-v1"}
+    with contextlib.chdir(ui_folder):
+        for done in (export(found["now"]), export(found["paper-v1"], "--tag", "paper-v1")):
+            assert done.exit_code == 0, done.output
+    return found

@@ -28,10 +28,8 @@ def open_overview(page, served, address=""):
 
 def column(page, name):
     """Return the texts of a column of the table."""
-    heads = [
-        each.strip(" ▲▼123")
-        for each in page.locator("table.assemblies >> nth=-1").locator("thead th").all_inner_texts()
-    ]
+    texts = page.locator("#table thead th").all_inner_texts()
+    heads = [re.split("[▲▼]", each)[0].strip() for each in texts]
     place = heads.index(name) + 1
     return page.locator(f"#table tbody tr > :nth-child({place})").all_inner_texts()
 
