@@ -17,6 +17,7 @@ from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.sweeps import Sweep, SweepLog
 from lakebatch.assembly.tables import RESULTS, table_schema
+from lakebatch.errors import AssemblyError
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
@@ -182,6 +183,16 @@ class PinnedRows(Statuses):
         for each in unfinished:
             readable |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
         return rows.filter(readable) if unfinished else rows
+
+    def check_whole(self, ids: Collection[str]) -> None:
+        """Raise `AssemblyError` if the files of an assembly may hold rows later than this snapshot."""
+        last = self.last_events.filter(pl.col("assembly_id").is_in(list(ids)))
+        unfinished = last.filter(~pl.col("status").is_in(COMPLETED))["assembly_id"].to_list()
+        if unfinished and self.moment.is_past:
+            raise AssemblyError(
+                f"{unfinished[0]} was not complete, {self.moment}: its files may hold later rows. "
+                "Read it with reassemble or scan, or leave it out."
+            )
 
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS
