@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
+from lakebatch._text import redact
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
 from lakebatch.analysis.wording import Words, free, without_clashes, words
@@ -15,6 +17,8 @@ from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.metrics import Roles, text_of
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.sweeps import Sweep
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.columns import Column
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
@@ -44,6 +48,12 @@ class AnalysisData:
         A description of the selected assemblies, in one line.
     options : list of str
         The options of a command that select them.
+    arguments : mapping
+        The keyword arguments in Python that select them.
+    lake : str
+        The URI of the lake; empty if it has no results of the experiment.
+    columns : mapping
+        The columns of the results by the names that they have in ``rows``, with their meaning.
     config_numbers : mapping
         The number of each config by its hash.
     version : int
@@ -90,6 +100,9 @@ class AnalysisData:
     source_files: FilesOf = not_recorded
     sweeps: Sequence[Sweep] = ()
     sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    lake: str = ""
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
 def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) -> AnalysisData:
@@ -127,7 +140,21 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         source_files=snapshot.source_files,
         sweeps=snapshot.sweeps,
         sweep_points=points_of(snapshot),
+        arguments=snapshot.selection.arguments,
+        lake=_lake(snapshot),
+        columns=_columns(snapshot),
     )
+
+
+def _lake(snapshot: Snapshot) -> str:
+    results = snapshot.table()
+    return "" if results is None else redact(results.uri.removesuffix(f"/{snapshot.folder}/{RESULTS}"))
+
+
+def _columns(snapshot: Snapshot) -> dict[str, Column]:
+    results = snapshot.table()
+    described = {} if results is None else results.described_columns
+    return {**described, **{free(name): each for name, each in described.items()}}
 
 
 def _rows(snapshot: Snapshot, on_gap: OnGap) -> pl.DataFrame:

@@ -50,6 +50,17 @@ def words(roles: Roles, *, has_splits: bool) -> Words:
     return Words("split" if has_splits else "repeat", "seed", "row")
 
 
+def plural(noun: str) -> str:
+    """Return a noun in the plural.
+
+    >>> [plural(each) for each in ("split", "assembly", "servers")]
+    ['splits', 'assemblies', 'servers']
+    """
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("bly") else f"{noun}s"
+
+
 def free(name: str) -> str:
     """Return the name of an axis or a group in frames of statistics.
 

@@ -199,7 +199,7 @@ def test_pictures_and_reports_carry_their_selection(mixed, tmp_path):
     report = mixed["toy"].report(where="at_once=true")
     text = report.markdown("x")
     assert mixed["toy"].snapshot(where="at_once=true").describe() in text.replace("\\", "")
-    assert "lakebatch report toy@v1 --where at_once=true --version" in text
+    assert " report toy@v1 --where at_once=true --version" in text
     assert "Config 2, run by 1 assembly" in text
     assert "Config 1" not in text
 
