@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -14,10 +14,15 @@ MAX_SHARE = 0.5
 
 def frame(rows: pl.DataFrame) -> dict[str, Any]:
     """Return each column of a frame, see `column`."""
-    return {name: column(rows[name].to_list()) for name in rows.columns}
+    return {name: column(rows[name].to_list(), lambda value: value) for name in rows.columns}
 
 
-def column(values: Sequence[Any]) -> Any:
+def _key(value: Any) -> Any:
+    """Return a key under which equal values of one type are the same; 1, 1.0 and True differ."""
+    return (type(value), repr(value) if isinstance(value, list | dict) else value)
+
+
+def column(values: Sequence[Any], key: Callable[[Any], Any] = _key) -> Any:
     """Return a list of values, or ``{"values": [...], "index": [...]}`` where values are repeated.
 
     >>> column(["a", "b", "a", "a"])
@@ -26,7 +31,7 @@ def column(values: Sequence[Any]) -> Any:
     {'same': None}
     """
     places: dict[Any, int] = {}
-    index = [places.setdefault(_key(each), len(places)) for each in values]
+    index = [places.setdefault(key(each), len(places)) for each in values]
     if len(places) == 1:
         return {"same": plain(values[0])}
     if len(places) > MAX_SHARE * len(values):
@@ -46,11 +51,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     return value
-
-
-def _key(value: Any) -> Any:
-    """Return a key under which equal values of one type are the same; 1, 1.0 and True differ."""
-    return (type(value), repr(value) if isinstance(value, list | dict) else value)
 
 
 def first(column: Any, count: int) -> list[Any]:

@@ -32,6 +32,7 @@ def overview(lake: Lake, state: PageState) -> Page:
         {
             "table": table,
             "rows": assemblies.first_rows(table, FIRST),
+            "every_row": lambda: assemblies.first_rows(table, table["count"]),
             "sweeps": sweep.table(pinned),
             "every_metric": lambda: means.every_value(lake, pinned),
         },

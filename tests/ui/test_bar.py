@@ -139,3 +139,14 @@ def test_grid_chooses_keys_and_filters_by_the_others(ui_lake):
     one = sweep.sweep(ui_lake, state("?where=seed%3D2"), "90_v1_toy", "grid").content["grid"]
     assert one["rows"] == ["2"]
     assert PageState() == state("")
+
+
+@pytest.mark.parametrize(
+    "address", ["sweep/90_v1_toy/grid?metric=mse", "?tag=paper-v1#group=config", "#filter=nothing"]
+)
+def test_pages_with_past_groups_and_grids_are_accessible(new_page, served, violations, address):
+    page = new_page(color_scheme="dark", viewport={"width": 390, "height": 844})
+    page.goto(f"{served.address}{address}")
+    page.locator("summary", has_text="Change").click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

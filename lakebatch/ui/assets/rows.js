@@ -138,19 +138,20 @@ const Rows = (() => {
   // ---- order: several columns, stable, missing values last
 
   const order = (rows, keys) => {
-    const sorted = [...rows];
-    const by = keys.map(({ column, down }) => ({ values: new Map(rows.map((row) => [row, sortable(column.get(row))])), down }));
-    return sorted.sort((one, other) => {
+    const by = keys.map(({ column, down }) => ({ values: rows.map((row) => sortable(column.get(row))), down }));
+    const precedes = (one, other) => {
       for (const { values, down } of by) {
-        const [left, right] = [values.get(one), values.get(other)];
+        const [left, right] = [values[one], values[other]];
         if (left === right) continue;
         if (left === null) return 1;
         if (right === null) return -1;
         const places = typeof left === typeof right ? (left < right ? -1 : 1) : typeof left === "number" ? -1 : 1;
         return down ? -places : places;
       }
-      return 0;
-    });
+      return one - other;
+    };
+    const places = Uint32Array.from(rows, (_, place) => place).sort(precedes);
+    return Array.from(places, (place) => rows[place]);
   };
 
   const sortable = (value) => {

@@ -25,6 +25,7 @@ const Assemblies = (() => {
       );
       this.places = new Map(this.raw.assembly.map((id, row) => [`${this.raw.folder[row]}/${id}`, row]));
       this.texts = new Array(this.count);
+      this.chosen = null;
       this.columns = this._columns();
       if (this.metrics) this.setMetrics(this.metrics);
     }
@@ -91,6 +92,7 @@ const Assemblies = (() => {
     // Take the means of metrics, which come later than the table
     setMetrics(found) {
       this.metrics = found;
+      this.chosen = null;
       this.means = Object.fromEntries(found.metrics.map(({ name }) => [name, new Array(this.count).fill(null)]));
       for (const [folder, columns] of Object.entries(found.folders)) {
         columns.assembly_id.forEach((id, place) => {
@@ -107,6 +109,10 @@ const Assemblies = (() => {
 
     // Columns that are shown until others are chosen: those that say something, configs where they differ, three metrics
     defaults() {
+      return (this.chosen ??= this._defaults());
+    }
+
+    _defaults() {
       const several = new Set(this.raw.experiment).size > 1;
       const some = (name) => this.raw[name].some((each) => each != null && each !== 0);
       const first = ["assembly", "state", "progress", "started", "duration", ...(some("left") ? ["left"] : []), "rows"];
@@ -141,6 +147,7 @@ const Assemblies = (() => {
     // Take new values of assemblies; return those that are not in the table
     update(changes) {
       const unknown = [];
+      this.chosen = null;
       for (const change of changes) {
         const row = this.places.get(`${change.folder}/${change.assembly}`);
         if (row === undefined) unknown.push(change);
