@@ -12,6 +12,8 @@ from lakebatch._text import one_line, redact
 from lakebatch._version import __version__
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
+from lakebatch.snapshot.moment import NEWEST
+from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.times import describe
 from lakebatch.ui.export_folder import CHECKSUMS, FIRST_LINE
@@ -67,6 +69,12 @@ class AboutExport:
         ]
 
     @property
+    def summary(self) -> str:
+        """The state in one line."""
+        until = f", newest event {describe(self.newest)}" if self.newest else ""
+        return f"{self.lake}, {self.state}{until}"
+
+    @property
     def readme(self) -> bytes:
         """The content of README.txt."""
         lines = [
@@ -84,12 +92,17 @@ def about(lake: Lake, state: PageState, snapshots: LakeSnapshot) -> AboutExport:
     words = ["lakebatch ui", state.experiment or "", state.options, "--export FOLDER"]
     return AboutExport(
         lake_name(lake),
-        str(state.selection),
+        _state(state.selection),
         tuple(each.describe() for each in snapshots.values()),
         tuple(_tags(lake, state, snapshots)),
         max((at for at in newest if isinstance(at, datetime)), default=None),
         " ".join(filter(None, words)),
     )
+
+
+def _state(chosen: Selection) -> str:
+    """Return the state in words; the newest one is not that of now any more."""
+    return str(chosen) if chosen.moment.is_past else str(chosen).removesuffix(str(NEWEST)) + "newest state"
 
 
 def export_bar(origin: AboutExport, snapshots: LakeSnapshot, tables: Sequence[str]) -> dict[str, Any]:
@@ -101,7 +114,7 @@ def export_bar(origin: AboutExport, snapshots: LakeSnapshot, tables: Sequence[st
         {"name": name, "folder": each.folder, "compared": _one_of_each_config(each)}
         for name, each in snapshots.items()
     ]
-    about = {"lines": origin.lines, "experiments": experiments, "tables": tables}
+    about = {"summary": origin.summary, "lines": origin.lines, "experiments": experiments, "tables": tables}
     return {"lake": origin.lake, "export": about}
 
 

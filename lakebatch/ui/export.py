@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from lakebatch._text import redact
 from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
@@ -21,6 +23,9 @@ from lakebatch.ui.page_state import PageState
 from lakebatch.ui.site import Site
 from lakebatch.ui.static_links import StaticFiles
 
+PLACEHOLDER = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="40"><text x="5" y="25">{}</text></svg>'
+)
 Progress = Callable[[int, int, str], None]
 
 
@@ -130,10 +135,18 @@ class _Export:
             return pages.render(Page("error", "Error", {"message": str(error)}), links, bar)
 
     def _file(self, steps: Sequence[str], state: PageState) -> bytes:
-        file = self._site.file(steps, state)
+        """Return the content of a file; of one that cannot be made, the reason as a picture."""
+        try:
+            file = self._site.file(steps, state)
+        except LakebatchError as error:
+            if self._on_gap == "refuse":
+                raise
+            self.broken.append(f"{'/'.join(steps)}: {error}")
+            return PLACEHOLDER.format(escape(redact(str(error)))).encode()
         if file is None:
             raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
-        return file.content
+        is_text = file.media_type.startswith(("image/svg", "text/"))
+        return redact(file.content.decode()).encode() if is_text else file.content
 
 
 def _versions(chosen: LakeSnapshot) -> dict[str, tuple[int | None, int]]:

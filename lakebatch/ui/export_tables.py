@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import polars as pl
+import polars.selectors as cs
 
 from lakebatch._text import redact
 from lakebatch.errors import LakebatchError
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot import replicates, summary
+
+DIGITS = 12
 
 
 def tables(snapshots: LakeSnapshot) -> Iterator[tuple[str, bytes]]:
@@ -23,12 +26,18 @@ def tables(snapshots: LakeSnapshot) -> Iterator[tuple[str, bytes]]:
             "parts": partial(each.completeness, "ignore"),
             "replicates": partial(replicates.compare, each, "ignore"),
             "history": partial(summary.history, each.events),
-            "levels": partial(snapshots.query, "levels", {"experiment": name}, on_gap="ignore"),
+            "levels": partial(_levels, snapshots, name),
         }
         for table, make in makers.items():
             frame = _quietly(make)
             if frame is not None and frame.height:
                 yield f"tables/{each.folder}/{table}.csv", csv(frame)
+
+
+def _levels(snapshots: LakeSnapshot, name: str) -> pl.DataFrame:
+    """Return the means by level, without their last digits, which depend on the order of sums in the engine."""
+    found = snapshots.query("levels", {"experiment": name}, on_gap="ignore")
+    return found.with_columns(cs.float().round_sig_figs(DIGITS))
 
 
 def _quietly(make: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:

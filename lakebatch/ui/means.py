@@ -78,7 +78,9 @@ def metrics(lake: Lake, snapshots: Mapping[str, Snapshot], at: str = ALL) -> dic
         "metrics": [_described(each) for each in {each.name: each for each in reversed(judged)}.values()][
             ::-1
         ],
-        "folders": {folder: _columns(each.filter(at=at)) for folder, each in found.items()},
+        "folders": {
+            folder: _columns(each.filter(at=at).sort("assembly_id")) for folder, each in found.items()
+        },
         "quantiles": quantiles(),
     }
 
@@ -145,7 +147,7 @@ def _read(snapshot: Snapshot, ids: Collection[str], counted: pl.DataFrame) -> pl
     counts = [pl.col(each).count().alias(f"count {each}") for each in roles.names]
     found = snapshot.collected(
         None, lambda rows: rows.group_by(keys).agg(*sums, *counts), on_gap="ignore", only=ids
-    )
+    ).sort(keys)  # so that sums have the same last digits each time
     at_each = found.with_columns(at=_text(found[roles.axis.name], roles.axis)).group_by("assembly_id", "at")
     overall = found.group_by("assembly_id")
     means = [

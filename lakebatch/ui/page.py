@@ -20,6 +20,7 @@ ASSETS = (
     "table.css", "rows.js", "table_data.js", "table_view.js", "table.js", "live.js",
     "sweep.css",
     "detail.css", "detail.js",
+    "export.css",
 )  # fmt: skip
 """The style sheets and scripts: those of every page, and those of single ones."""
 INSTALL = (

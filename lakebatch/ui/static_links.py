@@ -44,7 +44,7 @@ class StaticFiles:
 
     def page(self, steps: Sequence[str], state: PageState) -> str:
         """Return the path of a page, which is to be made from now on."""
-        path = f"{self._stem(steps, state) or 'index'}.html"
+        path = f"{self._stem(steps, state)}.html"
         self._paths.setdefault(path, (tuple(steps), state))
         return path
 
@@ -83,8 +83,12 @@ class StaticFiles:
         return StaticLinks("../" * path.count("/"), state, is_static=True, files=self)
 
     def _stem(self, steps: Sequence[str], state: PageState) -> str:
-        stem = "/".join(map(file_step, steps))
-        return stem if state == self.state else f"{stem or 'index'}-{_digest(_text(state))}"
+        stem = "/".join(map(file_step, steps)) or "index"
+        if state == self.state:
+            return stem
+        if state == self.state.of(state.experiment) and state.experiment:
+            return f"{stem}-{file_step(state.experiment.replace('@', '-'))}"
+        return f"{stem}-{_digest(_text(state))}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ class StaticLinks(Links):
         ValueError
             If it shows another moment than the export.
         """
-        target = replace(state or self.state, view=tuple(view))
+        base = self.files.state
+        target = replace(state or base, view=tuple(view))
+        if steps:  # only the overview depends on the experiment that was chosen
+            target = target.of(base.experiment)
         if target.selection.moment != self.state.selection.moment:
             raise ValueError(f"An export has no pages of other moments: {steps}, {target.selection.moment}.")
         return self.root + self.files.page(steps, target)
@@ -112,7 +119,7 @@ class StaticLinks(Links):
 
     def file(self, *steps: str, view: Iterable[tuple[str, str]] = ()) -> str:
         """Return the address of a file, relative to this page."""
-        return self.root + self.files.file(steps, replace(self.state, view=tuple(view)))
+        return self.root + self.files.file(steps, replace(self.files.state, view=tuple(view)))
 
 
 def file_step(step: str) -> str:
