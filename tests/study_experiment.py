@@ -30,6 +30,7 @@ class Study(Experiment[StudyConfig, float]):
     number = "91"
     version = "v1"
     config_model = StudyConfig
+    meanings = {"feature_set": {"dynamic": "features over time"}}  # noqa: RUF012 - a ClassVar of its base
 
     def parts(self, config: StudyConfig) -> list[Part]:
         """Return one part per level."""

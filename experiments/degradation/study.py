@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,8 @@ from lakebatch.errors import ConfigError, ExperimentError, UnknownNameError
 from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis
 
 from ..prediction import scorers
-from ..prediction.feature_sets import FeatureSet, build_feature_sets, select_forms
+from ..prediction.feature_sets import MEANINGS, FeatureSet, build_feature_sets, select_forms
+from ..prediction.models import STANDARD_MODELS
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
@@ -70,6 +71,10 @@ class DegradationStudy(Experiment[Config, Prepared]):
     tables = ("samples", "trajectories", "results")
     unit = "fits"
     presets = "lakebatch.experiments"
+    meanings: ClassVar = {
+        "feature_set": MEANINGS,
+        "model": {each.name: each.path for each in STANDARD_MODELS.values()},
+    }
 
     def perturb(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
         """Return the measurement of the cohort at a level above the baseline."""

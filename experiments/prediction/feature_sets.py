@@ -20,6 +20,16 @@ FEATURE_SETS = ("initial", "last", "dynamic", "initial+last", "initial+dynamic")
 INITIAL_CLEAN = "initial_clean"
 """The initial concentrations as they were before noise was added."""
 
+MEANINGS = {
+    "initial": "the initial concentrations",
+    "last": "each simulated species at the last time point",
+    "dynamic": "ten numbers for each simulated time course",
+    "initial+last": "initial and last, side by side",
+    "initial+dynamic": "initial and dynamic, side by side",
+    INITIAL_CLEAN: "the initial concentrations before noise was added",
+}
+"""What each feature set is, for reports."""
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureSet:

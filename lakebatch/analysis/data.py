@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import polars as pl
 
+from lakebatch._text import redact
 from lakebatch.analysis.config_keys import by_key
 from lakebatch.analysis.config_names import config_names
-from lakebatch.analysis.wording import Words, free, without_clashes, words
+from lakebatch.analysis.key_labels import key_label
+from lakebatch.analysis.wording import (
+    UNNAMED,
+    Words,
+    free,
+    in_configured_order,
+    spoken_names,
+    without_clashes,
+    words,
+)
 from lakebatch.assembly import dropped_samples
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.metrics import Roles, text_of
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.sweeps import Sweep
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.columns import Column
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
@@ -38,22 +52,32 @@ class AnalysisData:
         The name of the experiment.
     qualified_name : str
         The name with the experiment version, as NAME@v1.
+    shown_name : str
+        The name in titles: with the experiment version if the lake has several.
     moment : str
         A description of the state.
     selection : str
         A description of the selected assemblies, in one line.
     options : list of str
         The options of a command that select them.
+    arguments : mapping
+        The keyword arguments in Python that select them.
+    lake : str
+        The URI of the lake; empty if it has no results of the experiment.
+    columns : mapping
+        The columns of the results by the names that they have in ``rows``, with their meaning.
     config_numbers : mapping
         The number of each config by its hash.
     version : int
         The version of the results table.
     rows : frame
         Rows of ``results`` of the included assemblies, with the ``cohort`` of each and the name of its ``config``. Values
-        of groups are strings, and those of an axis that is no number are in the order of the plan.
+        of groups are words that sort as configs list them; those of an axis that is no number sort as in the plan.
     roles : Roles
         The metrics, the axis and the groups, by the names that their columns have in ``rows``.
     words : Words
+    key : str, optional
+        The config key whose values ``config`` are.
     assemblies : frame
         One row per assembly, included or not.
     records : list of Assembly
@@ -66,6 +90,8 @@ class AnalysisData:
         The samples that were dropped in the included assemblies.
     source_files : callable
         Returns the source files with a source hash, by path; None if they are not recorded.
+    label_of : callable
+        Returns the label of a config key; None if the installed code does not say, see `lakebatch.analysis.key_labels`.
     sweeps : sequence of Sweep
         The sweeps at the moment.
     sweep_points : frame
@@ -74,6 +100,7 @@ class AnalysisData:
 
     experiment: str
     qualified_name: str
+    shown_name: str
     moment: str
     selection: str
     options: list[str]
@@ -87,9 +114,14 @@ class AnalysisData:
     dropped: DroppedSamples
     roles: Roles = field(default_factory=Roles)
     words: Words = field(default_factory=Words)
+    key: str | None = None
     source_files: FilesOf = not_recorded
+    label_of: Callable[[str], str | None] = lambda _: None
     sweeps: Sequence[Sweep] = ()
     sweep_points: pl.DataFrame = field(default_factory=pl.DataFrame)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    lake: str = ""
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
 def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) -> AnalysisData:
@@ -111,6 +143,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
     return AnalysisData(
         experiment=snapshot.name,
         qualified_name=snapshot.qualified_name,
+        shown_name=snapshot.shown_name,
         moment=snapshot.state_read,
         selection=snapshot.describe(),
         options=snapshot.selection.options,
@@ -124,10 +157,26 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
         roles=roles,
         words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
+        key=key,
         source_files=snapshot.source_files,
+        label_of=partial(key_label, snapshot),
         sweeps=snapshot.sweeps,
         sweep_points=points_of(snapshot),
+        arguments=snapshot.selection.arguments,
+        lake=_lake(snapshot),
+        columns=_columns(snapshot),
     )
+
+
+def _lake(snapshot: Snapshot) -> str:
+    results = snapshot.table()
+    return "" if results is None else redact(results.uri.removesuffix(f"/{snapshot.folder}/{RESULTS}"))
+
+
+def _columns(snapshot: Snapshot) -> dict[str, Column]:
+    results = snapshot.table()
+    described = {} if results is None else results.described_columns
+    return {**described, **{free(name): each for name, each in described.items()}}
 
 
 def _rows(snapshot: Snapshot, on_gap: OnGap) -> pl.DataFrame:
@@ -144,9 +193,19 @@ def _rows(snapshot: Snapshot, on_gap: OnGap) -> pl.DataFrame:
     rows = rows.sort(keys, maintain_order=True)
     named = [pl.format("{} {}", pl.lit(roles.word(name)), as_text(rows[name])).alias(name) for name in texts]
     rows = rows.with_columns(named)
+    rows = rows.with_columns(_in_words(rows[name], snapshot.assemblies) for name in groups)
     if not roles.axis.is_number:
         rows = _in_plan_order(rows.with_columns(as_text(rows[axis])), axis, snapshot.assemblies)
     return rows.rename({name: free(name) for name in (axis, *groups)})
+
+
+def _in_words(values: pl.Series, records: Sequence[Assembly]) -> pl.Series:
+    """Return the values of a group as words that sort as configs list them."""
+    distinct = values.drop_nulls().unique().to_list()
+    order = in_configured_order(distinct, records)
+    words_of = spoken_names(order)
+    dtype = pl.Enum(list(dict.fromkeys([*words_of.values(), UNNAMED])))
+    return values.replace_strict(words_of, return_dtype=dtype)
 
 
 def as_text(values: pl.Series) -> pl.Series:

@@ -20,6 +20,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import polars as pl
 
+from lakebatch.analysis import ratios
 from lakebatch.assembly.metrics import Axis, Roles, text_of
 
 Unit: TypeAlias = Literal["split", "assembly"]
@@ -158,7 +159,9 @@ def sensitivity(
     )
 
 
-def robustness(rows: pl.DataFrame, metric: str, roles: Roles = BUILT_IN) -> pl.DataFrame:
+def robustness(
+    rows: pl.DataFrame, metric: str, roles: Roles = BUILT_IN, *, unit: Unit = "split"
+) -> pl.DataFrame:
     """Return feature sets and models ranked by how much of a metric is kept under perturbation, the best first.
 
     It is the mean under perturbation over that at the baseline; where less is better, the other way round.
@@ -166,38 +169,39 @@ def robustness(rows: pl.DataFrame, metric: str, roles: Roles = BUILT_IN) -> pl.D
     Returns
     -------
     frame
-        rank, feature_set, model, baseline, perturbed, robustness (NULL where the baseline or, where less is better, the
-        mean under perturbation is not above 0), units. Splits without a baseline are left out.
+        rank (NULL without robustness, and where it is weak), feature_set, model, baseline, perturbed, robustness (NULL
+        where the baseline or, where less is better, the mean under perturbation is not above 0), low and high (see
+        `lakebatch.analysis.ratios.with_interval`), weak (whether the baseline or the denominator does not differ from
+        0; those stand last), units. Splits without a baseline are left out.
     """
-    cell, is_baseline = list(roles.groups), at_baseline(roles.axis)
-    splits = (
-        _values(rows, metric, roles)
-        .group_by(_keys(*SPLIT, *cell), maintain_order=True)
-        .agg(
-            baseline=pl.col("value").filter(is_baseline).mean(),
-            perturbed=pl.col("value").filter(~is_baseline).mean(),
-        )
-    )
-    means = (
-        splits.drop_nulls(["baseline", "perturbed"])
-        .group_by(cell, maintain_order=True)
-        .agg(pl.col("baseline", "perturbed").mean(), units=pl.len())
-    )
+    cell = list(roles.groups)
     whole, part = (
         ("baseline", "perturbed") if roles.metric(metric).higher_is_better else ("perturbed", "baseline")
     )
+    pairs = _baseline_pairs(_values(rows, metric, roles), cell, roles.axis, unit)
+    means = ratios.with_interval(pairs, cell, part, whole, CONFIDENCE)
     ratio = pl.when(pl.col("baseline") > 0, pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
-    ranked = means.with_columns(robustness=ratio).sort(
-        ["robustness", *cell], descending=[True, *(False for _ in cell)], nulls_last=True
+    weak = ~(pl.col("part_differs" if part == "baseline" else "whole_differs") & pl.col("whole_differs"))
+    known = means.with_columns(robustness=ratio, weak=weak.fill_null(False))
+    ranked = known.with_columns(rank=pl.when(~pl.col("weak")).then("robustness").rank("min", descending=True))
+    return ranked.sort([pl.col("robustness").is_null(), "weak", "rank", *cell], nulls_last=True).select(
+        "rank", *cell, "baseline", "perturbed", "robustness", "low", "high", "weak", "units"
     )
-    return ranked.select(
-        pl.col("robustness").rank("min", descending=True).alias("rank"),
-        *cell,
-        "baseline",
-        "perturbed",
-        "robustness",
-        "units",
+
+
+def _baseline_pairs(values: pl.DataFrame, cell: list[str], axis: Axis, unit: Unit) -> pl.DataFrame:
+    """Return the means of each unit at the baseline and elsewhere, for units that have both."""
+    is_baseline, keys = at_baseline(axis), _keys(*SPLIT, *cell)
+    splits = values.group_by(keys, maintain_order=True).agg(
+        baseline=pl.col("value").filter(is_baseline).mean(),
+        perturbed=pl.col("value").filter(~is_baseline).mean(),
+        overlap=pl.col("overlap").mean(),
     )
+    pairs = splits.drop_nulls(["baseline", "perturbed"])
+    if unit == "split":
+        return pairs
+    whole = pairs.group_by(_keys(SPLIT[0], *cell), maintain_order=True)
+    return whole.agg(pl.col("baseline", "perturbed").mean(), overlap=pl.lit(0.0))
 
 
 def holm(p_values: pl.Series) -> pl.Series:

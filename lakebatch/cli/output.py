@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from lakebatch.errors import StorageError
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
 MAX_ROWS = 200
 MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns
@@ -39,22 +40,31 @@ def check_output(output: Path | None) -> None:
         check_file(output)
 
 
-def show_or_save(frame: pl.DataFrame, output: Path | None, form: Any, selection: str = "") -> None:
-    """Write a frame to a file that says what was selected; without a file, print it."""
+def show_or_save(
+    frame: pl.DataFrame, output: Path | None, form: Any, origin: Callable[[], Mapping[str, Any]]
+) -> None:
+    """Write a frame to a file that says where its rows come from; without a file, print it."""
     if output is None:
         show(frame, form)
         return
-    save(iter([frame]), output, selection)
+    save(iter([frame]), output, origin())
 
 
-def save(pieces: Iterator[pl.DataFrame], output: Path, selection: str = "") -> None:
-    """Write frames to one file, piece by piece, and print the row count and what was selected."""
+def save(
+    pieces: Iterator[pl.DataFrame],
+    output: Path,
+    origin: Mapping[str, Any],
+    described: pa.Schema | None = None,
+) -> None:
+    """Write frames to one file, piece by piece, and print the row count and what was selected.
+
+    The file says where its rows come from, see `lakebatch.snapshot.file_origin`.
+    """
     from lakebatch.cli.write_file import write
 
-    rows, columns = write(pieces, output, {"selection": selection} if selection else None)
+    rows, columns = write(pieces, output, origin, described)
     click.echo(sanitize(f"{rows} rows, {columns} columns in {output}"), err=True)
-    if selection:
-        click.echo(sanitize(selection), err=True)
+    click.echo(sanitize(origin["selection"]), err=True)
 
 
 def show(frame: pl.DataFrame, form: Any) -> None:

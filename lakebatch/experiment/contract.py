@@ -209,6 +209,8 @@ class Experiment(Generic[Config, Prepared]):
         The value on the axis that everything is compared with; that of ``level`` is 0, another axis has none by default.
     groups : tuple of str
         The columns of ``results`` that tell apart what is compared, such as models.
+    meanings : mapping
+        The meaning of values of groups, by column and value, for reports: ``{"model": {"tree": "a decision tree"}}``.
     project_columns : tuple of Column
         The columns that ``schemas/results.toml`` of the project adds to those of results; set when it is loaded.
     unit : str
@@ -223,6 +225,7 @@ class Experiment(Generic[Config, Prepared]):
     axis: ClassVar[str] = "level"
     baseline: ClassVar[float | str | None] = None
     groups: ClassVar[tuple[str, ...]] = ("feature_set", "model")
+    meanings: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     project_columns: ClassVar[tuple[Column, ...]] = ()
     unit: ClassVar[str] = "rows"
     presets: ClassVar[str | None] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
@@ -245,14 +246,18 @@ class StoredExperiment(CuratedTables):
         self,
         *,
         on_gap: OnGap = "warn",
+        written_at: datetime | None = None,
         **options: Unpack[PlotArguments],
     ) -> Report:
-        """Return a report, see `lakebatch.analysis.report`: ``noise.report(metric="r2").save("report.html")``."""
+        """Return a report, see `lakebatch.analysis.report`: ``noise.report(metric="r2").save("report.html")``.
+
+        With ``written_at`` it names the time; without, one state always gives the same report.
+        """
         from lakebatch.analysis import plots, report  # as above
 
         selection, others = split(options, PlotArguments)
         drawn = plots.Options(**others)
-        return report.report(self.select(selection), on_gap=on_gap, options=drawn)
+        return report.report(self.select(selection), on_gap=on_gap, options=drawn, written_at=written_at)
 
     def source(self, assembly_id: str) -> dict[str, str | None] | None:
         """Return the source files of the code that began or resumed an assembly last, by path.

@@ -12,6 +12,8 @@ from lakebatch.assembly.record import last_events
 from lakebatch.errors import DamageError
 from lakebatch.snapshot.row_order import in_order
 from lakebatch.storage.delta import bundles, damage
+from lakebatch.storage.delta.compaction import GROUP_ROWS
+from lakebatch.storage.delta.engine import plain_table
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.local import STAGED
@@ -55,6 +57,8 @@ def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
 
 
 def _write(results: Table, table: TableVersion, indices: range) -> None:
+    import pyarrow.parquet as pq  # only where files are written
+
     files = table.sorted_files
     ids = sorted({files.assembly_ids[index] for index in indices})
     rows = damage.read_rows(table, in_order(table.scan(ids)), ids)
@@ -66,7 +70,7 @@ def _write(results: Table, table: TableVersion, indices: range) -> None:
             "Look closer with: lakebatch doctor --deep"
         )
     content = io.BytesIO()
-    rows.write_parquet(content, compression="zstd")
+    pq.write_table(plain_table(rows), content, compression="zstd", row_group_size=GROUP_ROWS)
     results.storage.check_space(content.tell())
     name = bundles.bundle_name(files, indices, content.tell())
     results.storage.write(f"{results.bundle_folder}/{name}", content.getvalue())

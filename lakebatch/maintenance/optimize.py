@@ -30,6 +30,7 @@ OPTIMIZED: dict[str, pl.DataType] = {
     "files": pl.Int64(),
     "files_after": pl.Int64(),
     "merged_bytes": pl.Int64(),
+    "rewritten": pl.Int64(),
 }
 
 
@@ -39,8 +40,9 @@ def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -
     Returns
     -------
     frame
-        One row per table: its number of files before and after, and the bytes of the merged files. With ``dry_run``
-        nothing is done, and ``files_after`` is an estimate.
+        One row per table: its number of files before and after, the bytes of the merged files, and the number of
+        files with types that some engines cannot read, which are written again in plain ones. With ``dry_run`` nothing
+        is done, and ``files_after`` is an estimate.
     """
     rows = [
         {"experiment": each.name, "table": name, **_optimize(table, dry_run)}
@@ -68,7 +70,9 @@ def compact_assembly(results: Table, events: Table, assembly_id: str) -> None:
 
 
 def _optimize(table: Table, dry_run: bool) -> dict[str, int]:
-    files = table.at().file_table
+    state = table.at()
+    files = state.file_table
+    rewritten = compaction.with_other_types(state)
     small = files.filter(pl.col("bytes") < TARGET_BYTES)
     groups = small.group_by("assembly_id").agg(pl.len().alias("count"), pl.col("bytes").sum())
     merged = groups.filter(pl.col("count") > 1)
@@ -76,7 +80,12 @@ def _optimize(table: Table, dry_run: bool) -> dict[str, int]:
         count - math.ceil(size / TARGET_BYTES) for count, size in merged.select("count", "bytes").iter_rows()
     )
     after = files.height - saved
-    if not dry_run and merged.height:
-        compaction.compact(table, TARGET_BYTES, METADATA)
+    if not dry_run and (merged.height or rewritten):
+        compaction.compact(table, TARGET_BYTES, METADATA, rewritten=rewritten)
         after = table.at().file_table.height
-    return {"files": files.height, "files_after": after, "merged_bytes": int(merged["bytes"].sum())}
+    return {
+        "files": files.height,
+        "files_after": after,
+        "merged_bytes": int(merged["bytes"].sum()),
+        "rewritten": len(rewritten),
+    }

@@ -188,6 +188,8 @@ def _pinned(
         attempts=Attempts(tables.results.commits, events.rows, version),
         sources=tables.source_log,
         sweep_log=tables.sweep_log,
+        lake_uri=tables.storage.uri,
+        find_folders=tables.lake_folders,
     )
 
 

@@ -17,6 +17,8 @@ from lakebatch.assembly.record import Assembly, Status
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.sweeps import Sweep, SweepLog
 from lakebatch.assembly.tables import RESULTS, table_schema
+from lakebatch.errors import AssemblyError
+from lakebatch.ids import FOLDER
 from lakebatch.snapshot import choice
 from lakebatch.snapshot.attempts import Attempts
 from lakebatch.snapshot.committed_parts import CommittedParts
@@ -62,6 +64,10 @@ class PinnedRows(Statuses):
         The source files of the code that computed the assemblies.
     sweep_log : SweepLog, optional
         The sweeps of the experiment.
+    lake_uri : str
+        Where the lake lies.
+    find_folders : callable, optional
+        Returns the folders of all experiments in the lake.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class PinnedRows(Statuses):
         attempts: Attempts | None = None,
         sources: SourceLog | None = None,
         sweep_log: SweepLog | None = None,
+        lake_uri: str = "",
+        find_folders: Callable[[], Collection[str]] = tuple,
     ) -> None:
         super().__init__(folder, selection, events, leases, uncertain, numbers)
         self.version = version
@@ -89,6 +97,8 @@ class PinnedRows(Statuses):
         self.attempts = attempts
         self._sources = sources
         self._sweep_log = sweep_log
+        self.lake_uri = lake_uri
+        self._find_folders = find_folders
         self._committed = CommittedParts(lambda: self.not_completed, find_parts)
 
     def select(self, selection: Selection, *, may_be_empty: bool = False) -> Self:
@@ -116,7 +126,16 @@ class PinnedRows(Statuses):
             attempts=self.attempts,
             sources=self._sources,
             sweep_log=self._sweep_log,
+            lake_uri=self.lake_uri,
+            find_folders=self._find_folders,
         )
+
+    @cached_property
+    def shown_name(self) -> str:
+        """The name in titles: with the experiment version where the lake has several."""
+        folders = [FOLDER.fullmatch(each) for each in self._find_folders()]
+        several = sum(each is not None and each["name"] == self.name for each in folders) > 1
+        return self.qualified_name if several else self.name
 
     def table(self, name: str = RESULTS) -> TableVersion | None:
         """Return one of the data tables, None if it was never written."""
@@ -182,6 +201,16 @@ class PinnedRows(Statuses):
         for each in unfinished:
             readable |= (pl.col("assembly_id") == each) & pl.col("part").is_in(self.committed(each))
         return rows.filter(readable) if unfinished else rows
+
+    def check_whole(self, ids: Collection[str]) -> None:
+        """Raise `AssemblyError` if the files of an assembly may hold rows later than this snapshot."""
+        last = self.last_events.filter(pl.col("assembly_id").is_in(list(ids)))
+        unfinished = last.filter(~pl.col("status").is_in(COMPLETED))["assembly_id"].to_list()
+        if unfinished and self.moment.is_past:
+            raise AssemblyError(
+                f"{unfinished[0]} was not complete, {self.moment}: its files may hold later rows. "
+                "Read it with reassemble or scan, or leave it out."
+            )
 
     def computed(
         self, frame: pl.LazyFrame, assembly_ids: Collection[str] | None = None, *, table: str = RESULTS

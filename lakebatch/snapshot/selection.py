@@ -96,6 +96,20 @@ class Selection:
         ]
         return [word for pair in given for word in pair]
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments in Python that select the same assemblies, without the moment."""
+        where = [f"{each.key}={shown(value)}" for each in self.where for value in each.values]
+        given = {
+            "include": [] if self.statuses == COMPLETED else list(self.statuses),
+            "assembly": list(self.assemblies),
+            "where": where,
+            "preset": self.preset,
+            "config": self.config,
+            "sweep": self.sweep,
+        }
+        return {name: value for name, value in given.items() if value}
+
     def __str__(self) -> str:
         return ", ".join([" or ".join(self.statuses), *self.criteria, str(self.moment)])
 

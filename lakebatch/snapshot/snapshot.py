@@ -11,6 +11,7 @@ from lakebatch.assembly.record import EVERY_STATUS, Status
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
 from lakebatch.snapshot import html as notebook
+from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
@@ -187,6 +188,29 @@ class Snapshot(PinnedRows):
         return pieces.read(
             self, self.ids(include), lambda: self.report_mixtures(include), table=table, on_gap=on_gap
         )
+
+    def files(
+        self, table: str = RESULTS, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+    ) -> DatasetFiles:
+        """Return the Parquet files of exactly the selected rows, for other engines.
+
+        See `lakebatch.snapshot.dataset_files.DatasetFiles`.
+
+        Raises
+        ------
+        IncompleteError
+            If there is a gap and ``on_gap`` is "refuse".
+        DamageError
+            If a file is missing or truncated, unless ``on_gap`` is "ignore".
+        AssemblyError
+            If an assembly was not complete at a past moment: its files may hold later rows.
+        """
+        report_gaps(self.gaps(include), on_gap)
+        ids, found = self.tables.readable(table, self.ids(include), on_gap)
+        omissions.warn_of_faults(found)
+        self.check_whole(ids)
+        self.report_mixtures(include)
+        return dataset_files(self.tables.existing(table), table, ids)
 
     def artifacts(
         self,

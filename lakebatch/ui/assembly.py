@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from lakebatch.analysis.report.configs import RunConfig, run_configs
-from lakebatch.assembly import replica_sets
-from lakebatch.assembly.record import EVERY_STATUS, Assembly
+from lakebatch.assembly import replica_sets, replication
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, from_rows
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.lake import Lake
 from lakebatch.snapshot.mixture import key_texts
@@ -179,15 +179,21 @@ def artifacts(snapshot: Snapshot, found: Assembly) -> list[dict[str, Any]]:
 
 
 def replicate_set(snapshot: Snapshot, found: Assembly) -> dict[str, Any] | None:
-    """Return the other replicates of the set of an assembly, and how far the set is; None outside of a set."""
+    """Return the replicates of the set of an assembly, and how far the set is; None outside of a set."""
     if found.replicate is None:
         return None
-    members = replica_sets.members(snapshot.assemblies, found.replicate.set)
+    members = replica_sets.members(of_sets(snapshot), found.replicate.set)
     return {"members": members, "text": replica_sets.describe(members)}
+
+
+def of_sets(snapshot: Snapshot) -> list[Assembly]:
+    """Return the assemblies that are in sets of replicates."""
+    having = pl.col("environment").str.contains(f'"{replication.KEY}":', literal=True)
+    return from_rows(snapshot.last_events.filter(having), snapshot.leases)
 
 
 def others(snapshot: Snapshot, found: Assembly, count: int = 12) -> list[Assembly]:
     """Return the assemblies nearest to one by run number, to compare it with."""
-    known = [each for each in snapshot.assemblies if each.assembly_id != found.assembly_id]
-    nearest = sorted(known, key=lambda each: abs(each.run_number - found.run_number))[:count]
-    return sorted(nearest, key=lambda each: each.run_number)
+    known = snapshot.last_events.filter(pl.col("assembly_id") != found.assembly_id)
+    nearest = known.sort((pl.col("run_number") - found.run_number).abs()).head(count)
+    return from_rows(nearest.sort("run_number"), snapshot.leases)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from lakebatch.assembly.record import Assembly
+import polars as pl
+
+from lakebatch.assembly.record import Assembly, from_rows
 from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.experiment import StoredExperiment
@@ -41,12 +42,16 @@ class CodeDiff:
         Between what.
     lines : list of pairs
         Kind and text of each line; none if the sources are the same.
+    added, removed : int
+        The numbers of added and removed lines.
     left_out : int
         Lines beyond `MAX_LINES`.
     """
 
     title: str
     lines: list[tuple[Kind, str]]
+    added: int = 0
+    removed: int = 0
     left_out: int = 0
 
 
@@ -56,13 +61,14 @@ def diff(title: str, text: str) -> CodeDiff:
     >>> diff("", "--- a.py\\n+++ a.py\\n@@ -1 +1 @@\\n-old\\n+new").lines[2:]
     [('place', '@@ -1 +1 @@'), ('removed', '-old'), ('added', '+new')]
     """
-    lines = text.splitlines()
-    return CodeDiff(title, list(islice(_kinds(lines), MAX_LINES)), max(0, len(lines) - MAX_LINES))
+    lines = [(_kind(line), line) for line in text.splitlines()]
+    kinds = [kind for kind, _ in lines]
+    left_out = max(0, len(lines) - MAX_LINES)
+    return CodeDiff(title, lines[:MAX_LINES], kinds.count("added"), kinds.count("removed"), left_out)
 
 
-def _kinds(lines: list[str]) -> Iterator[tuple[Kind, str]]:
-    for line in lines:
-        yield next((kind for start, kind in KINDS if line.startswith(start)), "same"), line
+def _kind(line: str) -> Kind:
+    return next((kind for start, kind in KINDS if line.startswith(start)), "same")
 
 
 def of_assembly(stored: StoredExperiment, snapshot: Snapshot, found: Assembly) -> dict[str, Any]:
@@ -77,8 +83,7 @@ def of_assembly(stored: StoredExperiment, snapshot: Snapshot, found: Assembly) -
 
 
 def _diffs(stored: StoredExperiment, snapshot: Snapshot, found: Assembly) -> Iterator[CodeDiff]:
-    computed = [each for each in snapshot.assemblies if SOURCE_HASH in each.surroundings]
-    newest = computed[-1]
+    newest = next(each for each in _newest_first(snapshot) if SOURCE_HASH in each.surroundings)
     if newest.assembly_id != found.assembly_id:
         text = source_diff.between_assemblies(found, snapshot.source_files, newest, snapshot.source_files)
         yield diff(f"From this assembly to the newest one, {newest.name or newest.assembly_id}", text)
@@ -91,11 +96,18 @@ def _diffs(stored: StoredExperiment, snapshot: Snapshot, found: Assembly) -> Ite
             yield CodeDiff("The code that is installed now cannot be compared", [("same", str(error))])
 
 
+def _newest_first(snapshot: Snapshot) -> Iterator[Assembly]:
+    """Yield the assemblies one at a time, since there can be thousands."""
+    for row in snapshot.last_events.reverse().iter_slices(1):
+        yield from from_rows(row, snapshot.leases)
+
+
 def source(lake: Lake, state: PageState, folder: str, source_hash: str) -> Page:
     """Return the page of one state of an experiment's code: its files, and the assemblies that it computed."""
     stored = lake[folder]
     snapshot = stored.at(state.selection.moment)
-    users = [each for each in snapshot.assemblies if each.surroundings.get(SOURCE_HASH) == source_hash]
+    having = snapshot.last_events.filter(pl.col("environment").str.contains(source_hash, literal=True))
+    users = [each for each in from_rows(having) if each.surroundings.get(SOURCE_HASH) == source_hash]
     files = snapshot.source_files(source_hash) if users else None
     if files is None:
         raise UnknownNameError(f"The source {source_hash!r} of {stored.reference} is not recorded.")

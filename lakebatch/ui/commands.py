@@ -29,16 +29,19 @@ def python(reference: str, call: str) -> str:
     return f"lakebatch.open_lake()[{reference!r}].{call}"
 
 
+def moment_options(state: PageState) -> str:
+    """Return the options of the moment of a page alone."""
+    return PageState().at(state.selection.moment).options
+
+
 def moment_arguments(state: PageState) -> str:
     """Return the keyword arguments of the moment of a page alone."""
     return PageState().at(state.selection.moment).arguments
 
 
 def assembly(stored: StoredExperiment, state: PageState, found: Assembly) -> str:
-    """Return the command that shows an assembly; of a past moment, its parts."""
-    if not state.selection.moment.is_past:
-        return command("status", stored.reference, found.assembly_id)
-    return command("completeness", stored.reference, options=alone(state, [found.assembly_id]).options)
+    """Return the command that shows an assembly."""
+    return command("status", stored.reference, found.assembly_id, options=moment_options(state))
 
 
 def alone(state: PageState, ids: Sequence[str]) -> PageState:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lakebatch.assembly.metrics import Metric
-from lakebatch.assembly.record import COMMIT, Assembly
+from lakebatch.assembly.record import COMMIT, Assembly, from_rows
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import FOLDER
@@ -191,7 +191,8 @@ def offered(found: Sequence[Compared]) -> Iterator[tuple[str, str]]:
     """Yield key and label of the assemblies of the same experiments that could be added, newest first."""
     taken = {each.key for each in found}
     for each in {one.folder: one for one in found}.values():
-        for other in list(reversed(each.snapshot.assemblies))[:MAX_OFFERED]:
+        newest = each.snapshot.last_events.tail(MAX_OFFERED).reverse()
+        for other in from_rows(newest, each.snapshot.leases):
             added = replace(each, assembly=other)
             if added.key not in taken:
                 yield added.key, f"{added.label}, {each.snapshot.state(other)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.assembly import replica_sets
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.record import Assembly, from_rows
 from lakebatch.columns import DATA
 from lakebatch.errors import LakebatchError
 from lakebatch.lake.experiment import StoredExperiment
@@ -18,6 +18,7 @@ from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import history
 from lakebatch.snapshot.sweeps import sweep_table
 from lakebatch.ui import commands, pictures
+from lakebatch.ui.assembly import of_sets
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 
@@ -100,8 +101,10 @@ def contents(found: Findings, drawn: Sequence[pictures.Figure]) -> list[tuple[st
 
 def counts(snapshot: Snapshot) -> list[tuple[str, int]]:
     """Return the number of assemblies in each state."""
-    states = [snapshot.state(each) for each in snapshot.assemblies]
-    return [(each, states.count(each)) for each in dict.fromkeys(states)]
+    completed = snapshot.last_events.height - len(snapshot.not_completed)
+    states = [snapshot.state(each) for each in snapshot.not_completed]
+    others = [(each, states.count(each)) for each in dict.fromkeys(states)]
+    return [("completed", completed), *others] if completed else others
 
 
 def colours(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -115,7 +118,7 @@ def colours(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
 
 def _of_each_config(snapshot: Snapshot) -> list[Assembly]:
-    return list({each.config_hash: each for each in snapshot.assemblies}.values())
+    return from_rows(snapshot.last_events.unique("config_hash", keep="first", maintain_order=True))
 
 
 def tables(snapshot: Snapshot) -> Iterator[tuple[str, int, str]]:
@@ -156,7 +159,7 @@ def tags(stored: StoredExperiment, state: PageState) -> Iterator[dict[str, Any]]
 
 def replicate_sets(snapshot: Snapshot) -> list[tuple[list[Assembly], str]]:
     """Return the sets of replicates: members, and how far each set is."""
-    found = replica_sets.of_sets(snapshot.assemblies).values()
+    found = replica_sets.of_sets(of_sets(snapshot)).values()
     return [(members, replica_sets.describe(members)) for members in found]
 
 

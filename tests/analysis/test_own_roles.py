@@ -182,7 +182,18 @@ def test_report_leaves_out_what_needs_a_baseline_and_says_so(pi):
     text = report.markdown("pictures")
     assert set(report.pictures) == {"levels", "boxes", "sensitivity", "comparison", "growth"}
     assert text.count("declares no baseline") == 1
-    assert "- methods: antithetic, uniform" in text
+    assert "- Methods: antithetic, uniform." in text
+    assert report.findings[0].startswith(
+        "The lowest mean |estimate - π| is that of antithetic at points 2000: 0."
+    )
+    assert report.findings[1].startswith(
+        "Averaged over all values of points, the difference of the two methods is"
+    )
+    assert (
+        report.findings[2]
+        == "Of 2 slopes on points, 0 are above 0 and 2 are below 0, with their 95 % intervals."
+    )
+    assert report.findings[-1] == "Rows of 2 configs are averaged; --by config tells them apart."
     for word in ("feature set", "cohort", "overlap", "Pearson", "level "):
         assert word not in text
     assert "Lower values are better." in report.html()

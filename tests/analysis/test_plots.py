@@ -1,25 +1,29 @@
 """Plots: content, drawing and image files."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
+from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import lakebatch
 from lakebatch.analysis import plots, statistics
 from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import degradation, levels, static
-from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.plots.axis import bounds, fit, limits
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Chart, Dots, Line, Panel, Rule, Thread, overlay
 from lakebatch.analysis.plots.levels import with_zero
-from lakebatch.analysis.plots.options import Chosen, Options, choose
+from lakebatch.analysis.plots.options import Options, choose
+from lakebatch.analysis.plots.origin import Origin
 from lakebatch.analysis.plots.style import COLOURS, MARKERS, colour, marker
 from lakebatch.assembly.metrics import BY_NAME
 from lakebatch.cli import options
@@ -174,7 +178,7 @@ def test_boxes_of_two_states_are_paired(study):
 def test_points_of_two_states_stay_in_their_row(study):
     version = int(study["study"].history().filter(status="completed")["version"][0])
     (axes,) = study["study"].plot("robustness", against=str(version)).figure().axes
-    heights = [float(y) for line in axes.containers for y in line.lines[0].get_ydata()]
+    heights = [float(y) for line in axes.lines if line.get_marker() in MARKERS for y in line.get_ydata()]
     assert len(heights) > 4
     assert all(0 < abs(y - round(y)) < 0.2 for y in heights)
 
@@ -194,28 +198,63 @@ def test_metric_of_both_signs_has_a_line_at_zero(study):
         assert all(rule in each.marks for each in draw(material, choose(Options(), material)).panels)
 
 
-def test_axis_of_a_correlation_ends_at_one():
-    def axis(metric, low, high):
-        return axis_limits(pl.DataFrame({"low": [low, 0.2], "high": [0.4, high]}), BY_NAME[metric])
-
-    assert axis("pearson_r", -3.5, 0.9) == axis("pearson_r", -0.5, 3.2) == (-1.05, 1.05)
-    assert axis("pearson_r", -0.5, 0.9) is None
-    assert axis("r2", -3.5, 0.9) is None
-    empty = pl.DataFrame({"low": [None], "high": [None]}, schema={"low": pl.Float64, "high": pl.Float64})
-    assert axis_limits(empty, BY_NAME["pearson_r"]) is None
+def fitted(metric, low, high, mean=None, zoom=None):
+    """Return the panel of one line, with the notes on its axis."""
+    mean = mean or [(one + other) / 2 for one, other in zip(low, high, strict=True)]
+    line = Line("a", 0, tuple(range(len(low))), tuple(mean), tuple(low), tuple(high))
+    (panel,), notes = fit([Panel((line,))], zoom, bounds(BY_NAME[metric]))
+    return panel, notes
 
 
-def test_axis_of_an_open_metric_leaves_out_outliers_and_says_so():
+def test_intervals_end_at_possible_values_and_the_caption_says_so():
+    panel, notes = fitted("pearson_r", [-3.5, 0.2, 0.1], [0.4, 0.9, 1.2])
+    assert panel.y_range is None
+    assert (panel.series[0].low[0], panel.series[0].high[2]) == (-1, 1)
+    assert notes == ("2 of 3 intervals end at the last possible values, -1 and 1.",)
+    panel, notes = fitted("r2", [0.5, 0.2], [1.4, 0.9])
+    assert panel.series[0].high == (1, 0.9)
+    assert notes == ("1 of 2 intervals end at the last possible value, 1.",)
+    assert fitted("pearson_r", [-0.5, 0.1], [0.9, 0.8])[1] == ()
+
+
+def test_axis_of_an_open_metric_leaves_out_outliers_and_says_which():
     low, high = [0.1, 0.2, 0.15, 0.12, -270.0], [0.4, 0.5, 0.45, 1.3, 0.4]
-    table = pl.DataFrame({"low": low, "high": high, "mean": [0.3, 0.3, 0.3, 0.8, -100.0]})
-    bottom, top = axis_limits(table, BY_NAME["r2"])
+    panel, notes = fitted("r2", low, high, [0.3, 0.3, 0.3, 0.8, -100.0])
+    bottom, top = panel.y_range
     assert -0.2 < bottom < 0.1
     assert 1.0 < top < 1.1
-    assert cut_note(table, Chosen(metric="r2")) == (
-        "Beyond the axis lie 1 of 5 points and an end of 2 of 5 intervals.",
-    )
-    assert cut_note(table.head(3), Chosen(metric="r2")) == ()
-    assert axis_limits(pl.DataFrame({"low": [-0.3, 1.0], "high": [2.0, 3.0]}), BY_NAME["mse"])[0] > -0.3
+    said = f"Beyond the axis ({bottom:.3g} to {top:.3g}) lie 1 of 5 points [a at 4 (-100)] and an end of 1 of 5 intervals."
+    assert notes[1:] == (said,)
+    assert limits([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]) is None
+    assert limits([], []) is None
+
+
+def test_zoom_that_loses_a_line_says_so(study):
+    picture = study["study"].plot("levels", zoom=(0.7, 1))
+    assert "Wholly outside: initial." in picture.caption
+    svg = picture.render("svg").decode()
+    assert ">initial (outside)</text>" in svg
+    assert {"initial (outside)", "dynamic"} < {line.name for line in picture.interactive().data}
+
+
+def test_boxes_leave_out_outliers_and_count_them():
+    values = tuple(0.5 + 0.01 * each for each in range(20))
+    panel = Panel((Boxes("a", 0, (values, values, (*values, -50.0))),), x_names=("0", "1", "2"))
+    (shown,), notes = fit([panel], None)
+    assert 0.4 < shown.y_range[0] < 0.5
+    assert "lie 1 of 61 single values." in notes[0]
+
+
+def test_option_that_means_nothing_to_a_kind_is_refused(study):
+    for kind in ("growth", "trajectories", "network"):
+        with pytest.raises(
+            ConfigError, match=f"A picture of kind '{kind}' has no axis of a metric. Leave out zoom."
+        ):
+            study["study"].plot(kind, zoom=(0, 1))
+    with pytest.raises(
+        ConfigError, match=r"'level' means nothing to a picture of kind 'levels'. Leave it out."
+    ):
+        study["study"].plot("levels", level=0.1)
 
 
 def test_caption_counts_what_a_zoom_leaves_out(study):
@@ -223,7 +262,7 @@ def test_caption_counts_what_a_zoom_leaves_out(study):
     table = statistics.intervals(study["study"].reassemble(), "pearson_r", ["feature_set", "level"])
     points = table.filter((pl.col("mean") < 0.6) | (pl.col("mean") > 1)).height
     assert 0 < points < 9
-    assert shown.notes[0].startswith(f"Beyond the axis lie {points} of 9 points")
+    assert shown.notes[0].startswith(f"Beyond the axis (0.6 to 1) lie {points} of 9 points [initial at 0.3 (")
 
 
 def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
@@ -236,12 +275,60 @@ def test_ranking_marks_baselines_that_do_not_differ_from_zero(study):
     names = chart.panels[0].y_names
     assert [name.endswith(" *") for name in names] == [False] * 4 + [True] * 2
     assert names[-1].startswith("initial, ")
+    grey = [mark for mark in chart.panels[0].series if mark.muted]
+    assert [mark.name for mark in grey] == ["initial"]
+    assert set(grey[0].low) == {None}
+    assert "with Fieller's 95 % interval, corrected for the overlap of splits" in chart.caption
     plain = degradation.robustness_chart(rows, choose(Options(), rows))
     (ghost,) = (
         mark for mark in overlay(chart, plain, "before").panels[0].series if mark.ghost and mark.slot == 1
     )
     assert len([value for value in ghost.x if value is not None]) == 2
-    assert chart.notes[0].startswith("* (2 of 6): Pearson r at level 0 does not differ from 0")
+    assert chart.notes[0].startswith("* and grey (2 of 6): Pearson r at level 0 does not differ from 0")
+
+
+def labels(figure):
+    """Return the boxes of all visible texts outside the axes: tick labels, labels, titles, legend."""
+    figure.draw_without_rendering()
+    texts = [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels(),
+             axes.xaxis.label, axes.yaxis.label, axes._left_title)]  # fmt: skip
+    texts += [text for each in figure.legends for text in (*each.get_texts(), each.get_title())]
+    texts += [text for text in (figure._supxlabel, figure._supylabel) if text]
+    shown = [text for text in texts if text.get_text() and text.get_visible() and is_inside(text, figure)]
+    return {text: text.get_window_extent() for text in shown}
+
+
+def is_inside(text, figure):
+    """Whether it is drawn: labels of ticks beyond the limits of an axis are not."""
+    for axes in figure.axes:
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if tick.label1 is text:
+                    return min(ends) <= tick.get_loc() <= max(ends)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [("levels", 60), ("boxes", 60), ("grid", 60), ("grid", 183), ("robustness", 60), ("growth", 60)],
+)
+def test_labels_do_not_touch(study, kind, width):
+    picture = study["study"].plot(kind, on_gap="ignore")
+    panels = tuple(
+        replace(
+            each,
+            title=f"{each.title} of a long name",
+            x_label=f"{each.x_label}, relative to its standard deviation",
+        )
+        for each in picture.chart.panels
+    )
+    figure = static.draw(replace(picture.chart, panels=panels), width)
+    boxes = labels(figure)
+    assert len(boxes) > 8
+    for one, other in combinations(boxes, 2):
+        assert not boxes[one].overlaps(boxes[other]), (one.get_text(), other.get_text())
+    right = figure.bbox.width + 1
+    assert all(box.x0 > -1 and box.x1 < right and box.y0 > -1 for box in boxes.values())
 
 
 @pytest.mark.parametrize("hours", [0.13, 3, 60, 24 * 40])
@@ -295,10 +382,12 @@ def test_missing_stored_cohort_is_named(study):
 
 
 def test_trajectories_of_a_level_without_change_are_refused(noise):
-    with pytest.raises(AssemblyError, match=r"no trajectories at level 0.3 to draw"):
+    with pytest.raises(
+        AssemblyError, match=r"no trajectories at level 0.3: response-noise stored .* clean cohort only"
+    ):
         noise.plot("trajectories", level=0.3)
     (assembly_id,) = noise.snapshot().ids()
-    with pytest.raises(AssemblyError, match=f"at level 0.3 to draw: {assembly_id} stored none"):
+    with pytest.raises(AssemblyError, match=r"at level 0.3: .*Leave the level out"):
         noise.plot("trajectories", level=0.3, assembly=assembly_id)
 
 
@@ -308,6 +397,73 @@ def test_files_are_the_same_each_time(study, tmp_path, ending):
     first, second = (picture.save(tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert not re.search(rb"20\d\d-\d\d-\d\dT|CreationDate", first)
+
+
+def test_picture_is_rendered_in_memory(study):
+    picture = study["study"].plot("levels")
+    assert picture.render("svg") == picture.to_bytes(".svg")
+    assert picture.render("png")[:4] == b"\x89PNG"
+    assert picture.caption.startswith("Mean with 95 % t interval")
+    assert picture.title == picture.chart.title
+    with pytest.raises(ConfigError, match=r"Unknown form 'jpg' of a picture. Expected one of: png, svg, pdf"):
+        picture.render("jpg")
+
+
+def test_png_carries_its_caption_and_how_to_draw_it_again(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second, _ = study["study"].snapshot().ids()
+    picture = study["study"].plot(
+        "levels",
+        by="model",
+        zoom=(0.5, 1),
+        assembly=[first, second],
+        where="n_reps=3",
+        version=9,
+        on_gap="ignore",
+    )
+    known = Image.open(picture.save("a.png", 100)).text
+    assert known["Title"] == picture.title
+    assert known["Description"] == picture.chart.description()
+    assert known["Software"] == f"lakebatch {lakebatch.__version__}"
+    assert "State: version 9, last change 20" in known["Source"]
+    assert f"Assemblies: {first}, {second}" in known["Source"]
+    command, line = (each.partition(": ")[2] for each in known["Comment"].splitlines())
+    done = run(*shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    assert Path("study-levels.png").read_bytes() == Path("a.png").read_bytes()
+    Path("study-levels.png").unlink()
+    assert line.startswith(
+        f"lakebatch.open_lake({study.storage.uri!r})['study@v1'].plot('levels', by='model', "
+    )
+    eval(line, {"lakebatch": lakebatch})  # noqa: S307 the line that is promised to work
+    assert Path("study-levels.png").read_bytes() == Path("a.png").read_bytes()
+
+
+def test_caption_is_written_beside_the_picture_and_into_every_format(study, tmp_path):
+    picture = study["study"].plot("levels", on_gap="ignore")
+    picture.save(tmp_path / "a.svg", caption=True)
+    title, caption, facts = (tmp_path / "a.txt").read_text().split("\n\n")
+    assert (title, caption) == (picture.title, picture.caption)
+    assert [line.partition(": ")[0] for line in facts.splitlines()] == [
+        "Lake", "Experiment", "State", "Dataset", "Assemblies", "Command", "Python", "Software",
+    ]  # fmt: skip
+    command = next(line for line in facts.splitlines() if line.startswith("Command: "))
+    svg = (tmp_path / "a.svg").read_text()
+    assert f"<dc:title>{title}</dc:title>" in svg
+    assert f"<dc:relation>{command}; Python: " in svg
+    pdf = picture.render("pdf")
+    assert f"/Title ({title})".encode() in pdf
+    assert b"/Keywords (Lake: " in pdf
+    assert b"/Creator (lakebatch " in pdf
+    picture.save(tmp_path / "b.svg")
+    assert not (tmp_path / "b.txt").exists()
+
+
+def test_origin_lists_few_assemblies_and_names_the_ends_of_many(study, monkeypatch):
+    snapshot = study["study"].snapshot()
+    monkeypatch.setattr("lakebatch.analysis.plots.origin.MAX_IDS", 2)
+    first, _, last = snapshot.ids()
+    assert Origin(snapshot, "levels", Options()).facts["Assemblies"] == f"3, from {first} to {last}"
 
 
 def test_print_files_have_column_width_and_real_text(study, tmp_path):
@@ -389,7 +545,7 @@ def test_command_draws_one_and_all(study, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "Pearson r by level and model" in done.stderr
     assert (tmp_path / "levels.png").read_bytes() == study["study"].plot(
-        "levels", by="model", zoom=(0, 1)
+        "levels", by="model", zoom=(0, 1), on_gap="ignore"
     ).to_bytes(".png")
     monkeypatch.chdir(tmp_path)
     assert (
@@ -397,10 +553,28 @@ def test_command_draws_one_and_all(study, tmp_path, monkeypatch):
         == 0
     )
     assert (tmp_path / "study-boxes.png").stat().st_size
-    done = run("--lake", study.storage.uri, "plot", "study", "--kind", "all", "-o", tmp_path / "all")
+    done = run(
+        "--lake", study.storage.uri, "plot", "study", "--kind", "all", "--zoom", 0, 1, "-o", tmp_path / "all"
+    )
     assert done.exit_code == 0, done.output
+    assert "Growth of the dataset, study. 3 completed assemblies" in done.stderr
     assert sorted(file.stem for file in (tmp_path / "all").iterdir()) == sorted(OF_RESULTS)
     assert "no network: Unknown experiment 'study'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--kind", "all", "-o", "x.png"], "Cannot write all kinds to x.png: they are several files"),
+        (["--format", "svg"], "--format is for --kind all"),
+    ],
+)
+def test_file_for_all_kinds_and_a_format_for_one_are_refused(study, tmp_path, monkeypatch, options, fault):
+    monkeypatch.chdir(tmp_path)
+    done = run("--lake", study.storage.uri, "plot", "study", *options)
+    assert done.exit_code == 2
+    assert fault in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_library_is_named_with_what_to_install(study, tmp_path):

@@ -1,13 +1,17 @@
 """Reports: their content, and that strings from the lake never become markup."""
 
+import base64
 import contextlib
+import hashlib
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import urllib.parse
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import markdown_it
 import polars as pl
@@ -18,7 +22,7 @@ from polars.testing import assert_frame_equal
 import lakebatch
 from lakebatch._text import one_line
 from lakebatch.analysis import statistics
-from lakebatch.analysis.report.content import Code, Figure
+from lakebatch.analysis.report.content import Code, Figure, Points
 from lakebatch.analysis.report.tables import Table
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError
@@ -85,13 +89,17 @@ def parts(report, kind, key=None):
 
 
 def test_page_stands_alone(page):
-    assert not page.all("script")
+    (script,) = page.texts["script"]
+    assert script == (files("lakebatch.analysis.report") / "templates" / "report.js").read_text()
     assert [each["href"] for each in page.all("link")] == ["data:,"]
     assert all(each["src"].startswith("data:image/svg+xml;base64,") for each in page.all("img"))
     assert all(each["href"].startswith("#") for each in page.all("a"))
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     policy = next(each for each in page.all("meta") if each.get("http-equiv"))
-    assert policy["content"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    found = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["content"] == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{found}'"
+    )
 
 
 def test_page_works_with_screen_reader_and_keyboard(page):
@@ -117,7 +125,7 @@ def test_page_works_with_screen_reader_and_keyboard(page):
 
 def test_configs_and_errors_are_escaped_in_the_page(saved, page, nasty_text):
     source = saved.read_text()
-    assert "<script" not in source
+    assert source.count("<script") == 1  # its own, which sorts
     assert "<b>" not in source
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in source
     assert any(nasty_text in each for each in page.texts["td"])
@@ -186,7 +194,7 @@ def test_configs_are_described_by_their_differences_from_a_preset(nasty_report):
 
 
 def test_commands_of_the_report_reproduce_its_rows(nasty_report, stored, tmp_path):
-    (commands, _) = parts(nasty_report, Code, "provenance")
+    commands, *_ = parts(nasty_report, Code, "provenance")
     lines = commands.text.splitlines()
     assert len(lines) == 3
     again = lakebatch.open_lake(tmp_path / "again")
@@ -205,6 +213,75 @@ def test_config_that_settings_cannot_express_is_to_be_saved(nasty_folder):
 
     with contextlib.chdir(nasty_folder):
         assert _command("study", "guide", (), {"levels": [0.0]}) == "lakebatch run study --config config.json"
+
+
+def test_report_begins_with_the_experiment_and_its_findings(nasty_report, text):
+    assert nasty_report.content.lead.startswith("A degradation study of drawn numbers")
+    (about,) = parts(nasty_report, Points, "experiment")
+    assert about.sentences == (
+        "Pearson r that falls with the level, from a value that differs between assemblies.",
+        "Level: Levels. Here 0, 0.1, 0.3.",
+        "Feature sets: dynamic (features over time), initial, initial+dynamic.",
+        "Models: forest, linear.",
+    )
+    assert parts(nasty_report, Points, "findings") == [Points(tuple(nasty_report.findings))]
+    keys = [section.key for section in nasty_report.content.sections]
+    assert keys[:3] == ["experiment", "findings", "results"]
+    assert keys[-1] == "configs"
+    assert text.index("## Findings") < text.index("## Results") < text.index("```json")
+
+
+def test_every_column_has_a_meaning_in_a_tooltip_and_in_the_glossary(nasty_report, page):
+    headings = {each for table in parts(nasty_report, Table) for each in table.columns}
+    *_, glossary = parts(nasty_report, Table, "glossary")
+    assert headings - nasty_report.content.meanings.keys() == {glossary.columns[0]}
+    listed = dict(glossary.rows)
+    assert listed["seed"].startswith("The assembly's seed, from which every random number derives")
+    assert {each for each in headings if each not in listed} == {
+        glossary.columns[0], "level 0", "level 0.1", "level 0.3",
+    }  # fmt: skip
+    heads = [each for each in page.all("th") if each["scope"] == "col"]
+    assert sum("title" in each for each in heads) == len(heads) - 1
+
+
+def test_report_says_what_it_was_made_from_and_how_to_repeat_it(nasty_report, stored):
+    made_from = dict(parts(nasty_report, Table, "provenance")[0].rows)
+    names = stored.assemblies()["assembly_id"].to_list()
+    assert made_from["lake"] == stored.storage.uri
+    assert made_from["assemblies"] == ", ".join(names[:2])
+    assert made_from["state"] == f"version {stored.snapshot().version}"
+    *_, reading, python = parts(nasty_report, Code, "provenance")
+    assert f"--lake {stored.storage.uri} report study@v1 --version" in reading.text
+    scope = {}
+    exec(
+        python.text.replace(".save('study-report.html')", "").replace(
+            "stored.report", "again = stored.report"
+        ),
+        scope,
+    )
+    assert scope["again"].findings == nasty_report.findings
+
+
+def test_report_names_the_options_and_the_time_that_it_was_given(stored):
+    selected = stored.report(
+        where="n_reps=3", metric="r2", unit="assembly", written_at=datetime(2026, 1, 2, tzinfo=UTC)
+    )
+    *_, reading, python = parts(selected, Code, "provenance")
+    assert "--where n_reps=3" in reading.text
+    assert reading.text.endswith("--metric r2 --unit assembly")
+    assert "where=['n_reps=3'], metric='r2', unit='assembly'" in python.text
+    assert "Written: 2026-01-02 00:00:00Z." in selected.content.state
+
+
+def test_report_reads_the_recorded_source_where_the_code_is_missing(
+    stored, nasty_report, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    report = stored.report(on_mix="ignore")
+    assert report.content.lead == nasty_report.content.lead
+    assert parts(report, Points, "experiment")[0].sentences[1] == (
+        "Level: Level of the perturbation; 0 is the baseline. Here 0, 0.1, 0.3."
+    )
 
 
 def test_report_of_a_past_state_names_it_and_holds_nothing_later(stored):

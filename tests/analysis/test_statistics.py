@@ -99,6 +99,53 @@ def test_sensitivity_and_robustness_agree_with_the_queries(study, rows, metric):
     assert_frame_equal(ours.select(columns), theirs.select(columns), check_dtypes=False)
 
 
+def ratio_rows(baseline, perturbed, runs=1):
+    """Return rows of one cell, one split per value, as many in each run."""
+    each = len(baseline) // runs
+    return pl.DataFrame(
+        [
+            {"assembly_id": f"run{index // each}", "repeat": index % each, "level": level, "feature_set": "a",
+             "model": "m", "n_train": 80, "n_test": 20, "pearson_r": float(value), "mse": float(value)}
+            for level, values in ((0.0, baseline), (0.5, perturbed))
+            for index, value in enumerate(values)
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ["pearson_r", "mse"])
+def test_interval_of_robustness_holds_the_ratios_that_a_corrected_test_keeps(metric):
+    draw = np.random.default_rng(3)
+    baseline = draw.normal(0.6, 0.2, 12)
+    perturbed = 0.7 * baseline + draw.normal(0, 0.1, 12)
+    (row,) = statistics.robustness(ratio_rows(baseline, perturbed, 2), metric).rows(named=True)
+    over, under = (perturbed, baseline) if metric == "pearson_r" else (baseline, perturbed)
+    assert row["robustness"] == pytest.approx(over.mean() / under.mean())
+    assert row["low"] < row["robustness"] < row["high"]
+    for end in (row["low"], row["high"]):
+        rest = over - end * under
+        error = rest.std(ddof=1) * np.sqrt(1 / 12 + 0.25 / 2)
+        assert 2 * scipy.stats.t.sf(abs(rest.mean()) / error, 11) == pytest.approx(0.05)
+    (whole,) = statistics.robustness(ratio_rows(baseline, perturbed, 6), metric, unit="assembly").rows(
+        named=True
+    )
+    assert whole["units"] == 6
+
+
+def test_baseline_that_does_not_differ_from_zero_has_no_interval_and_no_rank():
+    strong = ratio_rows([0.5, 0.6, 0.7, 0.6], [0.4, 0.3, 0.5, 0.4])
+    weak = ratio_rows([0.5, -0.4, 0.3, -0.1], [0.4, 0.5, 0.6, 0.5]).with_columns(feature_set=pl.lit("b"))
+    lost = ratio_rows([-0.5, -0.6, -0.7, -0.6], [0.4, 0.5, 0.6, 0.5]).with_columns(feature_set=pl.lit("c"))
+    ranked = statistics.robustness(pl.concat([lost, weak, strong]), "pearson_r")
+    assert ranked.select("feature_set", "rank", "weak").rows() == [
+        ("a", 1, False),
+        ("b", None, True),
+        ("c", None, False),
+    ]
+    assert ranked.filter(feature_set="b").select("low", "high").row(0) == (None, None)
+    single = statistics.robustness(ratio_rows([0.5], [0.4]), "pearson_r")
+    assert single.select("rank", "low", "high", "weak").row(0) == (1, None, None, False)
+
+
 def test_holm_is_the_textbook_example():
     corrected = statistics.holm(pl.Series([0.01, 0.04, 0.03, 0.005, None, 0.9]))
     assert corrected.round(10).to_list() == [0.04, 0.09, 0.09, 0.025, None, 0.9]

@@ -85,7 +85,7 @@ def test_link_and_permissions_are_kept(tmp_path):
     output.write([FRAME], link)
     assert link.is_symlink()
     assert (real.read_bytes()[:5], real.stat().st_mode & 0o777) == (b"level", 0o600)
-    longest = tmp_path / ("x" * 251 + ".csv")
+    longest = tmp_path / ("x" * 246 + ".csv")
     output.write([FRAME], longest)
     assert sorted(tmp_path.iterdir()) == sorted([real, link, longest])
 

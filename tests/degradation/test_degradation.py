@@ -225,7 +225,7 @@ def test_distortion_below_one_is_refused():
 @pytest.mark.parametrize("preset", ["guide", "without-outcome", "original", "demo", "smoke"])
 def test_presets_fit_every_experiment(name, preset):
     _, model = resolved(name, preset=preset)
-    assert model.cohort.n_samples == {"original": 1000, "demo": 60, "smoke": 30}.get(preset, 100)
+    assert model.cohort.n_samples == {"original": 1000, "demo": 150, "smoke": 30}.get(preset, 100)
     assert model.evaluation.outcome_features is (preset != "without-outcome")
     assert model.evaluation.standardise_target is (preset != "original")
     assert 0.0 in model.levels

@@ -2,9 +2,11 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -197,7 +199,7 @@ def test_pictures_and_reports_carry_their_selection(mixed, tmp_path):
     report = mixed["toy"].report(where="at_once=true")
     text = report.markdown("x")
     assert mixed["toy"].snapshot(where="at_once=true").describe() in text.replace("\\", "")
-    assert "lakebatch report toy@v1 --where at_once=true --version" in text
+    assert " report toy@v1 --where at_once=true --version" in text
     assert "Config 2, run by 1 assembly" in text
     assert "Config 1" not in text
 
@@ -205,7 +207,29 @@ def test_pictures_and_reports_carry_their_selection(mixed, tmp_path):
 def test_files_of_queries_and_datasets_name_their_selection(mixed, ids):
     run(mixed, "sql", "--where", "at_once=true", "-o", "x.arrow", "FROM toy.results")
     about = json.loads(pa.ipc.open_file("x.arrow").schema.metadata[b"lakebatch"])
-    assert about == {"selection": "toy@v1, now: completed, at_once=true"}
+    assert about["selection"] == "toy@v1, now: completed, at_once=true"
+    assert (about["query"], about["lake"]) == ("FROM toy.results", mixed.storage.uri)
+    (experiment,) = about["experiments"]
+    assert experiment["assemblies"] == [ids[1]]
+
+
+def test_exported_dataset_says_where_its_rows_come_from(mixed, ids):
+    """In the metadata of Parquet files with units and comments, beside CSV files; the same bytes each time."""
+    run(mixed, "reassemble", "toy", "--config", "1", "-o", "x.parquet")
+    schema = pq.read_schema("x.parquet")
+    about = json.loads(schema.metadata[b"lakebatch"])
+    assert about["experiment"] == "toy"
+    assert about["assemblies"] == [ids[0], ids[2]]
+    assert [(each["config"], each["assemblies"]) for each in about["configs"]] == [(1, 2)]
+    assert len(about["source_hashes"]) == 1
+    assert about["state"]["results_version"] == mixed["toy"].snapshot().version
+    assert schema.field("mse").metadata[b"unit"] == b"a.u.^2"
+    run(mixed, "reassemble", "toy", "--config", "1", "-o", "x.csv")
+    assert json.loads(Path("x.csv.json").read_text()) == about
+    before = Path("x.csv.json").read_bytes(), Path("x.parquet").read_bytes()
+    run(mixed, "reassemble", "toy", "--config", "1", "-o", "x.csv")
+    run(mixed, "reassemble", "toy", "--config", "1", "-o", "x.parquet")
+    assert before == (Path("x.csv.json").read_bytes(), Path("x.parquet").read_bytes())
 
 
 def test_diff_compares_the_selected_configs(mixed, ids):

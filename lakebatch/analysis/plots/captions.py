@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch._text import one_line
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import Chosen
-from lakebatch.analysis.wording import Words
+from lakebatch.analysis.wording import UNNAMED, Words
 
 
 def capital(text: str) -> str:
@@ -97,14 +97,14 @@ def direction(options: Chosen) -> tuple[str, ...]:
 
 def unmeasured(data: AnalysisData, options: Chosen) -> list[str]:
     """Return the feature sets, models or configs that have fits and not one with the metric."""
-    named = data.rows.drop_nulls(options.axis.name).with_columns(pl.col(options.by).fill_null("all"))
+    named = data.rows.drop_nulls(options.axis.name).with_columns(pl.col(options.by).fill_null(UNNAMED))
     counted = named.group_by(options.by, maintain_order=True).agg(pl.col(options.metric).count())
     return counted.filter(pl.col(options.metric) == 0)[options.by].sort().to_list()
 
 
 def missing_notes(data: AnalysisData, options: Chosen) -> tuple[str, ...]:
     """Return a note on each line without any metric, with its first reason."""
-    of = pl.col(options.by).fill_null("all")
+    of = pl.col(options.by).fill_null(UNNAMED)
     notes = []
     for name in unmeasured(data, options):
         fits = data.rows.drop_nulls(options.axis.name).filter(of == name)

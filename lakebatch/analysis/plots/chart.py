@@ -20,8 +20,8 @@ class Line:
     ----------
     slot : int
         The index of its colour and marker; marks with one name share it.
-    band : bool
-        Draw the intervals as a band without markers.
+    band : str
+        The name of the band that the intervals are drawn as, without markers; by default they are bars.
     step : bool
         Hold each value until the next.
     ghost : bool
@@ -34,18 +34,19 @@ class Line:
     y: Numbers
     low: Numbers = ()
     high: Numbers = ()
-    band: bool = False
+    band: str = ""
     step: bool = False
     ghost: bool = False
 
 
 @dataclass(frozen=True)
 class Thread:
-    """A thin line without a name, such as one patient among many."""
+    """A thin line, such as one patient among many; all of one name share an entry of the legend."""
 
     slot: int
     x: tuple[float, ...]
     y: tuple[float, ...]
+    name: str = ""
     ghost: bool = False
 
 
@@ -61,7 +62,13 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Dots:
-    """One point in each row of the y axis, with intervals where ``low`` and ``high`` are given."""
+    """One point in each row of the y axis, with intervals where ``low`` and ``high`` are given.
+
+    Attributes
+    ----------
+    muted : bool
+        Draw the points grey, since a note says that they mean little.
+    """
 
     name: str
     slot: int
@@ -69,6 +76,7 @@ class Dots:
     low: Numbers = ()
     high: Numbers = ()
     ghost: bool = False
+    muted: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,10 +110,17 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Cells:
-    """A grid of coloured cells over categories of both axes: rows of values from top to bottom, and their label."""
+    """A grid of coloured cells over categories of both axes: rows of values from top to bottom, and their label.
+
+    Attributes
+    ----------
+    limits : (float, float), optional
+        The values of the first and the last colour; by default those of the cells.
+    """
 
     values: tuple[Numbers, ...]
     label: str
+    limits: tuple[float, float] | None = None
 
 
 Series: TypeAlias = Line | Boxes | Dots
@@ -182,6 +197,31 @@ def is_empty(mark: Series) -> bool:
     return isinstance(mark, Line) and all(value is None for value in mark.y)
 
 
+def points(mark: Series) -> list[float]:
+    """Return the values of a series on the axis of the metric, without its intervals."""
+    if isinstance(mark, Boxes):
+        return [value for each in mark.values for value in each]
+    return [value for value in (mark.y if isinstance(mark, Line) else mark.x) if value is not None]
+
+
+def is_within(panels: Sequence[Panel], name: str) -> bool:
+    """Whether a series has a point within the axes, or none at all."""
+    shown = [
+        ends is None or ends[0] <= value <= ends[1]
+        for panel in panels
+        for mark in panel.series
+        if mark.name == name
+        for ends in [panel.x_range if isinstance(mark, Dots) else panel.y_range]
+        for value in points(mark)
+    ]
+    return any(shown) or not shown
+
+
+def legend_name(chart: Chart, name: str) -> str:
+    """Return the name of a series in the legend, which says if the axes leave out all of it."""
+    return name if is_within(chart.panels, name) else f"{name} (outside)"
+
+
 def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     """Return a chart over another of the same kind, whose marks are drawn as ghosts.
 
@@ -190,11 +230,16 @@ def overlay(chart: Chart, other: Chart, name: str) -> Chart:
     name : str
         The name of the other chart in the legend.
     """
-    titles = {panel.title: panel for panel in other.panels}
-    panels = [_over(panel, titles[panel.title]) if panel.title in titles else panel for panel in chart.panels]
+    found = {_key(panel): panel for panel in other.panels}
+    panels = [_over(panel, found[_key(panel)]) if _key(panel) in found else panel for panel in chart.panels]
     lines = any(isinstance(mark, Line) for panel in panels for mark in panel.marks)
     note = f"Dashed and hollow: {name}, without its intervals." if lines else f"Hollow: {name}."
     return replace(chart, panels=tuple(panels), against=name, notes=(*chart.notes, note))
+
+
+def _key(panel: Panel) -> tuple[str, str]:
+    """Return what tells a panel from the others of its chart."""
+    return panel.title, panel.y_label
 
 
 def _over(panel: Panel, other: Panel) -> Panel:

@@ -25,6 +25,9 @@ MAX_SINGLE_SAMPLES = 12
 MAX_NAMED_TIMES = 3
 """The maximum number of times of one drug that a caption lists."""
 
+MEDIAN, BAND, SINGLE = "median", "5th to 95th percentile", "single samples"
+# in the legend
+
 LAYER_WIDTH, ROW_HEIGHT = 2.2, 1.3
 BENT = 0.35
 KIND_SLOTS = {"drug": 1, "outcome": 2}
@@ -46,7 +49,7 @@ def trajectories(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -
     at = "clean" if options.level is None else f"level {options.level:g}"
     dropped = snapshot.dropped_samples(EVERY_STATUS, on_gap).get(assembly_id)
     return Chart(
-        title=f"Trajectories of the cohort, {at}, {snapshot.name} {assembly_id}",
+        title=f"Trajectories of the cohort, {at}, {snapshot.shown_name} {assembly_id}",
         caption=f"Median of {samples} samples, band from the 5th to the 95th percentile, and "
         f"{min(MAX_SINGLE_SAMPLES, samples)} single samples."
         + "".join(f" {name} sets in at {_in_words(times)}." for name, times in _onsets(axis)),
@@ -61,7 +64,7 @@ def network(snapshot: Snapshot, options: Options, on_gap: OnGap = "warn") -> Cha
     experiment, config = recall(snapshot, assembly.assembly_id)
     diagram: Diagram = experiment.diagram(config, stream_generator(assembly.seed, PREPARATION))
     return Chart(
-        title=f"Network of {snapshot.name} {assembly.assembly_id}",
+        title=f"Network of {snapshot.shown_name} {assembly.assembly_id}",
         caption="Blue arrows activate, orange bars inhibit. " + _edges_in_words(diagram),
         panels=(Panel(_drawn(diagram), hide_axes=True),),
     )
@@ -94,25 +97,45 @@ def _find_rows(snapshot: Snapshot, options: Options, on_gap: OnGap) -> tuple[str
         )
         if not rows.is_empty():
             return assembly_id, rows.sort("sample", maintain_order=True)
+    raise AssemblyError(_why_none(snapshot, options, on_gap))
+
+
+def _why_none(snapshot: Snapshot, options: Options, on_gap: OnGap) -> str:
+    """Return the reason why there are no trajectories to draw, and what to do."""
     named = snapshot.selection.assemblies
-    if not snapshot.roles.of_cohorts and snapshot.table(TRAJECTORIES) is None:
-        raise AssemblyError(f"There are no trajectories to draw: {snapshot.name} has no table of them.")
-    what = (
-        f"{', '.join(named)} stored none" if named else f"no completed assembly of {snapshot.name} stored any"
+    if snapshot.table(TRAJECTORIES) is None and not snapshot.roles.of_cohorts:
+        return f"There are no trajectories to draw: {snapshot.name} has no table of them."
+    levels = _stored_levels(snapshot, on_gap)
+    if not levels:
+        what = f"{', '.join(named)}" if named else f"no completed assembly of {snapshot.name}"
+        return f"There are no trajectories to draw: {what} stored {'none' if named else 'any'}. Run it with --set store=all."
+    at = "of the clean cohort" if options.level is None else f"at level {options.level:g}"
+    others = [f"{each:g}" for each in levels if each is not None]
+    if not others:
+        return f"There are no trajectories {at}: {snapshot.name} stored those of the clean cohort only. Leave the level out."
+    return f"There are no trajectories {at}. Expected a level with stored ones: {', '.join(others)}."
+
+
+def _stored_levels(snapshot: Snapshot, on_gap: OnGap) -> list[float | None]:
+    """Return the levels with stored trajectories; None for the clean cohort."""
+    if snapshot.table(TRAJECTORIES) is None:
+        return []
+    found = snapshot.collected(
+        EVERY_STATUS,
+        lambda stored: stored.select("level").unique(),
+        table=TRAJECTORIES,
+        on_gap=on_gap,
+        only=_candidates(snapshot),
     )
-    at = "" if options.level is None else f" at level {options.level:g}"
-    raise AssemblyError(
-        f"There are no trajectories{at} to draw: {what}. Expected a run with the config key 'store' at 'all', "
-        "and without a level, or one that changes trajectories."
-    )
+    return found["level"].unique().sort().to_list()
 
 
 def _species_panel(species: str, rows: pl.DataFrame, axis: TimeAxis) -> Panel:
     values = np.array(rows["values"].to_list(), dtype=float)
     low, middle, high = np.percentile(values, [5, 50, 95], axis=0)
     chosen = np.linspace(0, len(values) - 1, min(MAX_SINGLE_SAMPLES, len(values))).astype(int)
-    threads = [Thread(0, axis.times, tuple(values[index])) for index in chosen]
-    band = Line("", 0, axis.times, tuple(middle), tuple(low), tuple(high), band=True)
+    threads = [Thread(0, axis.times, tuple(values[index]), SINGLE) for index in chosen]
+    band = Line(MEDIAN, 0, axis.times, tuple(middle), tuple(low), tuple(high), band=BAND)
     rules = [
         Rule(time, text="" if index else name)
         for name, times in _onsets(axis)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
+from lakebatch.analysis.plots.axis import difference_bounds, fit
 from lakebatch.analysis.plots.captions import (
     capital,
     direction,
@@ -33,9 +33,6 @@ from lakebatch.analysis.statistics import degradation as degradations
 from lakebatch.assembly.metrics import Axis, text_of
 from lakebatch.errors import ConfigError, IncompleteError
 
-Cell: TypeAlias = tuple[str, ...]
-"""One value of each group, such as a feature set and a model."""
-
 
 def degradation(data: AnalysisData, options: Chosen) -> Chart:
     """Return the change from the baseline against the level, by feature set or by model."""
@@ -47,22 +44,22 @@ def degradation(data: AnalysisData, options: Chosen) -> Chart:
     along = scale(options.axis, table[options.axis.name])
     marks = lines(table, options.by, names(rows, options.by), along)
     panel = level_panel(data, options, along, (*marks, *empty_lines(data, rows, options)))
+    panel = replace(
+        panel,
+        marks=(Rule(0.0, "y"), *panel.marks),
+        y_label=f"change of {options.measured.axis_label}",
+    )
+    panels, notes = fit([panel], options.zoom, difference_bounds(options.measured))
     metric = options.label
     what = f"Mean paired difference to {options.axis.at(options.axis.baseline)}"
     return Chart(
-        title=f"Degradation of {metric} against the baseline by {options.by_word}, {data.experiment}",
+        title=f"Degradation of {metric} against the baseline by {options.by_word}, {data.shown_name}",
         caption=interval_caption(what, table, rows, options),
-        panels=(
-            replace(
-                panel,
-                marks=(Rule(0.0, "y"), *panel.marks),
-                y_label=f"change of {options.measured.axis_label}",
-                y_range=options.zoom,
-            ),
-        ),
+        panels=panels,
         notes=(
             *direction(options),
             *along.notes,
+            *notes,
             *_left_out(rows, options),
             *missing_notes(data, options),
         ),
@@ -84,13 +81,16 @@ def sensitivity_chart(data: AnalysisData, options: Chosen) -> Chart:
             f"{text_of(rows[axis.name][0])}. Run it with two {axis.plural} or more."
         )
     metric, units = options.label, "assemblies" if options.unit == "assembly" else f"{options.words.unit}s"
-    panel = _ranking(table, "slope", options, f"slope of {metric} on {axis.label}")
+    panel = _ranking(
+        table.with_columns(weak=pl.lit(False)), "slope", options, f"slope of {metric} on {axis.label}"
+    )
+    panels, notes = fit([replace(panel, marks=(Rule(0.0), *panel.marks))], options.zoom)
     return Chart(
-        title=f"Sensitivity of {metric} to {_the(axis)}, {data.experiment}",
+        title=f"Sensitivity of {metric} to {_the(axis)}, {data.shown_name}",
         caption=f"Slope of the regression over all {options.words.row}s, from {_sampled(rows, options)}; 95 % interval "
         f"from the slopes of single {units}. {scope(rows, options.words)}",
-        panels=(replace(panel, marks=(Rule(0.0), *panel.marks)),),
-        notes=(*direction(options), *missing_notes(data, options)),
+        panels=panels,
+        notes=(*direction(options), *notes, *missing_notes(data, options)),
     )
 
 
@@ -98,8 +98,10 @@ def robustness_chart(data: AnalysisData, options: Chosen) -> Chart:
     """Return feature sets and models ranked by robustness."""
     check_baseline(data)
     rows = usable_rows(data, options)
-    table = _of_configs(rows, options, lambda part: robustness(part, options.metric, options.roles))
-    ranked = table.drop_nulls("robustness")
+    table = _of_configs(
+        rows, options, lambda part: robustness(part, options.metric, options.roles, unit=options.unit)
+    )
+    ranked = table.drop_nulls("robustness").sort("weak", maintain_order=True)
     if table.is_empty():
         raise IncompleteError(_no_baseline(data))
     if ranked.is_empty():
@@ -107,21 +109,19 @@ def robustness_chart(data: AnalysisData, options: Chosen) -> Chart:
             f"There is no ranking to draw: no baseline of {options.label} is above 0 in "
             f"{data.experiment}, {data.moment}."
         )
-    metric = options.label
-    weak = _weak_baselines(rows, options)
-    panel = _ranking(
-        _strong_first(ranked, weak, options), "robustness", options, f"robustness of {metric}", weak
-    )
+    panel = _ranking(ranked, "robustness", options, f"robustness of {options.label}")
+    panels, notes = fit([replace(panel, marks=(Rule(1.0), *panel.marks))], options.zoom)
     unranked = table.height - ranked.height
     note = (f"{unranked} without a baseline above 0 are not ranked.",) if unranked else ()
     return Chart(
-        title=f"Robustness ranking by {metric}, {data.experiment}",
-        caption=f"{_ratio(options)} of the same {options.words.unit}s, from {_sampled(rows, options)}; 1 is no loss. "
-        f"{scope(rows, options.words)}",
-        panels=(replace(panel, marks=(Rule(1.0), *panel.marks)),),
+        title=f"Robustness ranking by {options.label}, {data.shown_name}",
+        caption=f"{_ratio(options)} of the same {options.words.unit}s{_ratio_interval(ranked, options)}, from "
+        f"{_sampled(rows, options)}; 1 is no loss. {scope(rows, options.words)}",
+        panels=panels,
         notes=(
             *direction(options),
-            *_weak_note(ranked, weak, options),
+            *notes,
+            *_weak_note(ranked, options),
             *note,
             *missing_notes(data, options),
         ),
@@ -146,75 +146,66 @@ def comparison(data: AnalysisData, options: Chosen) -> Chart:
     metric = options.measured.axis_label
     dots = Dots("", 0, tuple(table["mean"]), tuple(table["low"]), tuple(table["high"]))
     pairs = tuple(f"{one} − {other}" for one, other in table.select("one", "other").rows())  # noqa: RUF001
-    panel = Panel((Rule(0.0), dots), x_label=f"difference of {metric}", y_names=pairs, x_range=options.zoom)
+    panel = Panel((Rule(0.0), dots), x_label=f"difference of {metric}", y_names=pairs)
+    panels, notes = fit([panel], options.zoom, difference_bounds(options.measured))
     return Chart(
-        title=f"{capital(options.by_word)}s compared by {options.label}, {data.experiment}",
+        title=f"{capital(options.by_word)}s compared by {options.label}, {data.shown_name}",
         caption=interval_caption("Mean paired difference", table, rows, options, "pair"),
-        panels=(panel,),
-        notes=direction(options),
+        panels=panels,
+        notes=(*direction(options), *notes),
     )
 
 
-def _weak_baselines(rows: pl.DataFrame, options: Chosen) -> set[Cell]:
-    """Return the feature sets and models whose baseline does not differ from 0: its 95 % interval holds 0."""
-    groups = options.roles.groups
-    baseline = estimated(rows.filter(at_baseline(options.axis)), options, groups)
-    return set(baseline.filter(pl.col("low") <= 0).select(groups).iter_rows())
+def _ratio_interval(table: pl.DataFrame, options: Chosen) -> str:
+    """Return the method of the intervals of ratios, if there are any."""
+    if table["low"].null_count() == table.height:
+        return ""
+    overlap = ", corrected for the overlap of splits" if options.unit_word == "split" else ""
+    return f", with Fieller's 95 % interval{overlap}"
 
 
-def _strong_first(table: pl.DataFrame, weak: set[Cell], options: Chosen) -> pl.DataFrame:
-    cells = table.select(options.roles.groups).rows()
-    is_weak = pl.Series("weak", [each in weak for each in cells], dtype=pl.Boolean)
-    return table.with_columns(is_weak).sort("weak", maintain_order=True)
-
-
-def _weak_note(table: pl.DataFrame, weak: set[Cell], options: Chosen) -> tuple[str, ...]:
-    cells = set(table.select(options.roles.groups).iter_rows())
-    at = options.axis.at(options.axis.baseline)
-    if not cells & weak:
+def _weak_note(table: pl.DataFrame, options: Chosen) -> tuple[str, ...]:
+    weak = int(table["weak"].sum())
+    if not weak:
         return ()
+    where = f"at {options.axis.at(options.axis.baseline)}"
+    where = where if options.measured.higher_is_better else f"{where} or elsewhere"
     return (
-        f"{MARKED.strip()} ({len(cells & weak)} of {len(cells)}): {options.label} at {at} does not differ from 0 (its 95 % "
-        "interval holds 0), so that the ratio says little.",
+        f"{MARKED.strip()} and grey ({weak} of {table.height}): {options.label} {where} does not differ from 0, so that any "
+        "ratio is possible; not ranked.",
     )
 
 
-def _ranking(
-    table: pl.DataFrame, value: str, options: Chosen, label: str, weak: Collection[Cell] = ()
-) -> Panel:
+def _ranking(table: pl.DataFrame, value: str, options: Chosen, label: str) -> Panel:
     """Return a panel with one row per feature set and model, best first, coloured by one of them.
 
     Parameters
     ----------
-    weak : collection of (feature set, model)
-        The rows that get a mark.
+    table : frame
+        The value with its interval, and whether a row is ``weak``: grey, with a mark at its label.
     """
     cells = table.select(options.roles.groups).unique(maintain_order=True)
-    has_interval = "low" in table.columns
-    marks = [
-        Dots(
-            name,
-            slot,
-            _only(cells, table, value, options.by, name),
-            _only(cells, table, "low", options.by, name) if has_interval else (),
-            _only(cells, table, "high", options.by, name) if has_interval else (),
-        )
-        for slot, name in enumerate(names(table, options.by))
-    ]
+    weak = set(table.filter("weak").select(options.roles.groups).iter_rows())
     return Panel(
-        tuple(marks),
+        tuple(_ranked(cells, table, value, options)),
         x_label=label,
         y_names=tuple(f"{', '.join(each)}{MARKED if each in weak else ''}" for each in cells.rows()),
-        x_range=options.zoom,
     )
 
 
-def _only(
-    cells: pl.DataFrame, table: pl.DataFrame, value: str, by: str, name: str
-) -> tuple[float | None, ...]:
-    """Return the values of one feature set, model or config, in the order of the cells."""
-    chosen = table.filter(pl.col(by) == name).select(*cells.columns, value)
-    return tuple(cells.join(chosen, on=cells.columns, how="left", maintain_order="left")[value])
+def _ranked(cells: pl.DataFrame, table: pl.DataFrame, value: str, options: Chosen) -> Iterator[Dots]:
+    """Yield the points of each colour, and grey ones for its weak rows."""
+    for slot, name in enumerate(names(table, options.by)):
+        of_name = table.filter(pl.col(options.by) == name)
+        for muted, part in of_name.group_by("weak", maintain_order=True):
+            x, low, high = (_only(cells, part, each) for each in (value, "low", "high"))
+            yield Dots(name, slot, x, low, high, muted=bool(muted[0]))
+
+
+def _only(cells: pl.DataFrame, chosen: pl.DataFrame, value: str) -> tuple[float | None, ...]:
+    """Return the values of some rows in the order of the cells, None for other cells."""
+    columns = chosen.select(*cells.columns, value)
+    return tuple(cells.join(columns, on=cells.columns, how="left", maintain_order="left")[value])
 
 
 def _of_configs(

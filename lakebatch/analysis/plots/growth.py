@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
@@ -17,18 +19,21 @@ def growth(data: AnalysisData, options: Chosen) -> Chart:
         raise IncompleteError(
             f"There is no growth to draw: {data.experiment}, {data.moment}, has no completed assembly."
         )
-    first = data.assemblies["started_at"].min()
-    times = (first, *done["changed_at"])
-    panels = [
-        Panel((Line("", 0, times, (0, *done.select(pl.col("rows").cum_sum())["rows"]), step=True),),
-              x_label="time (UTC)", y_label="rows", integers_only=True),
-        Panel((Line("", 0, times, tuple(range(done.height + 1)), step=True),),
-              x_label="time (UTC)", y_label="completed assemblies", integers_only=True),
-    ]  # fmt: skip
-    rows = int(done["rows"].sum())
+    times = (data.assemblies["started_at"].min(), *done["changed_at"])
+    panels = [_staircase(times, (0, *done.select(pl.col("rows").cum_sum())["rows"]), "rows")]
+    sizes = done["rows"].unique().to_list()
+    if len(sizes) > 1:  # otherwise it is the same staircase
+        panels.append(_staircase(times, tuple(range(done.height + 1)), "completed assemblies"))
+    each = "" if len(sizes) > 1 else f", {sizes[0]} in each" if done.height > 1 else ""
+    noun = "completed assembly" if done.height == 1 else "completed assemblies"
     return Chart(
-        title=f"Growth of the dataset, {data.experiment}",
-        caption=f"{done.height} completed assemblies with {rows} rows, from the start of the first one.",
+        title=f"Growth of the dataset, {data.shown_name}",
+        caption=f"{done.height} {noun} with {int(done['rows'].sum())} rows{each}, from the start of the first one.",
         panels=tuple(panels),
         share=False,
     )
+
+
+def _staircase(times: tuple[Any, ...], counts: tuple[int, ...], label: str) -> Panel:
+    line = Line("", 0, times, counts, step=True)
+    return Panel((line,), x_label="time (UTC)", y_label=label, integers_only=True)

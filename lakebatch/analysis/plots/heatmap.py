@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakebatch.analysis.config_keys import ordered_texts, text_of, values_at
+from lakebatch.analysis.key_labels import key_label
+from lakebatch.analysis.plots.axis import bounds, limits
 from lakebatch.analysis.plots.captions import capital, span
 from lakebatch.analysis.plots.chart import Cells, Chart, Panel
 from lakebatch.analysis.plots.options import Options
@@ -43,18 +45,32 @@ def heatmap(snapshot: Snapshot, options: Options, on_gap: OnGap) -> Chart:
     for assembly_id, mean in rows.iter_rows():
         members.setdefault((text_of(across[assembly_id]), text_of(down[assembly_id])), []).append(mean)
     cells = [[members.get((a, b), []) for a in x_names] for b in reversed(y_names)]
-    mark = Cells(tuple(tuple(_mean(each) for each in row) for row in cells), metric.axis_label)
-    panel = Panel((mark,), x_label=x, y_label=y, x_names=tuple(x_names), y_names=tuple(reversed(y_names)))
+    means = tuple(tuple(_mean(each) for each in row) for row in cells)
+    known = [each for row in means for each in row if each is not None]
+    ends = options.zoom or limits(known, known, bounds(metric))
+    mark = Cells(means, metric.axis_label, ends)
+    x_label, y_label = (key_label(snapshot, key) or key for key in (x, y))
+    panel = Panel(
+        (mark,), x_label=x_label, y_label=y_label, x_names=tuple(x_names), y_names=tuple(reversed(y_names))
+    )
     counts = [len(each) for row in cells for each in row if each]
     empty = sum(not each for row in cells for each in row)
     return Chart(
-        title=f"{capital(metric.label)} by {x} and {y}, {snapshot.name}",
+        title=f"{capital(metric.label)} by {x} and {y}, {snapshot.shown_name}",
         caption=f"Each cell is the mean over {span(counts)} {'assembly' if set(counts) == {1} else 'assemblies'}, of the "
         f"mean of each assembly's rows{_at(options, roles)}.",
         panels=(panel,),
         share=False,
-        notes=(f"Without a completed assembly: {empty} cells.",) if empty else (),
+        notes=(*_beyond(known, ends), *([f"Without a completed assembly: {empty} cells."] if empty else [])),
     )
+
+
+def _beyond(means: Sequence[float], ends: tuple[float, float] | None) -> tuple[str, ...]:
+    """Return a note on the cells whose mean lies beyond the first or the last colour."""
+    count = sum(not ends[0] <= each <= ends[1] for each in means) if ends else 0
+    if not ends or not count:
+        return ()
+    return (f"Beyond the colours ({ends[0]:.3g} to {ends[1]:.3g}) lie {count} of {len(means)} cells.",)
 
 
 def _keys(snapshot: Snapshot, options: Options) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakebatch.analysis.plots import style
@@ -20,6 +20,7 @@ from lakebatch.analysis.plots.chart import (
     Rule,
     Series,
     Thread,
+    legend_name,
 )
 from lakebatch.analysis.plots.static import column_count
 from lakebatch.errors import MissingDependencyError
@@ -56,7 +57,7 @@ def draw(chart: Chart) -> Figure:
     named: set[tuple[str, bool]] = set()
     for index, panel in enumerate(chart.panels):
         place = {"row": index // columns + 1, "col": index % columns + 1}
-        _draw_panel(figure, panel, place, named)
+        _draw_panel(figure, chart, panel, place, named)
         _label(figure, panel, place, chart.share)
     figure.update_layout(
         title=_text(chart.title),
@@ -68,7 +69,7 @@ def draw(chart: Chart) -> Figure:
     return figure
 
 
-def page(chart: Chart) -> str:
+def page(chart: Chart, known: Mapping[str, str]) -> str:
     """Return a chart as a web page that needs no other file and no network."""
     text = str(draw(chart).to_html(include_plotlyjs=True, full_html=True, div_id="picture"))
     head, caption = html.escape(chart.title), html.escape(" ".join([chart.caption, *chart.notes]))
@@ -87,19 +88,22 @@ def _height(chart: Chart, rows: int) -> int:
     return 160 + ROW_PX * names if names else PANEL_PX if rows == 1 else 280 * rows
 
 
-def _draw_panel(figure: Figure, panel: Panel, place: dict[str, int], named: set[tuple[str, bool]]) -> None:
+def _draw_panel(
+    figure: Figure, chart: Chart, panel: Panel, place: dict[str, int], named: set[tuple[str, bool]]
+) -> None:
     drawers: dict[type, Callable[..., None]] = {
         Line: _line, Thread: _thread, Boxes: _boxes, Dots: _dots, Rule: _rule, Box: _box, Arrow: _arrow, Cells: _cells,
     }  # fmt: skip
     for mark in panel.marks:
-        look = _legend(mark, named) if isinstance(mark, Line | Boxes | Dots) else {}
+        look = _legend(mark, named, chart) if isinstance(mark, Line | Boxes | Dots) else {}
         drawers[type(mark)](figure, mark, panel, place, look)
 
 
-def _legend(mark: Series, named: set[tuple[str, bool]]) -> dict[str, Any]:
+def _legend(mark: Series, named: set[tuple[str, bool]], chart: Chart) -> dict[str, Any]:
     """Return the legend entry of a mark: one for all panels."""
     key = (mark.name, mark.ghost)
-    first, name = key not in named, f"{mark.name} (before)" if mark.ghost else mark.name
+    first = key not in named
+    name = f"{mark.name} (before)" if mark.ghost else legend_name(chart, mark.name)
     named.add(key)
     return {"name": _text(name), "legendgroup": name, "showlegend": first and bool(mark.name)}
 

@@ -9,7 +9,8 @@ from itertools import chain
 import polars as pl
 
 from lakebatch.analysis.data import AnalysisData
-from lakebatch.analysis.plots.axis import axis_limits, cut_note
+from lakebatch.analysis.key_labels import LEVELS
+from lakebatch.analysis.plots.axis import bounds, fit
 from lakebatch.analysis.plots.captions import (
     capital,
     direction,
@@ -22,6 +23,7 @@ from lakebatch.analysis.plots.chart import Boxes, Chart, Line, Panel, Rule, Seri
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.plots.scale import Scale, scale
 from lakebatch.analysis.statistics import intervals
+from lakebatch.analysis.wording import UNNAMED
 from lakebatch.assembly.metrics import Axis
 from lakebatch.errors import IncompleteError
 
@@ -33,11 +35,12 @@ def levels(data: AnalysisData, options: Chosen) -> Chart:
     along = scale(options.axis, rows[options.axis.name])
     marks = lines(table, options.by, names(rows, options.by), along)
     panel = level_panel(data, options, along, (*marks, *empty_lines(data, rows, options)))
+    panels, notes = fit([panel], options.zoom, bounds(options.measured))
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, {data.shown_name}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=_notes(data, options, along, table),
-        panels=with_zero([replace(panel, y_range=options.zoom or axis_limits(table, options.measured))]),
+        notes=_notes(data, options, along, notes),
+        panels=with_zero(panels),
     )
 
 
@@ -60,15 +63,15 @@ def grid(data: AnalysisData, options: Chosen) -> Chart:
                 ),
             ),
             title=name,
-            y_range=options.zoom or axis_limits(table, options.measured),
         )
         for name in names(rows, of)
     ]
+    fitted, notes = fit(panels, options.zoom, bounds(options.measured))
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, a panel per {options.roles.word(of)}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, a panel per {options.roles.word(of)}, {data.shown_name}",
         caption=interval_caption("Mean", table, rows, options),
-        notes=_notes(data, options, along, table),
-        panels=with_zero(panels),
+        notes=_notes(data, options, along, notes),
+        panels=with_zero(fitted),
     )
 
 
@@ -85,16 +88,16 @@ def boxes(data: AnalysisData, options: Chosen) -> Chart:
         x_label=axis_label(data, options.axis),
         y_label=options.measured.axis_label,
         x_names=along.names,
-        y_range=options.zoom,
     )
+    panels, notes = fit([panel], options.zoom, bounds(options.measured))
     table = estimated(rows, options, [options.by, options.axis.name])
     row = options.words.row
     return Chart(
-        title=f"{_title(options)} and {options.by_word}, {data.experiment}",
+        title=f"{_title(options)} and {options.by_word}, {data.shown_name}",
         caption=f"Each box shows {_range(marks)} {row}s, from {sampled(table, options, 'box')}: median, quartiles, "
         f"whiskers to the last {row} within 1.5 times the interquartile range, and {row}s beyond.",
-        notes=(*direction(options), *missing_notes(data, options)),
-        panels=with_zero([panel]),
+        notes=(*direction(options), *notes, *missing_notes(data, options)),
+        panels=with_zero(panels),
     )
 
 
@@ -102,8 +105,8 @@ def _title(options: Chosen) -> str:
     return f"{capital(options.label)} by {options.axis.label}"
 
 
-def _notes(data: AnalysisData, options: Chosen, along: Scale, table: pl.DataFrame) -> tuple[str, ...]:
-    return (*direction(options), *along.notes, *cut_note(table, options), *missing_notes(data, options))
+def _notes(data: AnalysisData, options: Chosen, along: Scale, of_axis: tuple[str, ...]) -> tuple[str, ...]:
+    return (*direction(options), *along.notes, *of_axis, *missing_notes(data, options))
 
 
 def _of(options: Chosen) -> str:
@@ -123,14 +126,14 @@ def estimated(rows: pl.DataFrame, options: Chosen, by: Sequence[str]) -> pl.Data
 
 
 def usable_rows(data: AnalysisData, options: Chosen) -> pl.DataFrame:
-    """Return the rows with a level and the metric; a missing feature set or model is named "all".
+    """Return the rows with a level and the metric; a missing feature set or model is named `UNNAMED`.
 
     Raises
     ------
     IncompleteError
         If there is no such row.
     """
-    named = data.rows.with_columns(pl.col(*options.roles.groups).fill_null("all"))
+    named = data.rows.with_columns(pl.col(*options.roles.groups).fill_null(UNNAMED))
     rows = named.drop_nulls([options.axis.name, options.metric])
     if rows.is_empty():
         raise IncompleteError(
@@ -141,18 +144,10 @@ def usable_rows(data: AnalysisData, options: Chosen) -> pl.DataFrame:
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:
-    """Return the feature sets, models or configs, in the order of their colours; configs by first run."""
+    """Return the feature sets, models or configs, in the order of their colours: as configured; configs by first run."""
     if column == CONFIG:
         return rows[column].unique(maintain_order=True).to_list()
-    return sorted(rows[column].unique().sort().to_list(), key=_size)
-
-
-def _size(name: str) -> float:
-    """Return the number at the end of a name such as "depth 5"; 0 for text, which stays in its order."""
-    try:
-        return float(name.rpartition(" ")[2])
-    except ValueError:
-        return 0.0
+    return rows[column].unique().sort().to_list()
 
 
 def empty_lines(data: AnalysisData, rows: pl.DataFrame, options: Chosen) -> tuple[Line, ...]:
@@ -204,8 +199,10 @@ def with_zero(panels: Sequence[Panel]) -> tuple[Panel, ...]:
 
 
 def axis_label(data: AnalysisData, axis: Axis) -> str:
-    """Return the label of the horizontal axis, with its unit; of the level, with the experiment."""
-    return f"level of {data.experiment}" if axis.is_level else axis.axis_label
+    """Return the label of the horizontal axis, with its unit: of the level, what the config says of it."""
+    if not axis.is_level:
+        return axis.axis_label
+    return data.label_of(LEVELS) or f"level of {data.shown_name}"
 
 
 def _drawn(mark: Series) -> Iterable[float | None]:

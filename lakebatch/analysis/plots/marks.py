@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 from lakebatch.analysis.plots import style
 from lakebatch.analysis.plots.chart import Arrow, Box, Boxes, Cells, Dots, Line, Mark, Panel, Rule, Thread
+from lakebatch.analysis.plots.positions import dodged, row_shift
 
 Axes: TypeAlias = Any
 """The axes of matplotlib, whose types differ between versions."""
 
-DODGE = 0.1
-"""Distance of intervals at one level, as a fraction of the smallest step between levels."""
-MAX_DODGE = 0.025
-"""Maximum of this distance, as a fraction of the range of levels: about the width of a marker."""
 MAX_CELLS_WITH_TEXT = 10
 # in one direction; text in more cells could not be read
 
@@ -37,7 +33,7 @@ def draw_mark(axes: Axes, mark: Mark, panel: Panel, place: float) -> None:
 
 def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
     look: dict[str, Any] = {"color": style.colour(mark.slot), "linestyle": "--" if mark.ghost else "-"}
-    x = list(mark.x) if mark.band or mark.step else _dodged(mark.x, panel, place)
+    x = list(mark.x) if mark.band or mark.step else dodged(mark.x, panel, place)
     y = _nan_for_none(mark.y)
     if mark.step:
         axes.step(x, y, where="post", marker=style.marker(mark.slot), **look)
@@ -56,11 +52,13 @@ def _line(axes: Axes, mark: Line, panel: Panel, place: float) -> None:
         return
     points = {"marker": style.marker(mark.slot), "markerfacecolor": "white" if mark.ghost else look["color"]}
     errors = None if mark.ghost else _errors(mark.y, mark.low, mark.high)
-    axes.errorbar(x, y, yerr=errors, elinewidth=0.7, capsize=1.8, capthick=0.7, **look, **points)
+    axes.plot(x, y, **look, **points)
+    if errors is not None:
+        axes.errorbar(x, y, yerr=errors, **style.INTERVAL, color=look["color"])
 
 
 def _thread(axes: Axes, mark: Thread, panel: Panel, place: float) -> None:
-    axes.plot(mark.x, mark.y, color=style.GREY, linewidth=0.4, alpha=0.45)
+    axes.plot(mark.x, mark.y, **style.THREAD)
 
 
 def _boxes(axes: Axes, mark: Boxes, panel: Panel, place: float) -> None:
@@ -92,35 +90,16 @@ def _boxes(axes: Axes, mark: Boxes, panel: Panel, place: float) -> None:
 
 
 def _dots(axes: Axes, mark: Dots, panel: Panel, place: float) -> None:
-    shade = style.colour(mark.slot)
+    shade = style.GREY_POINT if mark.muted else style.colour(mark.slot)
     rows = [index for index, value in enumerate(mark.x) if value is not None]
-    shift = place * min(0.16, 0.6 / len(panel.series)) if mark.ghost or _rows_clash(panel) else 0.0
+    shift = row_shift(mark, panel, place)
     errors = _errors([mark.x[row] for row in rows], [mark.low[row] for row in rows] if mark.low else (),
                      [mark.high[row] for row in rows] if mark.high else ())  # fmt: skip
-    axes.errorbar(
-        [mark.x[row] for row in rows],
-        [row + shift for row in rows],
-        xerr=errors,
-        linestyle="none",
-        color=shade,
-        marker=style.marker(mark.slot),
-        markerfacecolor="white" if mark.ghost else shade,
-        elinewidth=0.7,
-        capsize=1.8,
-        capthick=0.7,
-    )
-
-
-def _rows_clash(panel: Panel) -> bool:
-    """Whether two marks have a point in one row."""
-    taken = [
-        index
-        for mark in panel.series
-        if isinstance(mark, Dots)
-        for index, x in enumerate(mark.x)
-        if x is not None
-    ]
-    return len(taken) != len(set(taken))
+    x, y = [mark.x[row] for row in rows], [row + shift for row in rows]
+    face = "white" if mark.ghost else shade
+    axes.plot(x, y, linestyle="none", color=shade, marker=style.marker(mark.slot), markerfacecolor=face)
+    if errors is not None:
+        axes.errorbar(x, y, xerr=errors, **style.INTERVAL, color=shade)
 
 
 def _rule(axes: Axes, mark: Rule, panel: Panel, place: float) -> None:
@@ -161,7 +140,10 @@ def _arrow(axes: Axes, mark: Arrow, panel: Panel, place: float) -> None:
 def _cells(axes: Axes, mark: Cells, panel: Panel, place: float) -> None:
     """Draw coloured cells with their values, and a colour bar."""
     rows = [_nan_for_none(row) for row in mark.values]
-    image = axes.imshow(rows, cmap=style.CELL_COLOURS, aspect="auto", interpolation="nearest")
+    least, greatest = mark.limits or (None, None)
+    image = axes.imshow(
+        rows, cmap=style.CELL_COLOURS, aspect="auto", interpolation="nearest", vmin=least, vmax=greatest
+    )
     axes.grid(visible=False)
     axes.figure.colorbar(image, ax=axes, label=mark.label)
     if max(len(rows), len(rows[0])) > MAX_CELLS_WITH_TEXT:
@@ -178,16 +160,6 @@ def _cells(axes: Axes, mark: Cells, panel: Panel, place: float) -> None:
                     "color": "white" if is_dark else "black",
                 }
                 axes.text(x, y, f"{value:.3g}", **look)
-
-
-def _dodged(x: Sequence[float], panel: Panel, place: float) -> list[float]:
-    """Return slightly shifted positions, so that intervals do not overlap."""
-    ticks = sorted({math.log(each) if panel.x_log else each for each in panel.x_ticks or x})
-    steps = [after - before for before, after in pairwise(ticks)]
-    shift = min(DODGE * min(steps, default=0.0), MAX_DODGE * sum(steps))
-    if panel.x_log:
-        return [value * math.exp(place * shift) for value in x]
-    return [value + place * shift for value in x]
 
 
 def _errors(y: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]) -> Any:

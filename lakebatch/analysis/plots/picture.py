@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,9 @@ from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
 from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
 from lakebatch.analysis.plots.chart import Chart, overlay
+from lakebatch.analysis.plots.metadata import metadata
 from lakebatch.analysis.plots.options import Chosen, Options, check, choose
+from lakebatch.analysis.plots.origin import Origin, about
 from lakebatch.assembly import missing_metrics
 from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
@@ -41,13 +43,11 @@ COHORT_CHARTS: dict[str, OfCohort] = {
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
 """Every kind of picture, by name."""
 
-ENDINGS = (".png", ".svg", ".pdf", ".html")
-METADATA: Mapping[str, tuple[str, str, str]] = {
-    ".png": ("Software", "Title", "Description"),
-    ".svg": ("Date", "Title", "Description"),
-    ".pdf": ("CreationDate", "Title", "Subject"),
-}
-"""The keys of a file's metadata: one that is left out, so that the same picture is the same file, title and caption."""
+USES = {"growth": (), "network": (), "trajectories": ("level",), "heatmap": ("zoom", "level", "x", "y")}
+# of zoom, level, x and y; every other kind has an axis of the metric and uses zoom
+
+FORMS = ("png", "svg", "pdf", "html")
+ENDINGS = tuple(f".{form}" for form in FORMS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Picture:
 
     kind: str
     chart: Chart
+    origin: Origin | None = None
 
     def figure(self, width_mm: float | None = None) -> Any:
         """Return a matplotlib figure, 89 mm wide, or 183 mm with several panels."""
@@ -65,25 +66,66 @@ class Picture:
         """Return a plotly figure."""
         return interactive.draw(self.chart)
 
-    def save(self, file: str | os.PathLike[str], width_mm: float | None = None) -> Path:
-        """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path."""
+    def save(
+        self, file: str | os.PathLike[str], width_mm: float | None = None, *, caption: bool = False
+    ) -> Path:
+        """Write the picture to FILE.png, .svg or .pdf, or interactive to .html; return the path.
+
+        Parameters
+        ----------
+        width_mm : float, optional
+            89, or 183 with several panels, by default.
+        caption : bool
+            Write title, caption and origin to FILE.txt too; they are in the metadata of the picture in any case.
+        """
         path = check_file(Path(file))
-        data = self.to_bytes(path.suffix, width_mm)
-        with replace_atomically(path) as partial:
-            partial.write_bytes(data)
+        text = path.with_suffix(".txt")
+        if caption:
+            check_replaceable(text)
+        _write(path, self.to_bytes(path.suffix, width_mm))
+        if caption:
+            _write(text, self.text(path.suffix.removeprefix("."), width_mm).encode())
         return path
+
+    def text(self, form: str = "png", width_mm: float | None = None) -> str:
+        """Return title, caption and origin, as the text file beside a picture of this form."""
+        facts = [f"{name}: {value}" for name, value in about(self.origin, form, width_mm).items()]
+        return "\n\n".join([one_line(self.title), one_line(self.caption), "\n".join(facts)]).rstrip() + "\n"
+
+    @property
+    def title(self) -> str:
+        """What the picture shows, in one line."""
+        return self.chart.title
+
+    @property
+    def caption(self) -> str:
+        """The meaning of points and intervals, what is left out, and the dataset, as one paragraph."""
+        return " ".join([self.chart.caption, *self.chart.notes])
 
     def to_bytes(self, ending: str, width_mm: float | None = None) -> bytes:
         """Return the content of a file with this ending."""
-        if ending == ".html":
-            return interactive.page(self.chart).encode()
-        without, title, caption = METADATA[ending]
-        about = {
-            without: None,
-            title: one_line(self.chart.title),
-            caption: one_line(self.chart.description()),
-        }
-        return static.to_bytes(self.chart, ending.removeprefix("."), about, width_mm)
+        return self.render(ending.removeprefix("."), width_mm)
+
+    def render(self, form: str = "svg", width_mm: float | None = None) -> bytes:
+        """Return the picture in memory.
+
+        Parameters
+        ----------
+        form : {"png", "svg", "pdf", "html"}
+        width_mm : float, optional
+            89, or 183 with several panels, by default.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such form.
+        """
+        if form not in FORMS:
+            raise ConfigError(f"Unknown form {form!r} of a picture. Expected one of: {', '.join(FORMS)}.")
+        known = about(self.origin, form, width_mm)
+        if form == "html":
+            return interactive.page(self.chart, known).encode()
+        return static.to_bytes(self.chart, form, metadata(self.chart, form, known), width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
@@ -120,9 +162,23 @@ def picture(
     """
     check_kind(kind)
     chosen = options or Options()
+    check_uses(kind, chosen)
+    origin = Origin(snapshot, kind, chosen, chosen.by, against, on_gap)
     key = config_key(chosen.by, snapshot)
     chosen = chosen if key is None else replace(chosen, by=CONFIG)
     check(chosen, snapshot.roles)
+    return replace(_picture(snapshot, kind, against, on_gap, chosen, key), origin=origin)
+
+
+def _picture(
+    snapshot: Snapshot,
+    kind: str,
+    against: Snapshot | None,
+    on_gap: OnGap,
+    chosen: Options,
+    key: str | None,
+) -> Picture:
+    """Return a picture from checked options, with notes on the dataset."""
     if kind in COHORT_CHARTS:
         if against is not None:
             raise ConfigError(f"A picture of kind {kind!r} cannot be drawn against another moment.")
@@ -147,9 +203,11 @@ def draw(
     on_gap: OnGap = "warn",
 ) -> Picture:
     """Return a picture of a snapshot from data that was read before."""
+    by = data.key if options.by == CONFIG and data.key else options.by
+    origin = Origin(snapshot, kind, options, by, on_gap=on_gap)
     if kind in COHORT_CHARTS:
-        return _draw_cohort(snapshot, kind, options, on_gap)
-    return Picture(kind, _chart(data, kind, options))
+        return replace(_draw_cohort(snapshot, kind, options, on_gap), origin=origin)
+    return Picture(kind, _chart(data, kind, options), origin)
 
 
 def _chart(data: AnalysisData, kind: str, options: Options) -> Chart:
@@ -171,10 +229,36 @@ def _draw_cohort(snapshot: Snapshot, kind: str, options: Options, on_gap: OnGap)
     return Picture(kind, COHORT_CHARTS[kind](snapshot, options, on_gap))
 
 
+def _write(path: Path, content: bytes) -> None:
+    with replace_atomically(path) as partial:
+        partial.write_bytes(content)
+
+
 def check_kind(kind: str) -> None:
     """Raise `UnknownNameError` unless the kind of picture exists."""
     if kind not in KINDS:
         raise UnknownNameError(f"Unknown picture {kind!r}. {nearest(kind, KINDS)}")
+
+
+def check_uses(kind: str, options: Options) -> None:
+    """Raise `ConfigError` for an option that means nothing to a kind of picture."""
+    if options.zoom is not None and "zoom" not in used(kind):
+        raise ConfigError(f"A picture of kind {kind!r} has no axis of a metric. Leave out zoom.")
+    for name in ("level", "x", "y"):
+        if getattr(options, name) is not None and name not in used(kind):
+            raise ConfigError(f"{name!r} means nothing to a picture of kind {kind!r}. Leave it out.")
+
+
+def applying(options: Options, kind: str) -> Options:
+    """Return the options that mean something to a kind of picture; the others have their default."""
+    others = [name for name in ("zoom", "level", "x", "y") if name not in used(kind)]
+    unset: dict[str, Any] = dict.fromkeys(others)
+    return replace(options, **unset)
+
+
+def used(kind: str) -> tuple[str, ...]:
+    """Return the options that only some kinds of picture use, of those that this kind uses."""
+    return USES.get(kind, ("zoom",))
 
 
 def check_file(file: Path) -> Path:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakebatch.analysis.plots import style
-from lakebatch.analysis.plots.chart import Box, Boxes, Cells, Chart, Dots, Line, Mark, Panel, is_empty
+from lakebatch.analysis.plots import fitting, legend, style
+from lakebatch.analysis.plots.chart import Box, Cells, Chart, Line, Panel
 from lakebatch.analysis.plots.marks import Axes, draw_mark
+from lakebatch.analysis.plots.positions import place
+from lakebatch.analysis.plots.wrapping import wrapped
 from lakebatch.assembly.metrics import text_of
 from lakebatch.errors import MissingDependencyError
 
@@ -25,10 +27,10 @@ CELL_MM, MIN_CELLS_MM = 9.0, 40.0
 # height of a cell of a heat map, and least height of all
 MARGIN = 1.2
 """Margin around the boxes of a diagram, in its own units."""
-MAX_COLUMNS = 3
-MAX_TICKS = 10
-TICK_CHARACTERS = 56
-"""Characters of all labels that fit along an axis."""
+MAX_COLUMNS, MIN_PANEL_MM = 3, 30.0
+# panels side by side, and the least width of one
+ROW_NAME_SHARE, CHARACTER_MM = 0.42, 1.2
+# of a width, for the names of rows; and width of a character
 
 
 def draw(chart: Chart, width_mm: float | None = None) -> Figure:
@@ -47,14 +49,16 @@ def draw(chart: Chart, width_mm: float | None = None) -> Figure:
             "Pictures need matplotlib, which is not installed. Install it with: pip install 'lakebatch[plots]'"
         ) from error
     with matplotlib.rc_context(style.RC):
-        columns = column_count(chart)
-        width = width_mm or _width(chart, columns)
+        width = width_mm or _width(chart)
+        columns = column_count(chart, width)
         rows = math.ceil(len(chart.panels) / columns)
         figure = Figure(figsize=(width * MM, _height(chart, rows, width) * MM), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=chart.share, sharey=chart.share)
-        for axes, panel in zip(grid.flat, chart.panels, strict=False):
-            _draw_panel(axes, panel)
+        panels = list(zip(grid.flat, chart.panels, strict=False))
+        for axes, panel in panels:
+            _draw_panel(axes, panel, width)
         _finish(figure, grid, chart, columns, width)
+        fitting.fit(figure, panels)
     return figure
 
 
@@ -69,26 +73,33 @@ def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: flo
     return target.getvalue()
 
 
-def column_count(chart: Chart) -> int:
-    """Return the number of panels side by side."""
+def column_count(chart: Chart, width: float = style.DOUBLE_MM) -> int:
+    """Return the number of panels side by side in a width in mm."""
     panels = len(chart.panels)
-    return 1 if panels == 1 else min(MAX_COLUMNS if panels <= 9 else 5, panels)
+    most = max(1, int(width // MIN_PANEL_MM))
+    return 1 if panels == 1 else min(MAX_COLUMNS if panels <= 9 else 5, panels, most)
 
 
-def _width(chart: Chart, columns: int) -> float:
-    return style.SINGLE_MM if columns == 1 and not chart.against else style.DOUBLE_MM
+def _width(chart: Chart) -> float:
+    return style.SINGLE_MM if len(chart.panels) == 1 and not chart.against else style.DOUBLE_MM
 
 
 def _height(chart: Chart, rows: int, width: float) -> float:
-    names = max(len(panel.y_names) for panel in chart.panels)
+    names = max(
+        sum(_row_name(name, width).count("\n") + 1 for name in panel.y_names) for panel in chart.panels
+    )
     if any(isinstance(mark, Cells) for mark in chart.panels[0].marks):
         return 18 + max(MIN_CELLS_MM, min(CELL_MM * names, 2 * PANEL_MM))
     if names:
-        return 22 + ROW_MM * names + _legend_mm(chart, width)
+        return 22 + ROW_MM * names + legend.height_mm(chart, width)
     if chart.panels[0].hide_axes:
         return width * _flatness(chart.panels[0])
     each = PANEL_MM if rows == 1 else 46.0 if rows <= 3 else 38.0
-    return rows * each + _legend_mm(chart, width)
+    return rows * each + legend.height_mm(chart, width)
+
+
+def _row_name(name: str, width: float) -> str:
+    return wrapped(name, ROW_NAME_SHARE * width / CHARACTER_MM)
 
 
 def _flatness(panel: Panel) -> float:
@@ -97,27 +108,13 @@ def _flatness(panel: Panel) -> float:
     return (down[1] - down[0]) / (across[1] - across[0])
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
+def _draw_panel(axes: Axes, panel: Panel, width: float) -> None:
     for mark in panel.marks:
-        draw_mark(axes, mark, panel, _place(mark, panel))
-    _label(axes, panel)
+        draw_mark(axes, mark, panel, place(mark, panel))
+    _label(axes, panel, width)
 
 
-def _place(mark: Mark, panel: Panel) -> float:
-    """Return the offset of a mark from the middle, in widths of a mark.
-
-    Lines of one name share an offset, boxes of one name are adjacent, and two states of a point are one above the other.
-    """
-    if isinstance(mark, Line):
-        slots = sorted({each.slot for each in panel.series if not is_empty(each)})
-        return slots.index(mark.slot) - (len(slots) - 1) / 2 if mark.slot in slots else 0.0
-    if isinstance(mark, Dots) and any(each.ghost for each in panel.series):
-        return -1.0 if mark.ghost else 1.0
-    series = sorted(panel.series, key=lambda each: each.slot)
-    return series.index(mark) - (len(series) - 1) / 2 if isinstance(mark, Boxes | Dots) else 0.0
-
-
-def _label(axes: Axes, panel: Panel) -> None:
+def _label(axes: Axes, panel: Panel, width: float) -> None:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title)
     if panel.hide_axes:
         axes.set_axis_off()
@@ -127,10 +124,10 @@ def _label(axes: Axes, panel: Panel) -> None:
     if panel.x_log:
         axes.set_xscale("log")
     if panel.x_names:
-        axes.set_xticks(range(len(panel.x_names)), panel.x_names, **_slant(panel.x_names))
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names)
         axes.grid(visible=False, axis="x")
     if panel.y_names:
-        axes.set_yticks(range(len(panel.y_names)), panel.y_names)
+        axes.set_yticks(range(len(panel.y_names)), [_row_name(name, width) for name in panel.y_names])
         margin = 0.0 if any(isinstance(mark, Cells) for mark in panel.marks) else 0.1
         axes.set_ylim(len(panel.y_names) - 0.5 + margin, -0.5 - margin)
     if panel.x_ticks:
@@ -151,26 +148,10 @@ def _span(panel: Panel, axis: str, margin: float) -> tuple[float, float]:
 
 
 def _set_ticks(axes: Axes, ticks: Sequence[float], *, is_log: bool = False) -> None:
-    """Set a tick at each level, with a number if there is space."""
-    at = [math.log(tick) if is_log else tick for tick in ticks]
-    length = max(len(text_of(tick)) for tick in ticks)
-    room = (max(at) - min(at)) / min(MAX_TICKS, max(TICK_CHARACTERS // length, 1))
-    labelled: list[int] = []
-    for index, place in enumerate(at):
-        if not labelled or place - at[labelled[-1]] >= room:
-            labelled.append(index)
-    shown = [ticks[index] for index in labelled]
-    axes.set_xticks(shown, [text_of(tick) for tick in shown])
-    axes.set_xticks([tick for tick in ticks if tick not in shown], minor=True)
+    """Set a tick at each level."""
+    axes.set_xticks(ticks, [text_of(tick) for tick in ticks])
     if is_log:
         axes.xaxis.set_minor_formatter("")
-
-
-def _slant(names: Sequence[str]) -> dict[str, Any]:
-    """Return how names are written that would overlap side by side."""
-    if len(names) * max(map(len, names)) <= TICK_CHARACTERS:
-        return {}
-    return {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 
 
 def _set_dates(axes: Axes) -> None:
@@ -190,56 +171,15 @@ def _finish(figure: Figure, grid: Any, chart: Chart, columns: int, width: float)
     for axes in flat[panels:]:
         axes.remove()
     for index, axes in enumerate(flat[:panels]):
-        below = index + columns < panels
-        if chart.share and below:
-            axes.set_xlabel("")
-        elif chart.share:
-            axes.tick_params(labelbottom=True)
-        if chart.share and index % columns:
-            axes.set_ylabel("")
-    handles = _handles(chart)
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=_legend_columns(handles, width))
+        if chart.share:
+            axes.tick_params(labelbottom=index + columns >= panels)
+    shared = _share_labels(figure, flat[:panels], chart.panels[0]) if chart.share and panels > 1 else ""
+    legend.draw(figure, legend.handles(chart, width), width, shared)
 
 
-def _handles(chart: Chart) -> list[Any]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    marks = {mark.name: mark for panel in chart.panels for mark in reversed(panel.series) if mark.name}
-    if len(marks) < 2 and not chart.against:
-        return []
-    handles: list[Any] = [
-        Patch(facecolor=style.colour(mark.slot) + "66", edgecolor=style.colour(mark.slot), label=name)
-        if isinstance(mark, Boxes)
-        else Line2D([], [], color=style.colour(mark.slot), marker=style.marker(mark.slot), label=name,
-               linestyle="none" if isinstance(mark, Dots) else "-")
-        for name, mark in sorted(marks.items(), key=lambda item: item[1].slot)
-    ]  # fmt: skip
-    if chart.against:
-        handles.append(_hollow(chart))
-    return handles
-
-
-def _hollow(chart: Chart) -> Any:
-    """Return the legend entry of the state in the background."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    kinds = {type(mark) for panel in chart.panels for mark in panel.series}
-    if Boxes in kinds:
-        return Patch(facecolor="white", edgecolor=style.GREY, label=chart.against)
-    line: Any = "--" if Line in kinds else "none"
-    return Line2D(
-        [], [], label=chart.against, color=style.GREY, markerfacecolor="white", marker="o", linestyle=line
-    )
-
-
-def _legend_columns(handles: Sequence[Any], width: float) -> int:
-    longest = max(len(handle.get_label()) for handle in handles)
-    return max(1, min(len(handles), int(width // (longest * 1.35 + 11))))
-
-
-def _legend_mm(chart: Chart, width: float) -> float:
-    handles = _handles(chart)
-    return 3.6 * math.ceil(len(handles) / _legend_columns(handles, width)) if handles else 0.0
+def _share_labels(figure: Figure, panels: Sequence[Axes], first: Panel) -> str:
+    """Label the y axes of all panels once; return the label of their x axes, which belongs above the legend."""
+    for axes in panels:
+        axes.set(xlabel="", ylabel="")
+    figure.supylabel(first.y_label, fontsize=style.RC["axes.labelsize"])
+    return first.x_label

@@ -12,7 +12,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WEB_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
-GREY = "#595959"
+GREY, GREY_POINT = "#595959", "#A6A6A6"
+THREAD: Any = {"color": GREY, "linewidth": 0.4, "alpha": 0.45}
+# matplotlib's look of one sample among many
+INTERVAL: Any = {
+    "fmt": "none", "elinewidth": 0.7, "capsize": 2.4, "capthick": 0.7, "zorder": 2.6,
+}  # fmt: skip
+# above all markers, which are narrower than its caps, so that none hides an end
 CELL_COLOURS = "cividis"
 # from dark blue to yellow; equal to readers with and without colour blindness
 

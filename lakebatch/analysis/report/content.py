@@ -1,8 +1,10 @@
-"""The content of a report, independent of HTML and Markdown: sections of paragraphs, tables, pictures and commands."""
+"""The content of a report, independent of HTML and Markdown: sections of paragraphs, lists, tables, pictures and
+commands."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lakebatch.analysis.plots import Picture
@@ -30,7 +32,14 @@ class Code:
     folded: bool = False
 
 
-SectionPart: TypeAlias = str | Table | Figure | Code
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    sentences: tuple[str, ...]
+
+
+SectionPart: TypeAlias = str | Table | Figure | Code | Points
 
 
 @dataclass(frozen=True)
@@ -48,14 +57,24 @@ class Content:
 
     Attributes
     ----------
+    lead : str
+        The experiment in one sentence; empty if its code says nothing.
+    findings : tuple of str
+        The findings in sentences, the most important first.
     facts : pairs of name and value
         The key numbers at the top.
     warnings : tuple of str
         Gaps and failures, shown first.
+    meanings : mapping
+        The meaning of columns of tables, by name.
     """
 
+    experiment: str
     title: str
     state: str
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
+    lead: str = ""
+    findings: tuple[str, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)

@@ -15,8 +15,15 @@ from lakebatch.analysis.plots.captions import between, capital
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
 from lakebatch.analysis.report.tables import BETWEEN, Table, table, wide
+from lakebatch.analysis.wording import plural
 from lakebatch.assembly.metrics import with_unit
-from lakebatch.errors import AssemblyError, ConfigError, ExperimentError, IncompleteError
+from lakebatch.errors import (
+    AssemblyError,
+    ConfigError,
+    ExperimentError,
+    IncompleteError,
+    UnknownNameError,
+)
 
 INTERVAL = {"low": "95 % from", "high": "to"}
 COUNTS = {"units": "units", "assemblies": "assemblies", "fits": "fits"}
@@ -96,7 +103,7 @@ def _overall(rows: pl.DataFrame, options: Chosen) -> Table:
         "assemblies": "assemblies", "cohorts": f"{options.words.cohort}s", "cohort_std": _between(options),
     }  # fmt: skip
     words = [options.roles.word(name) for name in options.roles.groups if name != CONFIG]
-    over = f", over all {' and '.join(f'{each}s' for each in words)}" if words else ""
+    over = f", over all {' and '.join(map(plural, words))}" if words else ""
     label = capital(_with_unit(options)) if options.measured.own else options.label
     label = f"{label} by {axis.label}{over}"
     return table(overall.sort(axis.name), label, names, axis.name)
@@ -142,7 +149,7 @@ def figure(draw: Draw, kind: str, options: Options, *, is_first: bool) -> Figure
     """Return a picture, or the reason why it cannot be drawn."""
     try:
         picture = draw(kind, options)
-    except (ConfigError, IncompleteError, AssemblyError, ExperimentError) as error:
+    except (ConfigError, IncompleteError, AssemblyError, ExperimentError, UnknownNameError) as error:
         return f"No picture of {kind}: {one_line(str(error))}"
     chart = picture.chart
     name = kind if is_first else f"{kind}-by-{options.by}"
@@ -165,7 +172,7 @@ def statistics_section(data: AnalysisData, options: Chosen) -> Section:
         names = {
             "one": roles.word(first), "other": "minus", "mean": "mean difference", **INTERVAL, **_tested(options),
         }  # fmt: skip
-        caption = f"{capital(roles.word(first))}s compared by {_with_unit(options)}: paired t test"
+        caption = f"{capital(plural(roles.word(first)))} compared by {_with_unit(options)}: paired t test"
         parts.append(table(compared, caption, names))
     changed = statistics.degradation(rows, options.metric, [first], unit=options.unit, roles=roles)
     if changed.is_empty():

@@ -1,10 +1,8 @@
-"""The sections of a report on its origin: runs, configs, times, faults, provenance."""
+"""The sections of a report on its assemblies: runs, configs, times, faults."""
 
 from __future__ import annotations
 
-import itertools
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -14,10 +12,6 @@ from lakebatch.analysis.plots.captions import capital
 from lakebatch.analysis.report.configs import RunConfig
 from lakebatch.analysis.report.content import Code, Section, SectionPart
 from lakebatch.analysis.report.tables import Table, table
-from lakebatch.assembly.record import Assembly
-from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.snapshot import source_diff
-from lakebatch.snapshot.changes import HASH_CHARACTERS
 
 LABELS = ("name", "user", "started_from", "note")
 # columns that are left out where no assembly has a value
@@ -33,8 +27,9 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
     )
     names = {
         "assembly_id": "assembly", "name": "name", "status": "status", "parts": "parts", "rows": "rows",
-        "started_at": "started", "seed": "seed", "config_number": "config", "code_version": "lakebatch", "commit": "commit",
-        "user": "user", "started_from": "config of", "note": "note",
+        "started_at": "started", "changed_at": "last change", "seed": "seed",
+        "config_number": "config", "code_version": "lakebatch", "commit": "commit",
+        "host": "machine", "user": "user", "started_from": "config of", "note": "note",
     }  # fmt: skip
     given = {
         column: name
@@ -45,20 +40,21 @@ def run_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
 
 
 def config_section(configs: Sequence[RunConfig]) -> Section:
-    """Return each config: its differences from the nearest preset, and the whole."""
+    """Return each config by its differences from the nearest preset, then every one as a whole."""
     parts: list[SectionPart] = []
     for each in configs:
-        number = each.number
         runs = "1 assembly" if len(each.assemblies) == 1 else f"{len(each.assemblies)} assemblies"
-        parts.append(f"Config {number}, run by {runs}: {_nearness(each)}")
+        parts.append(f"Config {each.number}, run by {runs}: {_nearness(each)}")
         if each.differences:
             rows = tuple(
                 (one_line(one.key), one_line(one.preset), one_line(one.value)) for one in each.differences
             )
-            caption = f"Config {number}: differences from the preset {each.preset}"
+            caption = f"Config {each.number}: differences from the preset {each.preset}"
             parts.append(Table(caption, ("key", f"preset {each.preset}", "here"), rows, (False,) * 3))
-        parts.append(Code(f"Config {number}, whole, as JSON", each.text, "json", folded=True))
-    return Section("configs", "Configs", tuple(parts))
+    whole = (
+        Code(f"Config {each.number}, whole, as JSON", each.text, "json", folded=True) for each in configs
+    )
+    return Section("configs", "Configs", (*parts, *whole))
 
 
 def _nearness(each: RunConfig) -> str:
@@ -167,59 +163,3 @@ def fault_section(data: AnalysisData) -> Section:
             table(lacking, "Samples dropped at all levels, since they could not be simulated", names)
         )
     return Section("faults", "Failures and gaps", tuple(parts))
-
-
-def provenance_section(data: AnalysisData, configs: Sequence[RunConfig]) -> Section:
-    """Return the origin of the rows and the commands to reproduce them."""
-    seeds = {each.assembly_id: each.seed for each in data.records}
-    commands = [
-        f"{each.command} --seed {seeds[name]}  # config {each.number}, {name}"
-        for each in configs
-        for name in each.assemblies
-    ]
-    selected = shlex.join([data.qualified_name, *data.options, "--version", str(data.version)])
-    reading = [
-        f"lakebatch reassemble {selected} -o {shlex.quote(data.experiment)}.parquet",
-        f"lakebatch report {selected}",
-    ]
-    return Section(
-        "provenance",
-        "Provenance and how to reproduce it",
-        (
-            "Rows depend only on config, seed and code. Install the code and packages listed below and run each assembly "
-            "again. For a command with --config config.json, first save the whole config from above in that file.",
-            Code("Run every assembly again", "\n".join(commands), "sh"),
-            Code("Read the same state of this lake again", "\n".join(reading), "sh"),
-            _environments(data.records),
-            *_source_changes(data),
-        ),
-    )
-
-
-def _source_changes(data: AnalysisData) -> Iterator[Code]:
-    """Yield a unified diff from each state of the experiment's source to the next, by run number."""
-    computed = [each for each in data.records if SOURCE_HASH in each.surroundings]
-    for before, after in itertools.pairwise(computed):
-        changed = source_diff.between_assemblies(before, data.source_files, after, data.source_files)
-        if changed:
-            title = f"Changes of the source from {before.assembly_id} to {after.assembly_id}"
-            yield Code(title, changed, "diff", folded=True)
-
-
-def _environments(assemblies: list[Assembly]) -> Table:
-    """Return the environments of assemblies, equal ones in one row."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for each in assemblies:
-        known = each.surroundings
-        packages = ", ".join(
-            f"{name} {version}" for name, version in sorted(known.get("packages", {}).items())
-        )
-        key = (
-            one_line(each.lakebatch_version), one_line(each.commit or ""),
-            one_line(str(known.get(SOURCE_HASH, ""))[:HASH_CHARACTERS]), one_line(str(known.get("python", ""))),
-            one_line(str(known.get("platform", ""))), one_line(packages),
-        )  # fmt: skip
-        groups.setdefault(key, []).append(each.assembly_id)
-    rows = tuple((", ".join(names), *key) for key, names in groups.items())
-    columns = ("assemblies", "lakebatch", "commit", "source", "Python", "platform", "packages")
-    return Table("Code and environment of the rows", columns, rows, (False,) * len(columns))

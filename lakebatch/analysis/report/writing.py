@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -21,7 +23,8 @@ from lakebatch.analysis.plots.options import check
 from lakebatch.analysis.plots.picture import draw
 from lakebatch.analysis.report import markdown
 from lakebatch.analysis.report.composing import compose
-from lakebatch.analysis.report.content import Content, Figure
+from lakebatch.analysis.report.content import Content, Figure, Section
+from lakebatch.analysis.report.tables import Table
 from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
@@ -39,6 +42,11 @@ class Report:
 
     content: Content
 
+    @property
+    def findings(self) -> list[str]:
+        """The findings in sentences, the most important first."""
+        return list(self.content.findings)
+
     @cached_property
     def pictures(self) -> dict[str, bytes]:
         """The pictures as SVG, by name."""
@@ -47,12 +55,16 @@ class Report:
 
     def html(self) -> str:
         """Return the report as one page that needs no other file and no network."""
-        template = _environment(autoescape=True).get_template("report.html.j2")
+        environment, script = _environment(autoescape=True), _read("report.js")
+        environment.filters["entries"] = entries
+        template = environment.get_template("report.html.j2")
         return str(
             template.render(
                 content=self.content,
                 version=__version__,
                 style=_markup(_read("report.css")),
+                script=_markup(script),
+                script_hash=_hash(script),
                 images={name: base64.b64encode(data).decode() for name, data in self.pictures.items()},
                 widths={name: _pixels(data) for name, data in self.pictures.items()},
             )
@@ -87,6 +99,7 @@ def report(
     *,
     on_gap: OnGap = "warn",
     options: Options | None = None,
+    written_at: datetime | None = None,
 ) -> Report:
     """Return a report of an experiment at one moment.
 
@@ -94,6 +107,8 @@ def report(
     ----------
     options : Options, optional
         The metric, and the unit of intervals and tests.
+    written_at : datetime, optional
+        The time to name as that of writing; without it the same state always gives the same report, byte for byte.
 
     Raises
     ------
@@ -101,7 +116,7 @@ def report(
         If matplotlib or Jinja is not installed.
     """
     _environment(autoescape=True)  # raises for missing packages before anything is drawn
-    chosen = options or Options()
+    asked = chosen = options or Options()
     key = config_key(chosen.by, snapshot)
     chosen = chosen if key is None else replace(chosen, by=CONFIG)
     check(chosen, snapshot.roles)
@@ -110,7 +125,7 @@ def report(
     def draw_kind(kind: str, asked: Options) -> Picture:
         return draw(snapshot, data, kind, asked, on_gap)
 
-    return Report(compose(data, draw_kind, chosen))
+    return Report(compose(data, draw_kind, chosen, asked, written_at))
 
 
 def check_file(file: Path) -> Path:
@@ -147,6 +162,24 @@ def _markup(text: str) -> Any:
     from markupsafe import Markup
 
     return Markup(text)
+
+
+def entries(section: Section, experiment: str) -> list[tuple[str, str]]:
+    """Return the id and the short name of each table and picture of a section, for the contents of a page."""
+    # the name of the experiment stands above the contents
+    names = {
+        place: part.caption.partition(". ")[0]
+        if isinstance(part, Table)
+        else part.title.replace(f", {experiment}", "")
+        for place, part in enumerate(section.parts, 1)
+        if isinstance(part, Table | Figure)
+    }
+    return [(f"{section.key}-{place}", name) for place, name in names.items()]
+
+
+def _hash(script: str) -> str:
+    """Return the source of a script for a content security policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _pixels(data: bytes) -> int:

@@ -43,9 +43,19 @@ def dataset(
 ) -> None:
     """Return the rows that models of one ASSEMBLY were trained on: features, and the target as last column."""
     check_output(output)
+    from lakebatch.assembly.record import EVERY_STATUS
+    from lakebatch.snapshot import file_origin
     from lakebatch.snapshot.dataset import load
+    from lakebatch.snapshot.selection import selection
 
-    pinned = open_lake(context)[name].at(moment)
+    lake = open_lake(context)
+    pinned = lake[name].at(moment)
     columns, target = load(pinned, assembly, level=level, feature_set=features)
     about = f"{pinned.qualified_name}, {pinned.state_read}: {assembly}, level {level:g}, {features}"
-    show_or_save(columns.with_columns(target), output, form, about)
+    chosen = pinned.select(selection(assembly=assembly, include=EVERY_STATUS))
+    show_or_save(
+        columns.with_columns(target),
+        output,
+        form,
+        lambda: file_origin.of_dataset(chosen, str(lake.storage.uri)) | {"selection": about},
+    )

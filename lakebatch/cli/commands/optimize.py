@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from lakebatch.cli import completion
@@ -11,9 +9,6 @@ from lakebatch.cli.context import experiments
 from lakebatch.cli.dry_run import report_end, yes_option
 from lakebatch.cli.options import format_option
 from lakebatch.cli.output import show
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(epilog="Example: lakebatch optimize response-noise --yes")
@@ -27,5 +22,9 @@ def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> 
 
     done = maintenance.optimize(experiments(context, name), dry_run=not yes)
     show(done, form)
-    saved = int((done["files"] - done["files_after"]).sum())
-    report_end(context, yes, f"{saved} files fewer" if saved else "", "optimize", name)
+    saved, rewritten = int((done["files"] - done["files_after"]).sum()), int(done["rewritten"].sum())
+    changes = [
+        *([f"{saved} files fewer"] if saved else []),
+        *([f"{rewritten} files in plain types for other engines"] if rewritten else []),
+    ]
+    report_end(context, yes, ", ".join(changes), "optimize", name)

@@ -25,6 +25,7 @@ KINDS = (
 
 
 ALL = "all"
+FORMS = ("png", "svg", "pdf", "html")
 
 
 @click.command(
@@ -67,6 +68,10 @@ ALL = "all"
 )
 @selection_options
 @gap_option
+@click.option("--caption", is_flag=True, help="Write title, caption and origin to FILE.txt too.")
+@click.option(
+    "--format", "form", type=Choice(FORMS), help="Format of the files of --kind all.  [default: png]"
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
     help="FILE.png, .svg or .pdf for print, .html interactive; a folder for --kind all.  [default: NAME-KIND.png]",
@@ -81,6 +86,8 @@ def plot(
     against: str | None,
     width: float | None,
     on_gap: Any,
+    caption: bool,
+    form: str | None,
     output: Path | None,
     **drawn: Any,
 ) -> None:
@@ -88,22 +95,40 @@ def plot(
     from lakebatch.analysis import plots
     from lakebatch.snapshot.states import state
 
+    _check_output(kind, form, output)
     reading: dict[str, Any] = {"on_gap": on_gap, "options": plots.Options(**drawn)}
     stored = open_lake(context)[name]
     snapshot = stored.select(selection)
     if against is not None:
         reading["against"] = state(stored, against).select(selection)
+    saved: dict[str, Any] = {"width_mm": width, "caption": caption}
     if kind == ALL:
-        _plot_all(snapshot, output or Path(file_name(name, "-pictures")), width, reading)
+        folder = output or Path(file_name(name, "-pictures"))
+        _plot_all(snapshot, folder, form or FORMS[0], reading, saved)
         return
     file = plots.check_file(output or Path(file_name(name, f"-{kind}.png")))
     picture = plots.picture(snapshot, kind, **reading)
-    picture.save(file, width)
+    picture.save(file, **saved)
     inform(f"{file}: {picture.chart.description()}")
 
 
-def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[str, Any]) -> None:
-    """Write a PNG of every kind into a folder; print the reason where one cannot be drawn."""
+def _check_output(kind: str, form: str | None, output: Path | None) -> None:
+    """Refuse a file for all pictures, and a format beside the ending of a file."""
+    from lakebatch.errors import ConfigError
+
+    is_file = output is not None and output.suffix.removeprefix(".") in FORMS and not output.is_dir()
+    if kind == ALL and is_file:
+        raise ConfigError(
+            f"Cannot write all kinds to {output}: they are several files. Give a folder, and --format for their format."
+        )
+    if kind != ALL and form is not None:
+        raise ConfigError(
+            "--format is for --kind all. Name the format of one picture by the ending of its file: -o FILE.svg"
+        )
+
+
+def _plot_all(snapshot: Any, folder: Path, form: str, reading: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Write a file of every kind into a folder, with its caption; print the reason where one cannot be drawn."""
     from lakebatch.analysis import plots
     from lakebatch.errors import (
         AssemblyError,
@@ -118,11 +143,15 @@ def _plot_all(snapshot: Any, folder: Path, width: float | None, reading: dict[st
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    options = reading["options"]
     for kind in plots.KINDS:
         try:
-            file = plots.picture(snapshot, kind, **reading).save(folder / f"{kind}.png", width)
+            reading["options"] = plots.applying(options, kind)
+            picture = plots.picture(snapshot, kind, **reading)
+            file = picture.save(folder / f"{kind}.{form}", **saved)
         except (IncompleteError, AssemblyError, ConfigError, ExperimentError, UnknownNameError) as error:
             print_stderr(f"no {kind}: {error}")
         else:
             click.echo(sanitize(str(file)))
-        reading = {**reading, "on_gap": "ignore"}  # gaps are reported once
+            inform(picture.chart.description())
+        reading["on_gap"] = "ignore"  # gaps are reported once

@@ -47,8 +47,13 @@ def reassemble(
 ) -> None:
     """Read every completed assembly of experiment NAME as one dataset, now or at any past state."""
     check_output(output)
-    pinned = open_lake(context)[name].select(selection)
+    lake = open_lake(context)
+    pinned = lake[name].select(selection)
     if output is None:
         show(pinned.reassemble(table=table, on_gap=on_gap), form)
     else:
-        save(pinned.pieces(table=table, on_gap=on_gap), output, pinned.describe())
+        from lakebatch.snapshot import file_origin
+
+        pieces = pinned.pieces(table=table, on_gap=on_gap)
+        described = pinned.tables.existing(table).arrow_schema()
+        save(pieces, output, file_origin.of_dataset(pinned, str(lake.storage.uri)), described)

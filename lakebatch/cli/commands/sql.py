@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakebatch._text import redact
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.exit_codes import ERROR, INTERRUPTED
@@ -100,7 +101,15 @@ def sql(
         text = _read(file)
     selected = lake.select(selection)
     frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
-    show_or_save(frame, output, form, selected.describe())
+    show_or_save(frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters))
+
+
+def _origin(lake: Lake, selected: LakeSnapshot, query: str, parameters: Sequence[str]) -> dict[str, Any]:
+    """Return what a file with the answer says of where it comes from."""
+    from lakebatch.snapshot import file_origin
+
+    values = dict(each.split("=", 1) for each in parameters)
+    return file_origin.of_query(selected, str(lake.storage.uri), redact(query), values)
 
 
 def _options(

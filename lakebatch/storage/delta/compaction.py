@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from lakebatch.errors import DamageError
+from lakebatch.storage.delta.engine import is_plain
 from lakebatch.storage.delta.replacement import NewFile, Replacement, replace
 from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import DataFile, TableVersion
@@ -20,10 +22,17 @@ if TYPE_CHECKING:
 
 GROUP_ROWS = 100_000
 """Rows per row group of a merged file."""
+READERS = 16
+"""Footers that are read at a time."""
 
 
 def compact(
-    table: Table, target_bytes: int, metadata: Mapping[str, str], *, assembly_id: str | None = None
+    table: Table,
+    target_bytes: int,
+    metadata: Mapping[str, str],
+    *,
+    assembly_id: str | None = None,
+    rewritten: Collection[DataFile] = (),
 ) -> dict[str, int]:
     """Merge the small files of each partition in one commit, which changes no row and hinders no append.
 
@@ -33,6 +42,8 @@ def compact(
     ----------
     assembly_id : str, optional
         Merge only the files of this assembly.
+    rewritten : collection of files
+        Files to write again in plain types, also where nothing is merged.
 
     Returns
     -------
@@ -46,15 +57,31 @@ def compact(
     """
     state = table.at()
     chosen = state.data_files(None if assembly_id is None else [assembly_id])
+    groups = list(bins(chosen, target_bytes))
+    merged = {file for files in groups for file in files}
+    groups += [[file] for file in chosen if file in rewritten and file not in merged]
     replacements = [
-        Replacement(files[0].assembly_id, tuple(files), (write(table, state, files),))
-        for files in bins(chosen, target_bytes)
+        Replacement(files[0].assembly_id, tuple(files), (write(table, state, files),)) for files in groups
     ]
     done = replace(table, replacements, metadata) if replacements else []
     return {
         "files_before": sum(len(each.removed) for each in done),
         "files_after": sum(len(each.added) for each in done),
     }
+
+
+def with_other_types(state: TableVersion) -> list[DataFile]:
+    """Return the files that have views or large types, which some engines cannot read; unreadable ones are left out."""
+    files = state.data_files()
+
+    def has_other_types(file: DataFile) -> bool:
+        try:
+            return not is_plain(state.file_metadata(file))
+        except (pl.exceptions.PolarsError, OSError):  # doctor names it
+            return False
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return [file for file, found in zip(files, pool.map(has_other_types, files), strict=True) if found]
 
 
 def bins(files: list[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:

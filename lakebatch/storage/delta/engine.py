@@ -1,7 +1,8 @@
-"""Calls of deltalake: table handle, options, retries and commit metadata."""
+"""Calls of deltalake: table handle, options, plain types, retries and commit metadata."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -33,6 +34,10 @@ ATTEMPT = "lakebatch.attempt"
 """Key in a commit's metadata: the number of the event with which the process that computed the part began."""
 FINGERPRINT = "lakebatch.fingerprint"
 """Key in a commit's metadata: the fingerprint of the rows that it added."""
+SLICE_ROWS = 100_000
+"""Rows that are converted to Arrow at a time: a plain column holds at most 2 GiB in one piece."""
+ARROW_SCHEMA = "ARROW:schema"
+"""The key in the footer of a data file under which writers keep the Arrow types of the columns."""
 WRITER_PROPERTIES = deltalake.WriterProperties(compression="ZSTD")
 # A dictionary and the largest value in the footer would store a large content twice more
 OF_BINARY = deltalake.ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
@@ -64,6 +69,67 @@ def writer_properties(binary: Iterable[str]) -> deltalake.WriterProperties:
     if not of_each:
         return WRITER_PROPERTIES
     return deltalake.WriterProperties(compression="ZSTD", column_properties=of_each)
+
+
+def plain_table(frame: pl.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table of plain types: strings, bytes and lists, which every engine reads."""
+    import pyarrow as pa
+
+    schema = plain_schema(frame.clear().to_arrow().schema)
+    return pa.concat_tables(
+        [
+            pa.Table.from_batches([], schema),
+            *(each.to_arrow().cast(schema) for each in frame.iter_slices(SLICE_ROWS)),
+        ]
+    )
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the plain type of each column.
+
+    >>> import pyarrow as pa
+    >>> print(plain_schema(pa.schema({"parts": pa.large_list(pa.string_view())})))
+    parts: list<item: string>
+      child 0, item: string
+    """
+    import pyarrow as pa
+
+    return pa.schema(list(map(_plain_field, schema)))
+
+
+def plain_type(dtype: pa.DataType) -> pa.DataType:
+    """Return the plain type that holds the same values; categories become their strings."""
+    import pyarrow as pa
+
+    kinds = pa.types
+    if kinds.is_large_string(dtype) or kinds.is_string_view(dtype):
+        return pa.string()
+    if kinds.is_large_binary(dtype) or kinds.is_binary_view(dtype):
+        return pa.binary()
+    if kinds.is_dictionary(dtype):
+        return plain_type(dtype.value_type)
+    if kinds.is_fixed_size_list(dtype):
+        return pa.list_(_plain_field(dtype.value_field), dtype.list_size)
+    if kinds.is_list(dtype) or kinds.is_large_list(dtype) or kinds.is_list_view(dtype):
+        return pa.list_(_plain_field(dtype.value_field))
+    if kinds.is_struct(dtype):
+        return pa.struct([_plain_field(each) for each in dtype])
+    return dtype
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type)).remove_metadata()
+
+
+def is_plain(footer: Mapping[str, str]) -> bool:
+    """Whether a data file has plain types only, by the metadata of its footer."""
+    import pyarrow as pa
+
+    recorded = footer.get(ARROW_SCHEMA)
+    if recorded is None:
+        return True
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(recorded)))
+    return all(each.type == plain_type(each.type) for each in schema)
 
 
 def with_retries(call: Callable[[], Answer]) -> Answer:

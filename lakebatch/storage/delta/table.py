@@ -30,6 +30,7 @@ from lakebatch.storage.delta.engine import (
     Data,
     Handle,
     is_final,
+    plain_table,
     preserve_interrupt,
     retry_commit,
     with_fingerprint,
@@ -280,7 +281,7 @@ class Table(TableReader):
         with preserve_interrupt():
             deltalake.write_deltalake(
                 handle,
-                data,
+                plain_table(data) if isinstance(data, pl.DataFrame) else data,
                 mode="append",
                 # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"

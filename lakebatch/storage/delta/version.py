@@ -13,12 +13,14 @@ from lakebatch import _process as process
 from lakebatch.columns import Column
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, table_format
+from lakebatch.storage.delta.arrow_dataset import arrow_dataset
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.storage.delta.engine import Handle, with_retries
 from lakebatch.storage.delta.schema import TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 Arrange: TypeAlias = "Callable[[pl.LazyFrame], pl.LazyFrame]"
 
@@ -263,6 +265,12 @@ class TableVersion:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
         return collect(self._completed(rows, rows.collect_schema().names()))
 
+    def file_metadata(self, file: DataFile) -> dict[str, str]:
+        """Return the metadata in the footer of one file."""
+        return with_retries(
+            lambda: pl.read_parquet_metadata(f"{self.uri}/{file.path}", storage_options=self._options or None)
+        )
+
     def file_schema(self) -> pa.Schema:
         """Return the columns of the table's data files, which lack the partition columns."""
         import pyarrow as pa
@@ -275,6 +283,20 @@ class TableVersion:
                 if each.name not in self._partitions
             ]
         )
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the columns of datasets, in their order, with units and comments as metadata of the fields."""
+        import pyarrow as pa
+
+        stored = {each.name: each for each in pa.schema(self._handle.schema().to_arrow())}
+        known = {each.name: each for each in self.schema.arrow} | stored
+        shown = [known[name] for name in self.columns() if name not in self.schema.large]
+        # the engine gives metadata in an order that changes from process to process
+        return pa.schema([each.with_metadata(dict(sorted((each.metadata or {}).items()))) for each in shown])
+
+    def arrow_dataset(self, assembly_ids: Collection[str]) -> ds.FileSystemDataset:
+        """Return the files of some assemblies as an Arrow dataset, which reads what it is asked for."""
+        return arrow_dataset(self._handle, self._options, self._chosen(assembly_ids), self.arrow_schema())
 
     def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
         """Return the version of each transaction, 0 before its first, from the log alone."""
