@@ -114,14 +114,14 @@ class _Export:
         while following := self.files.next():
             path, (steps, state) = following
             progress(*self.files.progress, path)
-            self._new.write(path, self._page(path, steps, state, bar).encode())
+            self._new.write(path, self._cleaned(self._page(path, steps, state, bar)))
 
     def has_changed(self) -> bool:
         """Whether the lake has other versions than at the beginning."""
         return _versions(snapshots(self._site.lake, self._state)) != _versions(self._chosen)
 
     def _table(self, path: str, content: bytes) -> str:
-        self._new.write(path, content)
+        self._new.write(path, self._cleaned(content.decode()))
         return path
 
     def _page(self, path: str, steps: Sequence[str], state: PageState, bar: Mapping[str, Any]) -> str:
@@ -146,7 +146,14 @@ class _Export:
         if file is None:
             raise UnknownNameError(f"There is no file {'/'.join(steps)!r}.")
         is_text = file.media_type.startswith(("image/svg", "text/"))
-        return redact(file.content.decode()).encode() if is_text else file.content
+        return self._cleaned(file.content.decode()) if is_text else file.content
+
+    def _cleaned(self, text: str) -> bytes:
+        """Return a text without secrets, and with the name of the lake in place of its path on this machine."""
+        lake = self._site.lake
+        for place in {str(lake.storage.uri), escape(str(lake.storage.uri))}:
+            text = text.replace(place, lake_name(lake))
+        return redact(text).encode()
 
 
 def _versions(chosen: LakeSnapshot) -> dict[str, tuple[int | None, int]]:

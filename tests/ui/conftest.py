@@ -126,7 +126,7 @@ def serve() -> Callable[..., Served]:
     def start(lake: lakebatch.Lake, host: str = "127.0.0.1") -> Served:
         token = server.new_token()
         listening = server.listen(host, 0)
-        app = server.application(lake, token)
+        app = server.application(lake, token, host)
         threading.Thread(target=server.serve, args=(app, listening), daemon=True).start()
         return Served(lake, listening.getsockname()[1], token)
 
