@@ -25,12 +25,13 @@ Chip = tuple[str, str, str]
 def bar(lake: Lake, state: PageState) -> Mapping[str, Any]:
     """Return what the selection bar shows and offers; its addresses are relative to any page."""
     stored = lake.begun()
-    chosen = [each for each in stored if state.experiment in (None, each.reference, each.name, each.folder)]
+    chosen = _chosen(lake, stored, state)
     walk = moments.moments(chosen)
     return {
         **empty(lake),
         "experiments": [each.reference for each in stored],
-        "tags": sorted({tag.tag for each in chosen for tag in each.tag_log.all()}),
+        "experiment": chosen[0].reference if state.experiment and chosen else None,
+        "tags": sorted({tag.tag for each in chosen for tag in moments.tags_of(each)}),
         "chips": list(chips(state)),
         "where": conditions(state.selection.where),
         "moment": str(state.selection.moment),
@@ -44,12 +45,23 @@ def empty(lake: Lake) -> dict[str, Any]:
         "lake": str(lake.storage.uri),
         "statuses": EVERY_STATUS,
         "experiments": [],
+        "experiment": None,
         "tags": [],
         "chips": [],
         "where": [],
         "moment": str(NEWEST),
         **_walk(PageState(), Place(0, 0, None, "", None, None)),
     }
+
+
+def _chosen(lake: Lake, stored: list[StoredExperiment], state: PageState) -> list[StoredExperiment]:
+    """Return the experiments that a page shows; none if there is none of its name, which the page itself says."""
+    if state.experiment is None:
+        return stored
+    try:
+        return [lake[state.experiment]]
+    except LakebatchError:
+        return []
 
 
 def _pinned(chosen: list[StoredExperiment], state: PageState) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from lakebatch.assembly.metrics import Axis, Metric, Roles, text_of
 from lakebatch.lake.lake import Lake
 from lakebatch.snapshot.selection import COMPLETED
 from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.storage.delta import omissions
 from lakebatch.ui import compact
 
 ALL = "all"
@@ -65,7 +66,11 @@ def metrics(lake: Lake, snapshots: Mapping[str, Snapshot], at: str = ALL) -> dic
     Quantiles of t for 95 % intervals come along, as pairs of degrees of freedom and quantile.
     """
     means = of_lake(lake)
-    found = {each.folder: means.of(each) for each in snapshots.values() if each.table() is not None}
+    found: dict[str, pl.DataFrame] = {}
+    for name, each in snapshots.items():
+        with omissions.warn_and_skip(name):
+            if each.table() is not None:
+                found[each.folder] = means.of(each)
     judged = [metric for each in snapshots.values() for metric in each.roles.metrics]
     return {
         "at": at,

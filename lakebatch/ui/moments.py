@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly.tags import Tag
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.snapshot import Snapshot
@@ -31,7 +32,8 @@ def moments(stored: Sequence[StoredExperiment]) -> pl.DataFrame:
     found = [pl.DataFrame(schema=SCHEMA)]
     for each in stored:
         with omissions.warn_and_skip(each.reference):
-            found += [_events(each), _tags(each)]
+            found.append(_events(each))
+        found.append(_tags(each))
     return pl.concat(found).sort("at").group_by("at", maintain_order=True).agg(pl.col("what").str.join("; "))
 
 
@@ -42,8 +44,16 @@ def _events(stored: StoredExperiment) -> pl.DataFrame:
 
 
 def _tags(stored: StoredExperiment) -> pl.DataFrame:
-    rows = [(each.at, f"{stored.reference} tag {each.tag}") for each in stored.tag_log.all()]
+    rows = [(each.at, f"{stored.reference} tag {each.tag}") for each in tags_of(stored)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def tags_of(stored: StoredExperiment) -> list[Tag]:
+    """Return the tags of an experiment; none, with a warning, if they cannot be read."""
+    found: list[Tag] = []
+    with omissions.warn_and_skip(stored.reference):
+        found.extend(stored.tag_log.all())
+    return found
 
 
 @dataclass(frozen=True)

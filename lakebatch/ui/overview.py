@@ -11,6 +11,7 @@ from typing import Any
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.selection import COMPLETED
+from lakebatch.storage.delta import omissions
 from lakebatch.ui import assemblies, means, moments, sweep, watcher
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
@@ -33,7 +34,7 @@ def overview(lake: Lake, state: PageState) -> Page:
             "table": table,
             "rows": assemblies.first_rows(table, FIRST),
             "every_row": lambda: assemblies.first_rows(table, table["count"]),
-            "sweeps": sweep.table(pinned),
+            "sweeps": sweep.table(at_moment(lake, state)),
             "every_metric": lambda: means.every_value(lake, pinned),
         },
         command=same_command(state),
@@ -88,5 +89,13 @@ def _json(value: Any) -> File:
 
 def snapshots(lake: Lake, state: PageState) -> LakeSnapshot:
     """Return the snapshots of the selected experiments, with the selected assemblies."""
+    return at_moment(lake, state).select(state.selection)
+
+
+def at_moment(lake: Lake, state: PageState) -> LakeSnapshot:
+    """Return the snapshots of the selected experiments, with every assembly."""
     stored = lake.begun() if state.experiment is None else [lake[state.experiment]]
-    return LakeSnapshot.pin(stored, state.selection.moment).select(state.selection)
+    pinned = LakeSnapshot.pin(stored, state.selection.moment)
+    for name, error in pinned.damaged.items():
+        omissions.warn_of_skipped(name, error)
+    return pinned

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -85,7 +87,8 @@ class Drawing:
         from lakebatch.analysis.config_keys import config_key
         from lakebatch.analysis.data import read
 
-        return read(self.snapshot, on_gap="ignore", key=config_key(self.by, self.snapshot))
+        with _in_silence():
+            return read(self.snapshot, key=config_key(self.by, self.snapshot))
 
     def chart(self, kind: str, options: Options) -> Chart:
         """Return a chart from the frames, which is quick."""
@@ -93,7 +96,8 @@ class Drawing:
         from lakebatch.analysis.plots.picture import draw
 
         by = options.by if config_key(options.by, self.snapshot) is None else CONFIG
-        return draw(self.snapshot, self.data, kind, replace(options, by=by), "ignore").chart
+        with _in_silence():
+            return draw(self.snapshot, self.data, kind, replace(options, by=by)).chart
 
     @cached_property
     def reports(self) -> dict[Options, Report]:
@@ -105,14 +109,24 @@ class Drawing:
         from lakebatch.analysis import report
 
         if options not in self.reports:
-            self.reports[options] = report.report(self.snapshot, on_gap="ignore", options=options)
+            with _in_silence():
+                self.reports[options] = report.report(self.snapshot, options=options)
         return self.reports[options]
 
     def picture(self, kind: str, options: Options) -> Picture:
         """Return the picture that ``lakebatch plot`` draws."""
         from lakebatch.analysis import plots
 
-        return plots.picture(self.snapshot, kind, on_gap="ignore", options=options)
+        with _in_silence():
+            return plots.picture(self.snapshot, kind, options=options)
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Leave out warnings of gaps and mixtures, which the page names itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 _read: Cache[Drawing] = Cache(8)
@@ -124,8 +138,7 @@ def drawing(stored: StoredExperiment, state: PageState, by: str | None = None) -
     key = (str(stored.storage.uri), stored.folder, _versions(stored), *state.of(None).pairs, by)
     found = _read.get(key)
     if found is None:
-        chosen = replace(state.selection, on_mix="ignore")  # pages name mixtures themselves
-        found = _read.put(key, Drawing(key, stored.select(chosen), by))
+        found = _read.put(key, Drawing(key, stored.select(state.selection), by))
     return found
 
 

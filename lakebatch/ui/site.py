@@ -89,7 +89,10 @@ class Site:
         """
         with self._reading:
             page = self.page(steps, links.state)
-            return pages.render(page, links, bar(self.lake, links.state))
+            with warnings.catch_warnings():  # the page has said the same
+                warnings.simplefilter("ignore")
+                shown = bar(self.lake, links.state)
+            return pages.render(page, links, shown)
 
     def file(self, steps: Sequence[str], state: PageState) -> File | None:
         """Return a file; None if the address is not that of a file.

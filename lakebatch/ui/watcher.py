@@ -19,8 +19,12 @@ Row = dict[str, Any]
 
 def stamp(lake: Lake) -> str:
     """Return a text that changes with every event of any experiment."""
+    return _stamp(lake.begun())
+
+
+def _stamp(stored: Iterable[StoredExperiment]) -> str:
     counts = []
-    for each in lake.begun():
+    for each in stored:
         with omissions.warn_and_skip(each.reference):
             counts.append(f"{each.folder}:{each.log.read().rows.height}")
     return " ".join(counts)
@@ -36,9 +40,10 @@ class Watcher:
 
     def look(self) -> tuple[str, list[Row]]:
         """Return the stamp of now, and the new values of the assemblies that have changed."""
-        before = stamp(self._lake)
+        stored = self._lake.begun()
+        before = _stamp(stored)
         rows: list[Row] = []
-        for each in self._lake.begun():
+        for each in stored:
             with omissions.warn_and_skip(each.reference):
                 rows += self._changed(each)
         return before, rows

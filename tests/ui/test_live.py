@@ -18,11 +18,10 @@ TOY = Path(__file__).parents[1] / "toy_experiment.py"
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
-    """Return a working directory with the experiment ``toy`` and a lake with one assembly of it."""
+    """Return a working directory with the experiment ``toy``, without a lake."""
     (tmp_path / "experiments").mkdir()
     shutil.copy(TOY, tmp_path / "experiments" / "toy.py")
     monkeypatch.chdir(tmp_path)
-    lakebatch.run(lakebatch.open_lake("lake"), "toy", jobs=1)
     return tmp_path
 
 
@@ -37,11 +36,12 @@ def files(folder):
 def test_assembly_appears_is_interrupted_and_completed_without_a_reload(work, serve, page):
     served = serve(lakebatch.open_lake(work / "lake"))
     page.goto(served.address)
-    page.evaluate("window.isSame = true")
+    page.get_by_text("No assembly has been run here yet").wait_for()
     rows = page.locator("#table tbody tr")
     running = start("run", "toy", "--jobs", "1", "--set", "wait=[0.1]", "-q")
-    row = rows.filter(has_text="run002")
+    row = rows.filter(has_text="run001")
     row.locator(".state.running").wait_for(timeout=60_000)
+    page.evaluate("window.isSame = true")
     row.filter(has_text="1/3").wait_for()
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
@@ -57,10 +57,13 @@ def test_assembly_appears_is_interrupted_and_completed_without_a_reload(work, se
     )
     mean = found.collect()["mse"].mean()
     row.filter(has_text=f"{mean:#.4g}").wait_for()
+    lakebatch.run(lakebatch.open_lake("lake"), "toy", jobs=1)
+    rows.filter(has_text="run002").locator(".state.completed").wait_for()
     assert page.evaluate("window.isSame")
 
 
 def test_ctrl_c_ends_open_streams_and_the_page_says_so(work, new_page):
+    lakebatch.run(lakebatch.open_lake("lake"), "toy", jobs=1)
     before = files(work / "lake")
     ui = start("ui", "--no-open")
     ui.stdout.readline()

@@ -16,7 +16,9 @@ from scipy import stats
 import lakebatch
 from lakebatch.cli import main
 from lakebatch.ui import assemblies, means, overview
+from lakebatch.ui.links import Links
 from lakebatch.ui.page_state import PageState, parse
+from lakebatch.ui.site import Site
 
 SAID = "[data-part=said]"
 
@@ -113,8 +115,6 @@ def test_command_and_python_list_what_the_page_lists(ui_lake, query):
 
 
 def test_command_names_a_lake_that_is_not_the_default(ui_folder, tmp_path, monkeypatch):
-    from lakebatch.ui.site import Site
-
     monkeypatch.chdir(tmp_path)
     page = Site(lakebatch.open_lake(ui_folder / "lake")).page([], PageState("study"))
     assert page.command == f"lakebatch --lake {shlex.quote(str(ui_folder / 'lake'))} status study"
@@ -210,3 +210,16 @@ def test_hostile_texts_are_texts(page, served):
     open_overview(page, served, "#cols=assembly,note,user,error,config.fault")
     assert re.search(r"<img src=x onerror=alert", page.locator("#table tbody").inner_text())
     assert page.locator("tbody img").count() == 0
+
+
+def test_damaged_experiment_is_left_out_and_named(copied_lake):
+    for entry in Path(copied_lake.storage.uri).glob("91_v1_other-toy/assemblies/_delta_log/*"):
+        entry.write_text("broken")
+    site = Site(copied_lake)
+    page = site.page([], PageState())
+    assert len(page.content["rows"]) == 3
+    assert any("other-toy is left out" in each for each in page.notices)
+    assert "other-toy is left out" in site.html([], Links("/token/", PageState()))
+    assert json.loads(site.file(["metrics.json", "all"], PageState()).content)["folders"].keys() == {
+        "90_v1_toy"
+    }

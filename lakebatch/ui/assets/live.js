@@ -4,7 +4,8 @@
 (() => {
   const root = document.getElementById("assemblies");
   const address = root?.dataset.changes;
-  if (!address || !Overview) return;
+  if (!address) return;
+  if (!Overview) return waitForTheFirst(address);
   const said = Overview.part("live");
   const { data } = Overview;
   const PAUSE = 2000; // between two readings of the whole table
@@ -65,6 +66,16 @@
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", connect);
   connect();
+
+  // A page without assemblies is loaded again when there is one
+  function waitForTheFirst(changes) {
+    const source = new EventSource(changes);
+    source.onmessage = ({ data: text }) => {
+      if (!JSON.parse(text).stamp) return;
+      source.close();
+      location.reload();
+    };
+  }
 
   // Durations of running assemblies go on between two changes
   setInterval(() => {

@@ -40,6 +40,7 @@ const Overview = (() => {
       if (typed && this.typing) history.replaceState(null, "", address);
       else history.pushState(null, "", address);
       this.typing = typed;
+      if (!typed) this.part("filter").value = this.state.filter;
       this.draw();
       if (before !== this.state.at) this.loadMetrics();
     }
@@ -47,6 +48,7 @@ const Overview = (() => {
     _listen() {
       window.addEventListener("popstate", () => {
         const before = this.state.at;
+        this.typing = false;
         this.restore();
         if (before !== this.state.at) this.loadMetrics();
       });
@@ -92,9 +94,8 @@ const Overview = (() => {
 
     async _fetch(address) {
       const answer = await fetch(address);
-      const found = await answer.json();
-      if (!answer.ok) throw new Error(found.error || answer.statusText);
-      return found;
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      return answer.json();
     }
 
     // ---- what is shown
@@ -225,7 +226,6 @@ const Overview = (() => {
     _open(one, keys) {
       const terms = keys.map((each, place) => `"${each.key}=${Rows.plain(one.values[place]).replaceAll('"', "")}"`);
       this.change({ group: [], filter: [this.state.filter, ...terms].filter(Boolean).join(" ") });
-      this.part("filter").value = this.state.filter;
     }
 
     // ---- elements around the rows
@@ -252,10 +252,11 @@ const Overview = (() => {
     }
 
     _fill(heads, rows) {
-      const focused = document.activeElement?.closest?.("tr[data-id]")?.dataset.id;
+      const focused = document.activeElement?.closest?.("#table tr[data-id]")?.dataset.id;
+      const kind = document.activeElement?.tagName;
       this.table.tHead.replaceChildren(element("tr", {}, ...heads));
       this.table.tBodies[0].replaceChildren(...rows);
-      if (focused) this.table.querySelector(`tr[data-id="${CSS.escape(focused)}"] input`)?.focus();
+      if (focused) this.table.querySelector(`tr[data-id="${CSS.escape(focused)}"] ${kind}`)?.focus();
     }
 
     _page(count) {
@@ -347,5 +348,5 @@ const Overview = (() => {
   }
 
   const root = document.getElementById("assemblies");
-  return root ? new Overview(root) : null;
+  return root && block("assemblies-data") ? new Overview(root) : null;
 })();
