@@ -21,6 +21,8 @@ from lakebatch.ui.page_state import PageState
 
 WIDTH = 78
 MAX_COMPARED = 12
+MAX_DRAWN = 30
+"""Assemblies of an export up to which each has a picture of its own; more would make it too large."""
 HOW = f"""\
 Open index.html in a browser. The pages need no server and no network: they load nothing but the files of this folder,
 and can be put on any web server as they are. The tables are also there as CSV files, in the folder tables.
@@ -71,7 +73,7 @@ class AboutExport:
     @property
     def summary(self) -> str:
         """The state in one line."""
-        until = f", newest event {describe(self.newest)}" if self.newest else ""
+        until = f", newest event {describe(self.newest.replace(microsecond=0))}" if self.newest else ""
         return f"{self.lake}, {self.state}{until}"
 
     @property
@@ -114,7 +116,14 @@ def export_bar(origin: AboutExport, snapshots: LakeSnapshot, tables: Sequence[st
         {"name": name, "folder": each.folder, "compared": _one_of_each_config(each)}
         for name, each in snapshots.items()
     ]
-    about = {"summary": origin.summary, "lines": origin.lines, "experiments": experiments, "tables": tables}
+    count = sum(len(each.assemblies) for each in snapshots.values())
+    about = {
+        "summary": origin.summary,
+        "lines": origin.lines,
+        "draws_each": count <= MAX_DRAWN,
+        "experiments": experiments,
+        "tables": tables,
+    }
     return {"lake": origin.lake, "export": about}
 
 
