@@ -98,14 +98,7 @@ def selection_options(command: Function) -> Function:
         show_default=True,
         help="What to do when the assemblies differ in config, code or packages.",
     )(with_selection)
-    function = click.option(
-        "--assembly",
-        "assembly_ids",
-        multiple=True,
-        metavar="ID",
-        shell_complete=completion.assemblies,
-        help="Read this assembly alone, by id or name; can be repeated.",
-    )(sweep_option(config_options(function)))
+    function = _assembly_option(sweep_option(config_options(function)))
     function = click.option(
         "--include",
         type=Choice(STATUSES),
@@ -115,6 +108,30 @@ def selection_options(command: Function) -> Function:
         help="Assemblies to read, by status; can be repeated.",
     )(function)
     return cast(Function, moment_options(function))
+
+
+def assembly_options(command: Function) -> Function:
+    """Add the options of assemblies of any status; the command gets them as one `Selection`."""
+
+    @wraps(command)
+    def with_selection(*arguments: Any, moment: Any, assembly_ids: Any, **given: Any) -> Any:
+        from lakebatch.snapshot.selection import selection
+
+        named = {name: given.pop(name) for name in ("where", "preset", "config", "sweep")}
+        return command(*arguments, selection=selection(moment, assembly=assembly_ids, **named), **given)
+
+    return cast(Function, moment_options(_assembly_option(sweep_option(config_options(with_selection)))))
+
+
+def _assembly_option(function: Any) -> Any:
+    return click.option(
+        "--assembly",
+        "assembly_ids",
+        multiple=True,
+        metavar="ID",
+        shell_complete=completion.assemblies,
+        help="Read this assembly alone, by id or name; can be repeated.",
+    )(function)
 
 
 def format_option(function: Function) -> Function:

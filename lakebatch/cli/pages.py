@@ -13,6 +13,7 @@ TOPICS = (
     "datasets",
     "past-states",
     "plots",
+    "ui",
     "sbml",
     "commands",
     "lake",

@@ -20,13 +20,17 @@ from lakebatch.cli.stderr import sanitize
 from lakebatch.errors import DamageWarning, warn
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
+from lakebatch.snapshot.selection import Selection
+from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import with_states
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage.delta import omissions
 
 if TYPE_CHECKING:
+    from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
 
+EVERY_ASSEMBLY = Selection()
 KNOWN = (
     "assembly_id", "status", "parts_done", "parts_planned", "rows", "started_at", "changed_at", "error", "without_metric",
     "metric_errors", "samples_dropped", "samples_planned", "drop_reason", "name", "user", "started_from", "note", "purged",
@@ -46,13 +50,15 @@ MAX_NOTE = 200  # characters of the notes about an assembly
 MAX_LINES = 5  # of assemblies with rows without a metric, or with dropped samples
 
 
-def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
-    """Return one row per assembly of a lake or of one of its experiments."""
+def assembly_states(
+    lake: Lake, name: str | None = None, selection: Selection = EVERY_ASSEMBLY
+) -> pl.DataFrame:
+    """Return one row per selected assembly, of any status, of a lake or of one of its experiments."""
     stored = [lake[name]] if name else lake.experiments()
     frames = [pl.DataFrame(schema=SCHEMA)]
-    for each in stored:
+    for each in _having(stored, selection):
         with omissions.warn_and_skip(each.reference, refuse=len(stored) == 1):
-            pinned = each.snapshot()
+            pinned = each.at(selection.moment).select(selection, may_be_empty=len(stored) > 1)
             omissions.warn_of_faults(pinned.tables.lost)
             if without_event := sorted(pinned.without_event):
                 warn(
@@ -73,6 +79,15 @@ def assembly_states(lake: Lake, name: str | None = None) -> pl.DataFrame:
             )
             frames.append(known.select(*SCHEMA))
     return pl.concat(frames)
+
+
+def _having(stored: list[StoredExperiment], selection: Selection) -> list[StoredExperiment]:
+    """Return the experiments that had begun at the moment; raise if none has a selected assembly."""
+    if not (selection.moment.is_past or selection.narrows):
+        return stored
+    found = Snapshots.pin(stored, selection.moment).select(selection)
+    folders = {each.folder for each in found.values()}
+    return [each for each in stored if each.folder in folders or each.reference in found.damaged]
 
 
 def _replicates(assemblies: list[Assembly]) -> dict[str, pl.Expr]:

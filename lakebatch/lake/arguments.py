@@ -48,13 +48,11 @@ class StateArguments(TypedDict, total=False):
     tag: str | None
 
 
-class SelectionArguments(StateArguments, total=False):
-    """The dataset to read: a state, and the assemblies to which all of these apply.
+class AssemblyArguments(StateArguments, total=False):
+    """The assemblies to list: a state, and all of these apply to each of them.
 
     Attributes
     ----------
-    include : statuses
-        Assemblies to read, by status; completed ones by default.
     assembly : str or collection of str
         Assemblies to read, by id.
     where : mapping or strings
@@ -66,16 +64,27 @@ class SelectionArguments(StateArguments, total=False):
         Assemblies with this config: its number, as `replicates` and the report give it, or the start of its hash.
     sweep : str
         Assemblies of this sweep.
-    on_mix : {"warn", "refuse", "ignore"}
-        What to do when the assemblies differ in config, code or packages.
     """
 
-    include: Include
     assembly: str | Collection[str] | None
     where: Where | None
     preset: str | None
     config: int | str | None
     sweep: str | None
+
+
+class SelectionArguments(AssemblyArguments, total=False):
+    """The dataset to read: a state, and the assemblies to which all of these and of `AssemblyArguments` apply.
+
+    Attributes
+    ----------
+    include : statuses
+        Assemblies to read, by status; completed ones by default.
+    on_mix : {"warn", "refuse", "ignore"}
+        What to do when the assemblies differ in config, code or packages.
+    """
+
+    include: Include
     on_mix: OnMix
 
 
@@ -177,13 +186,13 @@ def moment_of(given: Mapping[str, Any]) -> Moment:
     return moment(**given)
 
 
-def selection_of(given: Mapping[str, Any]) -> Selection:
+def selection_of(given: Mapping[str, Any], arguments: type = SelectionArguments) -> Selection:
     """Return the selection that arguments name.
 
     >>> print(selection_of({"version": 3, "where": "cohort.n_samples=60"}))
     completed, cohort.n_samples=60, version 3
     """
-    return split(given, SelectionArguments)[0]
+    return split(given, arguments)[0]
 
 
 def split(given: Mapping[str, Any], arguments: type) -> tuple[Selection, dict[str, Any]]:

@@ -17,6 +17,7 @@ from lakebatch.errors import UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
+    AssemblyArguments,
     PlotArguments,
     SelectionArguments,
     StateArguments,
@@ -121,10 +122,16 @@ class StoredExperiment(CuratedTables):
         """
         return self.select(selection_of(dataset)).reassemble(table=table, on_gap=on_gap)
 
-    @takes(StateArguments)
-    def assemblies(self, **state: Unpack[StateArguments]) -> pl.DataFrame:
-        """Return one row per assembly: its state, progress, times, seed and config."""
-        pinned = self.at(moment_of(state))
+    @takes(AssemblyArguments)
+    def assemblies(self, **selected: Unpack[AssemblyArguments]) -> pl.DataFrame:
+        """Return one row per assembly, of any status: its state, progress, times, seed and config.
+
+        Parameters
+        ----------
+        **selected
+            See `lakebatch.lake.arguments.AssemblyArguments`.
+        """
+        pinned = self.select(selection_of(selected, AssemblyArguments))
         omissions.warn_of_faults(pinned.tables.lost)
         return summarize(pinned)
 

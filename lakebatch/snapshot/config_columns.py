@@ -30,18 +30,18 @@ def of_experiment(snapshot: Snapshot) -> pl.DataFrame:
 
 def of_lake(snapshots: Iterable[Snapshot]) -> pl.DataFrame:
     """Return the config of each assembly of several experiments, with ``experiment`` and ``version`` (as ``v1``)."""
-    identities, settings = [], []
+    identities, values = [], []
     for snapshot in snapshots:
         name, _, version = snapshot.qualified_name.partition("@")
         known: dict[str, dict[str, Any]] = {}
         recorded = ("assembly_id", "config_hash", "config", "event")
         for assembly_id, config_hash, config, event in snapshot.last_events.select(recorded).iter_rows():
             if config not in known:
-                known[config] = _settings(read_tree(config, where("config", assembly_id, event)))
+                known[config] = settings(read_tree(config, where("config", assembly_id, event)))
             identities.append((name, version, assembly_id, config_hash))
-            settings.append(known[config])
+            values.append(known[config])
     frame = pl.DataFrame(identities, schema=LAKE_IDENTITY, orient="row")
-    return frame.with_columns(columns(settings))
+    return frame.with_columns(columns(values))
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _settings(tree: Mapping[str, Any]) -> dict[str, Any]:
+def settings(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a config; of rows that no experiment computed, the tool that wrote them."""
     return {MADE_BY: tree[MADE_BY]} if MADE_BY in tree else flatten(tree)
 

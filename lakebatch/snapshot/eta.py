@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
@@ -23,17 +24,28 @@ finished work and rate, both as its processes said when they last renewed their 
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
 
 
-def progress_estimates(snapshot: Snapshot) -> pl.DataFrame:
-    """Return one row per assembly: its last commit and, while it runs, its remaining time."""
-    unfinished = [each.assembly_id for each in snapshot.assemblies if each.status != "completed"]
+def progress_estimates(snapshot: Snapshot, *, only: Collection[str] | None = None) -> pl.DataFrame:
+    """Return one row per assembly: its last commit and, while it runs, its remaining time.
+
+    Parameters
+    ----------
+    only : collection of str, optional
+        The ids of the assemblies; all by default.
+    """
+    chosen = (
+        snapshot.assemblies
+        if only is None
+        else [each for each in snapshot.not_completed if each.assembly_id in only]
+    )
+    unfinished = [each.assembly_id for each in chosen if each.status != "completed"]
     commits = _commits(snapshot, unfinished)
-    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in snapshot.assemblies]
+    rows = [_estimate(each, snapshot, commits.get(each.assembly_id, [])) for each in chosen]
     return pl.DataFrame(rows, schema=ESTIMATE_COLUMNS)
 
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
     last = {"assembly_id": each.assembly_id, "last_commit": max([each.at, *commits])}
-    if snapshot.present_status(each) != "started":
+    if snapshot.moment.is_past or snapshot.present_status(each) != "started":
         return last
     notes = _notes(each)
     eta = remaining_seconds(each.at, now(), commits, each.parts_planned)

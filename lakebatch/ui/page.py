@@ -8,13 +8,21 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from lakebatch._text import redact
 from lakebatch._version import __version__
 from lakebatch.errors import MissingDependencyError
 from lakebatch.ui.links import Links
 
 FILES = resources.files("lakebatch.ui")
-ASSETS = ("ui.css", "ui.js")
-"""The style sheet and the script of every page."""
+ASSETS = (
+    "ui.css", "ui.js",
+    "bar.css", "bar.js",
+    "table.css", "rows.js", "table_data.js", "table_view.js", "table_file.js", "table.js", "live.js",
+    "sweep.css",
+    "detail.css", "detail.js",
+    "export.css",
+)  # fmt: skip
+"""The style sheets and scripts: those of every page, and those of single ones."""
 INSTALL = (
     "Pages in the browser need {0}, which is not installed. Install it with: pip install 'lakebatch[ui]'"
 )
@@ -47,7 +55,7 @@ class Page:
 
 
 def render(page: Page, links: Links, bar: Mapping[str, Any]) -> str:
-    """Return a page as HTML.
+    """Return a page as HTML, without secrets.
 
     Parameters
     ----------
@@ -55,7 +63,7 @@ def render(page: Page, links: Links, bar: Mapping[str, Any]) -> str:
         What the selection bar offers, see `lakebatch.ui.bar`.
     """
     template = environment().get_template(f"{page.template}.html.j2")
-    return str(
+    return redact(
         template.render(
             page=page, links=links, bar=bar, version=__version__, state=links.state, **page.content
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,9 @@ from lakebatch.snapshot.selection import COMPLETED, Selection, selection, shown
 
 ONCE = ("experiment", "version", "as_of", "tag", "preset", "config", "sweep")
 REPEATED = ("include", "assembly", "where")
+VIEW = ("with", "metric", "by", "level", "part", "name", "page")
+"""Parameters of single pages, which links to other pages leave out."""
+KNOWN = (*ONCE, *REPEATED, *VIEW)
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class PageState:
     selection : Selection
         The moment and the assemblies. Its statuses say whose rows are in metrics and pictures; tables of assemblies
         list every status.
+    view : tuple of pairs
+        The parameters of this page alone, such as the assemblies of a comparison (``with``).
     """
 
     experiment: str | None = None
     selection: Selection = field(default_factory=Selection)
+    view: tuple[tuple[str, str], ...] = ()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -41,7 +48,7 @@ class PageState:
         once = {
             "experiment": self.experiment,
             "version": at.version,
-            "as_of": None if at.time is None else at.time.isoformat().replace("+00:00", "Z"),
+            "as_of": None if at.time is None else as_text(at.time),
             "tag": at.tag,
             "preset": chosen.preset,
             "config": chosen.config,
@@ -53,6 +60,14 @@ class PageState:
             *(("assembly", each) for each in chosen.assemblies),
             *(("where", f"{each.key}={shown(value)}") for each in chosen.where for value in each.values),
         ]
+
+    def viewed(self, key: str) -> list[str]:
+        """Return the values of a parameter of this page alone."""
+        return [value for name, value in self.view if name == key]
+
+    def viewing(self, *keys: str) -> PageState:
+        """Return the same state with only these parameters of the page alone."""
+        return replace(self, view=tuple(each for each in self.view if each[0] in keys))
 
     @property
     def query(self) -> str:
@@ -91,6 +106,17 @@ class PageState:
         return replace(self, experiment=experiment)
 
 
+def as_text(time: datetime) -> str:
+    """Return a time in UTC as `lakebatch.snapshot.times.to_time` reads it: to the second if it is the end of one.
+
+    >>> from lakebatch.snapshot.times import to_time
+    >>> as_text(to_time("2026-11-20 12:00:00Z"))
+    '2026-11-20T12:00:00Z'
+    """
+    precision = "seconds" if time.microsecond == 999_999 else "microseconds"
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
 def parse(pairs: Iterable[tuple[str, str]]) -> PageState:
     """Return the state that the parameters of an address name; empty ones count as not given.
 
@@ -104,19 +130,22 @@ def parse(pairs: Iterable[tuple[str, str]]) -> PageState:
     """
     once: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
+    view: list[tuple[str, str]] = []
     for key, value in ((key, value.strip()) for key, value in pairs):
-        if key not in ONCE and key not in REPEATED:
-            raise ConfigError(f"Unknown parameter {key!r} in the address. {nearest(key, (*ONCE, *REPEATED))}")
+        if key not in KNOWN:
+            raise ConfigError(f"Unknown parameter {key!r} in the address. {nearest(key, KNOWN)}")
         if not value:
             continue
-        if key in REPEATED:
+        if key in VIEW:
+            view.append((key, value))
+        elif key in REPEATED:
             repeated.setdefault(key, []).append(value)
         elif once.setdefault(key, value) != value:
             raise ConfigError(f"The address gives {key} more than once. Expected it once.")
     at = moment(_version(once.pop("version", None)), once.pop("as_of", None), once.pop("tag", None))
     experiment = once.pop("experiment", None)
     chosen: dict[str, Any] = {**once, **repeated}
-    return PageState(experiment, selection(at, on_mix="warn", **chosen))
+    return PageState(experiment, selection(at, on_mix="warn", **chosen), tuple(view))
 
 
 def _version(text: str | None) -> int | None:

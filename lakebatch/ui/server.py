@@ -2,98 +2,60 @@
 
 from __future__ import annotations
 
-import hmac
+import logging
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING
 
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.ui import page as pages
+from lakebatch.ui.bar import empty
+from lakebatch.ui.changes import Changes
+from lakebatch.ui.guard import LOOPBACK, Guard, names_of
 from lakebatch.ui.links import Links
 from lakebatch.ui.page import INSTALL, Page
 from lakebatch.ui.page_state import PageState, parse
 from lakebatch.ui.site import Site
+from lakebatch.ui.warming import warm_up
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 TYPES = {"css": "text/css", "js": "text/javascript"}
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+EVENTS = "text/event-stream"
+POLL_SECONDS = 0.2
+"""Ctrl-C is seen at the next one: the handler that polars installs does not end a wait."""
+GRACE_SECONDS = 1.0
+"""Time that answers have to end after Ctrl-C; then they are cut."""
 
 
-def application(lake: Lake, token: str, hosts: tuple[str, ...] = LOOPBACK) -> ASGIApp:
+def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> Guard:
     """Return the ASGI application: every address begins with the token, and only reading is possible.
 
     Parameters
     ----------
-    hosts : tuple of str
-        The names under which it answers, so that a foreign page cannot reach it under a name of its own.
+    host : str
+        Where it listens, which says under which names it answers, see `lakebatch.ui.guard.names_of`.
 
     Raises
     ------
     MissingDependencyError
         If Starlette is not installed.
     """
-    return Guard(_routes(Site(lake), f"/{token}/"), token, hosts)
+    warm_up(lake)
+    site = Site(lake)
+    changes = Changes(site.look)
+    return Guard(_routes(site, changes, f"/{token}/"), token, names_of(host), changes.close)
 
 
-class Guard:
-    """Refuses requests with another token, host or method, and adds the headers of security to every answer."""
-
-    def __init__(self, app: ASGIApp, token: str, hosts: tuple[str, ...]) -> None:
-        self._app = app
-        self._token = token.encode()
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        app = self._refusal(scope) or self._app
-        await app(scope, receive, send_with_headers)
-
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
-        from starlette.responses import PlainTextResponse
-
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition(":")[0]
-        host = host or dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        given = scope["path"].split("/")[1].encode()
-        if host not in self._hosts:
-            return PlainTextResponse("This address is not served here.\n", 421)
-        if not hmac.compare_digest(given, self._token):
-            return PlainTextResponse(
-                "The token in the address is missing or wrong. Open the address that lakebatch ui printed.\n",
-                403,
-            )
-        if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("These pages are read-only.\n", 405, {"Allow": "GET, HEAD"})
-        return None
-
-
-def _routes(site: Site, root: str) -> Starlette:
+def _routes(site: Site, changes: Changes, root: str) -> Starlette:
     try:
         from starlette.applications import Starlette
-        from starlette.responses import HTMLResponse, PlainTextResponse, Response
+        from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
         from starlette.routing import Route
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Starlette")) from error
@@ -111,19 +73,30 @@ def _routes(site: Site, root: str) -> Starlette:
         except LakebatchError as error:
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), 400)
         try:
+            if (file := site.file(steps, state)) is not None:
+                return Response(file.content, media_type=file.media_type, headers=file.headers)
             return HTMLResponse(site.html(steps, Links(root, state)))
         except LakebatchError as error:
             status = 404 if isinstance(error, UnknownNameError) else 400
             return HTMLResponse(_error_page(error, Links(root, PageState()), site), status)
 
-    return Starlette(routes=[Route(f"{root}assets/{{name}}", asset), Route(f"{root}{{steps:path}}", page)])
+    async def stream(request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=EVENTS)
+        return StreamingResponse(changes.listen(), media_type=EVENTS)
+
+    return Starlette(
+        routes=[
+            Route(f"{root}assets/{{name}}", asset),
+            Route(f"{root}changes", stream),
+            Route(f"{root}{{steps:path}}", page),
+        ]
+    )
 
 
 def _error_page(error: LakebatchError, links: Links, site: Site) -> str:
     page = Page("error", "Error", {"message": str(error)})
-    return pages.render(
-        page, links, {"lake": str(site.lake.storage.uri), "experiments": [], "tags": [], "moment": "now"}
-    )
+    return pages.render(page, links, empty(site.lake))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -142,7 +115,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise StorageError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port: lakebatch ui --port 0"
+            f"Cannot listen on {host}:{port}: {error.strerror}. Name another, or leave --port out for a free one."
         ) from error
     listening.listen(128)
     return listening
@@ -153,11 +126,26 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Answer requests until Ctrl-C."""
+def serve(app: Guard, listening: socket.socket) -> None:
+    """Answer requests until Ctrl-C.
+
+    The server runs in a thread, so that Ctrl-C ends this process as it ends others, whatever is being answered.
+    """
     try:
         import uvicorn
     except ImportError as error:
         raise MissingDependencyError(INSTALL.format("Uvicorn")) from error
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+    finally:
+        app.close()
+        logging.getLogger("uvicorn.error").disabled = True  # that answers are cut is no error
+        server.should_exit = server.force_exit = True
+        thread.join(GRACE_SECONDS)

@@ -30,6 +30,7 @@ GROUPS = {
     "large": "reading",
     "whole": "runs",
     "full": "runs",
+    "pages": "pages",
 }
 """The module of each group of rows, imported when the group is measured."""
 

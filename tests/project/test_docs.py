@@ -33,6 +33,7 @@ NOT_RUN = {
     "sbml": 3,
     "experiments": 2,
     "plots": 1,
+    "ui": 2,
     "replicates": 1,
     "clusters": 3,
     "scaling": 1,

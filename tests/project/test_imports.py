@@ -71,7 +71,7 @@ ONLY_IN = {
     "pydantic": {"experiment", "executor.open"},
     "yaml": {"experiment.yaml_files"},
     "jinja2": {"analysis.report", "ui.page"},
-    "starlette": {"ui.server"},
+    "starlette": {"ui.guard", "ui.server"},
     "uvicorn": {"ui.server"},
     "markupsafe": {"analysis.report"},
 }

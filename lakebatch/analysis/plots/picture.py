@@ -115,7 +115,9 @@ class Picture:
 
     def text(self, form: str = "png", width_mm: float | None = None) -> str:
         """Return title, caption and origin, as the text file beside a picture of this form."""
-        facts = [f"{name}: {value}" for name, value in about(self.origin, form, width_mm).items()]
+        facts = [
+            f"{name}: {value}" for name, value in about(self.origin, form, width_mm or self.width_mm).items()
+        ]
         return "\n\n".join([one_line(self.title), one_line(self.caption), "\n".join(facts)]).rstrip() + "\n"
 
     @property

@@ -8,9 +8,7 @@ import click
 
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake, program
-from lakebatch.cli.options import (
-    format_option,
-)
+from lakebatch.cli.options import assembly_options, format_option
 from lakebatch.cli.output import echo, show
 from lakebatch.cli.stderr import print_stderr
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from lakebatch.lake.experiment import StoredExperiment
+    from lakebatch.snapshot.selection import Selection
 
 START = "Start with: lakebatch run response-noise"
 
@@ -25,18 +24,28 @@ START = "Start with: lakebatch run response-noise"
 @click.command(epilog="Example: lakebatch status response-noise")
 @click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
+@assembly_options
 @format_option
 @click.pass_context
-def status(context: click.Context, name: str | None, assembly: str | None, form: str) -> None:
+def status(
+    context: click.Context, name: str | None, assembly: str | None, selection: Selection, form: str
+) -> None:
     """Show the assemblies of experiment NAME, of the whole lake, or a page about one ASSEMBLY.
 
-    NAME is the newest experiment version, NAME@v1 another, as in every command.
+    NAME is the newest experiment version, NAME@v1 another, as in every command. At a past moment an assembly that had
+    begun and not ended is "started".
 
     The table shows progress, time since the last commit (age), and time left of a running assembly (eta). The page
     has parts, durations, config, environment and failures, and the commands that make sense next; the other formats
     have all recorded fields.
     """
-    from lakebatch.cli.status_table import assembly_states, state_table, sweep_states, with_sweeps
+    from lakebatch.cli.status_table import (
+        EVERY_ASSEMBLY,
+        assembly_states,
+        state_table,
+        sweep_states,
+        with_sweeps,
+    )
 
     lake = open_lake(context)
     stored = [lake[name]] if name else lake.experiments()
@@ -44,17 +53,18 @@ def status(context: click.Context, name: str | None, assembly: str | None, form:
         if lake.absence() is None:
             print_stderr(f"Nothing has been run in {lake.storage.uri} yet. {START}")
         return
-    if assembly and form == "table":
+    if assembly and form == "table" and selection == EVERY_ASSEMBLY:
         _show_page(stored[0], assembly, program(context))
         return
     if assembly:
-        show(_details(stored[0], assembly), form)
+        show(_details(stored[0], selection, assembly), form)
         return
-    found = assembly_states(lake, name)
+    found = assembly_states(lake, name, selection)
     if form != "table":
         show(found, form)
         return
-    echo(with_sweeps(state_table(found), sweep_states(lake, name)))
+    sweeps = sweep_states(lake, name) if selection == EVERY_ASSEMBLY else None
+    echo(state_table(found) if sweeps is None else with_sweeps(state_table(found), sweeps))
 
 
 def _show_page(stored: StoredExperiment, assembly: str, program: str) -> None:
@@ -64,12 +74,15 @@ def _show_page(stored: StoredExperiment, assembly: str, program: str) -> None:
     echo(view(assembly_page(stored, assembly), program))
 
 
-def _details(stored: StoredExperiment, assembly: str) -> pl.DataFrame:
+def _details(stored: StoredExperiment, selection: Selection, assembly: str) -> pl.DataFrame:
     """Return the recorded fields of one assembly, one row per field."""
     import polars as pl
 
-    assembly_id = stored.log.get(assembly).assembly_id
-    row = stored.assemblies().filter(pl.col("assembly_id") == assembly_id).row(0, named=True)
+    from lakebatch.snapshot.summary import summarize
+
+    pinned = stored.select(selection)
+    assembly_id = pinned.assembly(assembly).assembly_id
+    row = summarize(pinned).filter(pl.col("assembly_id") == assembly_id).row(0, named=True)
     return pl.DataFrame(
         {"field": list(row), "value": [None if value is None else str(value) for value in row.values()]}
     )

@@ -1,0 +1,132 @@
+"""The folder of an export: written whole or not at all, and replaced only if nothing in it is of somebody else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakebatch.errors import LakebatchError, StorageError
+
+CHECKSUMS = "SHA256SUMS"
+README = "README.txt"
+FIRST_LINE = "Pages of a lakebatch lake, frozen"
+"""The first line of the README of an export, by which it is known."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `StorageError` unless an export can be written to a folder: a new one, an empty one, or an older export."""
+    try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise StorageError(f"Cannot write to {folder}: it is no folder. Name a new one.")
+        if folder.is_dir() and any(folder.iterdir()):
+            _check_is_ours(folder)
+        parent = folder.resolve().parent
+        if not parent.is_dir():
+            raise StorageError(f"Cannot write to {folder}: there is no folder {parent}. Make it first.")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise StorageError(
+                f"Cannot write to {folder}: no right to write in {parent}. Name another folder."
+            )
+    except LakebatchError:
+        raise
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+@dataclass
+class NewFolder:
+    """A folder that is being written, with the checksum of each file.
+
+    Attributes
+    ----------
+    size : int
+        Bytes written so far.
+    """
+
+    path: Path
+    size: int = 0
+    _checksums: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file by its path below the folder."""
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self._checksums[path] = _sha256(content)
+        self.size += len(content)
+
+    def finish(self) -> None:
+        """Write the checksums, as ``sha256sum`` reads them."""
+        lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(self._checksums.items()))
+        self.write(CHECKSUMS, lines.encode())
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[NewFolder]:
+    """Yield a new folder, which takes the place of ``folder`` when it is complete.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    check_folder(folder)
+    target = folder.resolve()
+    partial = target.with_name(f".lakebatch-{os.urandom(6).hex()}")
+    former = partial.with_name(f"{partial.name}-former")
+    try:
+        partial.mkdir()
+        new = NewFolder(partial)
+        yield new
+        new.finish()
+        check_folder(folder)
+        if target.is_dir():
+            target.rename(former)
+        partial.rename(target)
+    except LakebatchError:
+        raise
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        _clean_up(target, partial, former)
+
+
+def _clean_up(target: Path, partial: Path, former: Path) -> None:
+    if former.is_dir() and not target.is_dir():
+        former.rename(target)
+    for left in (partial, former):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_is_ours(folder: Path) -> None:
+    """Raise `StorageError` if a folder is not an export, or somebody added or changed a file in it."""
+    refused = f"Cannot write to {folder}: "
+    readme = folder / README
+    if not readme.is_file() or not readme.read_bytes().startswith(FIRST_LINE.encode()):
+        raise StorageError(f"{refused}it is not empty, and no export of lakebatch. Name a new folder.")
+    known = _recorded(folder / CHECKSUMS)
+    for file in sorted(each for each in folder.rglob("*") if each.is_symlink() or not each.is_dir()):
+        path = file.relative_to(folder).as_posix()
+        is_whole = not file.is_symlink() and known.get(path) == _sha256(file.read_bytes())
+        if path != CHECKSUMS and not is_whole:
+            raise StorageError(f"{refused}{path} was added or changed after the export. Name a new folder.")
+
+
+def _recorded(checksums: Path) -> dict[str, str]:
+    if not checksums.is_file():
+        return {}
+    lines = checksums.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _cannot_write(folder: Path, error: OSError) -> StorageError:
+    return StorageError(f"Cannot write to {folder}: {error.strerror}. Name another folder.")
