@@ -159,7 +159,7 @@ class PinnedRows(Statuses):
     @cached_property
     def sweeps(self) -> list[Sweep]:
         """The sweeps at the moment, oldest first; of a past moment, as of its last event."""
-        if self._sweep_log is None:
+        if self._sweep_log is None or (self.moment.is_past and self.events.is_empty()):
             return []
         until = self.events["at"].max() if self.moment.is_past else None
         found = self._sweep_log.all(until if isinstance(until, datetime) else None)

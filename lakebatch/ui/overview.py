@@ -33,7 +33,7 @@ def overview(lake: Lake, state: PageState) -> Page:
             "table": table,
             "rows": assemblies.first_rows(table, FIRST),
             "every_row": lambda: assemblies.first_rows(table, table["count"]),
-            "sweeps": sweep.table(pinned),
+            "sweeps": sweep.table(at_moment(lake, state)),
             "every_metric": lambda: means.every_value(lake, pinned),
         },
         command=same_command(state),
@@ -88,5 +88,10 @@ def _json(value: Any) -> File:
 
 def snapshots(lake: Lake, state: PageState) -> LakeSnapshot:
     """Return the snapshots of the selected experiments, with the selected assemblies."""
+    return at_moment(lake, state).select(state.selection)
+
+
+def at_moment(lake: Lake, state: PageState) -> LakeSnapshot:
+    """Return the snapshots of the selected experiments, with every assembly."""
     stored = lake.begun() if state.experiment is None else [lake[state.experiment]]
-    return LakeSnapshot.pin(stored, state.selection.moment).select(state.selection)
+    return LakeSnapshot.pin(stored, state.selection.moment)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lakebatch.snapshot.moment import NEWEST
-from lakebatch.ui import bar, moments, sweep
+from lakebatch.ui import bar, moments, overview, sweep
 from lakebatch.ui.page_state import PageState, parse
 
 
@@ -131,6 +131,15 @@ def test_cell_of_a_grid_links_to_its_assembly(page, served, ui_lake):
     points = ui_lake["toy"].sweep("grid")
     wanted = points.filter((pl.col("seed") == 2) & (pl.col("levels").list.len() == 1))["assembly_id"][0]
     assert page.locator("#table tbody th").inner_text() == wanted
+
+
+def test_sweep_is_listed_from_its_moment_on(ui_lake):
+    known = [
+        overview.overview(ui_lake, state(query)).content["sweeps"] for query in ("", "?where=n_reps%3D3")
+    ]
+    assert [[each["sweep"] for each in found] for found in known] == [["grid"], ["grid"]]
+    for query in ("?tag=paper-v1", "?tag=paper-v1&where=n_reps%3D3"):
+        assert overview.overview(ui_lake, state(query)).content["sweeps"] == []
 
 
 def test_grid_chooses_keys_and_filters_by_the_others(ui_lake):
