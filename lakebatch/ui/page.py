@@ -17,7 +17,7 @@ FILES = resources.files("lakebatch.ui")
 ASSETS = (
     "ui.css", "ui.js",
     "bar.css", "bar.js",
-    "table.css", "rows.js", "table_data.js", "table_view.js", "table.js", "live.js",
+    "table.css", "rows.js", "table_data.js", "table_view.js", "table_file.js", "table.js", "live.js",
     "sweep.css",
     "detail.css", "detail.js",
     "export.css",

@@ -25,7 +25,7 @@ from lakebatch.ui.overview import metrics_file, moments_file, overview, rows_fil
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 from lakebatch.ui.pictures import assembly_picture, picture
-from lakebatch.ui.sweep import sweep
+from lakebatch.ui.sweep import points_file, sweep
 from lakebatch.ui.watcher import Row, Watcher
 
 Build = Callable[..., Page]
@@ -45,6 +45,7 @@ FILES: dict[str, tuple[BuildFile, int]] = {
     "rows.json": (rows_file, 0),
     "metrics.json": (metrics_file, 1),
     "moments.json": (moments_file, 0),
+    "points.csv": (points_file, 2),
     "picture": (picture, 2),
     "report": (report, 1),
     "levels": (levels, 1),

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import polars as pl
+
 from lakebatch._text import nearest
 from lakebatch.assembly.sweep_claims import STATES, Replicate
 from lakebatch.assembly.sweeps import Sweep
@@ -19,6 +21,7 @@ from lakebatch.snapshot.selection import ABSENT, Condition, are_equal, look_up, 
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.ui import commands, means
 from lakebatch.ui.bar import address
+from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 
@@ -85,6 +88,28 @@ def sweep(lake: Lake, state: PageState, folder: str, name: str) -> Page:
             stored.reference, f"sweep({', '.join([repr(name), *filter(None, [_moment(state)])])})"
         ),
     )
+
+
+def points_file(lake: Lake, state: PageState, folder: str, name: str) -> File:
+    """Return the replicates of a sweep as CSV: point, state, assembly, values, and the mean of each metric."""
+    snapshot = lake[folder].at(state.selection.moment)
+    points = sweeps.point_table(sweeps.of_snapshot(snapshot, _find(snapshot, name)))
+    of_metrics = means.of_lake(lake).of(snapshot).filter(at=_given(state, "level") or means.ALL).drop("at")
+    named = of_metrics.rename(
+        {each: f"{each}_" for each in of_metrics.columns if each in points.columns and each != "assembly_id"}
+    )
+    rows = flat(points.join(named, on="assembly_id", how="left", maintain_order="left"))
+    return File(rows.write_csv().encode(), "text/csv", f"{name}.csv")
+
+
+def flat(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows whose lists are JSON, since CSV has none."""
+    lists = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.List)]
+    texts = [
+        pl.Series(name, [None if each is None else canonical_json(each) for each in rows[name].to_list()])
+        for name in lists
+    ]
+    return rows.with_columns(texts)
 
 
 def table(snapshots: Mapping[str, Snapshot]) -> list[dict[str, Any]]:

@@ -6,9 +6,14 @@ from urllib.parse import parse_qsl, urlsplit
 import polars as pl
 import pytest
 
+from lakebatch.assembly.sweep_claims import Claim, Replicate
+from lakebatch.assembly.sweeps import SweepPoint
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.ui import bar, moments, overview, sweep
 from lakebatch.ui.page_state import PageState, parse
+from lakebatch.ui.site import Site
+
+GRID = [(a, b) for b in ("x", "y", "z") for a in (2, 1)]
 
 
 def state(address):
@@ -159,3 +164,30 @@ def test_pages_with_past_groups_and_grids_are_accessible(new_page, served, viola
     page.locator("summary", has_text="Change").click()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_points_are_saved_as_csv(ui_lake):
+    file = Site(ui_lake).file(["points.csv", "90_v1_toy", "grid"], state("?level=level%3D0"))
+    rows = pl.read_csv(file.content)
+    points = ui_lake["toy"].sweep("grid")
+    assert rows["assembly_id"].to_list() == points["assembly_id"].to_list()
+    assert rows["levels"].to_list() == ["[0.0]", "[0.0,0.1]"] * 2
+    expected = (
+        ui_lake["toy"].scan().filter(level=0).group_by("assembly_id").agg(pl.col("mse").mean()).collect()
+    )
+    assert dict(rows.select("assembly_id", "mse").iter_rows()) == pytest.approx(
+        {key: value for key, value in expected.iter_rows() if key in points["assembly_id"].to_list()}
+    )
+
+
+@pytest.mark.parametrize(("keys", "shape"), [(["a"], (2, 1)), (["a", "b"], (2, 3)), (["b", "a"], (3, 2))])
+def test_grid_of_points_without_assemblies(keys, shape):
+    points = [
+        SweepPoint(n, {"a": a, "b": b}, {"a": a, "b": b, "c": 0}, 1) for n, (a, b) in enumerate(GRID, 1)
+    ]
+    found = [Replicate(each, 1, None, Claim("s", each.number, 1)) for each in points]
+    grid = sweep._grid(found, keys, {}, PageState())
+    assert (len(grid["rows"]), len(grid["cells"][0])) == shape
+    assert grid["rows"] == (["1", "2"] if keys[0] == "a" else ["x", "y", "z"])
+    assert sum(len(cell.replicates) for row in grid["cells"] for cell in row) == 6
+    assert {key for row in grid["cells"] for cell in row for key in cell.counts} == {"missing"}

@@ -317,33 +317,9 @@ const Overview = (() => {
       for (const box of list.querySelectorAll("input")) box.checked = chosen.has(box.value);
     }
 
-    // ---- a file of what is shown
-
     save() {
-      const isGrouped = this._grouping().length > 0;
-      const [heads, lines] = isGrouped ? this._groupLines() : this._rowLines();
-      const link = element("a", { href: URL.createObjectURL(new Blob([Rows.csv(heads, lines)], { type: "text/csv" })), download: isGrouped ? "groups.csv" : "assemblies.csv" });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    }
-
-    _rowLines() {
-      const { raw } = this.data;
-      const fields = this._columns().flatMap((each) =>
-        each.kind === "progress"
-          ? [["parts_done", (row) => raw.done[row]], ["parts_planned", (row) => raw.planned[row]]]
-          : [[each.kind === "duration" ? `${each.key}_seconds` : each.name || each.key, each.get, each.kind]],
-      );
-      return [fields.map(([name]) => name), this.shown.map((row) => fields.map(([, get, kind]) => Rows.field(get(row), kind)))];
-    }
-
-    _groupLines() {
-      const fields = this.groupColumns.flatMap((each) =>
-        each.whole
-          ? [[`${each.key.replace("metric.", "").replace(/\.low$/, "")}_low`, (one) => each.whole(one).low], [`${each.key.replace("metric.", "").replace(/\.low$/, "")}_high`, (one) => each.whole(one).high]]
-          : [[each.key.replace(/^(metric|config)\./, "").replace(/\.n$/, "_n"), each.get, each.kind]],
-      );
-      return [fields.map(([name]) => name), this.groups.map((one) => fields.map(([, get, kind]) => Rows.field(get(one), kind)))];
+      const [heads, lines] = this._grouping().length ? TableFile.groups(this) : TableFile.rows(this, this._columns());
+      TableFile.offer(this._grouping().length ? "groups.csv" : "assemblies.csv", Rows.csv(heads, lines));
     }
   }
 
