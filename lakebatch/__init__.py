@@ -1,8 +1,28 @@
-"""Batch experiments as ACID commits into Delta tables, so that re-assembly is a read.
+"""Batch experiments that take hours to days, each run a set of ACID commits into Delta tables.
 
->>> import lakebatch
->>> "response-noise" in lakebatch.open_lake("no-such-lake")
-False
+A lake is a folder, or a prefix on S3, that holds all runs; to read them all as one dataset is one call::
+
+    import lakebatch
+
+    lake = lakebatch.open_lake("lake")
+    lakebatch.run(lake, "response-noise", preset="demo")  # one more replicate
+    noise = lake["response-noise"]
+    noise.reassemble()  # all completed runs as one frame; version=8 or tag="paper" is a past state
+    noise.plot("levels").save("levels.pdf")
+    noise.report().save("report.html")
+    lake.sql("SELECT level, avg(r2) AS r2 FROM lake.results GROUP BY level")
+
+=============  ==========================================================
+function       what it does
+=============  ==========================================================
+`open_lake`    opens a lake; nothing is created before the first run
+`run`          runs an experiment: one assembly, replicates, or a sweep
+`resume`       computes what is missing after an interruption
+`verify`       runs an assembly again and compares row by row
+`check`        checks the contract of an experiment of your own
+=============  ==========================================================
+
+Then see ``help(lakebatch.Lake)``, ``help(lakebatch.StoredExperiment)`` and, in a terminal, ``lakebatch help python``.
 """
 
 from __future__ import annotations
@@ -18,6 +38,8 @@ from typing import TYPE_CHECKING, Any
 from lakebatch._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lakebatch import errors as errors
+    from lakebatch import experiment as experiment
     from lakebatch.lake.experiment import StoredExperiment as StoredExperiment
     from lakebatch.lake.lake import Lake as Lake
     from lakebatch.lake.lake import open_lake as open_lake
@@ -55,14 +77,20 @@ __all__ = [
 ]
 
 
+MODULES = ("errors", "experiment")
+"""The public modules."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return import_module(f"lakebatch.{name}")
     if name not in HOME:
         raise AttributeError(f"module 'lakebatch' has no attribute {name!r}")
     return getattr(import_module(HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, *MODULES])
 
 
 class SourceTreeFinder:

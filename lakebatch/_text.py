@@ -257,7 +257,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "Did you mean 'response-noise'? Known: expression-noise, response-noise."
     """
     names = sorted(known)
-    return f"{hint(name, names)}Known: {', '.join(names) or 'none'}."
+    return f"{hint(name, names)}Known: {', '.join(names)}." if names else "There is none."
 
 
 def hint(name: str, known: Sequence[str], min_similarity: float = 0.7) -> str:

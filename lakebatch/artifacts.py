@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any, Self
 
 from lakebatch._text import CONTROLS, one_line
 from lakebatch.errors import ExperimentError
@@ -17,6 +18,8 @@ CONTENT = "content"
 MAX_BYTES = 256_000_000
 """Size of the largest artifact: its content is in memory as a whole."""
 MAX_NAME_BYTES = 240
+SHOWN, MAX_SHOWN = ("image/png", "image/jpeg"), 1_000_000
+# media types that a notebook shows, and the most bytes
 MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9-]+=[^\s;]+)*")
 BINARY = "application/octet-stream"
 TEXT = "text/plain"
@@ -85,6 +88,33 @@ class Artifact:
 
     def __repr__(self) -> str:
         return f"Artifact({self.name!r}, {self.media_type!r}, {self.size} bytes)"
+
+
+class Content(bytes):
+    """The content of an artifact, with its name and media type; a notebook shows pictures and no other bytes.
+
+    Examples
+    --------
+    >>> Content(b"{}", "model.json", "application/json")
+    <Content of model.json: application/json, 2 bytes>
+    """
+
+    name: str
+    media_type: str
+
+    def __new__(cls, content: bytes = b"", name: str = "", media_type: str = BINARY) -> Self:
+        """Return bytes with a name and a media type."""
+        made = super().__new__(cls, content)
+        made.name, made.media_type = name, media_type
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Content of {self.name}: {self.media_type}, {len(self)} bytes>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return the MIME bundle for a notebook."""
+        is_shown = self.media_type in SHOWN and len(self) <= MAX_SHOWN
+        return {"text/plain": repr(self), **({self.media_type: bytes(self)} if is_shown else {})}
 
 
 def artifact(name: str, content: bytes | str, media_type: str | None = None) -> Artifact:

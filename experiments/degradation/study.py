@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from lakebatch.errors import ConfigError, ExperimentError, UnknownNameError
-from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis
+from lakebatch.experiment import Column, Diagram, Experiment, Part, Spread, TimeAxis, report_phase
 
 from ..prediction import scorers
 from ..prediction.feature_sets import MEANINGS, FeatureSet, build_feature_sets, select_forms
@@ -99,6 +99,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
         return self._prepare(config, rng)
 
     def _prepare(self, config: Config, rng: np.random.Generator, spread: Spread | None = None) -> Prepared:
+        report_phase("loading scikit-learn")
         from ..prediction.evaluation import draw_split_seeds
 
         cohort_rng, split_rng = rng.spawn(2)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from lakebatch.errors import ExperimentError
-from lakebatch.experiment import contained
+from lakebatch.experiment import contained, report_phase
 
 from . import scorers
 from .config import EvaluationConfig
@@ -126,8 +126,10 @@ def evaluate(
     rows: dict[str, list[dict[str, Any]]] = {model.name: [] for model in models}
     for repeat, seed in enumerate(split_seeds, first_repeat):
         split = draw_split(features, checked, test_size=config.test_size, seed=seed)
-        for row in _rows_of_split(split, models, names, seed):
+        report_phase(f"fitting models on {feature_set.name}", 0, len(models))
+        for number, row in enumerate(_rows_of_split(split, models, names, seed), 1):
             rows[row["model"]].append({**common, "repeat": repeat, **row})
+            report_phase(f"fitting models on {feature_set.name}", number, len(models))
     schema = pl.Schema({**RESULT_SCHEMA, **dict.fromkeys(names, pl.Float64)})
     return pl.DataFrame([row for of_model in rows.values() for row in of_model], schema=schema)
 

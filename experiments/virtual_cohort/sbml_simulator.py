@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from lakebatch.errors import ExperimentError, SimulationError
+from lakebatch.experiment import report_phase
 
 from .config import ParameterConfig, SimulationConfig
 from .failures import check_values, patient_error
@@ -170,6 +171,7 @@ class SbmlSimulator:
         courses = np.full((len(parameters), len(self.form_names), self.span.n_points), np.nan, np.float32)
         failures: dict[int, str] = {}
         for patient, values in enumerate(zip(parameters, initial_concentrations, strict=True)):
+            report_phase(f"simulating {len(parameters):,} patients", patient, len(parameters))
             try:
                 courses[patient] = self._simulate_patient(*values)
             except SimulationError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from lakebatch.errors import SimulationError
+from lakebatch.experiment import report_phase
 
 from .config import DrugConfig, SimulationConfig
 from .failures import patient_error
@@ -175,6 +177,7 @@ def _integrate(
     keep: Callable[[slice, np.ndarray], None] = lambda these, trajectories: None,
 ) -> _Report:
     """Simulate block by block of patients, in the room that there is for the trajectories of each, and keep them."""
+    report_phase("loading the solver")
     from . import kernel  # numba is slow to import, and only a simulation needs it
 
     tables, times, segments = build_tables(model), time_points(config), _segments(model.drugs, config)
@@ -183,19 +186,44 @@ def _integrate(
     for first in range(0, len(initial), PATIENTS_AT_ONCE):
         these = slice(first, min(first + PATIENTS_AT_ONCE, len(initial)))
         trajectories = room_for(these)
-        kernel.integrate(
-            (parameters[these], initial[these], *segments, times),
-            (tables.constant_columns, tables.rate_columns, tables.drug_edges),
-            (tables.edges, tables.first_edge, tables.factor_program, tables.solve_program),
-            (config.relative_tolerance, config.absolute_tolerance),
-            config.max_steps,
-            workspace,
-            tuple(each[these] for each in report),
-            trajectories,
-        )
+        with _reported(first, len(initial)):
+            kernel.integrate(
+                (parameters[these], initial[these], *segments, times),
+                (tables.constant_columns, tables.rate_columns, tables.drug_edges),
+                (tables.edges, tables.first_edge, tables.factor_program, tables.solve_program),
+                (config.relative_tolerance, config.absolute_tolerance),
+                config.max_steps,
+                workspace,
+                tuple(each[these] for each in report),
+                trajectories,
+            )
         trajectories[report[1][these] != kernel.DONE] = np.nan
         keep(these, trajectories)
     return _Report(*report)
+
+
+@contextmanager
+def _reported(first: int, n_samples: int) -> Iterator[None]:
+    """Report the simulation of the patients from one on; before it, the solver's compilation if it is not kept on disk."""
+    from numba.core import event
+
+    counts = (first, n_samples) if n_samples > PATIENTS_AT_ONCE else ()
+
+    class Compilation(event.Listener):
+        depth = 0  # of functions that are compiled for one another
+
+        def on_start(self, _: object) -> None:
+            self.depth += 1
+            report_phase("compiling the solver (only once)")
+
+        def on_end(self, _: object) -> None:
+            self.depth -= 1
+            if not self.depth:
+                report_phase(f"simulating {n_samples:,} patients", *counts)
+
+    report_phase(f"simulating {n_samples:,} patients", *counts)
+    with event.install_listener("numba:compile", Compilation()):
+        yield
 
 
 def _segments(drugs: Sequence[DrugConfig], config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from html import escape
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.analysis import shifts
 from lakebatch.analysis.wording import Words
 from lakebatch.assembly.metrics import Roles
@@ -16,7 +17,6 @@ from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID, NAME
-from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import source_diff
 from lakebatch.snapshot.changes import HASH_CHARACTERS
 from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
@@ -60,7 +60,7 @@ class ComparedState:
         return shifts.Side(self.snapshot, self.completed, roles)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference:
     """Differences from one state to another.
 
@@ -118,19 +118,30 @@ class Difference:
         """
         return shifts.verdict(self.metrics, self.roles.metric(metric).name, self.untested, self.words)
 
+    def __repr__(self) -> str:
+        counts = f"{self.assemblies.height} assemblies, {self.config.height} config keys, {self.code.height} of code"
+        return _html.short(
+            f"<Difference from {self.before} to {self.after}: {counts} differ; {self._verdict()}>"
+        )
+
+    def _verdict(self) -> str:
+        return self.verdict() if self.metrics.height else "no metrics are compared"
+
     def _repr_html_(self) -> str:
         present = self.metrics["metric"].unique(maintain_order=True).to_list()
-        of_metrics = {self.verdict(name): self.metrics.filter(metric=name) for name in present}
-        source = f"<p><strong>Source</strong></p><pre>{escape(self.source)}</pre>" if self.source else ""
-        changes = source + notebook.sections(
+        first = {self.verdict(name): self.metrics.filter(metric=name).drop("metric") for name in present[:1]}
+        others = "".join(f"<p>{escape(self.verdict(name))}</p>" for name in present[1:])
+        source = _html.folded("Source", self.source) if self.source else ""
+        changes = source + _html.sections(
             {
                 f"From {self.before} to {self.after}: assemblies": self.assemblies,
                 "Config": self.config,
                 "Code and packages": self.code,
             }
         )
-        caption = f"<p>{escape(self.test)}</p>" if of_metrics and self.test else ""
-        return f"{changes}{caption}{notebook.sections(of_metrics)}"
+        caption = f"<p>{escape(self.test)}</p>" if first and self.test else ""
+        all_rows = _html.ways("The shifts of all metrics", [".metrics"]) if first else ""
+        return f"{changes}{caption}{_html.sections(first)}{others}{all_rows}"
 
 
 def compare(

@@ -49,7 +49,7 @@ def decide(
         If the assembly has another status, or its rows were purged and the decision is another status.
     """
     if not reason.strip():
-        raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+        raise ConfigError("The reason is empty. Say why with reason=TEXT (--reason).")
     _check_allowed(assembly, status, after)
     tables.check_folders((RESULTS, "assemblies"))
     metadata = {"lakebatch.assembly_id": assembly.assembly_id, "lakebatch.event": status}

@@ -36,6 +36,17 @@ MAX_WAITING = 5_000
 # records that are written at once, whatever the time
 
 
+COMMITTED = "part %s: computed in %.2f s, committed in %.2f s as version %s"
+"""The record of a committed part, from which `seconds_of_parts` reads."""
+SECONDS = r"^part .*: computed in (\d+\.\d+) s, committed in "
+
+
+def seconds_of_parts(log: pl.DataFrame) -> dict[str, float]:
+    """Return the seconds of computing of each part that a log has, by part key."""
+    seconds = pl.col("message").str.extract(SECONDS).cast(pl.Float64)
+    return dict(log.select("part", seconds).drop_nulls().iter_rows())
+
+
 class LogTable:
     """The logs of one experiment's assemblies, in the table ``logs``."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebatch import _html
 from lakebatch._text import nearest
 from lakebatch.columns import NUMBERS, Column
 from lakebatch.errors import SchemaError, UnknownNameError
@@ -151,7 +152,7 @@ def text_of(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Roles:
     """The roles of columns in one experiment's results.
 
@@ -170,6 +171,12 @@ class Roles:
     axis: Axis = Axis()
     groups: tuple[str, ...] = BUILT_IN_GROUPS
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        groups = ", ".join(self.groups)
+        return _html.short(
+            f"<Roles: metrics {', '.join(self.names)}; axis {self.axis.name}; groups {groups}>"
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

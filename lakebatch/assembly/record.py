@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import dropped_samples, labels, missing_metrics, purges, replication
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.lease import LEASE_TIMEOUT, Leases
@@ -18,11 +20,14 @@ from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record_json import read_environment, read_tree, where
 from lakebatch.assembly.replication import ReplicatePlace
+from lakebatch.assembly.states import state_of
 from lakebatch.assembly.workers import IDENTITY, Worker
 from lakebatch.errors import AssemblyError
 from lakebatch.ids import check_assembly_id
 
 Status: TypeAlias = Literal["started", "completed", "failed", "discarded"]
+Include: TypeAlias = Status | Collection[Status]
+"""The type of an argument that chooses assemblies by status: one status, or several."""
 EVERY_STATUS: tuple[Status, ...] = get_args(Status)
 UNDECIDED: tuple[Status, ...] = ("started", "failed")
 """The statuses of an assembly that may still be completed."""
@@ -41,6 +46,20 @@ BEFORE_COMMIT = "+g"
 """What lakebatch 0.1 wrote between its version and the commit, in ``code_version``."""
 WORKERS = "workers"
 """Environment key for the different versions of Dask workers that rows depend on, if any are not those of this process."""
+IN_TABLES = ("assembly_id", "state", "at", "parts_done", "parts_planned", "rows", "seed", "error")
+"""The fields that tables of assemblies in a notebook show."""
+MORE = (
+    "name",
+    "note",
+    "replicate",
+    "missing_metrics",
+    "dropped_samples",
+    "user",
+    "host",
+    "code_version",
+    "commit",
+)
+# what a notebook shows of one assembly beside these
 SHARDS, ENDED = "shards", "ended"
 """Environment keys of an assembly that several processes share, see `lakebatch.assembly.shards`."""
 
@@ -74,7 +93,7 @@ class Plan:
         return replicate_seed(self.base_seed, run_number) if self.pinned_seed is None else self.pinned_seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assembly:
     """An assembly as its latest event describes it; the fields are the columns of ``assemblies``."""
 
@@ -99,6 +118,25 @@ class Assembly:
     host: str
     pid: int | None
     leases: Leases | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        named = f" {self.name}" if self.name else ""
+        note = f"; {self.note}" if self.note else ""
+        return _html.short(f"<Assembly {self.assembly_id}{named}: {self.summary()}{note}>")
+
+    def summary(self) -> str:
+        """Return status, parts and rows in one line, with the error if it failed."""
+        failed = f"; failed: {self.error}" if self.error else ""
+        return f"{self.state}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+
+    def row(self) -> dict[str, Any]:
+        """Return the assembly as a row of a table."""
+        return {name: getattr(self, name) for name in IN_TABLES}
+
+    def _repr_html_(self) -> str:
+        told = {name: getattr(self, name) for name in (*IN_TABLES[1:], *MORE)}
+        config = json.dumps(self.settings, indent=1, ensure_ascii=False)
+        return _html.facts(self.assembly_id, told) + _html.folded("config", config)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -240,9 +278,14 @@ class Assembly:
         return next((each for each in self.workers if each.is_seen_running()), None)
 
     @property
-    def state(self) -> str:
-        """The status, or `interrupted` for a started assembly that no process works on."""
+    def present_status(self) -> str:
+        """The status, or `interrupted` for a started assembly that no process works on: the word of data."""
         return "interrupted" if self.status == "started" and not self.is_worked_on() else self.status
+
+    @property
+    def state(self) -> str:
+        """The word that people read: running, interrupted, completed, failed or discarded."""
+        return state_of(self.present_status)
 
 
 COLUMNS = tuple(name for name in Assembly.__dataclass_fields__ if name != "leases")

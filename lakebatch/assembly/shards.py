@@ -103,7 +103,7 @@ def parse(text: str, array: str | None = None, environment: Mapping[str, str] = 
     if name is None:
         raise ConfigError(
             f"The tasks of an array agree on their assembly by a name, and none of {', '.join(ARRAY_VARIABLES)} is set. "
-            "Give each of them the same --array NAME."
+            "Give each of them the same array=NAME (--array)."
         )
     if not ARRAY.fullmatch(name):
         raise ConfigError(f"array is {name!r}. Expected letters, digits and any of . _ : - without spaces.")

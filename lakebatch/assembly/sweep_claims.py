@@ -16,7 +16,7 @@ from lakebatch.errors import AssemblyError
 
 DONE, RUNNING, FAILED, INTERRUPTED, MISSING = STATES = ("done", "running", "failed", "interrupted", "missing")
 """The states of a replicate of a point."""
-STATE_OF = {"completed": DONE, "started": RUNNING, "failed": FAILED, "interrupted": INTERRUPTED}
+STATE_OF = {"completed": DONE, "running": RUNNING, "failed": FAILED, "interrupted": INTERRUPTED}
 DROPPED = "dropped"
 """The state of a point that an edit has taken out of the plan."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch import _process as process
 from lakebatch._text import nearest
 from lakebatch._version import __version__
@@ -61,7 +62,7 @@ class SweepPoint:
         return content_hash(canonical_json(self.config))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The plan of a sweep after its last event.
 
@@ -86,6 +87,15 @@ class Sweep:
     event: int = 0
     at: datetime | None = None
     user: str | None = None
+
+    def __repr__(self) -> str:
+        count = f"{len(self.planned)} points x {self.replicates} replicates"
+        return _html.short(f"<Sweep {self.name}: {count} of {', '.join(self.definition)}>")
+
+    def row(self) -> dict[str, Any]:
+        """Return the sweep as a row of a table."""
+        fields = {"sweep": self.name, "keys": ", ".join(self.keys), "points": len(self.planned)}
+        return fields | {"replicates": self.replicates, "seed": self.seed, "at": self.at, "user": self.user}
 
     @property
     def planned(self) -> list[SweepPoint]:
@@ -226,7 +236,8 @@ class SweepLog:
 def _edit(known: Sweep, plan: Sweep) -> Sweep | None:
     if known.seed != plan.seed:
         raise AssemblyError(
-            f"The sweep {known.name} has {_seed(known)}, not {_seed(plan)}. Give the same one, or another --sweep-name."
+            f"The sweep {known.name} has {_seed(known)}, not {_seed(plan)}. Give the same one, or another "
+            "sweep_name=NAME (--sweep-name)."
         )
     return known.edited(plan)
 

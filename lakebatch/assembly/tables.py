@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
+from lakebatch._public import Public
 from lakebatch.assembly import versions
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.sources import SourceLog
@@ -27,7 +28,7 @@ FRAMES = "frames"
 SAMPLES = "samples"
 
 
-class ExperimentTables:
+class ExperimentTables(Public):
     """The folder of one experiment and the tables in it.
 
     Parameters

@@ -9,8 +9,9 @@ from datetime import datetime
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch import _process as process
-from lakebatch._text import nearest, redacted
+from lakebatch._text import nearest, redacted, to_second
 from lakebatch._version import __version__
 from lakebatch.assembly.record import now
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
@@ -25,7 +26,7 @@ COLUMNS = ("results", "assemblies", "samples", "trajectories")
 """The tables whose version has a column of its own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tag:
     """A name for one state; the fields are the columns of ``tags``."""
 
@@ -40,6 +41,10 @@ class Tag:
     code_version: str
     host: str
     other_versions: str | None = None
+
+    def __repr__(self) -> str:
+        note = f": {self.note}" if self.note else ""
+        return _html.short(f"<Tag {self.tag}, version {self.results_version}, {to_second(self.at)}{note}>")
 
     def versions(self) -> Mapping[str, int]:
         """Return the version of each table that the tag needs, by table name."""

@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from lakebatch.cli.context import group_options
 
 if TYPE_CHECKING:
+    from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake
 
 TIMEOUT_SECONDS = 5.0
@@ -133,10 +134,54 @@ def _queries(_: click.Context) -> Found:
 
 def _presets(context: click.Context) -> Found:
     from lakebatch.experiment import registry
-    from lakebatch.experiment.config import preset_names
+    from lakebatch.experiment.config import preset_summaries
 
     source = registry.get(_name(context) or "")
-    return [(name, "") for name in preset_names(source, registry.load(source))]
+    return preset_summaries(source, registry.load(source)).items()
+
+
+def _keys(context: click.Context) -> Found:
+    from lakebatch.experiment import registry
+    from lakebatch.experiment.config_keys import meanings
+
+    experiment = registry.load(registry.get(_name(context) or ""))
+    return [(f"{key}=", about) for key, about in meanings(experiment.config_model)]
+
+
+def _stored_keys(context: click.Context) -> Found:
+    from lakebatch.ids import leaves
+
+    configs = {each.config: each.settings for stored in _chosen(context) for each in stored.log.latest()}
+    return dict.fromkeys((f"{key}=" for each in configs.values() for key, _ in leaves(each)), "").items()
+
+
+def _parameters(context: click.Context) -> Found:
+    from lakebatch.sql import named as named_queries
+
+    query = named_queries.get(context.params["query_name"])
+    return [(f"{name}=", about) for name, about in query.parameters.items()]
+
+
+def _configs(context: click.Context) -> Found:
+    numbers = _lake(context)[_name(context) or ""].snapshot().config_numbers
+    return [(str(number), f"config hash {config_hash}") for config_hash, number in numbers.items()]
+
+
+def _unfinished(context: click.Context) -> Found:
+    return [*_sweeps(context), *_assemblies(context)]
+
+
+def _sweeps(context: click.Context) -> Found:
+    found = [each.sweeps() for each in _chosen(context)]
+    return [(name, keys) for frame in found for name, keys in frame.select("sweep", "keys").iter_rows()]
+
+
+def _chosen(context: click.Context) -> list[StoredExperiment]:
+    """Return the experiment typed before, or all of the lake for commands without NAME."""
+    lake, name = _lake(context), context.params.get("name")
+    if name is None and any(each.name == "name" for each in context.command.params):
+        name = _name(context)
+    return [lake[name]] if name else lake.experiments()
 
 
 runnable = completer(_runnable, asks_lake=False)
@@ -161,3 +206,15 @@ queries = completer(_queries, asks_lake=False)
 """Completes a named query."""
 presets = completer(_presets, asks_lake=False)
 """Completes a preset of the experiment typed before it."""
+keys = completer(_keys, asks_lake=False)
+"""Completes a config key of the experiment typed before it."""
+stored_keys = completer(_stored_keys)
+"""Completes a config key of the assemblies in the lake."""
+parameters = completer(_parameters, asks_lake=False)
+"""Completes a parameter of the named query typed before it."""
+configs = completer(_configs)
+"""Completes the number of a config of the experiment typed before it."""
+unfinished = completer(_unfinished)
+"""Completes a sweep or an assembly of the experiment typed before it."""
+sweeps = completer(_sweeps)
+"""Completes a sweep of the experiment typed before it."""

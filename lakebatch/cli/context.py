@@ -171,6 +171,30 @@ def of_assembly(context: click.Context, name: str, assembly: str | None) -> tupl
     return found[0], name
 
 
+def only_experiment(context: click.Context) -> str:
+    """Return the name of the lake's only experiment.
+
+    Raises
+    ------
+    ConfigError
+        If it has none or several.
+    """
+    from lakebatch.errors import ConfigError
+
+    lake = open_lake(context)
+    known = [each.reference for each in lake.experiments()]
+    if not known:
+        raise ConfigError(
+            f"Nothing has been run in {lake.storage.uri} yet. Start with: lakebatch run response-noise"
+        )
+    if len(known) > 1:
+        command = f"{program(context)} {context.info_name}"
+        raise ConfigError(
+            f"Of which experiment? Expected a NAME, one of: {', '.join(known)}. E.g.: {command} {known[0]}"
+        )
+    return known[0]
+
+
 def experiments(context: click.Context, name: str | None) -> list[StoredExperiment]:
     """Return one experiment of the lake by name, or all without a name."""
     lake = open_lake(context)

@@ -15,7 +15,7 @@ import click
 
 from lakebatch._text import one_line
 from lakebatch._version import __version__
-from lakebatch.cli import completion, standard_streams
+from lakebatch.cli import completion, standard_streams, words
 from lakebatch.cli import context as group_options
 from lakebatch.cli.commands import SECTIONS
 from lakebatch.cli.context import open_lake, program
@@ -79,6 +79,20 @@ class Commands(click.Group):
                 f"Error: An engine crashed: {one_line(str(error)).rstrip('.')}. See: {program(context)} doctor",
                 ERROR,
             )
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return words.command_of(self, name)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument stands for; raise in one line if there is none."""
+        command = self.get_command(context, args[0])
+        if command is not None:
+            return command.name, command, args[1:]
+        if context.resilient_parsing or args[0].startswith("-"):
+            return super().resolve_command(context, args)
+        raise UnknownNameError(words.unknown_command(args[0], self.list_commands(context), program(context)))
 
     def add_command(self, command: click.Command, name: str | None = None) -> None:
         command.params += group_options.options(on_group=False)

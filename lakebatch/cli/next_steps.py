@@ -103,7 +103,7 @@ def _emptiness(lake: Lake) -> str:
 
 def _steps(found: dict[StoredExperiment, list[Assembly]]) -> Iterator[Step]:
     states = {each.state for assemblies in found.values() for each in assemblies}
-    if "started" in states:
+    if "running" in states:
         yield "watch", "watch the assemblies that are being computed"
     yield from list(_unfinished(found))[-MAX_UNFINISHED:]
     whole = [stored for stored, assemblies in found.items() if _has_completed(assemblies)]

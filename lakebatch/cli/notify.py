@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lakebatch._text import redact, redacted
+from lakebatch._text import one_line, redact, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +79,9 @@ def _requests(notification: Notification, environment: Mapping[str, str]) -> lis
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         found.append(_request(environment.get("NTFY_URL") or PUBLIC_NTFY, body, headers))
     if webhook := environment.get(WEBHOOK):
-        text = {"title": redact(notification.title), "text": redact(notification.text)}
-        found.append(_request(webhook, text | redacted(notification.fields), {}))
+        # Slack and others show the text alone, so that it has to say of what it tells
+        text = {"title": notification.title, "text": f"{notification.title}: {notification.text}"}
+        found.append(_request(webhook, redacted({**text, **notification.fields}), {}))
     return found
 
 
@@ -105,4 +106,10 @@ def _reason(error: Exception) -> str:
     """Return the reason of a failure, without the address: its path can be a secret."""
     if isinstance(error, urllib.error.HTTPError) and 300 <= error.code < 400:
         return f"it redirects elsewhere ({error.code}), which is not followed; correct NTFY_URL or {WEBHOOK}"
-    return f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code}"
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {TIMEOUT_SECONDS:g} s"
+    stated = cause.strerror if isinstance(cause, OSError) else None
+    return one_line(redact(stated)) if stated else type(cause).__name__

@@ -49,7 +49,10 @@ def moment_options(command: Function) -> Function:
 def sweep_option(function: Function) -> Function:
     """Add ``--sweep``: the assemblies to read, by sweep."""
     return click.option(
-        "--sweep", metavar="NAME", help="Read assemblies of this sweep, see: lakebatch sweeps"
+        "--sweep",
+        metavar="NAME",
+        shell_complete=completion.sweeps,
+        help="Read assemblies of this sweep, see: lakebatch sweeps",
     )(function)
 
 
@@ -58,6 +61,7 @@ def config_options(function: Function) -> Function:
     function = click.option(
         "--config",
         metavar="N",
+        shell_complete=completion.configs,
         help="Read assemblies with this config: its number in `replicates` and reports, or the start of its hash.",
     )(function)
     function = click.option(
@@ -70,6 +74,7 @@ def config_options(function: Function) -> Function:
         "--where",
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=completion.stored_keys,
         help="Read assemblies with this value in their config, e.g. cohort.n_samples=60; can be repeated.",
     )(function)
 
@@ -205,7 +210,7 @@ def preset_option(function: Function) -> Function:
         show_default=True,
         shell_complete=completion.presets,
         help="Config to start from: guide is the study, demo a small one for a first picture, smoke is for tests of your "
-        "own code.",
+        "own code. NAME --help lists those of an experiment.",
     )(function)
 
 
@@ -252,6 +257,7 @@ def settings_option(function: Function) -> Function:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=completion.keys,
         help="Value of one key, e.g. cohort.n_samples=200; overrides the file; can be repeated.",
     )(function)
 

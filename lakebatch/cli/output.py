@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch._text import escape_controls, redact
-from lakebatch.cli.stderr import sanitize
+from lakebatch.cli.colours import paint_label, shows_colour
+from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.errors import StorageError
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-MAX_ROWS = 200
+    from lakebatch.cli.table import Rows
+
+MAX_ROWS = 20  # of a table on a terminal
+INDENT = "  "  # of the further lines of a text
 MIN_FULL_WIDTH = 120  # narrower terminals get fewer columns
 LOSSLESS = ("csv", "json", "ndjson")
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -41,11 +45,16 @@ def check_output(output: Path | None) -> None:
 
 
 def show_or_save(
-    frame: pl.DataFrame, output: Path | None, form: Any, origin: Callable[[], Mapping[str, Any]]
+    frame: pl.DataFrame,
+    output: Path | None,
+    form: Any,
+    origin: Callable[[], Mapping[str, Any]],
+    *,
+    none: str = "",
 ) -> None:
     """Write a frame to a file that says where its rows come from; without a file, print it."""
     if output is None:
-        show(frame, form)
+        show(frame, form, none=none)
         return
     save(iter([frame]), output, origin())
 
@@ -67,13 +76,46 @@ def save(
     click.echo(sanitize(origin["selection"]), err=True)
 
 
-def show(frame: pl.DataFrame, form: Any) -> None:
-    """Print a frame on standard output; on a terminal, a long table is cut and says so."""
-    from lakebatch.cli.render import render
+def show(
+    frame: pl.DataFrame,
+    form: Any,
+    *,
+    none: str = "",
+    keep: Rows = "first",
+    all_rows: str | None = None,
+    max_rows: int | None = MAX_ROWS,
+) -> None:
+    """Print a frame on standard output; on a terminal, a long table is cut and says so.
 
+    Parameters
+    ----------
+    none : str
+        Sentence in place of a table without rows, on standard error: what there is none of, and what makes one.
+    keep : {"first", "last"}
+        Rows of a long table to show.
+    all_rows : str, optional
+        Option that prints all rows, ``--format csv`` by default.
+    max_rows : int, optional
+        Number of rows of a table on a terminal; all with None.
+    """
+    from lakebatch.cli.render import render
+    from lakebatch.cli.table import ALL_ROWS
+
+    if none and form == "table" and frame.is_empty():
+        print_stderr(none)
+        return
     to_terminal = sys.stdout.isatty()
-    text = redact(render(frame, form, max_rows=MAX_ROWS if form == "table" and to_terminal else None))
-    click.echo(_encodable(escape_controls(text) if to_terminal else text, form))
+    limit = max_rows if form == "table" and to_terminal else None
+    text = redact(render(frame, form, max_rows=limit, keep=keep, all_rows=all_rows or ALL_ROWS))
+    if form == "table":  # its cells are escaped, and its colours must not be
+        click.echo(text, color=shows_colour(sys.stdout))
+    else:
+        click.echo(_encodable(escape_controls(text) if to_terminal else text, form))
+
+
+def echo(text: str) -> None:
+    """Print a text whose cells are escaped, in its colours where standard output shows them."""
+    click.echo(redact(text), color=shows_colour(sys.stdout))
 
 
 def is_narrow() -> bool:
@@ -86,7 +128,7 @@ def wrap(text: str) -> str:
     if not sys.stdout.isatty():
         return text
     width = shutil.get_terminal_size().columns
-    return "\n".join(_wrapped(line, width, "", "") for line in text.splitlines())
+    return "\n".join(_wrapped(line, width, INDENT, "") for line in text.splitlines())
 
 
 def _encodable(text: str, form: Any) -> str:
@@ -108,13 +150,16 @@ def show_with_text(
     frame: pl.DataFrame, form: Any, headline: Callable[[dict[str, Any]], str], about: str
 ) -> None:
     """Print a frame; on a narrow terminal, print a headline per row with its column `about` below."""
+    from lakebatch.cli.table import fits
+
     width = shutil.get_terminal_size().columns
-    if form != "table" or not sys.stdout.isatty() or _width(frame) <= width:
-        show(frame, form)
+    if form != "table" or not sys.stdout.isatty() or fits(frame, width):
+        show(frame, form, max_rows=None)
         return
     for row in frame.iter_rows(named=True):
-        click.echo(sanitize(_wrapped(headline(row), width, "        ", "")))
-        click.echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
+        head = sanitize(_wrapped(headline(row), width, "        ", ""))
+        echo(paint_label(head) if shows_colour(sys.stdout) else head)
+        echo(sanitize(_wrapped(row[about], width, "    ", "    ")))
 
 
 def _wrapped(text: str, width: int, later: str, first: str) -> str:
@@ -126,9 +171,3 @@ def _wrapped(text: str, width: int, later: str, first: str) -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
-
-
-def _width(frame: pl.DataFrame) -> int:
-    from lakebatch.cli.render import render
-
-    return max(map(len, render(frame, "table").splitlines()), default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
@@ -15,15 +16,18 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from lakebatch.assembly.record import Assembly
+from lakebatch.cli.colours import BAR, BAR_END, LABEL_LOOKS
 from lakebatch.cli.context import group_options
 from lakebatch.cli.stderr import print_stderr, sanitize
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Outcome
+from lakebatch.experiment.phases import Phase
 from lakebatch.runner.assembly_run import Progress, Work
+from lakebatch.runner.throughput import Throughput
 from lakebatch.snapshot.eta import duration
 
 REFRESH_SECONDS = 0.25
-MIN_SECONDS = 2.0  # of work before the rate is shown, since work is counted in batches
+PHASE_SECONDS = 3.0  # after which a phase is worth a line, where there is no display
 
 
 class QuietProgress(Progress):
@@ -42,13 +46,24 @@ def terminal_progress() -> QuietProgress:
 
 
 class LineProgress(QuietProgress):
-    """One line per part."""
+    """One line per part; before the first one, per phase that lasts."""
+
+    _phases: PhaseLines | None = None
 
     def started(self, assembly: Assembly, done: int, work: Work, counters: Counters) -> None:
         """Print the assembly and its work."""
         self._planned = work.parts
         self._done = done
         self.print_line(_headline(assembly, done, work))
+        self._watch_phases(counters)
+
+    def _watch_phases(self, counters: Counters) -> None:
+        self._phases = PhaseLines(counters, self.print_line)
+
+    def ended(self) -> None:
+        """Print no more phases."""
+        if self._phases is not None:
+            self._phases.stop()
 
     def part_committed(self, outcome: Outcome, rows: int) -> None:
         """Print the part and its duration."""
@@ -62,32 +77,68 @@ class LineProgress(QuietProgress):
         self.print_line(f"failed {outcome.part.key}: {outcome.error}")
 
 
+class PhaseLines:
+    """Prints each phase that lasts some seconds, until the first work is finished."""
+
+    def __init__(self, counters: Counters, print_line: Callable[[str], None]) -> None:
+        self._counters = counters
+        self._print_line = print_line
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Print no more; the counters are not read after that."""
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        seen, since, printed = None, time.monotonic(), set[str]()
+        while not self._stop.wait(REFRESH_SECONDS) and not self._counters.total():
+            phase = self._counters.phase()
+            if phase is None or phase.text != seen:
+                seen, since = phase and phase.text, time.monotonic()
+            elif phase.text not in printed and time.monotonic() - since > PHASE_SECONDS:
+                printed.add(phase.text)
+                self._print_line(f"{phase} ...")
+
+
 @dataclass
 class ThroughputMeter:
-    """Work done by one process on an assembly, and its rate.
-
-    The rate counts from the first finished work: compiling and the simulation of a cohort come before it, once.
-    """
+    """Rate of one process on an assembly, its last commit and failures; before the first finished work, its phase."""
 
     work: Work
-    amount: int = 0
     failures: int = 0
     version: int | None = None
     committed_at: float | None = None
-    _start_point: tuple[float, int] | None = None
+    phase: Phase | None = None
+
+    def __post_init__(self) -> None:
+        self._throughput = Throughput(self.work.amount)
+
+    @property
+    def amount(self) -> int:
+        """The amount of finished work."""
+        return self._throughput.amount
 
     def record(self, amount: int, at: float) -> None:
         """Record the amount of finished work."""
-        self.amount = amount
-        if amount and self._start_point is None:
-            self._start_point = (at, amount)
+        self._throughput.record(amount, at)
+
+    def read(self, counters: Counters) -> None:
+        """Record the amount of finished work, or the phase before it."""
+        self.record(counters.total(), time.monotonic())
+        self.phase = None if self._throughput.has_begun else counters.phase()
 
     def describe(self, at: float) -> str:
-        """Return rate, time left, last commit and failures in one line.
+        """Return phase or rate, time left, last commit and failures in one line.
 
         >>> meter = ThroughputMeter(Work(110, "fits", parts=6))
         >>> meter.describe(60.0)
         'preparing and computing the first parts, nothing committed yet, 0 failed'
+        >>> meter.phase = Phase("simulating 1,000 patients")
+        >>> meter.describe(60.0)
+        'simulating 1,000 patients, nothing committed yet, 0 failed'
         >>> meter.version, meter.committed_at = 7, 98.0
         >>> meter.record(10, 90.0)
         >>> meter.record(30, 100.0)
@@ -100,19 +151,28 @@ class ThroughputMeter:
         return f"{self._speed(at)}, {commit}, {self.failures} failed"
 
     def _speed(self, at: float) -> str:
-        if self._start_point is None:
-            return "preparing and computing the first parts"
-        seconds, done = at - self._start_point[0], self.amount - self._start_point[1]
-        if seconds < MIN_SECONDS or not done:
+        if not self._throughput.has_begun:
+            return str(self.phase or "preparing and computing the first parts")
+        rate = self._throughput.rate(at)
+        if rate is None:
             return f"? {self.work.unit}/s, ? left"
-        rate = done / seconds
-        return f"{rate:.1f} {self.work.unit}/s, {duration((self.work.amount - self.amount) / rate)} left"
+        return f"{rate:.1f} {self.work.unit}/s, {duration(self._throughput.seconds_left(at))} left"
 
 
 def make_bars(console: Console, *more: ProgressColumn) -> Bars:
     """Return bars with description, count and elapsed time, and further columns."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None))
+    bar = BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR_END, pulse_style=BAR)
+    columns = (TextColumn("{task.description}", markup=False), bar)
     return Bars(*columns, MofNCompleteColumn(), TimeElapsedColumn(), *more, console=console, expand=True)
+
+
+def labelled(line: str) -> Text:
+    """Return a line with the label at its beginning in colour."""
+    text = Text(sanitize(line))
+    for label, look in LABEL_LOOKS.items():
+        if line.startswith(label):
+            text.stylize(look, 0, len(label))
+    return text
 
 
 class LiveProgress(LineProgress):
@@ -146,6 +206,9 @@ class LiveProgress(LineProgress):
         super().part_failed(outcome)
         self._meter.failures += 1
 
+    def _watch_phases(self, counters: Counters) -> None:
+        """Do nothing: the display shows them."""
+
     def ended(self) -> None:
         """Close the display."""
         self._stop.set()
@@ -155,11 +218,11 @@ class LiveProgress(LineProgress):
 
     def print_line(self, line: str) -> None:
         """Print a line above the display."""
-        self._console.print(Text(sanitize(line)), highlight=False)
+        self._console.print(labelled(line), highlight=False)
 
     def _watch(self, counters: Counters) -> None:
         while not self._stop.wait(REFRESH_SECONDS):
-            self._meter.record(counters.total(), time.monotonic())
+            self._meter.read(counters)
             self._bars.update(self._rows, completed=self._meter.amount)
             line = Text(self._meter.describe(time.monotonic()), no_wrap=True, overflow="ellipsis")
             self._display.update(Group(self._bars.get_renderable(), line), refresh=True)

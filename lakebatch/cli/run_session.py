@@ -21,6 +21,7 @@ from platformdirs import user_state_path
 from lakebatch._text import RedactingFormatter
 from lakebatch.assembly import log_capture, replica_sets
 from lakebatch.assembly.part_writer import count_missing_metrics
+from lakebatch.cli.colours import state_word
 from lakebatch.cli.context import group_options, program
 from lakebatch.cli.exit_codes import FAILED_PARTS
 from lakebatch.cli.notify import Notification, Notifier
@@ -282,8 +283,9 @@ def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None
         return
     name = stored.reference
     uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
+    state = state_word(assembly.state)
     click.echo(
-        f"{assembly.assembly_id} is completed: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
+        f"{assembly.assembly_id} is {state}: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
         "Look at it with:\n"
         f"  {command} plot {name} -o {file_name(name, '.png')}\n"
         f"  {command} report {name}\n"

@@ -20,6 +20,7 @@ from lakebatch.sql import named as named_queries
 if TYPE_CHECKING:
     from lakebatch.sql.session import Session
 
+ALL_ROWS = 'lakebatch sql --format csv "..."'
 HISTORY = Path(".lakebatch_history")
 KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "USING", "AVG", "COUNT", "MEDIAN",
@@ -31,7 +32,14 @@ A statement ends with ';' and can span several lines.
   .queries         the named queries
   .query NAME [parameter=value ...]   answer a named query
   .refresh         read the newest state of the lake
-  .quit            end, as Ctrl-D does"""
+  .quit            end, as Ctrl-D, quit and exit do
+Ctrl-C drops what has been typed."""
+WORDS = {
+    **dict.fromkeys(("exit", "quit", "\\q", ".exit", ".q"), ".quit"),
+    **dict.fromkeys(("help", "\\h", "\\?", "?"), ".help"),
+    **dict.fromkeys(("\\d", "\\dt", "tables"), ".tables"),
+}
+"""Words of other SQL shells, and the command of each here."""
 
 
 class Prompt:
@@ -48,9 +56,8 @@ class Prompt:
     def loop(self) -> None:
         """Answer statements until Ctrl-D or ``.quit``."""
         snapshot = self._session.snapshot
-        click.echo(
-            f"{', '.join(snapshot) or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True
-        )
+        names = ", ".join(names[-1] for names in snapshot.schemas().values())
+        click.echo(f"{names or 'An empty lake'}: {snapshot.moment}. Type .help for help.", err=True)
         for statement in self._statements():
             if statement == ".quit":
                 return
@@ -74,6 +81,7 @@ class Prompt:
             except EOFError:
                 return
             text = "\n".join(lines).strip()
+            text = WORDS.get(text.rstrip("; ").lower(), text) if len(lines) == 1 else text
             if not text or text.startswith(".") or text.endswith(";"):
                 lines = []
                 if text:
@@ -84,7 +92,7 @@ class Prompt:
             if statement.startswith("."):
                 self._command(*statement[1:].split())
             else:
-                show(self._session.answer(statement), self._form)
+                self._show(self._session.answer(statement))
         except LakebatchError as error:
             print_stderr(f"Error: {error}")
 
@@ -97,13 +105,17 @@ class Prompt:
         elif name == "query" and arguments:
             query = named_queries.get(arguments[0])
             bound = named_queries.bind(arguments[1:], query)
-            show(self._session.query(query.name, bound), self._form)
+            self._show(self._session.query(query.name, bound))
         elif name == "refresh":
             newer = self._open_session()
             self._session.close()
             self._session = newer
         else:
             click.echo(HELP)
+
+    def _show(self, answer: pl.DataFrame) -> None:
+        none = f"No row. Columns: {', '.join(answer.columns)}"
+        show(answer, self._form, none=none, all_rows=ALL_ROWS)
 
     def _tables(self) -> pl.DataFrame:
         """Return the views and their columns, those of the newest experiment version once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, now
 from lakebatch.assembly.sweep_claims import STATES
-from lakebatch.cli.output import is_narrow
+from lakebatch.cli.output import MAX_ROWS, is_narrow, wrap
 from lakebatch.cli.render import render
+from lakebatch.cli.stderr import sanitize
 from lakebatch.errors import DamageWarning, warn
 from lakebatch.snapshot import eta as pace
 from lakebatch.snapshot import summary
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.snapshot.summary import with_states
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage.delta import omissions
 
@@ -37,7 +40,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "experiment_version": pl.String(),
     **{name: summary.SUMMARY_COLUMNS[name] for name in KNOWN},
     "last_commit": pace.ESTIMATE_COLUMNS["last_commit"],
-    "eta_seconds": pace.ESTIMATE_COLUMNS["eta_seconds"],
+    **{name: pace.ESTIMATE_COLUMNS[name] for name in ("eta_seconds", "phase", "progress")},
     "mixture": pl.String(),
     "replicate": pl.String(),
     "replicates": pl.String(),
@@ -113,6 +116,7 @@ def brief_sweeps(found: pl.DataFrame) -> pl.DataFrame:
         for row in found.iter_rows(named=True)
     ]
     named = pl.DataFrame(rows, schema=[*columns, "done", "others"], orient="row")
+    named = named if any(named["others"]) else named.drop("others")
     return named if "experiment" in found.columns else named.drop("experiment")
 
 
@@ -141,11 +145,12 @@ def join_version(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def state_table(found: pl.DataFrame) -> str:
-    """Return the assemblies as a table for people, as wide as the terminal."""
-    table = join_version(found).select(
+    """Return the assemblies as a table for people, as wide as the terminal; of many, the newest and those at work."""
+    found, more = _newest(found)
+    table = join_version(with_states(found)).select(
         "experiment",
         "assembly_id",
-        "status",
+        "state",
         pl.format("{}/{}", "parts_done", "parts_planned").alias("parts"),
         "rows",
         "started_at",
@@ -155,7 +160,9 @@ def state_table(found: pl.DataFrame) -> str:
         pl.col("eta_seconds").map_elements(pace.duration, pl.String).alias("eta"),
         "error",
     )
+    table = table if any(table["eta"]) else table.drop("eta")
     lines = [
+        *_doing(found),
         *_lines(found, "replicates")[-MAX_LINES:],
         *_labels(found),
         *_lines(found, "mixture", "is a mixture: "),
@@ -163,16 +170,30 @@ def state_table(found: pl.DataFrame) -> str:
         *_missing_metrics(found),
         *_dropped(found),
     ]
-    if not is_narrow():
-        return "\n".join([render(table, "table"), *lines])
-    lines = [*_lines(found, "error"), *lines]
-    return "\n".join([render(table.drop("rows", "started_at", "error"), "table"), *lines])
+    if is_narrow():
+        lines = [*_lines(found, "error"), *lines]
+        table = table.drop("rows", "started_at", "error")
+    return "\n".join([render(table, "table"), *more, *(wrap(sanitize(each)) for each in lines)])
+
+
+def _newest(found: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Return the assemblies that a terminal shows, and a line with the count of the others."""
+    if not sys.stdout.isatty() or found.height <= MAX_ROWS:
+        return found, []
+    is_at_work = pl.col("status") == "started"
+    shown = found.filter(is_at_work | (pl.int_range(pl.len()).reverse() < MAX_ROWS))
+    return shown, [f"{found.height - shown.height} earlier rows; see them all with --format csv"]
 
 
 def _lines(found: pl.DataFrame, column: str, label: str = "") -> list[str]:
     """Return a line for each assembly with a value in a column."""
     named = found.drop_nulls(column).select("assembly_id", column).iter_rows()
     return [f"{assembly_id}{' ' if label else ': '}{label}{value}" for assembly_id, value in named]
+
+
+def _doing(found: pl.DataFrame) -> list[str]:
+    """Return a line for each assembly that is being computed: its phase, or its work and rate."""
+    return _lines(found.with_columns(doing=pl.coalesce("progress", "phase")), "doing")
 
 
 def _labels(found: pl.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ import traceback
 from types import TracebackType
 
 from lakebatch._text import escape_controls, redact
+from lakebatch.cli.colours import paint_label, shows_colour
 
 
 class CurrentError(logging.Handler):
@@ -27,8 +28,9 @@ def sanitize(text: str) -> str:
 
 
 def print_stderr(text: str) -> None:
-    """Print a message on standard error."""
-    _write(sanitize(text))
+    """Print a message on standard error, the label of an error or a warning in colour."""
+    shown = sanitize(text)
+    _write(paint_label(shown) if shows_colour(sys.stderr) else shown)
 
 
 def _write(text: str) -> None:

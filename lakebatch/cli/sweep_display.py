@@ -10,14 +10,13 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.progress import TextColumn
-from rich.text import Text
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sweep_claims import Replicate
 from lakebatch.assembly.sweeps import Sweep
 from lakebatch.cli.context import group_options
-from lakebatch.cli.progress import REFRESH_SECONDS, make_bars
-from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.progress import REFRESH_SECONDS, labelled, make_bars
+from lakebatch.cli.stderr import print_stderr
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment.sweep_design import shown
@@ -117,7 +116,7 @@ class LiveSweep(LineSweep):
 
     def print_line(self, line: str) -> None:
         """Print a line above the display."""
-        self._console.print(Text(sanitize(line)), highlight=False)
+        self._console.print(labelled(line), highlight=False)
 
     def close(self) -> None:
         """Close the display."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
+from lakebatch.cli import completion
 from lakebatch.cli.usage_errors import Choice
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def sweep_options(function: Function) -> Function:
         "--sweep",
         multiple=True,
         metavar="KEY=VALUES",
+        shell_complete=completion.keys,
         help="Run an assembly for each value: a,b,c, range(0,1,0.25), logrange(1e-3,1,4), uniform(0,1) with --draws; "
         "can be repeated for a grid. See: lakebatch help sweeps",
     )(function)

@@ -81,7 +81,11 @@ def _print_plan(lake: Lake, name: str, sweep: SweepOptions, request: Any, layers
 
     plan = preview(lake, name, request, sweep_name=sweep.sweep_name, **layers)
     time = pl.col("seconds").map_elements(duration, pl.String).fill_null("unknown").alias("time")
-    show(plan.points.with_columns(time).drop("seconds").rename({"work": plan.unit}), "table")
+    show(
+        plan.points.with_columns(time).drop("seconds").rename({"work": plan.unit}),
+        "table",
+        all_rows="| cat after the command",
+    )
     click.echo(plan.describe())
 
 

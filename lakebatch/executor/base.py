@@ -11,9 +11,7 @@ from lakebatch.experiment.registry import Source
 
 POLL_SECONDS = 0.5
 # Max duration of one wait. polars makes the system restart waits that Ctrl-C interrupts, so it is only noticed between two.
-DIED = (
-    "WorkerDied: the process that computed the part was killed, often for want of memory. Try fewer --jobs."
-)
+DIED = "WorkerDied: the process that computed the part was killed, often for want of memory. Try a smaller jobs=N (--jobs)."
 
 
 class Executor(Protocol):

@@ -25,9 +25,11 @@ from lakebatch.executor.base import POLL_SECONDS
 from lakebatch.executor.counters import Counters
 from lakebatch.executor.dask_dispatch import Dispatcher, PieceId, split
 from lakebatch.executor.dask_worker import ComputedPiece
+from lakebatch.executor.phases import PhaseFile
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import origin, registry
 from lakebatch.experiment.contract import Part
+from lakebatch.experiment.phases import Phase
 from lakebatch.experiment.provenance import row_versions
 from lakebatch.experiment.registry import Source
 
@@ -43,7 +45,7 @@ LOST = (
 )
 OTHER_PACKAGES = (
     "Workers of the cluster have other versions than this machine: {}. "
-    "Install the same ones, or compute with both by: --accept-changes"
+    "Install the same ones, or compute with both by accept_changes=True (--accept-changes)"
 )
 MUST_AGREE = ("lakebatch", "experiment_version", "source_hash")
 # Differences here mean that other code would compute the rows than is recorded.
@@ -108,6 +110,7 @@ class Cluster:
         """Yield the outcome of each part, see `Executor`."""
         experiment = registry.load(job.source)
         with Counters.open(job.scratch) as counters, self._connection(), self._load_experiment(job.source):
+            PhaseFile(job.scratch).write(Phase("preparing and computing the first parts on the cluster"))
             dispatcher = Dispatcher(self._client, job, split(experiment, job, parts))
             try:
                 while dispatcher.has_work(stop()):

@@ -7,6 +7,9 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
+from lakebatch.executor import phases
+from lakebatch.experiment.phases import Phase
+
 FILE = "counters"
 SLOT = struct.Struct("<q")
 
@@ -14,8 +17,9 @@ SLOT = struct.Struct("<q")
 class Counters:
     """One number per part: only the process that computes the part changes it, every process may read it."""
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, folder: Path) -> None:
         self._memory = memory
+        self._folder = folder
 
     @classmethod
     def create(cls, folder: Path, parts: int) -> Counters:
@@ -27,7 +31,7 @@ class Counters:
     def open(cls, folder: Path) -> Counters:
         """Open the counters in a folder."""
         with (folder / FILE).open("r+b") as file:
-            return cls(mmap.mmap(file.fileno(), 0))
+            return cls(mmap.mmap(file.fileno(), 0), folder)
 
     def add(self, part: int, count: int) -> None:
         """Add to the number of one part."""
@@ -37,6 +41,10 @@ class Counters:
     def total(self) -> int:
         """Return the sum over all parts."""
         return sum(value for (value,) in SLOT.iter_unpack(self._memory[:]))
+
+    def phase(self) -> Phase | None:
+        """Return what the process that is furthest is doing."""
+        return phases.current(self._folder)
 
     def close(self) -> None:
         """Close the file."""

@@ -18,10 +18,12 @@ from loky.process_executor import TerminatedWorkerError
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, Executor, never_stop
+from lakebatch.executor.phases import PhaseFile
 from lakebatch.executor.pools import FreshPools, Pools, kept_pool
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.guest import thread_variables
+from lakebatch.experiment.phases import Phase
 from lakebatch.experiment.registry import Source
 from lakebatch.settings import require_working_folder
 
@@ -121,6 +123,7 @@ def _in_pool(
     """Yield outcomes from worker processes; if one dies, return the parts that were running and those that were not."""
     waiting = deque(parts)
     running: dict[Future[Outcome], IndexedPart] = {}
+    PhaseFile(job.scratch).write(Phase(f"starting {min(jobs, len(parts))} worker processes"))
     pool = pools.take(jobs, len(parts))
 
     def submit() -> None:

@@ -114,7 +114,7 @@ def opened(settings: Settings, jobs: int | None, announce: Callable[[str], None]
         return
     if jobs is not None and (settings.scheduler or settings.system):
         raise ConfigError(
-            "--jobs is the number of processes on this machine. A cluster has its own number of workers: leave --jobs out."
+            "jobs=N (--jobs) is the number of processes on this machine. A cluster has a number of its own: leave it out."
         )
     try:
         from lakebatch.executor.cluster import Cluster

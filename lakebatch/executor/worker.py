@@ -26,9 +26,11 @@ from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError
 from lakebatch.executor.counters import Counters
+from lakebatch.executor.phases import PhaseFile
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part, Rows, Spread
+from lakebatch.experiment.phases import report_phase, reported_to
 from lakebatch.experiment.registry import AnyExperiment, Source
 from lakebatch.storage.delta.schema import TableSchema
 
@@ -121,9 +123,10 @@ _preparations: dict[str, _Preparation] = {}
 def compute(job: Job, part: Part, index: int) -> Outcome:
     """Compute one part; an exception of the experiment, or its end of the program, fails the part, not the run."""
     began = time.perf_counter()
+    phase = PhaseFile(job.scratch)
     try:
         # one thread: parts fill the cores, and the order of a sum must not depend on their number
-        with threadpool_limits(limits=1), of_part(part.key):
+        with threadpool_limits(limits=1), of_part(part.key), reported_to(phase.write):
             tables = _tables(job, part, index)
     except (Exception, SystemExit) as error:  # noqa: BLE001
         reason = f"{type(error).__name__}: {error}"
@@ -204,6 +207,7 @@ def forget() -> None:
 
 def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
     prepared = _prepare(job)
+    report_phase(f"computing {part.key}")
     found = run_part(prepared.experiment, part, prepared.shared, prepared.config, job.seed)
     with job.spool(part, index) as spool, Counters.open(job.scratch) as counters:
         for frames in found:
@@ -216,8 +220,10 @@ def _tables(job: Job, part: Part, index: int) -> dict[str, SpooledRows]:
 def _prepare(job: Job) -> _Preparation:
     if job.assembly_id not in _preparations:
         forget()
+        report_phase("loading the experiment")
         experiment = job.load()
         config = from_record(experiment.config_model, job.config)
+        report_phase("preparing")
         shared = prepare(experiment, config, job.seed)
         _preparations[job.assembly_id] = _Preparation(experiment, config, shared)
     return _preparations[job.assembly_id]

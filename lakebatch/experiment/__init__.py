@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from lakebatch.experiment.declare import column, metric, table
     from lakebatch.experiment.environment import environment_defaults
+    from lakebatch.experiment.phases import report_phase
 
 __all__ = [
     "Artifact", "Column", "ConfigModel", "Diagram", "Edge", "Experiment", "Frames", "Node", "OwnTable", "Part", "Spread",
-    "TimeAxis", "artifact", "column", "contained", "environment_defaults", "may_import", "metric", "setting", "table",
+    "TimeAxis", "artifact", "column", "contained", "environment_defaults", "may_import", "metric", "report_phase",
+    "setting", "table",
 ]  # fmt: skip
 
 HOME = {
@@ -36,6 +38,7 @@ HOME = {
     "Artifact": "lakebatch.artifacts",
     "artifact": "lakebatch.artifacts",
     "environment_defaults": f"{__name__}.environment",
+    "report_phase": f"{__name__}.phases",
 }
 """The modules of the names that are not in the contract."""
 

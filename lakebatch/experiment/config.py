@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
@@ -21,6 +22,7 @@ from lakebatch import _files
 from lakebatch._text import excerpt, nearest
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment.config_files import Tree, insert_texts, parse_setting, read_file
+from lakebatch.experiment.config_keys import file_keys, tables_of, with_lists
 from lakebatch.experiment.contract import IMPORTS, ConfigModel
 from lakebatch.experiment.registry import BUILT_IN, FOLDER, AnyExperiment, Source
 from lakebatch.ids import MAX_SEED, leaves
@@ -84,23 +86,38 @@ def resolve(
         origin.
     """
     settings = [settings] if isinstance(settings, str) else settings
+    model = experiment.config_model
     bases = [] if record else read_preset(source, experiment, preset)
     layers = [record] if record else [Layer(f"preset {preset}", tree) for tree in bases]
     given = [(str(file), read_file(file), file.parent)] if file is not None else []
-    given += [("--set", parse_setting(text), Path()) for text in settings]
+    given += [("--set", with_lists(parse_setting(text), model), Path()) for text in settings]
     given += [("option", dict(overrides), Path())] if overrides else []
     given += [("--sweep", dict(swept), Path())] if swept else []
-    keys = list(_file_keys(experiment.config_model))
+    keys = list(file_keys(model))
     for origin, tree, folder in given:
         _check_numbers(tree, origin)
         layers.append(Layer(origin, insert_texts(tree, folder, keys)))
     context = {IMPORTS: importable(source)} if record else None
-    return check(experiment.config_model, layers, context=context)
+    return check(model, layers, context=context)
 
 
 def preset_names(source: Source, experiment: AnyExperiment) -> list[str]:
     """Return the names of an experiment's presets."""
     return sorted({DEFAULT_PRESET, *_preset_files(source, experiment)})
+
+
+def preset_summaries(source: Source, experiment: AnyExperiment) -> dict[str, str]:
+    """Return the first sentence of the comment at the start of each preset, by name."""
+    files = _preset_files(source, experiment)
+    texts = {
+        name: _preset_text(files[name]) if name in files else "" for name in preset_names(source, experiment)
+    }
+    return {name: _first_sentence(text) for name, text in texts.items()}
+
+
+def _first_sentence(text: str) -> str:
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.lstrip("# ") for line in comment).partition(". ")[0].rstrip(".")
 
 
 def read_preset(
@@ -241,19 +258,6 @@ def _preset_folders(source: Source, experiment: AnyExperiment) -> list[Traversab
     return [each.joinpath(PRESETS) for each in (own, *borrowed)]
 
 
-def _file_keys(annotation: Any, key: str = "") -> Iterator[str]:
-    """Yield the keys that accept the content of a file; tables in a list have the key of the list."""
-    if not _is_table(annotation):
-        for inner in get_args(annotation):
-            yield from _file_keys(inner, key)
-        return
-    for name, field in annotation.model_fields.items():
-        below = f"{key}.{name}" if key else name
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("file"):
-            yield below
-        yield from _file_keys(field.annotation, below)
-
-
 def _check_numbers(tree: Any, origin: str, key: str = "") -> None:
     """Raise for integers that do not fit 64 bits."""
     below = (
@@ -297,7 +301,7 @@ def _fault(fault: Any, model: type[ConfigModel], values: Tree, origins: Mapping[
     if fault["type"] == "extra_forbidden":
         return f"Unknown config key {key!r}{origin}. {nearest(str(fault['loc'][-1]), _siblings(model, fault['loc']))}"
     if fault["type"] == "missing":
-        return f"Config key {key!r} is missing. Set it with --set {key}=VALUE."
+        return f"Config key {key!r} is missing. Set it with overrides={{{key!r}: VALUE}} (--set {key}=VALUE)."
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"Config{f' key {key!r}' if key else ''}{origin}: {message.rstrip('.')}."
@@ -333,17 +337,5 @@ def _siblings(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
     for step in steps[:-1]:
         fields = [table.model_fields[step] for table in tables if step in table.model_fields]
         if fields:
-            tables = [each for field in fields for each in _tables(field.annotation)]
+            tables = [each for field in fields for each in tables_of(field.annotation)]
     return list(dict.fromkeys(key for table in tables for key in table.model_fields))
-
-
-def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the tables that a value may be, also in a list or a union."""
-    if _is_table(annotation):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _tables(inner)
-
-
-def _is_table(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -28,7 +28,7 @@ def parse_setting(text: str) -> Tree:
     names = key.strip().split(".")
     if not equals or not all(names) or len(names) > _files.MAX_DEPTH:
         raise ConfigError(
-            f"Cannot read --set {excerpt(text, 200)!r}. Expected key=value, e.g. cohort.n_samples=200."
+            f"Cannot read the setting {excerpt(text, 200)!r}. Expected key=value, e.g. cohort.n_samples=200."
         )
     tree: Any = parse_value(value.strip())
     for name in reversed(names):
@@ -119,7 +119,7 @@ def parse_value(text: str) -> Any:
     try:
         tree = _files.parse_toml(f"value = {text}")
     except _files.ExcessError as error:
-        raise ConfigError(f"Cannot read --set with the value {excerpt(text, 40)!r}: {error}.") from error
+        raise ConfigError(f"Cannot read a setting with the value {excerpt(text, 40)!r}: {error}.") from error
     except ValueError:
         return text
     return tree["value"] if tree.keys() == {"value"} else text  # a second line may set another key

@@ -13,6 +13,19 @@ from lakebatch.ids import check_new_name
 FIRST_NUMBER = 10
 """Lower numbers belong to built-in experiments."""
 EXAMPLE = "batch-effect"
+EXAMPLE_TEXTS = {
+    "question": "What happens to prediction when each measurement of expression is biased by its own factor?",
+    "level": "Spread of the bias of a column",
+    "about": "Biased expression; the response stays clean.",
+    "remark": "",
+}
+TEXTS = {
+    "question": "What happens to prediction under {}?",
+    "level": "Level of {}",
+    "about": "Prediction under {}.",
+    "remark": "\n        # An example to be replaced by what {} means: a factor for each column",
+}
+"""Texts about an experiment with any name, in the config and the pictures too: true also if nobody changes them."""
 TEMPLATES = {
     "lakebatch.toml": "lakebatch.toml",
     "small.toml": "small.toml",
@@ -57,7 +70,8 @@ def new_folder(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _experiment(name: str, number: str) -> str:
     title = name.title().replace("-", "")
-    return Template(_template("experiment.py")).substitute(name=name, title=title, number=number)
+    texts = EXAMPLE_TEXTS if name == EXAMPLE else {key: text.format(name) for key, text in TEXTS.items()}
+    return Template(_template("experiment.py")).substitute(texts, name=name, title=title, number=number)
 
 
 def _file_name(name: str) -> str:

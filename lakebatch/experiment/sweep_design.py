@@ -109,7 +109,7 @@ class Design:
                     what = (
                         f"The key {key!r} is swept twice" if key == other else f"{key!r} is part of {other!r}"
                     )
-                    raise ConfigError(f"{what}. Expected each key in one --sweep.")
+                    raise ConfigError(f"{what}. Expected each key once in sweep= (in one --sweep).")
 
     def _check_draws(self) -> None:
         drawn = [each.distribution.text for each in self.swept if each.distribution]
@@ -118,10 +118,12 @@ class Design:
         if self.draws is not None and not _is_count(self.draws):
             raise ConfigError(f"draws is {self.draws!r}. Expected 1 or more.")
         if drawn and self.draws is None:
-            raise ConfigError(f"{drawn[0]} is a distribution. Say how often to draw from it with --draws N.")
+            raise ConfigError(
+                f"{drawn[0]} is a distribution. Say how often to draw from it with draws=N (--draws)."
+            )
         if self.draws is not None and not drawn:
             raise ConfigError(
-                "There is nothing to draw. Expected a key such as --sweep 'noise=uniform(0, 1)'."
+                "There is nothing to draw. Expected a swept key such as sweep='noise=uniform(0, 1)' (--sweep)."
             )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"The seed of the draws is {self.seed!r}. Expected 0 to {MAX_SEED}.")

@@ -35,7 +35,7 @@ def parse_swept(text: str) -> SweptKeys:
     """
 
     def fault(why: str) -> ConfigError:
-        return ConfigError(f"Cannot read --sweep {excerpt(text, 200)!r}: {why}.")
+        return ConfigError(f"Cannot read the swept {excerpt(text, 200)!r}: {why}.")
 
     left, equals, right = text.partition("=")
     if not equals:

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from lakebatch._public import Hint, readable
 from lakebatch._text import nearest
-from lakebatch.assembly.record import Status
+from lakebatch.assembly.record import Include
+from lakebatch.errors import ConfigError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment, moment
 from lakebatch.snapshot.selection import OnMix, Selection, Where, selection
@@ -16,6 +18,7 @@ from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.times import Time
 
 if TYPE_CHECKING:
+    from lakebatch.analysis.plots.options import By, MetricName
     from lakebatch.analysis.statistics import Unit
     from lakebatch.sql.options import QueryOptions
 
@@ -81,7 +84,7 @@ class SelectionArguments(AssemblyArguments, total=False):
         What to do when the assemblies differ in config, code or packages.
     """
 
-    include: Collection[Status]
+    include: Include
     on_mix: OnMix
 
 
@@ -99,7 +102,7 @@ class ViewArguments(TypedDict, total=False):
         ``response_noise.results``.
     """
 
-    include: Collection[Status]
+    include: Include
     on_gap: OnGap
     also: Mapping[str, Snapshots] | None
 
@@ -136,8 +139,8 @@ class LakeQueryArguments(LakeViewArguments, total=False):
 class PlotArguments(SelectionArguments, total=False):
     """The dataset to draw, and the options of a picture, see `lakebatch.analysis.plots.Options`."""
 
-    metric: str | None
-    by: str | None
+    metric: MetricName | None
+    by: By | None
     zoom: tuple[float, float] | None
     unit: Unit
     level: float | None
@@ -155,7 +158,7 @@ def takes(arguments: type) -> Callable[[Function], Function]:
     """
 
     def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
+        signature = inspect.signature(readable(function))
         *own, _ = signature.parameters.values()
         shared = [_parameter(name, hint) for name, hint in arguments.__annotations__.items()]
         function.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
@@ -169,7 +172,7 @@ def _parameter(name: str, hint: Any) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=DEFAULTS.get(name),
-        annotation=getattr(hint, "__forward_arg__", hint),
+        annotation=Hint(getattr(hint, "__forward_arg__", hint)),
     )
 
 
@@ -200,6 +203,33 @@ def split(given: Mapping[str, Any], arguments: type) -> tuple[Selection, dict[st
     chosen = {name: value for name, value in given.items() if name in selected and name not in state}
     others = {name: value for name, value in given.items() if name not in selected}
     return selection(at, **chosen), others
+
+
+def of_query(
+    name: str, parameters: Mapping[str, Any] | None, given: Mapping[str, Any], arguments: type
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parameters of a named query, also those given as keywords, and the other keywords.
+
+    Raises
+    ------
+    TypeError
+        If a keyword is neither a parameter nor among those expected.
+    ConfigError
+        If a parameter is given twice.
+    """
+    from lakebatch.sql import named  # as below
+
+    expected = arguments.__annotations__
+    own = {key: value for key, value in given.items() if key not in expected}
+    if own:
+        known = named.get(name).parameters
+        for key in own.keys() - known.keys():
+            raise TypeError(
+                f"Unexpected keyword argument {key!r}. {nearest(key, [*known, *expected, 'parameters'])}"
+            )
+    if twice := own.keys() & (parameters or {}).keys():
+        raise ConfigError(f"{min(twice)!r} is a keyword and in parameters. Expected it once.")
+    return {**(parameters or {}), **own}, {key: given[key] for key in given.keys() - own.keys()}
 
 
 def query_options(given: Mapping[str, Any], arguments: type = QueryArguments) -> QueryOptions:

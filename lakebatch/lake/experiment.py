@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.labels import check_reference
 from lakebatch.assembly.logs import NAME as LOGS
 from lakebatch.assembly.logs import Level, LogTable
@@ -26,7 +28,7 @@ from lakebatch.lake.arguments import (
 )
 from lakebatch.lake.curation import CuratedTables
 from lakebatch.snapshot import dataset as datasets
-from lakebatch.snapshot import html, replicates, sql_names, sweeps
+from lakebatch.snapshot import replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment
@@ -41,6 +43,7 @@ from lakebatch.storage.delta import omissions
 if TYPE_CHECKING:
     from lakebatch.analysis.diff import Difference
     from lakebatch.analysis.plots import Picture
+    from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
 
 
@@ -54,7 +57,7 @@ class StoredExperiment(CuratedTables):
     def _repr_html_(self) -> str:
         pinned = self.snapshot()
         omissions.warn_of_faults(pinned.tables.lost)
-        return html.section(f"{pinned.qualified_name}, now", brief(pinned))
+        return _html.section(f"{pinned.qualified_name}, now", brief(pinned), newest=True)
 
     def schema_name(self) -> str:
         """Return the schema in SQL: ``response_noise`` of the newest experiment version, else ``response_noise_v1``."""
@@ -163,13 +166,24 @@ class StoredExperiment(CuratedTables):
         self.sweep_log.get(name)
         return sweeps.points_of(self.at(moment_of(state)).select(selection(sweep=name), may_be_empty=True))
 
-    def status(self, assembly_id: str) -> str:
-        """Return an assembly's state by its id or name: started, interrupted, completed, failed, discarded or not_found."""
+    @overload
+    def status(self) -> pl.DataFrame: ...
+
+    @overload
+    def status(self, assembly_id: str) -> str: ...
+
+    def status(self, assembly_id: str | None = None) -> str | pl.DataFrame:
+        """Return an assembly's status by its id or name, or without one a table of all assemblies.
+
+        A status is started, interrupted, completed, failed, discarded or not_found.
+        """
+        if assembly_id is None:
+            return brief(self.snapshot())
         check_reference(assembly_id)
         if not self.exists():
             return "not_found"
         try:
-            return self.log.get(assembly_id).state
+            return self.log.get(assembly_id).present_status
         except UnknownNameError:
             if ASSEMBLY_ID.fullmatch(assembly_id) is None:
                 raise
@@ -212,8 +226,9 @@ class StoredExperiment(CuratedTables):
     @takes(PlotArguments)
     def plot(
         self,
-        kind: str = "levels",
+        kind: Kind = "levels",
         *,
+        width: float | None = None,
         against: str | int | Time | None = None,
         on_gap: OnGap = "warn",
         **options: Unpack[PlotArguments],
@@ -224,6 +239,8 @@ class StoredExperiment(CuratedTables):
 
         Parameters
         ----------
+        width : float, mm, optional
+            The width; 89 mm by default, 183 mm with several panels.
         against : version, time, tag or experiment version, optional
             Another state, or another experiment version such as ``v1``, drawn behind this one.
         **options
@@ -233,13 +250,9 @@ class StoredExperiment(CuratedTables):
 
         selection, others = split(options, PlotArguments)
         other = None if against is None else state(self, against).select(selection)
-        return plots.picture(
-            self.select(selection),
-            kind,
-            against=other,
-            on_gap=on_gap,
-            options=plots.Options(**others),
-        )
+        drawn = plots.Options(**others)
+        chart = plots.picture(self.select(selection), kind, against=other, on_gap=on_gap, options=drawn)
+        return replace(chart, width_mm=width)
 
     @takes(PlotArguments)
     def report(

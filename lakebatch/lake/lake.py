@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import polars as pl
 
+from lakebatch import _html
+from lakebatch._public import Public, readable
 from lakebatch._text import hint
 from lakebatch.assembly import versions
 from lakebatch.errors import ConfigError, SchemaError, StorageError, UnknownNameError, warn
@@ -17,6 +19,7 @@ from lakebatch.lake.arguments import (
     LakeQueryArguments,
     LakeViewArguments,
     SelectionArguments,
+    of_query,
     selection_of,
     split,
     takes,
@@ -24,7 +27,6 @@ from lakebatch.lake.arguments import (
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.maintenance import optimize, usage, vacuum
-from lakebatch.snapshot import html
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
@@ -39,7 +41,7 @@ Default = TypeVar("Default")
 EXAMPLE = "response-noise"
 
 
-class Lake:
+class Lake(Public):
     """A place that holds experiments: a folder or a prefix on S3."""
 
     def __init__(self, storage: Storage) -> None:
@@ -50,7 +52,7 @@ class Lake:
         return f"Lake({self.storage.uri!r})"
 
     def _repr_html_(self) -> str:
-        return html.section(str(self.storage.uri), self.snapshot().overview())
+        return _html.section(str(self.storage.uri), self.snapshot().overview())
 
     def __iter__(self) -> Iterator[StoredExperiment]:
         return iter(self.experiments())
@@ -145,18 +147,24 @@ class Lake:
         return self.select(selection).sql(text, parameters, **others)
 
     @takes(LakeQueryArguments)
-    def query(
-        self, name: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[LakeQueryArguments]
-    ) -> pl.DataFrame:
-        """Return the answer to a named query, see `lakebatch.lake.snapshot.LakeSnapshot.query`.
+    def query(self, name: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> pl.DataFrame:
+        """Return the answer to a named query: ``lake.query("levels", experiment="response-noise")``.
 
         Parameters
         ----------
+        parameters : mapping, optional
+            The parameters of the query, which can also be keywords.
         **options
             See `lakebatch.lake.arguments.SelectionArguments` and `lakebatch.lake.arguments.QueryArguments`.
+
+        Raises
+        ------
+        LakebatchError
+            See `lakebatch.lake.snapshot.LakeSnapshot.query`.
         """
-        selection, others = split(options, LakeQueryArguments)
-        return self.select(selection).query(name, parameters, **others)
+        values, others = of_query(name, parameters, options, LakeQueryArguments)
+        selection, limits = split(others, LakeQueryArguments)
+        return self.select(selection).query(name, values, **limits)
 
     @takes(LakeViewArguments)
     def connect(self, **options: Unpack[LakeViewArguments]) -> duckdb.DuckDBPyConnection:
@@ -282,6 +290,7 @@ def _may_exist(stored: StoredExperiment) -> bool:
         return True
 
 
+@readable
 def open_lake(lake: str | os.PathLike[str] | None = None, *, create: bool = True) -> Lake:
     """Open a lake: a folder, ``s3://bucket/prefix``, or by default the one from the environment or ``lakebatch.toml``.
 

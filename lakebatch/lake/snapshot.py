@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import polars as pl
 
-from lakebatch.assembly.record import Status
-from lakebatch.lake.arguments import QueryArguments, ViewArguments, query_options, takes
+from lakebatch.assembly.record import Include
+from lakebatch.lake.arguments import QueryArguments, ViewArguments, of_query, query_options, takes
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.selection import check_statuses
 from lakebatch.snapshot.snapshots import Snapshots
@@ -37,13 +37,13 @@ class LakeSnapshot(Snapshots):
         return session.query(self._including(options), text, parameters, query_options(options))
 
     @takes(QueryArguments)
-    def query(
-        self, name: str, parameters: Mapping[str, Any] | None = None, **options: Unpack[QueryArguments]
-    ) -> pl.DataFrame:
-        """Return the answer to a named query, e.g. ``query("levels", {"experiment": "response-noise"})``.
+    def query(self, name: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> pl.DataFrame:
+        """Return the answer to a named query: ``query("levels", experiment="response-noise")``.
 
         Parameters
         ----------
+        parameters : mapping, optional
+            The parameters of the query, which can also be keywords.
         **options
             See `lakebatch.lake.arguments.QueryArguments`.
 
@@ -56,11 +56,12 @@ class LakeSnapshot(Snapshots):
         """
         from lakebatch.sql import session  # as above
 
-        asked = query_options(options)
-        chosen, text, values = session.choose(self._including(options), name, parameters or {})
+        given, others = of_query(name, parameters, options, QueryArguments)
+        asked = query_options(others)
+        chosen, text, values = session.choose(self._including(others), name, given)
         return session.query(chosen, text, values, asked)
 
-    def sql_setup(self, include: Collection[Status] | None = None, on_gap: OnGap = "warn") -> str:
+    def sql_setup(self, include: Include | None = None, on_gap: OnGap = "warn") -> str:
         """Return the statements that make a plain DuckDB see these snapshots, see `lakebatch.sql.catalog.setup`."""
         from lakebatch.sql import catalog  # as above
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
+from lakebatch._public import readable
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import MADE_BY, Assembly, Plan, Status
 from lakebatch.errors import AssemblyError, LegacyError, UnknownNameError
@@ -129,6 +130,7 @@ def execute(
     return replace(planned, assemblies=tuple(done))
 
 
+@readable
 def import_legacy(lake: Lake, name: str, place: str, *, unlisted: bool = True) -> Import:
     """Import a folder of the older layout into a lake, see `plan`."""
     return execute(plan(lake, name, place, unlisted=unlisted))

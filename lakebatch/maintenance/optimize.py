@@ -45,7 +45,7 @@ def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -
         is done, and ``files_after`` is an estimate.
     """
     rows = [
-        {"experiment": each.name, "table": name, **_optimize(table, dry_run)}
+        {"experiment": each.reference, "table": name, **_optimize(table, dry_run)}
         for each in experiments
         for name, table in existing_tables(each)
     ]

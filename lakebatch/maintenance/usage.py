@@ -47,12 +47,12 @@ def _of_table(experiment: ExperimentTables, name: str, table: Table) -> pl.DataF
     )
     others = _summed(_others(table, set(active["path"])))
     summed = pl.concat([by_assembly, others]).group_by("assembly_id").agg(pl.col(COUNTS).sum())
-    named = summed.with_columns(experiment=pl.lit(experiment.name), table=pl.lit(name))
+    named = summed.with_columns(experiment=pl.lit(experiment.reference), table=pl.lit(name))
     return named.select(*USAGE).sort("assembly_id", nulls_last=True)
 
 
 def _of_leases(experiment: ExperimentTables, leases: Sequence[StoredFile]) -> pl.DataFrame:
-    named = _summed(leases).with_columns(experiment=pl.lit(experiment.name), table=pl.lit(lease.FOLDER))
+    named = _summed(leases).with_columns(experiment=pl.lit(experiment.reference), table=pl.lit(lease.FOLDER))
     return named.select(*USAGE)
 
 

@@ -64,7 +64,7 @@ def _vacuum(
             *_vacuum_table(experiment, table, keep_days, dry_run),
             *_vacuum_bundles(table, keep_days, dry_run),
         ]
-        yield experiment.name, name, len(removed), sum(file.size for file in removed)
+        yield experiment.reference, name, len(removed), sum(file.size for file in removed)
 
 
 def _vacuum_table(
@@ -90,4 +90,4 @@ def _vacuum_leases(experiment: ExperimentTables, dry_run: bool) -> Iterator[tupl
     if is_free_of_links(experiment.storage, f"{experiment.folder}/{lease.FOLDER}"):
         old = lease.remove_old(experiment.storage, experiment.folder, dry_run=dry_run)
         if old:
-            yield experiment.name, lease.FOLDER, len(old), sum(file.size for file in old)
+            yield experiment.reference, lease.FOLDER, len(old), sum(file.size for file in old)

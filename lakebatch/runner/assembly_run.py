@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from lakebatch.assembly import dropped_samples, missing_metrics, shards
 from lakebatch.assembly.events import AssemblyLog
+from lakebatch.assembly.lease import Notes
 from lakebatch.assembly.log_capture import AS_LEVEL, of_part
-from lakebatch.assembly.logs import RunLog
+from lakebatch.assembly.logs import COMMITTED, RunLog
 from lakebatch.assembly.part_writer import (
     PartWriter,
     committed_parts,
@@ -31,6 +32,7 @@ from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.ids import canonical_json
 from lakebatch.maintenance import optimize
+from lakebatch.runner.throughput import note_taker
 from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.version import TableVersion
@@ -90,6 +92,7 @@ class AssemblyRun:
         executor: Executor,
         progress: Progress,
         log: RunLog,
+        notes: Notes,
     ) -> None:
         self.stored = stored
         self.name = stored.reference  # for the advice in errors, when the lake may be out of reach
@@ -99,6 +102,7 @@ class AssemblyRun:
         self.executor = executor
         self.progress = progress
         self.log = log
+        self.notes = notes
         self.failures: dict[str, str] = {}
         self._is_new = assembly.event == 0
         self._writers = {name: self._writer(name) for name in plan.tables}
@@ -155,8 +159,10 @@ class AssemblyRun:
         with Counters.create(scratch, len(pending)) as counters:
             try:
                 self.progress.started(self.assembly, done, work, counters)
+                self.notes.source = note_taker(counters, work.amount, work.unit)
                 ended = self._commit_each(job, pending)
             finally:
+                self.notes.source = None
                 self.progress.ended()  # the display reads the counters until then
         if ended < len(pending):
             raise KeyboardInterrupt
@@ -211,7 +217,7 @@ class AssemblyRun:
             return Outcome(outcome.part, error=f"{type(error).__name__}: {error}")
         outcome = replace(outcome, version=self._marker.table.known_version)
         logger.info(
-            "part %s: computed in %.2f s, committed in %.2f s as version %s",
+            COMMITTED,
             *(outcome.part.key, outcome.seconds, time.perf_counter() - began, outcome.version),
         )
         self.progress.part_committed(outcome, outcome.tables[self._marker.table.schema.table].rows)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from lakebatch.assembly.record import Assembly
 from lakebatch.columns import table_names
-from lakebatch.errors import ExperimentError, RunInterrupted
+from lakebatch.errors import ExperimentError, LakebatchError, RunInterrupted
 from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.worker import Outcome, collect_frames, prepare, run_part
 from lakebatch.experiment import registry
@@ -38,24 +39,25 @@ class CheckConfig:
     name: str
     preset: str = DEFAULT_PRESET
     settings: tuple[str, ...] = ()
+    config: Path | None = None
+    overrides: Mapping[str, Any] | None = None
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The layers of the config, as arguments of `lakebatch.runner.run.run`."""
+        names = ("preset", "settings", "config", "overrides")
+        return {name: getattr(self, name) for name in names}
 
     def plan(self) -> RunPlan:
         """Return what a run would compute."""
-        return RunPlan.resolve(registry.get(self.name), preset=self.preset, settings=self.settings)
+        layers = self.layers
+        return RunPlan.resolve(registry.get(self.name), file=layers.pop("config"), **layers)
 
     def run(
         self, lake: Lake, *, jobs: int = 1, seed: int = SEED, progress: Progress | None = None
     ) -> Assembly:
         """Run one assembly, and raise unless it ends completed."""
-        done = run(
-            lake,
-            self.name,
-            preset=self.preset,
-            settings=self.settings,
-            seed=seed,
-            jobs=jobs,
-            progress=progress,
-        )
+        done = run(lake, self.name, **self.layers, seed=seed, jobs=jobs, progress=progress)
         _expect(done.status == "completed", f"a run ended {done.status}: {done.error}")
         return done
 
@@ -125,12 +127,11 @@ def check_sweep(trial: CheckConfig) -> None:
         return
     key, value = next(iter(known.items()))
     with _lake() as lake:
-        layers: dict[str, Any] = {"preset": trial.preset, "settings": trial.settings}
         sweep = {key: [value]}
         try:
             run_sweep(
                 lake, trial.name, sweep, sweep_name="check", replicates=2, jobs=1,
-                progress=_StopAfterFirstPart(), **layers,
+                progress=_StopAfterFirstPart(), **trial.layers,
             )  # fmt: skip
         except RunInterrupted:
             resume_sweep(lake, trial.name, "check", jobs=1)
@@ -148,6 +149,15 @@ def check_sweep(trial: CheckConfig) -> None:
 def check_pieces(trial: CheckConfig) -> None:
     """The pieces of a part, with a spread preparation, have the rows of the part in the same order."""
     plan = trial.plan()
+    try:
+        _compare_pieces(plan)
+    except (LakebatchError, MemoryError):
+        raise
+    except Exception as error:
+        raise ExperimentError(f"It raises {type(error).__name__}: {error}.") from error
+
+
+def _compare_pieces(plan: RunPlan) -> None:
     experiment, config = plan.experiment, plan.config
     schemas = {schema.table: schema for schema in declared_schemas(experiment, config)}
     whole = prepare(experiment, config, SEED)

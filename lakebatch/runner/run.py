@@ -164,7 +164,8 @@ def begin(
     def check(begun: Assembly) -> str | None:
         return accepted_changes(stored, begun, plan, accept=accept)
 
-    with lease.hold(stored.storage, stored.folder) as held:
+    notes = lease.Notes()
+    with lease.hold(stored.storage, stored.folder, notes) as held:
         said = {**labels.environment(), **(aside or {})}
         leased = replace(record, environment={**environment, **said, "lease": held})
         version = stored.table(plan.marker).version()
@@ -172,7 +173,7 @@ def begin(
         with logs.recorded(stored.table(logs.NAME), assembly, shard) as log:
             if assembly.event == 0 and assembly.run_number > 1:
                 warn_of_changed_source(stored, plan, assembly)
-            return _compute(stored, plan, assembly, shard, executor, progress, log)
+            return _compute(stored, plan, assembly, shard, executor, progress, log, notes)
 
 
 def _begin_share(
@@ -197,11 +198,12 @@ def _compute(
     executor: Executor,
     progress: Progress | None,
     log: RunLog,
+    notes: lease.Notes,
 ) -> Assembly:
     """Compute a share of an assembly, unless other processes have completed the assembly meanwhile."""
     if assembly.status == "completed":
         return assembly
-    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress(), log).execute()
+    return AssemblyRun(stored, plan, assembly, shard, executor, progress or Progress(), log, notes).execute()
 
 
 def resume(
@@ -245,12 +247,13 @@ def resume(
     executor = place(executor, jobs)
     environment = _with_workers(plan, executor, accept=accept_changes)
     stored = ensure(lake, plan, assembly.assembly_id)
-    with lease.hold(stored.storage, stored.folder) as held:
+    notes = lease.Notes()
+    with lease.hold(stored.storage, stored.folder, notes) as held:
         record = {**environment, **resumed_labels(assembly.surroundings), "lease": held}
         resumed = _resume_share(stored.log, assembly, shard, record, note)
         with logs.recorded(stored.table(logs.NAME), resumed, shard) as log:
             warn_of_other_lakebatch(assembly)
-            return _compute(stored, plan, resumed, shard, executor, progress, log)
+            return _compute(stored, plan, resumed, shard, executor, progress, log, notes)
 
 
 def _check_free(assembly: Assembly, shard: Shard) -> None:

@@ -130,7 +130,9 @@ def seed(origin: Origin | None, seed: int | None, *, same_seed: bool) -> int | N
     if seed is not None:
         raise ConfigError("Both a seed and the same seed were asked for. Expected one of them.")
     if origin is None:
-        raise ConfigError("There is no assembly to take the same seed from. Name it with --from ASSEMBLY.")
+        raise ConfigError(
+            "There is no assembly to take the same seed from. Name it with start_from=ASSEMBLY (--from)."
+        )
     if origin.assembly.seed < 0:
         raise AssemblyError(f"{origin.reference} has no seed, since no run computed it.")
     return origin.assembly.seed

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.labels import SWEEP
 from lakebatch.assembly.record import Assembly, InUseError, now
 from lakebatch.assembly.shards import Shard
@@ -28,7 +29,6 @@ from lakebatch.runner import run as runner
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.runner.resume import accepted_changes, source_of
 from lakebatch.runner.sweep_points import SweepRequest, plan_sweep
-from lakebatch.snapshot import html
 from lakebatch.snapshot.sweeps import point_table
 
 
@@ -42,7 +42,7 @@ class SweepProgress(Progress):
         """Called when an assembly has ended; without one if it is left to another process, or cannot be run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepRun:
     """The outcome of a run or a resumption of a sweep.
 
@@ -70,9 +70,17 @@ class SweepRun:
         """Whether every replicate of every point is completed."""
         return sum(self.counts.values()) == self.counts["done"]
 
+    def __repr__(self) -> str:
+        return _html.short(f"<SweepRun {self._summary()}; see .points, .failures>")
+
     def _repr_html_(self) -> str:
+        reasons = {"assembly or point": list(self.failures), "failure": list(self.failures.values())}
+        failed = _html.section("Failed", pl.DataFrame(reasons)) if self.failures else ""
+        return _html.section(self._summary(), self.points) + failed
+
+    def _summary(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        return html.section(f"{self.experiment}, sweep {self.sweep.name}: {states}", self.points)
+        return f"{self.experiment}, sweep {self.sweep.name}: {states}"
 
 
 def run_sweep(
@@ -156,7 +164,9 @@ def resume_sweep(
 def _check_name_is_free(lake: Lake, name: str) -> None:
     """Raise if a name is that of an experiment, since `resume` takes either."""
     if name in registry.find() or name in [each.name for each in lake.begun()]:
-        raise ConfigError(f"{name!r} is the name of an experiment. Choose another --sweep-name.")
+        raise ConfigError(
+            f"{name!r} is the name of an experiment. Choose another sweep_name=NAME (--sweep-name)."
+        )
 
 
 def _edit_text(sweep: Sweep, before: Sweep | None) -> str:

@@ -228,7 +228,7 @@ def _check_distinct(points: Sequence[PlannedPoint]) -> None:
         if first := seen.get(config):
             raise ConfigError(
                 f"Points {first} and {number} have the same config ({shown(each.values)}). Expected distinct points; "
-                "for more assemblies of one config use --replicates."
+                "for more assemblies of one config use replicates=N (--replicates)."
             )
         seen[config] = number
 
@@ -245,7 +245,7 @@ def to_sweep(
     """
     if seed is not None and request.replicates > 1:
         raise ConfigError(
-            f"With --seed {seed}, all {request.replicates} replicates of a point would be the same. Leave it out."
+            f"With seed={seed} (--seed), all {request.replicates} replicates of a point would be the same. Leave it out."
         )
     made = Sweep(
         name=check_sweep_name(name),

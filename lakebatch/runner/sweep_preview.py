@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.sweep_claims import Claim
 from lakebatch.assembly.sweeps import Sweep
@@ -20,7 +21,7 @@ from lakebatch.ids import leaves
 from lakebatch.lake.lake import Lake
 from lakebatch.runner import run as runner
 from lakebatch.runner.sweep_points import PlannedPoint, SweepRequest, plan_sweep
-from lakebatch.snapshot import config_columns, html
+from lakebatch.snapshot import config_columns
 from lakebatch.snapshot.eta import duration
 from lakebatch.snapshot.snapshot import Snapshot
 
@@ -29,7 +30,7 @@ MOST_RUNS = 20
 # newest earlier assemblies that an estimate looks at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepPreview:
     """The plan of a sweep.
 
@@ -69,8 +70,11 @@ class SweepPreview:
             f"{self.work} {self.unit}, {time}"
         )
 
+    def __repr__(self) -> str:
+        return _html.short(f"<SweepPreview {self.describe()}; see .points>")
+
     def _repr_html_(self) -> str:
-        return html.section(self.describe(), self.points)
+        return _html.section(self.describe(), self.points)
 
 
 def preview(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import decisions
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly
@@ -27,7 +28,7 @@ FINGERPRINT = "fingerprint"
 """Stands for a column where only the fingerprint of the recorded rows is known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """Result of running an assembly again.
 
@@ -53,6 +54,14 @@ class Verdict:
     def reproduced(self) -> bool:
         """Whether every row is the same to the last bit, except for times."""
         return self.tables.is_empty()
+
+    def __repr__(self) -> str:
+        return _html.short(f"<Verdict on {self.assembly_id}: {self}>")
+
+    def _repr_html_(self) -> str:
+        differing = "" if self.reproduced else _html.section("Differences by column", self.tables)
+        source = _html.folded("Changes of the source", self.source) if self.source else ""
+        return _html.facts(f"{self.assembly_id}: {self}", {}) + differing + source
 
     def __str__(self) -> str:
         if self.reproduced:

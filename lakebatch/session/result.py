@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import replica_sets
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.snapshot import html
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
+    from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
 
-SHOWN = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "seed", "error")
+WAYS = (".reassemble()", ".snapshot", ".plot()", ".report()")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -63,7 +63,7 @@ class RunResult(Assembly):
         """Return the rows of the run as one frame; of a set, those of its completed replicates."""
         return self.snapshot.reassemble(table=table, on_gap=on_gap)
 
-    def plot(self, kind: str = "levels", **options: Any) -> Picture:
+    def plot(self, kind: Kind = "levels", **options: Any) -> Picture:
         """Return a picture of the run, see `lakebatch.lake.experiment.StoredExperiment.plot`."""
         return self._experiment.plot(kind, **self._selection, **options)
 
@@ -98,8 +98,7 @@ class RunResult(Assembly):
 
     def __repr__(self) -> str:
         what = f"{self.assembly_id} of {self._experiment.reference}: {self._summary()}"
-        ways = ".reassemble(), .snapshot, .plot(), .report()"
-        return f"<RunResult {what}; see {ways}>"
+        return _html.short(f"<RunResult {what}; see {', '.join(WAYS)}>")
 
     def _summary(self) -> str:
         if len(self.assemblies) > 1:
@@ -107,17 +106,20 @@ class RunResult(Assembly):
             rows = sum(each.rows for each in self._read)
             ended = f"; {self.decision}" if self.decision else ""
             return f"{done} of {len(self.assemblies)} replicates completed, {rows} rows{ended}"
-        failed = f"; failed: {self.error}" if self.error else ""
-        return f"{self.status}, {self.parts_done} of {self.parts_planned} parts, {self.rows} rows{failed}"
+        return self.summary()
 
     def _repr_html_(self) -> str:
-        rows = [{name: getattr(each, name) for name in SHOWN} for each in self.assemblies]
-        table = html.section(
-            f"{self._experiment.reference}: {self._summary()}", pl.DataFrame(rows, infer_schema_length=None)
-        )
-        ways = ("reassemble()", "snapshot", "plot()", "report()")
-        links = ", ".join(f"<code>.{escape(each)}</code>" for each in ways)
-        return f"{table}<p>Its rows and pictures: {links}</p>"
+        rows = pl.DataFrame([each.row() for each in self.assemblies], infer_schema_length=None)
+        table = _html.section(f"{self._experiment.reference}: {self._summary()}", rows, newest=True)
+        return table + _html.ways("Its rows and pictures", WAYS)
+
+
+class CheckResult(pl.DataFrame):
+    """The promises of an experiment, one per row, with the fault of each that is broken."""
+
+    def _repr_html_(self, **others: Any) -> str:
+        kept = self["fault"].null_count()
+        return _html.section(f"{kept} of {self.height} promises kept", pl.DataFrame(self), width=300)
 
 
 def _values(assembly: Assembly) -> tuple[Any, ...]:

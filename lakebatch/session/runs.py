@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from lakebatch._public import readable
 from lakebatch.assembly.shards import Shard
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, RunInterrupted
 from lakebatch.executor.base import Executor
@@ -25,23 +27,25 @@ from lakebatch.runner import run as runner
 from lakebatch.runner import sweep as sweeps
 from lakebatch.runner import verify as verification
 from lakebatch.runner.assembly_run import Progress
-from lakebatch.session.display import progress_of
-from lakebatch.session.result import RunResult
+from lakebatch.session.display import checks_of, progress_of
+from lakebatch.session.keywords import overrides_of, strings
+from lakebatch.session.result import CheckResult, RunResult
 
 COMMAND = re.compile(r"lakebatch resume \S+ (?P<assembly>\w+)(?P<accept> --accept-changes)?")
 # a command that cannot be given for a class, which no file defines
 
 
+@readable
 def run(
     lake: Lake,
     name: str | type[AnyExperiment],
     *,
     preset: str | None = None,
-    config: Path | None = None,
-    settings: Iterable[str] = (),
-    overrides: Mapping[str, Any] | None = None,
     levels: Sequence[float] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    config: str | os.PathLike[str] | None = None,
     set: Mapping[str, Any] | str | Iterable[str] = (),
+    settings: Iterable[str] = (),
     replicates: int | None = None,
     until: str | None = None,
     max_replicates: int | None = None,
@@ -63,12 +67,17 @@ def run(
     name : str or class
         The experiment: its name, or a subclass of `lakebatch.experiment.Experiment`, also one that was written in a cell of
         a notebook or in a script.
-    preset, config, settings, overrides
-        The layers of the config, see `lakebatch.experiment.config.resolve`.
+    preset : str, optional
+        A set of values for the config, such as ``demo``.
     levels : sequence of float, optional
         The config's ``levels``.
-    set : mapping, str or iterable of str, optional
-        Values of keys of the config: ``{"cohort.n_samples": 200}``, or texts like ``"cohort.n_samples=200"``.
+    overrides : mapping, optional
+        Values of the config, by dotted key or as a tree: ``{"cohort.n_samples": 60}`` is
+        ``{"cohort": {"n_samples": 60}}``.
+    config : path, optional
+        A file with values of the config.
+    set, settings : mapping, str or iterable of str, optional
+        As ``overrides``, or strings as on the command line: ``"cohort.n_samples=60"``.
     replicates : int, optional
         Number of independent assemblies to run one after the other.
     until : str, optional
@@ -79,8 +88,9 @@ def run(
         The groups that the condition is about, such as ``"feature_set=last,model=ridge"``.
     seed, jobs, executor, shard, accept_changes
         See `lakebatch.runner.run.run`. With several replicates, the seed of each derives from ``seed``.
-    progress : bool
-        Whether to show the progress: in the output of the notebook's cell, or on the terminal.
+    progress : bool, optional
+        Whether to show the progress: in the output of the notebook's cell, where it is shown by default, or on standard
+        error.
     sweep : mapping, strings, or a path, optional
         Swept keys with their values, such as ``{"cohort.n_samples": [50, 100]}``, see `lakebatch.runner.sweep.run_sweep`;
         ``replicates`` is then the number of assemblies of each point.
@@ -105,9 +115,9 @@ def run(
     source = registry.get(name)
     given: dict[str, Any] = {
         "preset": preset,
-        "config": config,
-        "settings": [*_texts(settings), *([] if isinstance(set, Mapping) else _texts(set))],
-        "overrides": _overrides(overrides, levels, set),
+        "config": None if config is None else Path(config),
+        "settings": [*strings(settings), *strings(set)],
+        "overrides": overrides_of(overrides, set, levels),
         "seed": seed,
         **others,
     }
@@ -124,7 +134,7 @@ def run(
     with _in_python(name):
         if sweep is not None and dry_run:
             return sweep_preview.preview(lake, source.name, sweep, replicates=replicates, **given)
-        shown = progress_of(progress)
+        shown = progress_of(progress, source.name)
         if sweep is not None:
             return sweeps.run_sweep(
                 lake, source.name, sweep, replicates=replicates, **given, **where, progress=shown
@@ -134,6 +144,7 @@ def run(
     return RunResult.of(lake[runner.name_in_lake(lake, source.name)], ended)
 
 
+@readable
 def resume(
     lake: Lake,
     name: str | type[AnyExperiment],
@@ -151,7 +162,8 @@ def resume(
     then a `lakebatch.runner.sweep.SweepRun` is returned. See `lakebatch.runner.run.resume`, and `run` for the
     arguments.
     """
-    shown, known = progress_of(progress), _name(lake, name)
+    known = _name(lake, name)
+    shown = progress_of(progress, known)
     with _in_python(name):
         found = resumable.choose(lake, known, assembly_id)
         where: dict[str, Any] = {
@@ -166,6 +178,7 @@ def resume(
     return RunResult.of(lake[found.experiment], ended)
 
 
+@readable
 def verify(
     lake: Lake,
     name: str | type[AnyExperiment],
@@ -178,28 +191,44 @@ def verify(
 
     See `lakebatch.runner.verify.verify`.
     """
-    shown, known = progress_of(progress), _name(lake, name)
+    known = _name(lake, name)
+    shown = progress_of(progress, f"{known}, verification of {assembly_id}", has_ids=False)
     with _in_python(name):
         return verification.verify(lake, known, assembly_id, jobs=jobs, progress=shown)
 
 
+@readable
 def check(
     name: str | type[AnyExperiment],
     *,
     preset: str = DEFAULT_PRESET,
-    settings: Iterable[str] = (),
+    levels: Sequence[float] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    config: str | os.PathLike[str] | None = None,
     set: Mapping[str, Any] | str | Iterable[str] = (),
-) -> pl.DataFrame:
+    settings: Iterable[str] = (),
+    progress: bool | None = None,
+) -> CheckResult:
     """Check the contract of an experiment, and return one row per promise, with the fault if it is broken.
 
-    The experiment runs several times in a temporary lake; a small config is enough.
+    The experiment runs several times in a temporary lake; a small config is enough. See `run` for the arguments.
     """
-    given = (
-        [f"{key}={_toml(value)}" for key, value in set.items()] if isinstance(set, Mapping) else _texts(set)
+    source = registry.get(name)
+    trial = checks.CheckConfig(
+        source.name,
+        preset,
+        (*strings(settings), *strings(set)),
+        None if config is None else Path(config),
+        overrides_of(overrides, set, levels),
     )
-    trial = checks.CheckConfig(registry.get(name).name, preset, (*_texts(settings), *given))
-    rows = [((each.__doc__ or "").strip(), _fault(each, trial)) for each in checks.CHECKS]
-    return pl.DataFrame(rows, schema={"promise": pl.String, "fault": pl.String}, orient="row")
+    shown = checks_of(progress, source.name, len(checks.CHECKS))
+    rows: list[tuple[str, str | None]] = []
+    for each in checks.CHECKS:
+        promise = (each.__doc__ or "").strip()
+        shown.begin(promise)
+        rows.append((promise, _fault(each, trial)))
+        shown.end(rows[-1][1])
+    return CheckResult(rows, schema={"promise": pl.String, "fault": pl.String}, orient="row")
 
 
 def _fault(promise: Any, trial: checks.CheckConfig) -> str | None:
@@ -213,33 +242,6 @@ def _fault(promise: Any, trial: checks.CheckConfig) -> str | None:
 def _name(lake: Lake, name: str | type[AnyExperiment]) -> str:
     """Return the name under which a lake has an experiment."""
     return name if isinstance(name, str) else runner.name_in_lake(lake, registry.get(name).name)
-
-
-def _texts(texts: str | Iterable[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else list(texts)
-
-
-def _overrides(
-    overrides: Mapping[str, Any] | None, levels: Sequence[float] | None, given: Any
-) -> dict[str, Any] | None:
-    """Return the tree of the values that are given as Python objects."""
-    tree: dict[str, Any] = dict(overrides or {})
-    for key, value in given.items() if isinstance(given, Mapping) else ():
-        *above, last = str(key).split(".")
-        below = tree
-        for step in above:
-            below[step] = dict(below.get(step, {}))
-            below = below[step]
-        below[last] = value
-    if levels is not None:
-        tree["levels"] = list(levels)
-    return tree or None
-
-
-def _toml(value: Any) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
 
 from lakebatch._text import nearest
-from lakebatch.artifacts import ARTIFACTS, CONTENT, MAX_BYTES, sha256_of
-from lakebatch.assembly.record import Status
+from lakebatch.artifacts import ARTIFACTS, CONTENT, MAX_BYTES, Content, sha256_of
+from lakebatch.assembly.record import Include
 from lakebatch.errors import ConfigError, DamageError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.rows import PinnedRows
@@ -36,7 +36,7 @@ class StoredArtifact(NamedTuple):
 def listed(
     snapshot: PinnedRows,
     assembly_id: str | None = None,
-    include: Collection[Status] | None = None,
+    include: Include | None = None,
     on_gap: OnGap = "warn",
 ) -> pl.DataFrame:
     """Return one row per artifact, without the contents.
@@ -83,7 +83,7 @@ def find(snapshot: PinnedRows, assembly_id: str, name: str, part: str | None = N
         )
     if found.height > 1:
         raise ConfigError(
-            f"{name!r} is in {found.height} parts of {assembly_id}: {_some(found)}. Name one with --part; in Python, part=."
+            f"{name!r} is in {found.height} parts of {assembly_id}: {_some(found)}. Name one with part=PART (--part)."
         )
     return _artifacts(found)[0]
 
@@ -161,4 +161,4 @@ def _checked(artifact: StoredArtifact, contents: Mapping[str, bytes | None]) -> 
             f"artifact {artifact.name!r} of part {artifact.part} of {artifact.assembly_id} is damaged: the SHA-256 of "
             f"its content is {actual}, recorded is {artifact.sha256}. Look closer with: lakebatch doctor --deep"
         )
-    return content
+    return Content(content, artifact.name, artifact.media_type)

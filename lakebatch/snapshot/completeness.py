@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch.assembly import dropped_samples as dropped
 from lakebatch.assembly import missing_metrics as missing
 from lakebatch.assembly.dropped_samples import DroppedSamples
-from lakebatch.assembly.record import EVERY_STATUS, Assembly, Status, from_rows
+from lakebatch.assembly.record import EVERY_STATUS, Assembly, Include, from_rows
 from lakebatch.assembly.tables import RESULTS, SAMPLES
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot.gaps import Gap, OnGap, missing_from, why_missing
@@ -62,7 +62,7 @@ def parts(snapshot: PinnedRows, on_gap: OnGap = "warn") -> pl.DataFrame:
 
 
 def missing_metrics(
-    snapshot: PinnedRows, include: Collection[Status] = EVERY_STATUS, on_gap: OnGap = "warn"
+    snapshot: PinnedRows, include: Include = EVERY_STATUS, on_gap: OnGap = "warn"
 ) -> pl.DataFrame:
     """Return the row count of each assembly, the count of its rows without a metric, and the reasons, by run number.
 
@@ -88,7 +88,7 @@ def missing_metrics(
 
 
 def dropped_samples(
-    snapshot: PinnedRows, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+    snapshot: PinnedRows, include: Include | None = None, on_gap: OnGap = "warn"
 ) -> dict[str, DroppedSamples]:
     """Return the dropped samples of each assembly that has any: as recorded, of those that have not ended from the rows.
 
@@ -120,7 +120,7 @@ def _counted(snapshot: PinnedRows, ids: list[str], on_gap: OnGap) -> dict[str, D
     return {name: dropped.summarize(tallied.filter(assembly_id=name), sizes.get(name) or 0) for name in names}
 
 
-def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
+def gaps(snapshot: PinnedRows, include: Include | None = None) -> list[Gap]:
     """Return the gaps in a dataset of some assemblies: whole assemblies, planned parts, baselines."""
     statuses = snapshot.selection.statuses if include is None else check_statuses(include)
     rows, counted = snapshot.rows_by_assembly(), snapshot.counted.rename({"rows": "counted"})
@@ -142,7 +142,7 @@ def gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> lis
     ]
 
 
-def damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None = None) -> list[Gap]:
+def damage_gaps(snapshot: PinnedRows, include: Include | None = None) -> list[Gap]:
     """Return the known damage to some assemblies as gaps, table by table."""
     lost = [Gap("", str(fault)) for fault in snapshot.tables.lost]
     lost += _lost_events(snapshot.uncertain - snapshot.without_event)
@@ -156,7 +156,7 @@ def _lost_events(assembly_ids: Collection[str]) -> list[Gap]:
     return [Gap(each, f"left out, {LOST_EVENTS}") for each in sorted(assembly_ids)]
 
 
-def _table_damage_gaps(snapshot: PinnedRows, include: Collection[Status] | None, name: str) -> Iterator[Gap]:
+def _table_damage_gaps(snapshot: PinnedRows, include: Include | None, name: str) -> Iterator[Gap]:
     try:
         found = snapshot.faults(include, table=name) if snapshot.table(name) is not None else []
     except (StorageError, SchemaError) as error:
@@ -171,7 +171,8 @@ def _parts_of(snapshot: PinnedRows, each: Assembly, fault: str | None) -> Iterat
     whole = each.status in COMPLETED and snapshot.rows_by_assembly().get(each.assembly_id, 0) == each.rows
     done = [] if fault else each.parts if whole else snapshot.parts_done(each)
     state = snapshot.state(each)
+    status = snapshot.present_status(each)
     for part in each.parts:
         why = None if part in done else fault or why_missing(each, state, part)
-        row = {"assembly_id": each.assembly_id, "status": state, "part": part}
+        row = {"assembly_id": each.assembly_id, "status": status, "part": part}
         yield {**row, "present": part in done, "why": why}

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
+from lakebatch.assembly.lease import Note
 from lakebatch.assembly.record import Assembly, now
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.omissions import warn_and_skip
@@ -15,8 +16,11 @@ ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
     "assembly_id": pl.String(),
     "last_commit": pl.Datetime("us", "UTC"),
     "eta_seconds": pl.Float64(),
+    "phase": pl.String(),
+    "progress": pl.String(),
 }
-"""The columns of `progress_estimates`."""
+"""The columns of `progress_estimates`. ``phase`` is what a running assembly does before its first rows, ``progress`` its
+finished work and rate, both as its processes said when they last renewed their leases."""
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
 
 
@@ -40,10 +44,33 @@ def progress_estimates(snapshot: Snapshot, *, only: Collection[str] | None = Non
 
 
 def _estimate(each: Assembly, snapshot: Snapshot, commits: list[datetime]) -> dict[str, object]:
-    running = snapshot.state(each) == "started" and not snapshot.moment.is_past
-    eta = remaining_seconds(each.at, now(), commits, each.parts_planned) if running else None
-    last = max([each.at, *commits])
-    return {"assembly_id": each.assembly_id, "last_commit": last, "eta_seconds": eta}
+    last = {"assembly_id": each.assembly_id, "last_commit": max([each.at, *commits])}
+    if snapshot.moment.is_past or snapshot.present_status(each) != "started":
+        return last
+    notes = _notes(each)
+    eta = remaining_seconds(each.at, now(), commits, each.parts_planned)
+    left = [seconds for seconds in (_left(note, age) for note, age in notes) if seconds is not None]
+    has_rows = any(at >= each.at for at in commits)  # newer than what a lease says of the time before
+    phases = dict.fromkeys(note.phase for note, _ in notes if note.phase and not has_rows)
+    return last | {
+        "eta_seconds": max(left) if notes and len(left) == len(notes) else eta,
+        "phase": "; ".join(phases) or None,
+        "progress": "; ".join(str(note) for note, _ in notes if note.done) or None,
+    }
+
+
+def _notes(each: Assembly) -> list[tuple[Note, float]]:
+    """Return what the processes at work on an assembly have said, each with its age in seconds."""
+    found: list[tuple[Note, float]] = []
+    for worker in each.workers:
+        if worker.lease is not None and worker.leases is not None and worker.is_running():
+            note = worker.leases.note(worker.lease)
+            found += [(note, worker.silence or 0.0)] if note is not None else []
+    return found
+
+
+def _left(note: Note, age: float) -> float | None:
+    return None if note.seconds_left is None else max(note.seconds_left - age, 0.0)
 
 
 def _commits(snapshot: Snapshot, assembly_ids: list[str]) -> dict[str, list[datetime]]:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch._text import nearest
 from lakebatch.assembly import shards
 from lakebatch.assembly.purges import Purge
@@ -19,15 +20,25 @@ MAX_GAPS = 10
 GAP_COLUMNS: dict[str, pl.DataType] = {"assembly_id": pl.String(), "what": pl.String()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gap:
     """A gap in a dataset and its reason; the id is empty when the gap concerns several assemblies."""
 
     assembly_id: str
     what: str
 
+    def __repr__(self) -> str:
+        return _html.short(f"<Gap {self}>")
+
     def __str__(self) -> str:
         return f"{self.assembly_id}: {self.what}" if self.assembly_id else self.what
+
+
+class Gaps(_html.Records[Gap]):
+    """Gaps that a notebook shows as a table."""
+
+    def __init__(self, gaps: Sequence[Gap]) -> None:
+        super().__init__(gaps, "gaps", lambda each: {"assembly_id": each.assembly_id, "what": each.what})
 
 
 def to_frame(gaps: Sequence[Gap]) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from lakebatch.snapshot.selection import OnMix
 
 NOT_SET = "not set"
 """The value of a key that a config lacks, in words."""
+CHOICE = "config, where or assembly (--config, --where, --assembly)"
 MAX_NAMED = 3
 MAX_KEYS = 3
 MAX_VALUES = 4
@@ -40,11 +41,9 @@ def report(mixtures: Sequence[str], on_mix: OnMix) -> None:
     named = "; ".join(mixtures[:MAX_NAMED])
     more = f"; and {len(mixtures) - MAX_NAMED} more" if len(mixtures) > MAX_NAMED else ""
     if on_mix == "refuse":
-        raise MixtureError(
-            f"The dataset is a mixture: {named}{more}. Choose with --config, --where or --assembly."
-        )
+        raise MixtureError(f"The dataset is a mixture: {named}{more}. Choose with {CHOICE}.")
     warn(
-        f"{named}{more} (choose with --config, --where or --assembly; silence: --on-mix ignore).",
+        f"{named}{more} (choose with {CHOICE}; silence with on_mix='ignore' or --on-mix ignore).",
         MixtureWarning,
     )
 

@@ -10,10 +10,11 @@ from typing import Self
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly import metrics
 from lakebatch.assembly.lease import Leases
 from lakebatch.assembly.metrics import Roles
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Assembly, Include
 from lakebatch.assembly.sources import Files, SourceLog
 from lakebatch.assembly.sweeps import Sweep, SweepLog
 from lakebatch.assembly.tables import RESULTS, table_schema
@@ -163,13 +164,14 @@ class PinnedRows(Statuses):
             return []
         until = self.events["at"].max() if self.moment.is_past else None
         found = self._sweep_log.all(until if isinstance(until, datetime) else None)
-        return [each for each in found if self.selection.sweep in (None, each.name)]
+        chosen = [each for each in found if self.selection.sweep in (None, each.name)]
+        return _html.Records(chosen, "sweeps", Sweep.row)
 
     def renew(self) -> bool:
         """Open the newest files of the tables, which changes no row; return whether any table has newer files."""
         return self.tables.renew()
 
-    def faults(self, include: Collection[Status] | None = None, *, table: str = RESULTS) -> list[Fault]:
+    def faults(self, include: Include | None = None, *, table: str = RESULTS) -> list[Fault]:
         """Return the known faults in the files of the assemblies with one of these statuses."""
         return self.tables.faults(table, self.ids(include))
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from lakebatch._text import excerpt, nearest
 from lakebatch.assembly.labels import check_reference
-from lakebatch.assembly.record import EVERY_STATUS, Status
+from lakebatch.assembly.record import EVERY_STATUS, Include, Status
 from lakebatch.errors import ConfigError
 from lakebatch.experiment.config_files import parse_setting
 from lakebatch.ids import canonical_json
@@ -117,7 +117,7 @@ class Selection:
 def selection(
     moment: Moment = NEWEST,
     *,
-    include: Collection[Status] | None = None,
+    include: Include | None = None,
     assembly: str | Collection[str] | None = None,
     where: Where | None = None,
     preset: str | None = None,
@@ -148,7 +148,7 @@ def selection(
     )
 
 
-def check_statuses(include: Collection[Status]) -> list[Status]:
+def check_statuses(include: Include) -> list[Status]:
     """Return statuses as a list of at least one; a string is one status.
 
     >>> check_statuses("completed")

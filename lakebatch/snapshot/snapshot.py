@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
-from lakebatch.assembly.record import EVERY_STATUS, Status
+from lakebatch.assembly.record import EVERY_STATUS, Include
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
-from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
-from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
+from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import damage, omissions
@@ -34,13 +34,8 @@ class Snapshot(PinnedRows):
         return f"Snapshot({self.folder!r}, {self.moment}, version {self.version})"
 
     def _repr_html_(self) -> str:
-        columns = ("assembly_id", "status", "at", "parts_done", "parts_planned", "rows", "seed", "error")
-        rows = [
-            {name: getattr(each, name) for name in columns} | {"status": self.state(each)}
-            for each in self.assemblies
-        ]
-        title = f"{self.qualified_name}, {self.moment}: version {self.version}"
-        return notebook.section(title, pl.DataFrame(rows, infer_schema_length=None))
+        rows = [each.row() | {"state": self.state(each)} for each in self.assemblies[-_html.MAX_ROWS :]]
+        return _html.section(self.describe(), pl.DataFrame(rows, infer_schema_length=None))
 
     @property
     def state_read(self) -> str:
@@ -68,22 +63,22 @@ class Snapshot(PinnedRows):
             return None
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
 
-    def mixtures(self, include: Collection[Status] | None = None) -> dict[str, str]:
+    def mixtures(self, include: Include | None = None) -> dict[str, str]:
         """Return a description of each of these assemblies with parts from several codes, by id."""
         of_these = self.events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         return changes.mixtures(of_these, self.attempts, self.source_files)
 
-    def mixture_gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
+    def mixture_gaps(self, include: Include | None = None) -> list[Gap]:
         """Return the descriptions of `mixtures` as gaps, for tables of gaps."""
         return [Gap(each, f"is a mixture: {what}") for each, what in self.mixtures(include).items()]
 
-    def mixed(self, include: Collection[Status] | None = None) -> list[str]:
+    def mixed(self, include: Include | None = None) -> list[str]:
         """Return descriptions of mixtures in the rows of these assemblies: of configs, code and packages."""
         chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
         codes = [f"{each} is a mixture: {what}" for each, what in self.mixtures(include).items()]
         return [*mixture.of_assemblies(self.name, chosen, self.source_files), *codes]
 
-    def report_mixtures(self, include: Collection[Status] | None = None) -> list[str]:
+    def report_mixtures(self, include: Include | None = None) -> list[str]:
         """Warn of mixtures in these assemblies, raise, or do nothing, as the selection says; return their descriptions.
 
         Raises
@@ -98,7 +93,7 @@ class Snapshot(PinnedRows):
 
     def scan(
         self,
-        include: Collection[Status] | None = None,
+        include: Include | None = None,
         *,
         table: str = RESULTS,
         on_gap: OnGap = "warn",
@@ -132,7 +127,7 @@ class Snapshot(PinnedRows):
         return self.rows_of(pinned, [assembly_id])
 
     def reassemble(
-        self, include: Collection[Status] | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
+        self, include: Include | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> pl.DataFrame:
         """Return the rows of every completed assembly as one frame, in the order of the runs.
 
@@ -154,7 +149,7 @@ class Snapshot(PinnedRows):
 
     def collected(
         self,
-        include: Collection[Status] | None,
+        include: Include | None,
         chosen: Callable[[pl.LazyFrame], pl.LazyFrame],
         *,
         table: str = RESULTS,
@@ -181,7 +176,7 @@ class Snapshot(PinnedRows):
         )
 
     def pieces(
-        self, include: Collection[Status] | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
+        self, include: Include | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
         report_gaps(self.gaps(include), on_gap)
@@ -190,7 +185,7 @@ class Snapshot(PinnedRows):
         )
 
     def files(
-        self, table: str = RESULTS, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+        self, table: str = RESULTS, include: Include | None = None, on_gap: OnGap = "warn"
     ) -> DatasetFiles:
         """Return the Parquet files of exactly the selected rows, for other engines.
 
@@ -215,7 +210,7 @@ class Snapshot(PinnedRows):
     def artifacts(
         self,
         assembly_id: str | None = None,
-        include: Collection[Status] | None = None,
+        include: Include | None = None,
         on_gap: OnGap = "warn",
     ) -> pl.DataFrame:
         """Return one row per artifact, without contents, see `lakebatch.snapshot.artifacts.listed`."""
@@ -235,22 +230,20 @@ class Snapshot(PinnedRows):
         """
         return artifacts.read(self, artifacts.find(self, assembly_id, name, part))
 
-    def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
+    def gaps(self, include: Include | None = None) -> list[Gap]:
         """Return the gaps in the dataset of these assemblies, see `lakebatch.snapshot.completeness.gaps`."""
-        return completeness.gaps(self, include)
+        return Gaps(completeness.gaps(self, include))
 
     def completeness(self, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return one row per planned part of each assembly, see `lakebatch.snapshot.completeness.parts`."""
         return completeness.parts(self, on_gap)
 
-    def missing_metrics(
-        self, include: Collection[Status] = EVERY_STATUS, on_gap: OnGap = "warn"
-    ) -> pl.DataFrame:
+    def missing_metrics(self, include: Include = EVERY_STATUS, on_gap: OnGap = "warn") -> pl.DataFrame:
         """Return how many rows of each assembly have no metric, see `lakebatch.snapshot.completeness.missing_metrics`."""
         return completeness.missing_metrics(self, include, on_gap)
 
     def dropped_samples(
-        self, include: Collection[Status] | None = None, on_gap: OnGap = "warn"
+        self, include: Include | None = None, on_gap: OnGap = "warn"
     ) -> dict[str, DroppedSamples]:
         """Return the dropped samples of each assembly with any, see `lakebatch.snapshot.completeness.dropped_samples`."""
         return completeness.dropped_samples(self, include, on_gap)

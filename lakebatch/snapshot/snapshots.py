@@ -8,15 +8,16 @@ from typing import Any, Self
 
 import polars as pl
 
+from lakebatch import _html
+from lakebatch._public import Public
 from lakebatch._text import nearest
 from lakebatch.assembly import versions
-from lakebatch.assembly.record import Status
+from lakebatch.assembly.record import Include
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import ConfigError, LakebatchError, SchemaError, StorageError, UnknownNameError, warn
 from lakebatch.ids import ExperimentName
-from lakebatch.snapshot import html as notebook
 from lakebatch.snapshot import sql_names
-from lakebatch.snapshot.gaps import Gap, OnGap, report_gaps
+from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import existed_at, not_begun, pin
 from lakebatch.snapshot.selection import COMPLETED, Selection
@@ -33,7 +34,7 @@ OVERVIEW = {
 }
 
 
-class Snapshots(Mapping[str, Snapshot]):
+class Snapshots(Public, Mapping[str, Snapshot]):
     """Some experiments of a lake at one moment: a mapping from names to snapshots.
 
     The key is an experiment's name, or NAME@v1 for an experiment version that is not the newest at the moment.
@@ -79,7 +80,7 @@ class Snapshots(Mapping[str, Snapshot]):
             known = ", ".join(each.reference for each in experiments) or "none"
             raise ConfigError(
                 f"A version belongs to one experiment, this lake has {len(experiments)}: {known}. "
-                "Use as_of (--as-of TIME) or tag (--tag TAG) instead."
+                "Use as_of=TIME (--as-of) or tag=TAG (--tag) instead."
             )
         found: dict[str, Snapshot] = {}
         damaged: dict[str, LakebatchError] = {}
@@ -126,16 +127,19 @@ class Snapshots(Mapping[str, Snapshot]):
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.moment}, {list(self._snapshots)})"
+        return _html.short(f"{type(self).__name__}({self.moment}, {list(self._snapshots)})")
 
     def _repr_html_(self) -> str:
-        return notebook.section(f"{len(self)} experiments, {self.moment}", self.overview())
+        return _html.section(f"{len(self)} experiments, {self.moment}", self.overview())
 
     def describe(self) -> str:
         """Return what the datasets are made of, in one line: experiments, moment, and how assemblies were selected."""
         names = ", ".join(each.qualified_name for each in self.values()) or "no experiment"
         chosen = ", ".join([" or ".join(self.selection.statuses), *self.selection.criteria])
         return f"{names}, {self.moment}: {chosen}"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def overview(self) -> pl.DataFrame:
         """Return one row per experiment version: its assemblies, the completed ones, and their rows."""
@@ -181,7 +185,7 @@ class Snapshots(Mapping[str, Snapshot]):
         found = sql_names.schemas(self._folders.values())
         return {name: found[folder] for name, folder in self._folders.items()}
 
-    def report(self, on_gap: OnGap) -> None:
+    def report_gaps(self, on_gap: OnGap) -> None:
         """Warn of the gaps of the datasets, raise, or do nothing, as ``on_gap`` says.
 
         Damage matters only to queries that read it, but "refuse" refuses any damaged experiment.
@@ -203,9 +207,9 @@ class Snapshots(Mapping[str, Snapshot]):
             raise omissions.refusal(faults)
         omissions.warn_of_faults(faults)
 
-    def gaps(self, include: Collection[Status] | None = None) -> list[Gap]:
+    def gaps(self, include: Include | None = None) -> list[Gap]:
         """Return the gaps in the datasets of the experiments."""
-        return [gap for each in self._snapshots.values() for gap in each.gaps(include)]
+        return Gaps([gap for each in self._snapshots.values() for gap in each.gaps(include)])
 
     def renew(self) -> bool:
         """Open the newest files of all tables, which changes no row; return whether any table has newer files."""

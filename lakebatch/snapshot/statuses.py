@@ -7,18 +7,20 @@ from functools import cached_property
 
 import polars as pl
 
+from lakebatch import _html
 from lakebatch import _process as process
+from lakebatch._public import Public
 from lakebatch.assembly import labels
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
-from lakebatch.assembly.record import Assembly, Status
+from lakebatch.assembly.record import Assembly, Include
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot.choice import config_numbers
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import COMPLETED, Selection, check_statuses
 
 
-class Statuses:
+class Statuses(Public):
     """The status of each assembly of one experiment at one moment.
 
     Parameters
@@ -102,12 +104,15 @@ class Statuses:
     @cached_property
     def assemblies(self) -> list[Assembly]:
         """Each assembly at the moment, by run number."""
-        return assembly.from_rows(self.last_events, self.leases)
+        return self._listed(self.last_events)
 
     @cached_property
     def not_completed(self) -> list[Assembly]:
         """The assemblies that are not completed."""
-        return assembly.from_rows(self.last_events.filter(~pl.col("status").is_in(COMPLETED)), self.leases)
+        return self._listed(self.last_events.filter(~pl.col("status").is_in(COMPLETED)))
+
+    def _listed(self, events: pl.DataFrame) -> list[Assembly]:
+        return _html.Records(assembly.from_rows(events, self.leases), "assemblies", Assembly.row)
 
     def assembly(self, assembly_id: str) -> Assembly:
         """Return one assembly at the moment, by its id or its name.
@@ -128,7 +133,11 @@ class Statuses:
         """Return an assembly's state; of a past moment its status, since leases tell of live processes only now."""
         return each.status if self.moment.is_past else each.state
 
-    def ids(self, include: Collection[Status] | None = None) -> list[str]:
+    def present_status(self, each: Assembly) -> str:
+        """Return the same for data, where a running assembly is ``started``."""
+        return each.status if self.moment.is_past else each.present_status
+
+    def ids(self, include: Include | None = None) -> list[str]:
         """Return the ids of the assemblies with one of these statuses, by default those of the selection.
 
         Raises

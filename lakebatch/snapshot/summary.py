@@ -6,6 +6,7 @@ import polars as pl
 
 from lakebatch.assembly import dropped_samples, labels, missing_metrics
 from lakebatch.assembly.record import BEFORE_COMMIT, COMMIT, Assembly
+from lakebatch.assembly.states import RECORDED
 from lakebatch.errors import DamageError, DamageWarning, warn
 from lakebatch.snapshot.snapshot import Snapshot
 
@@ -105,14 +106,20 @@ BRIEF = ("assembly_id", "status", "parts_done", "parts_planned", "rows", "starte
 
 
 def brief(snapshot: Snapshot) -> pl.DataFrame:
-    """Return the most important columns, one row per assembly."""
-    return summarize(snapshot).select(*BRIEF)
+    """Return the most important columns for people, one row per assembly, with its state."""
+    found = summarize(snapshot).select(*BRIEF)
+    return found if snapshot.moment.is_past else with_states(found)
+
+
+def with_states(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame for people, with the column ``state`` in place of ``status``."""
+    return found.with_columns(pl.col("status").replace(RECORDED)).rename({"status": "state"})
 
 
 def _not_completed(snapshot: Snapshot) -> pl.DataFrame:
-    """Return state and parts of each assembly that is not completed; unreadable parts are NULL, with a warning."""
+    """Return status and parts of each assembly that is not completed; unreadable parts are NULL, with a warning."""
     rows = [
-        (each.assembly_id, snapshot.state(each), _parts_done(each, snapshot))
+        (each.assembly_id, snapshot.present_status(each), _parts_done(each, snapshot))
         for each in snapshot.not_completed
     ]
     columns = {name: SUMMARY_COLUMNS[name] for name in ("assembly_id", "status", "parts_done")}

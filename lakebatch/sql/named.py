@@ -144,4 +144,4 @@ def _check_parameters(query: Query, values: Mapping[str, Any]) -> None:
         )
     for name, meaning in query.parameters.items():
         if name not in values and name not in query.defaults:
-            raise ConfigError(f"Query {query.name!r} needs --param {name}=VALUE: {meaning}.")
+            raise ConfigError(f"Query {query.name!r} needs {name}=VALUE (--param {name}=VALUE): {meaning}.")

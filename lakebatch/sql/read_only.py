@@ -73,8 +73,8 @@ def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str,
     kinds = _kinds(connection, text)
     if kinds == ["MULTI"]:
         raise QueryError(
-            "Cannot run PIVOT without the values of its columns. Name them, as in: "
-            "PIVOT toy.results ON level IN (0, 0.1) USING avg(r2)"
+            "Cannot run PIVOT without the values of its columns. Name them as text, as in: "
+            "PIVOT toy.results ON level IN ('0.0', '0.1') USING avg(r2)"
         )
     explained = EXPLAIN.match(text) if kinds == ["EXPLAIN"] else None
     tree = _tree(connection, text[explained.end() :] if explained else text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.sql import named as named_queries
-from lakebatch.sql import placeholders
+from lakebatch.sql import pivot, placeholders
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
@@ -32,6 +33,12 @@ from lakebatch.storage.delta.reader import retry_on_compaction
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
 DEFAULT = QueryOptions()
+SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.IGNORECASE)
+VIEW_NAMES = f"""
+    SELECT CASE table_catalog WHEN '{MAIN}' THEN '' ELSE table_catalog || '.' END || table_schema || '.' || table_name
+    AS name FROM information_schema.tables ORDER BY table_catalog <> '{MAIN}', name
+"""
+"""The answer to SHOW TABLES: DuckDB's own has no view that is in a schema."""
 
 # Errors of the query itself, never of a damaged file
 QUERY_ERRORS = (
@@ -56,7 +63,7 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
         If anything is damaged, unless ``on_gap`` is "ignore", which leaves it out.
     """
     on_gap = options.on_gap
-    snapshot.report(on_gap)
+    snapshot.report_gaps(on_gap)
     with ExitStack() as opened, interruptible():
         connection = opened.enter_context(duckdb.connect())
         views = _open(connection, _catalogs(snapshot, options.also))
@@ -113,7 +120,8 @@ def choose(snapshots: Chosen, name: str, parameters: Mapping[str, Any]) -> tuple
     if values.get("experiment") is None:
         if placeholders.is_needed(query.text):
             raise ConfigError(
-                f"Query {name!r} has placeholders such as {{{{metric}}}}: it needs --param experiment=NAME."
+                f"Query {name!r} has placeholders such as {{{{metric}}}}: it needs experiment=NAME "
+                "(--param experiment=NAME)."
             )
         return snapshots, query.text, values
     asked = str(values["experiment"])
@@ -138,7 +146,7 @@ class Session:
         self._limits = options.limits
         self._catalogs = _catalogs(snapshot, options.also)
         self._opened = ExitStack()
-        snapshot.report(options.on_gap)
+        snapshot.report_gaps(options.on_gap)
         self._open()
 
     def __enter__(self) -> Session:
@@ -158,13 +166,9 @@ class Session:
 
         def read() -> pl.DataFrame:
             nonlocal used
-            used = self._views_read(text, deadline)
-            try:
-                return self._run(lambda: to_frame(self._connection, text, parameters or {}), deadline)
-            except duckdb.Error as error:
-                if _may_be_damage(error):
-                    raise
-                raise _query_error(error) from error
+            complete = self._complete(text, parameters or {}, deadline)
+            used = self._views_read(complete, deadline)
+            return self._frame(complete, parameters or {}, deadline)
 
         try:
             frame = retry_on_compaction(read, lambda: self._reopen(used), duckdb.Error)
@@ -172,6 +176,30 @@ class Session:
             raise _query_error(error) from error
         self._report(used)
         return frame
+
+    def _complete(self, text: str, parameters: Mapping[str, Any], deadline: float) -> str:
+        """Return SQL in which each PIVOT names its values, and the query for SHOW TABLES.
+
+        The queries for the values are restricted like any other.
+        """
+
+        def values(asked: str) -> list[str]:
+            self._views_read(asked, deadline)
+            given = {name: value for name, value in parameters.items() if f"${name}" in asked}
+            return self._frame(asked, given, deadline).to_series().to_list()
+
+        if SHOW_TABLES.fullmatch(text):
+            return VIEW_NAMES
+        return pivot.with_values(text, values) if pivot.is_in(text) else text
+
+    def _frame(self, text: str, parameters: Mapping[str, Any], deadline: float) -> pl.DataFrame:
+        """Return the result of a query that has been checked."""
+        try:
+            return self._run(lambda: to_frame(self._connection, text, parameters), deadline)
+        except duckdb.Error as error:
+            if _may_be_damage(error):
+                raise
+            raise _query_error(error) from error
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """Return the result of a named query, see `choose`."""
@@ -260,7 +288,9 @@ def _may_be_damage(error: duckdb.Error) -> bool:
 def _query_error(error: duckdb.Error) -> QueryError | LimitError:
     line = " ".join(str(error).split())
     if isinstance(error, duckdb.OutOfMemoryException):
-        return LimitError(f"The query needs more memory than it may use: {line} Allow more with: --memory")
+        return LimitError(
+            f"The query needs more memory than it may use: {line} Allow more with memory_limit='8GB' (--memory 8GB)"
+        )
     return QueryError(f"DuckDB cannot answer this: {line}")
 
 
@@ -283,7 +313,7 @@ def _catalogs(snapshot: Snapshots, also: Mapping[str, Snapshots] | None) -> dict
         if name in RESERVED or name.replace("-", "_") in schemas:
             raise ConfigError(
                 f"A snapshot cannot be called {name!r}, since that name has another meaning in SQL. "
-                "Choose another, e.g. --also before=paper-v1."
+                "Choose another, e.g. also={'before': ...} (--also before=paper-v1)."
             )
     return {MAIN: snapshot, **(also or {})}
 

@@ -133,12 +133,13 @@ class Supervisor:
     def _check(self, deadline: float, max_bytes: float) -> None:
         if time.monotonic() > deadline:
             raise LimitError(
-                f"The query took longer than {self.limits.seconds:g} s and was ended. Allow more with: --timeout"
+                f"The query took longer than {self.limits.seconds:g} s and was ended. Allow more with timeout=SECONDS "
+                "(--timeout)"
             )
         if _memory() > max_bytes:
             raise LimitError(
                 f"The query needs more memory than {self.limits.memory} and was ended. Ask for fewer rows, or allow "
-                "more with: --memory"
+                "more with memory_limit='8GB' (--memory 8GB)"
             )
 
     def _ended(self, future: Future[Any]) -> bool:

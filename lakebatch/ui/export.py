@@ -77,7 +77,7 @@ def export(
     check_on_gap(on_gap)
     check_folder(folder)
     chosen = snapshots(lake, state)
-    chosen.report(on_gap)
+    chosen.report_gaps(on_gap)
     pages.environment()  # an error if Jinja is missing, before anything is made
     with replaced(folder) as new:
         work = _Export(Site(lake, lake_name(lake)), state, chosen, new, on_gap)

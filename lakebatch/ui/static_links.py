@@ -126,7 +126,7 @@ def file_step(step: str) -> str:
     """Return a name of a file or folder for a step of an address.
 
     >>> file_step("91_v1_study"), file_step("../a b")
-    ('91_v1_study', 'a-b-dd2d6b0e3c')
+    ('91_v1_study', 'a-b-2c2c791a06')
     """
     if SAFE.fullmatch(step):
         return step

@@ -1,6 +1,6 @@
 """Findings in sentences: what they say of planted results, and where nothing can be said."""
 
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import polars as pl
 import pytest
@@ -8,8 +8,8 @@ import pytest
 from lakebatch.analysis import statistics
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.options import Options, choose
+from lakebatch.analysis.report.findings import results_section
 from lakebatch.analysis.report.sentences import findings
-from lakebatch.assembly.dropped_samples import DroppedSamples
 
 REPEATS = 12
 
@@ -17,22 +17,8 @@ REPEATS = 12
 @pytest.fixture
 def data():
     """Return data without rows; findings look at rows and roles alone."""
-    nothing = pl.DataFrame()
-    return AnalysisData(
-        "planted",
-        "planted@v1",
-        "version 1",
-        "planted",
-        [],
-        {},
-        1,
-        nothing,
-        nothing,
-        [],
-        nothing,
-        [],
-        DroppedSamples(0, 0, ""),
-    )
+    required = (each.name for each in fields(AnalysisData) if MISSING is each.default is each.default_factory)
+    return AnalysisData(**dict.fromkeys(required, pl.DataFrame()))
 
 
 def fits(means, repeats=REPEATS, assembly="20260101_000000_run001"):
@@ -65,7 +51,7 @@ def test_findings_say_what_was_planted(data):
         "a has the highest mean Pearson r of 2 feature sets at level 0.5: 0.5992 (95 % interval 0.59"
     )
     assert best.endswith("at level 0.")
-    assert counted.startswith(
+    assert counted == (
         "1 of 4 comparisons with level 0 differs (paired t test, p (Holm) < 0.05): a at level 0.5."
     )
     assert loss.startswith("The largest loss is that of a at level 0.5: -0.30")
@@ -140,11 +126,36 @@ def test_rows_without_the_metric_have_no_finding(data):
     assert found(data, rows) == ["There is no fit with Pearson r, so there is no finding."]
 
 
+def test_rows_without_a_level_are_compared_by_group_alone(data):
+    rows = fits(MEANS).filter(pl.col("level") == 0).with_columns(level=pl.lit(None, pl.Float64))
+    without, best, *_ = found(data, rows)
+    assert without == "No fit has a level, so nothing is compared along it."
+    assert best.startswith("a has the highest mean Pearson r of 2 feature sets: 0.8")
+    section = results_section(replace(data, rows=rows), choose(Options(), replace(data, rows=rows)))
+    text, by_feature_set, by_model = section.parts
+    assert text == without
+    assert [row[0] for row in by_feature_set.rows] == ["a", "b"]
+    assert by_model.columns[:2] == ("model", "mean")
+
+
+def test_group_without_values_leaves_the_comparison_to_the_next(data):
+    rows = fits(MEANS).with_columns(model="feature_set", feature_set=pl.lit(None, pl.String))
+    best, counted, *_ = found(data, rows)
+    assert best.startswith("a has the highest mean Pearson r of 2 models at level 0.5: ")
+    assert counted.endswith(": a at level 0.5.")
+    one = rows.filter(pl.col("model") == "a").with_columns(model=pl.lit(None, pl.String))
+    best, counted, loss, *_ = found(data, one)
+    assert best.startswith("The mean Pearson r at level 0.5 is 0.5992 (")
+    assert loss.startswith("The largest loss is that at level 0.5: -0.300 (")
+
+
 def test_mixed_configs_are_named_unless_they_are_compared(data):
     rows = pl.concat(
         [fits(MEANS), fits(MEANS, assembly="20260101_000000_run002").with_columns(config=pl.lit("n 2"))]
     )
-    assert found(data, rows)[-1] == "Rows of 2 configs are averaged; --by config tells them apart."
+    assert (
+        found(data, rows)[-1] == "Rows of 2 configs are averaged; by='config' (--by config) tells them apart."
+    )
     by_config = found(data, rows, by="config")
     assert by_config[1].startswith(
         "all assemblies has the highest mean Pearson r of 2 configs at level 0.5: "

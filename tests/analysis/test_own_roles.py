@@ -193,7 +193,9 @@ def test_report_leaves_out_what_needs_a_baseline_and_says_so(pi):
         report.findings[2]
         == "Of 2 slopes on points, 0 are above 0 and 2 are below 0, with their 95 % intervals."
     )
-    assert report.findings[-1] == "Rows of 2 configs are averaged; --by config tells them apart."
+    assert (
+        report.findings[-1] == "Rows of 2 configs are averaged; by='config' (--by config) tells them apart."
+    )
     for word in ("feature set", "cohort", "overlap", "Pearson", "level "):
         assert word not in text
     assert "Lower values are better." in report.html()
@@ -259,7 +261,7 @@ def test_own_query_has_placeholders(folder, lake):
     with pytest.raises(ConfigError, match=r"unknown placeholder \{\{colour\}\}. Known: axis, "):
         lake.query("best", {"experiment": "estimate-pi"})
     file.write_text("-- Best.\nSELECT {{metric}} FROM lake.results")
-    with pytest.raises(ConfigError, match="needs --param experiment=NAME"):
+    with pytest.raises(ConfigError, match=r"needs experiment=NAME \(--param experiment=NAME\)"):
         lake.query("best")
     file.unlink()
 

@@ -137,7 +137,7 @@ def test_latest_event_follows_the_event_number_not_the_clock(log, plan, monkeypa
 def test_assembly_of_a_running_process_is_started(log, worker):
     assembly_id = worker.stdout.readline().strip()
     assert log.get(assembly_id).pid == worker.pid
-    assert log.get(assembly_id).state == "started"
+    assert log.get(assembly_id).state == "running"
 
 
 @pytest.mark.parametrize("reaped", [True, False])
@@ -156,7 +156,7 @@ def test_assembly_of_a_reused_pid_is_interrupted(log, plan):
     assert started.pid == os.getpid()
     assert started.state == "interrupted"
     again = log.start(plan(environment={"process_started": process.start_token(os.getpid())}), 0)
-    assert again.state == "started"
+    assert again.state == "running"
 
 
 def test_assembly_on_another_machine_is_assumed_to_run(log, plan, monkeypatch):
@@ -164,7 +164,7 @@ def test_assembly_on_another_machine_is_assumed_to_run(log, plan, monkeypatch):
     started = log.start(plan(environment={"process_started": "x"}), 0)
     monkeypatch.undo()
     assert log.get(started.assembly_id).host == "elsewhere"
-    assert log.get(started.assembly_id).state == "started"
+    assert log.get(started.assembly_id).state == "running"
 
 
 def test_released_assembly_is_interrupted(log, plan):

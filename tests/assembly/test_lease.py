@@ -96,7 +96,7 @@ def test_process_elsewhere_is_judged_by_its_lease_and_not_by_its_pid(lake, toy, 
     age(file, seconds)
     assert lake[toy].status(assembly.assembly_id) == state
     assert lake[toy].assemblies()["status"].to_list() == [state]
-    assert [each.state for each in lake[toy].log.latest()] == [state]
+    assert [each.present_status for each in lake[toy].log.latest()] == [state]
 
 
 def test_clock_of_this_machine_does_not_matter(lake, toy, elsewhere, monkeypatch):

@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from click.shell_completion import BashComplete
+
+from lakebatch.cli import completion
+from lakebatch.cli.main import main
+from lakebatch.runner.sweep import run_sweep
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 
@@ -90,3 +95,27 @@ def test_completion_gives_up_on_a_silent_lake_after_seconds(tmp_path, monkeypatc
         began = time.monotonic()
         assert offered(["lakebatch", "--lake", "s3://bucket/lake", "status", ""], tmp_path) == []
         assert 5 < time.monotonic() - began < 13  # S3 itself gives up after about 15 s
+
+
+def test_keys_parameters_sweeps_and_words_of_options_are_completed(copied_lake, monkeypatch):
+    monkeypatch.setattr(completion, "_be_silent", lambda: None)  # it would silence this process
+    run_sweep(copied_lake, "toy", {"seed": [1, 2]}, sweep_name="seeds", jobs=1)
+
+    def of(*words):
+        asked = BashComplete(main, {}, "lakebatch", completion.VARIABLE)
+        return [each.value for each in asked.get_completions(list(words[:-1]), words[-1])]
+
+    assert of("run", "response-noise", "--set", "cohort.n") == ["cohort.n_samples="]
+    assert of("config", "toy", "--set", "le") == ["levels="]
+    assert of("run", "toy", "--sweep", "se") == ["seed="]
+    assert of("plot", "toy", "--where", "at") == ["at_once="]
+    assert of("sql", "--where", "se") == ["seed="]
+    assert of("sql", "--query", "levels", "--param", "") == ["experiment=", "metric="]
+    assert of("reassemble", "toy", "--config", "") == ["1", "2", "3"]
+    assert of("reassemble", "toy", "--sweep", "") == ["seeds"]
+    assert of("sweeps", "toy", "") == ["seeds"]
+    assert of("resume", "toy", "se") == ["seeds"]
+    assert of("plot", "toy", "--metric", "m") == ["mse"]
+    assert of("plot", "toy", "--kind", "gr") == ["grid", "growth"]
+    assert of("diff", "toy", "no") == ["now"]
+    assert of("run", "response-noise", "--preset", "d") == ["demo"]

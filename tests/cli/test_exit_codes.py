@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import lakebatch
 from lakebatch.cli import main
 
 NEVER = "20260101_000000_run099"
@@ -37,6 +38,39 @@ def test_what_does_not_exist_is_wrong_usage(copied_lake, words, message):
     done = command(copied_lake, *words)
     assert done.exit_code == 2, done.output
     assert message in done.stderr
+
+
+UNKNOWN = """
+    run nope | run toy --preset nope | run toy --from nope | run toy --set nope=1 | run toy --config nope.toml
+    run toy --sweep nope=1,2 | resume nope | resume toy nope | watch nope --once | status nope | status toy nope
+    sweeps nope | sweeps toy nope | logs nope | logs toy nope | logs toy --part nope | logs toy --level NOPE
+    reassemble nope | reassemble toy --assembly nope | reassemble toy --where nope=1 | reassemble toy --where levels=1
+    reassemble toy --config 9 | reassemble toy --preset nope | reassemble toy --sweep nope | reassemble toy --table nope
+    reassemble toy --include nope | artifacts nope | artifacts toy nope | dataset toy nope --level 0 --features last
+    model toy nope --sample 0 -o x.xml | history nope | sql --query nope | sql --query levels --param experiment=nope
+    sql --query levels --param nope=1 | sql --file nope.sql | sql --tag nope VALUES(1) | sql --also a=nope VALUES(1)
+    sql FROM&nope.results | config nope | config toy --preset nope | plot nope | plot toy --metric nope -o x.png
+    plot toy --by nope -o x.png | plot toy --kind nope -o x.png | plot toy --against nope -o x.png | report nope
+    report toy --metric nope | tag nope x | tag toy x --version 999 | note nope 20260101_000000_run099 x | note toy nope x
+    discard toy nope --reason x | restore toy nope --reason x | completeness nope | replicates nope | diff nope 1
+    diff toy nope | verify toy nope | optimize nope | vacuum nope | purge toy nope --reason x | du nope | doctor nope
+    repair nope | check nope | check toy --preset nope | import-legacy nope . | help nope | completion nope | nope
+"""
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
+def test_every_unknown_name_is_wrong_usage_in_one_line(template_lake, monkeypatch):
+    monkeypatch.chdir(template_lake)
+    lake = lakebatch.open_lake(template_lake / "lake")
+    asked = [words.strip() for line in UNKNOWN.strip().splitlines() for words in line.split(" | ")]
+    for words in asked:
+        done = command(lake, *(word.replace("&", " ") for word in words.split()))
+        assert (done.exit_code, done.stdout) == (2, ""), (words, done.output, done.exception)
+        last = [line for line in done.stderr.splitlines() if not line.startswith("Example: ")][-1]
+        assert last.startswith("Error: "), (words, done.stderr)
+        assert "nope" in last.lower() or "999" in last or "=1" in last or "config 9" in last, (words, last)
+        assert "Known: none" not in last
 
 
 def test_empty_lake_of_an_unset_variable_is_wrong_usage():

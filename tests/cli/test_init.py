@@ -1,9 +1,11 @@
 """A new folder to work in, and the notebook in it."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -83,3 +85,19 @@ def test_notebook_runs_in_a_new_folder(study):
     assert pictures
     assert all({"image/svg+xml", "image/png"} & each.keys() for each in pictures)
     assert lakebatch.open_lake()["response-noise"].assemblies()["status"].to_list() == ["completed"] * 2
+    means = names["rows"].group_by("feature_set", "level").agg(pl.col("pearson_r").mean())
+    r = {(feature_set, level): mean for feature_set, level, mean in means.iter_rows()}
+    assert r["last", 0.0] > 0.8  # as the text says
+    assert r["last", 0.5] < r["last", 0.0] - 0.05
+    assert max(mean for (feature_set, _), mean in r.items() if feature_set == "initial") < 0.5
+
+
+def test_new_experiment_says_nothing_of_another_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["new", "measurement-dropout"]).exit_code == 0
+    text = Path("experiments/measurement_dropout.py").read_text()
+    assert not re.search("batch.effect|[Bb]iased|own factor|stays clean", text)
+    source = registry.get("measurement-dropout")
+    resolved = config.resolve(source, registry.load(source))
+    (meaning,) = [row["meaning"] for row in config.describe(resolved) if row["key"] == "levels"]
+    assert meaning == "Level of measurement-dropout; 0 is the baseline."

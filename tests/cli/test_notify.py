@@ -59,7 +59,8 @@ def test_start_and_end_are_sent_to_ntfy_and_a_webhook(toy, tmp_path, server):
     hook = [body for path, _, body in got if path == "/hook"]
     assert [body["topic"] for body in ntfy] == ["runs", "runs"]
     assert [body["event"] for body in hook] == ["started", "completed"]
-    assert "3 of 3 parts, 9 rows" in hook[1]["text"]
+    assert hook[1]["text"] == f"toy {hook[1]['assembly_id']} completed: 3 of 3 parts, 9 rows"
+    assert hook[1]["title"] == f"toy {hook[1]['assembly_id']} completed"
     assert hook[1]["experiment"] == "toy"
 
 
@@ -90,7 +91,8 @@ def test_hanging_and_missing_servers_do_not_affect_the_run(toy, tmp_path):
         assert time.monotonic() - began < 60
     assert done.returncode == 0, done.stderr
     assert "is completed" in done.stdout
-    assert "Could not notify 127.0.0.1:9" in done.stderr
+    assert "Could not notify 127.0.0.1:9: Connection refused. The run goes on." in done.stderr
+    assert f"Could not notify 127.0.0.1:{port}: no answer within 5 s. The run goes on." in done.stderr
     assert "secret-path" not in done.stderr
 
 

@@ -21,11 +21,16 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """A command on a pseudo-terminal."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, command=()):
         self.master, slave = pty.openpty()
         environment = {**os.environ, "HOME": str(folder), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
         self.process = subprocess.Popen(
-            [LAKEBATCH, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
+            command or [LAKEBATCH, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
         )
         os.close(slave)
         self.seen = ""
@@ -49,6 +54,7 @@ def terminal(lake, toy, tmp_path):
     lakebatch.run(lake, toy, jobs=1)
     opened = Terminal(tmp_path, "--lake", "lake", "sql")
     try:
+        opened.wait_for("^toy: now")
         opened.wait_for("lake>")
         yield opened
     finally:
@@ -68,7 +74,10 @@ def test_prompt_takes_statements_of_several_lines_and_survives_an_error(terminal
     terminal.type(".tables\r")
     terminal.wait_for(r"toy\.results")
     terminal.wait_for("lake>")
-    terminal.type(".quit\r")
+    terminal.type("help\r")
+    terminal.wait_for("A statement ends with ';'")
+    terminal.wait_for("lake>")
+    terminal.type("exit\r")
     assert terminal.process.wait(30) == 0
     assert "SELECT nothing FROM nowhere;" in (tmp_path / ".lakebatch_history").read_text()
 

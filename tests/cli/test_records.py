@@ -57,7 +57,7 @@ def test_wrong_options_of_records_are_one_line(toy):
     call("run", toy, "--jobs", "1", "--set", "levels=[0]", "--name", "first", "-q")
     for arguments, message in (
         (["run", toy, "--from", "first", "--preset", "guide"], "Expected one config to start from"),
-        (["run", toy, "--same-seed"], "Name it with --from ASSEMBLY"),
+        (["run", toy, "--same-seed"], "Name it with start_from=ASSEMBLY (--from)"),
         (["run", toy, "--name", "first"], "is called 'first' already"),
         (["logs", toy, "--follow", "--format", "csv"], "--follow has no end"),
         (["logs", toy, "--level", "loud"], "Unknown level 'loud'"),

@@ -43,7 +43,7 @@ def test_status_shows_age_and_eta_of_another_run_and_watch_ends_with_ctrl_c(wait
 
     watching = Terminal(tmp_path, "--lake", "lake", "watch", "toy", "--every", "0.2")
     try:
-        watching.wait_for(r"started\s+2/3")
+        watching.wait_for(r"running\s+2/3")
         (tmp_path / "mended").touch()
         waiting.send_signal(signal.SIGKILL)
         waiting.wait()

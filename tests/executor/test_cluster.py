@@ -283,7 +283,8 @@ def test_workers_with_other_packages_or_code_are_refused(toy, running, monkeypat
     there = pretend(monkeypatch, toy, packages={"numpy": "1.0"}, python="3.9.1")
     expected = (
         rf"other versions than this machine: python 3\.\d+ instead of 3\.9, numpy {there['packages']['numpy']} instead of "
-        r"1\.0 on tcp://\S+, tcp://\S+\. Install the same ones, or compute with both by: --accept-changes"
+        r"1\.0 on tcp://\S+, tcp://\S+\. Install the same ones, or compute with both "
+        r"by accept_changes=True \(--accept-changes\)"
     )
     with pytest.raises(ClusterError, match=expected):
         lakebatch.run(lakebatch.open_lake("lake"), toy, executor=Cluster(running.client))
@@ -398,7 +399,11 @@ def test_worker_with_another_layout_of_lakebatch_is_one_line(toy, tmp_path, move
     [
         (("--scheduler", "tcp://127.0.0.1:1"), 1, "There is no scheduler at tcp://127.0.0.1:1"),
         (("--scheduler", "nowhere"), 1, "There is no scheduler at nowhere"),
-        (("--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"), 2, "--jobs is the number of processes on this"),
+        (
+            ("--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"),
+            2,
+            "jobs=N (--jobs) is the number of processes on this",
+        ),
         (("--executor", "spark"), 2, "'spark'"),
     ],
 )

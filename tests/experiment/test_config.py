@@ -133,7 +133,10 @@ def test_missing_key_is_named_with_how_to_set_it():
 
         name: str = setting(help="A name.")
 
-    with pytest.raises(ConfigError, match=r"Config key 'name' is missing. Set it with --set name=VALUE"):
+    with pytest.raises(
+        ConfigError,
+        match=r"Config key 'name' is missing. Set it with overrides=\{'name': VALUE\} \(--set name=VALUE\)",
+    ):
         check(Needy, [])
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from lakebatch.errors import ConfigError
-from lakebatch.experiment import config, registry
+from lakebatch.experiment import config_keys, registry
 from lakebatch.experiment.config import insert_texts, resolve
 from lakebatch.experiment.contract import ConfigModel, setting
 
@@ -83,7 +83,7 @@ def test_custom_experiment_declares_its_file_keys(model):
 
         tables: tuple[Table, ...] | None = setting(None, help="Tables.")
 
-    assert list(config._file_keys(Study)) == ["tables.text"]
+    assert list(config_keys.file_keys(Study)) == ["tables.text"]
 
 
 @pytest.mark.parametrize("kind", ["fifo", "zero", "large"])

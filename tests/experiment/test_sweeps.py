@@ -75,7 +75,7 @@ def test_faults_are_one_clear_line(text, says):
     with pytest.raises(ConfigError) as caught:
         parse_swept(text)
     assert says in str(caught.value)
-    assert str(caught.value).startswith("Cannot read --sweep ")
+    assert str(caught.value).startswith("Cannot read the swept ")
     assert "\n" not in str(caught.value)
 
 

@@ -99,7 +99,7 @@ def test_unreadable_table_is_named_and_hides_no_other(copied_lake, toy, name):
     counts = "SELECT experiment, count(*) FROM lake.results GROUP BY ALL"
     for on_gap in ("warn", "refuse"):
         with pytest.raises(
-            StorageError, match=f"{where}.*See: lakebatch doctor toy. To read the rest, use --on-gap ignore"
+            StorageError, match=f"{where}.*See: lakebatch doctor toy. To read the rest, use on_gap='ignore'"
         ):
             copied_lake.sql(counts, on_gap=on_gap)
     with pytest.warns(DamageWarning, match=f"Left out: .*{where}"):
@@ -140,7 +140,7 @@ def test_damaged_data_file_leaves_out_only_its_assembly_and_only_on_request(copi
     first = stored.reassemble(version=4)
     file = damage_done.DATA[name](toy)
     ids = stored.assemblies()["assembly_id"].to_list()
-    line = f"{file} of {ids[1]} .*Restore it with: lakebatch repair toy@v1. To read the rest, use --on-gap ignore"
+    line = f"{file} of {ids[1]} .*Restore it with: lakebatch repair toy@v1. To read the rest, use on_gap='ignore'"
     for read in READERS.values():
         with pytest.raises(DamageError, match=line) as caught:
             read(stored, "warn")
@@ -305,7 +305,7 @@ def test_assembly_with_damaged_events_does_not_vanish_silently(copied_lake, toy,
         lambda **options: copied_lake.sql("FROM toy.results", **options),
         lambda **options: copied_lake.sql("FROM toy.assemblies", **options),
     ):
-        with pytest.raises(DamageError, match=f"{file} .*events of {lost}.*--on-gap ignore"):
+        with pytest.raises(DamageError, match=f"{file} .*events of {lost}.*on_gap='ignore'"):
             read()
         with pytest.warns(DamageWarning, match=f"Left out: {file} .*events of {lost}"):
             read(on_gap="ignore")

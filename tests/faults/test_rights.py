@@ -190,7 +190,7 @@ def test_unreadable_data_file_is_not_reported_as_damaged(stranger):
             done = stranger(*arguments)
             assert (done.trace, done.code) == ("", 1)
             line = f"Error: Cannot read {file} of {file.parent.name[-22:]}: Permission denied. Expected a readable file."
-            assert done.err.endswith(f"{line} To read the rest, use --on-gap ignore.\n")
+            assert done.err.endswith(f"{line} To read the rest, use on_gap='ignore' (--on-gap ignore).\n")
         for arguments in (("reassemble", "toy"), ("sql", "FROM toy.results"), ("completeness", "toy")):
             assert stranger(*arguments).code == 1
             rest = stranger(*arguments, "--on-gap", "ignore")

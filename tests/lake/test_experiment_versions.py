@@ -147,5 +147,5 @@ def test_tag_of_another_version_is_found_by_the_error(both):
 
 def test_notebook_names_the_version(both):
     assert "toy@v1, now" in both["toy@v1"]._repr_html_()
-    assert "toy@v2, now: version" in both["toy"].snapshot()._repr_html_()
+    assert "toy@v2, version" in both["toy"].snapshot()._repr_html_()
     assert "experiment_version" in both._repr_html_()

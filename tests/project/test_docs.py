@@ -204,13 +204,6 @@ def test_every_public_name_is_explained(names):
     assert names - named_in("python") == set()
 
 
-def test_every_internal_name_of_the_page_exists():
-    section = manual.read("python").split("## Internal names")[1].split("\n## ")[0]
-    kinds = (Lake, LakeSnapshot, Snapshot, StoredExperiment)
-    names = set(re.findall(r"`(\w+)`", section)) - {kind.__name__ for kind in kinds} - {"lakebatch"}
-    assert [name for name in names if not any(hasattr(kind, name) for kind in kinds)] == []
-
-
 def test_architecture_has_every_room():
     """The same rooms as in the test of imports, in the same order."""
     drawn = manual.blocks("architecture")

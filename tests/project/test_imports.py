@@ -45,6 +45,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {"_files": "", "_process": ""},
     {"columns": "", "artifacts": ""},
     {"errors": ""},
+    {"_html": "", "_public": ""},
     {"_text": "", "_version": ""},
 )
 """The rooms of lakebatch/ from the roof down, with the sentence of each package: a room imports lower rows only."""
@@ -55,7 +56,7 @@ ONLY_IN = {
     "botocore": {"storage.s3"},
     "daft": {"snapshot.dataset_files"},
     "duckdb": {"sql", "snapshot.dataset_files"},
-    "IPython": {"session.display"},
+    "IPython": {"session.notebook"},
     "click": {"cli"},
     "cloudpickle": {"experiment.given"},
     "rich": {"cli"},

@@ -25,7 +25,7 @@ ERRORS = [
 
 def test_all_lists_every_public_name():
     assert lakebatch.__all__ == sorted({*lakebatch.HOME, "__version__"})
-    assert dir(lakebatch) == lakebatch.__all__
+    assert dir(lakebatch) == sorted([*lakebatch.__all__, *lakebatch.MODULES])
 
 
 @pytest.mark.parametrize("name", lakebatch.__all__)
@@ -40,7 +40,7 @@ def test_type_checkers_see_the_same_homes():
     tree = ast.parse((ROOT / "lakebatch" / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname: node.module for node in block.body for alias in node.names}
-    assert seen == lakebatch.HOME
+    assert seen == lakebatch.HOME | dict.fromkeys(lakebatch.MODULES, "lakebatch")
 
 
 def test_unknown_public_name_is_an_attribute_error():
@@ -52,6 +52,8 @@ def undocumented(node: ast.AST, prefix: str) -> Iterator[str]:
     """Yield the public modules, classes and functions below a node that have no docstring."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.ClassDef | ast.FunctionDef) or child.name.startswith("_"):
+            continue
+        if "overload" in map(ast.unparse, child.decorator_list):
             continue
         if not ast.get_docstring(child):
             yield f"{prefix}{child.name}"

@@ -59,7 +59,7 @@ def test_exit_codes_and_output_of_a_shard(slow, monkeypatch) -> None:
     assert "this shard's 4 parts of 8" in text
     assert "is done: 4 of 8 parts are committed. The last shard to finish completes it." in text
     code, text = shown("--shard", "1/2")
-    assert (code, "Give each of them the same --array NAME" in text) == (2, True)
+    assert (code, "Give each of them the same array=NAME (--array)" in text) == (2, True)
     code, text = shown("--array", "a")
     assert (code, "Give --shard too" in text) == (2, True)
     code, text = shown("--shard", "2/2", "--array", "a")

@@ -209,7 +209,7 @@ def test_record_lists_the_state_of_each_shard(lake, shard):
         ("0/3", "a", {}, "Expected I/N with I from 1 to N"),
         ("4/3", "a", {}, "number the tasks of an array from 1"),
         ("one", "a", {}, "shard is 'one'"),
-        ("1/3", None, {}, "Give each of them the same --array NAME"),
+        ("1/3", None, {}, "Give each of them the same array=NAME"),
         ("1/3", "a b", {}, "Expected letters, digits"),
         ("1/3", "", {"SLURM_ARRAY_JOB_ID": "17"}, "array is ''. Expected letters, digits"),
     ],

@@ -77,7 +77,7 @@ def test_lost_object_leaves_out_only_its_assembly(s3_lake, stored, read):
         readers[read]()
     assert str(caught.value) == (
         f"s3://{bucket}/{key} of {lost.assembly_id} is missing. Restore it with: lakebatch repair toy@v1. "
-        "To read the rest, use --on-gap ignore."
+        "To read the rest, use on_gap='ignore' (--on-gap ignore)."
     )
     with pytest.warns(
         DamageWarning, match=f"^Left out: s3://{bucket}/{key} of {lost.assembly_id} is missing"

@@ -1,6 +1,8 @@
 """Experiments that are given as classes: written in a module, a script or a cell."""
 
+import re
 import sys
+from typing import ClassVar
 
 import cloudpickle
 import nbformat
@@ -206,6 +208,7 @@ def test_class_whose_source_cannot_be_had_is_refused(lake):
         given.pack(space["Typed"], "typed")
 
 
+ID = r"\d{8}_\d{6}_run\d{3}"
 CELLS = [
     """
 import lakebatch, polars as pl
@@ -225,7 +228,7 @@ class Cell(Experiment[Config, None]):
     def run(self, part, prepared, config, rng):
         return {"results": pl.DataFrame({"level": [part.values["level"]], "repeat": [0], "mse": [rng.random() + SHIFT]})}
 SHIFT = 1
-first = lakebatch.run(lake, Cell, levels=[0, 0.1, 0.2], jobs=2, progress=True)
+first = lakebatch.run(lake, Cell, levels=[0, 0.1, 0.2], jobs=2)
 first
 """,
     """
@@ -236,21 +239,73 @@ SHIFT = 2
 second = lakebatch.run(lake, Cell, jobs=1)
 print(lakebatch.verify(lake, Cell, first.assembly_id, jobs=1))
 """,
+    """
+lakebatch.run(lake, Cell, replicates=2, jobs=1).decision
+""",
+    """
+lakebatch.run(lake, Cell, sweep={"levels": [[0], [1]]}, sweep_name="two", jobs=1).counts["done"]
+""",
+    """
+lakebatch.run(lake, Cell, levels=[0], jobs=1, progress=False).rows
+""",
+    """
+from lakebatch.runner import check
+def broken(trial):
+    "A promise that is <b>broken</b>."
+    raise lakebatch.errors.ExperimentError("Rows differ.")
+check.CHECKS = check.CHECKS[:1] + (broken,)
+lakebatch.check(Cell)
+""",
+    """
+SHIFT = "<i>"
+lakebatch.run(lake, Cell, levels=[0], jobs=1).status
+""",
 ]
+
+
+class Listener(NotebookClient):
+    """A notebook's client that keeps the texts of all outputs, also of those that were replaced."""
+
+    texts: ClassVar[list[str]] = []
+
+    def process_message(self, msg, cell, cell_index):
+        """Keep the text of a display."""
+        self.texts.append(msg["content"].get("data", {}).get("text/plain", ""))
+        return super().process_message(msg, cell, cell_index)
 
 
 def test_class_of_a_cell_runs_in_a_kernel(tmp_path):
     cells = [nbformat.v4.new_code_cell(text) for text in CELLS]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    Listener(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [["".join(_texts(each)) for each in cell.outputs] for cell in notebook.cells]
-    assert "3 of 3 parts, 3 of 3 rows: 0 failed" in shown[1][0]
+    line = rf"cell, {ID}: completed, 3 of 3 parts, 3 of 3 rows in \d+ s"
+    assert re.fullmatch(line, shown[1][0])
+    html = notebook.cells[1].outputs[0]["data"]["text/html"]
+    assert re.fullmatch(rf"<div><strong>cell, {ID}</strong>: completed, [^<]*</div>", html)
     assert "<RunResult" in shown[1][1]
-    assert "<progress value=" in notebook.cells[1].outputs[0]["data"]["text/html"]
+    assert len(shown[1]) == 2
     assert "SHIFT = 1\n\n\nclass Config(ConfigModel):" in shown[2][0]
     edited = "".join(shown[3])
     assert "The source has changed since" in edited
     assert "not reproduced: 3 rows differ in results.mse (source was" in edited
+    assert re.search(rf"cell, verification of {ID}: completed, 3 of 3 parts", edited)
+    replicates, sweep, silent, checked, failed = shown[4:]
+    assert re.fullmatch(r"cell: 2 completed assemblies, 4 rows in \d+ s", replicates[0])
+    assert re.fullmatch(r"cell, sweep two: 2 completed of 2 assemblies, 2 rows in \d+ s", sweep[0])
+    assert [len(replicates), len(sweep), silent] == [2, 2, ["1"]]
+    assert checked[0] == "check of cell: 1 of 2 promises kept\nRows differ."
+    table = notebook.cells[7].outputs[1]["data"]["text/html"]
+    assert "1 of 2 promises kept" in table
+    assert "A promise that is &lt;b&gt;broken&lt;/b&gt;." in table
+    assert re.search(
+        r": failed, 0 of 1 parts, 0 of 1 rows in \d+ s\nfailed level=0: TypeError: .*'str'", failed[-2]
+    )
+    before = [each for each in Listener.texts if "preparing" in each or "now: " in each]
+    assert before[0].endswith(
+        ": 0 of 3 parts, 0 of 3 rows: preparing and computing the first parts, nothing committed yet, 0 failed"
+    )
+    assert before[-2] == "check of cell: 1 of 2 promises checked; now: A promise that is <b>broken</b>."
 
 
 def _texts(output):

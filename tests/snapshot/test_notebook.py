@@ -1,11 +1,14 @@
 """HTML representations in notebooks."""
 
+import os
+import re
 from html import escape
 
 import polars as pl
 import pytest
 
-from lakebatch.snapshot import html as notebook
+from lakebatch import _html as notebook
+from lakebatch import _process as process
 
 
 def test_lake_snapshot_experiment_and_diff_show_as_tables(lake, stored, run):
@@ -34,3 +37,19 @@ def test_text_is_escaped(text):
 def test_long_table_is_truncated_and_says_so():
     html = notebook.section("many", pl.DataFrame({"n": range(notebook.MAX_ROWS + 3)}))
     assert "3 more rows" in html
+
+
+def test_experiment_and_snapshot_show_the_same_state_and_data_the_recorded_word(stored, plan):
+    token = {"process_started": process.start_token(os.getpid())}
+    running = stored.log.start(plan(environment=token), 0)
+    interrupted = stored.log.record(stored.log.start(plan(), 0), "started")
+    for shown in (stored, stored.snapshot()):
+        html = shown._repr_html_()
+        counts = [len(re.findall(rf"[>;]{word}[<&]", html)) for word in ("running", "interrupted", "started")]
+        assert counts == [1, 1, 0]
+    assert [stored.log.get(each.assembly_id).state for each in (running, interrupted)] == [
+        "running",
+        "interrupted",
+    ]
+    assert stored.assemblies()["status"].to_list() == ["completed", "started", "interrupted"]
+    assert stored.status(running.assembly_id) == "started"

@@ -236,7 +236,8 @@ def test_unknown_experiment_is_an_error(study):
 
 def test_parameters_are_checked(study):
     with pytest.raises(
-        ConfigError, match=r"Query 'levels' needs --param experiment=VALUE: name of the experiment"
+        ConfigError,
+        match=r"Query 'levels' needs experiment=VALUE \(--param experiment=VALUE\): name of the experiment",
     ):
         study.query("levels")
     with pytest.raises(ConfigError, match=r"has no parameter 'metrik'. Did you mean 'metric'"):

@@ -41,7 +41,8 @@ def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
     begin = time.monotonic()
     with Session(lake.snapshot(), QueryOptions(timeout=0.5)) as session:
         with pytest.raises(
-            LimitError, match=r"^The query took longer than 0.5 s and was ended. Allow more with: --timeout$"
+            LimitError,
+            match=r"^The query took longer than 0.5 s and was ended. Allow more with timeout=SECONDS \(--timeout\)$",
         ):
             session.answer(text)
         assert time.monotonic() - begin < 3
@@ -50,9 +51,7 @@ def test_timeout_ends_a_query_and_the_session_goes_on(lake, text):
 
 
 def test_memory_limit_ends_a_query_with_a_large_answer(lake):
-    with pytest.raises(
-        LimitError, match=r"more memory than .*allow more with: --memory|Allow more with: --memory"
-    ):
+    with pytest.raises(LimitError, match=r"more memory than .*(?i:allow more with memory_limit='8GB')"):
         lake.sql("SELECT * FROM range(1000000000000)", memory_limit="100MB")
     with pytest.raises(LimitError, match="more memory than"):
         lake.sql("SELECT i FROM range(8000000) AS t(i) ORDER BY hash(i) LIMIT 6000000", memory_limit="30 mib")

@@ -25,15 +25,27 @@ def work(tmp_path, monkeypatch):
     return tmp_path
 
 
-def start(*words):
-    return subprocess.Popen([LAKEBATCH, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def start():
+    """Return a function that starts a command of lakebatch; what still runs is killed after the test."""
+    started = []
+
+    def command(*words):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([LAKEBATCH, *words], **pipes))
+        return started[-1]
+
+    yield command
+    for each in started:
+        each.kill()
+        each.communicate()
 
 
 def files(folder):
     return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
-def test_assembly_appears_is_interrupted_and_completed_without_a_reload(work, serve, page):
+def test_assembly_appears_is_interrupted_and_completed_without_a_reload(work, start, serve, page):
     served = serve(lakebatch.open_lake(work / "lake"))
     page.goto(served.address)
     page.get_by_text("No assembly has been run here yet").wait_for()
@@ -62,7 +74,7 @@ def test_assembly_appears_is_interrupted_and_completed_without_a_reload(work, se
     assert page.evaluate("window.isSame")
 
 
-def test_ctrl_c_ends_open_streams_and_the_page_says_so(work, new_page):
+def test_ctrl_c_ends_open_streams_and_the_page_says_so(work, start, new_page):
     lakebatch.run(lakebatch.open_lake("lake"), "toy", jobs=1)
     before = files(work / "lake")
     ui = start("ui", "--no-open")

@@ -250,7 +250,9 @@ def check_numbers(data: AnalysisData) -> None:
     """Raise `IncompleteError` if the values on the axis are no numbers."""
     axis = data.roles.axis
     if not axis.is_number:
-        raise IncompleteError(f"There is no slope to draw: {axis.label} is no number. Draw: --kind levels")
+        raise IncompleteError(
+            f"There is no slope to draw: {axis.label} is no number. Draw kind='levels' (--kind levels)"
+        )
 
 
 def _the(axis: Axis) -> str:

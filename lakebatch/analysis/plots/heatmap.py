@@ -81,7 +81,9 @@ def _keys(snapshot: Snapshot, options: Options) -> tuple[str, str]:
         return options.x, options.y
     of_two = [each.keys for each in snapshot.sweeps if len(each.keys) == 2]
     if len(of_two) != 1:
-        raise ConfigError("A heat map needs two config keys. Give them with --x KEY --y KEY.")
+        raise ConfigError(
+            "A heat map needs two config keys. Give them with x=KEY and y=KEY (--x KEY --y KEY)."
+        )
     first, second = of_two[0]
     others = [key for key in (first, second) if key not in (options.x, options.y)]
     return options.x or others[0], options.y or others[-1]

@@ -78,11 +78,6 @@ def page(chart: Chart, known: Mapping[str, str]) -> str:
     return f'{before}<p style="font-family: sans-serif; margin: 1em 5em">{caption}</p>{end}{after}'
 
 
-def bundle(chart: Chart) -> dict[str, Any]:
-    """Return the MIME bundle of a chart for a notebook; empty outside of notebooks."""
-    return dict(draw(chart)._repr_mimebundle_() or {})
-
-
 def _height(chart: Chart, rows: int) -> int:
     names = max(len(panel.y_names) for panel in chart.panels)
     return 160 + ROW_PX * names if names else PANEL_PX if rows == 1 else 280 * rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lakebatch._text import nearest
 from lakebatch.analysis.statistics import UNITS, Unit
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from lakebatch.analysis.data import AnalysisData
 
 CONFIG = "config"
+Kind: TypeAlias = Literal[
+    "levels", "boxes", "grid", "degradation", "sensitivity", "robustness", "comparison", "growth",
+    "trajectories", "network", "heatmap",
+]  # fmt: skip
+"""The kinds of pictures, for editors and type checkers."""
+MetricName: TypeAlias = Literal["pearson_r", "r2", "mse"] | str
+By: TypeAlias = Literal["feature_set", "model", "config"] | str
+# with the built-in names, which editors complete; an experiment can declare others
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class Options:
         The config keys of the axes of a heat map; by default those of the sweep that is read.
     """
 
-    metric: str | None = None
-    by: str | None = None
+    metric: MetricName | None = None
+    by: By | None = None
     zoom: tuple[float, float] | None = None
     unit: Unit = "split"
     level: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,13 +13,22 @@ from lakebatch._files import check_replaceable, replace_atomically
 from lakebatch._text import nearest, one_line
 from lakebatch.analysis.config_keys import CONFIG, config_key
 from lakebatch.analysis.data import AnalysisData, read
-from lakebatch.analysis.plots import cohort, degradation, growth, heatmap, interactive, levels, static
+from lakebatch.analysis.plots import (
+    cohort,
+    degradation,
+    growth,
+    heatmap,
+    interactive,
+    levels,
+    showing,
+    static,
+)
 from lakebatch.analysis.plots.chart import Chart, overlay
 from lakebatch.analysis.plots.metadata import metadata
 from lakebatch.analysis.plots.options import Chosen, Options, check, choose
 from lakebatch.analysis.plots.origin import Origin, about
 from lakebatch.assembly import missing_metrics
-from lakebatch.errors import ConfigError, MissingDependencyError, UnknownNameError
+from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.snapshot import Snapshot
 
@@ -41,7 +51,7 @@ COHORT_CHARTS: dict[str, OfCohort] = {
     "heatmap": heatmap.heatmap,
 }
 KINDS = (*RESULT_CHARTS, *COHORT_CHARTS)
-"""Every kind of picture, by name."""
+"""Every kind of picture, by name; `lakebatch.analysis.plots.options.Kind` is its type."""
 
 USES = {"growth": (), "network": (), "trajectories": ("level",), "heatmap": ("zoom", "level", "x", "y")}
 # of zoom, level, x and y; every other kind has an axis of the metric and uses zoom
@@ -50,17 +60,23 @@ FORMS = ("png", "svg", "pdf", "html")
 ENDINGS = tuple(f".{form}" for form in FORMS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A chart that can be drawn, saved, and displayed in a notebook."""
 
     kind: str
     chart: Chart
     origin: Origin | None = None
+    width_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        width = self.width_mm
+        if width is not None and (not isinstance(width, Real) or isinstance(width, bool) or not width > 0):
+            raise ConfigError(f"The width is {width!r}. Expected mm, e.g. 89.")
 
     def figure(self, width_mm: float | None = None) -> Any:
         """Return a matplotlib figure, 89 mm wide, or 183 mm with several panels."""
-        return static.draw(self.chart, width_mm)
+        return static.draw(self.chart, width_mm or self.width_mm)
 
     def interactive(self) -> Any:
         """Return a plotly figure."""
@@ -89,7 +105,9 @@ class Picture:
 
     def text(self, form: str = "png", width_mm: float | None = None) -> str:
         """Return title, caption and origin, as the text file beside a picture of this form."""
-        facts = [f"{name}: {value}" for name, value in about(self.origin, form, width_mm).items()]
+        facts = [
+            f"{name}: {value}" for name, value in about(self.origin, form, width_mm or self.width_mm).items()
+        ]
         return "\n\n".join([one_line(self.title), one_line(self.caption), "\n".join(facts)]).rstrip() + "\n"
 
     @property
@@ -122,18 +140,17 @@ class Picture:
         """
         if form not in FORMS:
             raise ConfigError(f"Unknown form {form!r} of a picture. Expected one of: {', '.join(FORMS)}.")
-        known = about(self.origin, form, width_mm)
+        known = about(self.origin, form, width_mm or self.width_mm)
         if form == "html":
             return interactive.page(self.chart, known).encode()
-        return static.to_bytes(self.chart, form, metadata(self.chart, form, known), width_mm)
+        return static.to_bytes(self.chart, form, metadata(self.chart, form, known), width_mm or self.width_mm)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return the MIME bundle for a notebook: a PNG, and an interactive figure if plotly is installed."""
-        try:
-            bundle = interactive.bundle(self.chart)
-        except MissingDependencyError:
-            bundle = {}
-        return {"text/plain": self.chart.description(), "image/png": self.to_bytes(".png"), **bundle}
+        """Return the MIME bundle for a notebook."""
+        return showing.bundle(self.chart, self.width_mm)
+
+    def __repr__(self) -> str:
+        return showing.one_line_of(self.kind, self.chart)
 
 
 def picture(

@@ -62,14 +62,20 @@ def draw(chart: Chart, width_mm: float | None = None) -> Figure:
     return figure
 
 
-def to_bytes(chart: Chart, form: str, metadata: Mapping[str, Any], width_mm: float | None = None) -> bytes:
-    """Return a chart as the reproducible bytes of a PNG, SVG or PDF file."""
+def to_bytes(
+    chart: Chart,
+    form: str,
+    metadata: Mapping[str, Any],
+    width_mm: float | None = None,
+    dpi: float | None = None,
+) -> bytes:
+    """Return a chart as the reproducible bytes of a PNG, SVG or PDF file; ``dpi`` is that of print by default."""
     figure = draw(chart, width_mm)
     import matplotlib
 
     target = io.BytesIO()
     with matplotlib.rc_context(style.RC):
-        figure.savefig(target, format=form, metadata=dict(metadata))
+        figure.savefig(target, format=form, metadata=dict(metadata), dpi=dpi or style.RC["savefig.dpi"])
     return target.getvalue()
 
 

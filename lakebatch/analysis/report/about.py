@@ -19,12 +19,13 @@ def about_section(data: AnalysisData, meaning: Meaning) -> Section:
     """Return what the experiment does, what a value of its axis is, and what is compared."""
     # without a question, the summary is the first line of the report
     summary = [one_line(meaning.summary)] if meaning.question and meaning.summary else []
-    axis, groups = data.roles.axis, [name for name in data.roles.groups if name != CONFIG]
-    varied = f"{capital(axis.axis_label)}: {one_line(meaning.axis)} Here {_there(data, axis.name)}."
+    axis, there = data.roles.axis, _there(data, data.roles.axis.name)
+    varied = [f"{capital(axis.axis_label)}: {one_line(meaning.axis)} Here {there}."] if there else []
+    groups = [name for name in data.roles.groups if name != CONFIG and _there(data, name)]
     compared = [
         f"{capital(plural(data.roles.word(each)))}: {_described(data, each, meaning)}." for each in groups
     ]
-    return Section("experiment", "The experiment", (Points((*summary, varied, *compared)),))
+    return Section("experiment", "The experiment", (Points((*summary, *varied, *compared)),))
 
 
 def roles_table(data: AnalysisData, meaning: Meaning) -> Table:
@@ -80,7 +81,7 @@ def _described(data: AnalysisData, group: str, meaning: Meaning) -> str:
     texts = {_spoken(value): text for value, text in meaning.values.get(group, {}).items()}
     there = data.rows[group].drop_nulls().unique().sort().cast(pl.String)
     named = (f"{each} ({texts[_spoken(each)]})" if _spoken(each) in texts else each for each in there)
-    return one_line(", ".join(named)) or "none"
+    return one_line(", ".join(named))
 
 
 def _spoken(name: str) -> str:

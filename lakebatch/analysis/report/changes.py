@@ -20,16 +20,16 @@ MAX_NAMED = 8
 TEST = f"paired t test, p (Holm) < {ALPHA}"
 ROUNDING = 1e-12
 # the size of a difference, relative to the baseline, that may be one of the last digits
-IS_SAME = pl.col("mean").abs() <= ROUNDING * pl.col("baseline").abs()
+IS_SAME = pl.max_horizontal(pl.col("mean", "low", "high").abs()) <= ROUNDING * pl.col("baseline").abs()
 
 
-def change_sentences(rows: pl.DataFrame, options: Chosen) -> Iterator[str]:
+def change_sentences(rows: pl.DataFrame, of: str, options: Chosen) -> Iterator[str]:
     """Yield how many differences from the baseline are larger than chance, and the largest loss."""
-    axis, of = options.axis, options.roles.groups[0]
+    axis = options.axis
     if axis.baseline is None:
         return
     changed = statistics.degradation(
-        rows.drop_nulls(list(options.roles.groups)),
+        rows,
         options.metric,
         [of],
         unit=options.unit,
@@ -107,13 +107,13 @@ def _tested(row: Mapping[str, Any]) -> str:
     return "" if p is None else f", p (Holm) {shown if shown.startswith('<') else f'= {shown}'}"
 
 
-def pair_sentences(rows: pl.DataFrame, options: Chosen) -> Iterator[str]:
+def pair_sentences(rows: pl.DataFrame, of: str, options: Chosen) -> Iterator[str]:
     """Yield how many pairs of groups differ over all values of the axis, and the largest difference."""
-    of, unit = options.roles.groups[0], options.measured.unit
+    unit = options.measured.unit
     if of == CONFIG:
         return
     compared = statistics.comparisons(
-        rows.drop_nulls(list(options.roles.groups)),
+        rows,
         options.metric,
         of=of,
         unit=options.unit,
@@ -145,9 +145,9 @@ def slope_sentences(rows: pl.DataFrame, options: Chosen) -> Iterator[str]:
     """Yield how many slopes differ from 0, for an axis of numbers without a baseline."""
     if options.axis.baseline is not None or not options.axis.is_number:
         return
-    slopes = statistics.sensitivity(
-        rows.drop_nulls(list(options.roles.groups)), options.metric, unit=options.unit, roles=options.roles
-    ).drop_nulls(["slope", "low", "high"])
+    slopes = statistics.sensitivity(rows, options.metric, unit=options.unit, roles=options.roles).drop_nulls(
+        ["slope", "low", "high"]
+    )
     if slopes.is_empty():
         return
     up, down = (slopes.filter(each).height for each in (pl.col("low") > 0, pl.col("high") < 0))

@@ -11,8 +11,21 @@ import polars as pl
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.tables import cell
 from lakebatch.analysis.wording import plural
+from lakebatch.assembly.metrics import Roles
 
 MAX_DECIMALS = 6
+UNNAMED = "all"
+# the name of rows without a feature set or a model, as in pictures
+
+
+def named(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Return rows in which every value of a group has a name."""
+    return rows.with_columns(pl.col(*roles.groups).fill_null(UNNAMED))
+
+
+def main_group(rows: pl.DataFrame, roles: Roles) -> str:
+    """Return the first group that tells rows apart; the first one if none does."""
+    return next((name for name in roles.groups if rows[name].n_unique() > 1), roles.groups[0])
 
 
 def estimate(row: Mapping[str, Any], unit: str = "1", what: str = "95 % interval ") -> str:
@@ -53,7 +66,7 @@ def placed(row: Mapping[str, Any], table: pl.DataFrame, of: str, options: Chosen
 
 def is_nameless(table: pl.DataFrame, of: str) -> bool:
     """Whether there is nothing to compare but values of the axis."""
-    return of == CONFIG and table[of].n_unique() == 1
+    return table[of].n_unique() == 1 and (of == CONFIG or table[of][0] == UNNAMED)
 
 
 def how_many(table: pl.DataFrame, of: str, options: Chosen) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import polars as pl
@@ -14,6 +14,8 @@ from lakebatch.analysis.plots import Options, Picture
 from lakebatch.analysis.plots.captions import between, capital
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.content import Figure, Section, SectionPart
+from lakebatch.analysis.report.estimates import main_group, named
+from lakebatch.analysis.report.sentences import without_axis
 from lakebatch.analysis.report.tables import BETWEEN, Table, table, wide
 from lakebatch.analysis.wording import plural
 from lakebatch.assembly.metrics import with_unit
@@ -57,18 +59,20 @@ OF_COHORT = ("trajectories", "network")
 def results_section(data: AnalysisData, options: Chosen) -> Section:
     """Return tables of the metric along the axis, over all groups and for each."""
     metric, rows, axis = options.metric, data.rows.drop_nulls(data.roles.axis.name), data.roles.axis
-    if rows.drop_nulls(metric).is_empty():
+    measured = data.rows.drop_nulls(metric)
+    if measured.is_empty():
         return Section("results", "Results", (f"There is no {data.words.row} with {options.label}.",))
-    groups = [name for name in data.roles.groups if name != CONFIG]
+    if rows.drop_nulls(metric).is_empty():
+        return Section("results", "Results", (without_axis(options), *_by_group(measured, options)))
     parts: list[SectionPart] = [_overall(rows, options)]
-    for of in [*groups, CONFIG] if options.by == CONFIG else groups:
-        named, heading = rows.drop_nulls(of), data.roles.word(of)
-        if named.is_empty():
+    for of in _compared(options):
+        groups, heading = rows.drop_nulls(of), data.roles.word(of)
+        if groups.is_empty():
             continue
-        found = statistics.intervals(named, metric, [of, axis.name], unit=options.unit, roles=data.roles)
+        found = statistics.intervals(groups, metric, [of, axis.name], unit=options.unit, roles=data.roles)
         what = f"Mean {options.label} by {heading} and {axis.label}, with 95 % interval"
-        caption = f"{what}. {between(found, named, options)}"
-        empty = named.group_by(of).agg(pl.col(metric).count()).filter(pl.col(metric) == 0)[of].sort()
+        caption = f"{what}. {between(found, groups, options)}"
+        empty = groups.group_by(of).agg(pl.col(metric).count()).filter(pl.col(metric) == 0)[of].sort()
         units = f"{options.words.unit}s" if options.unit == "split" else "units"
         parts.append(
             wide(
@@ -77,6 +81,31 @@ def results_section(data: AnalysisData, options: Chosen) -> Section:
             )
         )  # fmt: skip
     return Section("results", "Results", tuple(parts))
+
+
+def _compared(options: Chosen) -> list[str]:
+    """Return the groups that have a table each, and configs where they are compared."""
+    groups = [name for name in options.roles.groups if name != CONFIG]
+    return [*groups, CONFIG] if options.by == CONFIG else groups
+
+
+def _by_group(rows: pl.DataFrame, options: Chosen) -> Iterator[Table]:
+    """Yield tables of the means of each group, for rows without an axis."""
+    for of in _compared(options):
+        groups = rows.drop_nulls(of)
+        if groups.is_empty():
+            continue
+        found = statistics.intervals(groups, options.metric, [of], unit=options.unit, roles=options.roles)
+        names = {
+            of: options.roles.word(of),
+            "mean": "mean",
+            **INTERVAL,
+            "cohort_std": _between(options),
+            **_counts(options),
+        }
+        yield table(
+            found, f"Mean {_with_unit(options)} by {options.roles.word(of)}, with 95 % interval", names
+        )
 
 
 def _overall(rows: pl.DataFrame, options: Chosen) -> Table:
@@ -164,8 +193,9 @@ def figure(draw: Draw, kind: str, options: Options, *, is_first: bool) -> Figure
 
 def statistics_section(data: AnalysisData, options: Chosen) -> Section:
     """Return tests and rankings."""
-    roles, axis, first = data.roles, data.roles.axis, data.roles.groups[0]
-    rows = data.rows.drop_nulls([axis.name, *roles.groups])
+    roles, axis = data.roles, data.roles.axis
+    rows = named(data.rows, roles).drop_nulls(axis.name)
+    first = main_group(rows, roles)
     parts: list[SectionPart] = [_method(options), _scope(data.rows, options)]
     compared = statistics.comparisons(rows, options.metric, of=first, unit=options.unit, roles=roles)
     if not compared.is_empty() and first != CONFIG:
@@ -200,8 +230,11 @@ def _no_baseline(data: AnalysisData) -> str:
 
 
 def _tested(options: Chosen) -> dict[str, str]:
-    counts = {**COUNTS, "fits": f"{options.words.row}s"}
-    return {"cohort_std": _between(options), **counts, "p_value": "p", "p_holm": "p (Holm)"}
+    return {"cohort_std": _between(options), **_counts(options), "p_value": "p", "p_holm": "p (Holm)"}
+
+
+def _counts(options: Chosen) -> dict[str, str]:
+    return {**COUNTS, "fits": f"{options.words.row}s"}
 
 
 def _cell(options: Chosen) -> dict[str, str]:

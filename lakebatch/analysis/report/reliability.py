@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import polars as pl
 
 from lakebatch.analysis import statistics
-from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.plots.captions import direction, interval_caption
 from lakebatch.analysis.plots.options import CONFIG, Chosen
 from lakebatch.analysis.report.estimates import how_many
@@ -15,29 +14,26 @@ from lakebatch.analysis.shift_tests import MIN_UNITS
 from lakebatch.analysis.wording import plural
 
 
-def reliability_sentences(rows: pl.DataFrame, data: AnalysisData, options: Chosen) -> Iterator[str]:
+def reliability_sentences(rows: pl.DataFrame, of: str, options: Chosen) -> Iterator[str]:
     """Yield what the numbers rest on, and what makes them doubtful."""
-    of = options.roles.groups[0]
     by = [of, options.axis.name]
-    table = statistics.intervals(
-        rows.drop_nulls(of), options.metric, by, unit=options.unit, roles=options.roles
-    )
+    table = statistics.intervals(rows, options.metric, by, unit=options.unit, roles=options.roles)
     if table.is_empty():
         return
     yield " ".join(
-        [interval_caption(_averaged(data, options), table, rows, options, "mean"), *direction(options)]
+        [interval_caption(_averaged(rows, of, options), table, rows, options, "mean"), *direction(options)]
     )
     yield from _few_units(table, options)
     yield from _beyond(table, options)
     configs = rows["config"].n_unique()
     if configs > 1 and CONFIG not in (options.by, of):
-        yield f"Rows of {configs} configs are averaged; --by config tells them apart."
+        yield f"Rows of {configs} configs are averaged; by='config' (--by config) tells them apart."
 
 
-def _averaged(data: AnalysisData, options: Chosen) -> str:
+def _averaged(rows: pl.DataFrame, of: str, options: Chosen) -> str:
     """Return what means are taken over beside units, in words."""
-    others = [name for name in options.roles.groups[1:] if name != CONFIG and data.rows[name].n_unique() > 1]
-    over = " and ".join(how_many(data.rows, name, options) for name in others)
+    others = [name for name in options.roles.groups if name not in (of, CONFIG) and rows[name].n_unique() > 1]
+    over = " and ".join(how_many(rows, name, options) for name in others)
     return f"Means over {over}" if over else "Means"
 
 

@@ -21,7 +21,7 @@ from lakebatch.analysis.data import read
 from lakebatch.analysis.plots import Options, Picture
 from lakebatch.analysis.plots.options import check
 from lakebatch.analysis.plots.picture import draw
-from lakebatch.analysis.report import markdown
+from lakebatch.analysis.report import markdown, summary
 from lakebatch.analysis.report.composing import compose
 from lakebatch.analysis.report.content import Content, Figure, Section
 from lakebatch.analysis.report.tables import Table
@@ -36,11 +36,17 @@ SCREEN = 1.5
 """Maximum enlargement of pictures on a screen, relative to print."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """A report, as HTML and as Markdown."""
 
     content: Content
+
+    def __repr__(self) -> str:
+        return summary.one_line(self.content)
+
+    def _repr_html_(self) -> str:
+        return summary.summary(self.content)
 
     @property
     def findings(self) -> list[str]:

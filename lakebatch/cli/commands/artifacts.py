@@ -10,7 +10,7 @@ import click
 from lakebatch.cli import completion
 from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import damage_option, format_option, selection_options
-from lakebatch.cli.output import is_narrow, show
+from lakebatch.cli.output import show
 from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lakebatch.snapshot.snapshot import Snapshot
 
 HASH_CHARACTERS = 12
+NONE = "There are no artifacts. How an experiment keeps some: lakebatch help experiments"
 
 
 @click.command(epilog="Example: lakebatch artifacts response-noise 20261123_142230_run001 --part level=0")
@@ -63,9 +64,9 @@ def artifacts(
     pinned = open_lake(context)[name].select(selection)
     if assembly is None or not (wanted or every):
         found = _of_part(pinned.artifacts(assembly, on_gap=on_gap), part)
-        show(_for_people(found, assembly) if form == "table" else found, form)
-        if found.is_empty():
-            inform("No artifacts. How an experiment keeps some: lakebatch help experiments")
+        show(_for_people(found, assembly) if form == "table" else found, form, none=NONE)
+        if found.is_empty() and form != "table":
+            inform(NONE)
     elif wanted:
         _get(pinned, assembly, wanted, part, output)
     elif output is not None:
@@ -88,16 +89,15 @@ def _of_part(found: pl.DataFrame, part: str | None) -> pl.DataFrame:
 
 
 def _for_people(found: pl.DataFrame, assembly: str | None) -> pl.DataFrame:
-    """Return the list with short hashes and sizes in units, on a narrow terminal without the media types."""
+    """Return the list with short hashes and sizes in units."""
     import polars as pl
 
     from lakebatch.cli.render import byte_size
 
-    shown = found.drop("recorded_at", *(["assembly_id"] if assembly else [])).with_columns(
+    return found.drop("recorded_at", *(["assembly_id"] if assembly else [])).with_columns(
         pl.col("size").map_elements(byte_size, pl.String),
         pl.col("sha256").str.head(HASH_CHARACTERS),
     )
-    return shown.drop(["media_type"] if is_narrow() and not assembly else [])
 
 
 def _get(pinned: Snapshot, assembly: str, wanted: str, part: str | None, output: Path | None) -> None:

@@ -36,12 +36,19 @@ def completeness(
 
     from lakebatch.assembly.missing_metrics import MissingMetrics
     from lakebatch.assembly.record import EVERY_STATUS
+    from lakebatch.snapshot.summary import with_states
 
     snapshot = open_lake(context)[name].select(selection)
     parts = snapshot.completeness(on_gap)
     missing = parts.filter(~pl.col("present"))
-    show(parts if everything else missing, form)
-    click.echo(f"{missing.height} of {parts.height} planned parts are missing.", err=True)
+    shown = parts if everything else missing
+    if form != "table" or shown.height:
+        show(with_states(shown) if form == "table" else shown, form)
+    print_stderr(
+        f"{missing.height} of {parts.height} planned parts are missing."
+        if parts.height
+        else f"There is no assembly of {name} yet. Start one with: lakebatch run {name}"
+    )
     for assembly_id, rows, lacking, why in snapshot.missing_metrics(on_gap=on_gap).rows():
         if lacking:
             print_stderr(f"{assembly_id}: {MissingMetrics(lacking, rows, why)}")

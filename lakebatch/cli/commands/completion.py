@@ -14,6 +14,11 @@ HOW = {
     "zsh": 'eval "$(lakebatch completion zsh)"   in ~/.zshrc, after compinit',
     "fish": "lakebatch completion fish | source   in ~/.config/fish/config.fish",
 }
+KEYS_IN_BASH = (
+    "    return 0\n}",
+    "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null\n\n    return 0\n}",
+)
+"""The end of click's function, and one that puts no space after ``KEY=``, which a value follows."""
 
 
 @click.command(
@@ -27,6 +32,7 @@ def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell."""
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(context.find_root().command, {}, "lakebatch", VARIABLE).source())
+    source = kind(context.find_root().command, {}, "lakebatch", VARIABLE).source()
+    click.echo(source.replace(*KEYS_IN_BASH) if shell == "bash" else source)
     if shell == "bash":
         click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}  # else response-noise@v1 would be three words")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lakebatch.cli import completion
+from lakebatch.cli.configured import Configured, levels_option, overrides
 from lakebatch.cli.options import (
     config_option,
     format_option,
@@ -16,17 +17,24 @@ from lakebatch.cli.options import (
 )
 from lakebatch.cli.output import show_with_text
 
-if TYPE_CHECKING:
-    pass
 
-
-@click.command(epilog="Example: lakebatch config response-noise --preset original")
+@click.command(
+    cls=Configured, epilog="Example: lakebatch config response-noise --preset original --levels 0 0.1"
+)
 @click.argument("name", shell_complete=completion.runnable)
 @preset_option
 @config_option
 @settings_option
+@levels_option
 @format_option
-def config(name: str, preset: str, config_file: Path | None, settings: tuple[str, ...], form: str) -> None:
+def config(
+    name: str,
+    preset: str,
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    levels: tuple[float, ...],
+    form: str,
+) -> None:
     """Show every key in the config of experiment NAME: value, unit, origin and meaning."""
     import polars as pl
 
@@ -34,9 +42,8 @@ def config(name: str, preset: str, config_file: Path | None, settings: tuple[str
     from lakebatch.experiment import registry
 
     source = registry.get(name)
-    resolved = configs.resolve(
-        source, registry.load(source), preset=preset, file=config_file, settings=settings
-    )
+    given: dict[str, Any] = {"file": config_file, "settings": settings, "overrides": overrides(levels)}
+    resolved = configs.resolve(source, registry.load(source), preset=preset, **given)
     show_with_text(pl.DataFrame(list(configs.describe(resolved))), form, _key, "meaning")
 
 

@@ -10,7 +10,7 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.exit_codes import ERROR
 from lakebatch.cli.options import format_option
-from lakebatch.cli.output import show
+from lakebatch.cli.output import show_with_text
 
 
 @click.command(epilog="Example: lakebatch doctor response-noise --deep")
@@ -32,7 +32,7 @@ def doctor(context: click.Context, name: str | None, deep: bool, read_only: bool
     findings = found.filter(pl.col("severity") != "ok")
     shown = findings if form == "table" else found
     if not shown.is_empty():
-        show(shown, form)
+        show_with_text(shown, form, "{severity}: {subject}: {what}".format_map, "advice")
     problems = int((found["severity"] == "problem").sum())
     notes = findings.height - problems
     click.echo(f"{found.height} checks: {problems} problems, {notes} notes", err=True)

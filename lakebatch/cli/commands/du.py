@@ -31,14 +31,18 @@ def du(context: click.Context, name: str | None, by: str, form: str) -> None:
     """Show disk usage by experiment, table or assembly."""
     import polars as pl
 
-    from lakebatch.cli.render import byte_size
+    from lakebatch.cli.render import byte_size, with_sizes
     from lakebatch.maintenance import usage as maintenance
 
     found = maintenance.usage(experiments(context, name))
     keys = {"experiment": ["experiment"], "table": ["experiment", "table"]}.get(by)
     sums = pl.col("files", "rows", "bytes").sum()
     table = found if keys is None else found.group_by(keys, maintain_order=True).agg(sums)
-    show(table, form)
+    show(
+        with_sizes(table) if form == "table" else table,
+        form,
+        none="There is no table in this lake yet. Start with: lakebatch run response-noise",
+    )
     click.echo(f"{byte_size(int(found['bytes'].sum()))} in {found['files'].sum()} files", err=True)
     if "assembly_id" in table.columns and table["assembly_id"].null_count():
         click.echo(

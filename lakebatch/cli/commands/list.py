@@ -10,7 +10,7 @@ from lakebatch.cli.context import inform, open_lake
 from lakebatch.cli.options import (
     format_option,
 )
-from lakebatch.cli.output import is_narrow, show
+from lakebatch.cli.output import show
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,10 +42,10 @@ def list_(context: click.Context, form: str) -> None:
 
 
 def _for_people(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the list with the versions in the names, and on a narrow terminal without the folders."""
+    """Return the list with the versions in the names."""
     from lakebatch.cli.status_table import join_version
 
-    return join_version(found).drop(["folder"] if is_narrow() else [])
+    return join_version(found)
 
 
 def _listed(name: str, origin: str | None, stored: StoredExperiment | None) -> dict[str, Any]:

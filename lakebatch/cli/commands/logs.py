@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import inform, of_assembly, open_lake
+from lakebatch.cli.colours import LEVEL_LOOKS, paint, shows_colour
+from lakebatch.cli.context import inform, of_assembly, only_experiment, open_lake
 from lakebatch.cli.options import format_option
-from lakebatch.cli.output import show
+from lakebatch.cli.output import echo, show
 from lakebatch.cli.stderr import sanitize
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ LOWEST = "DEBUG"
 
 
 @click.command(epilog="Example: lakebatch logs response-noise --level ERROR")
-@click.argument("name", shell_complete=completion.stored)
+@click.argument("name", required=False, shell_complete=completion.stored)
 @click.argument("assembly", required=False, shell_complete=completion.assemblies)
 @click.option(
     "--level",
@@ -43,7 +45,7 @@ LOWEST = "DEBUG"
 @click.pass_context
 def logs(
     context: click.Context,
-    name: str,
+    name: str | None,
     assembly: str | None,
     level: Level,
     part: str | None,
@@ -53,14 +55,14 @@ def logs(
 ) -> None:
     """Print the log of an ASSEMBLY, by id or name, by default the newest: what its processes did, and tracebacks.
 
-    NAME can be left out before an id.
+    NAME can be left out before an id, and in a lake of one experiment.
 
     Every process writes its log to the lake when it ends, and every few minutes until then. The machine that runs it
     also has a log file, which is never behind.
     """
     if follow and form not in ("table", "ndjson"):
         raise click.UsageError("--follow has no end: it takes --format table or ndjson.")
-    name, assembly = of_assembly(context, name, assembly)
+    name, assembly = of_assembly(context, name or only_experiment(context), assembly)
     stored = open_lake(context)[name]
     chosen = stored.log.newest() if assembly is None else stored.log.get(assembly)
 
@@ -83,7 +85,7 @@ def _following(
 ) -> Iterator[pl.DataFrame]:
     """Yield the records that are added, until the assembly has no process at work."""
     while True:
-        is_at_work = stored.log.get(assembly_id).state == "started"
+        is_at_work = stored.log.get(assembly_id).state == "running"
         found = read()
         new = found.join(seen, on=["event", "line"], how="anti", maintain_order="left")
         seen = found
@@ -99,13 +101,15 @@ def _print(found: pl.DataFrame, form: str) -> None:
         show(found.drop("assembly_id"), form)
         return
     for row in found.iter_rows(named=True):
-        click.echo(sanitize(_line(row)))
+        echo(_line(row))
 
 
 def _line(row: dict[str, Any]) -> str:
     """Return a record as one line, followed by its traceback."""
     shard = f" [{row['shard']}]" if row["shard"] else ""
-    return f"{row['at']:%Y-%m-%d %H:%M:%S}Z {row['level']}{shard} {row['message']}"
+    level = sanitize(row["level"])
+    look = LEVEL_LOOKS.get(level) if shows_colour(sys.stdout) else None
+    return f"{row['at']:%Y-%m-%d %H:%M:%S}Z {paint(level, look)}{sanitize(shard)} {sanitize(row['message'])}"
 
 
 def _absence(stored: StoredExperiment, assembly: Assembly, level: str, part: str | None) -> str:
@@ -116,7 +120,7 @@ def _absence(stored: StoredExperiment, assembly: Assembly, level: str, part: str
         return f"The log of {assembly.assembly_id} has no such record."
     why = (
         "its process has not written it yet"
-        if assembly.state == "started"
+        if assembly.state == "running"
         else "an older lakebatch ran it, or its process was killed"
     )
     file = log_file(stored.folder, assembly.assembly_id)

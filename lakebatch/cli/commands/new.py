@@ -10,7 +10,10 @@ from lakebatch.settings import project_folder, require_working_folder
 @click.command(epilog="Example: lakebatch new batch-effect")
 @click.argument("name")
 def new(name: str) -> None:
-    """Write a commented, working experiment NAME into the project's folder experiments."""
+    """Write a commented, working experiment NAME into the project's folder experiments.
+
+    Its method perturb is an example: replace it by what a level of NAME does to the measurement.
+    """
     from lakebatch.experiment.scaffold import new_experiment
 
     folder = require_working_folder()

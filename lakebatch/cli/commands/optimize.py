@@ -18,10 +18,15 @@ from lakebatch.cli.output import show
 @click.pass_context
 def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> None:
     """Merge small files for faster reads; no row and no past state changes."""
+    import polars as pl
+
+    from lakebatch.cli.render import with_sizes
     from lakebatch.maintenance import optimize as maintenance
 
     done = maintenance.optimize(experiments(context, name), dry_run=not yes)
-    show(done, form)
+    gaining = done.filter((pl.col("files") != pl.col("files_after")) | (pl.col("rewritten") > 0))
+    if form != "table" or gaining.height:
+        show(with_sizes(gaining) if form == "table" else done, form)
     saved, rewritten = int((done["files"] - done["files_after"]).sum()), int(done["rewritten"].sum())
     changes = [
         *([f"{saved} files fewer"] if saved else []),

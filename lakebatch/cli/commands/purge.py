@@ -35,7 +35,7 @@ def purge(context: click.Context, name: str, assembly: str | None, reason: str, 
     The events keep what it was: config, seed, counts, and fingerprints of the rows. Past states name it as a gap. An
     assembly that a tag needs is refused. Nothing brings the rows back but computing them again.
     """
-    from lakebatch.cli.render import byte_size
+    from lakebatch.cli.render import byte_size, with_sizes
 
     name, assembly = of_assembly(context, name, assembly)
     if assembly is None:
@@ -45,7 +45,7 @@ def purge(context: click.Context, name: str, assembly: str | None, reason: str, 
     if removed.is_empty() and (purged := stored.log.get(assembly).purge):
         inform(f"{assembly} was {purged}.")
     if not removed.is_empty() or form != "table":
-        show(removed, form)
+        show(with_sizes(removed) if form == "table" else removed, form)
     counts = {each: int(removed[each].sum()) for each in ("files", "rows", "bytes")}
     gain = (
         f"{counts['files']} files with {counts['rows']} rows, {byte_size(counts['bytes'])} freed"

@@ -9,7 +9,7 @@ import click
 from lakebatch.cli.options import (
     format_option,
 )
-from lakebatch.cli.output import show
+from lakebatch.cli.output import show_with_text
 
 if TYPE_CHECKING:
     pass
@@ -30,4 +30,4 @@ def queries_(form: str) -> None:
         {"name": each.name, "parameters": each.describe_parameters(), "help": each.help}
         for each in named_queries.find().values()
     ]
-    show(pl.DataFrame(rows), form)
+    show_with_text(pl.DataFrame(rows), form, "{name}  {parameters}".format_map, "help")

@@ -50,7 +50,8 @@ def reassemble(
     lake = open_lake(context)
     pinned = lake[name].select(selection)
     if output is None:
-        show(pinned.reassemble(table=table, on_gap=on_gap), form)
+        none = f"{pinned.describe()}, without a row in {table}. Start an assembly with: lakebatch run {pinned.name}"
+        show(pinned.reassemble(table=table, on_gap=on_gap), form, none=none)
     else:
         from lakebatch.snapshot import file_origin
 

@@ -10,13 +10,14 @@ from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
 from lakebatch.cli.options import damage_option, format_option, selection_options
 from lakebatch.cli.output import show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     import polars as pl
 
     from lakebatch.snapshot.selection import Selection
 
-HASH_DIGITS = 12
+HASH_DIGITS = 8
 
 
 @click.command(epilog="Example: lakebatch replicates response-noise")
@@ -36,9 +37,10 @@ def replicates(
     from lakebatch.snapshot.replicates import compare
 
     found = compare(open_lake(context)[name].select(selection), on_gap)
-    show(_for_people(found) if form == "table" else found, form)
-    if found.is_empty():
-        click.echo("No two assemblies share a config.", err=True)
+    none = f"No two assemblies share a config. Start another replicate with: lakebatch run {name}"
+    show(_for_people(found) if form == "table" else found, form, none=none)
+    if found.is_empty() and form != "table":
+        print_stderr(none)
 
 
 def _for_people(found: pl.DataFrame) -> pl.DataFrame:

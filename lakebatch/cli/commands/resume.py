@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: lakebatch resume response-noise 20261123_142230_run001")
 @click.argument("name", required=False, shell_complete=completion.stored)
-@click.argument("assembly", required=False, shell_complete=completion.assemblies)
+@click.argument("assembly", required=False, shell_complete=completion.unfinished)
 @execution_options
 @fail_on_missing_option
 @click.pass_context

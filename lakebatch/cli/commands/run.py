@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakebatch.cli import completion, sweep_run
+from lakebatch.cli.configured import Configured, levels_option, overrides
 from lakebatch.cli.context import group_options, open_lake
 from lakebatch.cli.execution_options import ExecutionOptions, execution_options
 from lakebatch.cli.options import (
@@ -27,22 +28,15 @@ if TYPE_CHECKING:
     from lakebatch.runner.assembly_run import Progress
 
 
-class Levels(click.Command):
-    """A command whose ``--levels`` takes all values up to the next option."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(context, _repeated(args, "--levels"))
-
-
 @click.command(
-    cls=Levels, epilog="Example: lakebatch run response-noise --preset demo --levels 0 0.1 --jobs 2"
+    cls=Configured, epilog="Example: lakebatch run response-noise --preset demo --levels 0 0.1 --jobs 2"
 )
 @click.argument("name", shell_complete=completion.runnable)
 @preset_option
 @start_options
 @config_option
 @settings_option
-@click.option("--levels", type=float, multiple=True, metavar="L...", help="Levels of the perturbation.")
+@levels_option
 @click.option(
     "--seed",
     type=int,
@@ -100,7 +94,7 @@ def run(
         "start_from": start_from,
         "config": config_file,
         "settings": settings,
-        "overrides": {"levels": list(levels)} if levels else None,
+        "overrides": overrides(levels),
     }
     if sweep.is_given:
         asked.refuse_condition()
@@ -194,24 +188,3 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     """Return the options that have a value, each with its value."""
     given = {option: str(value) for option, value in options.items() if value is not None}
     return [word for pair in given.items() for word in pair]
-
-
-def _repeated(arguments: list[str], option: str) -> list[str]:
-    """Return the arguments with the option before each of its values."""
-    result: list[str] = []
-    inside = False
-    for argument in arguments:
-        if inside and _is_number(argument):
-            result += [argument] if result[-1] == option else [option, argument]
-            continue
-        inside = argument == option
-        result.append(argument)
-    return result
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

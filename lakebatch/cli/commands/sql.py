@@ -41,7 +41,12 @@ if TYPE_CHECKING:
 )
 @click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="File with one query.")
 @click.option(
-    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of $NAME; can be repeated."
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.parameters,
+    help="Value of $NAME; can be repeated.",
 )
 @selection_options
 @click.option(
@@ -101,7 +106,10 @@ def sql(
         text = _read(file)
     selected = lake.select(selection)
     frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
-    show_or_save(frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters))
+    none = f"The query returns no row. Its columns: {', '.join(frame.columns)}"
+    show_or_save(
+        frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters), none=none
+    )
 
 
 def _origin(lake: Lake, selected: LakeSnapshot, query: str, parameters: Sequence[str]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lakebatch.cli import completion
-from lakebatch.cli.context import open_lake
+from lakebatch.cli.context import open_lake, program
 from lakebatch.cli.options import assembly_options, format_option
-from lakebatch.cli.output import show
-from lakebatch.cli.stderr import print_stderr, sanitize
+from lakebatch.cli.output import echo, show
+from lakebatch.cli.stderr import print_stderr
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,12 +30,14 @@ START = "Start with: lakebatch run response-noise"
 def status(
     context: click.Context, name: str | None, assembly: str | None, selection: Selection, form: str
 ) -> None:
-    """Show the assemblies of experiment NAME, of the whole lake, or all fields of one ASSEMBLY.
+    """Show the assemblies of experiment NAME, of the whole lake, or a page about one ASSEMBLY.
 
     NAME is the newest experiment version, NAME@v1 another, as in every command. At a past moment an assembly that had
     begun and not ended is "started".
 
-    The table shows progress, time since the last commit (age), and time left of a running assembly (eta).
+    The table shows progress, time since the last commit (age), and time left of a running assembly (eta). The page
+    has parts, durations, config, environment and failures, and the commands that make sense next; the other formats
+    have all recorded fields.
     """
     from lakebatch.cli.status_table import (
         EVERY_ASSEMBLY,
@@ -51,6 +53,9 @@ def status(
         if lake.absence() is None:
             print_stderr(f"Nothing has been run in {lake.storage.uri} yet. {START}")
         return
+    if assembly and form == "table" and selection == EVERY_ASSEMBLY:
+        _show_page(stored[0], assembly, program(context))
+        return
     if assembly:
         show(_details(stored[0], selection, assembly), form)
         return
@@ -59,7 +64,14 @@ def status(
         show(found, form)
         return
     sweeps = sweep_states(lake, name) if selection == EVERY_ASSEMBLY else None
-    click.echo(sanitize(state_table(found) if sweeps is None else with_sweeps(state_table(found), sweeps)))
+    echo(state_table(found) if sweeps is None else with_sweeps(state_table(found), sweeps))
+
+
+def _show_page(stored: StoredExperiment, assembly: str, program: str) -> None:
+    from lakebatch.cli.assembly_view import view
+    from lakebatch.snapshot.assembly_page import assembly_page
+
+    echo(view(assembly_page(stored, assembly), program))
 
 
 def _details(stored: StoredExperiment, selection: Selection, assembly: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: lakebatch sweeps response-noise")
 @click.argument("name", required=False, shell_complete=completion.stored)
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=completion.sweeps)
 @format_option
 @click.pass_context
 def sweeps(context: click.Context, name: str | None, sweep: str | None, form: str) -> None:

@@ -12,7 +12,7 @@ from lakebatch.cli.options import AS_OF, format_option
 from lakebatch.cli.output import show
 
 if TYPE_CHECKING:
-    pass
+    import polars as pl
 
 
 @click.command(epilog="Example: lakebatch tag response-noise paper-v1 --note 'as submitted'")
@@ -35,9 +35,17 @@ def tag(
     """Give the newest state of experiment NAME a permanent name; without TAG, list the tags."""
     stored = open_lake(context)[name]
     if tag is None:
-        show(stored.tags(), form)
+        none = f"There is no tag of {name}. Name its newest state with: lakebatch tag {name} TAG"
+        tags = stored.tags()
+        show(_for_people(tags) if form == "table" else tags, form, none=none)
         return
     done = stored.tag(tag, note=note, version=version, as_of=as_of)
     click.echo(
         f"{done.tag} is version {done.results_version} of {name}. Read it with: --tag {done.tag}", err=True
     )
+
+
+def _for_people(tags: pl.DataFrame) -> pl.DataFrame:
+    """Return the tags with the version of the results alone, which every option takes."""
+    versions = [name for name in tags.columns if name.endswith("_version") and name != "results_version"]
+    return tags.drop(*versions).rename({"results_version": "version"})

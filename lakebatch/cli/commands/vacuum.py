@@ -35,11 +35,15 @@ def vacuum(context: click.Context, name: str | None, keep_days: int, yes: bool, 
     lakebatch can still read every past state; other programs can read the newest version and the tagged ones. Files
     that are in no commit and younger than a day always stay: a writer may be about to commit them.
     """
-    from lakebatch.cli.render import byte_size
+    import polars as pl
+
+    from lakebatch.cli.render import byte_size, with_sizes
     from lakebatch.maintenance import vacuum as maintenance
 
     done = maintenance.vacuum(experiments(context, name), keep_days=keep_days, dry_run=not yes)
-    show(done, form)
+    removed = done.filter(pl.col("files") > 0)
+    if form != "table" or removed.height:
+        show(with_sizes(removed) if form == "table" else done, form)
     files = done["files"].sum()
     gain = f"{files} files, {byte_size(int(done['bytes'].sum()))} freed" if files else ""
     report_end(context, yes, gain, "vacuum", name, "" if keep_days == 7 else f"--keep-days {keep_days}")

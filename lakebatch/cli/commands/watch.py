@@ -9,9 +9,10 @@ from contextlib import suppress
 
 import click
 
+from lakebatch._text import redact
 from lakebatch.cli import completion
 from lakebatch.cli.context import open_lake
-from lakebatch.cli.stderr import sanitize
+from lakebatch.cli.output import echo
 
 
 @click.command(epilog="Example: lakebatch watch response-noise --once")
@@ -39,18 +40,18 @@ def watch(context: click.Context, name: str | None, every: float, once: bool) ->
     def draw() -> str:
         found = assembly_states(lake, name)
         return (
-            sanitize(with_sweeps(state_table(found), sweep_states(lake, name)))
+            with_sweeps(state_table(found), sweep_states(lake, name))
             if found.height
             else f"Nothing has been run in {lake.storage.uri} yet."
         )
 
     with suppress(KeyboardInterrupt):
         if once:
-            click.echo(draw())
+            echo(draw())
         elif sys.stdout.isatty():
             _redraw(draw, every)
         else:
-            _repeat(draw, lambda: assembly_states(lake, name).drop("eta_seconds").rows(), every)
+            _repeat(draw, lambda: assembly_states(lake, name).drop("eta_seconds", "progress").rows(), every)
 
 
 def _redraw(draw: Callable[[], str], every: float) -> None:
@@ -62,7 +63,9 @@ def _redraw(draw: Callable[[], str], every: float) -> None:
         while True:
             at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
             display.update(
-                Text(f"{draw()}\n\n{at}, every {every:g} s; Ctrl-C ends this display, not the runs"),
+                Text.from_ansi(
+                    f"{redact(draw())}\n\n{at}, every {every:g} s; Ctrl-C ends this display, not the runs"
+                ),
                 refresh=True,
             )
             time.sleep(every)
@@ -74,6 +77,6 @@ def _repeat(draw: Callable[[], str], state: Callable[[], object], every: float) 
     while True:
         if (now := state()) != seen:
             seen = now
-            click.echo(draw() + "\n")
+            echo(draw() + "\n")
             sys.stdout.flush()
         time.sleep(every)

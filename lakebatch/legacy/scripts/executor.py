@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from lakebatch._public import readable
 from lakebatch.assembly import lease
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.errors import AssemblyError, ConfigError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
+@readable
 def create_batch_executor(
     notebook_name: str,
     exp_number: str,

@@ -31,7 +31,7 @@ def check_unfinished(stored: ExperimentTables, pinned: Snapshot) -> Iterator[Fin
         elif each.state == "failed":
             what = f"{each.assembly_id} has failed parts: {each.error}"
             yield _note(stored, "unfinished", what, f"Try them again with: {resume}")
-        elif each.state == "started":
+        elif each.state == "running":
             what = f"{each.assembly_id} is running on {each.host} since {each.at:%Y-%m-%d %H:%M:%S} UTC"
             yield _note(stored, "unfinished", what, _advice_on_running(each, resume))
 

@@ -117,7 +117,7 @@ def _sources(stored: ExperimentTables, table: InspectedTable) -> Iterator[Findin
 def _orphans(tables: Tables, pinned: Snapshot | None, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the orphans, which are judged by all earlier findings."""
     damaged = any(each.severity == "problem" for each in findings)
-    running = pinned is not None and any(each.state == "started" for each in pinned.assemblies)
+    running = pinned is not None and any(each.state == "running" for each in pinned.assemblies)
     known = {each for table in tables.values() for each in table.lineage.assembly_ids}
     known |= {each.assembly_id for each in pinned.assemblies} if pinned else set()
     damaged |= any(foreign_partitions(table, known) for table in tables.values())

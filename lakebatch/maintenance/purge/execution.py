@@ -72,7 +72,7 @@ def purge(
     bundles = bundles_of(experiment, assembly_id)
     found = _to_frame(experiment, assembly_id, held, bundles)
     if assembly.purge is None and not reason.strip():
-        raise ConfigError("The reason is empty. Say why with --reason TEXT.")
+        raise ConfigError("The reason is empty. Say why with reason=TEXT (--reason).")
     is_left = not found.is_empty() or assembly.purge is None or not assembly.purge.done
     if not dry_run and is_left:
         _execute(experiment, assembly, reason, held, bundles)
@@ -172,11 +172,11 @@ def _to_frame(
     experiment: ExperimentTables, assembly_id: str, held: Sequence[Holding], bundles: Sequence[StoredFile]
 ) -> pl.DataFrame:
     rows = [
-        (experiment.name, each.name, assembly_id, len(each.stored), each.rows, each.bytes)
+        (experiment.reference, each.name, assembly_id, len(each.stored), each.rows, each.bytes)
         for each in held
         if not each.is_empty()
     ]
     if bundles:
         size = sum(file.size for file in bundles)
-        rows.append((experiment.name, BUNDLES, assembly_id, len(bundles), 0, size))
+        rows.append((experiment.reference, BUNDLES, assembly_id, len(bundles), 0, size))
     return pl.DataFrame(rows, schema=COLUMNS, orient="row")

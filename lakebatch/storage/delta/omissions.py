@@ -53,7 +53,9 @@ def refusal(faults: Sequence[Fault]) -> StorageError:
 
 def with_way_out(error: StorageError, more: str = "") -> StorageError:
     """Return the error with the option that reads the rest."""
-    longer = type(error)(f"{str(error).rstrip('.')}{more}. To read the rest, use --on-gap ignore.")
+    longer = type(error)(
+        f"{str(error).rstrip('.')}{more}. To read the rest, use on_gap='ignore' (--on-gap ignore)."
+    )
     if isinstance(longer, DamageError):
         longer.assembly_id = getattr(error, "assembly_id", None)
     return longer

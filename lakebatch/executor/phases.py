@@ -1,0 +1,66 @@
+"""Phases of the processes that compute an assembly, each in a small file that every process may read."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lakebatch import _process as process
+from lakebatch._text import one_line, redact
+from lakebatch.experiment.phases import Phase
+
+PREFIX = "phase-"
+SIZE = 512
+MAX_TEXT = 80
+
+
+class PhaseFile:
+    """The phase of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / f"{PREFIX}{os.getpid()}"
+        self._number = 0
+        self._text = ""
+
+    def write(self, phase: Phase) -> None:
+        """Replace the phase; without the file, nobody sees it."""
+        if phase.text != self._text:
+            self._number, self._text = self._number + 1, phase.text
+        text = one_line(redact(phase.text))[:MAX_TEXT]
+        record = json.dumps([self._number, text, phase.done, phase.total], ensure_ascii=False).encode()
+        with suppress(OSError):
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(
+                    descriptor, record.ljust(SIZE), 0
+                )  # in one piece, so that no reader sees half of it
+            finally:
+                os.close(descriptor)
+
+
+def current(folder: Path) -> Phase | None:
+    """Return the phase of the process that is furthest; None if no living process has one."""
+    found = [record for file in _files(folder) if (record := _read(file)) is not None]
+    if not found:
+        return None
+    _, text, done, total = max(found, key=lambda each: (each[0], each[2] or 0))
+    return Phase(text, done, total)
+
+
+def _files(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [
+            file
+            for file in folder.glob(f"{PREFIX}*")
+            if process.is_alive(int(file.name.removeprefix(PREFIX)), None)
+        ]
+    return []
+
+
+def _read(file: Path) -> Any:
+    with suppress(OSError, ValueError):  # it is being written for the first time
+        return json.loads(file.read_bytes())
+    return None
