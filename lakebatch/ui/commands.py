@@ -13,7 +13,7 @@ from lakebatch.snapshot.selection import selection
 from lakebatch.ui.page_state import PageState
 
 if TYPE_CHECKING:
-    from lakebatch.ui.compare import Compared
+    from lakebatch.ui.compared import Compared
 
 Step = tuple[str, str]
 """A command, and what it does."""

@@ -11,7 +11,7 @@ from lakebatch.assembly.record import EVERY_STATUS
 from lakebatch.snapshot.selection import selection
 
 if TYPE_CHECKING:
-    from lakebatch.ui.compare import Compared
+    from lakebatch.ui.compared import Compared
 
 Cell = tuple[float, float | None, float | None, int]
 """Mean, low and high end of the 95 % interval, and number of units."""

@@ -6,7 +6,7 @@ import logging
 import secrets
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakebatch.errors import LakebatchError, MissingDependencyError, StorageError, UnknownNameError
 from lakebatch.lake.lake import Lake
@@ -44,12 +44,14 @@ def application(lake: Lake, token: str, host: str = LOOPBACK[0]) -> Guard:
     Raises
     ------
     MissingDependencyError
-        If Starlette is not installed.
+        If Starlette or Uvicorn is not installed.
     """
-    warm_up(lake)
+    _uvicorn()
     site = Site(lake)
     changes = Changes(site.look)
-    return Guard(_routes(site, changes, f"/{token}/"), token, names_of(host), changes.close)
+    routes = _routes(site, changes, f"/{token}/")
+    warm_up(lake)
+    return Guard(routes, token, names_of(host), changes.close)
 
 
 def _routes(site: Site, changes: Changes, root: str) -> Starlette:
@@ -99,6 +101,14 @@ def _error_page(error: LakebatchError, links: Links, site: Site) -> str:
     return pages.render(page, links, empty(site.lake))
 
 
+def _uvicorn() -> Any:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingDependencyError(INSTALL.format("Uvicorn")) from error
+    return uvicorn
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 is any free one.
 
@@ -131,10 +141,7 @@ def serve(app: Guard, listening: socket.socket) -> None:
 
     The server runs in a thread, so that Ctrl-C ends this process as it ends others, whatever is being answered.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingDependencyError(INSTALL.format("Uvicorn")) from error
+    uvicorn = _uvicorn()
     config = uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False
     )

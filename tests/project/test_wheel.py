@@ -53,6 +53,8 @@ def test_wheel_holds_one_package_and_all_its_data(wheel):
         ("lakebatch", "lakebatch", "**/*.py"),
         ("lakebatch", "lakebatch", "docs/*"),
         ("lakebatch", "lakebatch", "analysis/report/templates/*"),
+        ("lakebatch", "lakebatch", "ui/assets/*"),
+        ("lakebatch", "lakebatch", "ui/templates/*"),
         ("experiments", "lakebatch/experiments", "**/*.py"),
         ("experiments", "lakebatch/experiments", "**/*.toml"),
         ("experiments", "lakebatch/experiments", "models/*.ant"),

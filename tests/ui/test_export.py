@@ -129,3 +129,22 @@ def test_missing_template_engine_is_one_line(export, tmp_path, monkeypatch):
         "Error: Pages in the browser need Jinja, which is not installed."
     )
     assert os.listdir(tmp_path) == []
+
+
+def test_broken_assembly_is_named_and_all_others_are_there(ui_folder, tmp_path):
+    shutil.copytree(ui_folder / "lake" / "90_v1_toy", tmp_path / "lake" / "90_v1_toy")
+    broken, whole = sorted((tmp_path / "lake" / "90_v1_toy" / "results").glob("assembly_id=*"))[:2]
+    shutil.rmtree(broken)
+    folder = tmp_path / "pages"
+    command = ["--lake", str(tmp_path / "lake"), "ui", "--export", str(folder)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        done = CliRunner().invoke(main, command)
+        refused = CliRunner().invoke(main, [*command, "--on-gap", "refuse"])
+    name, other = (each.name.partition("=")[2] for each in (broken, whole))
+    assert f"Warning: assembly/90_v1_toy/{name}.html: " in done.stderr
+    page = (folder / "assembly" / "90_v1_toy" / f"{name}.html").read_text()
+    assert "is missing. Restore it with" in page
+    assert str(tmp_path) not in page
+    assert "<h1>Error" not in (folder / "assembly" / "90_v1_toy" / f"{other}.html").read_text()
+    assert refused.exit_code == 1

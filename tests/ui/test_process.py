@@ -13,6 +13,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from lakebatch.cli.main import main
+from lakebatch.ui import page as pages
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
 LIMIT = 60
@@ -117,6 +121,16 @@ def test_browser_gets_a_file_that_nobody_else_reads(ui_folder, tmp_path):
     assert (tmp_path / "mode").read_text().startswith("drwx------")
 
 
+@pytest.mark.parametrize("package", ["starlette.applications", "uvicorn", "jinja2"])
+def test_missing_package_is_one_line(ui_folder, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    pages.environment.cache_clear()
+    done = CliRunner().invoke(main, ["--lake", str(ui_folder / "lake"), "ui", "--no-open"])
+    assert done.exit_code == 1
+    assert "is not installed. Install it with: pip install 'lakebatch[ui]'" in done.stderr
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -126,10 +140,6 @@ def test_browser_gets_a_file_that_nobody_else_reads(ui_folder, tmp_path):
     ],
 )
 def test_what_cannot_be_served_is_one_line(ui_folder, options, said, monkeypatch):
-    from click.testing import CliRunner
-
-    from lakebatch.cli.main import main
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -69,9 +69,11 @@ def ui(
 def _show(lake: Lake, state: PageState, host: str, port: int, opens: bool) -> None:
     from lakebatch.cli.open_page import open_page
     from lakebatch.ui import guard, server
+    from lakebatch.ui import page as pages
 
     if state.experiment is not None:
         lake[state.experiment]  # an error if there is none
+    pages.environment()  # an error if Jinja is missing
     token = server.new_token()
     app = server.application(lake, token, host)
     listening = server.listen(host, port)
