@@ -81,7 +81,7 @@ class Commands(click.Group):
             )
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return words.command_of(self, name)
+        return super().get_command(context, name) or words.alias_of(self, name)
 
     def resolve_command(
         self, context: click.Context, args: list[str]

@@ -19,7 +19,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.cli.colours import BAR, BAR_END, LABEL_LOOKS
 from lakebatch.cli.context import group_options
 from lakebatch.cli.stderr import print_stderr, sanitize
-from lakebatch.executor.counters import Counters
+from lakebatch.executor.progress import Counters
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment.phases import Phase
 from lakebatch.runner.assembly_run import Progress, Work

@@ -34,7 +34,7 @@ from lakebatch.settings import working_folder
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
     from lakebatch.assembly.shards import Shard
-    from lakebatch.executor.counters import Counters
+    from lakebatch.executor.progress import Counters
     from lakebatch.executor.worker import Outcome
     from lakebatch.lake.experiment import StoredExperiment
     from lakebatch.lake.lake import Lake

@@ -17,7 +17,7 @@ from lakebatch.assembly.sweeps import Sweep
 from lakebatch.cli.context import group_options
 from lakebatch.cli.progress import REFRESH_SECONDS, labelled, make_bars
 from lakebatch.cli.stderr import print_stderr
-from lakebatch.executor.counters import Counters
+from lakebatch.executor.progress import Counters
 from lakebatch.executor.worker import Outcome
 from lakebatch.experiment.sweep_design import shown
 from lakebatch.runner.assembly_run import Work

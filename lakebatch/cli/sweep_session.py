@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
     from lakebatch.assembly.sweep_claims import Replicate
     from lakebatch.assembly.sweeps import Sweep
-    from lakebatch.executor.counters import Counters
+    from lakebatch.executor.progress import Counters
     from lakebatch.executor.worker import Outcome
     from lakebatch.lake.lake import Lake
 

@@ -58,6 +58,6 @@ def unknown_command(word: str, known: list[str], program: str) -> str:
     return f"{fault}{hint(word, known)}List all with: {program} --help"
 
 
-def command_of(group: click.Group, word: str) -> click.Command | None:
-    """Return the command that a word stands for: a command's name, or an alias of one."""
-    return group.commands.get(word) or group.commands.get(ALIASES.get(word, ""))
+def alias_of(group: click.Group, word: str) -> click.Command | None:
+    """Return the command of which a word is an alias."""
+    return group.commands.get(ALIASES.get(word, ""))

@@ -22,10 +22,9 @@ from lakebatch._version import __version__
 from lakebatch.errors import ClusterError, LakebatchError
 from lakebatch.executor import dask_worker
 from lakebatch.executor.base import POLL_SECONDS
-from lakebatch.executor.counters import Counters
 from lakebatch.executor.dask_dispatch import Dispatcher, PieceId, split
 from lakebatch.executor.dask_worker import ComputedPiece
-from lakebatch.executor.phases import PhaseFile
+from lakebatch.executor.progress import Counters, PhaseFile
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import origin, registry
 from lakebatch.experiment.contract import Part

@@ -18,8 +18,8 @@ from loky.process_executor import TerminatedWorkerError
 from lakebatch.errors import ConfigError
 from lakebatch.executor import worker
 from lakebatch.executor.base import DIED, POLL_SECONDS, Executor, never_stop
-from lakebatch.executor.phases import PhaseFile
 from lakebatch.executor.pools import FreshPools, Pools, kept_pool
+from lakebatch.executor.progress import PhaseFile
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.guest import thread_variables

@@ -25,8 +25,7 @@ from lakebatch.assembly.log_capture import of_part
 from lakebatch.assembly.seeds import PREPARATION, stream_generator
 from lakebatch.assembly.spool import PartSpool, SpooledRows
 from lakebatch.errors import ExperimentError
-from lakebatch.executor.counters import Counters
-from lakebatch.executor.phases import PhaseFile
+from lakebatch.executor.progress import Counters, PhaseFile
 from lakebatch.experiment import registry
 from lakebatch.experiment.config import from_record
 from lakebatch.experiment.contract import Part, Rows, Spread

@@ -26,7 +26,7 @@ from lakebatch.assembly.shards import Shard
 from lakebatch.assembly.tables import RESULTS, SAMPLES, ExperimentTables
 from lakebatch.errors import AssemblyError, LakebatchError, RunInterrupted, SchemaError
 from lakebatch.executor.base import Executor
-from lakebatch.executor.counters import Counters
+from lakebatch.executor.progress import Counters
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lakebatch.assembly.lease import Note
-from lakebatch.executor.counters import Counters
+from lakebatch.executor.progress import Counters
 
 MIN_SECONDS = 2.0  # of work before the rate is known, since work is counted in batches
 

@@ -11,7 +11,7 @@ from lakebatch.session.notebook import Checks, NotebookChecks, NotebookProgress
 
 if TYPE_CHECKING:
     from lakebatch.assembly.record import Assembly
-    from lakebatch.executor.counters import Counters
+    from lakebatch.executor.progress import Counters
     from lakebatch.executor.worker import Outcome
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakebatch.assembly.sweep_claims import Replicate
     from lakebatch.assembly.sweeps import Sweep
     from lakebatch.cli.progress import ThroughputMeter
-    from lakebatch.executor.counters import Counters
+    from lakebatch.executor.progress import Counters
     from lakebatch.executor.worker import Outcome
 
 REFRESH_SECONDS = 0.5

@@ -19,7 +19,7 @@ ASSETS = (
     "bar.css", "bar.js",
     "table.css", "rows.js", "table_data.js", "table_view.js", "table_file.js", "table.js", "live.js",
     "sweep.css",
-    "detail.css", "detail.js",
+    "detail.css",
     "export.css",
 )  # fmt: skip
 """The style sheets and scripts: those of every page, and those of single ones."""

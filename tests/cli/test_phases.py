@@ -16,8 +16,8 @@ from lakebatch.assembly import lease
 from lakebatch.assembly.lease import Leases, Note
 from lakebatch.cli import progress
 from lakebatch.cli.main import main
-from lakebatch.executor import phases
-from lakebatch.executor.phases import PhaseFile
+from lakebatch.executor import progress as phases
+from lakebatch.executor.progress import PhaseFile
 from lakebatch.experiment.phases import Phase, report_phase, reported_to
 from lakebatch.runner.throughput import Throughput
 

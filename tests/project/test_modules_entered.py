@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lakebatch
 
-MAX_MODULES = 78
+MAX_MODULES = 81
 SCRIPT = """
 import sys, threading
 

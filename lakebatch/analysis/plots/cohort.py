@@ -108,7 +108,7 @@ def _why_none(snapshot: Snapshot, options: Options, on_gap: OnGap) -> str:
     levels = _stored_levels(snapshot, on_gap)
     if not levels:
         what = f"{', '.join(named)}" if named else f"no completed assembly of {snapshot.name}"
-        return f"There are no trajectories to draw: {what} stored {'none' if named else 'any'}. Run it with --set store=all."
+        return f"There are no trajectories to draw: {what} stored {'none' if named else 'any'}. Run it with store=all."
     at = "of the clean cohort" if options.level is None else f"at level {options.level:g}"
     others = [f"{each:g}" for each in levels if each is not None]
     if not others:

@@ -15,9 +15,9 @@ from lakebatch.assembly.record import MADE_BY, Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.columns import STAMPED
 from lakebatch.errors import LakebatchError, SchemaError
-from lakebatch.executor.counters import Counters
 from lakebatch.executor.declared import declared_schemas
 from lakebatch.executor.local import Local
+from lakebatch.executor.progress import Counters
 from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment import registry
 from lakebatch.experiment.plan import RunPlan

@@ -1,20 +1,70 @@
-"""Phases of the processes that compute an assembly, each in a small file that every process may read."""
+"""How far worker processes are, in small files that they share: counters of rows, and phases."""
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from lakebatch import _process as process
 from lakebatch._text import one_line, redact
 from lakebatch.experiment.phases import Phase
 
+FILE = "counters"
+SLOT = struct.Struct("<q")
 PREFIX = "phase-"
 SIZE = 512
 MAX_TEXT = 80
+
+
+class Counters:
+    """One number per part: only the process that computes the part changes it, every process may read it."""
+
+    def __init__(self, memory: mmap.mmap, folder: Path) -> None:
+        self._memory = memory
+        self._folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, parts: int) -> Counters:
+        """Create counters at 0 in a folder and open them."""
+        (folder / FILE).write_bytes(bytes(SLOT.size * max(parts, 1)))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Counters:
+        """Open the counters in a folder."""
+        with (folder / FILE).open("r+b") as file:
+            return cls(mmap.mmap(file.fileno(), 0), folder)
+
+    def add(self, part: int, count: int) -> None:
+        """Add to the number of one part."""
+        offset = part * SLOT.size
+        SLOT.pack_into(self._memory, offset, SLOT.unpack_from(self._memory, offset)[0] + count)
+
+    def total(self) -> int:
+        """Return the sum over all parts."""
+        return sum(value for (value,) in SLOT.iter_unpack(self._memory[:]))
+
+    def phase(self) -> Phase | None:
+        """Return what the process that is furthest is doing."""
+        return current(self._folder)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._memory.close()
+
+    def __enter__(self) -> Counters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class PhaseFile:
