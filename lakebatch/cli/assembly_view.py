@@ -20,13 +20,12 @@ from lakebatch.cli.table import draw, terminal_width
 from lakebatch.experiment.config import DEFAULT_PRESET
 from lakebatch.snapshot.assembly_page import AssemblyPage, Failure
 from lakebatch.snapshot.config_origin import ConfigOrigin, ConfigRow
-from lakebatch.snapshot.eta import duration
+from lakebatch.snapshot.eta import long_duration
 
 WIDTH = 80  # where there is no terminal
 TRACEBACK_LINES = 6
 MAX_LINES = 100  # of one text
 HASH_CHARACTERS = 12
-SHORT = 10.0  # seconds
 CARETS = re.compile(r"[\s^~]+")
 # line of a traceback that underlines the one before it
 INDENT = "  "
@@ -105,14 +104,9 @@ def _started(page: AssemblyPage) -> str:
 
 def _durations(page: AssemblyPage) -> str:
     computing = page.computing_seconds
-    summed = f", {_long(computing)} of computing in its parts" if computing is not None else ""
-    left = f", about {_long(page.eta_seconds)} left" if page.eta_seconds is not None else ""
-    return f"{_long(page.seconds)}{summed}{left}"
-
-
-def _long(seconds: float) -> str:
-    """Return a duration, a short one with tenths of a second."""
-    return f"{seconds:.1f} s" if seconds < SHORT else duration(seconds)
+    summed = f", {long_duration(computing)} of computing in its parts" if computing is not None else ""
+    left = f", about {long_duration(page.eta_seconds)} left" if page.eta_seconds is not None else ""
+    return f"{long_duration(page.seconds)}{summed}{left}"
 
 
 def _pairs(pairs: dict[str, str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,20 +13,22 @@ from lakebatch.assembly import labels
 from lakebatch.assembly.logs import NAME as LOGS
 from lakebatch.assembly.logs import LogTable, seconds_of_parts
 from lakebatch.assembly.record import MADE_BY, Assembly, now
-from lakebatch.assembly.states import State
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.errors import DamageWarning, LakebatchError, warn
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.snapshot.attempts import IS_BEGINNING
 from lakebatch.snapshot.config_origin import ConfigOrigin, config_origin
 from lakebatch.snapshot.eta import remaining_seconds
-from lakebatch.snapshot.moment import NEWEST
+from lakebatch.snapshot.gaps import why_missing
+from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.snapshot import Snapshot
 
 ENDINGS = ("completed", "failed")
 BY_ITSELF = (pl.col("event") == 0) | pl.col("note").is_null()
 # selects what a run recorded, and not a decision, a verdict or a note of a user, which repeats the status
+AT_WORK = ("running", "started")
+"""The states of an assembly that is computed, now and at a past moment."""
 Steps = tuple[tuple[str, str], ...]
 
 
@@ -45,7 +47,9 @@ class PartRow:
     seconds : float, optional
         Seconds of computing, as its process logged them.
     error : str, optional
-        Why it failed.
+        Why it has no rows: its failure, a purge, damage, or the state of the assembly.
+    process : str, optional
+        Machine and process that committed it.
     """
 
     part: str
@@ -54,11 +58,12 @@ class PartRow:
     committed_at: datetime | None = None
     seconds: float | None = None
     error: str | None = None
+    process: str | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed part, its error, and the traceback in the log, if the log has one."""
+    """A failed part, its error, and the traceback in the log, if the log has one; no part for one of the whole run."""
 
     part: str
     error: str
@@ -76,10 +81,14 @@ class Note:
 
 @dataclass(frozen=True)
 class AssemblyPage:
-    """One assembly as it stands; times are UTC.
+    """One assembly at a moment; times are UTC.
 
     Attributes
     ----------
+    until : datetime
+        The moment: now, or the time of a past state.
+    log : frame
+        The records of its log.
     experiment : str
         The experiment, as NAME@v1.
     reference : str
@@ -100,7 +109,7 @@ class AssemblyPage:
     experiment: str
     reference: str
     folder: str
-    state: State
+    state: str
     user: str | None
     started_at: datetime
     ended_at: datetime | None
@@ -110,6 +119,8 @@ class AssemblyPage:
     notes: tuple[Note, ...]
     failures: tuple[Failure, ...]
     config: ConfigOrigin
+    until: datetime
+    log: pl.DataFrame = field(repr=False)
 
     @property
     def rows(self) -> int:
@@ -118,8 +129,8 @@ class AssemblyPage:
 
     @property
     def seconds(self) -> float:
-        """Seconds from its start to its end, or until now; pauses before a resume are included."""
-        return ((self.ended_at or now()) - self.started_at).total_seconds()
+        """Seconds from its start to its end, or until the moment; pauses before a resume are included."""
+        return ((self.ended_at or self.until) - self.started_at).total_seconds()
 
     @property
     def computing_seconds(self) -> float | None:
@@ -163,77 +174,109 @@ class AssemblyPage:
         return tuple(_next_steps(self))
 
 
-def assembly_page(tables: ExperimentTables, assembly: str) -> AssemblyPage:
+def assembly_page(tables: ExperimentTables, assembly: str, moment: Moment = NEWEST) -> AssemblyPage:
     """Return everything about one assembly, by its id or its name; what cannot be read is left out with a warning.
+
+    Of a past moment it is what was known by then.
 
     Raises
     ------
     UnknownNameError
         If there is no such assembly.
     """
-    snapshot = pin(tables, NEWEST)
-    known = snapshot.assembly(tables.log.get(assembly).assembly_id)
+    snapshot = pin(tables, moment)
+    known = snapshot.assembly(assembly)
     events = snapshot.events.filter(assembly_id=known.assembly_id).sort("event")
-    log = LogTable(tables.table(LOGS)).read(known)
+    log = known_records(snapshot, LogTable(tables.table(LOGS)).read(known))
     parts = tuple(_parts(snapshot, known, log))
     return AssemblyPage(
         assembly=known,
         experiment=snapshot.qualified_name,
         reference=tables.reference,
         folder=tables.folder,
-        state=known.state,  # type: ignore[arg-type]
+        state=snapshot.state(known),
         user=events.select(labels.recorded(labels.USER)).to_series()[0],
         started_at=events["at"][0],
-        ended_at=_ended_at(known, events, parts),
+        ended_at=_ended_at(known, snapshot.state(known), events, parts),
         attempts=events.filter(IS_BEGINNING & BY_ITSELF).height,
-        eta_seconds=_eta(known, parts),
+        eta_seconds=_eta(known, snapshot.state(known), parts),
         parts=parts,
         notes=tuple(_notes(events)),
         failures=tuple(_failures(known, log)),
         config=config_origin(snapshot.qualified_name, known.settings),
+        until=known_until(snapshot),
+        log=log,
     )
+
+
+def known_records(snapshot: Snapshot, log: pl.DataFrame) -> pl.DataFrame:
+    """Return the records of a log up to the moment of a snapshot."""
+    return log.filter(pl.col("at") <= known_until(snapshot)) if snapshot.moment.is_past else log
+
+
+def known_until(snapshot: Snapshot) -> datetime:
+    """Return the time of a snapshot: now, the past time that was asked for, or that of its last event."""
+    if not snapshot.moment.is_past:
+        return now()
+    return snapshot.moment.time or _time(snapshot.events["at"].max())
 
 
 def _parts(snapshot: Snapshot, known: Assembly, log: pl.DataFrame) -> Iterator[PartRow]:
     """Yield the planned parts in the order of the plan."""
-    counted, seconds = _counted(snapshot, known), seconds_of_parts(log)
+    (counted, fault), seconds = _counted(snapshot, known), seconds_of_parts(log)
+    processes, state = _processes(snapshot, known), snapshot.state(known)
     for part in known.parts:
         if part in counted:
             rows, at = counted[part]
-            yield PartRow(part, "completed", rows, at, seconds.get(part))
-        elif error := known.failures.get(part):
-            yield PartRow(part, "failed", error=error)
+            yield PartRow(part, "completed", rows, at, seconds.get(part), process=processes.get(part))
+        elif part in known.failures and not fault:
+            yield PartRow(part, "failed", error=known.failures[part])
         else:
-            yield PartRow(part, "pending" if known.state == "running" else "missing")
+            lacking = "pending" if state in AT_WORK else "missing"
+            yield PartRow(part, lacking, error=fault or why_missing(known, state, part))
 
 
-def _counted(snapshot: Snapshot, known: Assembly) -> dict[str, tuple[int, datetime]]:
-    """Return the row count and the time of the last row of each committed part."""
-    if snapshot.table() is None or snapshot.tables.purges.get(known.assembly_id):
-        return {}
+def _counted(snapshot: Snapshot, known: Assembly) -> tuple[dict[str, tuple[int, datetime]], str]:
+    """Return the row count and the time of the last row of each committed part, and why they cannot be read."""
+    if purge := snapshot.tables.purges.get(known.assembly_id):
+        return {}, str(purge)
+    if snapshot.table() is None:
+        return {}, ""
     try:
-        found = (
-            snapshot.scan_one(known.assembly_id)
-            .group_by("part")
-            .agg(pl.len(), pl.col("recorded_at").max())
-            .collect()
-        )
+        rows = snapshot.rows_of(snapshot.tables.existing(RESULTS), [known.assembly_id]).group_by("part")
+        found = snapshot.computed(rows.agg(pl.len(), pl.col("recorded_at").max()), [known.assembly_id])
     except LakebatchError as error:
         warn(str(error), DamageWarning)
+        return {}, str(error)
+    return {part: (rows, at) for part, rows, at in found.iter_rows()}, ""
+
+
+def _processes(snapshot: Snapshot, known: Assembly) -> dict[str, str]:
+    """Return machine and process that committed each part, as far as the commits tell."""
+    if snapshot.attempts is None:
         return {}
-    return {part: (rows, at) for part, rows, at in found.iter_rows()}
+    begun = {
+        event: f"{host}, process {pid}" if pid else str(host)
+        for event, host, pid in snapshot.events.filter(assembly_id=known.assembly_id)
+        .select("event", "host", "pid")
+        .iter_rows()
+    }
+    by_event = snapshot.attempts.parts(known.assembly_id) or {}
+    return {part: begun.get(event, "") for event, names in by_event.items() for part in names}
 
 
-def _eta(known: Assembly, parts: tuple[PartRow, ...]) -> float | None:
-    if known.state != "running":
+def _eta(known: Assembly, state: str, parts: tuple[PartRow, ...]) -> float | None:
+    if state != "running":
         return None
     commits = [each.committed_at for each in parts if each.committed_at]
     return remaining_seconds(known.at, now(), commits, known.parts_planned)
 
 
-def _ended_at(known: Assembly, events: pl.DataFrame, parts: tuple[PartRow, ...]) -> datetime | None:
+def _ended_at(
+    known: Assembly, state: str, events: pl.DataFrame, parts: tuple[PartRow, ...]
+) -> datetime | None:
     """Return when the assembly was completed, failed or was last heard of."""
-    if known.state == "running":
+    if state in AT_WORK:
         return None
     endings = events.filter(pl.col("status").is_in(ENDINGS) & BY_ITSELF)["at"].to_list()
     if endings and known.status != "started":
@@ -255,8 +298,9 @@ def _notes(events: pl.DataFrame) -> Iterator[Note]:
 
 def _failures(known: Assembly, log: pl.DataFrame) -> Iterator[Failure]:
     errors = log.filter(level="ERROR")
-    for part, error in known.failures.items():
-        messages = errors.filter(part=part)["message"].to_list()
+    failures = known.failures or ({"": known.error} if known.error else {})
+    for part, error in failures.items():
+        messages = errors.filter(pl.col("part").fill_null("") == part)["message"].to_list()
         traced = [each for each in messages if "Traceback" in each]
         yield Failure(part, error, traced[-1].partition("\n")[2].rstrip() if traced else None)
 
@@ -268,7 +312,7 @@ def _named(known: Mapping[str, object], labels: Mapping[str, str]) -> list[str]:
 def _next_steps(page: AssemblyPage) -> Iterator[tuple[str, str]]:
     name, assembly_id = page.reference, page.assembly.assembly_id
     which = f"{name} {assembly_id}"
-    if page.state == "running":
+    if page.state in AT_WORK:
         yield f"watch {name}", "watch its progress"
         yield f"logs {which} --follow", "what its processes do"
     elif page.state in ("interrupted", "failed"):

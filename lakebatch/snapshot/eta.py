@@ -22,6 +22,7 @@ ESTIMATE_COLUMNS: dict[str, pl.DataType] = {
 """The columns of `progress_estimates`. ``phase`` is what a running assembly does before its first rows, ``progress`` its
 finished work and rate, both as its processes said when they last renewed their leases."""
 UNITS = ((60, "s"), (60, "min"), (24, "h"))
+LONG_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def progress_estimates(snapshot: Snapshot, *, only: Collection[str] | None = None) -> pl.DataFrame:
@@ -116,3 +117,22 @@ def duration(seconds: float | None) -> str:
             return f"{max(seconds, 0):.0f} {unit}" if unit == "s" else f"{int(seconds)} {unit}"
         seconds /= size
     return f"{int(seconds)} d"
+
+
+def long_duration(seconds: float | None) -> str:
+    """Return a duration in its two largest units.
+
+    >>> long_duration(0.25), long_duration(42), long_duration(3725), long_duration(None)
+    ('0.25 s', '42 s', '1 h 2 min', '')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{max(seconds, 0):.2g} s"
+    words: list[str] = []
+    left = int(seconds)
+    for size, unit in LONG_UNITS:
+        if left >= size or words:
+            words.append(f"{left // size} {unit}" if left >= size else "")
+        left %= size
+    return " ".join(filter(None, words[:2]))

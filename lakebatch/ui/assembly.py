@@ -14,12 +14,14 @@ from lakebatch.assembly import replica_sets, replication
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, from_rows
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.lake import Lake
+from lakebatch.snapshot.assembly_page import AssemblyPage, assembly_page
+from lakebatch.snapshot.eta import long_duration
 from lakebatch.snapshot.mixture import key_texts
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import history
-from lakebatch.ui import assembly_parts, code, commands, logs, pictures
+from lakebatch.ui import code, commands, logs, pictures
 from lakebatch.ui.artifact import IMAGES
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
@@ -57,9 +59,8 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
     chosen = selection(state.selection.moment, include=EVERY_STATUS, assembly=found.assembly_id)
     snapshot = everything.select(chosen)
     config = run_configs(snapshot.name, [found], everything.config_numbers)[0]
-    parts = assembly_parts.parts(snapshot, found, logs.durations(stored, found))
+    about = assembly_page(stored, found.assembly_id, state.selection.moment)
     log = logs.log(stored, everything, found, state)
-    has_rows = any(each["rows"] for each in parts)
     return Page(
         "assembly",
         found.name or found.assembly_id,
@@ -68,11 +69,12 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
             "reference": stored.reference,
             "assembly": found,
             "status": everything.state(found),
-            "facts": [*assembly_parts.totals(parts), *facts(everything, found)],
+            "facts": list(facts(everything, about)),
             "config": config,
+            "long_duration": long_duration,
             "tree": tree(found.settings, config),
-            "parts": parts,
-            "failures": assembly_parts.failures(found, logs.tracebacks(stored, everything, found)),
+            "parts": about.parts,
+            "failures": about.failures,
             "log": log,
             "environment": environment(found),
             "packages": dict(found.surroundings.get("packages", {})),
@@ -82,9 +84,9 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
             "gaps": [str(each.what) for each in snapshot.gaps()],
             "artifacts": artifacts(snapshot, found),
             "pictures": list(pictures.figures_of_assembly(stored, state, found.assembly_id))
-            if has_rows
+            if about.rows
             else [],
-            "steps": commands.next_steps(stored.reference, found, everything.state(found)),
+            "steps": [(f"lakebatch {command}", purpose) for command, purpose in about.next_steps],
             "set": replicate_set(everything, found),
             "others": others(everything, found),
             "config_rows": [(each.key, each.value, each.preset) for each in config.differences],
@@ -97,15 +99,19 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
     )
 
 
-def facts(snapshot: Snapshot, found: Assembly) -> Iterator[tuple[str, str]]:
+def facts(snapshot: Snapshot, about: AssemblyPage) -> Iterator[tuple[str, str]]:
     """Yield the key facts of an assembly, each a name and a text."""
-    first = snapshot.events.filter(assembly_id=found.assembly_id, event=0).row(0, named=True)
+    found = about.assembly
+    yield "Parts", f"{about.counts.get('completed', 0)} of {len(about.parts)}"
+    yield "Rows", f"{about.rows:,}"
     yield "Id", found.assembly_id
-    yield "Experiment", snapshot.qualified_name
-    yield "User", found.user or "not recorded"
-    yield "Started", moment_text(first["at"])
+    yield "Experiment", about.experiment
+    yield "User", about.user or "not recorded"
+    yield "Started", moment_text(about.started_at)
     yield "Last change", moment_text(found.at)
-    yield "Duration", assembly_parts.long_duration((found.at - first["at"]).total_seconds())
+    yield "Duration", long_duration(about.seconds)
+    if about.computing_seconds is not None:
+        yield "Computing, all parts", long_duration(about.computing_seconds)
     yield "Seed", str(found.seed)
     yield "Config", f"{snapshot.config_numbers[found.config_hash]} ({found.config_hash[:12]})"
     yield "Machine", found.host
@@ -115,18 +121,8 @@ def facts(snapshot: Snapshot, found: Assembly) -> Iterator[tuple[str, str]]:
         yield "Without metric", str(missing)
     if found.dropped_samples:
         yield "Dropped samples", str(found.dropped_samples)
-    yield from _place(found)
-
-
-def _place(found: Assembly) -> Iterator[tuple[str, str]]:
-    """Yield the place in a sweep and in a set of replicates."""
-    if found.sweep:
-        yield (
-            "Sweep",
-            f"{found.sweep['id']}, point {found.sweep['point']}, replicate {found.sweep['replicate']}",
-        )
-    if found.replicate:
-        yield "Replicates", f"{found.replicate}"
+    if about.place:
+        yield "Place", about.place
 
 
 def moment_text(at: datetime) -> str:

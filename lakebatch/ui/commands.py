@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lakebatch.assembly.metrics import Metric
-from lakebatch.assembly.record import EVERY_STATUS, MADE_BY, Assembly
+from lakebatch.assembly.record import EVERY_STATUS, Assembly
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.snapshot.selection import selection
 from lakebatch.ui.page_state import PageState
 
 if TYPE_CHECKING:
     from lakebatch.ui.compared import Compared
-
-Step = tuple[str, str]
-"""A command, and what it does."""
 
 
 def command(*words: str, options: str = "") -> str:
@@ -59,26 +56,6 @@ def assembly_in_python(stored: StoredExperiment, state: PageState, found: Assemb
 def source_in_python(stored: StoredExperiment, found: Assembly) -> str:
     """Return the line of Python that returns the source files of an assembly."""
     return python(stored.reference, f"source({found.assembly_id!r})")
-
-
-def next_steps(reference: str, found: Assembly, state: str) -> list[Step]:
-    """Return what can be done next with an assembly, by its state."""
-    words = (reference, found.assembly_id)
-    log = (command("logs", *words), "read the log")
-    resume = (command("resume", *words), "compute the missing parts")
-    verify = (command("verify", *words), "compute it again and compare every row")
-    discard = (command("discard", *words, "--reason", "TEXT"), "leave it out of datasets; no row is removed")
-    restore = (command("restore", *words, "--reason", "TEXT"), "take it back into datasets")
-    follow = (command("logs", *words, "--follow"), "follow the log")
-    watch = (command("watch", reference), "watch its progress")
-    by_state: dict[str, Sequence[Step]] = {
-        "completed": (verify, log, discard),
-        "discarded": (log,) if found.purge else (restore, log),
-        "started": (watch, follow),
-        "running": (watch, follow),
-    }
-    steps = by_state.get(state, (resume, log, discard))
-    return [each for each in steps if MADE_BY not in found.settings or each not in (resume, verify)]
 
 
 def compare(found: Sequence[Compared], state: PageState, metric: Metric | None) -> str:

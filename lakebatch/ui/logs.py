@@ -1,24 +1,22 @@
-"""The log of one assembly for its page: records, tracebacks, and the durations that it tells."""
+"""The log of one assembly for its page."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from lakebatch.assembly.logs import LEVELS
 from lakebatch.assembly.record import Assembly
-from lakebatch.errors import ConfigError, LakebatchError
+from lakebatch.errors import ConfigError
 from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.snapshot.assembly_page import known_records
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.ui.page_state import PageState
 
 PAGE = 200
 """Records on one page of a log."""
-COMPUTED = r"^part .*: computed in ([0-9.]+) s"
 
 
 @dataclass(frozen=True)
@@ -63,37 +61,7 @@ def _records(
     stored: StoredExperiment, snapshot: Snapshot, found: Assembly, level: Any = None
 ) -> pl.DataFrame:
     """Return the records up to the moment of a snapshot."""
-    rows = stored.logs(found.assembly_id, level=level)
-    until = known_until(snapshot)
-    return rows if until is None else rows.filter(pl.col("at") <= until)
-
-
-def known_until(snapshot: Snapshot) -> datetime | None:
-    """Return the time up to which a past moment knows records: its own, or that of its last event; None for now."""
-    if not snapshot.moment.is_past:
-        return None
-    last = snapshot.events["at"].max()
-    return snapshot.moment.time or (last if isinstance(last, datetime) else None)
-
-
-def tracebacks(stored: StoredExperiment, snapshot: Snapshot, found: Assembly) -> dict[str, str]:
-    """Return the newest traceback of each part; that of the run itself has the key ``""``."""
-    if not found.error:
-        return {}
-    rows = _records(stored, snapshot, found, "ERROR").filter(pl.col("message").str.contains("Traceback"))
-    return {part or "": message for part, message in rows.select("part", "message").iter_rows()}
-
-
-def durations(stored: StoredExperiment, found: Assembly) -> dict[str, float]:
-    """Return the time in which each part was computed, in s, as far as the log tells."""
-    try:
-        rows = stored.logs(found.assembly_id).drop_nulls("part")
-    except LakebatchError:
-        return {}
-    told = rows.select(
-        "part", seconds=pl.col("message").str.extract(re.compile(COMPUTED).pattern).cast(pl.Float64)
-    )
-    return dict(told.drop_nulls().iter_rows())
+    return known_records(snapshot, stored.logs(found.assembly_id, level=level))
 
 
 def pages(shown: Log, around: int = 2) -> list[int]:

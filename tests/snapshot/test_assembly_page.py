@@ -6,6 +6,7 @@ import lakebatch
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot.assembly_page import assembly_page
 from lakebatch.snapshot.config_origin import ConfigRow
+from lakebatch.snapshot.moment import Moment
 
 
 def page_of(stored, number):
@@ -77,6 +78,15 @@ def test_page_of_an_interrupted_run_names_what_is_missing(stored, plan):
     page = assembly_page(stored, begun.assembly_id)
     assert (page.state, page.counts, page.computing_seconds) == ("interrupted", {"missing": 1}, None)
     assert page.next_steps[0][0].startswith("resume toy")
+
+
+def test_page_of_a_past_moment_knows_what_was_known_then(study):
+    stored = study["study"]
+    begun = stored.history().filter(status="started")["at"][0]
+    page = assembly_page(stored, stored.log.latest()[0].assembly_id, Moment(time=begun))
+    assert (page.state, page.counts, page.rows, page.seconds) == ("started", {"pending": 3}, 0, 0)
+    assert page.log.filter(page.log["at"] > begun).is_empty()
+    assert page.next_steps[0] == ("watch study", "watch its progress")
 
 
 def test_unknown_assembly_is_refused(stored):

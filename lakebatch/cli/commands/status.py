@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from lakebatch.lake.experiment import StoredExperiment
+    from lakebatch.snapshot.moment import Moment
     from lakebatch.snapshot.selection import Selection
 
 START = "Start with: lakebatch run response-noise"
@@ -53,8 +54,8 @@ def status(
         if lake.absence() is None:
             print_stderr(f"Nothing has been run in {lake.storage.uri} yet. {START}")
         return
-    if assembly and form == "table" and selection == EVERY_ASSEMBLY:
-        _show_page(stored[0], assembly, program(context))
+    if assembly and form == "table" and not selection.narrows:
+        _show_page(stored[0], assembly, selection.moment, program(context))
         return
     if assembly:
         show(_details(stored[0], selection, assembly), form)
@@ -67,11 +68,11 @@ def status(
     echo(state_table(found) if sweeps is None else with_sweeps(state_table(found), sweeps))
 
 
-def _show_page(stored: StoredExperiment, assembly: str, program: str) -> None:
+def _show_page(stored: StoredExperiment, assembly: str, moment: Moment, program: str) -> None:
     from lakebatch.cli.assembly_view import view
     from lakebatch.snapshot.assembly_page import assembly_page
 
-    echo(view(assembly_page(stored, assembly), program))
+    echo(view(assembly_page(stored, assembly, moment), program))
 
 
 def _details(stored: StoredExperiment, selection: Selection, assembly: str) -> pl.DataFrame:
