@@ -26,6 +26,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "started": pl.Int64(),
     "ended": pl.Int64(),
     "left": pl.Float64(),
+    "doing": pl.String(),
     "rows": pl.Int64(),
     "user": pl.String(),
     "note": pl.String(),
@@ -34,7 +35,8 @@ COLUMNS: dict[str, pl.DataType] = {
     "sweep": pl.String(),
     "hash": pl.String(),
 }
-"""The columns of a table of assemblies: ``started`` and ``ended`` in ms since 1970, ``left`` in s."""
+"""The columns of a table of assemblies: ``started`` and ``ended`` in ms since 1970, ``left`` in s, and
+``doing`` what a running one does, see `lakebatch.snapshot.eta`."""
 ENDED = ("completed", "failed", "discarded")
 
 
@@ -62,7 +64,7 @@ def _rows(name: str, snapshot: Snapshot) -> pl.DataFrame:
     running = [each for each, state in states.items() if is_running(snapshot, state)]
     return (
         found.join(_ends(snapshot.events), on="assembly_id", how="left", maintain_order="left")
-        .join(time_left(snapshot, running), on="assembly_id", how="left", maintain_order="left")
+        .join(estimates(snapshot, running), on="assembly_id", how="left", maintain_order="left")
         .join(_sweeps(snapshot.last_events), on="assembly_id", how="left", maintain_order="left")
         .select(
             pl.lit(name).alias("experiment"),
@@ -75,6 +77,7 @@ def _rows(name: str, snapshot: Snapshot) -> pl.DataFrame:
             started=pl.col("started_at").dt.epoch("ms"),
             ended=pl.col("ended").dt.epoch("ms"),
             left="eta_seconds",
+            doing="doing",
             rows="rows",
             user="user",
             note="note",
@@ -92,9 +95,10 @@ def is_running(snapshot: Snapshot, status: str) -> bool:
     return status in ("started", "running") and not snapshot.moment.is_past
 
 
-def time_left(snapshot: Snapshot, running: Sequence[str]) -> pl.DataFrame:
-    """Return the remaining time of running assemblies, see `lakebatch.snapshot.eta`."""
-    return eta.progress_estimates(snapshot, only=running).select("assembly_id", "eta_seconds")
+def estimates(snapshot: Snapshot, running: Sequence[str]) -> pl.DataFrame:
+    """Return the remaining time of running assemblies, and what they do or how fast, see `lakebatch.snapshot.eta`."""
+    found = eta.progress_estimates(snapshot, only=running)
+    return found.select("assembly_id", "eta_seconds", doing=pl.coalesce("phase", "progress"))
 
 
 def _ends(events: pl.DataFrame) -> pl.DataFrame:

@@ -69,6 +69,7 @@ const Assemblies = (() => {
         column("ended", "Ended", "time", raw("ended")),
         column("duration", "Duration", "duration", (row) => this.duration(row)),
         column("left", "Time left", "duration", raw("left")),
+        column("doing", "Doing", "text", raw("doing")),
         column("rate", "Parts an hour", "number", (row) => this.rate(row)),
         column("rows", "Rows", "number", raw("rows")),
         column("without", "Without metric", "number", raw("without")),
@@ -115,7 +116,7 @@ const Assemblies = (() => {
     _defaults() {
       const several = new Set(this.raw.experiment).size > 1;
       const some = (name) => this.raw[name].some((each) => each != null && each !== 0);
-      const first = ["assembly", "state", "progress", "started", "duration", ...(some("left") ? ["left"] : []), "rows"];
+      const first = ["assembly", "state", "progress", "started", "duration", ...["left", "doing"].filter(some), "rows"];
       const last = [...(some("without") ? ["without"] : []), "user", ...(some("note") ? ["note"] : [])];
       const known = (name) => this.means[name].some((each) => each != null);
       const metrics = this.columns.filter((each) => each.group === "metric" && known(each.name)).slice(0, 3);
