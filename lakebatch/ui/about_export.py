@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lakebatch._text import one_line, redact
+from lakebatch._text import one_line, redact, to_second
 from lakebatch._version import __version__
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
@@ -73,7 +73,7 @@ class AboutExport:
     @property
     def summary(self) -> str:
         """The state in one line."""
-        until = f", newest event {describe(self.newest.replace(microsecond=0))}" if self.newest else ""
+        until = f", newest event {to_second(self.newest)}" if self.newest else ""
         return f"{self.lake}, {self.state}{until}"
 
     @property

@@ -195,7 +195,7 @@ def test_note_about_a_running_assembly_does_not_end_it(toy, lake):
                 seen.append(stored.log.newest().state)
 
     ended = run(lake, toy, settings=FEW, progress=Noting(), note="begun")
-    assert seen == ["started"]
+    assert seen == ["running"]
     assert ended.status == "completed"
     assert lake[toy].assemblies()["note"].to_list() == ["begun; still running"]
     assert lake[toy].snapshot().mixtures() == {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakebatch.ui.page_state import PageState
 
 
-@click.command(epilog="Example: lakebatch ui --tag paper-v1 --export paper-v1-pages")
+@click.command(epilog="Example: lakebatch ui --export pages")
 @click.argument("name", required=False, shell_complete=completion.stored)
 @selection_options
 @gap_option
