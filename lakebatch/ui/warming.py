@@ -21,7 +21,7 @@ def _import(lake: Lake) -> None:
 
         from lakebatch.analysis import plots, report  # noqa: F401
         from lakebatch.analysis.plots import static  # noqa: F401
-    with suppress(LakebatchError):
+    with suppress(LakebatchError, Warning):
         for each in lake.begun():
-            with suppress(LakebatchError):
+            with suppress(LakebatchError, Warning):
                 registry.load(registry.get(each.name))

@@ -1,7 +1,9 @@
 """The page that compares assemblies: config, metrics, code, environment."""
 
+import csv
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -124,3 +126,15 @@ def test_unfinished_and_discarded_assemblies_can_be_compared(ui_lake, served):
 def test_wrong_addresses_are_one_sentence(ui_lake, query):
     with pytest.raises(LakebatchError, match=r"Expected|There is no"):
         Site(ui_lake).page(["compare"], parse(query))
+
+
+def test_each_table_with_a_caption_can_be_saved_as_csv(page, served, ui_lake):
+    first, second = ui_lake["study"].snapshot().ids()[:2]
+    page.goto(f"{served.address}compare?with={STUDY}/{first}&with={STUDY}/{second}")
+    assert page.locator("button.csv").count() == page.locator("main .scroll table caption").count() > 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV: Mean").first.click()
+    rows = list(csv.reader(Path(download.value.path()).read_text().splitlines()))
+    assert rows[0][0] == "level"
+    assert [row[0] for row in rows[1:]] == ["0", "0.1", "0.3"]
+    assert download.value.suggested_filename.endswith(".csv")

@@ -171,7 +171,7 @@ def test_group_gives_n_mean_and_t_interval_over_assemblies(page, served, ui_lake
     values = rows.filter(pl.col("assembly_id").is_in(of_sweep))["mse"].to_numpy()
     low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Save as CSV").click()
+        page.get_by_role("button", name="Save as CSV", exact=True).click()
     table = list(csv.DictReader(Path(saved.value.path()).read_text().splitlines()))
     grid = next(row for row in table if row["sweep"] == "grid")
     assert [float(grid[name]) for name in ("mse", "mse_low", "mse_high")] == pytest.approx(
@@ -193,7 +193,7 @@ def test_selection_links_to_the_comparison_and_csv_has_what_is_shown(page, serve
     asked = parse_qs(urlsplit(link).query)
     assert asked == {"tag": ["paper-v1"], "with": [f"91_v1_study/{each}" for each in (run002, run001)]}
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Save as CSV").click()
+        page.get_by_role("button", name="Save as CSV", exact=True).click()
     found = pl.read_csv(io.BytesIO(Path(saved.value.path()).read_bytes()))
     expected = means.metrics(ui_lake, ui_lake.snapshot())["folders"]["91_v1_study"]
     assert found.columns == ["assembly", "rows", "fault", "r2", "started", "parts_done", "parts_planned"]

@@ -319,7 +319,7 @@ const Overview = (() => {
 
     save() {
       const [heads, lines] = this._grouping().length ? TableFile.groups(this) : TableFile.rows(this, this._columns());
-      TableFile.offer(this._grouping().length ? "groups.csv" : "assemblies.csv", Rows.csv(heads, lines));
+      Csv.offer(this._grouping().length ? "groups.csv" : "assemblies.csv", Rows.csv(heads, lines));
     }
   }
 

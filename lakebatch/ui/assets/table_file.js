@@ -25,13 +25,5 @@ const TableFile = (() => {
     return [names(fields), texts(fields, found)];
   };
 
-  const offer = (name, text) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  };
-
-  return { rows, groups, offer };
+  return { rows, groups };
 })();
