@@ -26,6 +26,8 @@ from lakebatch.ui.artifact import IMAGES
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
 
+NEIGHBOURS = 5
+"""Replicates of a set that a page lists before and after its own: each page of a large set would have all others."""
 VERDICTS = ("verified: ", "not reproduced: ")
 """The beginnings of notes with which `lakebatch.runner.verify` records what it found."""
 
@@ -175,11 +177,14 @@ def artifacts(snapshot: Snapshot, found: Assembly) -> list[dict[str, Any]]:
 
 
 def replicate_set(snapshot: Snapshot, found: Assembly) -> dict[str, Any] | None:
-    """Return the replicates of the set of an assembly, and how far the set is; None outside of a set."""
+    """Return the neighbours of an assembly in its set of replicates, and how far the set is; None outside of a set."""
     if found.replicate is None:
         return None
     members = replica_sets.members(of_sets(snapshot), found.replicate.set)
-    return {"members": members, "text": replica_sets.describe(members)}
+    place = [each.assembly_id for each in members].index(found.assembly_id)
+    first = max(0, min(place - NEIGHBOURS, len(members) - 2 * NEIGHBOURS - 1))
+    shown = members[first : first + 2 * NEIGHBOURS + 1]
+    return {"members": shown, "left_out": len(members) - len(shown), "text": replica_sets.describe(members)}
 
 
 def of_sets(snapshot: Snapshot) -> list[Assembly]:
