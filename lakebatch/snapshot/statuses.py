@@ -10,6 +10,7 @@ import polars as pl
 from lakebatch import _html
 from lakebatch import _process as process
 from lakebatch._public import Public
+from lakebatch._text import hint
 from lakebatch.assembly import labels
 from lakebatch.assembly import record as assembly
 from lakebatch.assembly.lease import Leases
@@ -125,8 +126,10 @@ class Statuses(Public):
         assembly_id = labels.find(self.last_events, assembly_id)
         for each in assembly.from_rows(self.last_events.filter(assembly_id=assembly_id), self.leases):
             return each
+        known = self.last_events["assembly_id"].to_list()
         raise UnknownNameError(
-            f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. List them with: lakebatch status"
+            f"There is no assembly {assembly_id} in {self.folder}, {self.moment}. {hint(assembly_id, known)}"
+            "List them with: lakebatch status"
         )
 
     def state(self, each: Assembly) -> str:
