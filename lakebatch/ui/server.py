@@ -136,8 +136,8 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(app: Guard, listening: socket.socket) -> None:
-    """Answer requests until Ctrl-C.
+def serve(app: Guard, listening: socket.socket, stop: threading.Event | None = None) -> None:
+    """Answer requests until Ctrl-C, or until another thread sets ``stop``.
 
     The server runs in a thread, so that Ctrl-C ends this process as it ends others, whatever is being answered.
     """
@@ -149,7 +149,7 @@ def serve(app: Guard, listening: socket.socket) -> None:
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
+        while thread.is_alive() and not (stop and stop.is_set()):
             thread.join(POLL_SECONDS)
     finally:
         app.close()

@@ -119,21 +119,27 @@ def ui_lake(ui_folder: Path) -> lakebatch.Lake:
     return lakebatch.open_lake(ui_folder / "lake")
 
 
-@pytest.fixture(scope="session")
-def serve() -> Callable[..., Served]:
-    """Return a function that serves a lake in a thread until the session ends."""
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Served]]:
+    """Return a function that serves a lake in a thread until the tests of the module have ended."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
 
     def start(lake: lakebatch.Lake, host: str = "127.0.0.1") -> Served:
         token = server.new_token()
         listening = server.listen(host, 0)
         app = server.application(lake, token, host)
-        threading.Thread(target=server.serve, args=(app, listening), daemon=True).start()
+        threads.append(threading.Thread(target=server.serve, args=(app, listening, stop), daemon=True))
+        threads[-1].start()
         return Served(lake, listening.getsockname()[1], token)
 
-    return start
+    yield start
+    stop.set()
+    for each in threads:
+        each.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(ui_folder: Path, serve: Callable[..., Served]) -> Served:
     """Return a server of that lake."""
     return serve(lakebatch.open_lake(ui_folder / "lake"))
