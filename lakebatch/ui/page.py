@@ -13,6 +13,7 @@ from lakebatch._version import __version__
 from lakebatch.errors import MissingDependencyError
 from lakebatch.ui.links import Links
 
+BASE = resources.files("lakebatch.analysis") / "base.css"
 FILES = resources.files("lakebatch.ui")
 ASSETS = (
     "ui.css", "ui.js",
@@ -71,8 +72,9 @@ def render(page: Page, links: Links, bar: Mapping[str, Any]) -> str:
 
 
 def asset(name: str) -> bytes:
-    """Return a style sheet or script."""
-    return FILES.joinpath("assets", name).read_bytes()
+    """Return a style sheet or script; that of every page begins with the look that reports have too."""
+    base = BASE.read_bytes() if name == "ui.css" else b""
+    return base + FILES.joinpath("assets", name).read_bytes()
 
 
 @cache

@@ -29,6 +29,8 @@ from lakebatch.errors import ConfigError, MissingDependencyError, StorageError
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.snapshot import Snapshot
 
+BASE = resources.files("lakebatch.analysis") / "base.css"
+"""The look that reports share with the pages in the browser."""
 TEMPLATES = resources.files("lakebatch.analysis.report") / "templates"
 WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
 PIXELS_PER_POINT = 96 / 72
@@ -68,7 +70,7 @@ class Report:
             template.render(
                 content=self.content,
                 version=__version__,
-                style=_markup(_read("report.css")),
+                style=_markup(BASE.read_text(encoding="utf-8") + _read("report.css")),
                 script=_markup(script),
                 script_hash=_hash(script),
                 images={name: base64.b64encode(data).decode() for name, data in self.pictures.items()},
