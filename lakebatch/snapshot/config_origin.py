@@ -53,18 +53,15 @@ def config_origin(name: str, settings: Mapping[str, Any]) -> ConfigOrigin:
     settings : mapping
         The recorded config.
     """
-    preset, tree = min(
-        _presets(name, settings), key=lambda each: _distance(settings, each[1]), default=("", {})
-    )
+    known = () if MADE_BY in settings else presets(name)
+    preset, tree = min(known, key=lambda each: _distance(settings, each[1]), default=("", {}))
     if not preset:
         return ConfigOrigin(tuple(ConfigRow(key, value) for key, value in leaves(settings)))
     return ConfigOrigin(tuple(_rows(settings, tree)), preset)
 
 
-def _presets(name: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def presets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield name and config of each preset that can be read, the default one first; none for other code."""
-    if MADE_BY in settings:
-        return
     try:
         from lakebatch.experiment import (
             config as configs,  # needs pydantic, and most of a snapshot does without

@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError
 from lakebatch.snapshot.moment import Moment, moment
-from lakebatch.snapshot.selection import COMPLETED, Selection, selection, shown
+from lakebatch.snapshot.selection import Selection, selection
 
-ONCE = ("experiment", "version", "as_of", "tag", "preset", "config", "sweep")
+MOMENT = ("version", "as_of", "tag")
+CONFIGS = ("preset", "config", "sweep")
+ONCE = ("experiment", *MOMENT, *CONFIGS)
 REPEATED = ("include", "assembly", "where")
 VIEW = ("with", "metric", "by", "level", "part", "name", "page")
 """Parameters of single pages, which links to other pages leave out."""
@@ -43,22 +45,18 @@ class PageState:
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters of an address that `parse` reads as this state; none for the default."""
-        chosen = self.selection
-        at = chosen.moment
+        at = self.selection.moment
         once = {
             "experiment": self.experiment,
             "version": at.version,
             "as_of": None if at.time is None else as_text(at.time),
             "tag": at.tag,
-            "preset": chosen.preset,
-            "config": chosen.config,
-            "sweep": chosen.sweep,
         }
+        chosen = self.selection.arguments
+        once |= {key: chosen.get(key) for key in CONFIGS}
         return [
             *((key, str(value)) for key, value in once.items() if value is not None),
-            *(("include", each) for each in chosen.statuses if chosen.statuses != COMPLETED),
-            *(("assembly", each) for each in chosen.assemblies),
-            *(("where", f"{each.key}={shown(value)}") for each in chosen.where for value in each.values),
+            *((key, value) for key in REPEATED for value in chosen.get(key, ())),
         ]
 
     def viewed(self, key: str) -> list[str]:
@@ -77,14 +75,9 @@ class PageState:
     @property
     def options(self) -> str:
         """The words on a command line that select the same rows, quoted for a shell."""
-        at = self.selection.moment
-        words = [
-            *(["--version", str(at.version)] if at.version is not None else []),
-            *(["--as-of", dict(self.pairs)["as_of"]] if at.time is not None else []),
-            *(["--tag", at.tag] if at.tag is not None else []),
-            *self.selection.options,
-        ]
-        return shlex.join(words)
+        moment = [(key, value) for key, value in self.pairs if key in MOMENT]
+        words = [word for key, value in moment for word in (f"--{key.replace('_', '-')}", value)]
+        return shlex.join([*words, *self.selection.options])
 
     @property
     def arguments(self) -> str:

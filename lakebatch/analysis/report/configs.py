@@ -12,6 +12,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.errors import LakebatchError
 from lakebatch.experiment import config, registry
 from lakebatch.ids import leaves
+from lakebatch.snapshot.config_origin import presets
 
 ABSENT = "(not set)"
 
@@ -76,19 +77,8 @@ def _run_config(name: str, group: list[Assembly], number: int) -> RunConfig:
 
 def _nearest_preset(name: str, settings: Mapping[str, Any]) -> tuple[str, tuple[Difference, ...]]:
     """Return the preset with the fewest differences; none if the code is missing or another experiment version."""
-    found: dict[str, tuple[Difference, ...]] = {}
-    try:
-        source = registry.get(name)
-        experiment = registry.load(source)
-        for preset in sorted(
-            config.preset_names(source, experiment), key=lambda each: each != config.DEFAULT_PRESET
-        ):
-            model = config.resolve(source, experiment, preset=preset).model
-            found[preset] = tuple(_differences(model.model_dump(mode="json"), settings))
-    except LakebatchError:
-        return "", ()
-    best = min(found, key=lambda preset: len(found[preset]))
-    return best, found[best]
+    found = [(preset, tuple(_differences(tree, settings))) for preset, tree in presets(name)]
+    return min(found, key=lambda each: len(each[1]), default=("", ()))
 
 
 def _differences(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Difference]:
