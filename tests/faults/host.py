@@ -26,6 +26,8 @@ PROXIES = "TESTS_OF_LAKEBATCH_PROXIES"
 SHARED = Path("/dev/shm")
 POLL_SECONDS = 0.1
 PROCESSES_END_SECONDS = 60.0
+STARTS_SECONDS = 2.0
+"""Time in which a new process has its environment."""
 FILES_END_SECONDS = 3.0
 """Time for which a file of shared memory may have no process during its creation or removal."""
 
@@ -141,7 +143,7 @@ class Session:
         found = {}
         for process in _all_processes():
             with suppress(OSError):
-                if mark in Path(f"/proc/{process}/environ").read_bytes() + b"\0":
+                if mark in _environment(process) + b"\0":
                     found[process] = Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
         return {process: line for process, line in found.items() if "resource_tracker" not in line}
 
@@ -152,6 +154,22 @@ class Session:
             return {}
         new = {file: inode for file, inode in _shared().items() if file not in self._before}
         return {file: "used by no process" for file, inode in new.items() if inode not in used}
+
+
+def _environment(process: int) -> bytes:
+    """Return the environment of a process, which has none until its program is read from the disk."""
+    deadline = time.monotonic() + STARTS_SECONDS
+    while not (found := Path(f"/proc/{process}/environ").read_bytes()) and _is_starting(process):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS / 10)
+    return found
+
+
+def _is_starting(process: int) -> bool:
+    """Whether a process has a program, which threads of the kernel and zombies have not, and no arguments yet."""
+    os.readlink(f"/proc/{process}/exe")  # raises OSError where there is none
+    return not Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def _left(look: Callable[[], dict[Key, str]], seconds: float) -> dict[Key, str]:
