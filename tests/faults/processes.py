@@ -82,7 +82,7 @@ class Command:
 
     @property
     def err(self) -> str:
-        """Its standard error: a headline, then a line per committed part."""
+        """Its standard error: a headline, after a slow start its phases, then a line per committed part."""
         return self._err.read_text()
 
     def wait(self) -> int:
@@ -90,8 +90,14 @@ class Command:
         return self.process.wait(TIMEOUT_SECONDS)
 
     def wait_for_lines(self, count: int) -> None:
-        """Wait until its standard error has `count` lines, or it has ended."""
-        wait_until(lambda: self.err.count("\n") >= count or self.process.poll() is not None)
+        """Wait until its standard error has `count` lines beside those of phases, or it has ended."""
+        wait_until(lambda: self._lines() >= count or self.process.poll() is not None)
+
+    def _lines(self) -> int:
+        """Return the number of lines in its standard error, without those of phases, which only a slow start has."""
+        return sum(
+            line.endswith("\n") and not line.endswith(" ...\n") for line in self.err.splitlines(keepends=True)
+        )
 
     def kill(self) -> bool:
         """Kill it and all its workers; return False if it had already ended."""
