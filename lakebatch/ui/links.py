@@ -45,7 +45,7 @@ class Links:
         return address if self.is_static else f"{address}{_query(self.state, view)}"
 
     def pattern(self, *steps: str) -> str:
-        """Return the address of a page whose steps a script fills in, such as ``FOLDER``."""
+        """Return the address of a page whose steps a script fills in, such as ``~folder``: no token has a tilde."""
         return self.page(*steps)
 
     def compare(self, assemblies: Iterable[tuple[str, str]]) -> str:

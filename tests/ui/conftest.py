@@ -125,8 +125,8 @@ def serve() -> Iterator[Callable[..., Served]]:
     stop = threading.Event()
     threads: list[threading.Thread] = []
 
-    def start(lake: lakebatch.Lake, host: str = "127.0.0.1") -> Served:
-        token = server.new_token()
+    def start(lake: lakebatch.Lake, host: str = "127.0.0.1", token: str | None = None) -> Served:
+        token = token or server.new_token()
         listening = server.listen(host, 0)
         app = server.application(lake, token, host)
         threads.append(threading.Thread(target=server.serve, args=(app, listening, stop), daemon=True))

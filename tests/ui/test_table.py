@@ -217,6 +217,14 @@ def test_hostile_texts_are_texts(page, served):
     assert page.locator("tbody img").count() == 0
 
 
+def test_any_token_leads_to_metrics_and_pages(page, serve, ui_lake):
+    """A token can have any letters, also those of a word for which a script fills in a step of an address."""
+    served = serve(ui_lake, token="fFOLDERaASSEMBLYmAT0123456789abc")
+    open_overview(page, served)  # waits for the metrics
+    page.locator("#table tbody a").filter(has_text="run001").first.click()
+    page.get_by_role("heading", name="What to do next").wait_for()
+
+
 def test_damaged_experiment_is_left_out_and_named(copied_lake):
     for entry in Path(copied_lake.storage.uri).glob("91_v1_other-toy/assemblies/_delta_log/*"):
         entry.write_text("broken")

@@ -75,7 +75,7 @@ const Overview = (() => {
     async loadMetrics() {
       const at = this.state.at;
       try {
-        const found = this.fixed ? this.fixed.find((each) => each.at === at) : await this._fetch(this.addresses.metrics.replace("AT", encodeURIComponent(at)));
+        const found = this.fixed ? this.fixed.find((each) => each.at === at) : await this._fetch(this.addresses.metrics.replace("~at", encodeURIComponent(at)));
         if (!found) throw new Error(`There are no rows at ${at}.`);
         if (at !== this.state.at) return;
         this.notices = (found.notices || []).join(" ");
@@ -169,7 +169,7 @@ const Overview = (() => {
 
     _address(kind, row) {
       const { folder, assembly } = this.data.raw;
-      return this.addresses[kind].replace("FOLDER", encodeURIComponent(folder[row])).replace("ASSEMBLY", encodeURIComponent(assembly[row]));
+      return this.addresses[kind].replace("~folder", encodeURIComponent(folder[row])).replace("~assembly", encodeURIComponent(assembly[row]));
     }
 
     // Show the durations of running assemblies anew
