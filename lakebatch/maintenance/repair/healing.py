@@ -10,6 +10,7 @@ import polars as pl
 from lakebatch.assembly.record import Assembly, latest
 from lakebatch.assembly.tables import FRAMES, ExperimentTables
 from lakebatch.errors import DamageWarning, LakebatchError, StorageError
+from lakebatch.maintenance import published
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
@@ -70,6 +71,7 @@ class _Healing:
             raise
         if not self.dry_run:
             yield from self.history.record()
+            published.bring_up_to_date(self.stored)
 
     def _record_so_far(self) -> None:
         """Record what was healed before an error, which matters more than a fault in recording."""
