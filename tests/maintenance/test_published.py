@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import deltalake
@@ -272,3 +275,103 @@ def test_plan_writes_a_row_about_as_often_as_the_count_has_digits(toy, lake):
         adds = [json.loads(line)["add"] for line in entry.read_text().splitlines() if '"add"' in line]
         written += sum(json.loads(each["stats"])["numRecords"] for each in adds)
     assert written <= 8 * 3 * 4
+
+
+def findings(lake, **options):
+    found = lakebatch.open_lake(lake.storage.uri).doctor("toy", **options).filter(check="published")
+    return [(each["severity"], each["what"]) for each in found.iter_rows(named=True)]
+
+
+def test_doctor_compares_it_and_repair_heals_it(toy, lake):
+    one, _ = run(lake), run(lake, settings=["levels=[0.0]"])
+    assert findings(lake, deep=True) == [("ok", "has the rows of 2 completed assemblies")]
+    table = deltalake.DeltaTable(folder(lake))
+    rows = pl.from_arrow(table.to_pyarrow_table())
+    other = rows.with_columns(mse=pl.col("mse") + 1).filter(assembly_id=one.assembly_id)
+    (file,) = [
+        each for each in table.file_uris() if pl.read_parquet(each)["assembly_id"][0] == one.assembly_id
+    ]
+    entries = pl.read_parquet_metadata(file)["lakebatch.assemblies"]
+    other.write_parquet(file, metadata={"lakebatch.assemblies": entries})
+    assert findings(lake, deep=True) == [("problem", "it holds other values than the dataset")]
+    toy = lakebatch.open_lake(lake.storage.uri)["toy"]
+    assert PUBLISHED in toy.repair()["subject"].to_list()[0]
+    toy.repair(dry_run=False)
+    assert findings(lake, deep=True) == [("ok", "has the rows of 2 completed assemblies")]
+    check(lake)
+
+
+def test_doctor_names_a_table_that_lags_or_is_gone(toy, lake, monkeypatch):
+    one = run(lake)
+    monkeypatch.setattr("lakebatch.maintenance.published.bring_up_to_date", lambda *_: None)
+    two = run(lake)
+    lake["toy"].discard(one.assembly_id, "a reason")
+    assert findings(lake) == [
+        ("problem", f"it lacks {two.assembly_id}"),
+        ("problem", f"it has {one.assembly_id}, not in the dataset"),
+    ]
+    lake["toy"].optimize()
+    assert [severity for severity, _ in findings(lake)] == ["ok"]
+    shutil.rmtree(folder(lake))
+    assert findings(lake) == [("note", "is not there; it only repeats rows, for other readers")]
+
+
+OPEN = """
+import lakebatch
+from lakebatch.maintenance import published
+toy = lakebatch.open_lake("../lake")["toy"]
+"""
+
+
+def test_of_two_processes_that_publish_at_once_one_commits(toy, lake, run_together):
+    run(lake)
+    shutil.rmtree(folder(lake))
+    answers = run_together(OPEN, ["print(published.update(toy))"] * 2)
+    assert "True\n" in answers
+    assert deltalake.DeltaTable(folder(lake)).version() == 1
+    check(lake)
+
+
+KILLED = """
+import os, signal, sys
+import lakebatch
+from lakebatch.maintenance.published import keep
+from lakebatch.storage.delta import derived
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+place = sys.argv[1]
+if place == "before":
+    keep.update = die
+elif place == "created":
+    keep.commit = die
+elif place == "written":
+    derived.commit = die
+else:
+    commit = derived.commit
+    derived.commit = lambda *arguments: (commit(*arguments), die())
+{what}
+"""
+RUN = 'lakebatch.run(lakebatch.open_lake("lake"), "toy", jobs=1, progress=False)'
+
+
+@pytest.mark.parametrize("place", ["before", "created", "written", "committed"])
+def test_killed_process_leaves_nothing_wrong_and_the_next_heals(toy, lake, place):
+    script = KILLED.format(what=RUN)
+    ended = subprocess.run([sys.executable, "-c", script, place], timeout=100)
+    assert ended.returncode == -signal.SIGKILL
+    assert lake["toy"].reassemble().height == 9, "completed all the same"
+    published.update(lake["toy"])
+    check(lake)
+    assert by_deltalake(folder(lake)).height == 9
+
+
+def test_killed_making_goes_on_with_the_versions_of_tags(toy, lake):
+    for name in ("one", "two"):
+        run(lake)
+        lake["toy"].tag(name)
+    shutil.rmtree(folder(lake))
+    script = KILLED.format(what='lakebatch.open_lake("lake")["toy"].optimize()')
+    ended = subprocess.run([sys.executable, "-c", script, "committed"], timeout=100)
+    assert ended.returncode == -signal.SIGKILL
+    assert deltalake.DeltaTable(folder(lake)).version() == 1
+    published.update(lake["toy"])
+    assert (check(lake, "one").height, check(lake, "two").height, check(lake).height) == (9, 18, 18)

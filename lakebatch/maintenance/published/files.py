@@ -132,7 +132,7 @@ def _copied(table: Table, kept: Kept, schema: pa.Schema) -> Iterator[Chunk]:
     """Yield rows of a file of the table; the file has all columns, since it was written with them."""
     expected = iter(kept.entries.items())
     assembly_id, entry, done = "", Entry(0, 0), 0
-    for rows in _groups(table, kept.file, schema):
+    for rows in groups(table, kept.file, schema):
         while rows.num_rows:
             if done == entry.rows:
                 assembly_id, entry = next(expected)
@@ -144,7 +144,7 @@ def _copied(table: Table, kept: Kept, schema: pa.Schema) -> Iterator[Chunk]:
             done += chunk.num_rows
 
 
-def _groups(table: Table, file: DataFile, schema: pa.Schema) -> Iterator[pa.Table]:
+def groups(table: Table, file: DataFile, schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the row groups of a file; its checksums are compared."""
     opened = open_file(table, file, schema)
     for index in range(opened.num_row_groups):

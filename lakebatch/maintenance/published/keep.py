@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import DamageWarning, LakebatchError
+from lakebatch.maintenance.published import comparison
+from lakebatch.maintenance.published.commits import commit, ensure, has_results, now
 from lakebatch.maintenance.published.tags import publish, replay
-from lakebatch.maintenance.published.update import commit, ensure, has_results, now
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,20 @@ def bring_up_to_date(tables: ExperimentTables, *, merge: bool = False) -> None:
     """Bring the published table to the newest state; if that fails, a warning in the log says so."""
     with _reported(tables):
         update(tables, merge=merge)
+
+
+def heal(tables: ExperimentTables, *, dry_run: bool) -> str | None:
+    """Return what is wrong with the published table, which has the rows of the dataset afterwards; None if nothing is."""
+    table = tables.table(PUBLISHED)
+    if not table.exists() or not has_results(tables):
+        return None
+    with _without_warnings():
+        wanted, state = now(tables), table.at()
+        found = "; ".join(comparison.differences(state, wanted))
+        is_other = not found and (found := comparison.other_values(tables, state, wanted) or "")
+        if not dry_run:
+            commit(tables, lambda: now(tables), anew=bool(is_other))
+    return found or None
 
 
 def tagged_version(tables: ExperimentTables, tag: Tag) -> int | None:

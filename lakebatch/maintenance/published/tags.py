@@ -5,9 +5,9 @@ from __future__ import annotations
 from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import CommitError
+from lakebatch.maintenance.published.commits import change_to, check_ours, commit, ensure
 from lakebatch.maintenance.published.contents import Wanted
 from lakebatch.maintenance.published.plan import plan
-from lakebatch.maintenance.published.update import change_to, check_ours, commit, ensure
 from lakebatch.snapshot.pin import pin_tag
 from lakebatch.storage.delta import derived
 from lakebatch.storage.delta.derived import Change

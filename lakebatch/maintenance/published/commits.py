@@ -42,17 +42,24 @@ def _checked(snapshot: Snapshot, events_version: int) -> Wanted:
     return wanted
 
 
-def commit(tables: ExperimentTables, find: Find, *, merge: bool = False) -> bool:
+def commit(tables: ExperimentTables, find: Find, *, merge: bool = False, anew: bool = False) -> bool:
     """Bring the table to what ``find`` returns, in one commit; return whether one was needed.
 
     Of several processes that do so at once, one makes the commit, and the others find nothing left to do.
+
+    Parameters
+    ----------
+    merge : bool
+        Merge all small files.
+    anew : bool
+        Copy no row of the table, whose values are not those of the dataset.
     """
     table = tables.table(PUBLISHED)
     written: dict[tuple[object, ...], list[DerivedFile]] = {}
 
     def write_after(state: TableVersion, last: int) -> Write | None:
         check_ours(state)
-        rewrite = plan(state, find(), merge=merge)
+        rewrite = plan(state, find(), merge=merge, anew=anew and not written)
         return None if rewrite is None else change_to(tables, state, rewrite, last, written)
 
     return table.commit_once(TRANSACTION, write_after)
