@@ -153,6 +153,11 @@ class TableVersion:
     def _partitions(self) -> list[str]:
         return list(self._handle.metadata().partition_columns)
 
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table is partitioned."""
+        return bool(self._partitions)
+
     def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
         """Return the sources of the rows of all or some assemblies, by URI: bundles, and files that are in none.
 
