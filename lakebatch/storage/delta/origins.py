@@ -6,12 +6,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lakebatch.errors import DamageWarning, StorageError, warn
 from lakebatch.ids import ExperimentName
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.foreign import Foreign, Origins, Replay, describe, is_own
+from lakebatch.storage.delta.foreign import OriginFile, Origins, describe
 from lakebatch.storage.delta.log import FOLDER, Entry, entry_name, parse
+from lakebatch.storage.delta.own_view import OwnView
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +45,11 @@ class OriginReader:
         return self._origins
 
     def _followed(self, known: Origins, version: int) -> Origins:
-        """Return the origins after the entries since a version; after a foreign one, of all entries."""
+        """Return the origins after the entries since a version; where one matters, after all entries."""
         for entry in self._entries(known.version + 1, version):
-            if not is_own(entry) and (entry.of("add") or entry.of("remove")):
-                return self._replayed(version)
-            known.follow_own(entry)
-        known.version = version
-        return known
-
-    def _replayed(self, version: int) -> Origins:
-        found = Replay(self._entries(0, version)).origins
-        found.version = version
-        return found
+            if known.changes_with(entry):
+                return replace(OwnView(self._entries(0, version)).origins, version=version)
+        return replace(known, version=version)
 
     def _entries(self, first: int, last: int) -> Iterator[Entry]:
         """Yield the readable ones of some entries; what is lost is named elsewhere."""
@@ -79,7 +74,7 @@ class OriginReader:
             noted = json.loads(content)
             found = Origins(
                 int(noted["version"]),
-                *({each["path"]: Foreign(**each) for each in noted[kind]} for kind in KINDS),
+                *({each["path"]: OriginFile(**each) for each in noted[kind]} for kind in KINDS),
             )
             is_believed = found.version <= version and noted["entry"] == self._hash_of(found.version)
             return found if is_believed else None
@@ -104,4 +99,6 @@ class OriginReader:
         """Warn of what other programs brought and took out by a version; of brought files, of those that are still there."""
         for what in describe(self._storage.join(self._table), origins, active, version):
             name = ExperimentName.parse(self._table.partition("/")[0])
-            warn(f"{what}. See: lakebatch doctor {name}; mend it with: lakebatch repair {name}", DamageWarning)
+            warn(
+                f"{what}. See: lakebatch doctor {name}; mend it with: lakebatch repair {name}", DamageWarning
+            )

@@ -82,7 +82,7 @@ def _unsealed(table: Table, commit: Callable[[], bool]) -> bool:
 
 
 def own_files(state: TableVersion, assembly_id: str) -> list[DataFile]:
-    """Return the files with rows of an assembly alone, also foreign ones; none of a table that is not partitioned by assembly."""
+    """Return the files with rows of an assembly alone, also foreign ones; none of a table without partitions."""
     files = state.all_files.filter(assembly_id=assembly_id)
     return list(map(DataFile._make, files.iter_rows()))
 

@@ -43,6 +43,7 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
     inner = inner_tables(file.path for file in listed)
     files = {file.path: file for file in listed if _is_data(file) and not is_within(file.path, inner)}
     replaced = _replaced(table, keep_versions, keep_hours) & files.keys()
+    replaced -= table.at().origins.taken.keys()  # `repair` puts them back
     left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
     for version in keep_versions if left_over else ():
         left_over -= set(table.at(version).all_files["path"])
