@@ -191,6 +191,7 @@ class Table(TableReader):
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
         """
+        process.check_may_write()
         handle = self._refresh()
         self._handle = None
         return handle
@@ -242,6 +243,7 @@ class Table(TableReader):
 
     def _create(self) -> None:
         process.check_fork()
+        process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
