@@ -205,6 +205,7 @@ class Table(TableReader):
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
         """
+        process.check_may_write()
         handle = self._refresh()
         self._handle = None
         return handle
@@ -257,6 +258,7 @@ class Table(TableReader):
 
     def _create(self, properties: Mapping[str, str] = table_format.PROPERTIES) -> None:
         process.check_fork()
+        process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
