@@ -25,6 +25,9 @@ ROOMS: tuple[dict[str, str], ...] = (
     },
     {"lake": "The nouns that users hold: a lake, an experiment in it, a snapshot of all its experiments."},
     {
+        "publication": "A tag as a folder that stands by itself: data, metadata and record for others, written and read back."
+    },
+    {
         "sql": "DuckDB over a snapshot of a lake, and named queries.",
         "analysis": "Statistics, plots and reports of snapshots.",
         "maintenance": "Optimize, vacuum, purge, disk usage and bundles; doctor and repair.",

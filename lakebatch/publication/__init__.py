@@ -1,0 +1,1 @@
+"""A tag as a folder that stands by itself: data, metadata and record for others, written and read back."""
