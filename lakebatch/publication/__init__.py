@@ -1,1 +1,1 @@
-"""A tag as a folder that stands by itself: data, metadata and record for others, written and read back."""
+"""A tag as a folder that stands by itself, written for others and read back."""
