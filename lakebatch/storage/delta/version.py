@@ -211,6 +211,11 @@ class TableVersion:
         """The properties of the table."""
         return dict(self._handle.metadata().configuration)
 
+    @property
+    def description(self) -> str:
+        """What the table holds, as it was described when it was created."""
+        return self._handle.metadata().description or self.schema.description
+
     @cached_property
     def described_columns(self) -> dict[str, Column]:
         """The columns by name: those of the schema, and an experiment's own as the table describes them."""
