@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from lakebatch.artifacts import ARTIFACTS
 from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.errors import DamageWarning, ForkError, LakebatchError
-from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, published, purges, values
+from lakebatch.maintenance.doctor import (
+    assemblies,
+    counts,
+    files,
+    foreign,
+    origin,
+    place,
+    published,
+    purges,
+    values,
+)
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.doctor.origin import table_id
 from lakebatch.maintenance.inspection.data_files import foreign_partitions
@@ -179,6 +189,7 @@ def _files(stored: ExperimentTables, table: InspectedTable) -> Iterator[Finding]
     yield from files.check_log(table)
     yield from files.check_data_files(table)
     yield from counts.check_rows(table)
+    yield from foreign.check_foreign(table)
     yield from origin.check_mixture(table)
     yield from files.check_leftovers(table)
     yield from assemblies.check_duplicates(stored, table)

@@ -14,7 +14,7 @@ from lakebatch.maintenance import published
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
-from lakebatch.maintenance.repair import doubled
+from lakebatch.maintenance.repair import doubled, foreign
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.doubled import Doubled
 from lakebatch.maintenance.repair.files import FileRepair
@@ -90,11 +90,17 @@ class _Healing:
         for table in data:
             table.keep(self._tagged(table.name))
         yield from self.files.partitioned([Contents(table) for table in data], assemblies)
+        yield from self._foreign()
         for name, table in inspected_tables(self.stored).items():
             for found in doubled.find(table):
                 yield self._heal_doubled(name, found, assemblies)
             yield from _taken_out(table)
         yield from self._bundles()
+
+    def _foreign(self) -> Iterator[Outcome]:
+        """Undo what other programs changed in the tables."""
+        for name, table in inspected_tables(self.stored).items():
+            yield from foreign.heal(table, self._table(name), dry_run=self.dry_run)
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
         """Return the assemblies by their ids, from whole files of events and from healed ones."""
@@ -160,8 +166,9 @@ class _Healing:
 
 def _taken_out(table: InspectedTable) -> Iterator[Outcome]:
     """Yield the assemblies with fewer rows than their commits added, as after a restore by another tool."""
+    undone = {each.assembly_id for each in foreign.find(table)}
     for each in table.lineage.open_surpluses if table.log.is_whole else ():
-        if each.rows < each.expected:
+        if each.rows < each.expected and each.assembly_id not in undone:
             what = (
                 f"{each.assembly_id or 'the table'} has {each.rows} rows, its commits brought {each.expected}"
             )

@@ -162,7 +162,9 @@ class Table(TableReader):
             if write is None or failure is None:
                 self._handle = handle
                 # the version of a commit that was reported as failed is unknown: sync all since the first look
-                self._sync(handle, first if write is None else int(handle.version()) - 1)
+                before = first if write is None else int(handle.version()) - 1
+                self._sync(handle, before)
+                self._note_origins(handle, before)
                 return write is not None or failure is not None
             if not is_final(failure):
                 COMMITS.pause(attempt)
@@ -193,11 +195,17 @@ class Table(TableReader):
         if self._folder is not None:
             durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
+    def _note_origins(self, handle: Handle, before: int) -> None:
+        """Leave a note of the origins of all files at each version that gets a checkpoint."""
+        if checkpoints.is_due_between(before, int(handle.version())):
+            self._origins.write_note(int(handle.version()))
+
     def _take_handle(self) -> Handle:
         """Return the handle, brought up to date, for one attempt to commit; other calls open another meanwhile.
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
         """
+        process.check_may_write()
         handle = self._refresh()
         self._handle = None
         return handle
@@ -216,6 +224,7 @@ class Table(TableReader):
         handle = self._commit_repeatedly("write", attempt)
         version = int(handle.version())
         self._sync(handle, version - 1)
+        self._note_origins(handle, version - 1)
         return version
 
     def _commit_repeatedly(self, action: str, commit: Callable[[Handle], object]) -> Handle:
@@ -249,6 +258,7 @@ class Table(TableReader):
 
     def _create(self, properties: Mapping[str, str] = table_format.PROPERTIES) -> None:
         process.check_fork()
+        process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
