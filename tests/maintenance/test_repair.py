@@ -55,7 +55,8 @@ def cohort(whole, tmp_path, monkeypatch) -> Path:
 
 
 def data_files(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.rglob("*.parquet")) if file.parent.name != "_delta_log"]
+    derived = ("_delta_log", "published")
+    return [file for file in sorted(folder.rglob("*.parquet")) if file.parent.name not in derived]
 
 
 def versions(folder: Path) -> Iterator[tuple[str, int, pl.DataFrame]]:

@@ -173,7 +173,8 @@ class TableReader:
 
     def _state(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        return TableVersion(handle, self.schema, self.storage, self.bundle_folder, self._origins.upto)
+        find_origins = None if self.schema.derived else self._origins.upto
+        return TableVersion(handle, self.schema, self.storage, self.bundle_folder, find_origins)
 
     def _open(self) -> Handle:
         process.check_fork()
