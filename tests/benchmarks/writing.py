@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from lakes import ROWS, results_of, stored_in, write_one
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Plan
 from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.maintenance import optimize, published
 from lakebatch.storage.delta import durability
 
 APPENDS = 320
@@ -65,6 +66,48 @@ def durable(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
             left()
 
     yield Comparison("append of a part, synced to the disk", "left to the system", synced, unsynced, 2)
+
+
+def publishing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield the comparison of assemblies that are written and published one by one, and only written, to the last row."""
+    one, other = stored_in(folder / "published"), stored_in(folder / "not-published")
+    together = f"{arguments.small:,} assemblies of {ROWS} rows one by one, published"
+    yield Comparison(
+        together,
+        "not published",
+        lambda: _written(one, arguments.small, published.update),
+        lambda: _written(other, arguments.small, lambda _: None),
+        2,
+        once=True,
+    )
+    yield Comparison("publishing of one more assembly", "writing it", *_one_more(one), at_most=1)
+
+
+def _written(
+    stored: StoredExperiment, assemblies: int, publish: Callable[[StoredExperiment], object]
+) -> None:
+    """Write assemblies as runs do, and publish each."""
+    for number in range(assemblies):
+        ended = write_one(stored, results_of(ROWS, number))
+        optimize.compact_assembly(stored.results, stored.log.table, ended.assembly_id)
+        publish(stored)
+
+
+def _one_more(stored: StoredExperiment) -> tuple[Call, Call]:
+    """Return two calls: one publishes the assembly that the other one has written."""
+    frame = results_of(ROWS, 1)
+    seconds: list[float] = []
+
+    def publish() -> float:
+        began = perf_counter()
+        ended = write_one(stored, frame)
+        optimize.compact_assembly(stored.results, stored.log.table, ended.assembly_id)
+        seconds.append(perf_counter() - began)
+        began = perf_counter()
+        published.update(stored)
+        return perf_counter() - began
+
+    return publish, lambda: seconds[-1]
 
 
 def appender(stored: StoredExperiment, frame: pl.DataFrame) -> Call:

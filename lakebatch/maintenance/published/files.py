@@ -91,8 +91,8 @@ def _new(rewrite: Rewrite, schema: pa.Schema) -> Iterator[Chunk]:
     snapshot, layout = rewrite.wanted.snapshot, rewrite.wanted.layout
     done: dict[str, int] = {}
     frames = pieces.read(snapshot, rewrite.missing, lambda: None, table=RESULTS, on_gap="refuse")
-    for frame in (each for frame in frames for each in frame.iter_slices(SLICE_ROWS)):
-        for rows in frame.partition_by("assembly_id", maintain_order=True) if frame.height else ():
+    for piece in (each for frame in frames for each in frame.iter_slices(SLICE_ROWS)):
+        for rows in piece.partition_by("assembly_id", maintain_order=True) if piece.height else ():
             assembly_id = rows["assembly_id"][0]
             before = done.get(assembly_id, 0)
             done[assembly_id] = before + rows.height
