@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, process_time
 from unittest.mock import patch
 
 import polars as pl
@@ -69,45 +70,39 @@ def durable(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
 
 
 def publishing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield the comparison of assemblies that are written and published one by one, and only written, to the last row."""
-    one, other = stored_in(folder / "published"), stored_in(folder / "not-published")
-    together = f"{arguments.small:,} assemblies of {ROWS} rows one by one, published"
+    """Yield the processor time of assemblies that are published one by one, beside that of writing them."""
+    stored, count = stored_in(folder / "published"), arguments.small
+    written, done = _one_by_one(stored, count)
     yield Comparison(
-        together,
-        "not published",
-        lambda: _written(one, arguments.small, published.update),
-        lambda: _written(other, arguments.small, lambda _: None),
-        2,
+        f"publishing of {count:,} assemblies of {ROWS} rows one by one, processor time",
+        "writing them",
+        lambda: sum(done),
+        lambda: sum(written),
+        1,
         once=True,
     )
-    yield Comparison("publishing of one more assembly", "writing it", *_one_more(one), at_most=1)
+    yield Comparison(
+        f"publishing of one of the last {count // 10}",
+        "writing it",
+        lambda: median(done[-count // 10 :]),
+        lambda: median(written[-count // 10 :]),
+        1,
+        once=True,
+    )
 
 
-def _written(
-    stored: StoredExperiment, assemblies: int, publish: Callable[[StoredExperiment], object]
-) -> None:
-    """Write assemblies as runs do, and publish each."""
+def _one_by_one(stored: StoredExperiment, assemblies: int) -> tuple[list[float], list[float]]:
+    """Return the processor seconds of writing each assembly as runs do, and those of publishing it."""
+    written, done = [], []
     for number in range(assemblies):
+        began = process_time()
         ended = write_one(stored, results_of(ROWS, number))
         optimize.compact_assembly(stored.results, stored.log.table, ended.assembly_id)
-        publish(stored)
-
-
-def _one_more(stored: StoredExperiment) -> tuple[Call, Call]:
-    """Return two calls: one publishes the assembly that the other one has written."""
-    frame = results_of(ROWS, 1)
-    seconds: list[float] = []
-
-    def publish() -> float:
-        began = perf_counter()
-        ended = write_one(stored, frame)
-        optimize.compact_assembly(stored.results, stored.log.table, ended.assembly_id)
-        seconds.append(perf_counter() - began)
-        began = perf_counter()
+        between = process_time()
         published.update(stored)
-        return perf_counter() - began
-
-    return publish, lambda: seconds[-1]
+        written.append(between - began)
+        done.append(process_time() - between)
+    return written, done
 
 
 def appender(stored: StoredExperiment, frame: pl.DataFrame) -> Call:
