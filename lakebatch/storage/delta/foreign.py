@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from lakebatch._text import one_line
-from lakebatch.storage.delta.log import LOST, Entry, added_paths, removed_paths
+from lakebatch.storage.delta.log import LOST, Entry
 
 MARK = "lakebatch."
 """Start of the keys that commits of lakebatch have in their metadata."""
@@ -74,7 +75,7 @@ class Origins:
             return bool(entry.of("add") or entry.of("remove"))
         if self.is_clean:
             return False
-        touched = {*added_paths(entry), *removed_paths(entry)}
+        touched = {unquote(each["path"]) for each in (*entry.of("add"), *entry.of("remove"))}
         is_purge = entry.info.get(EVENT) == PURGED
         return is_purge or bool(touched & {*self.brought, *self.mixed, *self.taken})
 
