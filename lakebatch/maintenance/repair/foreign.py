@@ -24,7 +24,6 @@ from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, nex
 from lakebatch.storage.delta.table import Table, Write
 from lakebatch.storage.delta.version import TableVersion
 
-HOW = "its files are left out of the table, and those that it took out are back"
 MIXED = "nothing tells its rows from the others; take the table back with the tool that merged them, or use a backup"
 
 
@@ -43,10 +42,19 @@ class Change:
         return Outcome(state, self.table.path, self._what, how, "", self.assembly_id)
 
     @property
+    def how(self) -> str:
+        """What the repair does."""
+        done = [
+            ("its rows leave the table", self.surplus),
+            ("the files that it took out are back", self.missing),
+        ]
+        return ", and ".join(words for words, found in done if found)
+
+    @property
     def _what(self) -> str:
         of = f" of {self.assembly_id}" if self.assembly_id else ""
         parts = [
-            f"{words} {sum(each.rows for each in found)} rows{of} (version {found[-1].version}, {found[-1].engine})"
+            f"{words} {_counted(found)}{of} (version {found[-1].version}, {found[-1].engine})"
             for words, found in (("brought", self.surplus), ("took out", [*self.missing, *self.hidden]))
             if found
         ]
@@ -99,11 +107,16 @@ def heal(table: InspectedTable, stored: Table, *, dry_run: bool) -> Iterator[Out
         except LakebatchError as error:
             yield change.outcome("stays damaged", str(error))
         else:
-            yield change.outcome(healed(dry_run), HOW)
+            yield change.outcome(healed(dry_run), change.how)
     for each in table.own_view.origins.mixed.values():
         if each.path in table.own_view.active:
             what = f"Version {each.version} ({each.engine}) merged rows of other programs into {table.locate(each.path)}"
             yield Outcome("stays damaged", table.path, what, MIXED)
+
+
+def _counted(files: Sequence[OriginFile]) -> str:
+    count = sum(each.rows for each in files)
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def _commit(stored: Table, change: Change) -> None:
