@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from lakebatch.assembly.record import Assembly, latest
-from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.errors import DamageWarning, LakebatchError, StorageError
+from lakebatch.maintenance import published
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
@@ -70,6 +71,7 @@ class _Healing:
             raise
         if not self.dry_run:
             yield from self.history.record()
+        yield from self._published()
 
     def _record_so_far(self) -> None:
         """Record what was healed before an error, which matters more than a fault in recording."""
@@ -139,6 +141,16 @@ class _Healing:
         if name.startswith(f"{FRAMES}/"):
             return self.stored.frames(name.removeprefix(f"{FRAMES}/"))
         return self.stored.table(name)
+
+    def _published(self) -> Iterator[Outcome]:
+        """Bring the published table to the rows of the dataset."""
+        try:
+            what = published.heal(self.stored, dry_run=self.dry_run)
+        except LakebatchError:  # what keeps it from being made is an outcome of its own
+            return
+        if what is not None:
+            folder = f"{self.stored.folder}/{PUBLISHED}"
+            yield Outcome(healed(self.dry_run), folder, what, "its rows are taken from the results again")
 
     def _bundles(self) -> Iterator[Outcome]:
         """Remove damaged bundles."""

@@ -87,6 +87,13 @@ class Table(TableReader):
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
+    def create(self, properties: Mapping[str, str]) -> None:
+        """Create the table with other properties than those of tables that are only appended to, unless it exists."""
+        if not self.exists():
+            self._create(properties)
+            if self._folder is not None:
+                durability.sync_created(self._folder)
+
     def append_once(
         self,
         transaction: str,
@@ -198,6 +205,7 @@ class Table(TableReader):
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
         """
+        process.check_may_write()
         handle = self._refresh()
         self._handle = None
         return handle
@@ -248,13 +256,14 @@ class Table(TableReader):
             checkpoints.write_if_due(handle)
         return answer
 
-    def _create(self) -> None:
+    def _create(self, properties: Mapping[str, str] = table_format.PROPERTIES) -> None:
         process.check_fork()
+        process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
             try:
-                table_format.create_table(self.uri, self.schema, self._options)
+                table_format.create_table(self.uri, self.schema, self._options, properties)
             except ENGINE_ERRORS:
                 # another process, or this one whose answer was lost, may have created it
                 if not self.exists():

@@ -166,6 +166,11 @@ class TableVersion:
     def _partitions(self) -> list[str]:
         return list(self._handle.metadata().partition_columns)
 
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table is partitioned."""
+        return bool(self._partitions)
+
     def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
         """Return the sources of the rows of all or some assemblies, by URI: bundles, and files that are in none.
 
@@ -205,6 +210,11 @@ class TableVersion:
     def properties(self) -> dict[str, str]:
         """The properties of the table."""
         return dict(self._handle.metadata().configuration)
+
+    @property
+    def description(self) -> str:
+        """What the table holds, as it was described when it was created."""
+        return self._handle.metadata().description or self.schema.description
 
     @cached_property
     def described_columns(self) -> dict[str, Column]:
