@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from lakebatch._text import one_line
+from lakebatch.errors import SchemaError
 from lakebatch.storage.delta.log import LOST, Entry
 
 MARK = "lakebatch."
@@ -78,6 +79,14 @@ class Origins:
         touched = {unquote(each["path"]) for each in (*entry.of("add"), *entry.of("remove"))}
         is_purge = entry.info.get(EVENT) == PURGED
         return is_purge or bool(touched & {*self.brought, *self.mixed, *self.taken})
+
+
+def inseparable(uri: str) -> SchemaError:
+    """Return the error for foreign files in a table with deletion vectors, where no file can be left out."""
+    return SchemaError(
+        f"{uri} has deletion vectors and rows that lakebatch did not write, which cannot be told apart. "
+        "Have the tool that wrote them take both out again, or restore the table from a backup."
+    )
 
 
 def is_own(entry: Entry) -> bool:

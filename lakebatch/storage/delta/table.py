@@ -197,7 +197,7 @@ class Table(TableReader):
 
     def _note_origins(self, handle: Handle, before: int) -> None:
         """Leave a note of the origins of all files at each version that gets a checkpoint."""
-        if checkpoints.is_due_between(before, int(handle.version())):
+        if not self.schema.is_derived and checkpoints.is_due_between(before, int(handle.version())):
             self._origins.write_note(int(handle.version()))
 
     def _take_handle(self) -> Handle:
