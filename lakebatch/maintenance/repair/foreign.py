@@ -6,12 +6,8 @@ assembly then are as many as its commits added. It is one commit, and no file is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from deltalake.transaction import AddAction, RemoveAction
 
 from lakebatch._version import __version__
 from lakebatch.errors import LakebatchError
@@ -20,9 +16,8 @@ from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.history import EVENT
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State, healed
 from lakebatch.storage.delta.foreign import OriginFile
-from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
-from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.version import TableVersion
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.undo import undo
 
 MIXED = "nothing tells its rows from the others; take the table back with the tool that merged them, or use a backup"
 
@@ -103,7 +98,7 @@ def heal(table: InspectedTable, stored: Table, *, dry_run: bool) -> Iterator[Out
             if contents is not None or change.hidden:
                 change.check(contents or Contents(table))
             if not dry_run:
-                _commit(stored, change)
+                undo(stored, change.assembly_id, change.surplus, change.missing, _metadata(change))
         except LakebatchError as error:
             yield change.outcome("stays damaged", str(error))
         else:
@@ -119,32 +114,8 @@ def _counted(files: Sequence[OriginFile]) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _commit(stored: Table, change: Change) -> None:
-    """Take the foreign files out and put the missing ones back, unless the table was changed meanwhile."""
-    metadata = {**EVENT, "lakebatch.code_version": __version__}
-    if change.assembly_id is not None:
-        metadata["lakebatch.assembly_id"] = change.assembly_id
-
-    def write_after(state: TableVersion, last: int) -> Write | None:
-        present = set(state.all_files["path"])
-        surplus = [each for each in change.surplus if each.path in present]
-        missing = [each for each in change.missing if each.path not in present]
-        actions = _actions(change.assembly_id, surplus, missing)
-        if not actions:
-            return None
-        return lambda handle: commit_actions(handle, actions, metadata, next_transaction(last))
-
-    stored.commit_once(TRANSACTION, write_after)
-
-
-def _actions(
-    assembly_id: str | None, surplus: Sequence[OriginFile], missing: Sequence[OriginFile]
-) -> list[AddAction | RemoveAction]:
-    at = int(datetime.now(UTC).timestamp() * 1000)
-    partition: dict[str, str | None] = {} if assembly_id is None else {"assembly_id": assembly_id}
-    back: list[AddAction | RemoveAction] = [
-        AddAction(each.path, each.size, partition, at, False, json.dumps({"numRecords": each.rows}))
-        for each in missing
-    ]
-    out = [RemoveAction(each.path, False, at, size=each.size, partition_values=partition) for each in surplus]
-    return [*back, *out]
+def _metadata(change: Change) -> dict[str, str]:
+    described = {**EVENT, "lakebatch.code_version": __version__}
+    return (
+        described if change.assembly_id is None else described | {"lakebatch.assembly_id": change.assembly_id}
+    )
