@@ -151,13 +151,14 @@ class InspectedTable:
         return max(ends, default=-1)
 
     def is_required(self, reference: Reference) -> bool:
-        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it.
+        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it, or
+        another program took it out.
 
         Files that a purge took out need not exist for any version.
         """
         if reference.version < self.purged.get(reference.assembly_id or "", -1):
             return False
-        is_kept = reference.path in self.kept
+        is_kept = reference.path in self.kept or reference.path in self.own_view.missing
         return is_kept or self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
 
     def keep(self, versions: Iterable[int]) -> None:

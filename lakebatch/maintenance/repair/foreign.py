@@ -6,7 +6,7 @@ assembly then are as many as its commits added. It is one commit, and no file is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lakebatch._version import __version__
@@ -55,12 +55,12 @@ class Change:
         ]
         return f"Another program {' and '.join(parts)}"
 
-    def check(self, contents: Contents) -> None:
+    def check(self, contents: Contents, is_planned: Callable[[Collection[str]], bool]) -> None:
         """Raise `CannotHealError` unless the table has exactly the committed rows afterwards."""
         if self.hidden:
             raise CannotHealError(f"a deletion vector hides rows of {self.table.locate(self.hidden[0].path)}")
         for each in self.missing:
-            if not contents.is_whole(each.path):
+            if not contents.is_whole(each.path) and not is_planned([self.table.locate(each.path)]):
                 raise CannotHealError(
                     f"{self.table.locate(each.path)} is not there any more as it was committed"
                 )
@@ -89,14 +89,19 @@ def find(table: InspectedTable) -> list[Change]:
     return found
 
 
-def heal(table: InspectedTable, stored: Table, *, dry_run: bool) -> Iterator[Outcome]:
-    """Yield the outcome of each change that other programs made to the files of a table."""
+def heal(
+    table: InspectedTable, stored: Table, is_planned: Callable[[Collection[str]], bool], *, dry_run: bool
+) -> Iterator[Outcome]:
+    """Yield the outcome of each change that other programs made to the files of a table.
+
+    ``is_planned`` says whether a dry run would write some files again.
+    """
     changes = find(table)
     contents = Contents(table) if any(each.missing for each in changes) else None
     for change in changes:
         try:
             if contents is not None or change.hidden:
-                change.check(contents or Contents(table))
+                change.check(contents or Contents(table), is_planned)
             if not dry_run:
                 undo(stored, change.assembly_id, change.surplus, change.missing, _metadata(change))
         except LakebatchError as error:
