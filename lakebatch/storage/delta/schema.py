@@ -45,8 +45,8 @@ class TableSchema:
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
     declares. Those in ``united`` are JSON lists that keep what earlier writers put into them. ``roles`` are the roles of
-    columns where an experiment declares none, see `lakebatch.assembly.metrics`. A ``derived`` table repeats rows of others:
-    who brought a file does not matter, since each update compares all that it holds.
+    columns where an experiment declares none, see `lakebatch.assembly.metrics`. A table that ``is_derived`` is made again
+    from others, whatever is in it.
     """
 
     table: str
@@ -60,7 +60,7 @@ class TableSchema:
     properties: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Any] = field(default_factory=dict)
     united: tuple[str, ...] = ()
-    derived: bool = False
+    is_derived: bool = False
 
     @property
     def late(self) -> list[Column]:
