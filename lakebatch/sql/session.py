@@ -19,8 +19,8 @@ from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.sql import meanings, pivot, placeholders
 from lakebatch.sql import named as named_queries
-from lakebatch.sql import pivot, placeholders
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
@@ -73,6 +73,7 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
         omissions.warn_of_faults(found)
         mixed = [text for each in snapshot.values() for text in each.mixed()]
         mixture.report(mixed, snapshot.selection.on_mix)
+        views.describe()
         opened.pop_all()
     return connection
 
@@ -166,6 +167,8 @@ class Session:
 
         def read() -> pl.DataFrame:
             nonlocal used
+            if meanings.ASKED.search(text):
+                self._describe(deadline)
             complete = self._complete(text, parameters or {}, deadline)
             used = self._views_read(complete, deadline)
             return self._frame(complete, parameters or {}, deadline)
@@ -190,7 +193,16 @@ class Session:
 
         if SHOW_TABLES.fullmatch(text):
             return VIEW_NAMES
+        asked = meanings.DESCRIBE.fullmatch(text)
+        if asked and (path := self._views.path(asked[1])):
+            return meanings.described(path)
         return pivot.with_values(text, values) if pivot.is_in(text) else text
+
+    def _describe(self, deadline: float) -> None:
+        """Give views their meanings as comments, for the first query that can show them."""
+        if not self._is_usable or self._supervisor.is_abandoned():
+            self._open()
+        self._supervisor.run(self._views.describe, deadline)
 
     def _frame(self, text: str, parameters: Mapping[str, Any], deadline: float) -> pl.DataFrame:
         """Return the result of a query that has been checked."""

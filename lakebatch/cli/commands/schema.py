@@ -85,6 +85,6 @@ def _declared(name: str) -> Dictionary:
 
     source = registry.get(name)
     experiment = registry.load(source)
-    resolved = config.resolve(source, experiment)
+    resolved = config.resolve(source, experiment).model
     schemas = declared_schemas(experiment, resolved.config)
     return dictionary.declared(schemas, experiment.name, experiment.version)
