@@ -53,7 +53,7 @@ def _column(column: ColumnEntry, names: int, types: int, width: int | None) -> I
         yield f"{head}  {folded[0]}"
         yield from (" " * left + each for each in folded[1:])
     else:
-        yield head.rstrip()
+        yield f"  {column.name}  {_type(column)}"
         yield from _fold(_meaning(column), width, "      ", "      ")
 
 

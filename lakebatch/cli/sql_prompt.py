@@ -52,9 +52,7 @@ class Prompt:
         self._open_session = open_session
         self._session = open_session()
         self._form = form
-        self._ask: PromptSession[str] = PromptSession(
-            history=_history(), completer=_completer(self._session)
-        )
+        self._ask: PromptSession[str] = PromptSession(history=_history(), completer=_completer(self._session))
 
     def loop(self) -> None:
         """Answer statements until Ctrl-D or ``.quit``."""
@@ -134,9 +132,8 @@ TABLES = """
 WORDS_AND_MEANINGS = """
     SELECT schema_name || '.' || view_name AS word, comment FROM duckdb_views() WHERE NOT internal
     UNION SELECT schema_name || '.' || table_name, comment FROM duckdb_tables() WHERE NOT internal
-    UNION ALL SELECT column_name, CASE WHEN count(DISTINCT (data_type, comment)) = 1
-        THEN lower(min(data_type)) || coalesce(': ' || min(comment), '') ELSE
-        string_agg(DISTINCT lower(data_type), ' or ') || ', in several views' END
+    UNION ALL SELECT column_name, arg_min(lower(data_type) || coalesce(': ' || comment, ''),
+        CASE WHEN table_name = 'results' THEN 0 WHEN table_name IN ('configs', 'sweeps') THEN 2 ELSE 1 END)
     FROM duckdb_columns() WHERE NOT internal GROUP BY column_name ORDER BY word
 """
 

@@ -86,5 +86,5 @@ def _declared(name: str) -> Dictionary:
     source = registry.get(name)
     experiment = registry.load(source)
     resolved = config.resolve(source, experiment).model
-    schemas = declared_schemas(experiment, resolved.config)
+    schemas = declared_schemas(experiment, resolved)
     return dictionary.declared(schemas, experiment.name, experiment.version)
