@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 import polars as pl
@@ -184,7 +185,7 @@ class Dictionary:
         return _html.short(f"<Dictionary of {self.title}: {', '.join(self.names)}>")
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><strong>{_html.escape(self.title)}</strong></p>"]
+        parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
         for table in self.tables:
             frame = self.only(table.name).frame().drop("table")
             inside = _html.table(
@@ -192,7 +193,7 @@ class Dictionary:
                 [[_html.cell(value, 10 * _html.WIDTH) for value in row] for row in frame.iter_rows()],
                 max_rows=frame.height,
             )
-            head = f"{_html.escape(table.name)}: {_html.escape(table.description)}"
+            head = f"{escape(table.name)}: {escape(table.description)}"
             parts.append(f"<details><summary>{head}</summary>{inside}</details>")
         return "".join(parts)
 

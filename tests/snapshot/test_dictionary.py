@@ -51,15 +51,18 @@ def shown(*arguments):
 
 def test_built_in_dictionary_equals_the_schemas():
     found = dictionary.built_in()
-    assert sorted(found.names) == sorted(built_in_tables()) and found.names[: len(DATA)] == DATA
+    assert sorted(found.names) == sorted(built_in_tables())
+    assert found.names[: len(DATA)] == DATA
     for table in found:
         stated = document(table.name)
         assert table.description == stated["description"]
         assert [each.name for each in table.columns] == [each["name"] for each in stated["columns"]]
         for entry, column in zip(table.columns, stated["columns"], strict=True):
-            assert entry.meaning == column["comment"] and entry.meaning
+            assert entry.meaning == column["comment"]
+            assert entry.meaning
             assert (entry.delta_type, entry.unit) == (column["type"], column.get("unit"))
-            assert entry.type != entry.delta_type and entry.nullable == column.get("nullable", True)
+            assert entry.type != entry.delta_type
+            assert entry.nullable == column.get("nullable", True)
         assert {each.name for each in table.constraints} == set(stated["constraints"])
     assert found["results"]["pearson_r"].role == "metric"
     assert (found["results"]["level"].role, found["results"]["level"].baseline) == ("axis", 0.0)
@@ -85,7 +88,8 @@ def test_references_lead_to_columns():
 
 def test_own_columns_and_tables_need_no_code(own_lake):
     found = own_lake["estimate-pi"].schema()
-    assert found["curves"].own and found["curves"].rows == 2
+    assert found["curves"].own
+    assert found["curves"].rows == 2
     assert found["curves"].description == "One row per repeat."
     points = found["results"]["points"]
     assert (points.role, points.meaning, points.minimum, points.own) == ("axis", "Points drawn.", 1, True)
@@ -147,10 +151,8 @@ def test_schema_needs_neither_a_lake_nor_a_run(tmp_path, monkeypatch):
     assert "One row per fit" in shown()
     declared = shown("estimate-pi")
     assert "estimate-pi@v1, as declared, without a run" in declared
-    assert (
-        "Points drawn. Role: axis. Range: at least 1." in declared
-        and "curves: One row per repeat." in declared
-    )
+    assert "Points drawn. Role: axis. Range: at least 1." in declared
+    assert "curves: One row per repeat." in declared
     assert not (tmp_path / "lake").exists()
 
 
@@ -174,7 +176,8 @@ def test_every_view_and_column_has_a_comment_in_sql(own_lake):
     assert dict(views.iter_rows())["curves"] == "One row per repeat."
     described = own_lake.sql("DESCRIBE estimate_pi.results")
     meanings = dict(described.select("column_name", "comment").iter_rows())
-    assert meanings["fit_seconds"] == "Wall time of the fit. [s]" and meanings["points"] == "Points drawn."
+    assert meanings["fit_seconds"] == "Wall time of the fit. [s]"
+    assert meanings["points"] == "Points drawn."
     assert described.columns[:6] == ["column_name", "column_type", "null", "key", "default", "extra"]
     with own_lake.connect() as connection:
         assert (
@@ -188,4 +191,5 @@ def test_completion_of_the_prompt_shows_meanings(own_lake):
         completer = _completer(session)
     assert completer.meta_dict["points"] == "bigint: Points drawn."
     assert completer.meta_dict["estimate_pi.curves"] == "One row per repeat."
-    assert "SELECT" in completer.words and "running" in completer.words
+    assert "SELECT" in completer.words
+    assert "running" in completer.words
