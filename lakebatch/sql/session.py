@@ -167,8 +167,6 @@ class Session:
 
         def read() -> pl.DataFrame:
             nonlocal used
-            if meanings.ASKED.search(text):
-                self._describe(deadline)
             complete = self._complete(text, parameters or {}, deadline)
             used = self._views_read(complete, deadline)
             return self._frame(complete, parameters or {}, deadline)
@@ -197,12 +195,6 @@ class Session:
         if asked and (path := self._views.path(asked[1])):
             return meanings.described(path)
         return pivot.with_values(text, values) if pivot.is_in(text) else text
-
-    def _describe(self, deadline: float) -> None:
-        """Give views their meanings as comments, for the first query that can show them."""
-        if not self._is_usable or self._supervisor.is_abandoned():
-            self._open()
-        self._supervisor.run(self._views.describe, deadline)
 
     def _frame(self, text: str, parameters: Mapping[str, Any], deadline: float) -> pl.DataFrame:
         """Return the result of a query that has been checked."""
@@ -239,6 +231,8 @@ class Session:
         """Return the views that a query reads; refuse a query that does more, and damaged views."""
         if not self._is_usable or self._supervisor.is_abandoned():
             self._open()
+        if meanings.ASKED.search(text):
+            self._supervisor.run(self._views.describe, deadline)
         try:
             paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
         except duckdb.Error as error:
