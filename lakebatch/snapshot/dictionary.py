@@ -217,12 +217,6 @@ class Dictionary:
         """Return everything as values for JSON; ``format`` is raised when a key changes its meaning or goes."""
         return {"format": FORMAT, **asdict(self)}
 
-    def markdown(self) -> str:
-        """Return the tables in Markdown, for the appendix of a paper."""
-        from lakebatch.snapshot.dictionary_text import markdown
-
-        return markdown(self)
-
 
 def with_unit(meaning: str, unit: str | None) -> str:
     """Return a meaning with its unit in brackets; nothing for a number without a unit.

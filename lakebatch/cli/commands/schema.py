@@ -40,7 +40,9 @@ def schema(context: click.Context, name: str | None, table: str | None, moment: 
 
         echo_text(as_json(chosen.as_dict()), form)
     elif form == "markdown":
-        echo_text(chosen.markdown(), form)
+        from lakebatch.snapshot.dictionary_text import markdown
+
+        echo_text(markdown(chosen), form)
     elif form == "table":
         from lakebatch.cli.dictionary_view import lines
 
