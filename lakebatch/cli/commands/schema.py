@@ -36,7 +36,7 @@ def schema(context: click.Context, name: str | None, table: str | None, moment: 
     found = _dictionary(context, name, moment)
     chosen = found if table is None else found.only(table)
     if form == "json":
-        from lakebatch.cli.values import as_json
+        from lakebatch.snapshot.values import as_json
 
         echo_text(as_json(chosen.as_dict()), form)
     elif form == "markdown":
