@@ -27,6 +27,7 @@ RUN = {"console", "python", "sql", "toml"}
 LANGUAGES = {*RUN, "sh", "text"}
 NOT_RUN = {
     "README": 2,  # the setup commands, run by .ci/run
+    "installing": 10,
     "past-states": 4,
     "configuring": 4,
     "lake": 3,
