@@ -70,12 +70,12 @@ def resolve(extra: str, platform: str, python: str) -> subprocess.CompletedProce
     return done
 
 
-def wheels() -> None:
+def wheels(*extras: str) -> None:
     """Print for which Python versions every package of an extra has a wheel, and the reasons of the others."""
     say("| extra |", " | ".join(PLATFORMS), "|")
     say("|---|" + "---|" * len(PLATFORMS))
     reasons = []
-    for extra in EXTRAS:
+    for extra in extras or EXTRAS:
         asked = [(extra, platform, python) for platform in PLATFORMS.values() for python in PYTHONS]
         with ThreadPoolExecutor(len(PLATFORMS)) as threads:
             done = dict(zip(asked, threads.map(lambda each: resolve(*each), asked), strict=True))
