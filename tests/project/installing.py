@@ -26,10 +26,10 @@ PLATFORMS = {
     "Linux x86-64": "x86_64-manylinux_2_28",
     "Linux ARM64": "aarch64-manylinux_2_28",
     "macOS Intel": "x86_64-apple-darwin",
-    "macOS 14 ARM64": "aarch64-apple-darwin",
+    "macOS ARM64": "aarch64-apple-darwin",
     "Windows x86-64": "x86_64-pc-windows-msvc",
 }
-MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
+MACOS = {"MACOSX_DEPLOYMENT_TARGET": "15.0"}
 # Rooms whose tests read, write, run and ask a lake; without those that need a browser, a server or an outside engine
 CORE = ("ground", "storage", "snapshot", "lake", "sql", "assembly", "experiment", "virtual_cohort")
 LARGE = 20
