@@ -21,6 +21,7 @@ import lakebatch
 from lakebatch import _text
 from lakebatch.assembly.events import AssemblyLog
 from lakebatch.assembly.record import Plan
+from lakebatch.experiment import registry
 from lakebatch.storage import Storage
 from lakebatch.storage.delta.schema import conform, load_schema
 from lakebatch.storage.delta.table import Table
@@ -73,6 +74,14 @@ def _one_worker_unless_asked() -> Iterator[None]:
     """Let runs use one process by default: the tests themselves use every processor."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOKY_MAX_CPU_COUNT", "1")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _classes_forgotten() -> Iterator[None]:
+    """Forget the classes that a file of tests gave as experiments, whose names the next file may use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_given", {})
         yield
 
 

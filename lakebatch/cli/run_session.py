@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from platformdirs import user_state_path
@@ -50,23 +50,35 @@ PACKAGE_LOGGER = logging.getLogger("lakebatch")
 
 
 class InterruptHandler:
-    """Signal handler: the first Ctrl-C, while parts are computed, prevents further parts."""
+    """Signal handler: the first Ctrl-C, while parts are computed, prevents further parts.
+
+    An exception that a handler raises is lost where Python runs it inside of a callback, such as that of a weak
+    reference. So the handler records what it raises, and `wants_to_stop` raises it again.
+    """
 
     def __init__(self) -> None:
         self.is_computing = False
         self.announce: Callable[[str], None] = print_stderr
         self._asked_at: float | None = None
+        self._is_ended = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Record the first Ctrl-C; raise at the second, and at once where no part would be lost."""
         if self._asked_at is not None or not self.is_computing:
-            raise KeyboardInterrupt
+            self.end(number, frame)
         self._asked_at = time.monotonic()
         # in a thread, since the interrupted code may hold the lock of the display
         threading.Thread(target=self.announce, args=(STOP_NOTICE,), daemon=True).start()
 
+    def end(self, number: int, frame: FrameType | None) -> NoReturn:
+        """End as after a second Ctrl-C: the run records its state and can be resumed."""
+        self._is_ended = True
+        raise KeyboardInterrupt
+
     def wants_to_stop(self) -> bool:
         """Whether no further part may begin; raise when the running parts exceed their time limit."""
+        if self._is_ended:
+            raise KeyboardInterrupt
         if self._asked_at is None:
             return False
         if time.monotonic() - self._asked_at > STOP_SECONDS:
@@ -76,13 +88,17 @@ class InterruptHandler:
 
 @contextmanager
 def handled_interrupts() -> Iterator[InterruptHandler]:
-    """Handle Ctrl-C with an `InterruptHandler` within the block."""
+    """Handle Ctrl-C and SIGTERM with an `InterruptHandler` within the block."""
     handler = InterruptHandler()
-    before = signal.signal(signal.SIGINT, handler)
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, handler.end),
+    }
     try:
         yield handler
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 class LogFile:
@@ -139,6 +155,8 @@ def _make_private(folder: Path) -> None:
 
 def _open_private(path: str, flags: int) -> int:
     """Open a file with mode 0600; refuse a symbolic link, and never block on a pipe."""
+    if sys.platform == "win32":  # runs are refused there
+        raise NotImplementedError
     opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     os.fchmod(opened, 0o600)
     return opened
@@ -282,7 +300,7 @@ def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None
         )
         return
     name = stored.reference
-    uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
+    uri = sanitize(stored.results.uri.removeprefix(f"{working_folder().as_posix()}/"))
     state = state_word(assembly.state)
     click.echo(
         f"{assembly.assembly_id} is {state}: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"
