@@ -11,6 +11,7 @@ TOPICS = (
     "sql",
     "python",
     "datasets",
+    "engines",
     "past-states",
     "plots",
     "ui",

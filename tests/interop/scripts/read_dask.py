@@ -1,0 +1,37 @@
+"""Dask with dask-deltatable."""
+
+import answers
+import dask_deltatable
+
+
+def means(table):
+    import dask
+    import dask_deltatable
+
+    # else lists become strings
+    dask.config.set({"dataframe.convert-string": False})
+    rows = dask_deltatable.read_deltalake(table)
+    return rows.groupby("level")["r2"].agg(["count", "mean"]).compute()
+
+
+def count(table, version=None):
+    return len(dask_deltatable.read_deltalake(table, version=version))
+
+
+def rows(table, columns, version=None, assembly_id=None):
+    found = dask_deltatable.read_deltalake(table, version=version)
+    chosen = found if assembly_id is None else found[found["assembly_id"] == assembly_id]
+    return ([_plain(each) for each in row] for row in chosen[columns].compute().itertuples(index=False))
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+if __name__ == "__main__":
+    answers.main(
+        "dask dask-deltatable",
+        count=count,
+        means=lambda table: means(table).reset_index().to_numpy(),
+        rows=rows,
+    )

@@ -1,0 +1,53 @@
+"""Engines of others read the tables of a lake, and give the rows that its log names."""
+
+import matrix
+import polars as pl
+import pyarrow.dataset as ds
+import pytest
+import replay
+from engines import ENGINES, KNOWN
+from questions import NAMES
+
+pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
+
+
+def each_with_each():
+    for engine in ENGINES:
+        for question in NAMES:
+            known = KNOWN.get((engine.name, question))
+            marks = [pytest.mark.xfail(reason=known, raises=AssertionError, strict=True)] if known else []
+            yield pytest.param(engine.name, question, marks=marks, id=f"{engine.path.stem}-{question}")
+
+
+@pytest.mark.parametrize(("engine", "question"), each_with_each())
+def test_engine_gives_the_rows_of_the_log(engine, question, found, questions):
+    answer = found(engine)["answers"][question]
+    assert matrix.is_right(answer, questions.expected[question]), (answer, questions.expected[question])
+
+
+def test_replay_of_the_log_is_what_lakebatch_reads(life):
+    """The answers that engines are held against are lakebatch's own."""
+    rows = pl.DataFrame(replay.rows(life.table("results")))
+    snapshot = life.stored.snapshot()
+    right = rows.filter(pl.col("assembly_id").is_in(snapshot.ids()))
+    assert (rows.height, right.height) == (900, 600)
+    assert right["r2"].sum() == pytest.approx(snapshot.reassemble()["r2"].sum())
+
+
+def test_a_folder_read_without_its_log_has_rows_that_are_no_data(life):
+    """It has merged rows twice before vacuum, and discarded and unfinished ones after it."""
+    assert life.folder_rows == 1400
+    assert ds.dataset(life.table("results"), format="parquet").count_rows() == 900
+    assert life.stored.reassemble().height == 600
+
+
+def test_page_has_the_matrix(found, questions):
+    """If it fails, write the page again with: python tests/interop"""
+    answers = {engine.name: found(engine.name) for engine in ENGINES}
+    now = matrix.table(answers, questions.expected)
+    assert matrix.without_versions(matrix.written("matrix")) == matrix.without_versions(now)
+
+
+def test_page_has_the_queries_that_were_tried():
+    """If it fails, write the page again with: python tests/interop"""
+    assert matrix.written("queries") == matrix.queries()
