@@ -54,14 +54,19 @@ def sections(frames: Mapping[str, pl.DataFrame]) -> str:
     )
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> str:
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool] = (),
+    max_rows: int = MAX_ROWS,
+) -> str:
     """Return an HTML table of strings: the first rows of it, numbers to the right.
 
     >>> table(["p"], [["< 0.001"]], [True])
     '<table><tr><th style="text-align: right">p</th></tr><tr><td style="text-align: right">&lt; 0.001</td></tr></table>'
     """
     sides = [RIGHT if is_number else LEFT for is_number in numeric] or [LEFT] * len(columns)
-    lines = [("th", columns), *(("td", row) for row in rows[:MAX_ROWS])]
+    lines = [("th", columns), *(("td", row) for row in rows[:max_rows])]
     cells = (
         "".join(f"<{kind}{side}>{escape(each)}</{kind}>" for each, side in zip(line, sides, strict=True))
         for kind, line in lines

@@ -39,7 +39,7 @@ def file_name(experiment: str, ending: str) -> str:
 def check_output(output: Path | None) -> None:
     """Refuse an unknown file format before anything is read."""
     if output is not None:
-        from lakebatch.cli.write_file import check_file
+        from lakebatch.snapshot.write_file import check_file
 
         check_file(output)
 
@@ -69,7 +69,7 @@ def save(
 
     The file says where its rows come from, see `lakebatch.snapshot.file_origin`.
     """
-    from lakebatch.cli.write_file import write
+    from lakebatch.snapshot.write_file import write
 
     rows, columns = write(pieces, output, origin, described)
     click.echo(sanitize(f"{rows} rows, {columns} columns in {output}"), err=True)

@@ -9,7 +9,7 @@ from polars import selectors
 
 from lakebatch.cli.cells import cell
 from lakebatch.cli.table import ALL_ROWS, Rows, draw
-from lakebatch.cli.values import as_json, exact, is_finite
+from lakebatch.snapshot.values import as_json, exact, flatten, is_finite
 
 Format: TypeAlias = Literal["table", "csv", "json", "ndjson", "markdown"]
 
@@ -61,20 +61,6 @@ def _markdown(frame: pl.DataFrame) -> str:
 def _plain(text: str) -> str:
     """Return the text with Markdown's cell separators, HTML and links escaped."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("](", "]\\(")
-
-
-def flatten(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with strings for all types that CSV lacks: lists and structs are JSON."""
-    frame = exact(frame)
-    lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    return frame.with_columns(
-        pl.Series(
-            name,
-            [None if value is None else as_json(value) for value in frame[name].to_list()],
-            dtype=pl.String,
-        )
-        for name in lists
-    )
 
 
 def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lakebatch._folders import CHECKSUMS, Kind
 from lakebatch._text import one_line, redact, to_second
 from lakebatch._version import __version__
 from lakebatch.lake.lake import Lake
@@ -16,9 +17,9 @@ from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.times import describe
-from lakebatch.ui.export_folder import CHECKSUMS, FIRST_LINE
 from lakebatch.ui.page_state import PageState
 
+KIND = Kind("export", "README.txt", "Pages of a lakebatch lake, frozen")
 WIDTH = 78
 MAX_COMPARED = 12
 MAX_DRAWN = 30
@@ -85,7 +86,7 @@ class AboutExport:
         how = "\n\n".join(
             textwrap.fill(each, WIDTH) if "  " not in each else each for each in HOW.split("\n\n")
         )
-        return "\n".join([FIRST_LINE, "", *lines, "", how, ""]).encode()
+        return "\n".join([KIND.first_line, "", *lines, "", how, ""]).encode()
 
 
 def about(lake: Lake, state: PageState, snapshots: LakeSnapshot) -> AboutExport:

@@ -8,14 +8,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from lakebatch._folders import NewFolder, check_folder, replaced
 from lakebatch._text import redact
 from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.lake.lake import Lake
 from lakebatch.lake.snapshot import LakeSnapshot
 from lakebatch.snapshot.gaps import OnGap, check_on_gap
 from lakebatch.ui import page as pages
-from lakebatch.ui.about_export import about, export_bar, lake_name
-from lakebatch.ui.export_folder import README, NewFolder, check_folder, replaced
+from lakebatch.ui.about_export import KIND, about, export_bar, lake_name
 from lakebatch.ui.export_tables import tables
 from lakebatch.ui.overview import snapshots
 from lakebatch.ui.page import Page
@@ -75,11 +75,11 @@ def export(
         If the selection is empty or cannot be read.
     """
     check_on_gap(on_gap)
-    check_folder(folder)
+    check_folder(folder, KIND)
     chosen = snapshots(lake, state)
     chosen.report_gaps(on_gap)
     pages.environment()  # an error if Jinja is missing, before anything is made
-    with replaced(folder) as new:
+    with replaced(folder, KIND) as new:
         work = _Export(Site(lake, lake_name(lake)), state, chosen, new, on_gap)
         work.make(progress)
     return Exported(folder, work.files.progress[0], new.size, tuple(work.broken), work.has_changed())
@@ -105,7 +105,7 @@ class _Export:
             self._new.write(f"assets/{name}", pages.asset(name))
         named = [self._table(path, content) for path, content in tables(self._chosen)]
         origin = about(self._site.lake, self._state, self._chosen)
-        self._new.write(README, origin.readme)
+        self._new.write(KIND.readme, origin.readme)
         bar = export_bar(origin, self._chosen, named)
         self.files.page((), self._state)
         for each in self._chosen.values():

@@ -10,9 +10,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from lakebatch.cli import write_file as output
 from lakebatch.cli.render import render
 from lakebatch.errors import ConfigError, SchemaError, StorageError
+from lakebatch.snapshot import write_file as output
 
 FRAME = pl.DataFrame(
     {

@@ -24,6 +24,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "ui": "Read-only pages of a lake in the browser, live or as static files.",
     },
     {"lake": "The nouns that users hold: a lake, an experiment in it, a snapshot of all its experiments."},
+    {"publication": "A tag as a folder that stands by itself, written for others and read back."},
     {
         "sql": "DuckDB over a snapshot of a lake, and named queries.",
         "analysis": "Statistics, plots and reports of snapshots.",
@@ -42,7 +43,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "settings": "The working directory and its settings file ``lakebatch.toml``.",
         "ids": "",
     },
-    {"_files": "", "_process": ""},
+    {"_files": "", "_folders": "", "_process": ""},
     {"columns": "", "artifacts": ""},
     {"errors": ""},
     {"_html": "", "_public": ""},

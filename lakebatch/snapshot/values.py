@@ -23,6 +23,20 @@ def exact(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(_encodable(column) for column in frame if not _is_plain(column.dtype))
 
 
+def flatten(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with strings for all types that CSV lacks: lists and structs are JSON."""
+    frame = exact(frame)
+    lists = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.with_columns(
+        pl.Series(
+            name,
+            [None if value is None else as_json(value) for value in frame[name].to_list()],
+            dtype=pl.String,
+        )
+        for name in lists
+    )
+
+
 def is_finite(column: pl.Series) -> bool:
     """Whether a column has no NaN and no infinity, also within lists and structs."""
     if column.dtype.is_float():

@@ -1,4 +1,4 @@
-"""The folder of an export: written whole or not at all, and replaced only if nothing in it is of somebody else."""
+"""Folders for others: written whole or not at all, and replaced only if nothing in them is of somebody else."""
 
 from __future__ import annotations
 
@@ -13,18 +13,34 @@ from pathlib import Path
 from lakebatch.errors import LakebatchError, StorageError
 
 CHECKSUMS = "SHA256SUMS"
-README = "README.txt"
-FIRST_LINE = "Pages of a lakebatch lake, frozen"
-"""The first line of the README of an export, by which it is known."""
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `StorageError` unless an export can be written to a folder: a new one, an empty one, or an older export."""
+@dataclass(frozen=True)
+class Kind:
+    """What a folder is.
+
+    Attributes
+    ----------
+    noun : str
+        Such as ``export``.
+    readme : str
+        The name of its README.
+    first_line : str
+        How the README begins, by which the folder is known.
+    """
+
+    noun: str
+    readme: str
+    first_line: str
+
+
+def check_folder(folder: Path, kind: Kind) -> None:
+    """Raise `StorageError` unless one can be written to a folder: a new one, an empty one, or an older one of its kind."""
     try:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise StorageError(f"Cannot write to {folder}: it is no folder. Name a new one.")
         if folder.is_dir() and any(folder.iterdir()):
-            _check_is_ours(folder)
+            _check_is_ours(folder, kind)
         parent = folder.resolve().parent
         if not parent.is_dir():
             raise StorageError(f"Cannot write to {folder}: there is no folder {parent}. Make it first.")
@@ -54,11 +70,34 @@ class NewFolder:
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file by its path below the folder."""
+        self.place(path).write_bytes(content)
+        self.add(path)
+
+    def place(self, path: str) -> Path:
+        """Return where to write a file that is then added, and make the folder that it lies in."""
         file = self.path / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        self._checksums[path] = _sha256(content)
-        self.size += len(content)
+        return file
+
+    def add(self, path: str) -> None:
+        """Count and hash a file that was written in its place."""
+        self._checksums[path] = sha256(self.path / path)
+        self.size += (self.path / path).stat().st_size
+
+    def add_all(self) -> None:
+        """Count and hash every file that was written in its place and not added yet."""
+        files = (each.relative_to(self.path).as_posix() for each in self.path.rglob("*") if each.is_file())
+        for path in sorted(set(files) - self._checksums.keys()):
+            self.add(path)
+
+    def checksum(self, path: str) -> str:
+        """Return the SHA-256 of a file of the folder, in hexadecimal."""
+        return self._checksums[path]
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of the files so far, sorted."""
+        return sorted(self._checksums)
 
     def finish(self) -> None:
         """Write the checksums, as ``sha256sum`` reads them."""
@@ -67,7 +106,7 @@ class NewFolder:
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[NewFolder]:
+def replaced(folder: Path, kind: Kind) -> Iterator[NewFolder]:
     """Yield a new folder, which takes the place of ``folder`` when it is complete.
 
     Raises
@@ -75,7 +114,7 @@ def replaced(folder: Path) -> Iterator[NewFolder]:
     StorageError
         If it cannot be written.
     """
-    check_folder(folder)
+    check_folder(folder, kind)
     target = folder.resolve()
     partial = target.with_name(f".lakebatch-{os.urandom(6).hex()}")
     former = partial.with_name(f"{partial.name}-former")
@@ -84,7 +123,7 @@ def replaced(folder: Path) -> Iterator[NewFolder]:
         new = NewFolder(partial)
         yield new
         new.finish()
-        check_folder(folder)
+        check_folder(folder, kind)
         if target.is_dir():
             target.rename(former)
         partial.rename(target)
@@ -103,18 +142,20 @@ def _clean_up(target: Path, partial: Path, former: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _check_is_ours(folder: Path) -> None:
-    """Raise `StorageError` if a folder is not an export, or somebody added or changed a file in it."""
+def _check_is_ours(folder: Path, kind: Kind) -> None:
+    """Raise `StorageError` if a folder is not of its kind, or somebody added or changed a file in it."""
     refused = f"Cannot write to {folder}: "
-    readme = folder / README
-    if not readme.is_file() or not readme.read_bytes().startswith(FIRST_LINE.encode()):
-        raise StorageError(f"{refused}it is not empty, and no export of lakebatch. Name a new folder.")
+    readme = folder / kind.readme
+    if not readme.is_file() or not readme.read_bytes().startswith(kind.first_line.encode()):
+        raise StorageError(f"{refused}it is not empty, and no {kind.noun} of lakebatch. Name a new folder.")
     known = _recorded(folder / CHECKSUMS)
     for file in sorted(each for each in folder.rglob("*") if each.is_symlink() or not each.is_dir()):
         path = file.relative_to(folder).as_posix()
-        is_whole = not file.is_symlink() and known.get(path) == _sha256(file.read_bytes())
+        is_whole = not file.is_symlink() and known.get(path) == sha256(file)
         if path != CHECKSUMS and not is_whole:
-            raise StorageError(f"{refused}{path} was added or changed after the export. Name a new folder.")
+            raise StorageError(
+                f"{refused}{path} was added or changed after the {kind.noun}. Name a new folder."
+            )
 
 
 def _recorded(checksums: Path) -> dict[str, str]:
@@ -124,8 +165,10 @@ def _recorded(checksums: Path) -> dict[str, str]:
     return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _cannot_write(folder: Path, error: OSError) -> StorageError:

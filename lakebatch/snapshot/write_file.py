@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch.cli.render import flatten
 from lakebatch.errors import ConfigError, SchemaError
+from lakebatch.snapshot.values import flatten
 from lakebatch.storage.delta.engine import plain_schema
 
 METADATA_KEY = "lakebatch"
