@@ -17,7 +17,6 @@ from lakebatch.publication.about import About
 from lakebatch.snapshot.snapshot import Snapshot
 
 
-
 @dataclass(frozen=True)
 class TableFile:
     """One table of a publication, as Parquet and as CSV of the same rows.

@@ -35,7 +35,7 @@ def found(questions: Questions) -> Callable[[str], Any]:
 
     @cache
     def ask(name: str) -> Any:
-        return engines[name].ask(questions.asked)
+        return engines[name].ask(questions.of_engine(name))
 
     def ask_or_skip(name: str) -> Any:
         try:

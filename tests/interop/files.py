@@ -14,18 +14,18 @@ import environments
 
 SCRIPT = Path(__file__).with_name("files_in_engine.py")
 LIMIT_SECONDS = 300
-REQUIREMENTS = {"ray": "requirements-ray.txt"}
-"""The packages of engines that are not among those of the matrix."""
 
 
-def rows(lake: str, name: str, table: str, engine: str) -> list[dict[str, Any]]:
-    """Return the rows that an engine has of a table."""
-    interpreter = environments.python(REQUIREMENTS.get(engine, "requirements.txt"))
+def rows(
+    lake: str, name: str, table: str, *engines: str, requirements: str = "requirements.txt"
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that each of some engines has of a table."""
+    interpreter = environments.python(requirements)
     (packages,) = interpreter.parents[1].glob("lib/python*/site-packages")
-    command = [sys.executable, str(SCRIPT), lake, name, table, engine, str(packages)]
+    command = [sys.executable, str(SCRIPT), lake, name, table, str(packages), *engines]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, env=os.environ)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
     return found
 
 

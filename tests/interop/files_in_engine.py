@@ -1,6 +1,6 @@
-"""Rows of ``snapshot.files()`` in an engine, as JSON: a process with lakebatch, and the packages of the engine behind it.
+"""Rows of ``snapshot.files()`` in engines, as JSON: a process with lakebatch, and the packages of the engines behind it.
 
-Arguments: the lake, the experiment, the table, the engine, the folder of its packages.
+Arguments: the lake, the experiment, the table, the folder of the engines' packages, the engines.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import site
 import sys
 import warnings
 
-lake, name, table, engine, packages = sys.argv[1:]
+lake, name, table, packages, *engines = sys.argv[1:]
 site.addsitedir(packages)  # behind those of lakebatch, which come first
 os.environ["PYTHONPATH"] = packages  # for the processes that Ray starts
 
@@ -19,13 +19,15 @@ import lakebatch  # noqa: E402
 warnings.simplefilter("ignore", lakebatch.errors.IncompleteWarning)
 
 
-def rows_of(files):
+def rows_of(files, engine):
     """Return the rows as dictionaries."""
     match engine:
         case "ray":
             import ray
 
-            ray.init(num_cpus=1, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+            ray.init(
+                num_cpus=1, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False
+            )
             return files.to_ray().take_all()
         case "daft":
             return files.to_daft().to_pylist()
@@ -47,7 +49,8 @@ def plain(value):
 
 
 with contextlib.redirect_stdout(sys.stderr):
-    found = rows_of(lakebatch.open_lake(lake)[name].snapshot().files(table))
+    files = lakebatch.open_lake(lake)[name].snapshot().files(table)
+    found = {engine: rows_of(files, engine) for engine in engines}
 out = json.dumps(found, default=plain)
 sys.stdout.write(out)
 sys.stdout.flush()

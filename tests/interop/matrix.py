@@ -12,8 +12,10 @@ from engines import ENGINES, KNOWN, Engine
 
 PAGE = Path(__file__).parents[2] / "lakebatch" / "docs" / "engines.md"
 COLUMNS = {
+    "published": ("published: means", "published: one assembly"),
+    "published at tags": ("published: first tag", "published: second tag"),
     "results": ("results: count", "results: means", "results: one partition"),
-    "past states": ("results: tag before a checkpoint", "results: tag after it"),
+    "results at tags": ("results: tag before a checkpoint", "results: tag after it"),
     "lists": ("lists",),
     "events, tags": ("assemblies", "tags"),
     "frames": ("frames",),

@@ -16,6 +16,9 @@ COLUMNS = {
     "tags": ["tag", "results_version"],
 }
 """The columns that are asked for, of tables whose rows are asked for."""
+PUBLISHED = "published"
+DASK, DEFAULT_LISTS = "Dask, dask-deltatable", "lists, by default"
+"""An engine that is asked for lists once more, without the setting that keeps them."""
 NAMES = (
     "results: count",
     "results: means",
@@ -26,6 +29,10 @@ NAMES = (
     "assemblies",
     "tags",
     "frames",
+    "published: means",
+    "published: one assembly",
+    "published: first tag",
+    "published: second tag",
 )
 """The questions, in the order of the page."""
 
@@ -40,6 +47,7 @@ class Questions:
     def asked(self) -> dict[str, dict[str, Any]]:
         """The questions by name, as the engines get them."""
         results = {"table": self.life.table("results")}
+        published = {"table": self.life.table(PUBLISHED)}
         paper, revision = self.life.tag(PAPER), self.life.tag(REVISION)
         frames = f"{self.life.lake.storage.uri}/93_v1_batch-fits/frames/{FRAME}"
         return {
@@ -56,7 +64,19 @@ class Questions:
             "assemblies": self._rows("assemblies", "assemblies"),
             "tags": self._rows("tags", "tags"),
             "frames": {"ask": "count", "table": frames},
+            "published: means": {"ask": "means", **published},
+            "published: one assembly": self._rows(
+                "results: one partition", PUBLISHED, assembly_id=self.first
+            ),
+            "published: first tag": {"ask": "count", **published, "version": paper["published_version"]},
+            "published: second tag": {"ask": "count", **published, "version": revision["published_version"]},
         }
+
+    def of_engine(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return the questions to an engine: those to all, and those to it alone."""
+        if name != DASK:
+            return self.asked
+        return {**self.asked, DEFAULT_LISTS: {**self.asked["lists"], "ask": "rows_by_default"}}
 
     @property
     def first(self) -> str:

@@ -1,6 +1,7 @@
 """Dask with dask-deltatable."""
 
 import answers
+import dask
 import dask_deltatable
 
 
@@ -9,9 +10,10 @@ def means(table):
     import dask_deltatable
 
     # else lists become strings
-    dask.config.set({"dataframe.convert-string": False})
-    rows = dask_deltatable.read_deltalake(table)
-    return rows.groupby("level")["r2"].agg(["count", "mean"]).compute()
+    with dask.config.set({"dataframe.convert-string": False}):
+        rows = dask_deltatable.read_deltalake(table)
+        means = rows.groupby("level")["r2"].agg(["count", "mean"])
+        return means.compute()
 
 
 def count(table, version=None):
@@ -19,9 +21,14 @@ def count(table, version=None):
 
 
 def rows(table, columns, version=None, assembly_id=None):
+    with dask.config.set({"dataframe.convert-string": False}):
+        return rows_by_default(table, columns, version, assembly_id)
+
+
+def rows_by_default(table, columns, version=None, assembly_id=None):
     found = dask_deltatable.read_deltalake(table, version=version)
     chosen = found if assembly_id is None else found[found["assembly_id"] == assembly_id]
-    return ([_plain(each) for each in row] for row in chosen[columns].compute().itertuples(index=False))
+    return [[_plain(each) for each in row] for row in chosen[columns].compute().itertuples(index=False)]
 
 
 def _plain(value):
@@ -34,4 +41,5 @@ if __name__ == "__main__":
         count=count,
         means=lambda table: means(table).reset_index().to_numpy(),
         rows=rows,
+        rows_by_default=rows_by_default,
     )

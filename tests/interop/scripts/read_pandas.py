@@ -16,7 +16,7 @@ def count(table, version=None):
 
 def rows(table, columns, version=None, assembly_id=None):
     chosen = None if assembly_id is None else [("assembly_id", "=", assembly_id)]
-    found = _frame(table, version, columns=columns, partitions=chosen)
+    found = _frame(table, version, columns=columns, filters=chosen)
     return ([_plain(each) for each in row] for row in found.itertuples(index=False))
 
 
