@@ -41,6 +41,8 @@ class Life:
     lake: Lake
     folder_rows: int
     """Rows that a reader of the folder ``results`` without its log gets before `vacuum`."""
+    right_rows: int
+    """Rows of the dataset at that moment."""
 
     @property
     def stored(self) -> StoredExperiment:
@@ -70,12 +72,13 @@ def live(folder: Path) -> Life:
         _begin(lake)
         lake.optimize()
         rows = ds.dataset(str(folder / "lake" / lake[NAME].folder / "results"), format="parquet").count_rows()
+        right = lake[NAME].reassemble(on_gap="ignore").height
         lake.vacuum(keep_days=0, dry_run=False)
         _run(lake)
         lake[NAME].tag(REVISION)
         with contextlib.suppress(RunInterrupted):
             lakebatch.run(lake, NAME, jobs=1, progress=StopAfterOne())
-    return Life(lake, rows)
+    return Life(lake, rows, right)
 
 
 def _begin(lake: Lake) -> None:

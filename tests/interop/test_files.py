@@ -8,7 +8,7 @@ from environments import NotToBeHadError
 
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 COLUMNS = ("assembly_id", "part", "names", "running")
-ON_DEMAND = "LAKEBATCH_TEST_RAY"
+ON_DEMAND = "INTEROP_RAY"
 
 
 def rows(life, engine, **where):

@@ -1,9 +1,10 @@
 """Engines of others read the selected files of a lake on S3."""
 
 import files
-import lakebatch
 import pytest
 from environments import NotToBeHadError
+
+import lakebatch
 
 COLUMNS = ("assembly_id", "part", "repeat", "r2")
 
