@@ -14,7 +14,7 @@ from typing import Any
 import environments
 
 SCRIPTS = Path(__file__).parent / "scripts"
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Engine:
 
     @property
     def query(self) -> str:
-        """The source of its grouped means, the query of the page."""
+        """The source of its grouped means and of what they need, as the page has it."""
         lines = self.path.read_text().splitlines()
-        begin = next(n for n, line in enumerate(lines) if line.startswith(("def means", "  means: ")))
-        end = next(n for n, line in enumerate(lines) if n > begin and line.startswith(("def ", "  rows: ")))
-        return "\n".join(lines[begin:end]).rstrip()
+        begin = next(
+            n for n, line in enumerate(lines) if line.startswith(("import answers", "const { compressors"))
+        )
+        end = next(n for n, line in enumerate(lines) if line.startswith(("def count", "const plain")))
+        return "\n".join(lines[begin + 1 : end]).strip().replace("\n\n\n", "\n\n")
 
     def ask(self, questions: Mapping[str, Any]) -> dict[str, Any]:
         """Return its answers, and the versions of its packages.

@@ -1,12 +1,10 @@
 """delta-arrow-reader."""
 
 import answers
-import delta_arrow_reader
+from delta_arrow_reader import DeltaTable, Session
 
 
 def means(table):
-    from delta_arrow_reader import DeltaTable, Session
-
     session = Session()
     session.register_table("rows", DeltaTable(table))
     query = "SELECT level, count(*) AS n, avg(r2) AS r2 FROM rows GROUP BY level"
@@ -24,8 +22,8 @@ def rows(table, columns, version=None, assembly_id=None):
 
 
 def _ask(query, table, version):
-    session = delta_arrow_reader.Session()
-    session.register_table("rows", delta_arrow_reader.DeltaTable(table, version=version))
+    session = Session()
+    session.register_table("rows", DeltaTable(table, version=version))
     with session.sql(query) as reader:
         return reader.read_all().to_pylist()
 

@@ -10,8 +10,6 @@ os.chdir("/")  # it reads files below its working directory only
 
 
 def means(table):
-    import chdb
-
     return chdb.query(
         f"""SELECT level, count() AS n, avg(r2) AS r2
         FROM deltaLakeLocal('{table}') GROUP BY level""",

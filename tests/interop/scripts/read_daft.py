@@ -2,12 +2,10 @@
 
 import answers
 import daft
+from daft import col
 
 
 def means(table):
-    import daft
-    from daft import col
-
     rows = daft.read_deltalake(table).groupby("level")
     return rows.agg(col("repeat").count(), col("r2").mean()).collect()
 
@@ -18,7 +16,7 @@ def count(table, version=None):
 
 def rows(table, columns, version=None, assembly_id=None):
     found = daft.read_deltalake(table, version=version)
-    chosen = found if assembly_id is None else found.where(daft.col("assembly_id") == assembly_id)
+    chosen = found if assembly_id is None else found.where(col("assembly_id") == assembly_id)
     return _rows(chosen.select(*columns))
 
 

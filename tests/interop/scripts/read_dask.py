@@ -6,9 +6,6 @@ import dask_deltatable
 
 
 def means(table):
-    import dask
-    import dask_deltatable
-
     # else lists become strings
     with dask.config.set({"dataframe.convert-string": False}):
         rows = dask_deltatable.read_deltalake(table)

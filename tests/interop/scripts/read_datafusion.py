@@ -1,14 +1,11 @@
 """DataFusion, over the provider of deltalake."""
 
 import answers
-import datafusion
-import deltalake
+from datafusion import SessionContext
+from deltalake import DeltaTable
 
 
 def means(table):
-    from datafusion import SessionContext
-    from deltalake import DeltaTable
-
     session = SessionContext()
     session.register_table("rows", DeltaTable(table))
     query = "SELECT level, count(*), avg(r2) FROM rows GROUP BY level"
@@ -25,8 +22,8 @@ def rows(table, columns, version=None, assembly_id=None):
 
 
 def _ask(query, table, version):
-    session = datafusion.SessionContext()
-    session.register_table("rows", deltalake.DeltaTable(table, version=version))
+    session = SessionContext()
+    session.register_table("rows", DeltaTable(table, version=version))
     return session.sql(query).to_pylist()
 
 

@@ -2,11 +2,10 @@
 
 import answers
 import pyarrow.dataset as ds
+from deltalake import DeltaTable
 
 
 def means(table):
-    from deltalake import DeltaTable
-
     rows = DeltaTable(table).to_pyarrow_dataset().to_table(["level", "r2"])
     return rows.group_by("level").aggregate([("r2", "count"), ("r2", "mean")])
 
@@ -22,8 +21,6 @@ def rows(table, columns, version=None, assembly_id=None):
 
 
 def _dataset(table, version):
-    from deltalake import DeltaTable
-
     return DeltaTable(table, version=version).to_pyarrow_dataset()
 
 

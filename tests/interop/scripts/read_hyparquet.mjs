@@ -1,5 +1,5 @@
 // hyparquet from npm, in node: the Delta log is replayed here, since npm has no reader of Delta.
-import { readFileSync, readdirSync, existsSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -11,7 +11,9 @@ const { compressors } = await load("hyparquet-compressors");
 // The files of a table: every commit of the log adds some and removes some.
 function files(table, version = Infinity) {
   const log = `${table}/_delta_log`;
-  const commits = readdirSync(log).filter((name) => /^\d{20}\.json$/.test(name)).sort();
+  const commits = readdirSync(log)
+    .filter((name) => /^\d{20}\.json$/.test(name))
+    .sort();
   const live = new Map();
   for (const name of commits.filter((name) => parseInt(name, 10) <= version))
     for (const line of readFileSync(`${log}/${name}`, "utf8").split("\n").filter(Boolean)) {
@@ -26,9 +28,18 @@ async function read(table, version) {
   const found = [];
   for (const [path, partition] of files(table, version)) {
     const file = await asyncBufferFromFile(`${table}/${decodeURIComponent(path)}`);
-    for (const row of await parquetReadObjects({ file, compressors })) found.push({ ...row, ...partition });
+    for (const row of await parquetReadObjects({ file, compressors }))
+      found.push({ ...row, ...partition });
   }
   return found;
+}
+
+async function means(table) {
+  const groups = new Map();
+  for (const row of await read(table))
+    groups.set(row.level, [...(groups.get(row.level) ?? []), row.r2]);
+  return [...groups].map(([level, values]) =>
+    [level, values.length, values.reduce((sum, each) => sum + each) / values.length]);
 }
 
 const plain = (value) =>
@@ -36,12 +47,7 @@ const plain = (value) =>
 
 const answers = {
   count: async ({ table, version }) => (await read(table, version)).length,
-  means: async ({ table }) => {
-    const groups = new Map();
-    for (const row of await read(table)) groups.set(row.level, [...(groups.get(row.level) ?? []), row]);
-    const mean = (rows) => rows.reduce((sum, row) => sum + row.r2, 0) / rows.length;
-    return [...groups].map(([level, rows]) => [level, rows.length, mean(rows)]).sort((a, b) => a[0] - b[0]);
-  },
+  means: ({ table }) => means(table),
   rows: async ({ table, columns, version, assembly_id: wanted }) => {
     const found = (await read(table, version)).filter((row) => !wanted || row.assembly_id === wanted);
     return found.map((row) => columns.map((name) => plain(row[name])));

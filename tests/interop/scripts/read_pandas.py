@@ -1,11 +1,10 @@
 """deltalake, with a frame of pandas."""
 
 import answers
+from deltalake import DeltaTable
 
 
 def means(table):
-    from deltalake import DeltaTable
-
     frame = DeltaTable(table).to_pandas(columns=["level", "r2"])
     return frame.groupby("level")["r2"].agg(["count", "mean"]).reset_index()
 
@@ -25,8 +24,6 @@ def _plain(value):
 
 
 def _frame(table, version, **selected):
-    from deltalake import DeltaTable
-
     return DeltaTable(table, version=version).to_pandas(**selected)
 
 

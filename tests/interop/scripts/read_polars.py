@@ -5,8 +5,6 @@ import polars as pl
 
 
 def means(table):
-    import polars as pl
-
     rows = pl.scan_delta(table).group_by("level")
     return rows.agg(pl.len(), pl.mean("r2")).collect()
 

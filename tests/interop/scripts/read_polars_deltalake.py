@@ -2,23 +2,20 @@
 
 import answers
 import polars as pl
-import polars_deltalake
+from polars_deltalake import scan_delta
 
 
 def means(table):
-    import polars as pl
-    from polars_deltalake import scan_delta
-
     rows = scan_delta(table).group_by("level")
     return rows.agg(pl.len(), pl.mean("r2")).collect()
 
 
 def count(table, version=None):
-    return polars_deltalake.scan_delta(table, version=version).select(pl.len()).collect().item()
+    return scan_delta(table, version=version).select(pl.len()).collect().item()
 
 
 def rows(table, columns, version=None, assembly_id=None):
-    found = polars_deltalake.scan_delta(table, version=version)
+    found = scan_delta(table, version=version)
     chosen = found if assembly_id is None else found.filter(pl.col("assembly_id") == assembly_id)
     return chosen.select(columns).collect().rows()
 

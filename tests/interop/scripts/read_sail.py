@@ -4,10 +4,10 @@ import answers
 from pysail.spark import SparkConnectServer
 from pyspark.sql import SparkSession
 
-SERVER = SparkConnectServer()
-SERVER.start(background=True)
-HOST, PORT = SERVER.listening_address
-spark = SparkSession.builder.remote(f"sc://{HOST}:{PORT}").getOrCreate()
+server = SparkConnectServer()
+server.start(background=True)
+host, port = server.listening_address
+spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
 
 
 def means(table):

@@ -2,12 +2,10 @@
 
 import answers
 import pyarrow as pa
+from delta_kernel_rust_sharing_wrapper import PythonInterface, ScanBuilder, Table
 
 
 def means(table):
-    import pyarrow as pa
-    from delta_kernel_rust_sharing_wrapper import PythonInterface, ScanBuilder, Table
-
     uri = f"file://{table}"
     kernel = PythonInterface(uri)
     scan = ScanBuilder(Table(uri).snapshot(kernel)).build()
@@ -26,8 +24,6 @@ def rows(table, columns, version=None, assembly_id=None):
 
 
 def _table(table, version):
-    from delta_kernel_rust_sharing_wrapper import PythonInterface, ScanBuilder, Table
-
     if version is not None:
         raise answers.LacksError("has no argument for a version")
     uri = f"file://{table}"
