@@ -33,11 +33,10 @@ class Engine:
     def query(self) -> str:
         """The source of its grouped means and of what they need, as the page has it."""
         lines = self.path.read_text().splitlines()
-        begin = next(
-            n for n, line in enumerate(lines) if line.startswith(("import answers", "const { compressors"))
-        )
+        begin = next(n for n, line in enumerate(lines) if line.startswith(('"""', "const { compressors")))
         end = next(n for n, line in enumerate(lines) if line.startswith(("def count", "const plain")))
-        return "\n".join(lines[begin + 1 : end]).strip().replace("\n\n\n", "\n\n")
+        text = "\n".join(line for line in lines[begin + 1 : end] if line != "import answers")
+        return text.strip().replace("\n\n\n", "\n\n")
 
     def ask(self, questions: Mapping[str, Any]) -> dict[str, Any]:
         """Return its answers, and the versions of its packages.
