@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +59,10 @@ class Engine:
         return answers
 
     def _command(self) -> list[str]:
-        return ["node" if self.path.suffix == ".mjs" else str(python()), str(self.path)]
+        return ["node" if self.path.suffix == ".mjs" else str(environments.python()), str(self.path)]
 
     def _environment(self) -> dict[str, str]:
         return {"NODE_FOLDER": str(environments.node())} if self.path.suffix == ".mjs" else {}
-
-
-@cache
-def python() -> Path:
-    """Return the interpreter that has the engines of Python."""
-    return environments.python()
 
 
 ENGINES = (

@@ -8,8 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import host
@@ -27,39 +28,53 @@ class NotToBeHadError(Exception):
 
 def python(requirements: str = "requirements.txt") -> Path:
     """Return the interpreter of an environment with some packages, which is made where there is none."""
-    text = (HERE / requirements).read_text()
-    folder = _folder("python", f"{sys.version}{text}")
-    with _locked(folder):
-        if not (folder / MADE).exists():
-            _make_python(folder, HERE / requirements)
-    return folder / "bin" / "python"
+    return _made(_python, requirements) / "bin" / "python"
 
 
 def node() -> Path:
     """Return a folder with the packages of npm, which are installed where they are missing."""
-    if not shutil.which("npm"):
-        raise NotToBeHadError("no Node here")
-    text = (HERE / "package.json").read_text()
-    folder = _folder("node", text)
-    with _locked(folder):
-        if not (folder / MADE).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            (folder / "package.json").write_text(text)
-            _call(["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder)])
-            (folder / MADE).touch()
+    return _made(_node, "package.json")
+
+
+def _made(make: Callable[[Path, Path], None], listed: str) -> Path:
+    folder = _make_once(make, HERE / listed)
+    if isinstance(folder, NotToBeHadError):
+        raise folder
     return folder
 
 
-def _make_python(folder: Path, requirements: Path) -> None:
-    """Install with uv, which needs a fifth of pip's time."""
-    shutil.rmtree(folder, ignore_errors=True)
+@cache
+def _make_once(make: Callable[[Path, Path], None], listed: Path) -> Path | NotToBeHadError:
+    """Return the folder of an environment, or why there is none: a second try would take as long as the first."""
+    name = hashlib.sha256(f"{sys.version}{listed.read_text()}".encode()).hexdigest()[:12]
+    folder = platformdirs.user_cache_path("lakebatch") / "interop" / f"{listed.stem}-{name}"
+    with _locked(folder):
+        if (folder / MADE).exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            make(folder, listed)
+        except NotToBeHadError as error:
+            return error
+        (folder / MADE).touch()
+    return folder
+
+
+def _node(folder: Path, listed: Path) -> None:
+    if not shutil.which("npm"):
+        raise NotToBeHadError("there is no Node here")
+    folder.mkdir(parents=True)
+    shutil.copy(listed, folder)
+    _call(["npm", "install", "--loglevel=error", "--ignore-scripts", "--prefix", str(folder)])
+
+
+def _python(folder: Path, listed: Path) -> None:
+    """Install with uv, which needs less time than pip."""
     _call([sys.executable, "-m", "venv", str(folder)])
     interpreter = str(folder / "bin" / "python")
     _call([interpreter, "-m", "pip", "install", "--quiet", "uv>=0.5"])
     install = [interpreter, "-m", "uv", "pip", "install", "--quiet", "--no-cache", "--python", interpreter]
-    _call([*install, "--requirements", str(requirements)])
-    (folder / MADE).touch()
+    _call([*install, "--requirements", str(listed)])
 
 
 def _call(command: list[str]) -> None:
@@ -77,11 +92,6 @@ def _call(command: list[str]) -> None:
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["no message"])[-1]
         raise NotToBeHadError(f"{Path(command[0]).name}: {last}") from None
-
-
-def _folder(kind: str, content: str) -> Path:
-    name = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return platformdirs.user_cache_path("lakebatch") / "interop" / f"{kind}-{name}"
 
 
 @contextmanager
