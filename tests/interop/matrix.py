@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ from engines import ENGINES, KNOWN, Engine
 PAGE = Path(__file__).parents[2] / "lakebatch" / "docs" / "engines.md"
 COLUMNS = {
     "published": ("published: means", "published: one assembly"),
-    "published at tags": ("published: first tag", "published: second tag"),
+    "its tags": ("published: first tag", "published: second tag"),
     "results": ("results: count", "results: means", "results: one partition"),
-    "results at tags": ("results: tag before a checkpoint", "results: tag after it"),
+    "their tags": ("results: tag before a checkpoint", "results: tag after it"),
     "lists": ("lists",),
-    "events, tags": ("assemblies", "tags"),
+    "events": ("assemblies", "tags"),
     "frames": ("frames",),
 }
 """The questions behind each column of the table."""
+VERSIONS = "| engine | versions tried |"
 MARKERS = {name: (f"<!-- {name} -->\n", f"<!-- end of {name} -->") for name in ("matrix", "queries")}
 
 
@@ -31,11 +31,12 @@ def is_right(answer: Mapping[str, Any], expected: Any) -> bool:
 
 
 def table(answers: Mapping[str, Mapping[str, Any]], expected: Mapping[str, Any]) -> str:
-    """Return the matrix as Markdown: a row per engine with its versions, and what each cannot do."""
+    """Return the matrix as Markdown: a row per engine, what each cannot do, and the versions that were tried."""
     notes = list(dict.fromkeys(KNOWN.values()))
-    lines = [f"| engine | packages | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    lines = [f"| engine | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     lines += [_row(engine, answers[engine.name], expected, notes) for engine in ENGINES]
-    return "\n".join([*lines, "", *(f"{number}. {text}" for number, text in enumerate(notes, 1))])
+    lines += ["", *(f"{number}. {text}" for number, text in enumerate(notes, 1))]
+    return "\n".join([*lines, "", *_tried(answers)])
 
 
 def queries() -> str:
@@ -44,8 +45,8 @@ def queries() -> str:
 
 
 def without_versions(text: str) -> str:
-    """Return a matrix without the column of packages, whose versions change by themselves."""
-    return re.sub(r"^(\|[^|]+\|)[^|]+", r"\1", text, flags=re.MULTILINE)
+    """Return a matrix without the table of versions, which change by themselves."""
+    return text.partition(VERSIONS)[0]
 
 
 def written(name: str) -> str:
@@ -62,9 +63,15 @@ def write(name: str, text: str) -> None:
 
 
 def _row(engine: Engine, found: Mapping[str, Any], expected: Mapping[str, Any], notes: list[str]) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     cells = [_cell(engine, questions, found["answers"], expected, notes) for questions in COLUMNS.values()]
-    return f"| {engine.name} | {packages} | {' | '.join(cells)} |"
+    return f"| {engine.name} | {' | '.join(cells)} |"
+
+
+def _tried(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield from (VERSIONS, "|---|---|")
+    for engine in ENGINES:
+        versions = answers[engine.name]["versions"].items()
+        yield f"| {engine.name} | {', '.join(' '.join(each) for each in versions)} |"
 
 
 def _cell(
@@ -81,7 +88,7 @@ def _cell(
         {notes.index(KNOWN[engine.name, each]) + 1 for each in wrong if (engine.name, each) in KNOWN}
     )
     which = ", ".join(map(str, known)) or "?"
-    return f"{'no' if len(wrong) == len(questions) else 'in part'} ({which})"
+    return f"{'no' if len(wrong) == len(questions) else 'part'} ({which})"
 
 
 def _sorted(value: Any) -> Any:
