@@ -12,6 +12,7 @@ TOPICS = (
     "sql",
     "python",
     "datasets",
+    "engines",
     "past-states",
     "plots",
     "ui",

@@ -114,6 +114,11 @@ class TableSchema:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
 
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The columns that are NOT NULL."""
+        return tuple(column.name for column in self.columns if not column.nullable)
+
     def of_type(self, type: str) -> tuple[str, ...]:
         """Return the names of the columns of a type."""
         return tuple(column.name for column in self.columns if column.type == type)

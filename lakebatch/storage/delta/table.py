@@ -295,7 +295,7 @@ class Table(TableReader):
         with preserve_interrupt():
             deltalake.write_deltalake(
                 handle,
-                plain_table(data) if isinstance(data, pl.DataFrame) else data,
+                plain_table(data, self.schema.required) if isinstance(data, pl.DataFrame) else data,
                 mode="append",
                 # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"
