@@ -14,6 +14,7 @@ TOPICS = (
     "past-states",
     "plots",
     "ui",
+    "publication",
     "sbml",
     "commands",
     "lake",
