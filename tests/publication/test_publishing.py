@@ -71,7 +71,7 @@ def test_files_hold_the_rows_of_the_tag(study, published):
 
 
 def test_second_publication_and_zip_have_the_same_bytes(study, published, tmp_path):
-    lakebatch.run(study.storage.uri, "study", jobs=1)  # the tag does not move
+    lakebatch.run(lakebatch.open_lake("lake"), "study", jobs=1)  # the tag does not move
     study.publish("paper", tmp_path / "other.zip", **SAID)
     with zipfile.ZipFile(tmp_path / "other.zip") as archive:
         assert {each.date_time[0] for each in archive.infolist()} == {1980}
