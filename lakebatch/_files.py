@@ -24,6 +24,11 @@ NO_SPACE = {
     errno.EDQUOT: "free some of your quota",
     errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
 }
+# Windows has neither flag: to open a pipe without waiting for its other end, and to refuse a link
+O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Only Windows has this one: without it, line ends are translated
+O_BINARY = getattr(os, "O_BINARY", 0)
 MAX_BYTES = 4_000_000
 """Size of the largest text file that is read: a config, a model, a preset, a query."""
 MAX_DEPTH = 64
@@ -58,7 +63,7 @@ def path_exists(path: Path) -> bool:
 def check_readable(file: Path) -> None:
     """Raise `StorageError` unless the first byte of a file can be read."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
+        descriptor = os.open(file, os.O_RDONLY | O_NONBLOCK)
         try:
             os.read(descriptor, 1)
         finally:
@@ -87,6 +92,8 @@ def allocate(descriptor: int, size: int) -> None:
     OSError
         If the disk is full, or a quota or a limit is reached.
     """
+    if os.name == "nt":
+        return
     import ctypes  # most processes only read
 
     library = ctypes.CDLL(None, use_errno=True)
@@ -289,4 +296,4 @@ def _table(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | O_NONBLOCK)

@@ -7,7 +7,9 @@ import platform
 import re
 from pathlib import Path
 
-from lakebatch.errors import ForkError
+from lakebatch.errors import ForkError, StorageError
+
+IS_WINDOWS = os.name == "nt"
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 THREAD = re.compile(r"polars-\d")
@@ -51,7 +53,12 @@ def start_token(pid: int) -> str | None:
 
 
 def is_alive(pid: int, token: str | None) -> bool:
-    """Whether the process with this pid and start token is alive in this PID namespace."""
+    """Whether the process with this pid and start token is alive in this PID namespace.
+
+    False on Windows, where no run is started, and where the call below would send Ctrl-C.
+    """
+    if IS_WINDOWS:
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -61,6 +68,14 @@ def is_alive(pid: int, token: str | None) -> bool:
     if _has_ended(pid):
         return False
     return token is None or start_token(pid) in (None, token)
+
+
+def check_may_write() -> None:
+    """Raise `StorageError` on Windows, where a lake is only read: no commit there was ever tried with killed processes."""
+    if IS_WINDOWS:
+        raise StorageError(
+            "Cannot write to a lake on Windows, where lakebatch only reads. Expected Linux or macOS: do this in WSL."
+        )
 
 
 def check_fork() -> None:
@@ -121,4 +136,5 @@ def _polars_has_computed() -> bool:
         return False
 
 
-os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -80,16 +80,22 @@ def _disk(folder: Path) -> int | None:
 
 def _is_trusted(folder: Path) -> bool:
     """Whether only this user and root decide about a folder and its settings file; warn if not."""
+    why = _distrust(folder)
+    if why:
+        warn(f"{folder / SETTINGS_FILE} is not used, since {why}. To use it, change into its folder.")
+    return not why
+
+
+def _distrust(folder: Path) -> str:
+    """Return why others can decide about a folder and its settings file, as a clause; empty if they cannot."""
+    if not hasattr(os, "getuid"):  # Windows, where a mode says nothing of others' rights
+        is_inside = folder.is_relative_to(os.path.expanduser("~"))
+        return "" if is_inside else "its folder is not below your home folder"
     found = (folder.stat(), (folder / SETTINGS_FILE).stat())
-    owners = {os.getuid(), 0} if hasattr(os, "getuid") else {each.st_uid for each in found}
     if found[0].st_mode & stat.S_IWOTH:
-        why = "everybody may write to its folder"
-    elif any(each.st_uid not in owners for each in found):
-        why = "it belongs to another user"
-    else:
-        return True
-    warn(f"{folder / SETTINGS_FILE} is not used, since {why}. To use it, change into its folder.")
-    return False
+        return "everybody may write to its folder"
+    is_own = all(each.st_uid in (os.getuid(), 0) for each in found)
+    return "" if is_own else "it belongs to another user"
 
 
 def is_source_tree(folder: Path | None = None) -> bool:

@@ -13,6 +13,7 @@ import re
 import secrets
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -219,6 +220,8 @@ class _Lease:
                 self._storage.remove(self._path)
 
     def _renew_until_stopped(self, stop: int) -> None:
+        if sys.platform == "win32":  # runs are refused there
+            raise NotImplementedError
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # Ctrl-C is for the main thread
         # poll takes a duration; a wait until a point in time could take hours after the clock is set
         waiter = select.poll()

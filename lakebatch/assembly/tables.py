@@ -26,6 +26,11 @@ RESULTS = "results"
 FRAMES = "frames"
 """Folder in an experiment's folder that has one table per name of saved frames."""
 SAMPLES = "samples"
+PUBLISHED = "published"
+PUBLISHED_ROWS = (
+    "Results of all completed assemblies, with their configs; derived, and made again by lakebatch optimize."
+)
+"""The table that is derived from the results of completed assemblies, see `lakebatch.maintenance.published`."""
 
 
 class ExperimentTables(Public):
@@ -119,7 +124,7 @@ class ExperimentTables(Public):
 
         A table that cannot be opened is one of them, so that the reader who asks for it learns why.
         """
-        others = {*table_names(), FRAMES}
+        others = {*table_names(), FRAMES, PUBLISHED}
         candidates = [
             each
             for each in self.storage.folders(self.folder)
@@ -177,7 +182,17 @@ def frames_table(storage: Storage, folder: str, name: str) -> Table:
 
 def table_schema(name: str) -> TableSchema:
     """Return the schema of a table by name; of an own one only the columns that lakebatch fills in."""
+    if name == PUBLISHED:
+        return published_schema()
     return load_schema(name) if name in table_names() else own_schema(name)
+
+
+def published_schema(columns: Sequence[Column] = ()) -> TableSchema:
+    """Return the schema of the published table; the table itself knows the columns that are not given."""
+    known = tuple(columns) or tuple(
+        each for each in load_schema(RESULTS).columns if each.name == "assembly_id"
+    )
+    return TableSchema(PUBLISHED, 1, PUBLISHED_ROWS, (), known, {}, grows=True)
 
 
 def own_schema(name: str, description: str = "", columns: Sequence[Column] = ()) -> TableSchema:

@@ -41,6 +41,7 @@ class Tag:
     code_version: str
     host: str
     other_versions: str | None = None
+    published_version: int | None = None
 
     def __repr__(self) -> str:
         note = f": {self.note}" if self.note else ""
@@ -53,6 +54,7 @@ class Tag:
             "assemblies": self.assemblies_version,
             "samples": self.samples_version,
             "trajectories": self.trajectories_version,
+            "published": self.published_version,
         }
         found |= json.loads(self.other_versions or "{}")
         return {name: version for name, version in found.items() if version is not None}
@@ -68,16 +70,23 @@ def _check_new(name: str) -> str:
     return check_name(name, "tag")
 
 
+def _taken(known: Tag) -> NameClashError:
+    return NameClashError(
+        f"There is already a tag {known.tag!r}, of {known.at:%Y-%m-%d %H:%M} UTC, version "
+        f"{known.results_version}. A tag is never moved; choose another name."
+    )
+
+
 class TagLog:
     """The tags of one experiment, in the table ``tags``; a tag is set once and never moved."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def create(
+    def draft(
         self, name: str, note: str | None, as_of: datetime | None, versions: Mapping[str, int | None]
     ) -> Tag:
-        """Record a tag for the state that is in these versions of the tables, exactly once, see `set`.
+        """Return a tag for the state that is in these versions of the tables, which `set` records.
 
         Raises
         ------
@@ -87,18 +96,22 @@ class TagLog:
         others = {
             name: version for name, version in versions.items() if name not in COLUMNS and version is not None
         }
-        return self.set(
-            Tag(
-                tag=check_no_secret(_check_new(name), "tag"),
-                at=now(),
-                note=note,
-                as_of=as_of,
-                **{f"{name}_version": versions.get(name) for name in COLUMNS},  # type: ignore[arg-type]
-                other_versions=canonical_json(others) if others else None,
-                code_version=__version__,
-                host=process.host(),
-            )
+        return Tag(
+            tag=check_no_secret(_check_new(name), "tag"),
+            at=now(),
+            note=note,
+            as_of=as_of,
+            **{f"{name}_version": versions.get(name) for name in COLUMNS},  # type: ignore[arg-type]
+            other_versions=canonical_json(others) if others else None,
+            code_version=__version__,
+            host=process.host(),
         )
+
+    def check_free(self, name: str) -> None:
+        """Raise `NameClashError` if there is a tag of this name."""
+        for known in self.all():
+            if known.tag == name:
+                raise _taken(known)
 
     def set(self, tag: Tag) -> Tag:
         """Record a tag, exactly once.
@@ -114,10 +127,7 @@ class TagLog:
             if known == tag:  # committed by an attempt that was reported as failed
                 return None
             if known is not None:
-                raise NameClashError(
-                    f"There is already a tag {tag.tag!r}, of {known.at:%Y-%m-%d %H:%M} UTC, version "
-                    f"{known.results_version}. A tag is never moved; choose another name."
-                )
+                raise _taken(known)
             return self._frame(tag)
 
         tag = replace(tag, note=redacted(tag.note))

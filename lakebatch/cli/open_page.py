@@ -32,7 +32,7 @@ def open_page(address: str | None) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory(prefix="lakebatch-ui-") as folder:
         file = Path(folder, "lake.html")
-        file.write_text(PAGE.format(address=escape(address)))
+        file.write_text(PAGE.format(address=escape(address)), encoding="utf-8")
         command = ["sh", "-c", IN_BACKGROUND, "sh", sys.executable, "-m", "webbrowser", file.as_uri()]
         subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
         yield

@@ -155,6 +155,8 @@ def _make_private(folder: Path) -> None:
 
 def _open_private(path: str, flags: int) -> int:
     """Open a file with mode 0600; refuse a symbolic link, and never block on a pipe."""
+    if sys.platform == "win32":  # runs are refused there
+        raise NotImplementedError
     opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     os.fchmod(opened, 0o600)
     return opened
@@ -298,7 +300,7 @@ def _print_end(stored: StoredExperiment, assembly: Assembly, shard: Shard | None
         )
         return
     name = stored.reference
-    uri = sanitize(stored.results.uri.removeprefix(f"{working_folder()}/"))
+    uri = sanitize(stored.results.uri.removeprefix(f"{working_folder().as_posix()}/"))
     state = state_word(assembly.state)
     click.echo(
         f"{assembly.assembly_id} is {state}: {assembly.rows} rows in {uri}, version {assembly.results_version}\n"

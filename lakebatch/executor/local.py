@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -158,6 +159,8 @@ def _in_pool(
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
     """Delay Ctrl-C for this thread, and block it in the workers that it starts, which inherit the signal mask."""
+    if sys.platform == "win32":  # runs are refused there
+        raise NotImplementedError
     resource_tracker.ensure_running()  # else it starts with the first worker, and unblocks the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

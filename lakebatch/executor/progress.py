@@ -84,9 +84,7 @@ class PhaseFile:
         with suppress(OSError):
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                os.pwrite(
-                    descriptor, record.ljust(SIZE), 0
-                )  # in one piece, so that no reader sees half of it
+                os.write(descriptor, record.ljust(SIZE))  # in one piece, so that no reader sees half of it
             finally:
                 os.close(descriptor)
 

@@ -34,6 +34,16 @@ def meanings(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str
             yield f"{above}{name}", field.description or ""
 
 
+def units(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every key of a model that has a unit, with the unit."""
+    for name, field in model.model_fields.items():
+        nested = [each for each in (field.annotation, *get_args(field.annotation)) if is_table(each)]
+        if nested and not is_list(field.annotation):
+            yield from units(nested[0], f"{above}{name}.")
+        elif isinstance(field.json_schema_extra, dict) and "unit" in field.json_schema_extra:
+            yield f"{above}{name}", str(field.json_schema_extra["unit"])
+
+
 def with_lists(tree: Tree, model: Any) -> Tree:
     """Return a tree in which a key that takes a list has one, also where a single value or ``0,0.1`` was typed."""
     fields: Mapping[str, Any] = model.model_fields if is_table(model) else {}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     AnyExperiment: TypeAlias = Experiment[Any, Any]
 
 RESULTS = schema_files.RESULTS
-TAKEN = {"bundles", "configs", "events", "frames", "gaps", "leases", "logs", "sweeps"}
+TAKEN = {"bundles", "configs", "events", "frames", "gaps", "leases", "logs", "published", "sweeps"}
 """Folders and views that no own table can be called after."""
 LISTS = ("tables", "columns", "metrics", "groups")
 

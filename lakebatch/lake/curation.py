@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from lakebatch.assembly import decisions
@@ -9,7 +11,7 @@ from lakebatch.assembly.labels import check_note
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
-from lakebatch.maintenance import optimize, usage, vacuum
+from lakebatch.maintenance import optimize, published, usage, vacuum
 from lakebatch.snapshot.moment import moment
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.times import Time
@@ -64,7 +66,11 @@ class CuratedTables(ExperimentTables):
         events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
         versions = {name: self._table_version(name) for name in self.data_tables()}
         versions |= {RESULTS: pin(self, which).version, "assemblies": events_version}
-        return self.tag_log.create(name, note, which.time, versions)
+        draft = self.tag_log.draft(name, note, which.time, versions)
+        self.tag_log.check_free(draft.tag)
+        tag = self.tag_log.set(replace(draft, published_version=published.tagged_version(self, draft)))
+        published.bring_up_to_date(self)  # after a past state, or what others completed meanwhile
+        return tag
 
     def tags(self) -> pl.DataFrame:
         """Return every tag as a row, oldest first."""
@@ -80,7 +86,9 @@ class CuratedTables(ExperimentTables):
         AssemblyError
             If a process of this machine computes it, or it is discarded already.
         """
-        return decisions.discard(self, assembly_id, reason)
+        decided = decisions.discard(self, assembly_id, reason)
+        published.bring_up_to_date(self)
+        return decided
 
     def restore(self, assembly_id: str, reason: str) -> Assembly:
         """Give a discarded assembly the status that it had before.
@@ -90,7 +98,9 @@ class CuratedTables(ExperimentTables):
         AssemblyError
             If it is not discarded.
         """
-        return decisions.restore(self, assembly_id, reason)
+        decided = decisions.restore(self, assembly_id, reason)
+        published.bring_up_to_date(self)
+        return decided
 
     def note(self, assembly_id: str, text: str) -> Assembly:
         """Record a note about an assembly, without secrets; `assemblies` and `history` show it."""

@@ -8,6 +8,7 @@ import io
 import math
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lakebatch._files import O_NOFOLLOW, O_NONBLOCK
 from lakebatch._text import holds_secret
 from lakebatch.errors import LegacyError, SchemaError, StorageError
 from lakebatch.legacy.compressed import unpacked
@@ -152,7 +154,7 @@ def content(source: Storage, file: StoredFile) -> bytes:
 
 def _read_regular(path: Path) -> bytes:
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        opened = os.open(path, os.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     except OSError as error:
         if error.errno in NO_FILE:
             raise LegacyError(NO_FILE[error.errno]) from error
@@ -174,6 +176,8 @@ def _check_size(size: int) -> None:
 
 def _max_bytes() -> int:
     """Return the maximum size of a file in bytes: it must fit into memory together with its frame."""
+    if sys.platform == "win32":  # imports are refused there
+        raise NotImplementedError
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 

@@ -22,6 +22,7 @@ from lakebatch.legacy.earlier import report_wrong_rows
 from lakebatch.legacy.files import Item, open_source, read_again
 from lakebatch.legacy.frames.record import ORIGINAL_IDS, Saved, ensure, plan_assembly, record, write
 from lakebatch.legacy.survey import KINDS, NOT_IMPORTED, Finding, Survey, survey
+from lakebatch.maintenance import published
 from lakebatch.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ def execute(
         ensure(planned.stored)
         with lease.hold(planned.stored.storage, planned.stored.folder) as held:
             done += [_import_batch(planned, batch, held, progress) for batch in planned.batches]
+    if done or planned.corrections:
+        published.bring_up_to_date(planned.stored)
     return replace(planned, assemblies=tuple(done))
 
 

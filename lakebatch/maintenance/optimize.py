@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakebatch._version import __version__
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.errors import LakebatchError
+from lakebatch.maintenance import published
 from lakebatch.maintenance.bundles import bundle
 from lakebatch.maintenance.tables import existing_tables
 from lakebatch.storage.delta import compaction
@@ -44,15 +45,38 @@ def optimize(experiments: Sequence[ExperimentTables], *, dry_run: bool = True) -
         files with types that some engines cannot read, which are written again in plain ones. With ``dry_run`` nothing
         is done, and ``files_after`` is an estimate.
     """
-    rows = [
+    rows: list[dict[str, object]] = [
         {"experiment": each.reference, "table": name, **_optimize(table, dry_run)}
         for each in experiments
         for name, table in existing_tables(each)
+        if name != PUBLISHED
     ]
     for each in () if dry_run else experiments:
         if each.exists():
             bundle(each.results, each.log.table)
+    rows += [_publish(each, dry_run) for each in experiments if published.is_wanted(each)]
     return pl.DataFrame(rows, schema=OPTIMIZED)
+
+
+def _publish(experiment: ExperimentTables, dry_run: bool) -> dict[str, object]:
+    """Bring the published table up to date, and merge its files."""
+    table = experiment.table(PUBLISHED)
+    before = table.at().file_table if table.exists() else None
+    files = 0 if before is None else before.height
+    if not dry_run:
+        published.update(experiment, merge=True)
+    after = table.at().file_table if table.exists() else None
+    is_changed = (
+        before is not None and after is not None and not after["path"].is_in(before["path"].implode()).all()
+    )
+    return {
+        "experiment": experiment.reference,
+        "table": PUBLISHED,
+        "files": files,
+        "files_after": 0 if after is None else after.height,
+        "merged_bytes": int(before["bytes"].sum()) if is_changed and before is not None else 0,
+        "rewritten": 0,
+    }
 
 
 def compact_assembly(results: Table, events: Table, assembly_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.storage.delta.table import Table
 
 RECORDS = ("assemblies", "sources", "sweeps", "tags", "logs")
@@ -13,7 +13,7 @@ RECORDS = ("assemblies", "sources", "sweeps", "tags", "logs")
 
 def existing_tables(experiment: ExperimentTables) -> Iterator[tuple[str, Table]]:
     """Yield each table of an experiment that exists, with its name."""
-    for name in (*experiment.data_tables(), *RECORDS):
+    for name in (*experiment.data_tables(), *RECORDS, PUBLISHED):
         table = experiment.table(name)
         if table.exists():
             yield name, table

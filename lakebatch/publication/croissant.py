@@ -53,6 +53,7 @@ CONTEXT = {
     "parentField": "cr:parentField",
     "path": "cr:path",
     "personalSensitiveInformation": "cr:personalSensitiveInformation",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
@@ -109,7 +110,7 @@ def _file(path: str, new: NewFolder) -> dict[str, Any]:
         "name": path.rpartition("/")[2],
         "contentUrl": path,
         "contentSize": f"{new.place(path).stat().st_size} B",
-        "encodingFormat": "text/csv" if path.endswith(".csv") else "application/vnd.apache.parquet",
+        "encodingFormat": "text/csv" if path.endswith(".csv") else "application/x-parquet",
         "sha256": new.checksum(path),
     }
 

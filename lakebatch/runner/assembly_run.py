@@ -31,7 +31,7 @@ from lakebatch.executor.worker import Job, Outcome
 from lakebatch.experiment.contract import Part
 from lakebatch.experiment.plan import RunPlan
 from lakebatch.ids import canonical_json
-from lakebatch.maintenance import optimize
+from lakebatch.maintenance import optimize, published
 from lakebatch.runner.throughput import note_taker
 from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.reader import read_latest
@@ -276,7 +276,9 @@ class AssemblyRun:
         optimize.compact_assembly(self._marker.table, self.stored.log.table, self.assembly.assembly_id)
         # an earlier event, also of another process, may have recorded the version of the last rows
         self.stored.claim_version(self.assembly.assembly_id)
-        return self._record("completed", reached | {"results_version": self._marker.table.version()})
+        ended = self._record("completed", reached | {"results_version": self._marker.table.version()})
+        published.bring_up_to_date(self.stored)
+        return ended
 
     def _record(
         self, status: Literal["started", "completed", "failed"], reached: Mapping[str, Any]

@@ -37,7 +37,7 @@ def pin(tables: ExperimentTables, moment: Moment) -> Snapshot:
         If the tag does not exist.
     """
     if moment.tag is not None:
-        return _tagged(tables, _tag(tables, moment.tag))
+        return pin_tag(tables, _tag(tables, moment.tag))
     if moment.version is not None:
         return _at_version(tables, moment.version)
     return _newest(tables) if moment.time is None else _as_of(tables, moment.time)
@@ -120,7 +120,8 @@ def _has_tag(tables: ExperimentTables, name: str) -> bool:
     return any(each.tag == name for each in tables.tag_log.all())
 
 
-def _tagged(tables: ExperimentTables, tag: Tag) -> Snapshot:
+def pin_tag(tables: ExperimentTables, tag: Tag) -> Snapshot:
+    """Return the state that a tag names, also one that is not recorded yet."""
     moment = Moment(tag=tag.tag)
     if tag.assemblies_version is not None:
         events = tables.log.read(tag.assemblies_version)

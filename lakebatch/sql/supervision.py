@@ -200,6 +200,8 @@ def _wait() -> None:
 
 def _memory() -> float:
     """Return the memory of this process in bytes without mapped files; 0 where the system does not report it."""
+    if sys.platform == "win32":
+        return 0.0
     try:
         _, resident, of_files, *_ = STATUS.read_text().split()
     except OSError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from lakebatch import _process as process
 from lakebatch.errors import ConfigError, StorageError, UnknownNameError
 from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 from lakebatch.storage.local import LocalFolder
@@ -89,18 +90,22 @@ class Storage:
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file in the lake, whole or not at all."""
+        process.check_may_write()
         self.place.write(path, content)
 
     def remove(self, path: str) -> None:
         """Remove a file of the lake, if it exists."""
+        process.check_may_write()
         self.place.remove(path)
 
     def remove_each(self, paths: Iterable[str]) -> None:
         """Remove the files of the lake that exist."""
+        process.check_may_write()
         self.place.remove_each(paths)
 
     def renew(self, path: str, content: bytes) -> None:
         """Write a small file in place; its age becomes 0 by the storage's clock."""
+        process.check_may_write()
         self.place.renew(path, content)
 
     def ages(self, folder: str) -> dict[str, float]:
@@ -120,10 +125,12 @@ class Storage:
 
     def make_folder(self, folder: str) -> None:
         """Create a folder in the lake, unless it exists or the backend has no folders."""
+        process.check_may_write()
         self.place.make_folder(folder)
 
     def check_writable(self) -> None:
         """Raise `StorageError` unless a run can read and write here, and creates each file only once."""
+        process.check_may_write()
         self.place.check_writable()
 
     def check_folders(self, folders: Iterable[str]) -> None:

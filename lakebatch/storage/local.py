@@ -15,7 +15,18 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakebatch._files import ABSENT, NO_SPACE, allocate, path_exists, probe, unreadable, unwritable
+from lakebatch._files import (
+    ABSENT,
+    NO_SPACE,
+    O_BINARY,
+    O_NOFOLLOW,
+    O_NONBLOCK,
+    allocate,
+    path_exists,
+    probe,
+    unreadable,
+    unwritable,
+)
 from lakebatch.errors import StorageError
 from lakebatch.storage.place import Place, StoredFile, Validator
 
@@ -33,7 +44,8 @@ RESERVE = 128_000
 MAX_TRIAL = 2**26
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-RENEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+READ_FLAGS = os.O_RDONLY | O_NONBLOCK | O_BINARY
+RENEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_BINARY
 
 
 class LocalFolder(Place):
@@ -262,7 +274,7 @@ def _clock(folder: Path) -> float:
 
 def _content(file: Path) -> bytes:
     """Return the content of a regular file; a read of a pipe or a device might never end."""
-    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+    with open(os.open(file, READ_FLAGS), "rb") as opened:
         about = os.fstat(opened.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "no regular file but a pipe, a socket or a device")
@@ -276,14 +288,15 @@ def _identity(path: Path) -> Validator:
 
 def _walk(folder: Path) -> Iterator[StoredFile]:
     """Yield the files below a folder; links are followed, as readers do."""
-    below = len(f"{folder}/")
+    below = len(os.path.join(folder, ""))
     links = {str(folder): 0}
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         above = links.pop(place)
-        counts = {each: above + os.path.islink(f"{place}/{each}") for each in folders}
-        folders[:] = [each for each in folders if _is_followed(f"{place}/{each}", below, counts[each])]
-        links |= {f"{place}/{each}": counts[each] for each in folders}
-        for file in (f"{place}/{name}" for name in names):
+        inner = {each: os.path.join(place, each) for each in folders}
+        counts = {each: above + os.path.islink(inner[each]) for each in folders}
+        folders[:] = [each for each in folders if _is_followed(inner[each], below, counts[each])]
+        links |= {inner[each]: counts[each] for each in folders}
+        for file in (os.path.join(place, name) for name in names):
             try:
                 yield _stored(file, below)
             except ABSENT:  # removed meanwhile
@@ -296,9 +309,9 @@ def _is_followed(folder: str, below: int, links: int) -> bool:
     """Whether to list a folder: links that form a cycle or lead far out of the lake are not followed."""
     if not links:
         return True
-    above = f"{os.path.realpath(os.path.dirname(folder))}/"
-    leads_back = os.path.islink(folder) and above.startswith(f"{os.path.realpath(folder)}/")
-    return links <= MAX_LINKS and folder.count("/", below) < MAX_DEPTH and not leads_back
+    above = os.path.join(os.path.realpath(os.path.dirname(folder)), "")
+    leads_back = os.path.islink(folder) and above.startswith(os.path.join(os.path.realpath(folder), ""))
+    return links <= MAX_LINKS and folder.count(os.sep, below) < MAX_DEPTH and not leads_back
 
 
 def _stored(file: str, below: int) -> StoredFile:
@@ -314,7 +327,9 @@ def _stored(file: str, below: int) -> StoredFile:
     else:
         if not stat.S_ISREG(about.st_mode):
             fault = "is no regular file but a pipe, a socket or a device"
-    return StoredFile(file[below:], about.st_size, datetime.fromtimestamp(about.st_mtime, UTC), fault)
+    return StoredFile(
+        Path(file[below:]).as_posix(), about.st_size, datetime.fromtimestamp(about.st_mtime, UTC), fault
+    )
 
 
 def _refuse(error: OSError) -> None:

@@ -24,6 +24,7 @@ MAX_PATH = 4095 - MAX_INSIDE
 MAX_KEY = 1024 - MAX_INSIDE
 # Possible keys in a URI that cannot be parsed
 CREDENTIALS = re.compile(r":/*[^/:]+:.*@", re.DOTALL)
+DRIVE = re.compile(r"/[A-Za-z]:(/|$)")
 SHOWN = 200
 EXPECTED = "Expected a folder or s3://bucket/prefix."
 # The log of a Delta table; engines take files below a folder of this name for parts of a log
@@ -92,7 +93,8 @@ def absolute(path: str) -> str:
             f"Cannot open a lake at {path!r}: {what}. Go to another, or name a folder from / on."
         ) from error
     last = max((place for place, part in enumerate(parts, 1) if part == ".."), default=0)
-    return str(Path(os.path.realpath(Path(*parts[:last])), *parts[last:]) if last else Path(*parts))
+    found = Path(os.path.realpath(Path(*parts[:last])), *parts[last:]) if last else Path(*parts)
+    return found.as_posix()  # engines take C:/folder too
 
 
 def _path_of_file_uri(uri: str, rest: str) -> str:
@@ -103,7 +105,16 @@ def _path_of_file_uri(uri: str, rest: str) -> str:
         )
     if not path:
         raise _refused(uri, "no folder", "Expected file:///folder.")
-    return unquote(f"/{path}", errors="surrogateescape")
+    return without_slash(unquote(f"/{path}", errors="surrogateescape"))
+
+
+def without_slash(path: str, *, has_drives: bool = os.name == "nt") -> str:
+    """Return the path of a ``file://`` URI, which on Windows starts at the letter of its drive.
+
+    >>> without_slash("/C:/lake", has_drives=True), without_slash("/C:/lake", has_drives=False)
+    ('C:/lake', '/C:/lake')
+    """
+    return path[1:] if has_drives and DRIVE.match(path) else path
 
 
 def _local(uri: str, path: str) -> str:

@@ -23,6 +23,7 @@ TRANSACTIONS = {
     "tags": {"lakebatch.tags"},
     "logs": {"ASSEMBLY"},
     "frames": {"ASSEMBLY"},
+    "published": {"lakebatch.compaction"},
 }
 METADATA = {
     "assemblies": {
@@ -41,8 +42,12 @@ METADATA = {
         "lakebatch.assembly_id", "lakebatch.code_version", "lakebatch.config_hash",
         "lakebatch.experiment", "lakebatch.fingerprint", "lakebatch.part",
     },
+    "published": {
+        "lakebatch.assemblies_version", "lakebatch.code_version", "lakebatch.digest", "lakebatch.event",
+        "lakebatch.results_version",
+    },
 }  # fmt: skip
-EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed", "noted"}
+EVENTS = {"started", "completed", "failed", "discarded", "optimized", "vacuumed", "noted", "published"}
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.dataSkippingNumIndexedCols": "0",
@@ -51,7 +56,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 FIELDS = {"comment", "unit"}
-FOLDERS = {"assemblies", "frames", "leases", "logs", "results", "sources", "sweeps", "tags"}
+FOLDERS = {"assemblies", "frames", "leases", "logs", "published", "results", "sources", "sweeps", "tags"}
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -58,8 +57,8 @@ class Origin:
     @property
     def lake(self) -> str:
         """Where the lake lies; a folder below the home folder begins with ``~``."""
-        uri, home = self.snapshot.lake_uri, str(Path.home())
-        inside = is_local(uri) and home != os.sep and uri.startswith(home + os.sep)
+        uri, home = self.snapshot.lake_uri, Path.home().as_posix()
+        inside = is_local(uri) and home != "/" and uri.startswith(f"{home}/")
         return redact(f"~{uri[len(home) :]}" if inside else uri)
 
     def command(self, form: str, width_mm: float | None = None) -> str:

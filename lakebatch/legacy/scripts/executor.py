@@ -17,6 +17,7 @@ from lakebatch.legacy.frames.table import check_frame_name
 from lakebatch.legacy.scripts import attempts, reading
 from lakebatch.legacy.scripts.opening import open_experiment
 from lakebatch.legacy.scripts.pandas_frames import load_pandas, to_polars
+from lakebatch.maintenance import published
 
 if TYPE_CHECKING:
     import os
@@ -173,6 +174,7 @@ class BatchExecutor:
         names = tuple(self._names)
         self._current = record(self.stored, assembly, status, parts=names, done=len(names), error=error)
         self._lease.close()
+        published.bring_up_to_date(self.stored)
 
     def _require_current(self) -> Assembly:
         if self._current is None:

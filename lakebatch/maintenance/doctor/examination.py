@@ -6,9 +6,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lakebatch.artifacts import ARTIFACTS
-from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.errors import DamageWarning, ForkError, LakebatchError
-from lakebatch.maintenance.doctor import assemblies, counts, files, origin, place, purges, values
+from lakebatch.maintenance.doctor import (
+    assemblies,
+    counts,
+    files,
+    foreign,
+    origin,
+    place,
+    published,
+    purges,
+    values,
+)
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.doctor.origin import table_id
 from lakebatch.maintenance.inspection.data_files import foreign_partitions
@@ -85,6 +95,9 @@ def _experiment(stored: ExperimentTables, tables: Tables, deep: bool) -> Iterato
             yield from _guarded("contents", tables[ARTIFACTS].path, contents)
         if pinned is not None:
             yield from _guarded("bundles", stored.folder, values.check_bundles(stored))
+    if pinned is not None and not any(each.severity == "problem" for each in findings):
+        checked = published.check_published(stored, pinned, deep=deep)
+        yield from _guarded("published", f"{stored.folder}/{PUBLISHED}", checked)
 
 
 def _opened(stored: ExperimentTables, tables: Tables, findings: list[Finding]) -> Snapshot | None:
@@ -176,6 +189,7 @@ def _files(stored: ExperimentTables, table: InspectedTable) -> Iterator[Finding]
     yield from files.check_log(table)
     yield from files.check_data_files(table)
     yield from counts.check_rows(table)
+    yield from foreign.check_foreign(table)
     yield from origin.check_mixture(table)
     yield from files.check_leftovers(table)
     yield from assemblies.check_duplicates(stored, table)

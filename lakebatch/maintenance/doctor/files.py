@@ -11,6 +11,7 @@ from lakebatch.maintenance.inspection.data_files import fault_of, foreign_partit
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.origins import NOTE
 from lakebatch.storage.delta.vacuum import is_within
 
 MIXED = (
@@ -110,5 +111,7 @@ def check_leftovers(table: InspectedTable) -> Iterator[Finding]:
 
 
 def _belongs(table: InspectedTable, path: str) -> bool:
-    is_own = path.startswith(f"{deltalog.FOLDER}/") or is_data(path) or path in table.references
+    is_own = (
+        path.startswith(f"{deltalog.FOLDER}/") or is_data(path) or path in table.references or path == NOTE
+    )
     return is_own or is_within(path, table.inner_tables)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by
 from lakebatch.storage.delta.commit_metadata import add
 from lakebatch.storage.delta.engine import FINGERPRINT, PART
-from lakebatch.storage.delta.log import Entry
+from lakebatch.storage.delta.log import Entry, removed_paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,16 @@ class Surplus:
 
 
 class Lineage:
-    """The commits that added the rows of each data file of a table; right only if its log is whole."""
+    """The commits that added the rows of each data file of a table; right only if its log is whole.
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    Parameters
+    ----------
+    foreign : collection of str
+        Files of other programs, which are left out.
+    """
+
+    def __init__(self, entries: Iterable[Entry], foreign: Collection[str] = ()) -> None:
+        self._foreign = foreign
         self.group_of: dict[str, Group] = {}
         self.active: dict[str, Reference] = {}
         self.removed_twice: list[tuple[str, int, int]] = []
@@ -87,7 +94,7 @@ class Lineage:
 
     def _remove(self, entry: Entry) -> Iterator[str | None]:
         is_purge = purged_by(entry) is not None
-        for path in removed(entry):
+        for path in (path for path in removed_paths(entry) if path not in self._foreign):
             reference = self.active.pop(path, None)
             if reference is not None:
                 self._removed_at[path] = entry.version
@@ -101,7 +108,7 @@ class Lineage:
                 self.removed_unknown.append((path, entry.version))
 
     def _add(self, entry: Entry) -> Iterator[str | None]:
-        new = [each for each in added(entry) if each.path not in self.active]
+        new = [each for each in added(entry) if not (each.path in self.active or each.path in self._foreign)]
         for each in new:
             self.active[each.path] = each
             self._rows[each.assembly_id] += each.rows or 0
@@ -138,6 +145,10 @@ class Lineage:
         elif before is not None:
             ended = Surplus(assembly_id, before.rows, before.expected, since, version)
             self.surpluses.append(ended)
+
+    def committed_rows(self, assembly_id: str | None) -> int:
+        """Return how many rows the commits of lakebatch added for an assembly."""
+        return self._committed_rows[assembly_id]
 
     @property
     def open_surpluses(self) -> list[Surplus]:

@@ -13,10 +13,11 @@ from lakebatch.columns import OWN, Column
 from lakebatch.errors import DamageError
 from lakebatch.ids import ExperimentName
 from lakebatch.maintenance.inspection.lineage import Lineage
-from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
-from lakebatch.storage.delta.log import Entry, Log
+from lakebatch.storage.delta.log import Entry, Log, removed_paths
+from lakebatch.storage.delta.own_view import OwnView
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.vacuum import EVENT, inner_tables, link_targets
 from lakebatch.storage.place import StoredFile
@@ -90,7 +91,12 @@ class InspectedTable:
     @cached_property
     def lineage(self) -> Lineage:
         """The origin of the rows in each data file."""
-        return Lineage(self.log.entries)
+        return Lineage(self.log.entries, self.own_view.origins.brought)
+
+    @cached_property
+    def own_view(self) -> OwnView:
+        """Its files as they are, and as they would be if only lakebatch had written to it."""
+        return OwnView(self.log.entries)
 
     @cached_property
     def references(self) -> dict[str, Reference]:
@@ -130,7 +136,7 @@ class InspectedTable:
     @cached_property
     def removed(self) -> dict[str, int]:
         """The data files that commits removed, with the version of the commit."""
-        return {path: entry.version for entry in self.log.entries for path in removed(entry)}
+        return {path: entry.version for entry in self.log.entries for path in removed_paths(entry)}
 
     @cached_property
     def purged(self) -> dict[str, int]:
@@ -159,7 +165,7 @@ class InspectedTable:
         wanted = set(versions)
         active: set[str] = set()
         for entry in self.log.entries if wanted else ():
-            active -= set(removed(entry))
+            active -= set(removed_paths(entry))
             active |= {each.path for each in added(entry)}
             if entry.version in wanted:
                 self.kept |= active

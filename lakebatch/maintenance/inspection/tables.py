@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from lakebatch import _process as process
-from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.columns import NAME
 from lakebatch.errors import DamageWarning
 from lakebatch.maintenance.inspection.table import InspectedTable
@@ -40,7 +40,7 @@ def _is_table(table: InspectedTable) -> bool:
     name = table.name
     if name in table_names() or name.startswith(f"{FRAMES}/"):
         return True
-    return NAME.fullmatch(name) is not None and table.is_own
+    return NAME.fullmatch(name) is not None and name != PUBLISHED and table.is_own
 
 
 def has_unreadable_log(table: InspectedTable) -> bool:

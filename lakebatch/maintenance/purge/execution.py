@@ -21,6 +21,7 @@ from lakebatch.assembly.record import Assembly, now
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.errors import AssemblyError, ConfigError
 from lakebatch.ids import canonical_json
+from lakebatch.maintenance.published import purge as published
 from lakebatch.maintenance.purge.holdings import Holding, bundles_of, holdings
 from lakebatch.maintenance.purge.refusal import check_purgeable, check_untagged
 from lakebatch.storage.delta import removal
@@ -92,6 +93,7 @@ def _execute(
         removal.remove(each.table, assembly.assembly_id, METADATA)
     left = [path for each in holdings(experiment, assembly.assembly_id) for path in _removable(each)]
     experiment.storage.remove_each([*(file.path for file in bundles), *left])
+    published.purge(experiment, assembly.assembly_id)
     _end(experiment, begun)
 
 

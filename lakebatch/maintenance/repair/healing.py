@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import polars as pl
 
 from lakebatch.assembly.record import Assembly, latest
-from lakebatch.assembly.tables import FRAMES, ExperimentTables
+from lakebatch.assembly.tables import FRAMES, PUBLISHED, ExperimentTables
 from lakebatch.errors import DamageWarning, LakebatchError, StorageError
+from lakebatch.maintenance import published
 from lakebatch.maintenance.inspection.rows import KEYS, damaged_bundles
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.inspection.tables import inspected_tables, tagged_versions
-from lakebatch.maintenance.repair import doubled
+from lakebatch.maintenance.repair import doubled, foreign
 from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.doubled import Doubled
 from lakebatch.maintenance.repair.files import FileRepair
@@ -70,6 +71,7 @@ class _Healing:
             raise
         if not self.dry_run:
             yield from self.history.record()
+        yield from self._published()
 
     def _record_so_far(self) -> None:
         """Record what was healed before an error, which matters more than a fault in recording."""
@@ -88,11 +90,17 @@ class _Healing:
         for table in data:
             table.keep(self._tagged(table.name))
         yield from self.files.partitioned([Contents(table) for table in data], assemblies)
+        yield from self._foreign()
         for name, table in inspected_tables(self.stored).items():
             for found in doubled.find(table):
                 yield self._heal_doubled(name, found, assemblies)
             yield from _taken_out(table)
         yield from self._bundles()
+
+    def _foreign(self) -> Iterator[Outcome]:
+        """Undo what other programs changed in the tables."""
+        for name, table in inspected_tables(self.stored).items():
+            yield from foreign.heal(table, self._table(name), dry_run=self.dry_run)
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
         """Return the assemblies by their ids, from whole files of events and from healed ones."""
@@ -134,6 +142,16 @@ class _Healing:
             return self.stored.frames(name.removeprefix(f"{FRAMES}/"))
         return self.stored.table(name)
 
+    def _published(self) -> Iterator[Outcome]:
+        """Bring the published table to the rows of the dataset."""
+        try:
+            what = published.heal(self.stored, dry_run=self.dry_run)
+        except LakebatchError:  # what keeps it from being made is an outcome of its own
+            return
+        if what is not None:
+            folder = f"{self.stored.folder}/{PUBLISHED}"
+            yield Outcome(healed(self.dry_run), folder, what, "its rows are taken from the results again")
+
     def _bundles(self) -> Iterator[Outcome]:
         """Remove damaged bundles."""
         try:
@@ -148,8 +166,9 @@ class _Healing:
 
 def _taken_out(table: InspectedTable) -> Iterator[Outcome]:
     """Yield the assemblies with fewer rows than their commits added, as after a restore by another tool."""
+    undone = {each.assembly_id for each in foreign.find(table)}
     for each in table.lineage.open_surpluses if table.log.is_whole else ():
-        if each.rows < each.expected:
+        if each.rows < each.expected and each.assembly_id not in undone:
             what = (
                 f"{each.assembly_id or 'the table'} has {each.rows} rows, its commits brought {each.expected}"
             )

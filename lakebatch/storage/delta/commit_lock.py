@@ -8,18 +8,20 @@ without the lock.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lakebatch._files import O_NOFOLLOW, O_NONBLOCK
+
 # Without waiting, should a pipe be in place of the folder
-OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK
+OPEN_FLAGS = os.O_RDONLY | O_NONBLOCK
 MAX_WAIT = 2.0
 """Seconds; a commit takes a few hundredths, but the holder can be writing a part larger than memory, or be stopped."""
 MIN_BACKOFF, MAX_BACKOFF = 0.001, 0.008
@@ -31,6 +33,8 @@ def lock_file(uri: str) -> Path | None:
 
     None without a folder that only this user can write in: in a folder of another user, the file could be a link.
     """
+    if sys.platform == "win32":  # nothing is written there
+        return None
     folder = Path(tempfile.gettempdir(), f"lakebatch-turns-{os.getuid()}")
     file = folder / hashlib.sha256(uri.encode()).hexdigest()[:16]
     try:
@@ -38,13 +42,15 @@ def lock_file(uri: str) -> Path | None:
             folder.mkdir(mode=0o700)
         if not _is_own(folder):
             return None
-        os.close(os.open(file, OPEN_FLAGS | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        os.close(os.open(file, OPEN_FLAGS | os.O_CREAT | O_NOFOLLOW, 0o600))
     except OSError:
         return None
     return file
 
 
 def _is_own(folder: Path) -> bool:
+    if sys.platform == "win32":  # see above
+        raise NotImplementedError
     about = folder.lstat()
     is_private = stat.S_ISDIR(about.st_mode) and not about.st_mode & 0o077
     return is_private and about.st_uid == os.getuid()
@@ -66,6 +72,10 @@ def hold(place: Path | None) -> Iterator[None]:
 
 
 def _wait(lock: int) -> None:
+    if sys.platform == "win32":  # nothing is written there
+        raise NotImplementedError
+    import fcntl
+
     deadline, pause = time.monotonic() + MAX_WAIT, MIN_BACKOFF
     while time.monotonic() < deadline:
         try:

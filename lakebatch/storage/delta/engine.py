@@ -16,6 +16,7 @@ from lakebatch import _process as process
 from lakebatch.storage import retry
 from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.uris import without_slash
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +52,8 @@ class Handle(deltalake.DeltaTable):
     @property
     def root(self) -> str:
         """The path of the table, or its URI on S3."""
-        return unquote(self.table_uri.rstrip("/")).removeprefix("file://")
+        uri = unquote(self.table_uri.rstrip("/"))
+        return without_slash(uri.removeprefix("file://")) if uri.startswith("file://") else uri
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
         """Return the paths or URIs of the files."""

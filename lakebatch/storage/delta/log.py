@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
@@ -86,6 +87,16 @@ class Entry:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the actions of one kind, such as ``add``."""
         return [dict(each[kind]) for each in self.actions if each.get(kind)]
+
+
+def added_paths(entry: Entry) -> list[str]:
+    """Return the paths of the data files that a commit added."""
+    return [unquote(each["path"]) for each in entry.of("add")]
+
+
+def removed_paths(entry: Entry) -> list[str]:
+    """Return the paths of the data files that a commit removed."""
+    return [unquote(each["path"]) for each in entry.of("remove")]
 
 
 class Log:

@@ -18,6 +18,7 @@ from lakebatch.storage.delta import bundles, checkpoints, diagnosis
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, Handle, with_retries
 from lakebatch.storage.delta.log import FOLDER, entry_name
+from lakebatch.storage.delta.origins import OriginReader
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.table_format import check_schema_version
 from lakebatch.storage.delta.version import TableVersion
@@ -83,6 +84,7 @@ class TableReader:
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
+        self._origins = OriginReader(storage, self.path)
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -123,7 +125,14 @@ class TableReader:
         The state never changes. The newest one is returned again until something is committed.
         """
         process.check_fork()
-        return self._newest_cached() if version is None else self._open_state(version)[0]
+        state = self._newest_cached() if version is None else self._open_state(version)[0]
+        self.warn_of_foreign(state)
+        return state
+
+    def warn_of_foreign(self, state: TableVersion) -> None:
+        """Warn of the rows in a state that other programs brought, and of those that they took out."""
+        if not state.origins.is_clean:
+            self._origins.warn(state.origins, set(state.all_files["path"]), state.number)
 
     def _newest_cached(self) -> TableVersion:
         cached = self._cache.get(self.path)
@@ -142,6 +151,7 @@ class TableReader:
         """
         state = self._state(self._refresh())
         self.warn_of_lost_commits()
+        self.warn_of_foreign(state)
         return state
 
     def warn_of_lost_commits(self) -> None:
@@ -163,7 +173,7 @@ class TableReader:
 
     def _state(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        return TableVersion(handle, self.schema, self.storage, self.bundle_folder)
+        return TableVersion(handle, self.schema, self.storage, self.bundle_folder, self._origins.upto)
 
     def _open(self) -> Handle:
         process.check_fork()

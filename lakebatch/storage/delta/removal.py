@@ -82,8 +82,9 @@ def _unsealed(table: Table, commit: Callable[[], bool]) -> bool:
 
 
 def own_files(state: TableVersion, assembly_id: str) -> list[DataFile]:
-    """Return the files with rows of an assembly alone; none of a table that is not partitioned by assembly."""
-    return [file for file in state.data_files([assembly_id]) if file.assembly_id == assembly_id]
+    """Return the files with rows of an assembly alone, also foreign ones; none of a table without partitions."""
+    files = state.all_files.filter(assembly_id=assembly_id)
+    return list(map(DataFile._make, files.iter_rows()))
 
 
 def is_sealed(state: TableVersion) -> bool:

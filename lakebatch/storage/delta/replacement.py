@@ -69,7 +69,7 @@ def replace(
 
     def write_after(state: TableVersion, last: int) -> Write | None:
         _refuse_claimed(table, state, last)
-        present = {file.path for file in state.data_files()}
+        present = set(state.all_files["path"])
         # committed by an attempt that was reported as failed
         done[:] = [each for each in replacements if present.issuperset(file.path for file in each.added)]
         pending = [

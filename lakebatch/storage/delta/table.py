@@ -87,6 +87,13 @@ class Table(TableReader):
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
+    def create(self, properties: Mapping[str, str]) -> None:
+        """Create the table with other properties than those of tables that are only appended to, unless it exists."""
+        if not self.exists():
+            self._create(properties)
+            if self._folder is not None:
+                durability.sync_created(self._folder)
+
     def append_once(
         self,
         transaction: str,
@@ -155,7 +162,9 @@ class Table(TableReader):
             if write is None or failure is None:
                 self._handle = handle
                 # the version of a commit that was reported as failed is unknown: sync all since the first look
-                self._sync(handle, first if write is None else int(handle.version()) - 1)
+                before = first if write is None else int(handle.version()) - 1
+                self._sync(handle, before)
+                self._note_origins(handle, before)
                 return write is not None or failure is not None
             if not is_final(failure):
                 COMMITS.pause(attempt)
@@ -186,11 +195,17 @@ class Table(TableReader):
         if self._folder is not None:
             durability.sync(self._folder, range(before + 1, int(handle.version()) + 1))
 
+    def _note_origins(self, handle: Handle, before: int) -> None:
+        """Leave a note of the origins of all files at each version that gets a checkpoint."""
+        if checkpoints.is_due_between(before, int(handle.version())):
+            self._origins.write_note(int(handle.version()))
+
     def _take_handle(self) -> Handle:
         """Return the handle, brought up to date, for one attempt to commit; other calls open another meanwhile.
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
         """
+        process.check_may_write()
         handle = self._refresh()
         self._handle = None
         return handle
@@ -209,6 +224,7 @@ class Table(TableReader):
         handle = self._commit_repeatedly("write", attempt)
         version = int(handle.version())
         self._sync(handle, version - 1)
+        self._note_origins(handle, version - 1)
         return version
 
     def _commit_repeatedly(self, action: str, commit: Callable[[Handle], object]) -> Handle:
@@ -240,13 +256,14 @@ class Table(TableReader):
             checkpoints.write_if_due(handle)
         return answer
 
-    def _create(self) -> None:
+    def _create(self, properties: Mapping[str, str] = table_format.PROPERTIES) -> None:
         process.check_fork()
+        process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
             try:
-                table_format.create_table(self.uri, self.schema, self._options)
+                table_format.create_table(self.uri, self.schema, self._options, properties)
             except ENGINE_ERRORS:
                 # another process, or this one whose answer was lost, may have created it
                 if not self.exists():

@@ -53,15 +53,17 @@ WRITTEN = {
 ADVICE = "Have the tool that added it take it out again (ALTER TABLE ... DROP FEATURE), or make a plain copy with that tool."
 
 
-def create_table(uri: str, schema: TableSchema, options: Mapping[str, str]) -> None:
+def create_table(
+    uri: str, schema: TableSchema, options: Mapping[str, str], properties: Mapping[str, str] = PROPERTIES
+) -> None:
     """Create a table in one commit, unless there is one."""
     deltalake.DeltaTable.create(
         uri,
-        deltalake.Schema(_fields(schema.columns)),
+        delta_schema(schema),
         partition_by=list(schema.partition_by),
         name=schema.table,
         description=schema.description,
-        configuration=PROPERTIES
+        configuration={**properties}
         | {SCHEMA_VERSION: str(schema.version)}
         | {k: v for k, v in schema.properties.items() if v},
         storage_options=dict(options),
@@ -179,6 +181,11 @@ def own_columns(handle: Handle, known: Collection[str] = ()) -> dict[str, Column
 def _type_name(of: Any) -> str:
     """Return the type of a Delta field, one of `lakebatch.columns.TYPES` for an own column."""
     return f"list<{_type_name(of.element_type)}>" if isinstance(of, ArrayType) else str(of.type)
+
+
+def delta_schema(schema: TableSchema) -> deltalake.Schema:
+    """Return the columns of a schema with their comments, units and labels, as the log of a table has them."""
+    return deltalake.Schema(_fields(schema.columns))
 
 
 def _fields(columns: Sequence[Column]) -> list[deltalake.Field]:

@@ -43,9 +43,10 @@ def vacuum(table: Table, *, keep_versions: Sequence[int], keep_hours: int, dry_r
     inner = inner_tables(file.path for file in listed)
     files = {file.path: file for file in listed if _is_data(file) and not is_within(file.path, inner)}
     replaced = _replaced(table, keep_versions, keep_hours) & files.keys()
+    replaced -= table.at().origins.taken.keys()  # `repair` puts them back
     left_over = _old(table, files.keys() - _committed(table), max(keep_hours, UNCOMMITTED_HOURS))
     for version in keep_versions if left_over else ():
-        left_over -= set(table.at(version).file_table["path"])
+        left_over -= set(table.at(version).all_files["path"])
     if table.storage.is_local and (replaced or left_over):
         targets = link_targets(table.uri, files)
         replaced, left_over = replaced - targets, left_over - targets
@@ -85,7 +86,7 @@ def _is_data(file: StoredFile) -> bool:
 
 def _committed(table: Table) -> set[str]:
     """Return the data files that commits have added to the table, also those that were replaced since."""
-    return {*table.at().file_table["path"], *_replaced(table, (), 0)}
+    return {*table.at().all_files["path"], *_replaced(table, (), 0)}
 
 
 def _replaced(table: Table, keep_versions: Sequence[int], keep_hours: int) -> set[str]:

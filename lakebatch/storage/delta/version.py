@@ -11,11 +11,13 @@ import polars as pl
 
 from lakebatch import _process as process
 from lakebatch.columns import Column
+from lakebatch.errors import SchemaError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, table_format
 from lakebatch.storage.delta.arrow_dataset import arrow_dataset
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.storage.delta.engine import Handle, with_retries
+from lakebatch.storage.delta.foreign import Origins
 from lakebatch.storage.delta.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -49,11 +51,13 @@ class TableVersion:
         schema: TableSchema,
         storage: Storage,
         bundle_folder: str,
+        find_origins: Callable[[int], Origins] | None = None,
     ) -> None:
         self._handle = handle
         self._options = dict(storage.options)
         self._bundle_folder = bundle_folder
         self.storage = storage
+        self._find_origins = find_origins
         self._base = schema
         self._hidden: frozenset[str] = frozenset()
         self.cached_rows: pl.DataFrame | None = None
@@ -106,6 +110,7 @@ class TableVersion:
         process.check_fork()
         if not self.is_plain:
             self.check_readable()
+            self._refuse_brought()
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:
             found = self.sources(assembly_ids)
@@ -113,6 +118,14 @@ class TableVersion:
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return self._completed(rows, self._handle.names)
+
+    def _refuse_brought(self) -> None:
+        """Refuse foreign files in a table with deletion vectors, where no file can be left out."""
+        if self.all_files.height > self.file_table.height:
+            raise SchemaError(
+                f"{self.uri} has deletion vectors and rows that lakebatch did not write, which cannot be told apart. "
+                "Have the tool that wrote them take both out again, or restore the table from a backup."
+            )
 
     def _completed(self, rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
         """Return rows with the columns that were added later, as NULL, and without hidden ones."""
@@ -152,6 +165,11 @@ class TableVersion:
     @cached_property
     def _partitions(self) -> list[str]:
         return list(self._handle.metadata().partition_columns)
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table is partitioned."""
+        return bool(self._partitions)
 
     def sources(self, assembly_ids: Collection[str] | None = None) -> Sources:
         """Return the sources of the rows of all or some assemblies, by URI: bundles, and files that are in none.
@@ -237,8 +255,19 @@ class TableVersion:
         table_format.check_columns(self._handle, self._base)
 
     @cached_property
+    def origins(self) -> Origins:
+        """What other programs have brought into the table and taken out of it."""
+        return Origins() if self._find_origins is None else self._find_origins(self.number)
+
+    @cached_property
     def file_table(self) -> pl.DataFrame:
-        """The Parquet files: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
+        """The Parquet files of lakebatch: ``path``, ``assembly_id`` (if partitioned by it), ``bytes`` and ``rows``."""
+        brought = self.origins.brought
+        return self.all_files.filter(~pl.col("path").is_in(list(brought))) if brought else self.all_files
+
+    @cached_property
+    def all_files(self) -> pl.DataFrame:
+        """The Parquet files with those of other programs, see `file_table`."""
         actions = pl.DataFrame(with_retries(lambda: self._handle.get_add_actions(flatten=True)))
         partition = "partition.assembly_id"
         return actions.select(
