@@ -252,7 +252,11 @@ def test_restored_merge_with_the_same_rows_is_harmless(copied_lake, toy):
 
 def test_foreign_part_does_not_count_as_committed(copied_lake, toy):
     failed = copied_lake["toy"].snapshot().assemblies[-1]
-    missing = [each for each in failed.parts if each not in copied_lake["toy"].snapshot().committed(failed.assembly_id)]
+    missing = [
+        each
+        for each in failed.parts
+        if each not in copied_lake["toy"].snapshot().committed(failed.assembly_id)
+    ]
     assert missing
     rows = some(toy / "results").with_columns(
         assembly_id=pl.lit(failed.assembly_id), part=pl.lit(missing[0]), mse=pl.lit(-1.0)
