@@ -134,7 +134,7 @@ def _check_complete(authors: Sequence[Author], licence: str | None, draft: bool)
     if lacking and not draft:
         raise ConfigError(
             f"The publication has no {' and no '.join(lacking)}. Add to {SETTINGS_FILE}: {EXAMPLE}; or give "
-            "--author and --license (authors=..., license=...); or mark a draft with --draft (draft=True)."
+            "authors and license (--author, --license); or mark a draft with draft=True (--draft)."
         )
 
 

@@ -42,12 +42,12 @@ def chosen(snapshot: Snapshot, more: Iterable[str]) -> list[str]:
     for each in wanted:
         if each not in ON_REQUEST:
             raise UnknownNameError(
-                f"Unknown table {each!r} for --with (tables=...). Expected some of: {', '.join(ON_REQUEST)}. "
+                f"Unknown table {each!r} in tables (--with). Expected some of: {', '.join(ON_REQUEST)}. "
                 "Results and the experiment's own tables are in every publication."
             )
         if not _has_rows(snapshot, each):
             raise UnknownNameError(
-                f"{snapshot.qualified_name} has no row in {each!r} at {snapshot.moment}. Leave it out of --with (tables=)."
+                f"{snapshot.qualified_name} has no row in {each!r} at {snapshot.moment}. Leave it out of tables (--with)."
             )
     own = [each for each in snapshot.tables.names if each not in DATA and _has_rows(snapshot, each)]
     return [RESULTS, *sorted(own), *(each for each in ON_REQUEST if each in wanted)]

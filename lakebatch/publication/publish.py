@@ -22,7 +22,7 @@ from lakebatch.publication.croissant import croissant
 from lakebatch.publication.datapackage import data_package
 from lakebatch.publication.material import KIND, Material
 from lakebatch.settings import read_settings
-from lakebatch.snapshot import stored_dictionary
+from lakebatch.snapshot import dictionary_text, stored_dictionary
 from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.moment import moment
@@ -180,7 +180,7 @@ def _write_dictionary(material: Material, new: NewFolder) -> None:
     entries = tuple(replace(each.entry, columns=each.columns, rows=each.rows) for each in material.tables)
     shown = Dictionary(entries, known.experiment, known.version, known.state)
     new.write("dictionary.json", environments.to_json(shown.as_dict()))
-    new.write("dictionary.md", shown.markdown().encode())
+    new.write("dictionary.md", dictionary_text.markdown(shown).encode())
 
 
 def _write_record(material: Material, new: NewFolder) -> None:

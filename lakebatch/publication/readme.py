@@ -35,7 +35,7 @@ def readme(material: Material, new: NewFolder) -> bytes:
         "Check": [
             "To see that no file was changed, in this folder:",
             "",
-            *_block("console", f"$ sha256sum --check {CHECKSUMS}"),
+            *_block("console", f"$ sha256sum -c {CHECKSUMS}"),
         ],
         "Repeat": [
             "lakebatch reads the folder back into a lake. There each command works as for an own run; `verify` computes "
