@@ -16,6 +16,7 @@ TOPICS = (
     "past-states",
     "plots",
     "ui",
+    "publication",
     "sbml",
     "commands",
     "lake",

@@ -134,7 +134,7 @@ def _check_complete(authors: Sequence[Author], licence: str | None, draft: bool)
     if lacking and not draft:
         raise ConfigError(
             f"The publication has no {' and no '.join(lacking)}. Add to {SETTINGS_FILE}: {EXAMPLE}; or give "
-            "--author and --license (authors=..., license=...); or mark a draft with --draft (draft=True)."
+            "authors and license (--author, --license); or mark a draft with draft=True (--draft)."
         )
 
 
@@ -193,7 +193,7 @@ def _orcid(value: Any) -> str | None:
 
 def _has_check_digit(orcid: str) -> bool:
     """Whether the last digit of an ORCID follows from the others (ISO 7064, modulo 11, 2)."""
-    *digits, last = orcid.replace("-", "")
+    *digits, last = list(orcid.replace("-", ""))
     total = 0
     for each in digits:
         total = (total + int(each)) * 2

@@ -35,6 +35,7 @@ NOT_RUN = {
     "experiments": 2,
     "plots": 1,
     "ui": 2,
+    "publication": 2,
     "replicates": 1,
     "clusters": 3,
     "scaling": 1,
