@@ -26,6 +26,7 @@ from lakebatch.cli.commands import (
     note,
     optimize,
     plot,
+    publish,
     purge,
     queries,
     reassemble,
@@ -51,7 +52,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         artifacts.artifacts,
         history.history, sql.sql, queries.queries_, config.config,
     ),
-    "Draw, report and show": (plot.plot, report.report, ui.ui),
+    "Draw, report and show": (plot.plot, report.report, publish.publish, ui.ui),
     "Curate a dataset": (
         tag.tag, note.note, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,
