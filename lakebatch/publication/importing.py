@@ -17,7 +17,7 @@ from lakebatch.assembly.metrics import METRIC_NAMES
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Assembly, from_rows
 from lakebatch.assembly.tables import RESULTS, own_schema
-from lakebatch.columns import STAMPED, Column, table_names
+from lakebatch.columns import STAMPED, Column
 from lakebatch.errors import AssemblyError, StorageError
 from lakebatch.experiment.provenance import SourceFile, SourceState
 from lakebatch.lake.experiment import StoredExperiment
@@ -26,7 +26,7 @@ from lakebatch.maintenance import published
 from lakebatch.publication import reading
 from lakebatch.publication.record import EVENTS, FORMAT, OVERVIEW, SOURCES
 from lakebatch.storage.delta.engine import ATTEMPT
-from lakebatch.storage.delta.schema import TableSchema, load_schema
+from lakebatch.storage.delta.schema import TableSchema, load_schema, table_names
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def write(snapshot: Snapshot, tag: Tag, title: str, tables: Iterable[str], folde
     overview = {
         "format": FORMAT,
         "lakebatch": __version__,
-        "experiment": snapshot.tables.folder,
+        "experiment": snapshot.folder,
         "title": title,
         "tag": tag.tag,
         "note": tag.note,
