@@ -16,11 +16,11 @@ from lakebatch.analysis.meaning import recorded_texts
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError
-from lakebatch.publication import about, archive, citation, data_files, environments, pictures, readme
+from lakebatch.publication import about, archive, citation, data_files, environments, pictures, readme, record
 from lakebatch.publication.crate import crate
 from lakebatch.publication.croissant import croissant
 from lakebatch.publication.datapackage import data_package
-from lakebatch.publication.material import KIND, Material
+from lakebatch.publication.material import ASSEMBLIES, KIND, Material
 from lakebatch.settings import read_settings
 from lakebatch.snapshot import dictionary_text, stored_dictionary
 from lakebatch.snapshot.dictionary import Dictionary
@@ -185,6 +185,8 @@ def _write_dictionary(material: Material, new: NewFolder) -> None:
 
 def _write_record(material: Material, new: NewFolder) -> None:
     """Write the record that an import needs into the folder ``record``."""
+    names = [each.entry.name for each in material.tables if each.entry.name != ASSEMBLIES]
+    record.write(material.snapshot, material.tag, material.about.title, names, new.path)
 
 
 def _published(material: Material, new: NewFolder, target: Path) -> Publication:

@@ -18,6 +18,7 @@ from lakebatch.cli.commands import (
     help,
     history,
     import_legacy,
+    import_published,
     init,
     list,
     logs,
@@ -62,6 +63,6 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         optimize.optimize, vacuum.vacuum, purge.purge, du.du, doctor.doctor, repair.repair,
     ),
     "Write your own": (init.init, new.new, check.check),
-    "Import and completion": (import_legacy.import_legacy, completion.completion),
+    "Import and completion": (import_legacy.import_legacy, import_published.import_published, completion.completion),
     "Read the manual": (help.help_,),
 }  # fmt: skip
