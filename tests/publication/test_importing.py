@@ -37,6 +37,6 @@ def test_a_changed_file_is_refused(publication, tmp_path):
     with (publication / "data" / "results.parquet").open("ab") as file:
         file.write(b"x")
     other = lakebatch.open_lake(tmp_path / "other")
-    with pytest.raises(StorageError, match="data/results.parquet has changed"):
+    with pytest.raises(StorageError, match=r"data/results\.parquet has changed"):
         other.import_published(publication)
     assert not (tmp_path / "other").exists()
