@@ -339,6 +339,8 @@ class StoredExperiment(CuratedTables):
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
+        if self.results.exists():
+            self.results.at()  # warns of what other programs did to it
         return history(self.log.events())
 
     def diff(

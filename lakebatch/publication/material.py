@@ -22,7 +22,6 @@ from lakebatch.snapshot.snapshot import Snapshot
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
 ASSEMBLIES = "assemblies"
 
-
 @dataclass(frozen=True)
 class TableFile:
     """One table of a publication: its entry in the dictionary, and the rows in its files."""
