@@ -22,6 +22,7 @@ from lakebatch.snapshot.snapshot import Snapshot
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
 ASSEMBLIES = "assemblies"
 
+
 @dataclass(frozen=True)
 class TableFile:
     """One table of a publication: its entry in the dictionary, and the rows in its files."""
