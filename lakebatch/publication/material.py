@@ -57,8 +57,8 @@ class Material:
         What is missing or mixed in the dataset, in sentences.
     tables : list of TableFile
         The tables that were written so far, the results first.
-    texts : dict
-        What the report says of the experiment: ``question``, and more.
+    findings : list of str
+        The sentences of the report, once it is written.
     """
 
     snapshot: Snapshot
