@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 TOPICS = (
+    "installing",
     "configuring",
     "experiments",
     "own-metrics",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from contextlib import suppress
+from functools import lru_cache
 
 CONTRACT = {"number", "version", "config_model"}
 """Attributes that, together with a name, distinguish an experiment from other classes."""
@@ -15,8 +16,9 @@ NUMBER = re.compile(rb"""^\s+number\b[^=\n]*=\s*["'](\d{2,6})["']""", re.MULTILI
 ATTEMPTS = 5
 
 
-def classes(source: bytes) -> list[ast.ClassDef]:
-    """Return the classes of a source that are derived from others.
+@lru_cache(128)
+def classes(source: bytes) -> tuple[ast.ClassDef, ...]:
+    """Return the classes of a source that are derived from others; a source is parsed once, which is slow.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def classes(source: bytes) -> list[ast.ClassDef]:
         tree = _parse(source)
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
         raise SyntaxError(str(error) or type(error).__name__) from error
-    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases]
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases)
 
 
 def _parse(source: bytes) -> ast.Module:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from lakebatch import _process as process
 from lakebatch._version import __version__
+from lakebatch.experiment import installed
 
 COMPUTING = ("antimony", "libroadrunner", "llvmlite", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Packages that rows depend on, beside those that the experiment's source imports."""
@@ -202,28 +202,16 @@ def _is_installed(module: str) -> bool:
 def _packages(imported: Iterable[str]) -> dict[str, str]:
     """Return the versions of the recorded packages that are installed, by name."""
     names = {*STORING, *COMPUTING, *(package for module in imported for package in _distributions(module))}
-    return {name: version for name in sorted(names) if (version := _version(name))}
+    return {name: version for name in sorted(names) if (version := installed.version(name))}
 
 
 def _distributions(module: str) -> list[str]:
     """Return the packages that an installed top-level module is from."""
     if module in PACKAGE_OF:
         return [PACKAGE_OF[module]]
-    if _version(module):
+    if installed.version(module):
         return [metadata.distribution(module).name]
-    return list(dict.fromkeys(_by_module().get(module, [])))
-
-
-@cache
-def _by_module() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return list(dict.fromkeys(installed.packages_by_module().get(module, [])))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

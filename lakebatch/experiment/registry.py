@@ -11,14 +11,13 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from lakebatch._text import nearest
 from lakebatch.errors import ConfigError, ExperimentError, LakebatchError, NameClashError, UnknownNameError
-from lakebatch.experiment import foreign, given, outline
+from lakebatch.experiment import foreign, given, installed, outline
 from lakebatch.experiment.foreign import Foreign
 from lakebatch.experiment.provenance import source_hash
 from lakebatch.experiment.uncached import load_file, unload
@@ -219,8 +218,8 @@ def numbers() -> set[int]:
     """Return the numbers of all experiments; those of the working directory are read without loading them."""
     found = _files().experiments
     own = [outline.number(each.file.read_bytes()) for each in found if each.file]
-    installed = [int(load(each).number) for each in [*found, *_entry_points()] if each.file is None]
-    return {*installed, *(each for each in own if each is not None)}
+    others = [int(load(each).number) for each in [*found, *_entry_points()] if each.file is None]
+    return {*others, *(each for each in own if each is not None)}
 
 
 def _files() -> Files:
@@ -261,7 +260,7 @@ def _looks_like_an_experiment(text: bytes) -> bool:
 
 def _entry_points() -> list[Source]:
     found = []
-    for point in metadata.entry_points(group=GROUP):
+    for point in installed.entry_points(GROUP):
         origin = f"package {point.dist.name if point.dist else '?'}"
         if NAME.fullmatch(point.name):
             found.append(Source(point.name, origin, point.module))

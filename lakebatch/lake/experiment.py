@@ -30,6 +30,7 @@ from lakebatch.lake.curation import CuratedTables
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
+from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import pin
@@ -58,6 +59,11 @@ class StoredExperiment(CuratedTables):
         pinned = self.snapshot()
         omissions.warn_of_faults(pinned.tables.lost)
         return _html.section(f"{pinned.qualified_name}, now", brief(pinned), newest=True)
+
+    @takes(StateArguments)
+    def schema(self, table: str | None = None, **state: Unpack[StateArguments]) -> Dictionary:
+        """Return the data dictionary, of all tables or of one, see `lakebatch.snapshot.dictionary.Dictionary`."""
+        return self.at(moment_of(state)).dictionary(table)
 
     def schema_name(self) -> str:
         """Return the schema in SQL: ``response_noise`` of the newest experiment version, else ``response_noise_v1``."""
@@ -291,6 +297,8 @@ class StoredExperiment(CuratedTables):
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
+        if self.results.exists():
+            self.results.at()  # warns of what other programs did to it
         return history(self.log.events())
 
     def diff(

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from lakebatch.errors import ConfigError, NameClashError, UnknownNameError
 from lakebatch.experiment import outline, registry
+from lakebatch.experiment.installed import version
 from lakebatch.experiment.scaffold import new_experiment
 
 MINIMAL = """
@@ -58,6 +60,23 @@ def test_custom_folder_is_searched_beside_the_built_in_one(folder):
     assert list(found) == sorted(found)
     assert (found["mine"].origin, found["mine"].file) == ("experiments/mine.py", folder / "mine.py")
     assert found["response-noise"].origin == "built in"
+
+
+def test_package_installed_and_removed_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    assert "mine" not in registry.find()
+    assert version("brought") is None
+    information = site / "brought-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[lakebatch.experiments]\nmine = brought\n")
+    assert registry.find()["mine"].origin == "package brought"
+    assert version("brought") == "1.0"
+    shutil.rmtree(information)
+    assert "mine" not in registry.find()
+    assert version("brought") is None
 
 
 def test_search_loads_no_experiment(folder):

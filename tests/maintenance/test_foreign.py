@@ -110,8 +110,8 @@ def test_foreign_rows_are_in_no_dataset(copied_lake, toy):
 
 
 COMMANDS = (
-    "sql 'SELECT count(*) FROM toy.results'|reassemble toy|report toy -o r.html|plot toy -o p.png|status|status toy|history toy|"
-    "diff toy 3|completeness toy|replicates toy|verify toy RUN|du toy|optimize --yes|resume toy"
+    "sql 'SELECT count(*) FROM toy.results'|reassemble toy|report toy -o r.html|plot toy -o p.png|status"
+    "|status toy|history toy|diff toy 3|completeness toy|replicates toy|verify toy RUN|du toy|optimize --yes|resume toy"
 )
 
 
@@ -283,3 +283,14 @@ def test_note_saves_reading_the_log_and_is_not_believed_of_another_log(copied_la
     read.clear()
     bring(toy / "results", some(toy / "results"))
     assert quiet(lambda: opened(toy)["toy"].results.at().file_table).height == 8
+
+
+def test_rows_in_the_published_table_are_found_and_taken_out(copied_lake, toy):
+    copied_lake.optimize(dry_run=False)
+    folder = toy / "published"
+    count = pl.read_delta(str(folder)).height
+    bring(folder, pl.read_delta(str(folder)).head(2))
+    assert any("published" in text for text in problems(toy))
+    opened(toy).optimize(dry_run=False)
+    assert problems(toy) == []
+    assert pl.read_delta(str(folder)).height == count

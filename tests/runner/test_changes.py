@@ -18,7 +18,7 @@ import lakebatch
 from lakebatch.assembly.shards import Shard
 from lakebatch.cli.main import main
 from lakebatch.errors import AssemblyError, MixtureWarning, UnknownNameError
-from lakebatch.experiment import provenance
+from lakebatch.experiment import installed, provenance
 from lakebatch.runner.assembly_run import Progress
 from lakebatch.snapshot import changes
 from lakebatch.snapshot.attempts import Attempts
@@ -136,8 +136,8 @@ def test_code_of_every_attempt_is_compared(lake, toy, run):
 
 
 def other_versions(monkeypatch, **versions):
-    installed = provenance._version
-    monkeypatch.setattr(provenance, "_version", lambda name: versions.get(name, installed(name)))
+    true_version = installed.version
+    monkeypatch.setattr(installed, "version", lambda name: versions.get(name, true_version(name)))
 
 
 def test_packages_that_rows_depend_on_are_named_and_refused(lake, toy, failed, monkeypatch):

@@ -26,7 +26,7 @@ def fit(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> None:
     panels : sequence of (axes, Panel)
         The axes of the figure with what is drawn in each.
     """
-    figure.draw_without_rendering()
+    _lay_out(figure)
     for axes, _ in panels:
         _move_offset(axes)
     lines = max((_wrap_labels(axes) for axes, _ in panels), default=0)
@@ -34,9 +34,14 @@ def fit(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> None:
         _wrap(figure._supylabel, figure.bbox.height, is_upright=True)
     slanted = max((_slant(axes) for axes, panel in panels if panel.x_names), default=0.0)
     figure.set_figheight(figure.get_figheight() + LINE_INCH * lines + slanted)
-    figure.draw_without_rendering()
+    _lay_out(figure)
     for axes, _ in panels:
         _thin_out(axes)
+
+
+def _lay_out(figure: Any) -> None:
+    """Give axes, ticks and labels their places; nothing is drawn, which takes as long again."""
+    figure.get_layout_engine().execute(figure)
 
 
 def _move_offset(axes: Any) -> None:

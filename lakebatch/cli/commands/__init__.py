@@ -34,6 +34,7 @@ from lakebatch.cli.commands import (
     report,
     resume,
     run,
+    schema,
     sql,
     status,
     sweeps,
@@ -49,7 +50,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Read": (
         status.status, sweeps.sweeps, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model,
         artifacts.artifacts,
-        history.history, sql.sql, queries.queries_, config.config,
+        history.history, schema.schema, sql.sql, queries.queries_, config.config,
     ),
     "Draw, report and show": (plot.plot, report.report, ui.ui),
     "Curate a dataset": (
