@@ -40,6 +40,8 @@ class Verdict:
         Per table and column: number of differing rows, and largest difference relative to the recorded value.
     rows : int
         Number of compared rows.
+    not_compared : tuple of str
+        Tables of an imported assembly that its publication lacks.
     source : str
         A unified diff from the recorded source to the present one; empty if it is the same.
     """
@@ -49,6 +51,7 @@ class Verdict:
     rows: int
     tables: pl.DataFrame
     source: str = ""
+    not_compared: tuple[str, ...] = ()
 
     @property
     def reproduced(self) -> bool:
@@ -71,7 +74,13 @@ class Verdict:
             verdict = (
                 f"not reproduced: {worst['rows_differing']} rows differ in {worst['table']}.{worst['column']}"
             )
-        return verdict + (f" ({'; '.join(self.changes)})" if self.changes else "")
+        return verdict + (f" ({'; '.join(aside)})" if (aside := self._aside()) else "")
+
+    def _aside(self) -> list[str]:
+        if not self.not_compared:
+            return [*self.changes]
+        were = "was" if len(self.not_compared) == 1 else "were"
+        return [*self.changes, f"{' and '.join(self.not_compared)} {were} not published: not compared"]
 
 
 def verify(
@@ -125,7 +134,10 @@ def _compare(
         tables = compare_fingerprints(assembly.purge, other, again.assembly_id)
         return Verdict(assembly.assembly_id, tuple(found), assembly.purge.rows, tables, source)
     declared = table_names(registry.load(registry.get(stored.name)).tables)
-    names = [each for each in declared if each in stored.data_tables()]  # others are newer than the assembly
+    absent = assembly.not_published
+    names = [
+        each for each in declared if each in stored.data_tables() and each not in absent
+    ]  # others are newer
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:
@@ -138,7 +150,7 @@ def _compare(
         )
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
-    return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
+    return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source, absent)
 
 
 def _columns_then(table: Table, assembly: Assembly) -> set[str]:
