@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch import _html
-from lakebatch.assembly import decisions
+from lakebatch.assembly import decisions, labels
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.columns import table_names
-from lakebatch.errors import AssemblyError
+from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.experiment import registry
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.maintenance.purge.holdings import data_tables, stable_fingerprint
@@ -105,6 +106,7 @@ def verify(
     assembly = stored.log.get(assembly_id)
     assembly_id = assembly.assembly_id
     _check_complete(assembly)
+    _check_code(stored, assembly)
     with tempfile.TemporaryDirectory(prefix="lakebatch-verify-") as folder:
         scratch = open_lake(folder)
         again = repeat(scratch, stored, assembly, jobs=jobs, progress=progress)
@@ -122,6 +124,20 @@ def _check_complete(assembly: Assembly) -> None:
         )
     if assembly.status != "completed" and purge is None:
         raise AssemblyError(f"{assembly.assembly_id} is {assembly.state}. Expected a completed assembly.")
+
+
+def _check_code(stored: StoredExperiment, assembly: Assembly) -> None:
+    """Say where the code of an imported assembly is, unless it is installed here."""
+    if labels.NOT_PUBLISHED not in assembly.surroundings:
+        return
+    try:
+        registry.get(stored.name)
+    except UnknownNameError as error:
+        code = str(assembly.surroundings.get(SOURCE_HASH, ""))[:12]
+        raise UnknownNameError(
+            f"The code of {stored.name} is not installed here. Copy what is in code/{code}/ of the publication to "
+            "./experiments, and repeat the command."
+        ) from error
 
 
 def _compare(
