@@ -16,7 +16,7 @@ from lakebatch.ids import ASSEMBLY_ID, MAX_NAME, NAME, VERSION, check_name, chec
 
 USER, LABEL, FROM = "user", "name", "from"
 NOT_PUBLISHED = "not_published"
-"""Environment key of an imported assembly for the tables that its publication lacks."""
+"""Environment key that only an imported assembly has: the tables that its publication lacks."""
 """Environment keys."""
 SWEEP = "sweep"
 """Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""

@@ -139,11 +139,8 @@ def _import_assembly(stored: StoredExperiment, source: Source, assembly_id: str)
 def _events(source: Source, assembly_id: str) -> list[Assembly]:
     """Return the events of an assembly as the lake gets them: the last one says where they come from."""
     events = source.events(assembly_id)
-    if absent := source.overview["not_published"]:
-        events = [
-            replace(each, environment=canonical_json({**each.surroundings, labels.NOT_PUBLISHED: absent}))
-            for each in events
-        ]
+    said = {labels.NOT_PUBLISHED: source.overview["not_published"]}
+    events = [replace(each, environment=canonical_json({**each.surroundings, **said})) for each in events]
     note = "; ".join(each for each in (events[-1].note, source.note()) if each)
     return [*events[:-1], replace(events[-1], note=note)]
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.cli import main
-from lakebatch.errors import AssemblyError, StorageError
+from lakebatch.errors import AssemblyError, StorageError, UnknownNameError
 from lakebatch.publication.record import OVERVIEW, PART_COLUMNS, PARTS, parts_of
 
 KILLED = """
@@ -78,13 +78,24 @@ def test_an_import_gives_the_same_rows_and_a_second_one_changes_nothing(publicat
 
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):
     """An imported assembly is the same, and the verdict names the tables that nobody could compare."""
+    _set(publication, "not_published", ["samples"])
+    _seal(publication)
     other = lakebatch.open_lake(tmp_path / "other")
     done = other.import_published(publication)
-    assert done.not_published
     verdict = lakebatch.verify(other, "toy", done.assemblies[0], jobs=1)
     assert verdict.reproduced
-    assert verdict.not_compared == done.not_published
-    assert "not published: not compared" in str(verdict)
+    assert verdict.not_compared == done.not_published == ("samples",)
+    assert str(verdict).endswith("all the same (samples was not published: not compared)")
+
+
+def test_verify_says_where_the_code_of_an_import_is(publication, tmp_path, monkeypatch):
+    """Without the experiment's file, the message names the folder of the publication that has it."""
+    other = lakebatch.open_lake(tmp_path / "other")
+    done = other.import_published(publication)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UnknownNameError, match=r"Copy what is in code/[0-9a-f]{12}/"):
+        lakebatch.verify(other, "toy", done.assemblies[0])
 
 
 @pytest.mark.parametrize("commits", [2, 5, 8])
@@ -213,7 +224,7 @@ def _check_whole(lake: lakebatch.Lake, folder: Path) -> None:
     expected = first.events.filter(pl.col("assembly_id").is_in(first.ids())).select("assembly_id", "event")
     assert events.sort(pl.all()).equals(expected.sort(pl.all()))
     assert toy.tags().height == 1
-    assert "problem" not in lake.doctor("toy", deep=True)["level"]
+    assert "problem" not in lake.doctor("toy", deep=True)["severity"]
 
 
 def _set(folder: Path, key: str, value: object) -> None:
