@@ -222,7 +222,11 @@ class Lake(Public):
         """Import a publication, a folder or a zip file, see `lakebatch.publication.importing.import_published`."""
         from lakebatch.publication import importing  # loaded when it is asked for
 
-        return importing.import_published(self, path, dry_run=dry_run)
+        def open_experiment(folder: str) -> tuple[StoredExperiment, importing.SetTag]:
+            stored = StoredExperiment(self.storage, folder)
+            return stored, stored.tag
+
+        return importing.import_published(open_experiment, path, dry_run=dry_run)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
         """Return the experiment of a name, or all without a name, damaged ones included."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakebatch.assembly import labels
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Assembly
-from lakebatch.assembly.tables import RESULTS
+from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError, NameClashError
 from lakebatch.ids import canonical_json
-from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.lake.lake import Lake
 from lakebatch.maintenance import published
 from lakebatch.publication import overview, reading
 from lakebatch.publication.overview import Source
 from lakebatch.storage.delta.engine import ATTEMPT
 from lakebatch.storage.delta.schema import conform
+
+SetTag = Callable[..., Tag]
+"""Sets a tag of a name for the newest state of an experiment, with a note."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,18 @@ class Imported:
     not_published: tuple[str, ...] = ()
 
 
-def import_published(lake: Lake, path: str | os.PathLike[str], *, dry_run: bool = False) -> Imported:
+def import_published(
+    open_experiment: Callable[[str], tuple[ExperimentTables, SetTag]],
+    path: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+) -> Imported:
     """Import a publication, a folder or a zip file, into a lake; what the lake has already is skipped.
+
+    Parameters
+    ----------
+    open_experiment : callable
+        Returns the tables of an experiment by its folder in the lake, and what sets a tag there.
 
     Raises
     ------
@@ -60,7 +72,7 @@ def import_published(lake: Lake, path: str | os.PathLike[str], *, dry_run: bool 
     """
     with reading.opened(Path(path)) as folder:
         source = overview.read(folder, Path(path))
-        stored = StoredExperiment(lake.storage, source.overview["experiment"])
+        stored, set_tag = open_experiment(source.overview["experiment"])
         known = {each.assembly_id: each for each in stored.log.latest()} if stored.log.table.exists() else {}
         skipped = [
             each for each in source.assemblies if each in known and _is_there(stored, source, known[each])
@@ -70,12 +82,12 @@ def import_published(lake: Lake, path: str | os.PathLike[str], *, dry_run: bool 
         tag = None
         if not dry_run:
             _import(stored, source, new, skipped)
-            tag = _tag(stored, source)
+            tag = _tag(stored, source, set_tag)
     absent = tuple(source.overview["not_published"])
     return Imported(stored.folder, tuple(new), tuple(skipped), rows, tag, absent)
 
 
-def _is_there(stored: StoredExperiment, source: Source, known: Assembly) -> bool:
+def _is_there(stored: ExperimentTables, source: Source, known: Assembly) -> bool:
     """Whether the lake has an assembly with the same rows; False for one whose import was not finished."""
     first = source.events(known.assembly_id)[0]
     if (known.config_hash, known.seed) != (first.config_hash, first.seed):
@@ -95,7 +107,7 @@ def _is_there(stored: StoredExperiment, source: Source, known: Assembly) -> bool
     return True
 
 
-def _has_rows(stored: StoredExperiment, source: Source, table: str, assembly_id: str) -> bool:
+def _has_rows(stored: ExperimentTables, source: Source, table: str, assembly_id: str) -> bool:
     """Whether the lake has the rows of an assembly in a table."""
     if not stored.table(table).exists():
         return source.parts.filter(table=table, assembly_id=assembly_id).is_empty()
@@ -109,7 +121,7 @@ def _other(known: Assembly, what: str) -> AssemblyError:
     )
 
 
-def _import(stored: StoredExperiment, source: Source, new: Collection[str], skipped: Collection[str]) -> None:
+def _import(stored: ExperimentTables, source: Source, new: Collection[str], skipped: Collection[str]) -> None:
     """Import the new assemblies, and the events that an import which was stopped left out of the others."""
     stored.storage.check_writable()
     stored.declare(source.schemas)
@@ -125,7 +137,7 @@ def _import(stored: StoredExperiment, source: Source, new: Collection[str], skip
     published.bring_up_to_date(stored)
 
 
-def _import_assembly(stored: StoredExperiment, source: Source, assembly_id: str) -> None:
+def _import_assembly(stored: ExperimentTables, source: Source, assembly_id: str) -> None:
     """Copy the first event, unless it completes the assembly, the parts, then the other events."""
     events = _events(source, assembly_id)
     if events[0].status != "completed":
@@ -145,14 +157,14 @@ def _events(source: Source, assembly_id: str) -> list[Assembly]:
     return [*events[:-1], replace(events[-1], note=note)]
 
 
-def _copy_events(stored: StoredExperiment, events: Iterable[Assembly]) -> None:
+def _copy_events(stored: ExperimentTables, events: Iterable[Assembly]) -> None:
     """Copy the events that the lake lacks."""
     version = stored.results.version()
     for each in events:
         stored.log.copy(replace(each, results_version=version))
 
 
-def _write_parts(stored: StoredExperiment, source: Source, table: str, assembly: Assembly) -> None:
+def _write_parts(stored: ExperimentTables, source: Source, table: str, assembly: Assembly) -> None:
     """Append the parts of an assembly, and compare what the table has afterwards with the publication."""
     metadata = {
         "lakebatch.experiment": stored.folder,
@@ -168,7 +180,7 @@ def _write_parts(stored: StoredExperiment, source: Source, table: str, assembly:
         raise _other(assembly, f"other rows in {table!r}")
 
 
-def _tag(stored: StoredExperiment, source: Source) -> str | None:
+def _tag(stored: ExperimentTables, source: Source, set_tag: SetTag) -> str | None:
     """Set the tag, unless an earlier import did; None if the state holds more than the publication."""
     if found := _tag_of(stored, source):
         return found
@@ -177,17 +189,17 @@ def _tag(stored: StoredExperiment, source: Source) -> str | None:
         return None
     note = "; ".join(each for each in (source.overview["note"], source.note()) if each)
     try:
-        return stored.tag(_free_name(stored, source.overview["tag"]), note=note).tag
+        return set_tag(_free_name(stored, source.overview["tag"]), note=note).tag
     except NameClashError:  # another import of it was quicker
-        return _tag(stored, source)
+        return _tag(stored, source, set_tag)
 
 
-def _tag_of(stored: StoredExperiment, source: Source) -> str | None:
+def _tag_of(stored: ExperimentTables, source: Source) -> str | None:
     """Return the tag that an import of the publication has set; None if there is none."""
     return next((each.tag for each in stored.tag_log.all() if source.checksum in (each.note or "")), None)
 
 
-def _free_name(stored: StoredExperiment, wanted: str) -> str:
+def _free_name(stored: ExperimentTables, wanted: str) -> str:
     """Return the name of a new tag: the published one, with a number if it is taken."""
     known = {each.tag for each in stored.tag_log.all()}
     name, count = wanted, 1

@@ -17,9 +17,7 @@ from lakebatch.ids import ExperimentName
 @click.pass_context
 def import_published(context: click.Context, publication: Path, dry_run: bool) -> None:
     """Import what lakebatch publish wrote: rows, events, sources and the tag, each once."""
-    from lakebatch.publication import importing
-
-    done = importing.import_published(open_lake(context), publication, dry_run=dry_run)
+    done = open_lake(context).import_published(publication, dry_run=dry_run)
     verb = "would be" if dry_run else "are"
     inform(f"{done.rows} rows of {_count(done.assemblies)} {verb} imported into {done.experiment}.")
     if done.skipped:
