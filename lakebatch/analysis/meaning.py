@@ -6,13 +6,15 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from lakebatch.analysis.data import AnalysisData
 from lakebatch.analysis.wording import free
 from lakebatch.assembly.metrics import with_unit
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.sources import Files
 from lakebatch.errors import LakebatchError
 from lakebatch.experiment import outline, registry
 from lakebatch.experiment.contract import ConfigModel
@@ -52,7 +54,7 @@ def meaning(data: AnalysisData) -> Meaning:
     try:
         experiment = registry.load(registry.get(data.qualified_name))
     except LakebatchError:
-        return Meaning(*_recorded_texts(data), comment)
+        return Meaning(*recorded_texts(data.records, data.source_files, data.experiment), comment)
     key = config_help(experiment.config_model, axis.name)
     values = {free(name): texts for name, texts in experiment.meanings.items()}
     return Meaning(*_texts(experiment), key or comment, values)
@@ -87,12 +89,14 @@ def _texts(experiment: AnyExperiment) -> tuple[str, str]:
     return paragraph(question), paragraph(kind.__doc__)
 
 
-def _recorded_texts(data: AnalysisData) -> tuple[str, str]:
-    """Return the texts of the file and the class in the newest recorded source."""
-    for each in reversed(data.records):
-        files = data.source_files(str(each.surroundings.get(SOURCE_HASH, ""))) or {}
+def recorded_texts(
+    assemblies: Sequence[Assembly], source_files: Callable[[str], Files | None], name: str
+) -> tuple[str, str]:
+    """Return the texts of the file and the class of an experiment in the newest recorded source; empty without any."""
+    for each in reversed(assemblies):
+        files = source_files(str(each.surroundings.get(SOURCE_HASH, ""))) or {}
         for kept in files.values():
-            for found in _written_texts(kept.text or "", data.experiment):
+            for found in _written_texts(kept.text or "", name):
                 return found
     return "", ""
 

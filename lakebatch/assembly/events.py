@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -91,6 +92,20 @@ class AssemblyLog:
 
         self.table.append_once(RUN_NUMBER, event_after, {"lakebatch.event": "started"})
         return attempts[-1]
+
+    def copy(self, event: Assembly) -> None:
+        """Append an event that another lake recorded, exactly once; the first one takes the next running number here."""
+        is_first = event.event == 0
+
+        def event_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            rows = self._newest(state).filter(assembly_id=event.assembly_id)
+            if not rows.filter(event=event.event).is_empty():
+                return None
+            number = last + 1 if is_first else rows["run_number"][0]
+            return self._frame(replace(event, run_number=number))
+
+        metadata = {"lakebatch.assembly_id": event.assembly_id, "lakebatch.event": event.status}
+        self.table.append_once(RUN_NUMBER if is_first else event.assembly_id, event_after, metadata)
 
     def record(
         self,

@@ -192,7 +192,7 @@ def published_schema(columns: Sequence[Column] = ()) -> TableSchema:
     known = tuple(columns) or tuple(
         each for each in load_schema(RESULTS).columns if each.name == "assembly_id"
     )
-    return TableSchema(PUBLISHED, 1, PUBLISHED_ROWS, (), known, {}, grows=True)
+    return TableSchema(PUBLISHED, 1, PUBLISHED_ROWS, (), known, {}, grows=True, is_derived=True)
 
 
 def own_schema(name: str, description: str = "", columns: Sequence[Column] = ()) -> TableSchema:

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
@@ -25,7 +25,8 @@ VARIABLE = "_LAKEBATCH_COMPLETE"
 
 Found = Iterable[tuple[str, str]]
 """Names that can be completed, each with a description."""
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+# in quotes, since older releases of click have no types of completions
+Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]"
 
 
 def completer(find: Callable[[click.Context], Found], *, asks_lake: bool = True) -> Completer:

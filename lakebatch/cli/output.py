@@ -110,7 +110,13 @@ def show(
     if form == "table":  # its cells are escaped, and its colours must not be
         click.echo(text, color=shows_colour(sys.stdout))
     else:
-        click.echo(_encodable(escape_controls(text) if to_terminal else text, form))
+        echo_text(text, form)
+
+
+def echo_text(text: str, form: Any) -> None:
+    """Print a text of a format for programs or papers; on a terminal without control characters."""
+    text = redact(text)
+    click.echo(_encodable(escape_controls(text) if sys.stdout.isatty() else text, form))
 
 
 def echo(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 TOPICS = (
+    "installing",
     "configuring",
     "experiments",
     "own-metrics",
@@ -11,9 +12,11 @@ TOPICS = (
     "sql",
     "python",
     "datasets",
+    "engines",
     "past-states",
     "plots",
     "ui",
+    "publication",
     "sbml",
     "commands",
     "lake",

@@ -12,6 +12,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from lakebatch._text import excerpt
 from lakebatch.cli.output import show
 from lakebatch.cli.stderr import print_stderr
 from lakebatch.errors import LakebatchError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lakebatch.sql.session import Session
 
 ALL_ROWS = 'lakebatch sql --format csv "..."'
+MAX_MEANING = 100  # characters beside a word that is completed
 HISTORY = Path(".lakebatch_history")
 KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "USING", "AVG", "COUNT", "MEDIAN",
@@ -29,6 +31,7 @@ KEYWORDS = (
 HELP = """\
 A statement ends with ';' and can span several lines.
   .tables          the views and their columns
+  DESCRIBE VIEW;   the columns of a view, with type, meaning and unit
   .queries         the named queries
   .query NAME [parameter=value ...]   answer a named query
   .refresh         read the newest state of the lake
@@ -49,9 +52,7 @@ class Prompt:
         self._open_session = open_session
         self._session = open_session()
         self._form = form
-        self._ask: PromptSession[str] = PromptSession(
-            history=_history(), completer=WordCompleter(_words(self._session), sentence=False, WORD=True)
-        )
+        self._ask: PromptSession[str] = PromptSession(history=_history(), completer=_completer(self._session))
 
     def loop(self) -> None:
         """Answer statements until Ctrl-D or ``.quit``."""
@@ -128,14 +129,24 @@ TABLES = """
     FROM information_schema.columns WHERE table_catalog = 'memory' GROUP BY ALL ORDER BY view
 """
 
+WORDS_AND_MEANINGS = """
+    SELECT schema_name || '.' || view_name AS word, comment FROM duckdb_views() WHERE NOT internal
+    UNION SELECT schema_name || '.' || table_name, comment FROM duckdb_tables() WHERE NOT internal
+    UNION ALL SELECT column_name, arg_min(lower(data_type) || coalesce(': ' || comment, ''),
+        CASE WHEN table_name = 'results' THEN 0 WHEN table_name IN ('configs', 'sweeps') THEN 2 ELSE 1 END)
+    FROM duckdb_columns() WHERE NOT internal GROUP BY column_name ORDER BY word
+"""
 
-def _words(session: Session) -> list[str]:
-    """Return the words that can be completed: keywords, views and columns."""
-    names = session.answer(
-        "SELECT DISTINCT table_schema || '.' || table_name AS word FROM information_schema.columns "
-        "UNION SELECT DISTINCT column_name FROM information_schema.columns"
+
+def _completer(session: Session) -> WordCompleter:
+    """Return a completer of keywords, views and columns, which shows the type and the meaning of each."""
+    meanings = dict(session.answer(WORDS_AND_MEANINGS).iter_rows())
+    return WordCompleter(
+        [*KEYWORDS, *meanings],
+        meta_dict={word: excerpt(meaning, MAX_MEANING) for word, meaning in meanings.items() if meaning},
+        sentence=False,
+        WORD=True,
     )
-    return [*KEYWORDS, *sorted(names["word"].to_list())]
 
 
 def _history() -> History:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from lakebatch._public import Hint, readable
@@ -146,6 +146,34 @@ class PlotArguments(SelectionArguments, total=False):
     level: float | None
     x: str | None
     y: str | None
+
+
+class PublicationArguments(TypedDict, total=False):
+    """What a publication says of itself; what is not given is read from ``[publication]`` in ``lakebatch.toml``.
+
+    Attributes
+    ----------
+    title, description : str
+        By default the experiment's own words.
+    authors : list
+        Names such as ``Doe, Jane``, with ORCID and affiliation after semicolons or as a mapping of ``name``, ``orcid``
+        and ``affiliation``.
+    license : str
+        SPDX identifier, such as CC-BY-4.0.
+    keywords : list of str
+    doi : str
+        The DOI that was reserved for it.
+    draft : bool
+        Mark it as a draft, which may lack authors and licence.
+    """
+
+    title: str | None
+    description: str | None
+    authors: Sequence[str | Mapping[str, str]]
+    license: str | None
+    keywords: Sequence[str]
+    doi: str | None
+    draft: bool
 
 
 def takes(arguments: type) -> Callable[[Function], Function]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack, overload
@@ -19,8 +21,10 @@ from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     AssemblyArguments,
     PlotArguments,
+    PublicationArguments,
     SelectionArguments,
     StateArguments,
+    check,
     moment_of,
     selection_of,
     split,
@@ -30,6 +34,7 @@ from lakebatch.lake.curation import CuratedTables
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
+from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import pin
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
+    from lakebatch.publication.publish import Publication
 
 
 class StoredExperiment(CuratedTables):
@@ -58,6 +64,11 @@ class StoredExperiment(CuratedTables):
         pinned = self.snapshot()
         omissions.warn_of_faults(pinned.tables.lost)
         return _html.section(f"{pinned.qualified_name}, now", brief(pinned), newest=True)
+
+    @takes(StateArguments)
+    def schema(self, table: str | None = None, **state: Unpack[StateArguments]) -> Dictionary:
+        """Return the data dictionary, of all tables or of one, see `lakebatch.snapshot.dictionary.Dictionary`."""
+        return self.at(moment_of(state)).dictionary(table)
 
     def schema_name(self) -> str:
         """Return the schema in SQL: ``response_noise`` of the newest experiment version, else ``response_noise_v1``."""
@@ -272,6 +283,43 @@ class StoredExperiment(CuratedTables):
         drawn = plots.Options(**others)
         return report.report(self.select(selection), on_gap=on_gap, options=drawn, written_at=written_at)
 
+    @takes(PublicationArguments)
+    def publish(
+        self,
+        tag: str,
+        path: str | os.PathLike[str],
+        *,
+        tables: Collection[str] = (),
+        on_gap: OnGap = "warn",
+        **said: Unpack[PublicationArguments],
+    ) -> Publication:
+        """Write the state of a tag as a publication: a folder, or a file that ends in ``.zip``.
+
+        For example ``noise.publish("paper-v1", "paper-v1.zip", authors=["Doe, Jane"], license="CC-BY-4.0")``.
+
+        Parameters
+        ----------
+        path : path
+            A folder that is new, empty, or an older publication, which is replaced; or a file.
+        tables : collection of str
+            Large tables to include: ``samples``, ``trajectories``, ``artifacts``.
+        on_gap : {"warn", "refuse", "ignore"}
+            What to do when the dataset lacks an assembly, a planned part or its baseline; the publication names gaps.
+        **said
+            What it says of itself, see `lakebatch.lake.arguments.PublicationArguments`; else ``lakebatch.toml`` says it.
+
+        Raises
+        ------
+        ConfigError
+            If it has no authors or no licence, and is no ``draft``.
+        StorageError
+            If it cannot be written.
+        """
+        from lakebatch.publication import publish  # slow to import, and matplotlib is an optional package
+
+        check(said, PublicationArguments)
+        return publish.publish(self, tag, path, tables=tables, on_gap=on_gap, given=said)
+
     def source(self, assembly_id: str) -> dict[str, str | None] | None:
         """Return the source files of the code that began or resumed an assembly last, by path.
 
@@ -291,6 +339,8 @@ class StoredExperiment(CuratedTables):
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
+        if self.results.exists():
+            self.results.at()  # warns of what other programs did to it
         return history(self.log.events())
 
     def diff(

@@ -37,6 +37,8 @@ from lakebatch.storage.delta.reader import TableCache
 if TYPE_CHECKING:
     import duckdb
 
+    from lakebatch.publication.importing import Imported
+
 Default = TypeVar("Default")
 EXAMPLE = "response-noise"
 
@@ -215,6 +217,12 @@ class Lake(Public):
             each for one in self._chosen(name) for each in repair.heal(one, dry_run=dry_run, jobs=jobs)
         )
         return repair.to_frame(outcomes)
+
+    def import_published(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> Imported:
+        """Import a publication, a folder or a zip file, see `lakebatch.publication.importing.import_published`."""
+        from lakebatch.publication import importing  # loaded when it is asked for
+
+        return importing.import_published(self, path, dry_run=dry_run)
 
     def _chosen(self, name: str | None) -> list[StoredExperiment]:
         """Return the experiment of a name, or all without a name, damaged ones included."""

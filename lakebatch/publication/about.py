@@ -22,7 +22,9 @@ DOI_PAGE = "https://doi.org/"
 AUTHOR_KEYS = ("name", "orcid", "affiliation")
 TEXTS = ("title", "description", "license", "license-file", "doi", "url", "related")
 LISTS = ("keywords", "funding")
-EXAMPLE = '[publication] license = "CC-BY-4.0" authors = [{name = "Doe, Jane", orcid = "0000-0002-1825-0097"}]'
+EXAMPLE = (
+    '[publication] license = "CC-BY-4.0" authors = [{name = "Doe, Jane", orcid = "0000-0002-1825-0097"}]'
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{SECTION!r} in {SETTINGS_FILE} is no table. Expected e.g.: {EXAMPLE}")
     known = (*TEXTS, *LISTS, "authors")
     for name in section.keys() - set(known):
-        raise ConfigError(f"Unknown setting {name!r} in [{SECTION}] of {SETTINGS_FILE}. {nearest(name, known)}")
+        raise ConfigError(
+            f"Unknown setting {name!r} in [{SECTION}] of {SETTINGS_FILE}. {nearest(name, known)}"
+        )
     return dict(section)
 
 
@@ -130,7 +134,7 @@ def _check_complete(authors: Sequence[Author], licence: str | None, draft: bool)
     if lacking and not draft:
         raise ConfigError(
             f"The publication has no {' and no '.join(lacking)}. Add to {SETTINGS_FILE}: {EXAMPLE}; or give "
-            "--author and --license (authors=..., license=...); or mark a draft with --draft (draft=True)."
+            "authors and license (--author, --license); or mark a draft with draft=True (--draft)."
         )
 
 
@@ -189,7 +193,7 @@ def _orcid(value: Any) -> str | None:
 
 def _has_check_digit(orcid: str) -> bool:
     """Whether the last digit of an ORCID follows from the others (ISO 7064, modulo 11, 2)."""
-    *digits, last = orcid.replace("-", "")
+    *digits, last = list(orcid.replace("-", ""))
     total = 0
     for each in digits:
         total = (total + int(each)) * 2

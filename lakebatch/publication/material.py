@@ -9,34 +9,37 @@ from functools import cached_property
 
 import polars as pl
 
+from lakebatch._folders import Kind
 from lakebatch._version import __version__
 from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
-from lakebatch.columns import Column
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.publication.about import About
+from lakebatch.snapshot.dictionary import ColumnEntry, TableEntry
 from lakebatch.snapshot.snapshot import Snapshot
 
+KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
+ASSEMBLIES = "assemblies"
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """One table of a publication, as Parquet and as CSV of the same rows.
+    """One table of a publication: its entry in the dictionary, and the rows in its files."""
 
-    Attributes
-    ----------
-    columns : tuple of Column
-        In the order of the files.
-    """
-
-    name: str
-    description: str
+    entry: TableEntry
+    columns: tuple[ColumnEntry, ...]
     rows: int
-    columns: tuple[Column, ...]
 
     @property
-    def parquet(self) -> str:
-        """The path of the Parquet file."""
-        return f"data/{self.name}.parquet"
+    def name(self) -> str:
+        """The name of the table."""
+        return self.entry.name
+
+    @property
+    def parquet(self) -> str | None:
+        """The path of the Parquet file; None for the assemblies, which are a CSV file only."""
+        return None if self.name == ASSEMBLIES else f"data/{self.name}.parquet"
 
     @property
     def csv(self) -> str:
@@ -53,7 +56,9 @@ class Material:
     gaps, mixtures : tuple of str
         What is missing or mixed in the dataset, in sentences.
     tables : list of TableFile
-        The tables that were written so far.
+        The tables that were written so far, the results first.
+    findings : list of str
+        The sentences of the report, once it is written.
     """
 
     snapshot: Snapshot
@@ -62,6 +67,7 @@ class Material:
     gaps: tuple[str, ...] = ()
     mixtures: tuple[str, ...] = ()
     tables: list[TableFile] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     @cached_property
     def assemblies(self) -> list[Assembly]:
@@ -75,6 +81,19 @@ class Material:
         first = self.snapshot.events.filter(pl.col("event") == 0)
         return dict(first.select("assembly_id", "at").iter_rows())
 
+    @cached_property
+    def completed(self) -> Mapping[str, datetime]:
+        """The time at which each assembly was completed."""
+        done = self.snapshot.events.filter(pl.col("status") == "completed").sort("event")
+        return dict(done.select("assembly_id", "at").iter_rows())
+
+    @cached_property
+    def codes(self) -> Mapping[str, Files]:
+        """The recorded source files of each state of the code, by source hash."""
+        hashes = dict.fromkeys(source_hash(each) for each in self.assemblies)
+        found = {each: self.snapshot.source_files(each) for each in hashes if each}
+        return {each: files for each, files in found.items() if files}
+
     @property
     def date(self) -> str:
         """The date of the tag, in UTC: that of the publication, so that it does not depend on when it is made."""
@@ -83,14 +102,20 @@ class Material:
     @property
     def size(self) -> str:
         """The size of the dataset in words."""
-        assemblies, rows = len(self.assemblies), self.tables[0].rows
-        noun = "assembly" if assemblies == 1 else "assemblies"
-        return f"{rows} rows of results from {assemblies} {noun}"
+        count = len(self.assemblies)
+        return (
+            f"{self.tables[0].rows} rows of results from {count} {'assembly' if count == 1 else 'assemblies'}"
+        )
 
     @property
     def software(self) -> str:
         """The program that made the publication."""
         return f"lakebatch {__version__}"
+
+
+def source_hash(assembly: Assembly) -> str:
+    """Return the hash of the code that computed an assembly; empty if it was not recorded."""
+    return str(assembly.surroundings.get(SOURCE_HASH) or "")
 
 
 def iso(time: datetime) -> str:

@@ -97,7 +97,29 @@ class DatasetFiles:
         read = partial(_read_file, schema=self.schema, options=dict(self.storage_options))
         empty = _to_pandas(self.schema.empty_table())
         from_map: Any = dd.from_map  # without types
-        return from_map(read, list(zip(self.uris, self.assembly_ids, strict=True)), meta=empty)
+        return from_map(read, self._named(), meta=empty)
+
+    def _named(self) -> list[tuple[str, str]]:
+        """Return each file with its assembly."""
+        return list(zip(self.uris, self.assembly_ids, strict=True))
+
+    def to_ray(self) -> Any:
+        """Return the rows as a dataset of Ray Data, one block per file.
+
+        Raises
+        ------
+        MissingDependencyError
+            If Ray is not installed.
+        """
+        _require("ray", "ray[data]")
+        import ray.data
+
+        if not self.uris:
+            return ray.data.from_arrow(self.schema.empty_table())
+        files = [{"uri": uri, "assembly_id": each} for uri, each in self._named()]
+        read = partial(_read_rows, schema=self.schema, options=dict(self.storage_options))
+        listed = ray.data.from_items(files, override_num_blocks=len(files))
+        return listed.map_batches(read, batch_size=1, batch_format="pyarrow")
 
     def to_daft(self) -> Any:
         """Return the rows as a frame of Daft.
@@ -148,6 +170,12 @@ def dataset_files(pinned: TableVersion, table: str, ids: Collection[str]) -> Dat
 def _read_file(file: tuple[str, str], schema: pa.Schema, options: Mapping[str, str]) -> pd.DataFrame:
     """Return the rows of one file as a frame of pandas with Arrow's types."""
     return _to_pandas(_read_arrow(file, schema, options))
+
+
+def _read_rows(listed: pa.Table, schema: pa.Schema, options: Mapping[str, str]) -> pa.Table:
+    """Return the rows of the one file that a batch of Ray names."""
+    (file,) = listed.to_pylist()
+    return _read_arrow((file["uri"], file["assembly_id"]), schema, options)
 
 
 def _read_arrow(file: tuple[str, str], schema: pa.Schema, options: Mapping[str, str]) -> pa.Table:

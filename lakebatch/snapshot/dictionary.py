@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from lakebatch import _html
 from lakebatch._text import nearest
 from lakebatch.assembly import metrics
 from lakebatch.assembly.metrics import Roles, text_of
-from lakebatch.columns import Column, built_in_tables
+from lakebatch.columns import DATA, Column, built_in_tables
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot import plain_words
 from lakebatch.storage.delta.schema import TableSchema, load_schema
@@ -184,7 +185,7 @@ class Dictionary:
         return _html.short(f"<Dictionary of {self.title}: {', '.join(self.names)}>")
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><strong>{_html.escape(self.title)}</strong></p>"]
+        parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
         for table in self.tables:
             frame = self.only(table.name).frame().drop("table")
             inside = _html.table(
@@ -192,7 +193,7 @@ class Dictionary:
                 [[_html.cell(value, 10 * _html.WIDTH) for value in row] for row in frame.iter_rows()],
                 max_rows=frame.height,
             )
-            head = f"{_html.escape(table.name)}: {_html.escape(table.description)}"
+            head = f"{escape(table.name)}: {escape(table.description)}"
             parts.append(f"<details><summary>{head}</summary>{inside}</details>")
         return "".join(parts)
 
@@ -216,12 +217,6 @@ class Dictionary:
         """Return everything as values for JSON; ``format`` is raised when a key changes its meaning or goes."""
         return {"format": FORMAT, **asdict(self)}
 
-    def markdown(self) -> str:
-        """Return the tables in Markdown, for the appendix of a paper."""
-        from lakebatch.snapshot.dictionary_text import markdown
-
-        return markdown(self)
-
 
 def with_unit(meaning: str, unit: str | None) -> str:
     """Return a meaning with its unit in brackets; nothing for a number without a unit.
@@ -232,9 +227,20 @@ def with_unit(meaning: str, unit: str | None) -> str:
     return f"{meaning} [{unit}]" if unit and unit != "1" else meaning
 
 
+def in_order(tables: Iterable[TableEntry]) -> tuple[TableEntry, ...]:
+    """Return tables in the order of reading: results, what else parts write, own ones, and the record of the runs."""
+    places = {name: place for place, name in enumerate(DATA)}
+    return tuple(
+        sorted(
+            tables,
+            key=lambda each: (places.get(each.name, len(places) + (not each.own)), each.name),
+        )
+    )
+
+
 def built_in() -> Dictionary:
     """Return the dictionary of the tables that every experiment has."""
-    return Dictionary(tuple(table_entry(load_schema(name), Roles()) for name in built_in_tables()))
+    return Dictionary(in_order(table_entry(load_schema(name), Roles()) for name in built_in_tables()))
 
 
 def declared(schemas: Sequence[TableSchema], experiment: str, version: str | None = None) -> Dictionary:
@@ -244,7 +250,7 @@ def declared(schemas: Sequence[TableSchema], experiment: str, version: str | Non
     roles = metrics.roles({each.name: each for each in results.columns}, results.properties)
     names = [*built_in_tables(), *(name for name in own if name not in built_in_tables())]
     tables = (table_entry(own.get(name) or load_schema(name), roles) for name in names)
-    return Dictionary(tuple(tables), experiment, version)
+    return Dictionary(in_order(tables), experiment, version)
 
 
 def table_entry(

@@ -21,11 +21,15 @@ def notes(column: ColumnEntry) -> str:
     """Return the meaning of a column with its role, range and reference, as sentences."""
     also = [
         column.meaning,
-        _sentence("Role", column.role_in_words),
+        _sentence("Role", column.role_in_words) if column.role else _better(column),
         _sentence("Range", column.range),
         _sentence("Refers to", column.refers_to or "", ""),
     ]
     return " ".join(each for each in also if each)
+
+
+def _better(column: ColumnEntry) -> str:
+    return f"{column.better.capitalize()} is better." if column.better else ""
 
 
 def _sentence(title: str, text: str, sign: str = ":") -> str:

@@ -26,6 +26,7 @@ SIGNS = (
     (r"\s*<\s*", " is below "),
     (r" IS NULL\b", " is NULL"),
     (r" IN \(([^()]*)\)", r" is one of \1"),
+    (r"\)? AND \(", "; and "),
     (r"\bAND\b", "and"),
     (r"\bOR\b", "or"),
 )
@@ -52,7 +53,8 @@ def of_rule(rule: str) -> str:
     """
     for sign, words in SIGNS:
         rule = re.sub(sign, words, rule)
-    return WHOLE.sub(r"\1", UNLESS_NULL.sub(_unless_null, rule)).replace("'", "")
+    clauses = [UNLESS_NULL.sub(_unless_null, each) for each in rule.split("; ")]
+    return WHOLE.sub(r"\1", "; ".join(clauses)).replace("'", "")
 
 
 def _unless_null(found: re.Match[str]) -> str:

@@ -10,8 +10,9 @@ from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Include
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
+from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces, stored_dictionary
 from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
+from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
@@ -62,6 +63,17 @@ class Snapshot(PinnedRows):
         if results is None or not isinstance(seen, int) or seen <= results.number:
             return None
         return f"an event saw version {seen} of {results.uri}, whose newest is {results.number}"
+
+    def dictionary(self, table: str | None = None) -> Dictionary:
+        """Return the data dictionary at this moment: tables, columns, types, units, meanings and constraints.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
+        found = stored_dictionary.of_snapshot(self, self.state_read)
+        return found if table is None else found.only(table)
 
     def mixtures(self, include: Include | None = None) -> dict[str, str]:
         """Return a description of each of these assemblies with parts from several codes, by id."""

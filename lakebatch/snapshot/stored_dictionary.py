@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebatch.columns import DATA, built_in_tables
-from lakebatch.snapshot.dictionary import Dictionary, TableEntry, table_entry
+from lakebatch.snapshot.dictionary import Dictionary, TableEntry, in_order, table_entry
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.snapshot.selection import COMPLETED
 from lakebatch.storage.delta.schema import load_schema
@@ -22,7 +22,7 @@ def of_snapshot(snapshot: PinnedRows, state: str) -> Dictionary:
     tables = [_data_table(snapshot, name) for name in snapshot.tables.names if _existed(snapshot, name)]
     recorded = [table_entry(load_schema(name), snapshot.roles) for name in others]
     return Dictionary(
-        tuple(sorted([*tables, *recorded], key=lambda each: (each.own, each.name))),
+        in_order([*tables, *recorded]),
         snapshot.name,
         snapshot.experiment_version,
         state,

@@ -19,8 +19,8 @@ from lakebatch.errors import ConfigError, LimitError, QueryError
 from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
+from lakebatch.sql import meanings, pivot, placeholders
 from lakebatch.sql import named as named_queries
-from lakebatch.sql import pivot, placeholders
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
@@ -73,6 +73,7 @@ def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.Duck
         omissions.warn_of_faults(found)
         mixed = [text for each in snapshot.values() for text in each.mixed()]
         mixture.report(mixed, snapshot.selection.on_mix)
+        views.describe()
         opened.pop_all()
     return connection
 
@@ -190,6 +191,9 @@ class Session:
 
         if SHOW_TABLES.fullmatch(text):
             return VIEW_NAMES
+        asked = meanings.DESCRIBE.fullmatch(text)
+        if asked and (path := self._views.path(asked[1])):
+            return meanings.described(path)
         return pivot.with_values(text, values) if pivot.is_in(text) else text
 
     def _frame(self, text: str, parameters: Mapping[str, Any], deadline: float) -> pl.DataFrame:
@@ -227,6 +231,8 @@ class Session:
         """Return the views that a query reads; refuse a query that does more, and damaged views."""
         if not self._is_usable or self._supervisor.is_abandoned():
             self._open()
+        if meanings.ASKED.search(text):
+            self._supervisor.run(self._views.describe, deadline)
         try:
             paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
         except duckdb.Error as error:

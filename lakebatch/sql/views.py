@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from lakebatch.assembly.tables import RESULTS, table_schema
-from lakebatch.columns import DATA
+from lakebatch.columns import DATA, Column
 from lakebatch.errors import SchemaError, StorageError
 from lakebatch.snapshot import config_columns, mixture, sweeps
 from lakebatch.snapshot.completeness import damage_gaps
@@ -21,21 +21,28 @@ from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
 from lakebatch.sql.catalog import (
     UNION,
     alias,
-    comments,
     contested_columns,
     member,
     quote_identifier,
     readable_name,
     view,
 )
+from lakebatch.sql.meanings import KEYED, of_view, statements
 from lakebatch.sql.read_only import Path
 from lakebatch.sql.supervision import interruptible
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
-from lakebatch.storage.delta.schema import TableSchema, load_schema
+from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion, collect
 from lakebatch.storage.uris import is_local
 
+VIEW_COLUMNS = """
+    SELECT database_name, schema_name, table_name, if(bool_or(of_table.table_name IS NULL), 'VIEW', 'TABLE'),
+        list(column_name)
+    FROM duckdb_columns() AS shown LEFT JOIN duckdb_tables() AS of_table
+        USING (database_name, schema_name, table_name)
+    WHERE NOT shown.internal GROUP BY ALL
+"""
 MAIN = "memory"
 """The default catalog of an in-memory connection."""
 UNION_VIEWS = ("results", "assemblies", "configs", "sweeps", "gaps")
@@ -81,6 +88,7 @@ class Views:
         self.by_path: dict[Path, View] = {}
         self.names: dict[Path, str] = {}
         self.files: list[str] = []
+        self._is_described = False
 
     def add(self, catalog: str, snapshot: Snapshots) -> None:
         """Create the views of a snapshot in an existing catalog."""
@@ -99,6 +107,23 @@ class Views:
         """Return some views by name."""
         return [self.by_path[path] for path in sorted(paths)]
 
+    def describe(self) -> None:
+        """Give every view and column its meaning and unit as a comment, once."""
+        if self._is_described:
+            return
+        found = self._connection.execute(VIEW_COLUMNS).fetchall()
+        for *path, kind, names in found:
+            if (view := self.by_path.get(tuple(path))) is not None:
+                text = ";".join(_comments(tuple(path), view, kind, names))
+                self._connection.execute(text)
+        self._is_described = True
+
+    def path(self, name: str) -> Path | None:
+        """Return catalog, schema and view that a name in SQL stands for; None if there is no such view."""
+        steps = tuple(each.strip('"').lower() for each in name.split("."))
+        whole = (MAIN, *steps) if len(steps) == 2 else steps
+        return whole if whole in self.by_path else None
+
     def _add_experiment(self, catalog: str, schema: str, snapshot: Snapshot) -> None:
         self._add_records(catalog, schema, snapshot)
         self._add_configs(catalog, schema, snapshot)
@@ -112,8 +137,6 @@ class Views:
         for *_, name in [path for path in self.by_path if path[:-1] == (catalog, schema)]:
             self._connection.execute(alias(_name(catalog, other, name), _name(catalog, schema, name)))
             self._register(catalog, other, name, self.by_path[catalog, schema, name])
-            for snapshot, table in self.by_path[catalog, schema, name].reads:
-                self._comment(_name(catalog, other), snapshot.schema(table))
             for path in self._paths(catalog, schema, name):  # messages list a view once
                 self.names[path] = self.names[*path[:-2], other, name]
 
@@ -169,11 +192,6 @@ class Views:
             self.files += found.all
         else:
             self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
-        self._comment(schema, table.schema)
-
-    def _comment(self, schema: str, table: TableSchema) -> None:
-        for statement in comments(schema, table):
-            self._connection.execute(statement)
 
     def _create_view(self, statement: str) -> None:
         try:
@@ -258,6 +276,21 @@ class Views:
     def _paths(self, catalog: str, schema: str, name: str) -> list[Path]:
         """Return the names of a view: with the catalog and, of the default catalog, without."""
         return [(catalog, schema, name), *([(schema, name)] if catalog == MAIN else [])]
+
+
+def _comments(path: Path, view: View, kind: str, names: list[str]) -> Iterator[str]:
+    """Yield the statements that describe a view and its columns."""
+    columns: dict[str, Column] = {}
+    description = ""
+    for snapshot, table in view.reads:
+        found = snapshot.table(table)
+        if table == path[-1] and found is not None:
+            columns = {each.name: each for each in found.schema.columns} | columns
+            description = found.description
+    about, meanings = of_view(path[-1], columns, description)
+    key = KEYED.get(path[-1])
+    known = {name: meanings.get(name) or (key.format(name) if key else "") for name in names}
+    return statements(path, kind, {name: each for name, each in known.items() if each}, about)
 
 
 def _known_columns(snapshot: Snapshot, name: str) -> dict[str, pl.DataType]:

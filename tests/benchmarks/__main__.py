@@ -24,6 +24,7 @@ GROUPS = {
     "reading": "reading",
     "tracking": "reading",
     "writing": "writing",
+    "publishing": "writing",
     "durable": "writing",
     "at-once": "writing",
     "lake-share": "runs",

@@ -28,6 +28,8 @@ from lakebatch.cli.main import main as command_line
 
 KEYS = ["model", "level"]
 MEAN = "pearson_r"
+KEPT: dict[str, Any] = {}
+"""Objects that have to live until the process ends."""
 AGGREGATE = (
     f"SELECT model, level, avg(pearson_r) AS pearson_r, count(*) AS n FROM {NAME}.results GROUP BY ALL"
 )
@@ -117,8 +119,8 @@ def with_sail(lake: str, source: str, export: str | None) -> list[Any] | None:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
-    server = SparkConnectServer()
-    server.start()
+    server = KEPT.setdefault("server", SparkConnectServer())
+    server.start(background=True)
     _, port = server.listening_address
     spark = SparkSession.builder.remote(f"sc://localhost:{port}").getOrCreate()
     stored = lakebatch.open_lake(lake)[NAME]

@@ -19,7 +19,7 @@ import lakebatch
 from lakebatch.experiments.prediction.models import STANDARD_MODELS
 from lakebatch.experiments.response_noise import ResponseNoiseConfig
 from lakebatch.experiments.virtual_cohort.cohort import Cohort, generate_cohort
-from lakebatch.maintenance import optimize
+from lakebatch.maintenance import optimize, published
 from lakebatch.storage.delta.table import Table
 
 EXPERIMENT = "response-noise"
@@ -164,5 +164,6 @@ def clocked() -> Iterator[list[float]]:
         patch.object(Table, "append_once", timed(Table.append_once)),
         patch.object(Table, "ensure", timed(Table.ensure)),
         patch.object(optimize, "compact_assembly", timed(optimize.compact_assembly)),
+        patch.object(published, "bring_up_to_date", timed(published.bring_up_to_date)),
     ):
         yield spent

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, process_time
 from unittest.mock import patch
 
 import polars as pl
@@ -21,6 +22,7 @@ from lakes import ROWS, results_of, stored_in, write_one
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Plan
 from lakebatch.lake.experiment import StoredExperiment
+from lakebatch.maintenance import optimize, published
 from lakebatch.storage.delta import durability
 
 APPENDS = 320
@@ -65,6 +67,42 @@ def durable(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
             left()
 
     yield Comparison("append of a part, synced to the disk", "left to the system", synced, unsynced, 2)
+
+
+def publishing(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield the processor time of assemblies that are published one by one, beside that of writing them."""
+    stored, count = stored_in(folder / "published"), arguments.small
+    written, done = _one_by_one(stored, count)
+    yield Comparison(
+        f"publishing of {count:,} assemblies of {ROWS} rows one by one, processor time",
+        "writing them",
+        lambda: sum(done),
+        lambda: sum(written),
+        1,
+        once=True,
+    )
+    yield Comparison(
+        f"publishing of one of the last {count // 10}",
+        "writing it",
+        lambda: median(done[-count // 10 :]),
+        lambda: median(written[-count // 10 :]),
+        1,
+        once=True,
+    )
+
+
+def _one_by_one(stored: StoredExperiment, assemblies: int) -> tuple[list[float], list[float]]:
+    """Return the processor seconds of writing each assembly as runs do, and those of publishing it."""
+    written, done = [], []
+    for number in range(assemblies):
+        began = process_time()
+        ended = write_one(stored, results_of(ROWS, number))
+        optimize.compact_assembly(stored.results, stored.log.table, ended.assembly_id)
+        between = process_time()
+        published.update(stored)
+        written.append(between - began)
+        done.append(process_time() - between)
+    return written, done
 
 
 def appender(stored: StoredExperiment, frame: pl.DataFrame) -> Call:

@@ -53,7 +53,7 @@ def test_page_takes_precedence_over_the_command_of_its_name():
 def test_unknown_topic_leads_to_the_nearest():
     said = output("help", "past-state", code=2)
     assert said.startswith(
-        "Error: Unknown topic 'past-state'. Did you mean 'past-states'? Pages: configuring, "
+        "Error: Unknown topic 'past-state'. Did you mean 'past-states'? Pages: installing, configuring, "
     )
     assert said.count("\n") == 1
     assert "Did you mean 'reassemble'?" in output("help", "reasemble", code=2)

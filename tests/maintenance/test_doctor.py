@@ -438,26 +438,31 @@ def test_copy_of_an_experiment_in_the_lake_is_a_note(copied_lake, toy):
 def test_duplicate_event_is_a_problem_until_it_is_repaired(copied_lake, toy):
     table = str(toy / "assemblies")
     deltalake.write_deltalake(table, pl.read_delta(table).filter(event=1)[:1], mode="append")
-    (text,) = found(copied_lake, "duplicates")
-    assert text.startswith("problem: event 1 of 20")
+    (text,) = found(copied_lake, "foreign")
+    assert "assemblies has 1 row (version" in text
     assert text.endswith("lakebatch repair toy@v1")
-    with pytest.warns(DamageWarning, match=r"has \d+ events, \d+ of them distinct.*lakebatch repair toy"):
+    with pytest.warns(
+        DamageWarning, match=r"has 1 row .* that lakebatch did not write.*lakebatch repair toy"
+    ):
         assert lakebatch.open_lake(toy.parent)["toy"].assemblies()["assembly_id"].is_unique().all()
     assert copied_lake.repair("toy", dry_run=False)["state"].to_list() == ["healed"]
-    assert found(copied_lake, "duplicates") == []
+    assert found(copied_lake, "duplicates") == found(copied_lake, "foreign") == []
     changed = pl.read_delta(table).filter(event=1)[:1].with_columns(rows=pl.lit(7, pl.Int64))
-    deltalake.write_deltalake(table, changed, mode="append")
+    as_own = deltalake.CommitProperties(custom_metadata={"lakebatch.event": "completed"})
+    deltalake.write_deltalake(table, changed, mode="append", commit_properties=as_own)
     (text,) = found(copied_lake, "duplicates")
     assert "is there twice, with different values" in text
 
 
 def test_rows_of_no_recorded_commit_are_a_problem(copied_lake, toy):
     table = str(toy / "results")
-    deltalake.write_deltalake(table, pl.read_delta(table).sort("assembly_id")[:2], mode="append")
+    rows = pl.read_delta(table).sort("assembly_id")[:2]
+    as_own = deltalake.CommitProperties(custom_metadata={"lakebatch.event": "?"})
+    deltalake.write_deltalake(table, rows, mode="append", commit_properties=as_own)
     (text,) = found(copied_lake, "rows")
     assert "problem: 11 rows of 20" in text
     assert "its commits brought 9" in text
-    (outcome,) = copied_lake.repair("toy")["how"]
+    (outcome, *_) = copied_lake.repair("toy")["how"]
     assert re.fullmatch(r"version \d+ is not of a run, and nothing tells which rows .*", outcome)
 
 
@@ -474,14 +479,16 @@ def test_target_of_a_link_in_the_same_folder_is_no_leftover(copied_lake, toy):
     assert second.exists()
 
 
-def test_rows_taken_out_by_another_tool_stay_named_by_repair(copied_lake, toy):
+def test_rows_taken_out_for_good_by_another_tool_are_computed_again(copied_lake, toy):
+    rows = copied_lake["toy"].reassemble(on_gap="ignore")
     table = deltalake.DeltaTable(toy / "results")
-    version = table.version()
     table.restore(2)
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     assert any("its commits brought" in text for text in found(copied_lake, "rows"))
-    outcomes = copied_lake.repair("toy").rows(named=True)
-    assert {each["state"] for each in outcomes} == {"stays damaged"}
-    assert all(f"take version {version} back" in each["how"] for each in outcomes)
+    assert set(copied_lake.repair("toy")["state"]) == {"can be healed"}
+    assert set(copied_lake.repair("toy", dry_run=False)["state"]) == {"healed"}
+    assert lakebatch.open_lake(toy.parent)["toy"].reassemble(on_gap="ignore").equals(rows)
+    assert found(copied_lake, "rows", severity=["problem"]) == found(copied_lake, "foreign") == []
 
 
 def test_column_of_another_tool_is_null_and_named(copied_lake, toy):

@@ -110,8 +110,8 @@ def test_foreign_rows_are_in_no_dataset(copied_lake, toy):
 
 
 COMMANDS = (
-    "sql 'SELECT count(*) FROM toy.results'|reassemble toy|report toy -o r.html|plot toy -o p.png|status|status toy|history toy|"
-    "diff toy 3|completeness toy|replicates toy|verify toy RUN|du toy|optimize --yes|resume toy"
+    "sql 'SELECT count(*) FROM toy.results'|reassemble toy|report toy -o r.html|plot toy -o p.png|status"
+    "|status toy|history toy|diff toy 3|completeness toy|replicates toy|verify toy RUN|du toy|optimize --yes|resume toy"
 )
 
 
@@ -252,7 +252,11 @@ def test_restored_merge_with_the_same_rows_is_harmless(copied_lake, toy):
 
 def test_foreign_part_does_not_count_as_committed(copied_lake, toy):
     failed = copied_lake["toy"].snapshot().assemblies[-1]
-    missing = [each for each in failed.parts if each not in copied_lake["toy"].snapshot().committed(failed.assembly_id)]
+    missing = [
+        each
+        for each in failed.parts
+        if each not in copied_lake["toy"].snapshot().committed(failed.assembly_id)
+    ]
     assert missing
     rows = some(toy / "results").with_columns(
         assembly_id=pl.lit(failed.assembly_id), part=pl.lit(missing[0]), mse=pl.lit(-1.0)
@@ -279,3 +283,14 @@ def test_note_saves_reading_the_log_and_is_not_believed_of_another_log(copied_la
     read.clear()
     bring(toy / "results", some(toy / "results"))
     assert quiet(lambda: opened(toy)["toy"].results.at().file_table).height == 8
+
+
+def test_rows_in_the_published_table_are_found_and_taken_out(copied_lake, toy):
+    copied_lake.optimize(dry_run=False)
+    folder = toy / "published"
+    count = pl.read_delta(str(folder)).height
+    bring(folder, pl.read_delta(str(folder)).head(2))
+    assert any("published" in text for text in problems(toy))
+    opened(toy).optimize(dry_run=False)
+    assert problems(toy) == []
+    assert pl.read_delta(str(folder)).height == count

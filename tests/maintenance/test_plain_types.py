@@ -82,3 +82,16 @@ def test_optimize_writes_older_files_again(tmp_path):
     assert lake.optimize(dry_run=True)["rewritten"].sum() == 0
     for name, ids in of_each.items():
         assert lake[name].reassemble(assembly=ids).equals(before[name])
+
+
+def test_columns_that_are_not_null_are_required_in_the_files(copied_lake):
+    """Some engines refuse a file with an optional column where the table says NOT NULL."""
+    copied_lake["toy"].tag("paper")
+    tables = [each.parent for each in Path(copied_lake.storage.uri).rglob("_delta_log")]
+    assert {each.name for each in tables} >= {"results", "assemblies", "tags"}
+    for folder in tables:
+        table = deltalake.DeltaTable(folder)
+        required = {each.name for each in table.schema().fields if not each.nullable}
+        for file in table.file_uris():
+            optional = {each.name for each in pq.read_schema(file) if each.nullable}
+            assert not required & optional, file

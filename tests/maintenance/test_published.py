@@ -375,3 +375,45 @@ def test_killed_making_goes_on_with_the_versions_of_tags(toy, lake):
     assert deltalake.DeltaTable(folder(lake)).version() == 1
     published.update(lake["toy"])
     assert (check(lake, "one").height, check(lake, "two").height, check(lake).height) == (9, 18, 18)
+
+
+def test_own_columns_are_there_with_label_and_direction(tmp_path, monkeypatch):
+    (tmp_path / "experiments").mkdir()
+    shutil.copy(Path(__file__).parents[1] / "estimate_pi.py", tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+    lake = lakebatch.open_lake("lake")
+    lakebatch.run(lake, "estimate-pi", jobs=1, progress=False, settings=["points=[10]", "repeats=2"])
+    stored = lake["estimate-pi"]
+    table = deltalake.DeltaTable(stored.table(PUBLISHED).uri)
+    expected, rows = stored.reassemble(), pl.from_arrow(table.to_pyarrow_table())
+    assert rows.select(expected.columns).equals(expected)
+    fields = {each.name: each.metadata for each in table.schema().fields}
+    described = {each.name: each.metadata for each in stored.results.at().schema.own}
+    assert described
+    assert {name: fields[name] for name in described} == described
+
+
+def test_frames_of_older_scripts_are_there_once_their_assembly_is_completed(lake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pandas = pytest.importorskip("pandas")
+    executor = lakebatch.create_batch_executor("toy", "90", lake=lake.storage.uri)
+    executor.generate_assembly_id(0.1)
+    executor.save_batch_data(
+        pandas.DataFrame({"feature_set": ["last"], "model": ["m"], "level": [0.1], "R2 Score": [0.5]}),
+        "my_results",
+    )
+    assert not folder(lake).exists()
+    executor.mark_assembly_completed()
+    expected = lake["toy"].reassemble()
+    assert by_deltalake(folder(lake)).select(expected.columns).equals(expected)
+    assert expected.height == 1
+
+
+@pytest.mark.filterwarnings("ignore::lakebatch.errors.DamageWarning")
+def test_rows_that_other_programs_append_to_results_are_not_there(toy, lake):
+    run(lake)
+    rows = deltalake.DeltaTable(lake["toy"].results.uri).to_pyarrow_table()
+    deltalake.write_deltalake(lake["toy"].results.uri, rows, mode="append")
+    shutil.rmtree(folder(lake))
+    lakebatch.open_lake(lake.storage.uri)["toy"].optimize()
+    assert check(lake).height == 9

@@ -29,6 +29,7 @@ PLATFORMS = {
     "macOS ARM64": "aarch64-apple-darwin",
     "Windows x86-64": "x86_64-pc-windows-msvc",
 }
+MACOS = {"MACOSX_DEPLOYMENT_TARGET": "15.0"}
 # Rooms whose tests read, write, run and ask a lake; without those that need a browser, a server or an outside engine
 CORE = ("ground", "storage", "snapshot", "lake", "sql", "assembly", "experiment", "virtual_cohort")
 LARGE = 20
@@ -38,7 +39,9 @@ BUILT_FROM = ("lakebatch", "experiments", "queries", "schemas", "pyproject.toml"
 
 def uv(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [shutil.which("uv")] if shutil.which("uv") else [sys.executable, "-m", "uv"]
-    done = subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *map(str, arguments)], cwd=ROOT, env=os.environ | MACOS, capture_output=True, text=True
+    )
     if check and done.returncode:
         sys.exit(done.stdout + done.stderr)
     return done
@@ -67,12 +70,12 @@ def resolve(extra: str, platform: str, python: str) -> subprocess.CompletedProce
     return done
 
 
-def wheels() -> None:
+def wheels(*extras: str) -> None:
     """Print for which Python versions every package of an extra has a wheel, and the reasons of the others."""
     say("| extra |", " | ".join(PLATFORMS), "|")
     say("|---|" + "---|" * len(PLATFORMS))
     reasons = []
-    for extra in EXTRAS:
+    for extra in extras or EXTRAS:
         asked = [(extra, platform, python) for platform in PLATFORMS.values() for python in PYTHONS]
         with ThreadPoolExecutor(len(PLATFORMS)) as threads:
             done = dict(zip(asked, threads.map(lambda each: resolve(*each), asked), strict=True))
@@ -110,12 +113,9 @@ def sizes() -> None:
         python = environment(Path(folder, "base"))
         uv("pip", "install", "--quiet", "--python", python, copy(Path(folder, "source")))
         base = measured(python)
-        table(
-            {name: size for name, size in base.items() if name != "lakebatch"}
-            | {"lakebatch": base["lakebatch"]}
-        )
+        table(base)
         say("\n| extra | packages | MB more | largest |\n|---|---|---|---|")
-        for extra in EXTRAS[1:]:
+        for extra in (each for each in EXTRAS[1:] if each != "test"):
             python = environment(Path(folder, extra))
             uv("pip", "install", "--quiet", "--python", python, f"{Path(folder, 'source')}[{extra}]")
             more = {name: size for name, size in measured(python).items() if name not in base}

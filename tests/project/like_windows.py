@@ -15,52 +15,14 @@ from typing import Any
 
 MISSING = {"fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
 """Modules that Windows lacks."""
-LACKING = {
-    os: [
-        "O_ACCMODE",
-        "O_CLOEXEC",
-        "O_DIRECTORY",
-        "O_NOFOLLOW",
-        "O_NONBLOCK",
-        "chown",
-        "fchmod",
-        "fchown",
-        "fork",
-        "forkpty",
-        "geteuid",
-        "getgid",
-        "getloadavg",
-        "getpgid",
-        "getuid",
-        "kill",
-        "killpg",
-        "lchown",
-        "mkfifo",
-        "nice",
-        "pread",
-        "pwrite",
-        "register_at_fork",
-        "sched_getaffinity",
-        "setsid",
-        "sysconf",
-        "uname",
-        "wait",
-    ],
-    signal: [
-        "SIG_BLOCK",
-        "SIG_SETMASK",
-        "SIGALRM",
-        "SIGCHLD",
-        "SIGHUP",
-        "SIGKILL",
-        "SIGPIPE",
-        "SIGUSR1",
-        "pthread_sigmask",
-        "sigpending",
-    ],
-    select: ["POLLIN", "poll"],
-    sys: [],
-}
+OF_OS = """
+    O_ACCMODE O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK chown fchmod fchown fork forkpty geteuid getgid getloadavg getpgid
+    getuid kill killpg lchown mkfifo nice pread pwrite register_at_fork sched_getaffinity setsid sysconf uname wait
+"""
+OF_SIGNAL = """
+    SIG_BLOCK SIG_SETMASK SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGUSR1 pthread_sigmask sigpending
+"""
+LACKING = {os: OF_OS.split(), signal: OF_SIGNAL.split(), select: ["POLLIN", "poll"], sys: []}
 """Names that modules lack on Windows; ``os.kill`` exists there, but ends or interrupts what it should only look for."""
 VALUES = {os: {"name": "nt", "O_BINARY": 0}, sys: {"platform": "win32"}}
 

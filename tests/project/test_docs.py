@@ -27,6 +27,7 @@ RUN = {"console", "python", "sql", "toml"}
 LANGUAGES = {*RUN, "sh", "text"}
 NOT_RUN = {
     "README": 2,  # the setup commands, run by .ci/run
+    "installing": 4,
     "past-states": 4,
     "configuring": 4,
     "lake": 3,
@@ -34,6 +35,7 @@ NOT_RUN = {
     "experiments": 2,
     "plots": 1,
     "ui": 2,
+    "publication": 2,
     "replicates": 1,
     "clusters": 3,
     "scaling": 1,
@@ -223,6 +225,11 @@ def test_every_column_is_explained():
         if file.stem == "tags":
             columns -= {each for each in columns if each.endswith("_version")}
         assert columns - named_in("sql") == set(), file
+
+
+def test_every_extra_is_explained():
+    project = tomllib.loads((manual.ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]) - named_in("installing") == set()
 
 
 def test_every_named_query_preset_and_picture_is_explained():

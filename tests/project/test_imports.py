@@ -56,6 +56,7 @@ ONLY_IN = {
     "boto3": {"storage.s3"},
     "botocore": {"storage.s3"},
     "daft": {"snapshot.dataset_files"},
+    "ray": {"snapshot.dataset_files"},
     "duckdb": {"sql", "snapshot.dataset_files"},
     "IPython": {"session.notebook"},
     "click": {"cli"},

@@ -108,7 +108,9 @@ def test_command_that_writes_is_refused_in_one_line_and_changes_nothing(project,
     before = {file: file.stat().st_mtime_ns for file in (project / "lake").rglob("*")}
     done = command(project, *arguments)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stderr == (
+    assert "Traceback" not in done.stderr
+    # a tag first warns that the published table was not brought up to date
+    assert done.stderr.splitlines(keepends=True)[-1] == (
         "Error: Cannot write to a lake on Windows, where lakebatch only reads. Expected Linux or macOS: do this in WSL.\n"
     )
     assert {file: file.stat().st_mtime_ns for file in (project / "lake").rglob("*")} == before

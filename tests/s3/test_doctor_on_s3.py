@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import deltalake
 import polars as pl
 import pytest
 
@@ -120,3 +121,14 @@ def test_purge_on_s3_removes_objects_and_past_states_say_so(s3_lake, stored):
     assert again.reassemble(on_gap="refuse")["assembly_id"].unique().to_list() == [good]
     problems = lakebatch.open_lake().doctor(deep=True).filter(severity="problem")
     assert problems.is_empty(), problems.rows()
+
+
+def test_foreign_rows_on_s3_are_left_out_named_and_taken_out(s3_lake, stored):
+    rows = stored.results.at().scan().collect()
+    uri = f"s3://{s3_lake.server.bucket}/{s3_lake.prefix}/{FOLDER}/results"
+    deltalake.write_deltalake(uri, rows.head(2), mode="append", storage_options=stored.storage.options)
+    again = lakebatch.open_lake()["toy"]
+    with pytest.warns(DamageWarning, match="results has 2 rows of .* that lakebatch did not write"):
+        assert again.reassemble().height == rows.height
+    assert again.repair(dry_run=False)["state"].to_list() == ["healed"]
+    assert set(lakebatch.open_lake().doctor(deep=True)["severity"]) == {"ok"}

@@ -97,6 +97,6 @@ def test_missing_table_and_package_are_one_line(chosen, monkeypatch):
     with pytest.raises(UnknownNameError):
         snapshot.files("nothing")
     monkeypatch.setattr(dataset_files, "find_spec", lambda name: None)
-    for engine in ("daft", "dask", "pandas"):
+    for engine in ("daft", "dask", "pandas", "ray"):
         with pytest.raises(MissingDependencyError, match="pip install"):
             getattr(snapshot.files(), f"to_{engine}")()

@@ -18,6 +18,7 @@ from lakebatch.cli.commands import (
     help,
     history,
     import_legacy,
+    import_published,
     init,
     list,
     logs,
@@ -26,6 +27,7 @@ from lakebatch.cli.commands import (
     note,
     optimize,
     plot,
+    publish,
     purge,
     queries,
     reassemble,
@@ -34,6 +36,7 @@ from lakebatch.cli.commands import (
     report,
     resume,
     run,
+    schema,
     sql,
     status,
     sweeps,
@@ -49,9 +52,9 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Read": (
         status.status, sweeps.sweeps, list.list_, logs.logs, reassemble.reassemble, dataset.dataset, model.model,
         artifacts.artifacts,
-        history.history, sql.sql, queries.queries_, config.config,
+        history.history, schema.schema, sql.sql, queries.queries_, config.config,
     ),
-    "Draw, report and show": (plot.plot, report.report, ui.ui),
+    "Draw, report and show": (plot.plot, report.report, publish.publish, ui.ui),
     "Curate a dataset": (
         tag.tag, note.note, discard.discard, discard.restore, completeness.completeness, replicates.replicates, diff.diff,
         verify.verify,
@@ -60,6 +63,6 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         optimize.optimize, vacuum.vacuum, purge.purge, du.du, doctor.doctor, repair.repair,
     ),
     "Write your own": (init.init, new.new, check.check),
-    "Import and completion": (import_legacy.import_legacy, completion.completion),
+    "Import and completion": (import_legacy.import_legacy, import_published.import_published, completion.completion),
     "Read the manual": (help.help_,),
 }  # fmt: skip

@@ -17,9 +17,10 @@ from lakebatch.cli.output import show
 @format_option
 @click.pass_context
 def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> None:
-    """Merge small files for faster reads; no row and no past state changes."""
+    """Merge small files for faster reads, and bring the published table up to date; no row and no past state changes."""
     import polars as pl
 
+    from lakebatch.assembly.tables import PUBLISHED
     from lakebatch.cli.render import with_sizes
     from lakebatch.maintenance import optimize as maintenance
 
@@ -27,9 +28,12 @@ def optimize(context: click.Context, name: str | None, yes: bool, form: str) -> 
     gaining = done.filter((pl.col("files") != pl.col("files_after")) | (pl.col("rewritten") > 0))
     if form != "table" or gaining.height:
         show(with_sizes(gaining) if form == "table" else done, form)
-    saved, rewritten = int((done["files"] - done["files_after"]).sum()), int(done["rewritten"].sum())
+    merged, derived = done.filter(pl.col("table") != PUBLISHED), done.filter(pl.col("table") == PUBLISHED)
+    saved, rewritten = int((merged["files"] - merged["files_after"]).sum()), int(merged["rewritten"].sum())
+    behind = derived.filter(pl.col("rewritten") > 0)["experiment"].to_list()
     changes = [
         *([f"{saved} files fewer"] if saved else []),
         *([f"{rewritten} files in plain types for other engines"] if rewritten else []),
+        *([f"the published table of {', '.join(behind)} brought up to date"] if behind else []),
     ]
     report_end(context, yes, ", ".join(changes), "optimize", name)

@@ -46,6 +46,7 @@ def tag(
 
 
 def _for_people(tags: pl.DataFrame) -> pl.DataFrame:
-    """Return the tags with the version of the results alone, which every option takes."""
-    versions = [name for name in tags.columns if name.endswith("_version") and name != "results_version"]
-    return tags.drop(*versions).rename({"results_version": "version"})
+    """Return the tags with the versions of the results, which every option takes, and of the published table."""
+    shown = {"results_version": "version", "published_version": "published"}
+    versions = [name for name in tags.columns if name.endswith("_version") and name not in shown]
+    return tags.drop(*versions).rename(shown)

@@ -20,9 +20,10 @@ MIXED = (
 )
 INNER = "Move it elsewhere: another tool that cleans up the outer table may remove its files."
 OF_OTHER_TOOLS = re.compile(
-    r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_metadata|_common_metadata|_symlink_format_manifest/.*|_\$folder\$)"
+    r"(?:.*/)?(?:\..*\.crc|_SUCCESS|_(?:started|committed)_\d+|_metadata|_common_metadata|_symlink_format_manifest/.*"
+    r"|_\$folder\$|deletion_vector_[\w-]+\.bin)|_change_data/.*"
 )
-"""Files that Spark, Hive and Hadoop put beside data files."""
+"""Files that Spark, Databricks, Hive and Hadoop put beside data files."""
 MAX_NAMED = 10
 """Number of files of one kind that get a finding each."""
 YOUNG = timedelta(hours=1)

@@ -15,7 +15,7 @@ def check_foreign(table: InspectedTable) -> Iterator[Finding]:
         yield Finding("foreign", table.path, "note", "cannot be told before the log is whole")
         return
     view = table.own_view
-    faults = list(describe(table.locate(""), view.origins, view.active, table.log.newest))
+    faults = list(describe(table.storage.join(table.path), view.origins, view.active, table.log.newest))
     for what in faults:
         yield Finding("foreign", table.path, "problem", what, table.repair)
     if not faults:

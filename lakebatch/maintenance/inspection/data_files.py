@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from lakebatch.maintenance.inspection.reference import Reference
 from lakebatch.maintenance.inspection.table import InspectedTable
-from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.vacuum import is_within
 
 
@@ -28,8 +27,8 @@ def _is_new(table: InspectedTable, path: str) -> bool:
 
 
 def is_data(path: str) -> bool:
-    """Whether a path within a table is that of a data file."""
-    return path.endswith(".parquet") and not path.startswith(f"{deltalog.FOLDER}/")
+    """Whether a path within a table is that of a data file; the log and other tools begin with ``_`` or ``.``."""
+    return path.endswith(".parquet") and not path.startswith(("_", "."))
 
 
 def orphans(table: InspectedTable) -> list[str]:

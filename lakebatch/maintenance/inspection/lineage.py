@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from lakebatch.maintenance.inspection.reference import Reference, added, purged_by
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
 from lakebatch.storage.delta.commit_metadata import add
 from lakebatch.storage.delta.engine import FINGERPRINT, PART
-from lakebatch.storage.delta.log import Entry, removed_paths
+from lakebatch.storage.delta.log import Entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Lineage:
 
     def _remove(self, entry: Entry) -> Iterator[str | None]:
         is_purge = purged_by(entry) is not None
-        for path in (path for path in removed_paths(entry) if path not in self._foreign):
+        for path in (path for path in removed(entry) if path not in self._foreign):
             reference = self.active.pop(path, None)
             if reference is not None:
                 self._removed_at[path] = entry.version

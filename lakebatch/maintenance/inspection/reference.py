@@ -41,6 +41,11 @@ def added(entry: Entry) -> list[Reference]:
     ]
 
 
+def removed(entry: Entry) -> list[str]:
+    """Return the paths of the data files that a commit removed."""
+    return [unquote(each["path"]) for each in entry.of("remove")]
+
+
 def purged_by(entry: Entry) -> str | None:
     """Return the assembly whose files a commit took out for good; None if it is no purge."""
     return entry.info.get(ASSEMBLY) if entry.info.get(EVENT) == PURGED else None

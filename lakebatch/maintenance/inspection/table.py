@@ -13,10 +13,10 @@ from lakebatch.columns import OWN, Column
 from lakebatch.errors import DamageError
 from lakebatch.ids import ExperimentName
 from lakebatch.maintenance.inspection.lineage import Lineage
-from lakebatch.maintenance.inspection.reference import Reference, added, purged_by
+from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
-from lakebatch.storage.delta.log import Entry, Log, removed_paths
+from lakebatch.storage.delta.log import Entry, Log
 from lakebatch.storage.delta.own_view import OwnView
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 from lakebatch.storage.delta.vacuum import EVENT, inner_tables, link_targets
@@ -136,7 +136,7 @@ class InspectedTable:
     @cached_property
     def removed(self) -> dict[str, int]:
         """The data files that commits removed, with the version of the commit."""
-        return {path: entry.version for entry in self.log.entries for path in removed_paths(entry)}
+        return {path: entry.version for entry in self.log.entries for path in removed(entry)}
 
     @cached_property
     def purged(self) -> dict[str, int]:
@@ -151,13 +151,14 @@ class InspectedTable:
         return max(ends, default=-1)
 
     def is_required(self, reference: Reference) -> bool:
-        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it.
+        """Whether a file must exist: one that was removed before a vacuum need not, unless a tagged version has it, or
+        another program took it out.
 
         Files that a purge took out need not exist for any version.
         """
         if reference.version < self.purged.get(reference.assembly_id or "", -1):
             return False
-        is_kept = reference.path in self.kept
+        is_kept = reference.path in self.kept or reference.path in self.own_view.missing
         return is_kept or self.removed.get(reference.path, self.vacuumed_at) >= self.vacuumed_at
 
     def keep(self, versions: Iterable[int]) -> None:
@@ -165,7 +166,7 @@ class InspectedTable:
         wanted = set(versions)
         active: set[str] = set()
         for entry in self.log.entries if wanted else ():
-            active -= set(removed_paths(entry))
+            active -= set(removed(entry))
             active |= {each.path for each in added(entry)}
             if entry.version in wanted:
                 self.kept |= active

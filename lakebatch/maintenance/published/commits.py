@@ -80,7 +80,8 @@ def change_to(
         The files of earlier attempts by their plans; an attempt that has the same plan commits them.
     """
     known = {} if written is None else written
-    key = (rewrite.removed, tuple(rewrite.wanted.entries.items()))
+    columns = rewrite.wanted.layout.schema().columns
+    key = (rewrite.removed, tuple(rewrite.wanted.entries.items()), columns)
     if key not in known:
         rewrite, known[key] = _files(tables.table(PUBLISHED), state, rewrite)
     schema = None

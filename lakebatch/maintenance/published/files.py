@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+SLICE_ROWS = 20_000
+"""Rows that are converted at a time."""
 Chunk: TypeAlias = "tuple[tuple[str, int], Entry, pa.Table]"
 """Rows of one assembly, with its id and the number of its rows that stand before them."""
 
@@ -88,8 +90,9 @@ def _new(rewrite: Rewrite, schema: pa.Schema) -> Iterator[Chunk]:
         return
     snapshot, layout = rewrite.wanted.snapshot, rewrite.wanted.layout
     done: dict[str, int] = {}
-    for frame in pieces.read(snapshot, rewrite.missing, lambda: None, table=RESULTS, on_gap="refuse"):
-        for rows in frame.partition_by("assembly_id", maintain_order=True):
+    frames = pieces.read(snapshot, rewrite.missing, lambda: None, table=RESULTS, on_gap="refuse")
+    for piece in (each for frame in frames for each in frame.iter_slices(SLICE_ROWS)):
+        for rows in piece.partition_by("assembly_id", maintain_order=True) if piece.height else ():
             assembly_id = rows["assembly_id"][0]
             before = done.get(assembly_id, 0)
             done[assembly_id] = before + rows.height

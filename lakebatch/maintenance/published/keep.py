@@ -12,6 +12,7 @@ from lakebatch.assembly.tags import Tag
 from lakebatch.errors import DamageWarning, LakebatchError
 from lakebatch.maintenance.published import comparison
 from lakebatch.maintenance.published.commits import commit, ensure, has_results, now
+from lakebatch.maintenance.published.plan import plan
 from lakebatch.maintenance.published.tags import publish, replay
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,17 @@ def update(tables: ExperimentTables, *, merge: bool = False) -> bool:
             ensure(tables, wanted)
         was_behind = replay(tables)
         return commit(tables, lambda: now(tables), merge=merge) or was_behind
+
+
+def is_behind(tables: ExperimentTables) -> bool:
+    """Whether `update`, with ``merge``, has something to do."""
+    if not has_results(tables):
+        return False
+    with _without_warnings():
+        wanted, table = now(tables), tables.table(PUBLISHED)
+        if not table.exists():
+            return bool(wanted.entries)
+        return plan(table.at(), wanted, merge=True) is not None
 
 
 def is_wanted(tables: ExperimentTables) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lakebatch.maintenance.published.contents import Content, Entries, Wanted, contents, total
 from lakebatch.storage.delta.version import DataFile, TableVersion
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 """Size from which a new file is begun."""
 SMALL_BYTES = MAX_BYTES // 2
 """Size up to which a file is merged with others."""

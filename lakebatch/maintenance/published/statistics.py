@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 64
 """Length up to which a string is kept as min or max."""
-KINDS = (bool, int, float, str)
+KINDS = (int, float, str)
+"""Types of which min and max are kept; booleans and times have none."""
 
 
 def statistics(content: io.BytesIO, schema: pa.Schema) -> str:

@@ -6,12 +6,8 @@ assembly then are as many as its commits added. It is one commit, and no file is
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from deltalake.transaction import AddAction, RemoveAction
 
 from lakebatch._version import __version__
 from lakebatch.errors import LakebatchError
@@ -20,11 +16,9 @@ from lakebatch.maintenance.repair.contents import Contents
 from lakebatch.maintenance.repair.history import EVENT
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State, healed
 from lakebatch.storage.delta.foreign import OriginFile
-from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
-from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.version import TableVersion
+from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.undo import undo
 
-HOW = "its files are left out of the table, and those that it took out are back"
 MIXED = "nothing tells its rows from the others; take the table back with the tool that merged them, or use a backup"
 
 
@@ -43,21 +37,30 @@ class Change:
         return Outcome(state, self.table.path, self._what, how, "", self.assembly_id)
 
     @property
+    def how(self) -> str:
+        """What the repair does."""
+        done = [
+            ("its rows leave the table", self.surplus),
+            ("the files that it took out are back", self.missing),
+        ]
+        return ", and ".join(words for words, found in done if found)
+
+    @property
     def _what(self) -> str:
         of = f" of {self.assembly_id}" if self.assembly_id else ""
         parts = [
-            f"{words} {sum(each.rows for each in found)} rows{of} (version {found[-1].version}, {found[-1].engine})"
+            f"{words} {_counted(found)}{of} (version {found[-1].version}, {found[-1].engine})"
             for words, found in (("brought", self.surplus), ("took out", [*self.missing, *self.hidden]))
             if found
         ]
         return f"Another program {' and '.join(parts)}"
 
-    def check(self, contents: Contents) -> None:
+    def check(self, contents: Contents, is_planned: Callable[[Collection[str]], bool]) -> None:
         """Raise `CannotHealError` unless the table has exactly the committed rows afterwards."""
         if self.hidden:
             raise CannotHealError(f"a deletion vector hides rows of {self.table.locate(self.hidden[0].path)}")
         for each in self.missing:
-            if not contents.is_whole(each.path):
+            if not contents.is_whole(each.path) and not is_planned([self.table.locate(each.path)]):
                 raise CannotHealError(
                     f"{self.table.locate(each.path)} is not there any more as it was committed"
                 )
@@ -86,52 +89,38 @@ def find(table: InspectedTable) -> list[Change]:
     return found
 
 
-def heal(table: InspectedTable, stored: Table, *, dry_run: bool) -> Iterator[Outcome]:
-    """Yield the outcome of each change that other programs made to the files of a table."""
+def heal(
+    table: InspectedTable, stored: Table, is_planned: Callable[[Collection[str]], bool], *, dry_run: bool
+) -> Iterator[Outcome]:
+    """Yield the outcome of each change that other programs made to the files of a table.
+
+    ``is_planned`` says whether a dry run would write some files again.
+    """
     changes = find(table)
     contents = Contents(table) if any(each.missing for each in changes) else None
     for change in changes:
         try:
             if contents is not None or change.hidden:
-                change.check(contents or Contents(table))
+                change.check(contents or Contents(table), is_planned)
             if not dry_run:
-                _commit(stored, change)
+                undo(stored, change.assembly_id, change.surplus, change.missing, _metadata(change))
         except LakebatchError as error:
             yield change.outcome("stays damaged", str(error))
         else:
-            yield change.outcome(healed(dry_run), HOW)
+            yield change.outcome(healed(dry_run), change.how)
     for each in table.own_view.origins.mixed.values():
         if each.path in table.own_view.active:
             what = f"Version {each.version} ({each.engine}) merged rows of other programs into {table.locate(each.path)}"
             yield Outcome("stays damaged", table.path, what, MIXED)
 
 
-def _commit(stored: Table, change: Change) -> None:
-    """Take the foreign files out and put the missing ones back, unless the table was changed meanwhile."""
-    metadata = {**EVENT, "lakebatch.code_version": __version__}
-    if change.assembly_id is not None:
-        metadata["lakebatch.assembly_id"] = change.assembly_id
-
-    def write_after(state: TableVersion, last: int) -> Write | None:
-        present = set(state.all_files["path"])
-        surplus = [each for each in change.surplus if each.path in present]
-        missing = [each for each in change.missing if each.path not in present]
-        actions = _actions(change.assembly_id, surplus, missing)
-        if not actions:
-            return None
-        return lambda handle: commit_actions(handle, actions, metadata, next_transaction(last))
-
-    stored.commit_once(TRANSACTION, write_after)
+def _counted(files: Sequence[OriginFile]) -> str:
+    count = sum(each.rows for each in files)
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _actions(
-    assembly_id: str | None, surplus: Sequence[OriginFile], missing: Sequence[OriginFile]
-) -> list[AddAction | RemoveAction]:
-    at = int(datetime.now(UTC).timestamp() * 1000)
-    partition: dict[str, str | None] = {} if assembly_id is None else {"assembly_id": assembly_id}
-    back: list[AddAction | RemoveAction] = [
-        AddAction(each.path, each.size, partition, at, False, json.dumps({"numRecords": each.rows}))
-        for each in missing
-    ]
-    out = [RemoveAction(each.path, False, at, size=each.size, partition_values=partition) for each in surplus]
-    return [*back, *out]
+def _metadata(change: Change) -> dict[str, str]:
+    described = {**EVENT, "lakebatch.code_version": __version__}
+    return (
+        described if change.assembly_id is None else described | {"lakebatch.assembly_id": change.assembly_id}
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
@@ -100,7 +100,10 @@ class _Healing:
     def _foreign(self) -> Iterator[Outcome]:
         """Undo what other programs changed in the tables."""
         for name, table in inspected_tables(self.stored).items():
-            yield from foreign.heal(table, self._table(name), dry_run=self.dry_run)
+            yield from foreign.heal(table, self._table(name), self._is_planned, dry_run=self.dry_run)
+
+    def _is_planned(self, places: Collection[str]) -> bool:
+        return self.dry_run and self.history.has_planned(places)
 
     def _assemblies(self, events: Contents | None) -> dict[str, Assembly]:
         """Return the assemblies by their ids, from whole files of events and from healed ones."""

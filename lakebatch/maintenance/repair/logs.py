@@ -37,22 +37,22 @@ def _versions(table: InspectedTable, derived: list[Fault]) -> list[int]:
     """Return the versions of the checkpoints to write; the pointer will lead to the last one."""
     if not table.log.is_whole or not table.log.entries:
         raise CannotHealError("entries of the log are lost, from which it would be written")
-    names = {fault.file.rpartition("/")[2] for fault in derived}
-    damaged = {match[0]: int(match[1]) for name in names if (match := CHECKPOINT.fullmatch(name))}
-    if any(name != checkpoint_name(version) for name, version in damaged.items()):
-        raise CannotHealError("it is one of several files of a checkpoint, as other tools write them")
+    damaged = {fault.version for fault in derived if fault.version is not None}
     present = [int(match[1]) for each in table.log.files if (match := CHECKPOINT.fullmatch(each.path))]
-    lost = {each for each in damaged.values() if each <= table.log.newest}
+    lost = {each for each in damaged if each <= table.log.newest}
     newest = max((each for each in present if each <= table.log.newest), default=table.log.newest)
     return sorted({*lost, newest})
 
 
 def _write(table: InspectedTable, derived: list[Fault], versions: list[int]) -> None:
     """Remove damaged checkpoints, and the pointer, so that readers start at the first entry; then write both."""
-    damaged = (fault.file.rpartition("/")[2] for fault in derived)
+    # all files of a damaged checkpoint: sidecars may belong to others, and no reader looks for them
+    damaged = {fault.version for fault in derived}
+    matches = [(match, each.path) for each in table.log.files if (match := CHECKPOINT.fullmatch(each.path))]
+    files = [path for match, path in matches if int(match[1]) in damaged]
     # the engine overwrites neither a checkpoint nor the pointer
     rewritten = (checkpoint_name(version) for version in versions)
-    for name in dict.fromkeys([POINTER, *damaged, *rewritten]):
+    for name in dict.fromkeys([POINTER, *files, *rewritten]):
         table.storage.remove(f"{table.path}/{FOLDER}/{name}")
     for version in versions:
         checkpoints.write_at(table.storage.join(table.path), table.storage.options, version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import unquote
@@ -73,17 +73,29 @@ def writer_properties(binary: Iterable[str]) -> deltalake.WriterProperties:
     return deltalake.WriterProperties(compression="ZSTD", column_properties=of_each)
 
 
-def plain_table(frame: pl.DataFrame) -> pa.Table:
-    """Return a frame as an Arrow table of plain types: strings, bytes and lists, which every engine reads."""
+def plain_table(frame: pl.DataFrame, required: Collection[str] = ()) -> pa.Table:
+    """Return a frame as an Arrow table of plain types: strings, bytes and lists, which every engine reads.
+
+    Parameters
+    ----------
+    required : collection of str
+        Columns that the table declares NOT NULL. The files have to say so too: some engines refuse others.
+    """
     import pyarrow as pa
 
-    schema = plain_schema(frame.clear().to_arrow().schema)
+    plain = plain_schema(frame.clear().to_arrow().schema)
+    schema = pa.schema([each.with_nullable(_may_be_null(frame, each.name, required)) for each in plain])
     return pa.concat_tables(
         [
             pa.Table.from_batches([], schema),
             *(each.to_arrow().cast(schema) for each in frame.iter_slices(SLICE_ROWS)),
         ]
     )
+
+
+def _may_be_null(frame: pl.DataFrame, name: str, required: Collection[str]) -> bool:
+    """Whether a column can be NULL; the engine itself refuses a NULL where there must be none."""
+    return name not in required or frame[name].null_count() > 0
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from lakebatch._text import one_line
-from lakebatch.storage.delta.log import LOST, Entry, added_paths, removed_paths
+from lakebatch.errors import SchemaError
+from lakebatch.storage.delta.log import LOST, Entry
 
 MARK = "lakebatch."
 """Start of the keys that commits of lakebatch have in their metadata."""
@@ -74,9 +76,17 @@ class Origins:
             return bool(entry.of("add") or entry.of("remove"))
         if self.is_clean:
             return False
-        touched = {*added_paths(entry), *removed_paths(entry)}
+        touched = {unquote(each["path"]) for each in (*entry.of("add"), *entry.of("remove"))}
         is_purge = entry.info.get(EVENT) == PURGED
         return is_purge or bool(touched & {*self.brought, *self.mixed, *self.taken})
+
+
+def inseparable(uri: str) -> SchemaError:
+    """Return the error for foreign files in a table with deletion vectors, where no file can be left out."""
+    return SchemaError(
+        f"{uri} has deletion vectors and rows that lakebatch did not write, which cannot be told apart. "
+        "Have the tool that wrote them take both out again, or restore the table from a backup."
+    )
 
 
 def is_own(entry: Entry) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from lakebatch._files import ABSENT, path_exists, unreadable
 from lakebatch.errors import StorageError
@@ -26,12 +24,14 @@ MAX_ENTRY = 2**28
 """Upper bound in bytes: a commit of a hundred thousand files has less, and a larger file could fill the memory."""
 MAX_NAMED = 100
 """Number of consecutive missing entries that are named one by one."""
-CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:[\w.-]+\.)?parquet")
+CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.(?:(?:[\w-]+\.)*parquet|[\w-]+\.json)")
+"""A checkpoint of one file, one of the files of another engine's, or the head of one with sidecars (version 2)."""
 CHECKSUM = re.compile(r"(\d{20})\.crc")
 OF_OTHER_TOOLS = re.compile(
-    r"\..*\.crc|_commits/.*|_sidecars/.*|\d{20}\.checkpoint\..*\.json|\d{20}\.\d{20}\.compacted\.json|_\$folder\$|\.s3-.*"
+    r"\..*\.crc|_(?:staged_)?commits/.*|_sidecars/.*|\d{20}\.\d{20}\.compacted\.json|_\$folder\$|\.s3-.*"
 )
 """Files that Spark, Databricks and Hadoop put into a log."""
+VERSION_DIGITS = 20
 LOST = "LOST"
 NEEDED: dict[str, dict[str, Any]] = {
     "add": {"path": str, "partitionValues": dict, "size": int},
@@ -59,6 +59,8 @@ class Fault:
         Whether the file only repeats the entries, as a checkpoint does.
     is_damage : bool
         Whether the file is damaged, and not only out of reach.
+    version : int or None
+        The version of a checkpoint whose file it is.
     """
 
     file: str
@@ -67,6 +69,7 @@ class Fault:
     is_harmless: bool = False
     is_damage: bool = True
     is_derived: bool = False
+    version: int | None = None
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.advice}"
@@ -89,16 +92,6 @@ class Entry:
         return [dict(each[kind]) for each in self.actions if each.get(kind)]
 
 
-def added_paths(entry: Entry) -> list[str]:
-    """Return the paths of the data files that a commit added."""
-    return [unquote(each["path"]) for each in entry.of("add")]
-
-
-def removed_paths(entry: Entry) -> list[str]:
-    """Return the paths of the data files that a commit removed."""
-    return [unquote(each["path"]) for each in entry.of("remove")]
-
-
 class Log:
     """The log of one table, read file by file so that a damaged file hides no other."""
 
@@ -109,7 +102,13 @@ class Log:
         self.entries: list[Entry] = []
         self.faults: list[Fault] = []
         self._read_entries()
-        self.faults += [*self._gaps(), *self._checkpoints(), *self._pointer(), *self._leftovers()]
+        self.faults += [
+            *self._gaps(),
+            *self._checkpoints(),
+            *self._pointer(),
+            *self._leftovers(),
+            *self._checksums(),
+        ]
 
     def _fault(
         self, name: str, what: str, advice: str, *, is_harmless: bool = False, is_derived: bool = False
@@ -187,25 +186,24 @@ class Log:
                 yield self._fault(entry_name(missing[-1]), what, RESTORE)
 
     def _checkpoints(self) -> Iterator[Fault]:
-        import pyarrow as pa  # slow to import, and most logs are never examined
-        import pyarrow.parquet as pq
+        from lakebatch.storage.delta.checkpoint_files import (
+            find_faults,  # slow, and most logs are never examined
+        )
 
-        for file in self._versions(CHECKPOINT).values():
-            if what := fault_of(file):
-                yield self._fault(file.path, what, self.repair, is_derived=True)
-                continue
-            try:
-                pq.read_table(io.BytesIO(self._storage.read(f"{self._folder}/{file.path}")))
-            except StorageError as error:
-                yield self._unreadable(file.path, error)
-            except (pa.ArrowException, OSError) as error:
-                detail = " ".join(str(error).split())
-                yield self._fault(
-                    file.path,
-                    f"cannot be read ({detail})",
-                    self.repair,
-                    is_derived=True,
-                )
+        files = [each for each in self.files if CHECKPOINT.fullmatch(each.path)]
+        readable = [each for each in files if not fault_of(each)]
+        yield from (self._derived(each.path, str(fault_of(each))) for each in files if each not in readable)
+        present = {each.path for each in self.files}
+        for version, name, reason in find_faults(self._storage, self._folder, readable, present):
+            if isinstance(reason, StorageError):
+                yield self._unreadable(name, reason)
+            else:
+                yield self._derived(name, reason, version)
+
+    def _derived(self, name: str, what: str, version: int | None = None) -> Fault:
+        """Return the fault of a file of a checkpoint, which `repair` writes again."""
+        of = int(name[:VERSION_DIGITS]) if version is None else version
+        return Fault(self._storage.join(self._folder, name), what, self.repair, is_derived=True, version=of)
 
     def _pointer(self) -> Iterator[Fault]:
         pointer = next((each for each in self.files if each.path == POINTER), None)
@@ -243,6 +241,21 @@ class Log:
                     "engines refuse the table because of it."
                 )
                 yield self._fault(name, what, advice)
+
+    def _checksums(self) -> Iterator[Fault]:
+        """Yield the checksums of other engines that cannot be read; nothing but an engine's own check needs them."""
+        names = [each.path for each in self._versions(CHECKSUM).values()]
+        contents = self._storage.read_each(f"{self._folder}/{name}" for name in names)
+        for name, content in zip(names, contents, strict=True):
+            try:
+                if isinstance(content, bytes) and not isinstance(json.loads(content), dict):
+                    raise ValueError
+            except (ValueError, RecursionError):
+                what, advice = (
+                    "is no checksum: it is cut off or damaged",
+                    "Remove it: it only repeats the log.",
+                )
+                yield self._fault(name, what, advice, is_harmless=True)
 
 
 def fault_of(file: StoredFile) -> str | None:

@@ -85,6 +85,8 @@ class TableReader:
         self._opened_at = 0
         self._is_known = False
         self._origins = OriginReader(storage, self.path)
+        # a derived table is made again with every file in it that is not its own
+        self._find_origins = None if schema.is_derived else self._origins.upto
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r})"
@@ -173,7 +175,7 @@ class TableReader:
 
     def _state(self, handle: Handle) -> TableVersion:
         self._refuse_foreign(handle)
-        return TableVersion(handle, self.schema, self.storage, self.bundle_folder, self._origins.upto)
+        return TableVersion(handle, self.schema, self.storage, self.bundle_folder, self._find_origins)
 
     def _open(self) -> Handle:
         process.check_fork()

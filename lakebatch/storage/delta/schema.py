@@ -45,7 +45,8 @@ class TableSchema:
     ``late_constraints`` has the schema version of each constraint that the first version did not have.
     A table that ``grows`` accepts any further columns. ``properties`` are properties of the Delta table that an experiment
     declares. Those in ``united`` are JSON lists that keep what earlier writers put into them. ``roles`` are the roles of
-    columns where an experiment declares none, see `lakebatch.assembly.metrics`.
+    columns where an experiment declares none, see `lakebatch.assembly.metrics`. A table that ``is_derived`` is made again
+    from others, whatever is in it.
     """
 
     table: str
@@ -59,6 +60,7 @@ class TableSchema:
     properties: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Any] = field(default_factory=dict)
     united: tuple[str, ...] = ()
+    is_derived: bool = False
 
     @property
     def late(self) -> list[Column]:
@@ -111,6 +113,11 @@ class TableSchema:
     def polars(self) -> dict[str, pl.DataType]:
         """The columns as polars types, by name."""
         return {column.name: TYPES[column.type] for column in self.columns}
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The columns that are NOT NULL."""
+        return tuple(column.name for column in self.columns if not column.nullable)
 
     def of_type(self, type: str) -> tuple[str, ...]:
         """Return the names of the columns of a type."""

@@ -197,7 +197,7 @@ class Table(TableReader):
 
     def _note_origins(self, handle: Handle, before: int) -> None:
         """Leave a note of the origins of all files at each version that gets a checkpoint."""
-        if checkpoints.is_due_between(before, int(handle.version())):
+        if not self.schema.is_derived and checkpoints.is_due_between(before, int(handle.version())):
             self._origins.write_note(int(handle.version()))
 
     def _take_handle(self) -> Handle:
@@ -256,14 +256,16 @@ class Table(TableReader):
             checkpoints.write_if_due(handle)
         return answer
 
-    def _create(self, properties: Mapping[str, str] = table_format.PROPERTIES) -> None:
+    def _create(self, properties: Mapping[str, str] | None = None) -> None:
         process.check_fork()
         process.check_may_write()
         self.storage.make_folder(self.path)
 
         def attempt() -> None:
             try:
-                table_format.create_table(self.uri, self.schema, self._options, properties)
+                table_format.create_table(
+                    self.uri, self.schema, self._options, properties or table_format.PROPERTIES
+                )
             except ENGINE_ERRORS:
                 # another process, or this one whose answer was lost, may have created it
                 if not self.exists():
@@ -293,7 +295,7 @@ class Table(TableReader):
         with preserve_interrupt():
             deltalake.write_deltalake(
                 handle,
-                plain_table(data) if isinstance(data, pl.DataFrame) else data,
+                plain_table(data, self.schema.required) if isinstance(data, pl.DataFrame) else data,
                 mode="append",
                 # columns that newer code has added since the table was opened are NULL in these rows
                 schema_mode="merge"

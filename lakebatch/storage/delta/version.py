@@ -11,13 +11,12 @@ import polars as pl
 
 from lakebatch import _process as process
 from lakebatch.columns import Column
-from lakebatch.errors import SchemaError
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, table_format
 from lakebatch.storage.delta.arrow_dataset import arrow_dataset
 from lakebatch.storage.delta.bundles import Bundle, SortedFiles, Sources
 from lakebatch.storage.delta.engine import Handle, with_retries
-from lakebatch.storage.delta.foreign import Origins
+from lakebatch.storage.delta.foreign import Origins, inseparable
 from lakebatch.storage.delta.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -110,7 +109,8 @@ class TableVersion:
         process.check_fork()
         if not self.is_plain:
             self.check_readable()
-            self._refuse_brought()
+            if self.all_files.height > self.file_table.height:
+                raise inseparable(self.uri)
             rows, has_others = arranged(pl.scan_delta(self._handle)), True
         else:
             found = self.sources(assembly_ids)
@@ -118,14 +118,6 @@ class TableVersion:
         if assembly_ids is not None and has_others:
             rows = rows.filter(pl.col("assembly_id").is_in(list(assembly_ids)))
         return self._completed(rows, self._handle.names)
-
-    def _refuse_brought(self) -> None:
-        """Refuse foreign files in a table with deletion vectors, where no file can be left out."""
-        if self.all_files.height > self.file_table.height:
-            raise SchemaError(
-                f"{self.uri} has deletion vectors and rows that lakebatch did not write, which cannot be told apart. "
-                "Have the tool that wrote them take both out again, or restore the table from a backup."
-            )
 
     def _completed(self, rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
         """Return rows with the columns that were added later, as NULL, and without hidden ones."""

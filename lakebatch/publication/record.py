@@ -1,0 +1,90 @@
+"""The record of a publication: what an import needs, and files for people do not hold exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lakebatch._version import __version__
+from lakebatch.assembly import labels
+from lakebatch.assembly.record import SHARDS
+from lakebatch.assembly.tags import Tag
+from lakebatch.assembly.workers import IDENTITY
+from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.ids import canonical_json
+from lakebatch.snapshot.snapshot import Snapshot
+
+FORMAT = 1
+"""The version of the format of the record."""
+FOLDER = "record"
+OVERVIEW, EVENTS, SOURCES = (
+    f"{FOLDER}/{name}" for name in ("publication.json", "events.parquet", "sources.json")
+)
+HOST = "elsewhere"
+"""Stands for the machines, which a publication does not name."""
+OWN_PROPERTIES = "lakebatch."
+
+
+def write(snapshot: Snapshot, tag: Tag, title: str, tables: Iterable[str], folder: Path) -> None:
+    """Write the folder ``record`` of a publication; its bytes depend on the state of the tag alone."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    ids = list(snapshot.ids())
+    events = snapshot.events.filter(pl.col("assembly_id").is_in(ids)).sort("run_number", "event")
+    _without_people(events).write_parquet(folder / EVENTS)
+    overview = {
+        "format": FORMAT,
+        "lakebatch": __version__,
+        "experiment": snapshot.folder,
+        "title": title,
+        "tag": tag.tag,
+        "note": tag.note,
+        "assemblies": ids,
+        "tables": {name: _described(snapshot, name) for name in tables},
+    }
+    _write_json(folder / OVERVIEW, overview)
+    _write_json(folder / SOURCES, _sources(snapshot, events))
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(
+        json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def _described(snapshot: Snapshot, name: str) -> dict[str, Any]:
+    """Return what an experiment declared of a table."""
+    state = snapshot.tables.existing(name)
+    own = {key: value for key, value in state.properties.items() if key.startswith(OWN_PROPERTIES)}
+    columns = [asdict(each) for each in state.described_columns.values() if each.own]
+    return {"description": state.description, "columns": columns, "properties": own}
+
+
+def _without_people(events: pl.DataFrame) -> pl.DataFrame:
+    """Return events without the names of users and machines, and without the processes on them."""
+    environments = [_impersonal(json.loads(each)) for each in events["environment"]]
+    return events.with_columns(
+        pl.Series("environment", environments, dtype=pl.String),
+        pl.lit(HOST).alias("host"),
+        pl.lit(None, dtype=events.schema["pid"]).alias("pid"),
+    )
+
+
+def _impersonal(environment: Mapping[str, Any]) -> str:
+    aside = {labels.USER, SHARDS, *IDENTITY}
+    return canonical_json({name: value for name, value in environment.items() if name not in aside})
+
+
+def _sources(snapshot: Snapshot, events: pl.DataFrame) -> dict[str, Any]:
+    """Return the recorded source files of each state of the code, in the order in which they are hashed."""
+    hashes = {json.loads(each).get(SOURCE_HASH) for each in events["environment"]} - {None}
+    found = {each: snapshot.source_files(each) for each in sorted(hashes)}
+    return {
+        each: [{"file": file, "sha256": kept.sha256, "text": kept.text} for file, kept in files.items()]
+        for each, files in found.items()
+        if files is not None
+    }

@@ -1,0 +1,126 @@
+"""A tag as a publication: what is in it, its checksums, the same bytes twice, and refusals."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lakebatch
+from lakebatch.errors import ConfigError, StorageError, UnknownNameError
+from lakebatch.publication.about import read
+
+STUDY = Path(__file__).parents[1] / "study_experiment.py"
+SAID = {"authors": ["Doe, Jane; 0000-0002-1825-0097; University"], "license": "cc-by-4.0"}
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    """Return a folder with a lake whose study has the tag paper."""
+    folder = tmp_path_factory.mktemp("publishing")
+    (folder / "experiments").mkdir()
+    shutil.copy(STUDY, folder / "experiments" / "study.py")
+    with contextlib.chdir(folder):
+        lake = lakebatch.open_lake("lake")
+        for _ in range(2):
+            lakebatch.run(lake, "study", jobs=1)
+        lake["study"].tag("paper")
+    return folder
+
+
+@pytest.fixture
+def study(tagged, monkeypatch):
+    monkeypatch.chdir(tagged)
+    return lakebatch.open_lake("lake")["study"]
+
+
+@pytest.fixture(scope="module")
+def published(tagged):
+    with contextlib.chdir(tagged):
+        lakebatch.open_lake("lake")["study"].publish("paper", "published", **SAID)
+    return tagged / "published"
+
+
+def contents(folder):
+    return {
+        each.relative_to(folder).as_posix(): each.read_bytes() for each in folder.rglob("*") if each.is_file()
+    }
+
+
+def test_checksums_cover_every_file(published):
+    found = contents(published)
+    lines = found.pop("SHA256SUMS").decode().splitlines()
+    assert {path: digest for digest, path in (line.split("  ") for line in lines)} == {
+        path: hashlib.sha256(content).hexdigest() for path, content in found.items()
+    }
+
+
+def test_files_hold_the_rows_of_the_tag(study, published):
+    rows = study.reassemble(tag="paper")
+    assert pl.read_parquet(published / "data" / "results.parquet").equals(rows)
+    with open(published / "data" / "results.csv", newline="", encoding="utf-8") as file:
+        read_back = list(csv.DictReader(file))
+    assert len(read_back) == rows.height
+    assert [float(row["r2"]) if row["r2"] else None for row in read_back] == rows["r2"].to_list()
+
+
+def test_second_publication_and_zip_have_the_same_bytes(study, published, tmp_path):
+    lakebatch.run(lakebatch.open_lake("lake"), "study", jobs=1)  # the tag does not move
+    study.publish("paper", tmp_path / "other.zip", **SAID)
+    with zipfile.ZipFile(tmp_path / "other.zip") as archive:
+        assert {each.date_time[0] for each in archive.infolist()} == {1980}
+        found = {each.partition("/")[2]: archive.read(each) for each in archive.namelist()}
+    assert found == contents(published)
+
+
+def test_nothing_names_the_place_of_the_lake(tagged, published):
+    place = os.fsencode(tagged)
+    assert [path for path, content in contents(published).items() if place in content] == []
+
+
+def test_descriptions_name_files_that_exist(published):
+    found = contents(published)
+    graph = {each["@id"]: each for each in json.loads(found["ro-crate-metadata.json"])["@graph"]}
+    files = [each for each in graph.values() if "File" in each["@type"] and each["@id"][0] != "#"]
+    assert {each["@id"] for each in files} == found.keys() - {"ro-crate-metadata.json", "SHA256SUMS"}
+    actions = [each for each in graph.values() if each["@type"] == "CreateAction"]
+    assert len(actions) == 2
+    used = [ref["@id"] for each in actions for ref in [each["instrument"], *each["object"], *each["result"]]]
+    assert set(used) <= graph.keys()
+    for each in json.loads(found["croissant.json"])["distribution"]:
+        assert each["sha256"] == hashlib.sha256(found[each["contentUrl"]]).hexdigest()
+
+
+def test_publication_without_licence_is_refused_unless_a_draft(study, tmp_path):
+    with pytest.raises(ConfigError, match="no license"):
+        study.publish("paper", tmp_path / "refused", authors=["Doe, Jane"])
+    assert list(tmp_path.iterdir()) == []
+    study.publish("paper", tmp_path / "draft", draft=True)
+    assert "This is a draft" in (tmp_path / "draft" / "README.md").read_text()
+
+
+def test_folder_of_somebody_else_stays(study, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(StorageError, match="no publication of lakebatch"):
+        study.publish("paper", tmp_path / "mine", **SAID)
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "said", [{"license": "CC-BY"}, {"doi": "11.5"}, {"authors": ["Doe; 0000-0002-1825-0098"]}]
+)
+def test_malformed_facts_are_refused(said):
+    with pytest.raises(ConfigError):
+        read({}, {**SAID, **said}, {"title": "t", "description": "d"})
+
+
+def test_table_without_rows_is_refused(study, tmp_path):
+    with pytest.raises(UnknownNameError, match="--with"):
+        study.publish("paper", tmp_path / "refused", tables=["logs"], **SAID)
