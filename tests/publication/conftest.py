@@ -21,6 +21,12 @@ SAID = {
 EVERY_TABLE = ("samples", "trajectories", "artifacts")
 
 
+@pytest.fixture(scope="session")
+def said():
+    """Return what a publication says of itself."""
+    return SAID
+
+
 @pytest.fixture(scope="package")
 def wide(tmp_path_factory):
     """Return a folder with a lake of two assemblies with different configs and one that failed, and their tag."""
