@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack, overload
@@ -15,7 +16,7 @@ from lakebatch.assembly.labels import check_reference
 from lakebatch.assembly.logs import NAME as LOGS
 from lakebatch.assembly.logs import Level, LogTable
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
@@ -339,8 +340,9 @@ class StoredExperiment(CuratedTables):
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
-        if self.results.exists():
-            self.results.at()  # warns of what other programs did to it
+        with suppress(LakebatchError):  # events are readable without results
+            if self.results.exists():
+                self.results.at()  # warns of what other programs did to it
         return history(self.log.events())
 
     def diff(
