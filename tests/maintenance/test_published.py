@@ -251,6 +251,16 @@ def test_failure_to_publish_fails_no_run_and_is_named(toy, lake, caplog):
     check(lake)
 
 
+def test_windows_is_left_out_without_a_warning(toy, lake, monkeypatch, caplog):
+    run(lake)
+    shutil.rmtree(folder(lake))
+    monkeypatch.setattr("lakebatch._process.IS_WINDOWS", True)
+    published.bring_up_to_date(lake["toy"])
+    assert published.tagged_version(lake["toy"], lake["toy"].tag_log.draft("one", None, None, {})) is None
+    assert not folder(lake).exists()
+    assert "lags" not in caplog.text
+
+
 def test_older_lake_is_published_by_its_first_decision(tmp_path, monkeypatch):
     shutil.copytree(Path(__file__).parents[1] / "fixtures" / "lake_0_1_0" / "lake", tmp_path / "lake")
     monkeypatch.chdir(tmp_path)
