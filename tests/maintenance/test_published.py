@@ -15,6 +15,7 @@ import pytest
 import lakebatch
 from lakebatch.assembly.tables import PUBLISHED
 from lakebatch.maintenance import published
+from lakebatch.storage.delta.reader import TableReader
 
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 KEYS = ["assembly_id", "part", "repeat"]
@@ -329,6 +330,7 @@ def test_doctor_names_a_table_that_lags_or_is_gone(toy, lake, monkeypatch):
 OPEN = """
 import lakebatch
 from lakebatch.maintenance import published
+from lakebatch.storage.delta.reader import TableReader
 toy = lakebatch.open_lake("../lake")["toy"]
 """
 
@@ -427,3 +429,23 @@ def test_rows_that_other_programs_append_to_results_are_not_there(toy, lake):
     shutil.rmtree(folder(lake))
     lakebatch.open_lake(lake.storage.uri)["toy"].optimize()
     assert check(lake).height == 9
+
+
+def test_update_after_a_run_opens_no_table_of_the_run_again(toy, lake, monkeypatch):
+    run(lake)
+    opened, open_state, update = [], TableReader._open_state, published.bring_up_to_date
+
+    def counted(tables):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                TableReader,
+                "_open_state",
+                lambda table, version: opened.append(table.path) or open_state(table, version),
+            )
+            update(tables)
+
+    monkeypatch.setattr(published, "bring_up_to_date", counted)
+    for _ in range(2):
+        run(lake)
+    assert opened == []
+    check(lake)
