@@ -449,3 +449,14 @@ def test_update_after_a_run_opens_no_table_of_the_run_again(toy, lake, monkeypat
         run(lake)
     assert opened == []
     check(lake)
+
+
+def test_tag_of_the_past_that_is_cut_off_is_named_and_healed_by_the_next_tag(toy, lake, monkeypatch):
+    one, two = run(lake), run(lake)
+    with monkeypatch.context() as patch:
+        patch.setattr("lakebatch.maintenance.published.bring_up_to_date", lambda *_: None)
+        lake["toy"].tag("first", version=one.results_version)
+    assert findings(lake) == [("problem", f"it lacks {two.assembly_id}")]
+    lake["toy"].tag("both")
+    assert set(check(lake)["assembly_id"]) == {one.assembly_id, two.assembly_id}
+    check(lake, "first")
