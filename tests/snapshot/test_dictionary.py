@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -47,6 +49,11 @@ def shown(*arguments):
     result = CliRunner().invoke(main, ["schema", *arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def saved(*arguments):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
 
 
 def test_built_in_dictionary_equals_the_schemas():
@@ -193,3 +200,57 @@ def test_completion_of_the_prompt_shows_meanings(own_lake):
     assert completer.meta_dict["estimate_pi.curves"] == "One row per repeat."
     assert "SELECT" in completer.words
     assert "running" in completer.words
+
+
+def described_in(file):
+    """Return the metadata of the fields of a Parquet or Arrow file, by column."""
+    schema = pq.read_schema(file) if file.endswith(".parquet") else pa.ipc.open_file(file).schema
+    return {each.name: each.metadata or {} for each in schema}
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_exported_tables_carry_meaning_and_unit(own_lake, ending, tmp_path):
+    for table in own_lake["estimate-pi"].schema():
+        if table.own or (table.name in DATA and table.rows):
+            file = f"{tmp_path}/{table.name}{ending}"
+            saved("reassemble", "estimate-pi", "--table", table.name, "-o", file)
+            found = described_in(file)
+            assert set(found) == {each.name for each in table.columns if each.in_datasets}
+            for name, metadata in found.items():
+                assert metadata[b"comment"].decode() == table[name].meaning
+                assert metadata.get(b"unit", b"").decode() == (table[name].unit or "")
+
+
+@pytest.mark.parametrize(
+    ("query", "kept", "others"),
+    [
+        ("FROM estimate_pi.results", {"fit_seconds": "s", "points": "1"}, ()),
+        ("SELECT r.fit_seconds FROM estimate_pi_v1.results AS r", {"fit_seconds": "s"}, ()),
+        ("SELECT FIT_SECONDS FROM Estimate_Pi.Results", {"fit_seconds": "s"}, ()),
+        ("SELECT fit_seconds FROM lake.results WHERE points > 0 ORDER BY 1", {"fit_seconds": "s"}, ()),
+        ("SELECT 1000 * fit_seconds AS fit_seconds FROM estimate_pi.results", {}, ["fit_seconds"]),
+        ("SELECT mse AS fit_seconds, points FROM estimate_pi.results", {"points": "1"}, ["fit_seconds"]),
+        ("SELECT model, count(*) AS mse FROM estimate_pi.results GROUP BY model", {"model": ""}, ["mse"]),
+        ("SELECT * EXCLUDE (mse), 2 * mse AS mse FROM estimate_pi.results", {"fit_seconds": "s"}, ["mse"]),
+        ("SELECT s.mse, r.r2 FROM estimate_pi.results AS r, (SELECT 1 AS mse) AS s", {"r2": "1"}, ["mse"]),
+        ("SELECT * FROM (SELECT 1 AS mse) AS s, estimate_pi.results", {}, ["mse"]),
+        ("SELECT * REPLACE (2 * mse AS mse) FROM estimate_pi.results", {}, ["mse", "fit_seconds"]),
+        ("SELECT fit_seconds FROM (SELECT mse AS fit_seconds FROM estimate_pi.results)", {}, ["fit_seconds"]),
+        ("WITH r AS (SELECT mse AS fit_seconds FROM estimate_pi.results) FROM r", {}, ["fit_seconds"]),
+    ],
+)
+def test_answers_in_files_describe_the_columns_that_they_keep(own_lake, query, kept, others, tmp_path):
+    file = f"{tmp_path}/x.parquet"
+    saved("sql", query, "-o", file)
+    found = {name.lower(): metadata for name, metadata in described_in(file).items()}
+    assert {name: found[name].get(b"unit", b"").decode() for name in kept} == kept
+    assert all(b"comment" in found[name] for name in kept)
+    assert [name for name in others if found[name]] == []
+
+
+def test_a_file_beside_csv_describes_the_columns(own_lake, tmp_path):
+    file = tmp_path / "x.csv"
+    saved("reassemble", "estimate-pi", "-o", str(file))
+    found = json.loads((tmp_path / "x.csv.json").read_text())["columns"]
+    assert found["fit_seconds"] == {"comment": "Wall time of the fit.", "unit": "s"}
+    assert list(found) == pl.read_csv(file).columns
