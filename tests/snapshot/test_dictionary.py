@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from lakebatch.columns import DATA, built_in_tables
 from lakebatch.columns import built_in as document
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot import dictionary, plain_words
+from lakebatch.snapshot.dictionary_text import notes
 from lakebatch.sql.session import Session
 
 FILE = Path(__file__).parents[1] / "estimate_pi.py"
@@ -173,6 +175,18 @@ def test_lines_fit_the_terminal_and_cut_nothing(width, monkeypatch):
         assert all(re.sub(r"\s+", "", table.description) in words for table in dictionary.built_in())
 
 
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_lines_hold_the_whole_meaning_of_each_column(width, monkeypatch):
+    monkeypatch.setattr("lakebatch.cli.dictionary_view.terminal_width", lambda: width)
+    for table in dictionary.built_in():
+        for column in table.columns:
+            alone = replace(table, columns=(column,), constraints=())
+            shown_lines = list(lines(dictionary.Dictionary((alone,))))
+            head = next(place for place, each in enumerate(shown_lines) if each.startswith(f"  {column.name} "))
+            text = " ".join(" ".join(shown_lines[head:]).split())
+            assert notes(column) in text, (table.name, column.name)
+
+
 def test_every_view_and_column_has_a_comment_in_sql(own_lake):
     missing = own_lake.sql(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE comment IS NULL AND NOT internal"
@@ -254,3 +268,43 @@ def test_a_file_beside_csv_describes_the_columns(own_lake, tmp_path):
     found = json.loads((tmp_path / "x.csv.json").read_text())["columns"]
     assert found["fit_seconds"] == {"comment": "Wall time of the fit.", "unit": "s"}
     assert list(found) == pl.read_csv(file).columns
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "estimate_pi.results", "memory.estimate_pi.results", "Estimate_PI.Results", '"estimate_pi"."results"',
+        '"memory"."Estimate_pi".results', "estimate_pi_v1.results", "lake.results",
+    ],
+)  # fmt: skip
+def test_describe_takes_every_way_to_write_a_name(own_lake, name):
+    for text in (f"DESCRIBE {name}", f"desc {name};"):
+        found = dict(own_lake.sql(text).select("column_name", "comment").iter_rows())
+        assert found["fit_seconds"] == "Wall time of the fit. [s]"
+
+
+def test_comments_are_made_only_for_queries_that_can_show_them(own_lake):
+    count = "SELECT count(*) AS n FROM duckdb_columns() WHERE NOT internal AND comment IS NOT NULL"
+    with Session(own_lake.snapshot()) as session:
+        session.answer("SELECT count(*) FROM estimate_pi.results")
+        made = session._connection.execute(count).fetchone()[0]
+        assert made == 0
+        assert session.answer(count)["n"].item() > 100
+
+
+def test_a_tag_has_the_columns_of_then(tmp_path, monkeypatch):
+    """A column that the experiment declares later is not in the dictionary of a tag before."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments" / "estimate_pi.py"
+    shutil.copy(FILE, file)
+    lake = lakebatch.open_lake("lake")
+    settings = ["points=[10]", "repeats=1"]
+    lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
+    lake["estimate-pi"].tag("before")
+    code = file.read_text()
+    file.write_text(code.replace('column("method"', 'column("later", "string", "Declared later."),\n        column("method"', 1))
+    lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
+    names = [[each.name for each in lake["estimate-pi"].schema(**at)["results"].columns] for at in ({}, {"tag": "before"})]
+    assert set(names[0]) - set(names[1]) == {"later"}
+    assert set(names[1]) <= set(names[0])
