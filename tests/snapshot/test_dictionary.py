@@ -182,7 +182,9 @@ def test_lines_hold_the_whole_meaning_of_each_column(width, monkeypatch):
         for column in table.columns:
             alone = replace(table, columns=(column,), constraints=())
             shown_lines = list(lines(dictionary.Dictionary((alone,))))
-            head = next(place for place, each in enumerate(shown_lines) if each.startswith(f"  {column.name} "))
+            head = next(
+                place for place, each in enumerate(shown_lines) if each.startswith(f"  {column.name} ")
+            )
             text = " ".join(" ".join(shown_lines[head:]).split())
             assert notes(column) in text, (table.name, column.name)
 
@@ -302,9 +304,12 @@ def test_a_tag_has_the_columns_of_then(tmp_path, monkeypatch):
     settings = ["points=[10]", "repeats=1"]
     lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
     lake["estimate-pi"].tag("before")
-    code = file.read_text()
-    file.write_text(code.replace('column("method"', 'column("later", "string", "Declared later."),\n        column("method"', 1))
+    later = 'column("later", "string", "Declared later."),'
+    file.write_text(file.read_text().replace('column("method"', f'{later} column("method"', 1))
     lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
-    names = [[each.name for each in lake["estimate-pi"].schema(**at)["results"].columns] for at in ({}, {"tag": "before"})]
+    names = [
+        [each.name for each in lake["estimate-pi"].schema(**at)["results"].columns]
+        for at in ({}, {"tag": "before"})
+    ]
     assert set(names[0]) - set(names[1]) == {"later"}
     assert set(names[1]) <= set(names[0])
