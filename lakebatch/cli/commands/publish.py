@@ -66,5 +66,6 @@ def publish(
         progress=lambda step: inform(f"{step} ..."),
     )
     draft = ", a draft" if done.draft else ""
-    inform(f"{done.rows} rows of {done.assemblies} assemblies in {done.files} files{draft}")
+    assemblies = "assembly" if done.assemblies == 1 else "assemblies"
+    inform(f"{done.rows} rows of {done.assemblies} {assemblies} in {done.files} files{draft}")
     click.echo(sanitize(str(done.path)))
