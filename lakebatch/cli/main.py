@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from types import FrameType
 from typing import Any, NoReturn
@@ -37,6 +39,7 @@ MAX_HELP_LENGTH = 1000  # longer than any first sentence of a help text
 PANIC = (
     "PanicException"  # polars and deltalake raise a class of this name when they crash, e.g. out of memory
 )
+AGAIN_SECONDS = 0.05  # until an interrupt that was ignored is raised again, after the callback has ended
 USAGE_ERRORS = (ConfigError, UnknownNameError, NameClashError, QueryError)
 
 
@@ -129,6 +132,7 @@ def main(context: click.Context) -> None:
     warnings.showwarning = _warning_printer()
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, _terminate)
+    _keep_interrupts()
     if context.invoked_subcommand is None:
         click.echo(next_steps(open_lake(context), program(context)))
 
@@ -155,6 +159,26 @@ def _warning_printer() -> Callable[..., None]:
             group_options.group_options(context).is_incomplete = True
 
     return show_warning
+
+
+def _keep_interrupts() -> None:
+    """Let no Ctrl-C or SIGTERM be lost whose exception Python raises where it ignores exceptions.
+
+    It does so inside of the callback of a weak reference, which pictures make many of.
+    """
+    former = sys.unraisablehook
+    if getattr(former, "func", None) is not _interrupt_again:
+        sys.unraisablehook = partial(_interrupt_again, former)
+
+
+def _interrupt_again(former: Callable[[Any], object], ignored: Any) -> None:
+    """End the process a moment later if an interrupt was ignored."""
+    if ignored.exc_type is not KeyboardInterrupt:
+        former(ignored)
+        return
+    again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+    again.daemon = True
+    again.start()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

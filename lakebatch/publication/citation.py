@@ -6,9 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from lakebatch.publication import licences
 from lakebatch.publication.about import DOI_PAGE, ORCID_PAGE, Author
 from lakebatch.publication.environments import to_json
 from lakebatch.publication.material import Material
+
+NEWER_LICENCES = ("CDLA-Permissive-2.0",)
+"""Licences that are no names in the Citation File Format 1.2.0, which takes their addresses."""
 
 
 def citation(material: Material) -> str:
@@ -35,13 +39,19 @@ def citation_file(material: Material) -> bytes | None:
         "abstract": about.description,
         "version": material.tag.tag,
         "date-released": material.date,
-        "license": about.licence,
+        **_licence(about.licence),
         "doi": about.doi,
         "url": about.url,
         "keywords": list(about.keywords),
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in facts.items() if value]
     return "\n".join([*lines, "authors:", *_authors(about.authors), ""]).encode()
+
+
+def _licence(licence: str | None) -> dict[str, str | None]:
+    if licence in NEWER_LICENCES:
+        return {"license-url": licences.page(str(licence))}
+    return {"license": licence}
 
 
 def zenodo(material: Material) -> bytes:

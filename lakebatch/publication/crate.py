@@ -13,7 +13,7 @@ from lakebatch.publication import licences
 from lakebatch.publication.about import DOI_PAGE, Author
 from lakebatch.publication.assembly_rows import settings_of
 from lakebatch.publication.citation import citation
-from lakebatch.publication.environments import code_path, config_path, environment_name, to_json
+from lakebatch.publication.environments import code_path, config_path, requirements_path, to_json
 from lakebatch.publication.material import Material, iso, source_hash
 from lakebatch.snapshot.values import as_json
 
@@ -62,7 +62,7 @@ def _entities(material: Material, new: NewFolder) -> Iterator[Entity]:
     yield _root(material, new, profiles, main)
     for profile in profiles:
         name, version = PROFILES[profile]
-        yield {"@id": profile, "@type": "CreativeWork", "name": name, "version": version}
+        yield {"@id": profile, "@type": ["CreativeWork", "Profile"], "name": name, "version": version}
     yield from _people(material.about.authors)
     if licence := material.about.licence:
         yield {"@id": licences.page(licence), "@type": "CreativeWork", "name": licences.NAMES[licence]}
@@ -109,13 +109,15 @@ def _people(authors: tuple[Author, ...]) -> Iterator[Entity]:
 
 
 def _program(material: Material) -> Iterator[Entity]:
-    versions = sorted({each.lakebatch_version for each in material.assemblies})
+    versions = ", ".join(sorted({each.lakebatch_version for each in material.assemblies}))
     yield {
         "@id": LAKEBATCH,
         "@type": "SoftwareApplication",
         "name": "lakebatch",
-        "softwareVersion": ", ".join(versions),
+        "version": versions,
+        "softwareVersion": versions,
         "description": "Runs batch experiments as ACID commits into Delta tables.",
+        "url": {"@id": requirements_path(material.assemblies[-1])},
     }
     yield {
         "@id": PYTHON,
@@ -167,6 +169,7 @@ def _workflow(material: Material) -> Entity:
         "name": f"Experiment {material.snapshot.qualified_name}",
         "description": material.about.description,
         "programmingLanguage": {"@id": PYTHON},
+        "softwareRequirements": {"@id": LAKEBATCH},
         "conformsTo": {"@id": f"{BIOSCHEMAS}/ComputationalWorkflow/1.0-RELEASE"},
         "input": _refs(inputs),
         "output": _refs(outputs),
@@ -198,7 +201,6 @@ def _action(material: Material, assembly: Assembly, main: str | None, values: li
     }
     source = source_hash(assembly)
     code = [_code_id(source)] if source in material.codes else []
-    environment = f"environment/{environment_name(assembly)}/requirements.txt"
     return {
         "@id": _action_id(assembly),
         "@type": "CreateAction",
@@ -206,7 +208,7 @@ def _action(material: Material, assembly: Assembly, main: str | None, values: li
         "description": f"{assembly.parts_planned} parts, {assembly.rows} rows, seed {assembly.seed}",
         "instrument": {"@id": main or LAKEBATCH},
         **{name: iso(at) for name, at in times.items() if at is not None},
-        "object": _refs([config_path(assembly), environment, *code, *values]),
+        "object": _refs([config_path(assembly), requirements_path(assembly), *code, *values]),
         "result": _refs(each.parquet for each in material.tables if each.parquet),
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
     }

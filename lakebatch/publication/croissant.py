@@ -76,7 +76,7 @@ def croissant(material: Material, new: NewFolder) -> bytes:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": about.title,
-        "description": about.description,
+        "description": material.description,
         "version": "1.0.0",
         "alternateName": material.tag.tag,
         "datePublished": material.date,

@@ -20,6 +20,7 @@ from lakebatch.publication.material import Material, TableFile
 from lakebatch.snapshot import file_origin, stored_dictionary
 from lakebatch.snapshot.dictionary import TableEntry
 from lakebatch.snapshot.gaps import OnGap
+from lakebatch.snapshot.pieces import read
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.write_file import write
 
@@ -80,7 +81,7 @@ def _write_table(
     snapshot: Snapshot, entry: TableEntry, origin: dict[str, Any], new: NewFolder, on_gap: OnGap
 ) -> TableFile:
     described = snapshot.tables.existing(entry.name).arrow_schema()
-    pieces = snapshot.pieces(table=entry.name, on_gap="refuse" if on_gap == "refuse" else "ignore")
+    pieces = read(snapshot, snapshot.ids(), lambda: None, table=entry.name, on_gap=on_gap)
     parquet = new.place(f"data/{entry.name}.parquet")
     rows, _ = write(_in_groups(pieces), parquet, origin, described)
     names = pl.read_parquet_schema(parquet)

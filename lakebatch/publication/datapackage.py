@@ -31,7 +31,7 @@ def data_package(material: Material, new: NewFolder) -> bytes:
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": material.tag.tag.lower(),
         "title": about.title,
-        "description": about.description,
+        "description": material.description,
         "version": material.tag.tag,
         "created": f"{material.date}T00:00:00Z",
         "id": f"https://doi.org/{about.doi}" if about.doi else None,

@@ -45,6 +45,11 @@ def config_path(assembly: Assembly) -> str:
     return f"configs/{assembly.assembly_id}.json"
 
 
+def requirements_path(assembly: Assembly) -> str:
+    """Return the path of the versions of packages of an assembly."""
+    return f"environment/{environment_name(assembly)}/requirements.txt"
+
+
 def code_path(source_hash: str, path: str) -> str:
     """Return the path of a source file: a path that leaves its folder is made to stay in it."""
     steps = [each for each in path.replace("\\", "/").split("/") if each not in ("", ".", "..")]

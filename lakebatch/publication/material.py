@@ -53,8 +53,10 @@ class Material:
 
     Attributes
     ----------
-    gaps, mixtures : tuple of str
-        What is missing or mixed in the dataset, in sentences.
+    gaps : list of str
+        What is missing in the dataset, in sentences; complete once the tables are written.
+    mixtures : tuple of str
+        What is mixed in it, in sentences.
     tables : list of TableFile
         The tables that were written so far, the results first.
     findings : list of str
@@ -64,7 +66,7 @@ class Material:
     snapshot: Snapshot
     tag: Tag
     about: About
-    gaps: tuple[str, ...] = ()
+    gaps: list[str] = field(default_factory=list)
     mixtures: tuple[str, ...] = ()
     tables: list[TableFile] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
@@ -98,6 +100,16 @@ class Material:
     def date(self) -> str:
         """The date of the tag, in UTC: that of the publication, so that it does not depend on when it is made."""
         return self.tag.at.astimezone(UTC).date().isoformat()
+
+    @property
+    def description(self) -> str:
+        """The description, with what the dataset lacks."""
+        lacking = "; ".join(each.rstrip(".") for each in self.gaps)
+        return (
+            f"{self.about.description} The dataset is incomplete: {lacking}."
+            if lacking
+            else self.about.description
+        )
 
     @property
     def size(self) -> str:

@@ -8,6 +8,7 @@ from lakebatch.analysis.plots import Picture
 from lakebatch.errors import LakebatchError, MissingDependencyError
 from lakebatch.publication.environments import to_json
 from lakebatch.publication.material import Material
+from lakebatch.publication.omitted import place
 
 FORMS = ("png", "svg")
 
@@ -16,8 +17,9 @@ def write_report(material: Material, new: NewFolder) -> None:
     """Write the report at the tag, and note its findings."""
     written = report.report(material.snapshot, on_gap="ignore")
     material.findings.extend(written.findings)
-    new.write("report/report.html", written.html().encode())
-    new.write("report/report.md", written.markdown("pictures").encode())
+    beginning = place(material.snapshot)  # of files that it names as damaged
+    new.write("report/report.html", written.html().replace(beginning, "").encode())
+    new.write("report/report.md", written.markdown("pictures").replace(beginning, "").encode())
     for name, content in written.pictures.items():
         new.write(f"report/pictures/{name}.svg", content)
 

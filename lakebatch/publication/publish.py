@@ -16,7 +16,17 @@ from lakebatch.analysis.meaning import recorded_texts
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError
-from lakebatch.publication import about, archive, citation, data_files, environments, pictures, readme, record
+from lakebatch.publication import (
+    about,
+    archive,
+    citation,
+    data_files,
+    environments,
+    omitted,
+    pictures,
+    readme,
+    record,
+)
 from lakebatch.publication.crate import crate
 from lakebatch.publication.croissant import croissant
 from lakebatch.publication.datapackage import data_package
@@ -89,6 +99,8 @@ def publish(
         If authors or licence are missing, and it is no draft.
     IncompleteError
         If there is a gap and ``on_gap`` is "refuse".
+    DamageError
+        If a file of an assembly cannot be read, unless ``on_gap`` is "ignore": then the publication names it.
     StorageError
         If it cannot be written.
     """
@@ -131,11 +143,12 @@ def _material(stored: ExperimentTables, tag: str, given: Mapping[str, Any], on_g
     said = about.read(read_settings(), given, _defaults(snapshot, known))
     gaps = snapshot.gaps()
     report_gaps(gaps, on_gap)
+    place = omitted.place(snapshot)
     return Material(
         snapshot,
         replace(known, note=redact(known.note) if known.note else None),
         said,
-        tuple(map(str, gaps)),
+        [str(each).replace(place, "") for each in gaps],
         tuple(snapshot.report_mixtures()),
     )
 
@@ -156,6 +169,7 @@ def _write(material: Material, names: list[str], new: NewFolder, on_gap: OnGap, 
     """Write all files; those that describe others come after them, and checksums last."""
     progress("data")
     data_files.write_tables(material, names, new, on_gap)
+    material.gaps.extend(omitted.sentences(material.snapshot, names))
     environments.write_provenance(material, new)
     _write_dictionary(material, new)
     progress("report")
@@ -196,7 +210,7 @@ def _published(material: Material, new: NewFolder, target: Path) -> Publication:
         new.size,
         material.tables[0].rows,
         len(material.assemblies),
-        material.gaps,
+        tuple(material.gaps),
         material.mixtures,
         material.about.draft,
     )

@@ -124,3 +124,10 @@ def test_malformed_facts_are_refused(said):
 def test_table_without_rows_is_refused(study, tmp_path):
     with pytest.raises(UnknownNameError, match="--with"):
         study.publish("paper", tmp_path / "refused", tables=["logs"], **SAID)
+
+
+def test_licence_that_the_citation_format_does_not_know_is_given_by_its_address(study, tmp_path):
+    study.publish("paper", tmp_path / "new", **SAID | {"license": "CDLA-Permissive-2.0"})
+    lines = (tmp_path / "new" / "CITATION.cff").read_text().splitlines()
+    assert 'license-url: "https://spdx.org/licenses/CDLA-Permissive-2.0.html"' in lines
+    assert [each for each in lines if each.startswith("license:")] == []
