@@ -27,9 +27,11 @@ from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.metrics import Roles, text_of
 from lakebatch.assembly.record import UNKNOWN_SEED, Assembly
 from lakebatch.assembly.sweeps import Sweep
+from lakebatch.assembly.tables import RESULTS
 from lakebatch.columns import Column
 from lakebatch.snapshot.changes import FilesOf, not_recorded
 from lakebatch.snapshot.completeness import damage_gaps
+from lakebatch.snapshot.dictionary import TableEntry
 from lakebatch.snapshot.gaps import OnGap, report_gaps, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import summarize
@@ -63,6 +65,8 @@ class AnalysisData:
         The keyword arguments in Python that select them.
     lake : str
         The URI of the lake; empty if it has no results of the experiment.
+    results : TableEntry
+        The results in the data dictionary.
     columns : mapping
         The columns of the results by the names that they have in ``rows``, with their meaning.
     config_numbers : mapping
@@ -111,6 +115,7 @@ class AnalysisData:
     gaps: pl.DataFrame
     mixtures: list[str]
     dropped: DroppedSamples
+    results: TableEntry
     roles: Roles = field(default_factory=Roles)
     words: Words = field(default_factory=Words)
     key: str | None = None
@@ -154,6 +159,7 @@ def read(snapshot: Snapshot, *, on_gap: OnGap = "warn", key: str | None = None) 
         gaps=to_frame([*damage_gaps(snapshot), *gaps]),
         mixtures=mixtures,
         dropped=dropped_samples.total(snapshot.dropped_samples(on_gap=on_gap).values()),
+        results=snapshot.dictionary(RESULTS)[RESULTS],
         roles=roles,
         words=words(roles, has_splits=rows["n_train"].null_count() < rows.height),
         key=key,

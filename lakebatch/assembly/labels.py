@@ -15,6 +15,8 @@ from lakebatch.errors import AssemblyError, ConfigError, NameClashError, Unknown
 from lakebatch.ids import ASSEMBLY_ID, MAX_NAME, NAME, VERSION, check_name, check_no_secret
 
 USER, LABEL, FROM = "user", "name", "from"
+NOT_PUBLISHED = "not_published"
+"""Environment key that only an imported assembly has: the tables that its publication lacks."""
 """Environment keys."""
 SWEEP = "sweep"
 """Environment key for sweep, point and replicate of an assembly of a sweep, see `lakebatch.assembly.sweep_claims`."""

@@ -70,7 +70,7 @@ class LogTable:
         UnknownNameError
             If the assembly plans no such part.
         """
-        wanted = pl.col("level").is_in(_from_level(level))
+        wanted = pl.col("level").is_in(levels_from(level))
         if part is not None:
             wanted &= pl.col("part") == _known(part, assembly)
         if not self.table.exists():
@@ -185,7 +185,7 @@ def _known(part: str, assembly: Assembly) -> str:
     return part
 
 
-def _from_level(level: str | None) -> Sequence[str]:
+def levels_from(level: str | None) -> Sequence[str]:
     """Return a level and those above it, by default all."""
     if level is None:
         return LEVELS

@@ -13,7 +13,7 @@ from lakebatch.assembly.missing_metrics import MissingMetrics
 from lakebatch.assembly.part_rows import stamped
 from lakebatch.assembly.spool import SpooledRows
 from lakebatch.storage.delta import damage
-from lakebatch.storage.delta.commit_metadata import COPY
+from lakebatch.storage.delta.commit_metadata import COPY, copied_columns, encode
 from lakebatch.storage.delta.engine import FINGERPRINT, PART, Data
 from lakebatch.storage.delta.reader import read_latest
 from lakebatch.storage.delta.table import Table
@@ -37,8 +37,14 @@ class PartWriter:
 
     def append(self, part: str, rows: pl.DataFrame, at: datetime) -> bool:
         """Append the rows of one part, recorded at a time, in one commit; False if the table has the part already."""
-        frame = stamped(rows, self.table.schema, self.assembly_id, part, at)
-        return self._append(part, lambda: frame, int(frame.estimated_size()), {})
+        return self.append_stamped(part, stamped(rows, self.table.schema, self.assembly_id, part, at))
+
+    def append_stamped(self, part: str, frame: pl.DataFrame) -> bool:
+        """Append the rows of one part with all columns of their table, also their times; False as `append`."""
+        copied = copied_columns(self.table.schema)
+        copy = encode(frame.select(copied)) if copied and frame.height else None
+        described = {COPY: copy} if copy else {}
+        return self._append(part, lambda: frame, int(frame.estimated_size()), described)
 
     def append_spooled(self, part: str, rows: SpooledRows) -> bool:
         """Append the spooled rows of one part in one commit; False if the table has the part already."""

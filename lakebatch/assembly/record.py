@@ -185,7 +185,7 @@ class Assembly:
     def software(self) -> dict[str, Any]:
         """The entries of the environment that rows can depend on, with the version of lakebatch and the commit."""
         counted = (missing_metrics.KEY, dropped_samples.KEY)
-        aside = (*IDENTITY, *labels.ASIDE, SHARDS, *counted, purges.KEY, "cpus")
+        aside = (*IDENTITY, *labels.ASIDE, SHARDS, labels.NOT_PUBLISHED, *counted, purges.KEY, "cpus")
         found = {name: value for name, value in self.surroundings.items() if name not in aside}
         return {"lakebatch": self.lakebatch_version, COMMIT: self.commit} | found if self.commit else found
 
@@ -243,6 +243,11 @@ class Assembly:
     def sweep(self) -> dict[str, Any] | None:
         """Sweep, point and replicate of an assembly of a sweep; None for another."""
         return self.surroundings.get(labels.SWEEP)
+
+    @property
+    def not_published(self) -> tuple[str, ...]:
+        """The tables of an imported assembly that its publication lacks."""
+        return tuple(self.surroundings.get(labels.NOT_PUBLISHED, ()))
 
     @property
     def array(self) -> str | None:

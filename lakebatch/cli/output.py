@@ -51,12 +51,13 @@ def show_or_save(
     origin: Callable[[], Mapping[str, Any]],
     *,
     none: str = "",
+    described: Callable[[], pa.Schema] | None = None,
 ) -> None:
     """Write a frame to a file that says where its rows come from; without a file, print it."""
     if output is None:
         show(frame, form, none=none)
         return
-    save(iter([frame]), output, origin())
+    save(iter([frame]), output, origin(), None if described is None else described())
 
 
 def save(

@@ -21,7 +21,7 @@ FIELDS = ("see all fields of an assembly", "status NAME ASSEMBLY")
 STOP = ("stop a run from elsewhere than by Ctrl-C in its terminal", "discard NAME ASSEMBLY --reason TEXT")
 DISCARD = ("leave an assembly out of every dataset", "discard NAME ASSEMBLY --reason TEXT")
 FILES = ("remove the files that no version needs", "vacuum")
-SHARE = ("hand on a dataset or a report", "reassemble NAME -o FILE, or: lakebatch report NAME")
+SHARE = ("hand on a tag with all that belongs to it", "publish NAME --tag TAG -o FOLDER")
 DRAW = ("draw a picture", "plot NAME -o FILE.png")
 GO_ON = ("compute the missing parts of a run", "resume NAME ASSEMBLY")
 MEANINGS: dict[str, tuple[str, str]] = {
@@ -30,17 +30,16 @@ MEANINGS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("stop", "cancel", "kill", "abort"), STOP),
     **dict.fromkeys(("delete", "remove", "rm"), DISCARD),
     **dict.fromkeys(("clean", "gc", "prune"), FILES),
-    **dict.fromkeys(("publish", "share", "push"), SHARE),
+    **dict.fromkeys(("share", "push"), SHARE),
     **dict.fromkeys(("draw", "figure", "graph"), DRAW),
     **dict.fromkeys(("continue", "retry"), GO_ON),
-    "schema": ("see the views and their columns", 'sql "DESCRIBE lake.results"'),
-    "columns": ("see the views and their columns", 'sql "DESCRIBE lake.results"'),
+    "columns": ("see the tables and what their columns mean", "schema NAME"),
     "query": ("answer a named query", "sql --query NAME"),
     "presets": ("see the presets of an experiment", "run NAME --help"),
     "tags": ("list the tags of an experiment", "tag NAME"),
     "undo": ("take a discarded assembly back", "restore NAME ASSEMBLY --reason TEXT"),
     "compact": ("make reading faster", "optimize"),
-    "import": ("import older files", "import-legacy NAME FOLDER"),
+    "import": ("import older files", "import-legacy NAME FOLDER, or: lakebatch import-published FOLDER"),
     "start": ("run an experiment", "run NAME"),
     "version": ("see the installed version", "--version"),
     "top": ("watch the runs", "watch"),

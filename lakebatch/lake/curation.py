@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -11,10 +14,15 @@ from lakebatch.assembly.labels import check_note
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
+from lakebatch.lake.arguments import PublicationArguments, check, takes
 from lakebatch.maintenance import optimize, published, usage, vacuum
+from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import moment
 from lakebatch.snapshot.pin import pin
 from lakebatch.snapshot.times import Time
+
+if TYPE_CHECKING:
+    from lakebatch.publication.publish import Publication
 
 
 class CuratedTables(ExperimentTables):
@@ -75,6 +83,43 @@ class CuratedTables(ExperimentTables):
     def tags(self) -> pl.DataFrame:
         """Return every tag as a row, oldest first."""
         return self.tag_log.frame()
+
+    @takes(PublicationArguments)
+    def publish(
+        self,
+        tag: str,
+        path: str | os.PathLike[str],
+        *,
+        tables: Collection[str] = (),
+        on_gap: OnGap = "warn",
+        **said: Unpack[PublicationArguments],
+    ) -> Publication:
+        """Write the state of a tag as a publication: a folder, or a file that ends in ``.zip``.
+
+        For example ``noise.publish("paper-v1", "paper-v1.zip", authors=["Doe, Jane"], license="CC-BY-4.0")``.
+
+        Parameters
+        ----------
+        path : path
+            A folder that is new, empty, or an older publication, which is replaced; or a file.
+        tables : collection of str
+            Large tables to include: ``samples``, ``trajectories``, ``artifacts``.
+        on_gap : {"warn", "refuse", "ignore"}
+            What to do when the dataset lacks an assembly, a planned part or its baseline; the publication names gaps.
+        **said
+            What it says of itself, see `lakebatch.lake.arguments.PublicationArguments`; else ``lakebatch.toml`` says it.
+
+        Raises
+        ------
+        ConfigError
+            If it has no authors or no licence, and is no ``draft``.
+        StorageError
+            If it cannot be written.
+        """
+        from lakebatch.publication import publish  # slow to import, and matplotlib is an optional package
+
+        check(said, PublicationArguments)
+        return publish.publish(self, tag, path, tables=tables, on_gap=on_gap, given=said)
 
     def discard(self, assembly_id: str, reason: str) -> Assembly:
         """Exclude an assembly from the dataset, for a reason; no row is deleted, and `restore` undoes it.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack, overload
@@ -15,16 +14,14 @@ from lakebatch.assembly.labels import check_reference
 from lakebatch.assembly.logs import NAME as LOGS
 from lakebatch.assembly.logs import Level, LogTable
 from lakebatch.assembly.tables import RESULTS
-from lakebatch.errors import UnknownNameError
+from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.lake.arguments import (
     AssemblyArguments,
     PlotArguments,
-    PublicationArguments,
     SelectionArguments,
     StateArguments,
-    check,
     moment_of,
     selection_of,
     split,
@@ -50,7 +47,6 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
-    from lakebatch.publication.publish import Publication
 
 
 class StoredExperiment(CuratedTables):
@@ -283,43 +279,6 @@ class StoredExperiment(CuratedTables):
         drawn = plots.Options(**others)
         return report.report(self.select(selection), on_gap=on_gap, options=drawn, written_at=written_at)
 
-    @takes(PublicationArguments)
-    def publish(
-        self,
-        tag: str,
-        path: str | os.PathLike[str],
-        *,
-        tables: Collection[str] = (),
-        on_gap: OnGap = "warn",
-        **said: Unpack[PublicationArguments],
-    ) -> Publication:
-        """Write the state of a tag as a publication: a folder, or a file that ends in ``.zip``.
-
-        For example ``noise.publish("paper-v1", "paper-v1.zip", authors=["Doe, Jane"], license="CC-BY-4.0")``.
-
-        Parameters
-        ----------
-        path : path
-            A folder that is new, empty, or an older publication, which is replaced; or a file.
-        tables : collection of str
-            Large tables to include: ``samples``, ``trajectories``, ``artifacts``.
-        on_gap : {"warn", "refuse", "ignore"}
-            What to do when the dataset lacks an assembly, a planned part or its baseline; the publication names gaps.
-        **said
-            What it says of itself, see `lakebatch.lake.arguments.PublicationArguments`; else ``lakebatch.toml`` says it.
-
-        Raises
-        ------
-        ConfigError
-            If it has no authors or no licence, and is no ``draft``.
-        StorageError
-            If it cannot be written.
-        """
-        from lakebatch.publication import publish  # slow to import, and matplotlib is an optional package
-
-        check(said, PublicationArguments)
-        return publish.publish(self, tag, path, tables=tables, on_gap=on_gap, given=said)
-
     def source(self, assembly_id: str) -> dict[str, str | None] | None:
         """Return the source files of the code that began or resumed an assembly last, by path.
 
@@ -339,8 +298,9 @@ class StoredExperiment(CuratedTables):
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""
-        if self.results.exists():
-            self.results.at()  # warns of what other programs did to it
+        with suppress(LakebatchError):  # events are readable without results
+            if self.results.exists():
+                self.results.at()  # warns of what other programs did to it
         return history(self.log.events())
 
     def diff(

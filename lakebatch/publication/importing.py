@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.assembly import labels
-from lakebatch.assembly.metrics import METRIC_NAMES
 from lakebatch.assembly.part_writer import PartWriter
-from lakebatch.assembly.record import Assembly, from_rows
-from lakebatch.assembly.tables import RESULTS, own_schema
-from lakebatch.columns import STAMPED, Column
-from lakebatch.errors import AssemblyError, StorageError
-from lakebatch.experiment.provenance import SourceFile, SourceState
+from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.tables import RESULTS
+from lakebatch.errors import AssemblyError, NameClashError
+from lakebatch.ids import canonical_json
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake
 from lakebatch.maintenance import published
-from lakebatch.publication import reading
-from lakebatch.publication.record import EVENTS, FORMAT, OVERVIEW, SOURCES
+from lakebatch.publication import overview, reading
+from lakebatch.publication.overview import Source
 from lakebatch.storage.delta.engine import ATTEMPT
-from lakebatch.storage.delta.schema import TableSchema, load_schema, table_names
+from lakebatch.storage.delta.schema import conform
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,12 @@ class Imported:
         The experiment's folder in the lake.
     assemblies, skipped : tuple of str
         The ids of the imported assemblies, and of those that the lake has already with the same rows.
+    rows : int
+        The number of imported rows of results.
     tag : str or None
         The tag of the imported state; None if the lake has further completed assemblies of the experiment.
+    not_published : tuple of str
+        The tables that the publication lacks.
     """
 
     experiment: str
@@ -48,31 +45,7 @@ class Imported:
     skipped: tuple[str, ...]
     rows: int
     tag: str | None
-
-
-@dataclass(frozen=True)
-class _Source:
-    """An opened publication."""
-
-    folder: Path
-    overview: Mapping[str, Any]
-    checksum: str
-    events: pl.DataFrame
-
-    @property
-    def tables(self) -> list[str]:
-        """The tables, the one that marks a part as done last."""
-        return [*sorted(each for each in self.overview["tables"] if each != RESULTS), RESULTS]
-
-    def rows(self, table: str, assembly_id: str) -> pl.DataFrame:
-        """Return the rows of an assembly in a table."""
-        frame = pl.scan_parquet(self.folder / f"data/{table}.parquet")
-        return frame.filter(pl.col("assembly_id") == assembly_id).collect()
-
-    def note(self) -> str:
-        """Return where its assemblies come from, and who imported them."""
-        said = f"{self.overview['title']!r}, tag {self.overview['tag']}, {CHECKSUMS} {self.checksum}"
-        return f"imported from the publication {said} by {labels.user()}"
+    not_published: tuple[str, ...] = ()
 
 
 def import_published(lake: Lake, path: str | os.PathLike[str], *, dry_run: bool = False) -> Imported:
@@ -83,63 +56,50 @@ def import_published(lake: Lake, path: str | os.PathLike[str], *, dry_run: bool 
     StorageError
         If it is no publication, or not as it was published.
     AssemblyError
-        If the lake has an assembly of the same id with other rows.
+        If the lake has an assembly of the same id with other rows, or discarded it.
     """
     with reading.opened(Path(path)) as folder:
-        source = _read(folder, Path(path))
+        source = overview.read(folder, Path(path))
         stored = StoredExperiment(lake.storage, source.overview["experiment"])
         known = {each.assembly_id: each for each in stored.log.latest()} if stored.log.table.exists() else {}
-        ids = list(source.overview["assemblies"])
-        skipped = [each for each in ids if each in known and _is_there(stored, source, known[each])]
-        new = [each for each in ids if each not in skipped]
+        skipped = [
+            each for each in source.assemblies if each in known and _is_there(stored, source, known[each])
+        ]
+        new = [each for each in source.assemblies if each not in skipped]
         rows = sum(source.rows(RESULTS, each).height for each in new)
+        tag = None
         if not dry_run:
-            _import(stored, source, new)
-        tag = None if dry_run else _tag(stored, source)
-    return Imported(stored.folder, tuple(new), tuple(skipped), rows, tag)
+            _import(stored, source, new, skipped)
+            tag = _tag(stored, source)
+    absent = tuple(source.overview["not_published"])
+    return Imported(stored.folder, tuple(new), tuple(skipped), rows, tag, absent)
 
 
-def _read(folder: Path, shown: Path) -> _Source:
-    if not (folder / OVERVIEW).is_file():
-        raise StorageError(
-            f"{shown} has no {OVERVIEW}, so it cannot be imported. Publish it again with this lakebatch."
-        )
-    overview = json.loads((folder / OVERVIEW).read_text("utf-8"))
-    if overview["format"] != FORMAT:
-        raise StorageError(
-            f"{shown} has a record of format {overview['format']}, expected {FORMAT}: lakebatch {overview['lakebatch']} "
-            "wrote it. Import it with that version or a later one."
-        )
-    for table in overview["tables"]:
-        if not (folder / f"data/{table}.parquet").is_file():
-            raise StorageError(
-                f"{shown} lacks the table data/{table}.parquet. Get it again; nothing was imported."
-            )
-    return _Source(folder, overview, sha256(folder / CHECKSUMS), pl.read_parquet(folder / EVENTS))
-
-
-def _is_there(stored: StoredExperiment, source: _Source, known: Assembly) -> bool:
+def _is_there(stored: StoredExperiment, source: Source, known: Assembly) -> bool:
     """Whether the lake has an assembly with the same rows; False for one whose import was not finished."""
-    first = source.events.filter(assembly_id=known.assembly_id, event=0).row(0, named=True)
-    if (known.config_hash, known.seed) != (first["config_hash"], first["seed"]):
+    first = source.events(known.assembly_id)[0]
+    if (known.config_hash, known.seed) != (first.config_hash, first.seed):
         raise _other(known, "another config or seed")
+    if known.status == "discarded":
+        raise AssemblyError(
+            f"The lake has {known.assembly_id} already, discarded. Restore it, or import into another lake: "
+            "lakebatch --lake FOLDER import-published PUBLICATION"
+        )
+    if known.is_worked_on():
+        raise AssemblyError(f"{known.assembly_id} is running. Wait until it has ended, and import again.")
     if known.status != "completed":
         return False
     for table in source.tables:
-        theirs = source.rows(table, known.assembly_id)
-        if not stored.table(table).exists():
-            raise _other(known, f"no table {table!r}")
-        ours = stored.table(table).at().scan([known.assembly_id]).collect()
-        if not _same(ours, theirs):
+        if not _has_rows(stored, source, table, known.assembly_id):
             raise _other(known, f"other rows in {table!r}")
     return True
 
 
-def _same(ours: pl.DataFrame, theirs: pl.DataFrame) -> bool:
-    if missing := theirs.columns and set(theirs.columns) - set(ours.columns):
-        return theirs.select(missing).null_count().sum_horizontal().sum() == theirs.height * len(missing)
-    ours = ours.select(theirs.columns)
-    return ours.height == theirs.height and ours.hash_rows().sort().equals(theirs.hash_rows().sort())
+def _has_rows(stored: StoredExperiment, source: Source, table: str, assembly_id: str) -> bool:
+    """Whether the lake has the rows of an assembly in a table."""
+    if not stored.table(table).exists():
+        return source.parts.filter(table=table, assembly_id=assembly_id).is_empty()
+    return source.has(table, assembly_id, stored.table(table).at().scan([assembly_id]).collect())
 
 
 def _other(known: Assembly, what: str) -> AssemblyError:
@@ -149,59 +109,51 @@ def _other(known: Assembly, what: str) -> AssemblyError:
     )
 
 
-def _import(stored: StoredExperiment, source: _Source, ids: Iterable[str]) -> None:
+def _import(stored: StoredExperiment, source: Source, new: Collection[str], skipped: Collection[str]) -> None:
+    """Import the new assemblies, and the events that an import which was stopped left out of the others."""
     stored.storage.check_writable()
-    stored.declare(_schema(name, each) for name, each in source.overview["tables"].items())
-    for table in (stored.log.table, stored.table("sources"), *map(stored.table, source.tables)):
-        table.ensure()
-    for state in _sources(source):
-        stored.source_log.record(state)
-    for assembly_id in ids:
+    stored.declare(source.schemas)
+    if new:
+        for table in (stored.log.table, stored.table("sources"), *map(stored.table, source.tables)):
+            table.ensure()
+        for state in source.sources:
+            stored.source_log.record(state)
+    for assembly_id in new:
         _import_assembly(stored, source, assembly_id)
+    for assembly_id in skipped:
+        _copy_events(stored, _events(source, assembly_id))
     published.bring_up_to_date(stored)
 
 
-def _schema(name: str, described: Mapping[str, Any]) -> TableSchema:
-    columns = [Column(**each) for each in described["columns"]]
-    if name not in table_names():
-        return own_schema(name, described["description"], columns)
-    properties = described["properties"]
-    return load_schema(name).extended(
-        columns, properties, [each for each in (METRIC_NAMES,) if each in properties]
-    )
-
-
-def _sources(source: _Source) -> list[SourceState]:
-    found = json.loads((source.folder / SOURCES).read_text("utf-8"))
-    return [
-        SourceState(
-            sha256=digest,
-            files=tuple(
-                SourceFile(each["file"], each["sha256"], len((each["text"] or "").encode()), each["text"])
-                for each in files
-            ),
-            imported=(),
-        )
-        for digest, files in found.items()
-    ]
-
-
-def _import_assembly(stored: StoredExperiment, source: _Source, assembly_id: str) -> None:
-    """Copy the first event, the parts, then the other events; the last one says where they come from."""
-    first, *others = from_rows(source.events.filter(assembly_id=assembly_id).sort("event"))
-    stored.log.copy(replace(first, results_version=stored.results.version()))
+def _import_assembly(stored: StoredExperiment, source: Source, assembly_id: str) -> None:
+    """Copy the first event, unless it completes the assembly, the parts, then the other events."""
+    events = _events(source, assembly_id)
+    if events[0].status != "completed":
+        stored.log.copy(replace(events[0], results_version=stored.results.version()))
     for table in source.tables:
-        _write_parts(stored, source, table, first)
+        _write_parts(stored, source, table, events[0])
     stored.claim_version(assembly_id)
+    _copy_events(stored, events)
+
+
+def _events(source: Source, assembly_id: str) -> list[Assembly]:
+    """Return the events of an assembly as the lake gets them: the last one says where they come from."""
+    events = source.events(assembly_id)
+    said = {labels.NOT_PUBLISHED: source.overview["not_published"]}
+    events = [replace(each, environment=canonical_json({**each.surroundings, **said})) for each in events]
+    note = "; ".join(each for each in (events[-1].note, source.note()) if each)
+    return [*events[:-1], replace(events[-1], note=note)]
+
+
+def _copy_events(stored: StoredExperiment, events: Iterable[Assembly]) -> None:
+    """Copy the events that the lake lacks."""
     version = stored.results.version()
-    for event in others[:-1]:
-        stored.log.copy(replace(event, results_version=version))
-    last = others[-1]
-    note = "; ".join(each for each in (last.note, source.note()) if each)
-    stored.log.copy(replace(last, results_version=version, note=note))
+    for each in events:
+        stored.log.copy(replace(each, results_version=version))
 
 
-def _write_parts(stored: StoredExperiment, source: _Source, table: str, assembly: Assembly) -> None:
+def _write_parts(stored: StoredExperiment, source: Source, table: str, assembly: Assembly) -> None:
+    """Append the parts of an assembly, and compare what the table has afterwards with the publication."""
     metadata = {
         "lakebatch.experiment": stored.folder,
         "lakebatch.config_hash": assembly.config_hash,
@@ -210,23 +162,36 @@ def _write_parts(stored: StoredExperiment, source: _Source, table: str, assembly
     }
     writer = PartWriter(stored.table(table), assembly.assembly_id, metadata)
     rows = source.rows(table, assembly.assembly_id)
-    for (part, at), frame in rows.group_by("part", "recorded_at", maintain_order=True):
-        writer.append(part, frame.drop(STAMPED), at)
+    for (part,), frame in rows.group_by("part", maintain_order=True):
+        writer.append_stamped(str(part), conform(frame, writer.table.schema))
+    if not _has_rows(stored, source, table, assembly.assembly_id):
+        raise _other(assembly, f"other rows in {table!r}")
 
 
-def _tag(stored: StoredExperiment, source: _Source) -> str | None:
+def _tag(stored: StoredExperiment, source: Source) -> str | None:
     """Set the tag, unless an earlier import did; None if the state holds more than the publication."""
-    known = {each.tag: each for each in stored.tag_log.all()}
-    for each in known.values():
-        if source.checksum in (each.note or ""):
-            return each.tag
+    if found := _tag_of(stored, source):
+        return found
     completed = {each.assembly_id for each in stored.log.latest() if each.status == "completed"}
-    if completed != set(source.overview["assemblies"]):
+    if completed != set(source.assemblies):
         return None
-    name = wanted = source.overview["tag"]
-    count = 1
+    note = "; ".join(each for each in (source.overview["note"], source.note()) if each)
+    try:
+        return stored.tag(_free_name(stored, source.overview["tag"]), note=note).tag
+    except NameClashError:  # another import of it was quicker
+        return _tag(stored, source)
+
+
+def _tag_of(stored: StoredExperiment, source: Source) -> str | None:
+    """Return the tag that an import of the publication has set; None if there is none."""
+    return next((each.tag for each in stored.tag_log.all() if source.checksum in (each.note or "")), None)
+
+
+def _free_name(stored: StoredExperiment, wanted: str) -> str:
+    """Return the name of a new tag: the published one, with a number if it is taken."""
+    known = {each.tag for each in stored.tag_log.all()}
+    name, count = wanted, 1
     while name in known:
         count += 1
         name = f"{wanted}-{count}"
-    note = "; ".join(each for each in (source.overview["note"], source.note()) if each)
-    return stored.tag(name, note=note).tag
+    return name

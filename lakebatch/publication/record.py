@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,29 @@ from lakebatch.assembly.workers import IDENTITY
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import canonical_json
 from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.storage.delta.commit_metadata import fingerprint
 
 FORMAT = 1
 """The version of the format of the record."""
 FOLDER = "record"
-OVERVIEW, EVENTS, SOURCES = (
-    f"{FOLDER}/{name}" for name in ("publication.json", "events.parquet", "sources.json")
+OVERVIEW, EVENTS, SOURCES, PARTS = (
+    f"{FOLDER}/{name}" for name in ("publication.json", "events.parquet", "sources.json", "parts.parquet")
 )
+PART_COLUMNS = {"part": pl.String(), "rows": pl.Int64(), "fingerprint": pl.String()}
+"""The columns of `parts_of`."""
 HOST = "elsewhere"
 """Stands for the machines, which a publication does not name."""
 OWN_PROPERTIES = "lakebatch."
 
 
-def write(snapshot: Snapshot, tag: Tag, title: str, tables: Iterable[str], folder: Path) -> None:
+def write(snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], folder: Path) -> None:
     """Write the folder ``record`` of a publication; its bytes depend on the state of the tag alone."""
     (folder / FOLDER).mkdir(exist_ok=True)
     ids = list(snapshot.ids())
     events = snapshot.events.filter(pl.col("assembly_id").is_in(ids)).sort("run_number", "event")
     _without_people(events).write_parquet(folder / EVENTS)
+    tables = [each for each in tables if not _is_partial(snapshot, each)]
+    pl.concat(_parts(snapshot, tables)).write_parquet(folder / PARTS)
     overview = {
         "format": FORMAT,
         "lakebatch": __version__,
@@ -45,9 +50,41 @@ def write(snapshot: Snapshot, tag: Tag, title: str, tables: Iterable[str], folde
         "note": tag.note,
         "assemblies": ids,
         "tables": {name: _described(snapshot, name) for name in tables},
+        "not_published": sorted(
+            each for each in snapshot.tables.names if _is_left_out(snapshot, each, tables)
+        ),
     }
     _write_json(folder / OVERVIEW, overview)
     _write_json(folder / SOURCES, _sources(snapshot, events))
+
+
+def _parts(snapshot: Snapshot, tables: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the number and the fingerprint of the rows of each part, by table and assembly."""
+    for table in tables:
+        for each in snapshot.ids():
+            rows = snapshot.computed(snapshot.scan_one(each, table=table), [each], table=table)
+            yield parts_of(rows).select(
+                pl.lit(table).alias("table"), pl.lit(each).alias("assembly_id"), *PART_COLUMNS
+            )
+
+
+def parts_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the number and the fingerprint of the rows of each part of an assembly's rows in a table."""
+    parts = [
+        (part, frame.height, fingerprint([frame]))
+        for (part,), frame in rows.group_by("part", maintain_order=True)
+    ]
+    return pl.DataFrame(parts, schema=PART_COLUMNS, orient="row").sort("part")
+
+
+def _is_partial(snapshot: Snapshot, name: str) -> bool:
+    """Whether a publication lists a table without its large values, as that of artifacts."""
+    return any(each.large for each in snapshot.schema(name).columns)
+
+
+def _is_left_out(snapshot: Snapshot, name: str, tables: Sequence[str]) -> bool:
+    rows = snapshot.rows_by_assembly(name)
+    return name not in tables and any(rows.get(each) for each in snapshot.ids())
 
 
 def _write_json(file: Path, content: Any) -> None:

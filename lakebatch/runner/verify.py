@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from lakebatch import _html
-from lakebatch.assembly import decisions
+from lakebatch.assembly import decisions, labels
 from lakebatch.assembly.purges import Purge
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.columns import table_names
-from lakebatch.errors import AssemblyError
+from lakebatch.errors import AssemblyError, UnknownNameError
 from lakebatch.experiment import registry
+from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.lake import Lake, open_lake
 from lakebatch.maintenance.purge.holdings import data_tables, stable_fingerprint
@@ -40,6 +41,8 @@ class Verdict:
         Per table and column: number of differing rows, and largest difference relative to the recorded value.
     rows : int
         Number of compared rows.
+    not_compared : tuple of str
+        Tables of an imported assembly that its publication lacks.
     source : str
         A unified diff from the recorded source to the present one; empty if it is the same.
     """
@@ -49,6 +52,7 @@ class Verdict:
     rows: int
     tables: pl.DataFrame
     source: str = ""
+    not_compared: tuple[str, ...] = ()
 
     @property
     def reproduced(self) -> bool:
@@ -71,7 +75,13 @@ class Verdict:
             verdict = (
                 f"not reproduced: {worst['rows_differing']} rows differ in {worst['table']}.{worst['column']}"
             )
-        return verdict + (f" ({'; '.join(self.changes)})" if self.changes else "")
+        return verdict + (f" ({'; '.join(aside)})" if (aside := self._aside()) else "")
+
+    def _aside(self) -> list[str]:
+        if not self.not_compared:
+            return [*self.changes]
+        were = "was" if len(self.not_compared) == 1 else "were"
+        return [*self.changes, f"{' and '.join(self.not_compared)} {were} not published: not compared"]
 
 
 def verify(
@@ -96,6 +106,7 @@ def verify(
     assembly = stored.log.get(assembly_id)
     assembly_id = assembly.assembly_id
     _check_complete(assembly)
+    _check_code(stored, assembly)
     with tempfile.TemporaryDirectory(prefix="lakebatch-verify-") as folder:
         scratch = open_lake(folder)
         again = repeat(scratch, stored, assembly, jobs=jobs, progress=progress)
@@ -115,6 +126,20 @@ def _check_complete(assembly: Assembly) -> None:
         raise AssemblyError(f"{assembly.assembly_id} is {assembly.state}. Expected a completed assembly.")
 
 
+def _check_code(stored: StoredExperiment, assembly: Assembly) -> None:
+    """Say where the code of an imported assembly is, unless it is installed here."""
+    if labels.NOT_PUBLISHED not in assembly.surroundings:
+        return
+    try:
+        registry.get(stored.name)
+    except UnknownNameError as error:
+        code = str(assembly.surroundings.get(SOURCE_HASH, ""))[:12]
+        raise UnknownNameError(
+            f"The code of {stored.name} is not installed here. Copy what is in code/{code}/ of the publication to "
+            "./experiments, and repeat the command."
+        ) from error
+
+
 def _compare(
     stored: StoredExperiment, assembly: Assembly, other: StoredExperiment, again: Assembly
 ) -> Verdict:
@@ -125,7 +150,10 @@ def _compare(
         tables = compare_fingerprints(assembly.purge, other, again.assembly_id)
         return Verdict(assembly.assembly_id, tuple(found), assembly.purge.rows, tables, source)
     declared = table_names(registry.load(registry.get(stored.name)).tables)
-    names = [each for each in declared if each in stored.data_tables()]  # others are newer than the assembly
+    absent = assembly.not_published
+    names = [
+        each for each in declared if each in stored.data_tables() and each not in absent
+    ]  # others are newer
     frames: list[pl.DataFrame] = []
     rows = 0
     for name in names:
@@ -138,7 +166,7 @@ def _compare(
         )
         rows += recorded.height
         frames.append(compare.differences(recorded, repeated).select(pl.lit(name).alias("table"), "*"))
-    return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source)
+    return Verdict(assembly.assembly_id, tuple(found), rows, pl.concat(frames), source, absent)
 
 
 def _columns_then(table: Table, assembly: Assembly) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -118,9 +119,13 @@ class AssemblyPage:
     parts: tuple[PartRow, ...]
     notes: tuple[Note, ...]
     failures: tuple[Failure, ...]
-    config: ConfigOrigin
     until: datetime
     log: pl.DataFrame = field(repr=False)
+
+    @cached_property
+    def config(self) -> ConfigOrigin:
+        """The config beside the nearest preset; every preset of the experiment is resolved for it."""
+        return config_origin(self.experiment, self.assembly.settings)
 
     @property
     def rows(self) -> int:
@@ -184,7 +189,11 @@ def assembly_page(tables: ExperimentTables, assembly: str, moment: Moment = NEWE
     UnknownNameError
         If there is no such assembly.
     """
-    snapshot = pin(tables, moment)
+    return page_at(pin(tables, moment), tables, assembly)
+
+
+def page_at(snapshot: Snapshot, tables: ExperimentTables, assembly: str) -> AssemblyPage:
+    """Return everything about one assembly in a snapshot of these tables, see `assembly_page`."""
     known = snapshot.assembly(assembly)
     events = snapshot.events.filter(assembly_id=known.assembly_id).sort("event")
     log = known_records(snapshot, LogTable(tables.table(LOGS)).read(known))
@@ -203,7 +212,6 @@ def assembly_page(tables: ExperimentTables, assembly: str, moment: Moment = NEWE
         parts=parts,
         notes=tuple(_notes(events)),
         failures=tuple(_failures(known, log)),
-        config=config_origin(snapshot.qualified_name, known.settings),
         until=known_until(snapshot),
         log=log,
     )

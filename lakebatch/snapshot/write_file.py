@@ -54,18 +54,20 @@ def write(
         What the file says of itself, as JSON: Parquet and Arrow files under the key ``lakebatch`` of their metadata,
         a CSV file in FILE.csv.json beside it.
     described : pyarrow.Schema, optional
-        Columns with comments and units, which Parquet and Arrow files keep as metadata of their fields.
+        Columns with comments and units, which Parquet and Arrow files keep as metadata of their fields, and a CSV file
+        under ``columns`` of the file beside it.
 
     Returns
     -------
     rows, columns : int
     """
     check_file(file)
+    metadata = _Metadata(about or {}, described)
     try:
         with replace_atomically(file) as partial:
-            size = _write(pieces, partial, file.suffix, _Metadata(about or {}, described))
+            size = _write(pieces, partial, file.suffix, metadata)
         if file.suffix == ".csv" and about:
-            _write_beside(file, about)
+            _write_beside(file, {**about, **_columns(metadata)})
         return size
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SchemaError(
@@ -92,6 +94,18 @@ def _chain(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.Dat
 def _write_beside(file: Path, about: Mapping[str, Any]) -> None:
     with replace_atomically(beside(file)) as partial:
         partial.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _columns(metadata: _Metadata) -> dict[str, Any]:
+    """Return meaning and unit of each described column, for JSON."""
+    fields = metadata.described or ()
+    found = {each.name: _texts(each) for each in fields}
+    return {"columns": found} if found else {}
+
+
+def _texts(column: pa.Field) -> dict[str, str]:
+    known = {name.decode(): value.decode() for name, value in (column.metadata or {}).items()}
+    return {name: known[name] for name in ("comment", "unit") if name in known}
 
 
 def beside(file: Path) -> Path:

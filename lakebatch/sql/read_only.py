@@ -64,11 +64,11 @@ def check_reading(connection: duckdb.DuckDBPyConnection, text: str, views: Mappi
         raise QueryError(
             f"Cannot read the SQL: {error.reason} at character {error.start}. Expected UTF-8 text."
         ) from None
-    tree = _reading_tree(connection, text)
+    tree = reading_tree(connection, text)
     return {path for part, known in _parts(tree) for path in _views_of_part(part, known, views)}
 
 
-def _reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
+def reading_tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
     """Return the syntax tree of one reading statement, or of the statement after EXPLAIN."""
     kinds = _kinds(connection, text)
     if kinds == ["MULTI"]:
@@ -139,7 +139,7 @@ def _views_of_part(part: dict[str, Any], known: Collection[str], views: Mapping[
         name = kind.removesuffix("_NODE").removesuffix("_QUERY")
         raise QueryError(f"Cannot run {name} inside a query. Expected a query that only reads.")
     if kind == "BASE_TABLE":
-        yield from _view(_path(part), known, views)
+        yield from _view(path_of(part), known, views)
     elif (
         kind == "SHOW_REF"
         and not part.get("query")
@@ -193,7 +193,8 @@ def _path_of_argument(expression: dict[str, Any]) -> Path:
     return tuple(quoted.replace('""', '"') or plain for quoted, plain in STEP.findall(text))
 
 
-def _path(part: dict[str, Any]) -> Path:
+def path_of(part: Mapping[str, Any]) -> Path:
+    """Return the name of a table in the syntax tree, as it is written."""
     names = (part.get("qualified_name") or {}).get("path")
     return tuple(
         names or [part[key] for key in ("catalog_name", "schema_name", "table_name") if part.get(key)]

@@ -14,7 +14,7 @@ from lakebatch.assembly import replica_sets, replication
 from lakebatch.assembly.record import EVERY_STATUS, Assembly, from_rows
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.lake.lake import Lake
-from lakebatch.snapshot.assembly_page import AssemblyPage, assembly_page
+from lakebatch.snapshot.assembly_page import AssemblyPage, page_at
 from lakebatch.snapshot.eta import long_duration
 from lakebatch.snapshot.mixture import key_texts
 from lakebatch.snapshot.moment import Moment
@@ -61,8 +61,8 @@ def assembly(lake: Lake, state: PageState, folder: str, assembly_id: str) -> Pag
     chosen = selection(state.selection.moment, include=EVERY_STATUS, assembly=found.assembly_id)
     snapshot = everything.select(chosen)
     config = run_configs(snapshot.name, [found], everything.config_numbers)[0]
-    about = assembly_page(stored, found.assembly_id, state.selection.moment)
-    log = logs.log(stored, everything, found, state)
+    about = page_at(everything, stored, found.assembly_id)
+    log = logs.page_of(about.log, state)
     return Page(
         "assembly",
         found.name or found.assembly_id,

@@ -7,12 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from lakebatch.assembly.logs import LEVELS
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.logs import LEVELS, levels_from
 from lakebatch.errors import ConfigError
-from lakebatch.lake.experiment import StoredExperiment
-from lakebatch.snapshot.assembly_page import known_records
-from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.ui.page_state import PageState
 
 PAGE = 200
@@ -41,10 +37,10 @@ class Log:
     levels: tuple[str, ...] = tuple(LEVELS)
 
 
-def log(stored: StoredExperiment, snapshot: Snapshot, found: Assembly, state: PageState) -> Log:
+def page_of(log: pl.DataFrame, state: PageState) -> Log:
     """Return the page of a log that an address asks for with ``level`` and ``page``, by default the newest records."""
     level = next(iter(state.viewed("level")), "")
-    rows = _records(stored, snapshot, found, level or None)
+    rows = log.filter(pl.col("level").is_in(levels_from(level or None)))
     pages = max(1, -(-rows.height // PAGE))
     number = _number(next(iter(state.viewed("page")), ""), pages)
     shown = rows.slice((number - 1) * PAGE, PAGE)
@@ -55,13 +51,6 @@ def _number(text: str, pages: int) -> int:
     if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= pages):
         raise ConfigError(f"There is no page {text!r} of the log. Expected 1 to {pages}.")
     return int(text or pages)
-
-
-def _records(
-    stored: StoredExperiment, snapshot: Snapshot, found: Assembly, level: Any = None
-) -> pl.DataFrame:
-    """Return the records up to the moment of a snapshot."""
-    return known_records(snapshot, stored.logs(found.assembly_id, level=level))
 
 
 def pages(shown: Log, around: int = 2) -> list[int]:

@@ -345,3 +345,21 @@ def test_missing_library_is_named_with_what_to_install(stored, tmp_path):
     assert last.startswith("lakebatch.errors.MissingDependencyError")
     assert "pip install 'lakebatch[plots]'" in last
     assert not (tmp_path / "r.html").exists()
+
+
+def test_data_dictionary_has_every_column_own_ones_first(nasty_report, stored, page, text):
+    (found,) = parts(nasty_report, Table, "dictionary")
+    entry = stored.schema("results")["results"]
+    names = [row[0] for row in found.rows]
+    assert sorted(names) == sorted(each.name for each in entry.columns if each.in_datasets)
+    is_own = [entry[each].own for each in names]
+    assert is_own == sorted(is_own, reverse=True)
+    rows = {row[0]: row[1:] for row in found.rows}
+    assert rows["fit_seconds"][:2] == ("number", "s")
+    assert "Wall time of the fit." in rows["fit_seconds"][2]
+    html = nasty_report.html()
+    folded = html[html.index('<section id="dictionary"') :].partition("</section>")[0]
+    assert folded.count("<details>") == folded.count("</details>") == 1
+    assert folded.index("<details>") < folded.index("<table") < folded.index("</details>")
+    assert "## Data dictionary" in text
+    assert "| fit\\_seconds | number | s |" in text

@@ -25,9 +25,12 @@ from processes import peak_bytes
 
 import lakebatch
 from lakebatch.cli.main import main as command_line
+from lakebatch.lake.experiment import StoredExperiment
 
 KEYS = ["model", "level"]
 MEAN = "pearson_r"
+KEPT: dict[str, Any] = {}
+"""Objects that have to live until the process ends."""
 AGGREGATE = (
     f"SELECT model, level, avg(pearson_r) AS pearson_r, count(*) AS n FROM {NAME}.results GROUP BY ALL"
 )
@@ -117,8 +120,8 @@ def with_sail(lake: str, source: str, export: str | None) -> list[Any] | None:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
-    server = SparkConnectServer()
-    server.start()
+    server = KEPT.setdefault("server", SparkConnectServer())
+    server.start(background=True)
     _, port = server.listening_address
     spark = SparkSession.builder.remote(f"sc://localhost:{port}").getOrCreate()
     stored = lakebatch.open_lake(lake)[NAME]
@@ -141,13 +144,8 @@ def with_dask(lake: str, source: str, export: str | None) -> list[Any] | None:
     dask.config.set({"dataframe.convert-string": False})
     stored = lakebatch.open_lake(lake)[NAME]
     if source == "published":
-        import deltalake
-
-        options = dict(stored.storage.options)
-        table = deltalake.DeltaTable(
-            stored.storage.join(f"{stored.folder}/published"), storage_options=options
-        )
-        rows = dd.read_parquet(table.file_uris(), filesystem="arrow" if lake.startswith("s3:") else "fsspec")
+        files, system = files_of_published(stored)
+        rows = dd.read_parquet(files, filesystem=system)
     else:
         rows = stored.snapshot().files().to_dask()
     if export is not None:
@@ -155,6 +153,27 @@ def with_dask(lake: str, source: str, export: str | None) -> list[Any] | None:
         return None
     groups = rows.groupby(KEYS)[MEAN].agg(["mean", "count"]).compute().reset_index()
     return list(groups.itertuples(index=False, name=None))
+
+
+def files_of_published(stored: StoredExperiment) -> tuple[list[str], Any]:
+    """Return the paths of the published table's files, and the file system that has them."""
+    import deltalake
+    from pyarrow import fs
+
+    options = dict(stored.storage.options)
+    table = deltalake.DeltaTable(stored.storage.join(f"{stored.folder}/published"), storage_options=options)
+    if stored.storage.is_local:
+        return table.file_uris(), fs.LocalFileSystem()
+    endpoint = options["AWS_ENDPOINT_URL"]
+    scheme, _, host = endpoint.partition("://")
+    system = fs.S3FileSystem(
+        access_key=options.get("AWS_ACCESS_KEY_ID"),
+        secret_key=options.get("AWS_SECRET_ACCESS_KEY"),
+        endpoint_override=host,
+        scheme=scheme,
+        region=options["AWS_REGION"],
+    )
+    return [each.removeprefix("s3://") for each in table.file_uris()], system
 
 
 ENGINES: dict[str, Callable[[str, str, str | None], list[Any] | None]] = {

@@ -64,8 +64,11 @@ def prepared(name, words, lake):
     known = lake["response-noise"].assemblies()["assembly_id"][0]
     if name == "restore":
         lake["response-noise"].discard(known, "to be restored")
-    if name in ("diff", "reassemble") and "paper-v1" in words:
+    if name in ("diff", "publish", "reassemble") and "paper-v1" in words:
         lake["response-noise"].tag("paper-v1")
+    if name == "import-published":
+        lake["response-noise"].tag("paper-v1")
+        lake["response-noise"].publish("paper-v1", words[-1], draft=True)
     return [ASSEMBLY.sub(known, word) for word in words]
 
 

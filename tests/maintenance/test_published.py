@@ -15,6 +15,7 @@ import pytest
 import lakebatch
 from lakebatch.assembly.tables import PUBLISHED
 from lakebatch.maintenance import published
+from lakebatch.storage.delta.reader import TableReader
 
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.IncompleteWarning")
 KEYS = ["assembly_id", "part", "repeat"]
@@ -251,6 +252,16 @@ def test_failure_to_publish_fails_no_run_and_is_named(toy, lake, caplog):
     check(lake)
 
 
+def test_windows_is_left_out_without_a_warning(toy, lake, monkeypatch, caplog):
+    run(lake)
+    shutil.rmtree(folder(lake))
+    monkeypatch.setattr("lakebatch._process.IS_WINDOWS", True)
+    published.bring_up_to_date(lake["toy"])
+    assert published.tagged_version(lake["toy"], lake["toy"].tag_log.draft("one", None, None, {})) is None
+    assert not folder(lake).exists()
+    assert "lags" not in caplog.text
+
+
 def test_older_lake_is_published_by_its_first_decision(tmp_path, monkeypatch):
     shutil.copytree(Path(__file__).parents[1] / "fixtures" / "lake_0_1_0" / "lake", tmp_path / "lake")
     monkeypatch.chdir(tmp_path)
@@ -319,6 +330,7 @@ def test_doctor_names_a_table_that_lags_or_is_gone(toy, lake, monkeypatch):
 OPEN = """
 import lakebatch
 from lakebatch.maintenance import published
+from lakebatch.storage.delta.reader import TableReader
 toy = lakebatch.open_lake("../lake")["toy"]
 """
 
@@ -417,3 +429,34 @@ def test_rows_that_other_programs_append_to_results_are_not_there(toy, lake):
     shutil.rmtree(folder(lake))
     lakebatch.open_lake(lake.storage.uri)["toy"].optimize()
     assert check(lake).height == 9
+
+
+def test_update_after_a_run_opens_no_table_of_the_run_again(toy, lake, monkeypatch):
+    run(lake)
+    opened, open_state, update = [], TableReader._open_state, published.bring_up_to_date
+
+    def counted(tables):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                TableReader,
+                "_open_state",
+                lambda table, version: opened.append(table.path) or open_state(table, version),
+            )
+            update(tables)
+
+    monkeypatch.setattr(published, "bring_up_to_date", counted)
+    for _ in range(2):
+        run(lake)
+    assert opened == []
+    check(lake)
+
+
+def test_tag_of_the_past_that_is_cut_off_is_named_and_healed_by_the_next_tag(toy, lake, monkeypatch):
+    one, two = run(lake), run(lake)
+    with monkeypatch.context() as patch:
+        patch.setattr("lakebatch.maintenance.published.bring_up_to_date", lambda *_: None)
+        lake["toy"].tag("first", version=one.results_version)
+    assert findings(lake) == [("problem", f"it lacks {two.assembly_id}")]
+    lake["toy"].tag("both")
+    assert set(check(lake)["assembly_id"]) == {one.assembly_id, two.assembly_id}
+    check(lake, "first")

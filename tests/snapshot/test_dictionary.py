@@ -3,9 +3,12 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +20,7 @@ from lakebatch.columns import DATA, built_in_tables
 from lakebatch.columns import built_in as document
 from lakebatch.errors import UnknownNameError
 from lakebatch.snapshot import dictionary, plain_words
+from lakebatch.snapshot.dictionary_text import notes
 from lakebatch.sql.session import Session
 
 FILE = Path(__file__).parents[1] / "estimate_pi.py"
@@ -47,6 +51,11 @@ def shown(*arguments):
     result = CliRunner().invoke(main, ["schema", *arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def saved(*arguments):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
 
 
 def test_built_in_dictionary_equals_the_schemas():
@@ -166,6 +175,20 @@ def test_lines_fit_the_terminal_and_cut_nothing(width, monkeypatch):
         assert all(re.sub(r"\s+", "", table.description) in words for table in dictionary.built_in())
 
 
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_lines_hold_the_whole_meaning_of_each_column(width, monkeypatch):
+    monkeypatch.setattr("lakebatch.cli.dictionary_view.terminal_width", lambda: width)
+    for table in dictionary.built_in():
+        for column in table.columns:
+            alone = replace(table, columns=(column,), constraints=())
+            shown_lines = list(lines(dictionary.Dictionary((alone,))))
+            head = next(
+                place for place, each in enumerate(shown_lines) if each.startswith(f"  {column.name} ")
+            )
+            text = " ".join(" ".join(shown_lines[head:]).split())
+            assert notes(column) in text, (table.name, column.name)
+
+
 def test_every_view_and_column_has_a_comment_in_sql(own_lake):
     missing = own_lake.sql(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE comment IS NULL AND NOT internal"
@@ -193,3 +216,100 @@ def test_completion_of_the_prompt_shows_meanings(own_lake):
     assert completer.meta_dict["estimate_pi.curves"] == "One row per repeat."
     assert "SELECT" in completer.words
     assert "running" in completer.words
+
+
+def described_in(file):
+    """Return the metadata of the fields of a Parquet or Arrow file, by column."""
+    schema = pq.read_schema(file) if file.endswith(".parquet") else pa.ipc.open_file(file).schema
+    return {each.name: each.metadata or {} for each in schema}
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_exported_tables_carry_meaning_and_unit(own_lake, ending, tmp_path):
+    for table in own_lake["estimate-pi"].schema():
+        if table.own or (table.name in DATA and table.rows):
+            file = f"{tmp_path}/{table.name}{ending}"
+            saved("reassemble", "estimate-pi", "--table", table.name, "-o", file)
+            found = described_in(file)
+            assert set(found) == {each.name for each in table.columns if each.in_datasets}
+            for name, metadata in found.items():
+                assert metadata[b"comment"].decode() == table[name].meaning
+                assert metadata.get(b"unit", b"").decode() == (table[name].unit or "")
+
+
+@pytest.mark.parametrize(
+    ("query", "kept", "others"),
+    [
+        ("FROM estimate_pi.results", {"fit_seconds": "s", "points": "1"}, ()),
+        ("SELECT r.fit_seconds FROM estimate_pi_v1.results AS r", {"fit_seconds": "s"}, ()),
+        ("SELECT FIT_SECONDS FROM Estimate_Pi.Results", {"fit_seconds": "s"}, ()),
+        ("SELECT fit_seconds FROM lake.results WHERE points > 0 ORDER BY 1", {"fit_seconds": "s"}, ()),
+        ("SELECT 1000 * fit_seconds AS fit_seconds FROM estimate_pi.results", {}, ["fit_seconds"]),
+        ("SELECT mse AS fit_seconds, points FROM estimate_pi.results", {"points": "1"}, ["fit_seconds"]),
+        ("SELECT model, count(*) AS mse FROM estimate_pi.results GROUP BY model", {"model": ""}, ["mse"]),
+        ("SELECT * EXCLUDE (mse), 2 * mse AS mse FROM estimate_pi.results", {"fit_seconds": "s"}, ["mse"]),
+        ("SELECT s.mse, r.r2 FROM estimate_pi.results AS r, (SELECT 1 AS mse) AS s", {"r2": "1"}, ["mse"]),
+        ("SELECT * FROM (SELECT 1 AS mse) AS s, estimate_pi.results", {}, ["mse"]),
+        ("SELECT * REPLACE (2 * mse AS mse) FROM estimate_pi.results", {}, ["mse", "fit_seconds"]),
+        ("SELECT fit_seconds FROM (SELECT mse AS fit_seconds FROM estimate_pi.results)", {}, ["fit_seconds"]),
+        ("WITH r AS (SELECT mse AS fit_seconds FROM estimate_pi.results) FROM r", {}, ["fit_seconds"]),
+    ],
+)
+def test_answers_in_files_describe_the_columns_that_they_keep(own_lake, query, kept, others, tmp_path):
+    file = f"{tmp_path}/x.parquet"
+    saved("sql", query, "-o", file)
+    found = {name.lower(): metadata for name, metadata in described_in(file).items()}
+    assert {name: found[name].get(b"unit", b"").decode() for name in kept} == kept
+    assert all(b"comment" in found[name] for name in kept)
+    assert [name for name in others if found[name]] == []
+
+
+def test_a_file_beside_csv_describes_the_columns(own_lake, tmp_path):
+    file = tmp_path / "x.csv"
+    saved("reassemble", "estimate-pi", "-o", str(file))
+    found = json.loads((tmp_path / "x.csv.json").read_text())["columns"]
+    assert found["fit_seconds"] == {"comment": "Wall time of the fit.", "unit": "s"}
+    assert list(found) == pl.read_csv(file).columns
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "estimate_pi.results", "memory.estimate_pi.results", "Estimate_PI.Results", '"estimate_pi"."results"',
+        '"memory"."Estimate_pi".results', "estimate_pi_v1.results", "lake.results",
+    ],
+)  # fmt: skip
+def test_describe_takes_every_way_to_write_a_name(own_lake, name):
+    for text in (f"DESCRIBE {name}", f"desc {name};"):
+        found = dict(own_lake.sql(text).select("column_name", "comment").iter_rows())
+        assert found["fit_seconds"] == "Wall time of the fit. [s]"
+
+
+def test_comments_are_made_only_for_queries_that_can_show_them(own_lake):
+    count = "SELECT count(*) AS n FROM duckdb_columns() WHERE NOT internal AND comment IS NOT NULL"
+    with Session(own_lake.snapshot()) as session:
+        session.answer("SELECT count(*) FROM estimate_pi.results")
+        made = session._connection.execute(count).fetchone()[0]
+        assert made == 0
+        assert session.answer(count)["n"].item() > 100
+
+
+def test_a_tag_has_the_columns_of_then(tmp_path, monkeypatch):
+    """A column that the experiment declares later is not in the dictionary of a tag before."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments" / "estimate_pi.py"
+    shutil.copy(FILE, file)
+    lake = lakebatch.open_lake("lake")
+    settings = ["points=[10]", "repeats=1"]
+    lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
+    lake["estimate-pi"].tag("before")
+    later = 'column("later", "string", "Declared later."),'
+    file.write_text(file.read_text().replace('column("method"', f'{later} column("method"', 1))
+    lakebatch.run(lake, "estimate-pi", settings=settings, jobs=1)
+    names = [
+        [each.name for each in lake["estimate-pi"].schema(**at)["results"].columns]
+        for at in ({}, {"tag": "before"})
+    ]
+    assert set(names[0]) - set(names[1]) == {"later"}
+    assert set(names[1]) <= set(names[0])

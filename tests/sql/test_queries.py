@@ -5,6 +5,7 @@ import re
 from itertools import combinations
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -12,9 +13,12 @@ import scipy.stats
 from polars.testing import assert_frame_equal
 
 import lakebatch
+from lakebatch.analysis import statistics
+from lakebatch.analysis.statistics import BUILT_IN
 from lakebatch.cli.main import main
 from lakebatch.errors import ConfigError, UnknownNameError
 from lakebatch.sql import named as named_queries
+from lakebatch.sql import placeholders
 
 CELL = ["feature_set", "model"]
 PAIR = ["assembly_id", "feature_set", "model", "repeat"]
@@ -314,3 +318,45 @@ def test_robustness_leaves_out_splits_with_only_a_baseline(study_folder, monkeyp
     before = lake.query("robustness", {"experiment": "study"})
     lakebatch.run(lake, "study", jobs=1, settings=["levels=[0]"])
     assert_frame_equal(lake.query("robustness", {"experiment": "study"}), before)
+
+
+def test_robustness_ranks_as_the_picture_does(rows, ask, study):
+    """What predicts nothing keeps all of it: such rows have no rank, in SQL as in pictures."""
+    roles = study["study"].snapshot().roles
+    for metric in ("pearson_r", "r2", "mse"):
+        expected = statistics.robustness(rows, metric, roles)
+        answer = ask("robustness", metric=metric)
+        flagged = answer.filter(pl.col("note").str.contains("does not differ from 0"))
+        weak = expected.filter("weak").drop_nulls("robustness")
+        assert flagged.select(CELL).sort(CELL).rows() == weak.select(CELL).sort(CELL).rows()
+        assert flagged["rank"].null_count() == flagged.height
+        ranked = expected.drop_nulls(["rank", "robustness"]).select("rank", *CELL)
+        assert answer.drop_nulls(["rank", "robustness"]).select("rank", *CELL).rows() == ranked.rows()
+
+
+def test_robustness_gives_no_rank_to_what_predicts_nothing():
+    """The query over a table of its own: one model whose baseline scatters around 0, and one that is clearly above."""
+    noise = [0.3, -0.25, 0.2, -0.15, 0.28, -0.2]
+    fits = pl.DataFrame(
+        [
+            ("toy", "run", "f", model, repeat, level, base + 0.1 * noise[repeat] * scale, 80, 20)
+            for model, base, scale in (("weak", 0.001, 10.0), ("strong", 0.8, 1.0))
+            for repeat in range(6)
+            for level in (0.0, 0.1)
+        ],
+        schema=["experiment", "assembly_id", "feature_set", "model", "repeat", "level", "pearson_r", "n_train", "n_test"],
+        orient="row",
+    )  # fmt: skip
+    text = named_queries.find()["robustness"].text
+    text, values = placeholders.fill(
+        "robustness", text, BUILT_IN, {"experiment": "toy", "metric": "pearson_r"}
+    )
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA lake")
+        connection.register("incoming", fits.to_arrow())
+        connection.execute("CREATE TABLE lake.results AS FROM incoming")
+        given = {name: value for name, value in values.items() if f"${name}" in text}
+        answer = pl.DataFrame(connection.sql(text, params=given).to_arrow_table())
+    assert answer.select("model", "rank").rows() == [("strong", 1), ("weak", None)]
+    assert "does not differ from 0" in answer["note"][1]
+    assert answer["note"][0] is None

@@ -13,6 +13,7 @@ from lakebatch.analysis.report import findings, glossary, records, sentences
 from lakebatch.analysis.report.about import about_section
 from lakebatch.analysis.report.configs import run_configs
 from lakebatch.analysis.report.content import Content, Points, Section
+from lakebatch.analysis.report.dictionary import dictionary_section
 from lakebatch.analysis.report.findings import Draw
 from lakebatch.analysis.report.provenance import provenance_section
 from lakebatch.analysis.report.sweeps import sweep_sections
@@ -48,6 +49,7 @@ def compose(
         records.fault_section(data),
         records.run_section(data, configs),
         provenance_section(data, configs, asked, written_at),
+        dictionary_section(data),
         records.config_section(configs),
     ]
     meanings, listed = glossary.with_meanings(data, chosen, sections, about)

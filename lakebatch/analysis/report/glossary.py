@@ -47,6 +47,8 @@ RECORDS = {
     "role": "Whether the column is varied (axis), compared or measured (metric).",
     "column": "Name in the table of results, in SQL and in Python.",
     "meaning": "What the schema or the experiment says about it.",
+    "type": "What the values of the column are.",
+    "unit": "Unit of the values; 1 for a number without a unit.",
     "values": "Values that are there, or possible values and which are better.",
     "item": "What the report was made from.",
     "value": "Its value.",

@@ -19,12 +19,13 @@ LEVELS = Axis()
 
 @dataclass(frozen=True)
 class Table:
-    """A table: caption, column names, cells, and whether each column is numeric."""
+    """A table: caption, column names, cells, whether each column is numeric, and whether pages show it folded."""
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
+    folded: bool = False
 
 
 def table(frame: pl.DataFrame, caption: str, names: Mapping[str, str], exact: str = "level") -> Table:

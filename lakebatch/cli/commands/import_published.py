@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from lakebatch.cli.context import inform, open_lake
+from lakebatch.ids import ExperimentName
 
 
 @click.command("import-published", epilog="Example: lakebatch import-published paper-v1.zip")
@@ -19,14 +21,21 @@ def import_published(context: click.Context, publication: Path, dry_run: bool) -
 
     done = importing.import_published(open_lake(context), publication, dry_run=dry_run)
     verb = "would be" if dry_run else "are"
-    inform(f"{done.rows} rows of {len(done.assemblies)} assemblies {verb} imported into {done.experiment}.")
+    inform(f"{done.rows} rows of {_count(done.assemblies)} {verb} imported into {done.experiment}.")
     if done.skipped:
-        inform(
-            f"The lake has {len(done.skipped)} assemblies already, with the same rows: {', '.join(done.skipped)}."
-        )
+        inform(f"The lake has {_count(done.skipped)} already, with the same rows: {', '.join(done.skipped)}.")
+    if done.not_published:
+        inform(f"Not published, and hence not imported: {', '.join(done.not_published)}.")
     if done.tag:
         inform(f"The tag is {done.tag}.")
     elif not dry_run:
+        name = ExperimentName.parse(done.experiment).name
+        chosen = " ".join(f"--assembly {each}" for each in (*done.skipped, *done.assemblies))
         inform(
-            "No tag is set: the lake has further completed assemblies of the experiment, which it would include."
+            "No tag is set, since it would include the further completed assemblies that the lake has of the "
+            f"experiment. Read exactly these with: lakebatch reassemble {name} {chosen}"
         )
+
+
+def _count(ids: Sequence[str]) -> str:
+    return f"{len(ids)} assembly" if len(ids) == 1 else f"{len(ids)} assemblies"

@@ -13,7 +13,7 @@ from lakebatch.cli.options import gap_option
 from lakebatch.cli.stderr import sanitize
 
 
-@click.command(epilog="Example: lakebatch publish response-noise --tag paper-v1 -o paper-v1.zip")
+@click.command(epilog="Example: lakebatch publish response-noise --tag paper-v1 -o paper-v1.zip --draft")
 @click.argument("name", shell_complete=completion.stored)
 @click.option("--tag", required=True, metavar="TAG", shell_complete=completion.tags, help="Tag to publish.")
 @click.option(
@@ -66,5 +66,6 @@ def publish(
         progress=lambda step: inform(f"{step} ..."),
     )
     draft = ", a draft" if done.draft else ""
-    inform(f"{done.rows} rows of {done.assemblies} assemblies in {done.files} files{draft}")
+    assemblies = "assembly" if done.assemblies == 1 else "assemblies"
+    inform(f"{done.rows} rows of {done.assemblies} {assemblies} in {done.files} files{draft}")
     click.echo(sanitize(str(done.path)))

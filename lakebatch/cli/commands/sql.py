@@ -106,9 +106,16 @@ def sql(
         text = _read(file)
     selected = lake.select(selection)
     frame = _answer(lambda: _ask(selected, query_name, text or "", parameters, options))
+    from lakebatch.sql import kept_columns
+
     none = f"The query returns no row. Its columns: {', '.join(frame.columns)}"
     show_or_save(
-        frame, output, form, lambda: _origin(lake, selected, query_name or text or "", parameters), none=none
+        frame,
+        output,
+        form,
+        lambda: _origin(lake, selected, query_name or text or "", parameters),
+        none=none,
+        described=lambda: kept_columns.described(selected, text or ""),
     )
 
 

@@ -32,6 +32,8 @@ Find = Callable[[], Wanted]
 
 def now(tables: ExperimentTables) -> Wanted:
     """Return what should be in the published table now."""
+    for table in (tables.log.table, tables.results):
+        table.share_newest()
     version = tables.log.table.at().number
     return _checked(pin(tables, NEWEST), version)
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lakebatch import _process as process
 from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import DamageWarning, LakebatchError
@@ -63,7 +64,12 @@ def is_wanted(tables: ExperimentTables) -> bool:
 
 
 def bring_up_to_date(tables: ExperimentTables, *, merge: bool = False) -> None:
-    """Bring the published table to the newest state; if that fails, a warning in the log says so."""
+    """Bring the published table to the newest state; if that fails, a warning in the log says so.
+
+    On Windows, where lakebatch only reads, nothing is done.
+    """
+    if process.IS_WINDOWS:
+        return
     with _reported(tables):
         update(tables, merge=merge)
 
@@ -84,6 +90,8 @@ def heal(tables: ExperimentTables, *, dry_run: bool) -> str | None:
 
 def tagged_version(tables: ExperimentTables, tag: Tag) -> int | None:
     """Return the version of the published table with the rows of a tag; None, with a warning, if it cannot be made."""
+    if process.IS_WINDOWS:
+        return None
     with _reported(tables), _without_warnings():
         return publish(tables, tag) if has_results(tables) else None
     return None

@@ -146,6 +146,19 @@ class TableReader:
             self._cache.put(self.path, state, validator)
         return state
 
+    def share_newest(self) -> None:
+        """Hand the state that commits have loaded over to `at`, which then need not open the table again.
+
+        The next commit of this process opens the table.
+        """
+        if self._handle is None:
+            return
+        state = self._state(self._refresh())
+        self._handle = None  # a later commit would change the state
+        is_whole = diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
+        if is_whole and (validator := self._validator(state.number)) is not None:
+            self._cache.put(self.path, state, validator)
+
     def newest(self) -> TableVersion:
         """Return the newest state for an immediate read: the next call of this table changes it.
 
