@@ -102,7 +102,7 @@ def _reading(material: Material) -> Iterator[str]:
     yield from _block(
         "r",
         f'results <- read.csv("{results}")',
-        f'runs <- read.csv("{assemblies}")',
+        f'runs <- read.csv("{assemblies}", colClasses = c(seed = "character"))',
         'both <- merge(results, runs, by = "assembly_id", suffixes = c("", ".run"))',
     )
     yield from ("", "In Python:", "")
