@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lakebatch
 
-MAX_MODULES = 81
+MAX_MODULES = 113
 SCRIPT = """
 import sys, threading
 
