@@ -123,12 +123,13 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
 def _repeated(value: Any, count: int, dtype: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(dtype):
-        return pa.repeat(pa.scalar(value, dtype), count)
     if value is None:
         return pa.nulls(count, dtype)
-    indices = pa.repeat(pa.scalar(0, pa.int32()), count)
-    return pa.DictionaryArray.from_arrays(indices, pa.array([value], pa.string()))
+    # by polars, since scalars and arrays that pyarrow makes of Python's values import pandas
+    one, indices = pl.Series([value]).to_arrow(), pl.zeros(count, pl.Int32, eager=True).to_arrow()
+    if pa.types.is_dictionary(dtype):
+        return pa.DictionaryArray.from_arrays(indices, one.cast(dtype.value_type))
+    return one.cast(dtype).take(indices)
 
 
 def _copied(table: Table, kept: Kept, schema: pa.Schema) -> Iterator[Chunk]:

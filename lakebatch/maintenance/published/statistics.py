@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 64
 """Length up to which a string is kept as min or max."""
-KINDS = (int, float, str)
-"""Types of which min and max are kept; booleans and times have none."""
+PHYSICAL_TYPES = ("INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY")
+"""Types in the file of which min and max are kept, unless they stand for times; booleans have none."""
 
 
 def statistics(content: io.BytesIO, schema: pa.Schema) -> str:
@@ -26,10 +26,11 @@ def statistics(content: io.BytesIO, schema: pa.Schema) -> str:
         if any(each is None or not each.has_null_count for each in columns):
             continue
         found["nullCount"][name] = sum(each.null_count for each in columns)
-        valued = [each for each in columns if each.num_values]
-        if valued and all(each.has_min_max and _is_kept(each.min, each.max) for each in valued):
-            found["minValues"][name] = min(each.min for each in valued)
-            found["maxValues"][name] = max(each.max for each in valued)
+        ranges = [_range(each) for each in columns if each.num_values]
+        known = [each for each in ranges if each is not None]
+        if known and len(known) == len(ranges):
+            found["minValues"][name] = min(low for low, _ in known)
+            found["maxValues"][name] = max(high for _, high in known)
     return json.dumps(found)
 
 
@@ -41,7 +42,13 @@ def _column(group: Any, name: str) -> Any:
     return None
 
 
-def _is_kept(*values: Any) -> bool:
-    return all(
-        type(each) in KINDS and (not isinstance(each, str) or len(each) <= MAX_TEXT) for each in values
-    )
+def _range(column: Any) -> tuple[Any, Any] | None:
+    """Return the minimum and maximum of a column in a row group; None if they are not kept."""
+    if not column.has_min_max or column.physical_type not in PHYSICAL_TYPES:
+        return None
+    # the raw values, since pyarrow imports pandas to make Python's values of the others
+    found = column.min_raw, column.max_raw
+    if column.logical_type.type == "STRING":
+        texts = found[0].decode(), found[1].decode()
+        return texts if max(map(len, texts)) <= MAX_TEXT else None
+    return found if column.logical_type.type in ("NONE", "INT") and not isinstance(found[0], bytes) else None
