@@ -135,6 +135,7 @@ def _check_target(target: Path) -> None:
 def _material(stored: ExperimentTables, tag: str, given: Mapping[str, Any], on_gap: OnGap) -> Material:
     known = stored.tag_log.get(tag)
     snapshot = pin(stored, moment(tag=tag))
+    snapshot = snapshot.with_events(record.without_people(snapshot.events))
     snapshot.lake_uri = LAKE
     if not snapshot.ids():
         raise AssemblyError(

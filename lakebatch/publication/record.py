@@ -42,7 +42,7 @@ def write(snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], folde
     tables = [each for each in tables if not _is_partial(snapshot, each)]
     ids = _whole(snapshot, tables, folder)
     events = snapshot.events.filter(pl.col("assembly_id").is_in(ids)).sort("run_number", "event")
-    _without_people(events).write_parquet(folder / EVENTS)
+    events.write_parquet(folder / EVENTS)
     pl.concat(_parts(tables, ids, folder)).write_parquet(folder / PARTS)
     overview = {
         "format": FORMAT,
@@ -119,7 +119,7 @@ def _described(snapshot: Snapshot, name: str) -> dict[str, Any]:
     return {"description": state.description, "columns": columns, "properties": own}
 
 
-def _without_people(events: pl.DataFrame) -> pl.DataFrame:
+def without_people(events: pl.DataFrame) -> pl.DataFrame:
     """Return events without the names of users and machines, and without the processes on them."""
     environments = [_impersonal(json.loads(each)) for each in events["environment"]]
     return events.with_columns(

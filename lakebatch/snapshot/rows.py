@@ -113,15 +113,24 @@ class PinnedRows(Statuses):
         ids = choice.choose(self.name, self.last_events, self.config_numbers, selection)
         if selection.narrows and not ids and not may_be_empty:
             raise choice.why_empty(self.name, self.last_events, self.config_numbers, selection)
+        chosen = self._events.filter(pl.col("assembly_id").is_in(ids)) if selection.narrows else self._events
+        uncertain = (self.uncertain & set(ids)) | self.without_event
+        return self._like(chosen, replace(selection, moment=self.moment), uncertain)
+
+    def with_events(self, events: pl.DataFrame) -> Self:
+        """Return the same state with other texts in its events, such as those without the names of people."""
+        return self._like(events, self.selection, self.uncertain)
+
+    def _like(self, events: pl.DataFrame, selection: Selection, uncertain: Collection[str]) -> Self:
         return type(self)(
             self.folder,
-            replace(selection, moment=self.moment),
-            self._events.filter(pl.col("assembly_id").is_in(ids)) if selection.narrows else self._events,
+            selection,
+            events,
             self.version,
             tables=self.tables,
             find_parts=self._find_parts,
             leases=self.leases,
-            uncertain=(self.uncertain & set(ids)) | self.without_event,
+            uncertain=uncertain,
             other_versions=self.other_versions,
             numbers=self.config_numbers,
             attempts=self.attempts,

@@ -84,6 +84,13 @@ def test_nothing_names_the_place_of_the_lake(tagged, published):
     assert [path for path, content in contents(published).items() if place in content] == []
 
 
+def test_report_names_no_machine_and_no_user(study, published):
+    report = (published / "report" / "report.md").read_text()
+    assert "| elsewhere |" in report
+    for secret in {*study.assemblies()["host"], *study.assemblies()["user"]}:
+        assert f"| {secret} |" not in report
+
+
 def test_descriptions_name_files_that_exist(published):
     found = contents(published)
     graph = {each["@id"]: each for each in json.loads(found["ro-crate-metadata.json"])["@graph"]}
