@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import weakref
 
 import pytest
@@ -14,9 +15,11 @@ class _Owner:
     """An object with a weak reference, whose callback receives a signal."""
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_that_is_lost_in_a_callback_is_raised_before_the_next_part(number: signal.Signals) -> None:
+def test_interrupt_that_is_lost_in_a_callback_is_raised_before_the_next_part(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # that of a command sends the signal again
     with handled_interrupts() as handler:
         assert not handler.wants_to_stop()
         owner = _Owner()
