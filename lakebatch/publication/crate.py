@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from lakebatch._folders import NewFolder
 from lakebatch.assembly.record import Assembly
-from lakebatch.ids import canonical_json
+from lakebatch.ids import canonical_json, content_hash
 from lakebatch.publication import licences
 from lakebatch.publication.about import DOI_PAGE, Author
 from lakebatch.publication.assembly_rows import settings_of
 from lakebatch.publication.citation import citation
-from lakebatch.publication.environments import code_path, config_path, requirements_path, to_json
+from lakebatch.publication.environments import LENGTH, code_path, config_path, requirements_path, to_json
 from lakebatch.publication.material import Material, iso, source_hash
 from lakebatch.snapshot.values import as_json
 
@@ -262,7 +261,7 @@ def _code_id(source: str) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return content_hash(text)[:LENGTH]
 
 
 def _refs(names: Any) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from lakebatch.columns import DATA
 from lakebatch.errors import UnknownNameError
 from lakebatch.publication import assembly_rows
 from lakebatch.publication.material import Material, TableFile
-from lakebatch.snapshot import file_origin, stored_dictionary
+from lakebatch.snapshot import file_origin
 from lakebatch.snapshot.dictionary import TableEntry
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.pieces import read
@@ -46,20 +46,21 @@ def chosen(snapshot: Snapshot, more: Iterable[str]) -> list[str]:
                 f"Unknown table {each!r} in tables (--with). Expected some of: {', '.join(ON_REQUEST)}. "
                 "Results and the experiment's own tables are in every publication."
             )
-        if not _has_rows(snapshot, each):
+        if not has_rows(snapshot, each):
             raise UnknownNameError(
                 f"{snapshot.qualified_name} has no row in {each!r} at {snapshot.moment}. Leave it out of tables (--with)."
             )
-    own = [each for each in snapshot.tables.names if each not in DATA and _has_rows(snapshot, each)]
+    own = [each for each in snapshot.tables.names if each not in DATA and has_rows(snapshot, each)]
     return [RESULTS, *sorted(own), *(each for each in ON_REQUEST if each in wanted)]
 
 
 def write_tables(material: Material, names: Iterable[str], new: NewFolder, on_gap: OnGap) -> None:
     """Write the tables into the folder ``data``, and note what was written."""
-    dictionary = stored_dictionary.of_snapshot(material.snapshot, str(material.snapshot.moment))
     origin = origin_of(material.snapshot)
     for name in names:
-        material.tables.append(_write_table(material.snapshot, dictionary[name], origin, new, on_gap))
+        material.tables.append(
+            _write_table(material.snapshot, material.dictionary[name], origin, new, on_gap)
+        )
     frame = assembly_rows.frame(material)
     entry = assembly_rows.entry(frame)
     file = TableFile(entry, entry.columns, frame.height)
@@ -72,7 +73,8 @@ def origin_of(snapshot: Snapshot) -> dict[str, Any]:
     return {name: value for name, value in file_origin.of_dataset(snapshot).items() if name != "lake"}
 
 
-def _has_rows(snapshot: Snapshot, name: str) -> bool:
+def has_rows(snapshot: Snapshot, name: str) -> bool:
+    """Whether an assembly of the dataset has a row in a table."""
     rows = snapshot.rows_by_assembly(name)
     return any(rows.get(each) for each in snapshot.ids())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ from lakebatch._folders import NewFolder
 from lakebatch._text import redacted
 from lakebatch.assembly.record import COMMIT, Assembly
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.ids import canonical_json
+from lakebatch.ids import canonical_json, content_hash
 from lakebatch.publication.material import Material
 
 OF_CODE = (SOURCE_HASH, COMMIT, "experiment_version")
@@ -24,7 +23,7 @@ def environment(assembly: Assembly) -> dict[str, Any]:
 
 def environment_name(assembly: Assembly) -> str:
     """Return the name of the folder of an environment, which depends on its content alone."""
-    return hashlib.sha256(canonical_json(environment(assembly)).encode()).hexdigest()[:LENGTH]
+    return content_hash(canonical_json(environment(assembly)))[:LENGTH]
 
 
 def write_provenance(material: Material, new: NewFolder) -> None:

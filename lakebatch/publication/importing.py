@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from lakebatch.assembly import labels
 from lakebatch.assembly.part_writer import PartWriter
 from lakebatch.assembly.record import Assembly
@@ -78,7 +80,7 @@ def import_published(
             each for each in source.assemblies if each in known and _is_there(stored, source, known[each])
         ]
         new = [each for each in source.assemblies if each not in skipped]
-        rows = sum(source.rows(RESULTS, each).height for each in new)
+        rows = int(source.parts.filter(pl.col("assembly_id").is_in(new), table=RESULTS)["rows"].sum())
         tag = None
         if not dry_run:
             _import(stored, source, new, skipped)

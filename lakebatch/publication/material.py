@@ -16,7 +16,8 @@ from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.publication.about import About
-from lakebatch.snapshot.dictionary import ColumnEntry, TableEntry
+from lakebatch.snapshot import stored_dictionary
+from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
 from lakebatch.snapshot.snapshot import Snapshot
 
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
@@ -70,6 +71,11 @@ class Material:
     mixtures: tuple[str, ...] = ()
     tables: list[TableFile] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        """The data dictionary of the experiment at the tag."""
+        return stored_dictionary.of_snapshot(self.snapshot, str(self.snapshot.moment))
 
     @cached_property
     def assemblies(self) -> list[Assembly]:

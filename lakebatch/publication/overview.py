@@ -20,7 +20,16 @@ from lakebatch.columns import NAME, Column
 from lakebatch.errors import LakebatchError, StorageError
 from lakebatch.experiment.provenance import SourceFile, SourceState
 from lakebatch.ids import ASSEMBLY_ID, FOLDER
-from lakebatch.publication.record import EVENTS, FORMAT, OVERVIEW, PART_COLUMNS, PARTS, SOURCES, parts_of
+from lakebatch.publication.record import (
+    EVENTS,
+    FORMAT,
+    OVERVIEW,
+    PART_COLUMNS,
+    PARTS,
+    SOURCES,
+    parts_of,
+    published_rows,
+)
 from lakebatch.storage.delta.schema import TableSchema, load_schema, table_names
 
 MALFORMED = (
@@ -88,8 +97,7 @@ class Source:
 
     def rows(self, table: str, assembly_id: str) -> pl.DataFrame:
         """Return the rows of an assembly in a table."""
-        frame = pl.scan_parquet(self.folder / f"data/{table}.parquet")
-        return frame.filter(pl.col("assembly_id") == assembly_id).collect()
+        return published_rows(self.folder, table, assembly_id)
 
     def has(self, table: str, assembly_id: str, rows: pl.DataFrame) -> bool:
         """Whether rows are those that its record says an assembly has in a table."""
@@ -169,7 +177,8 @@ def _check_file(source: Source, file: str) -> None:
         _ = source.parts.select("table", "assembly_id", *PART_COLUMNS)
     elif file == EVENTS:
         for each in source.assemblies:
-            if not source.events(each) or source.events(each)[-1].status != "completed":
+            events = source.events(each)
+            if not events or events[-1].status != "completed":
                 raise ValueError(f"{each} has no event that it is completed")
     else:
         table = Path(file).stem

@@ -32,7 +32,7 @@ from lakebatch.publication.croissant import croissant
 from lakebatch.publication.datapackage import data_package
 from lakebatch.publication.material import ASSEMBLIES, KIND, Material
 from lakebatch.settings import read_settings
-from lakebatch.snapshot import dictionary_text, stored_dictionary
+from lakebatch.snapshot import dictionary_text
 from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import OnGap, report_gaps
 from lakebatch.snapshot.moment import moment
@@ -191,7 +191,7 @@ def _write(material: Material, names: list[str], new: NewFolder, on_gap: OnGap, 
 
 def _write_dictionary(material: Material, new: NewFolder) -> None:
     """Write the data dictionary of the tables of the publication."""
-    known = stored_dictionary.of_snapshot(material.snapshot, str(material.snapshot.moment))
+    known = material.dictionary
     entries = tuple(replace(each.entry, columns=each.columns, rows=each.rows) for each in material.tables)
     shown = Dictionary(entries, known.experiment, known.version, known.state)
     new.write("dictionary.json", environments.to_json(shown.as_dict()))

@@ -17,6 +17,7 @@ from lakebatch.assembly.tags import Tag
 from lakebatch.assembly.workers import IDENTITY
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import canonical_json
+from lakebatch.publication.data_files import has_rows
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.commit_metadata import fingerprint
 
@@ -54,7 +55,7 @@ def write(snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], folde
         "assemblies": ids,
         "tables": {name: _described(snapshot, name) for name in tables},
         "not_published": sorted(
-            each for each in snapshot.tables.names if _is_left_out(snapshot, each, tables)
+            each for each in snapshot.tables.names if each not in tables and has_rows(snapshot, each)
         ),
     }
     _write_json(folder / OVERVIEW, overview)
@@ -98,11 +99,6 @@ def parts_of(rows: pl.DataFrame) -> pl.DataFrame:
 def _is_partial(snapshot: Snapshot, name: str) -> bool:
     """Whether a publication lists a table without its large values, as that of artifacts."""
     return any(each.large for each in snapshot.schema(name).columns)
-
-
-def _is_left_out(snapshot: Snapshot, name: str, tables: Sequence[str]) -> bool:
-    rows = snapshot.rows_by_assembly(name)
-    return name not in tables and any(rows.get(each) for each in snapshot.ids())
 
 
 def _write_json(file: Path, content: Any) -> None:

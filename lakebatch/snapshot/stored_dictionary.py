@@ -6,10 +6,9 @@ from lakebatch.columns import DATA, built_in_tables
 from lakebatch.snapshot.dictionary import Dictionary, TableEntry, in_order, table_entry
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.snapshot.selection import COMPLETED
+from lakebatch.storage.delta.constraints import PREFIX
 from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion
-
-CONSTRAINT = "delta.constraints."
 
 
 def of_snapshot(snapshot: PinnedRows, state: str) -> Dictionary:
@@ -60,9 +59,7 @@ def _names(table: TableVersion) -> list[str]:
 def _constraints(table: TableVersion) -> dict[str, str]:
     """Return the constraints that the table enforces, and those that newer code adds at the next commit."""
     stored = {
-        key.removeprefix(CONSTRAINT): rule
-        for key, rule in table.properties.items()
-        if key.startswith(CONSTRAINT)
+        key.removeprefix(PREFIX): rule for key, rule in table.properties.items() if key.startswith(PREFIX)
     }
     return {**table.schema.constraints, **stored}
 
