@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import deltalake
 from deltalake.transaction import AddAction, RemoveAction
 
-from lakebatch.storage.delta import checkpoints, table_format
-from lakebatch.storage.delta.engine import HOT_PATH, Handle
-from lakebatch.storage.delta.replacement import next_transaction
+from lakebatch.storage.delta import table_format
+from lakebatch.storage.delta.engine import Handle
+from lakebatch.storage.delta.replacement import commit_actions, next_transaction
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import DataFile
 
@@ -56,22 +55,9 @@ def commit(handle: Handle, change: Change, last: int) -> None:
     actions: list[AddAction | RemoveAction] = [
         AddAction(file.path, file.size, {}, at, True, file.statistics) for file in change.added
     ]
-    is_same = change.schema is None
-    if is_same:
+    if change.schema is None:
         actions += [
             RemoveAction(file.path, True, at, size=file.size, partition_values={}) for file in change.removed
         ]
-    handle.create_write_transaction(
-        actions,
-        mode="append" if is_same else "overwrite",  # which removes all files and takes the columns over
-        schema=handle.schema() if change.schema is None else table_format.delta_schema(change.schema),
-        partition_by=[],
-        commit_properties=deltalake.CommitProperties(
-            custom_metadata=dict(change.metadata),
-            max_commit_retries=RETRIES,
-            app_transactions=[next_transaction(last)],
-        ),
-        post_commithook_properties=HOT_PATH,
-    )
-    handle.update_incremental()
-    checkpoints.write_if_due(handle)
+    schema = None if change.schema is None else table_format.delta_schema(change.schema)
+    commit_actions(handle, actions, change.metadata, next_transaction(last), schema=schema, retries=RETRIES)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import deltalake
 from deltalake.transaction import AddAction, RemoveAction
@@ -31,6 +31,17 @@ MAX_AGE_HOURS = 12
 """Maximal age of a new file at its commit."""
 CLAIM_TIMEOUT_HOURS = 24
 """Age from which such a claim counts as left over."""
+
+
+class _File(Protocol):
+    """A file with its path below the table, its size in bytes and its row count."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
 
 
 class NewFile(NamedTuple):
@@ -108,21 +119,26 @@ def _commit(
     metadata: Mapping[str, str],
     transaction: deltalake.Transaction,
 ) -> None:
-    at = int(datetime.now(UTC).timestamp() * 1000)
-    actions: list[AddAction | RemoveAction] = []
-    for each in replacements:
-        partition: dict[str, str | None] = (
-            {} if each.assembly_id is None else {"assembly_id": each.assembly_id}
-        )
-        actions += [
-            AddAction(file.path, file.size, partition, at, False, json.dumps({"numRecords": file.rows}))
-            for file in each.added
-        ]
-        actions += [
-            RemoveAction(file.path, False, at, size=file.size, partition_values=partition)
-            for file in each.removed
-        ]
+    actions = [
+        action for each in replacements for action in same_rows(each.assembly_id, each.added, each.removed)
+    ]
     commit_actions(handle, actions, metadata, transaction)
+
+
+def same_rows(
+    assembly_id: str | None, added: Iterable[_File], removed: Iterable[_File]
+) -> list[AddAction | RemoveAction]:
+    """Return the actions that put files of an assembly in the place of others, which changes no row of a dataset."""
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    partition: dict[str, str | None] = {} if assembly_id is None else {"assembly_id": assembly_id}
+    came: list[AddAction | RemoveAction] = [
+        AddAction(file.path, file.size, partition, at, False, json.dumps({"numRecords": file.rows}))
+        for file in added
+    ]
+    left = [
+        RemoveAction(file.path, False, at, size=file.size, partition_values=partition) for file in removed
+    ]
+    return [*came, *left]
 
 
 def commit_actions(
@@ -130,16 +146,22 @@ def commit_actions(
     actions: Sequence[AddAction | RemoveAction],
     metadata: Mapping[str, str],
     transaction: deltalake.Transaction,
+    *,
+    schema: deltalake.Schema | None = None,
+    retries: int = COMMIT_RETRIES,
 ) -> None:
-    """Commit files that come into a table, or leave it, as one version."""
+    """Commit files that come into a table, or leave it, as one version.
+
+    With other columns in ``schema``, all files of the table leave it, and no action has to say so.
+    """
     handle.create_write_transaction(
         list(actions),
-        mode="append",
-        schema=handle.schema(),
+        mode="append" if schema is None else "overwrite",
+        schema=schema or handle.schema(),
         partition_by=list(handle.metadata().partition_columns),
         commit_properties=deltalake.CommitProperties(
             custom_metadata=dict(metadata),
-            max_commit_retries=COMMIT_RETRIES,
+            max_commit_retries=retries,
             app_transactions=[transaction],
         ),
         post_commithook_properties=HOT_PATH,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-
-from deltalake.transaction import AddAction, RemoveAction
 
 from lakebatch.storage.delta.foreign import OriginFile
-from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
+from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction, same_rows
 from lakebatch.storage.delta.table import Table, Write
 from lakebatch.storage.delta.version import TableVersion
 
@@ -31,22 +27,9 @@ def undo(
         present = set(state.all_files["path"])
         out = [each for each in surplus if each.path in present]
         back = [each for each in missing if each.path not in present]
-        actions = _actions(assembly_id, out, back)
+        actions = same_rows(assembly_id, back, out)
         if not actions:
             return None
         return lambda handle: commit_actions(handle, actions, metadata, next_transaction(last))
 
     return table.commit_once(TRANSACTION, write_after)
-
-
-def _actions(
-    assembly_id: str | None, surplus: Sequence[OriginFile], missing: Sequence[OriginFile]
-) -> list[AddAction | RemoveAction]:
-    at = int(datetime.now(UTC).timestamp() * 1000)
-    partition: dict[str, str | None] = {} if assembly_id is None else {"assembly_id": assembly_id}
-    back: list[AddAction | RemoveAction] = [
-        AddAction(each.path, each.size, partition, at, False, json.dumps({"numRecords": each.rows}))
-        for each in missing
-    ]
-    out = [RemoveAction(each.path, False, at, size=each.size, partition_values=partition) for each in surplus]
-    return [*back, *out]
