@@ -21,8 +21,9 @@ def statistics(content: io.BytesIO, schema: pa.Schema) -> str:
 
     about = pq.ParquetFile(content).metadata
     found: dict[str, Any] = {"numRecords": about.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    groups = [_columns(about.row_group(index)) for index in range(about.num_row_groups)]
     for name in schema.names:
-        columns = [_column(about.row_group(index), name) for index in range(about.num_row_groups)]
+        columns: list[Any] = [each.get(name) for each in groups]
         if any(each is None or not each.has_null_count for each in columns):
             continue
         found["nullCount"][name] = sum(each.null_count for each in columns)
@@ -34,12 +35,10 @@ def statistics(content: io.BytesIO, schema: pa.Schema) -> str:
     return json.dumps(found)
 
 
-def _column(group: Any, name: str) -> Any:
-    """Return the statistics of a plain column in a row group; None of a list."""
-    for index in range(group.num_columns):
-        if (column := group.column(index)).path_in_schema == name:
-            return column.statistics
-    return None
+def _columns(group: Any) -> dict[str, Any]:
+    """Return the statistics of the columns in a row group by name; those of a list have the path of its items."""
+    columns = [group.column(index) for index in range(group.num_columns)]
+    return {each.path_in_schema: each.statistics for each in columns}
 
 
 def _range(column: Any) -> tuple[Any, Any] | None:
