@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator
 
 from lakebatch.cli.cells import fill, width_of
 from lakebatch.cli.colours import paint_label, shows_colour
+from lakebatch.cli.output import wrapped_lines
 from lakebatch.cli.stderr import sanitize
 from lakebatch.cli.table import terminal_width
 from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
@@ -70,11 +70,4 @@ def _fold(text: str, width: int | None, first: str = "", later: str = "") -> lis
     text = sanitize(" ".join(text.split()))
     if width is None:
         return [first + text]
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=first,
-        subsequent_indent=later,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrapped_lines(text, width, later, first)

@@ -170,7 +170,12 @@ def show_with_text(
 
 
 def _wrapped(text: str, width: int, later: str, first: str) -> str:
-    return textwrap.fill(
+    return "\n".join(wrapped_lines(text, width, later, first))
+
+
+def wrapped_lines(text: str, width: int, later: str, first: str) -> list[str]:
+    """Return a text in lines of a width, whose words stay whole, with an indent of the first and of the later lines."""
+    return textwrap.wrap(
         text,
         width,
         initial_indent=first,

@@ -141,10 +141,14 @@ class TableReader:
         if cached is not None and self._validator(cached[0].number) == cached[1]:
             return cached[0]
         state, is_whole = self._open_state(None)
+        self._keep(state, is_whole)
+        return state
+
+    def _keep(self, state: TableVersion, is_whole: bool) -> None:
+        """Keep the newest state in the cache, if its log is whole."""
         # without a validator, a later version was committed meanwhile or the log cannot be reached
         if is_whole and (validator := self._validator(state.number)) is not None:
             self._cache.put(self.path, state, validator)
-        return state
 
     def share_newest(self) -> None:
         """Hand the state that commits have loaded over to `at`, which then need not open the table again.
@@ -155,9 +159,7 @@ class TableReader:
             return
         state = self._state(self._refresh())
         self._handle = None  # a later commit would change the state
-        is_whole = diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False)
-        if is_whole and (validator := self._validator(state.number)) is not None:
-            self._cache.put(self.path, state, validator)
+        self._keep(state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False))
 
     def newest(self) -> TableVersion:
         """Return the newest state for an immediate read: the next call of this table changes it.
