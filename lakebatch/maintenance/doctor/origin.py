@@ -10,9 +10,9 @@ from lakebatch.assembly.tags import TRANSACTION as TAGGED
 from lakebatch.ids import ASSEMBLY_ID
 from lakebatch.maintenance.doctor.finding import Finding
 from lakebatch.maintenance.inspection.table import InspectedTable
+from lakebatch.storage.delta.foreign import EVENT
 from lakebatch.storage.delta.log import LOST
 from lakebatch.storage.delta.removal import PURGING
-from lakebatch.storage.delta.vacuum import EVENT
 
 SEPARATE = "Remove nothing: copy each lake into a folder of its own, from where they were before."
 

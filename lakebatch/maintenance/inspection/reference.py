@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from lakebatch.storage.delta.foreign import EVENT, PURGED
 from lakebatch.storage.delta.log import Entry
-from lakebatch.storage.delta.removal import ASSEMBLY, PURGED
-from lakebatch.storage.delta.vacuum import EVENT
+from lakebatch.storage.delta.removal import ASSEMBLY
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from lakebatch.maintenance.inspection.lineage import Lineage
 from lakebatch.maintenance.inspection.reference import Reference, added, purged_by, removed
 from lakebatch.storage import Storage
 from lakebatch.storage.delta import log as deltalog
+from lakebatch.storage.delta.foreign import EVENT
 from lakebatch.storage.delta.log import Entry, Log
 from lakebatch.storage.delta.own_view import OwnView
 from lakebatch.storage.delta.schema import TableSchema, load_schema
-from lakebatch.storage.delta.vacuum import EVENT, inner_tables, link_targets
+from lakebatch.storage.delta.vacuum import inner_tables, link_targets
 from lakebatch.storage.place import StoredFile
 
 

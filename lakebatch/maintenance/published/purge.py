@@ -7,10 +7,10 @@ from lakebatch.errors import StorageError
 from lakebatch.maintenance.links import find_link
 from lakebatch.maintenance.published.contents import read_entries
 from lakebatch.maintenance.published.keep import update
+from lakebatch.storage.delta.foreign import EVENT
 from lakebatch.storage.delta.removal import ASSEMBLY, PURGING
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
-from lakebatch.storage.delta.vacuum import EVENT
 from lakebatch.storage.delta.version import DataFile
 
 

@@ -25,7 +25,7 @@ from lakebatch.maintenance.published import purge as published
 from lakebatch.maintenance.purge.holdings import Holding, bundles_of, holdings
 from lakebatch.maintenance.purge.refusal import check_purgeable, check_untagged
 from lakebatch.storage.delta import removal
-from lakebatch.storage.delta.vacuum import EVENT
+from lakebatch.storage.delta.foreign import EVENT
 from lakebatch.storage.place import StoredFile
 
 COLUMNS: dict[str, pl.DataType] = {

@@ -11,7 +11,7 @@ from lakebatch.maintenance.inspection.lineage import Group
 from lakebatch.maintenance.inspection.rows import KEYS, contradictions
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.contents import Contents
-from lakebatch.maintenance.repair.history import EVENT
+from lakebatch.maintenance.repair.history import METADATA
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State
 from lakebatch.maintenance.repair.recovery import once
 from lakebatch.storage.delta.commit_metadata import fingerprint
@@ -129,7 +129,7 @@ def replace_rows(table: Table, doubled: Doubled, rows: pl.DataFrame) -> None:
     files = state.data_files(None if assembly_id is None else [assembly_id])
     if {each.path for each in files} != set(doubled.paths):
         raise CannotHealError(MEANWHILE)
-    metadata = {**EVENT, "lakebatch.code_version": __version__, FINGERPRINT: fingerprint([rows])}
+    metadata = {**METADATA, "lakebatch.code_version": __version__, FINGERPRINT: fingerprint([rows])}
     metadata |= {} if assembly_id is None else {"lakebatch.assembly_id": assembly_id}
     new = write_rows(table, state, [rows], assembly_id)
     if not replace(table, [Replacement(assembly_id, tuple(files), (new,))], metadata):

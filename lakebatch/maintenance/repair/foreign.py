@@ -13,7 +13,7 @@ from lakebatch._version import __version__
 from lakebatch.errors import LakebatchError
 from lakebatch.maintenance.inspection.table import InspectedTable
 from lakebatch.maintenance.repair.contents import Contents
-from lakebatch.maintenance.repair.history import EVENT
+from lakebatch.maintenance.repair.history import METADATA
 from lakebatch.maintenance.repair.outcome import CannotHealError, Outcome, State, healed
 from lakebatch.storage.delta.foreign import OriginFile
 from lakebatch.storage.delta.table import Table
@@ -120,7 +120,7 @@ def _counted(files: Sequence[OriginFile]) -> str:
 
 
 def _metadata(change: Change) -> dict[str, str]:
-    described = {**EVENT, "lakebatch.code_version": __version__}
+    described = {**METADATA, "lakebatch.code_version": __version__}
     return (
         described if change.assembly_id is None else described | {"lakebatch.assembly_id": change.assembly_id}
     )

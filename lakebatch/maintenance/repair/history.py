@@ -10,8 +10,9 @@ from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.errors import LakebatchError
 from lakebatch.maintenance.repair.outcome import Outcome
 from lakebatch.maintenance.tables import RECORDS
+from lakebatch.storage.delta.foreign import EVENT, REPAIRED
 
-EVENT = {"lakebatch.event": "repaired"}
+METADATA = {EVENT: REPAIRED}
 
 
 class History:
@@ -45,7 +46,7 @@ class History:
             for name in sorted(
                 {_table(each) for outcomes in healed.values() for each in outcomes} & known_tables
             ):
-                self._stored.table(name).mark(EVENT)
+                self._stored.table(name).mark(METADATA)
         except LakebatchError as error:
             what = "The repair could not be recorded"
             yield Outcome("stays damaged", self._stored.folder, what, str(error))

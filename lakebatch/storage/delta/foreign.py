@@ -20,7 +20,9 @@ from lakebatch.storage.delta.log import LOST, Entry
 MARK = "lakebatch."
 """Start of the keys that commits of lakebatch have in their metadata."""
 EVENT = "lakebatch.event"
+"""Key in the metadata of a commit: what it does."""
 PURGED, REPAIRED = "purged", "repaired"
+"""Values of `EVENT` in a commit that takes the files of an assembly out, and in one that heals a table."""
 MAX_WORDS = 60
 MAX_NAMED = 3
 

@@ -16,17 +16,15 @@ from deltalake.transaction import RemoveAction
 
 from lakebatch.errors import CommitError
 from lakebatch.storage.delta.engine import Handle
+from lakebatch.storage.delta.foreign import EVENT, PURGED
 from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
 from lakebatch.storage.delta.table import Table, Write
 from lakebatch.storage.delta.table_format import APPEND_ONLY
-from lakebatch.storage.delta.vacuum import EVENT
 from lakebatch.storage.delta.version import DataFile, TableVersion
 from lakebatch.storage.retry import COMMITS
 
-PURGED = "purged"
-"""Value of `lakebatch.storage.delta.vacuum.EVENT` in the commit that takes the files of an assembly out."""
 PURGING = "purging"
-"""The same in the commit before files are deleted, which makes stopped writers of the assembly look again."""
+"""Value of `EVENT` in the commit before files are deleted, which makes stopped writers of the assembly look again."""
 ASSEMBLY = "lakebatch.assembly_id"
 ATTEMPTS = 30
 """Attempts while other removals make the table append-only again."""

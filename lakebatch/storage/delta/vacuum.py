@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
+from lakebatch.storage.delta.foreign import EVENT
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.replacement import TRANSACTION
 from lakebatch.storage.delta.table import Table
@@ -19,7 +20,6 @@ UNCOMMITTED_HOURS = 24
 """How long a file that no commit names is left: its writer may be about to commit it."""
 UNFENCED_HOURS = 30 * 24
 """The same in a table without partitions, where a file does not tell whose it is."""
-EVENT = "lakebatch.event"
 METADATA = {EVENT: "vacuumed"}
 """In a commit: files that versions before it need may be gone from then on."""
 PARTITION = re.compile(r"assembly_id=([^/]+)/")
