@@ -52,8 +52,8 @@ PACKAGE_LOGGER = logging.getLogger("lakebatch")
 class InterruptHandler:
     """Signal handler: the first Ctrl-C, while parts are computed, prevents further parts.
 
-    An exception that a handler raises is lost where Python runs it inside of a callback, such as that of a weak
-    reference. So the handler records what it raises, and `wants_to_stop` raises it again.
+    An exception that a handler raises can be lost: Python ignores it inside of a callback, and compiled code may drop
+    it. So the handler records what it raises, and `wants_to_stop` raises it again.
     """
 
     def __init__(self) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-
-import polars as pl
+from typing import Any
 
 from lakebatch._folders import Kind
 from lakebatch._version import __version__
@@ -15,6 +14,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
 from lakebatch.experiment.provenance import SOURCE_HASH
+from lakebatch.maintenance.published.layout import completions
 from lakebatch.publication.about import About
 from lakebatch.snapshot import stored_dictionary
 from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
@@ -84,16 +84,18 @@ class Material:
         return [each for each in self.snapshot.assemblies if each.assembly_id in ids]
 
     @cached_property
+    def _completions(self) -> Mapping[str, Mapping[str, Any]]:
+        return completions(self.snapshot.events)
+
+    @property
     def started(self) -> Mapping[str, datetime]:
         """The time of the first event of each assembly."""
-        first = self.snapshot.events.filter(pl.col("event") == 0)
-        return dict(first.select("assembly_id", "at").iter_rows())
+        return {name: each["started_at"] for name, each in self._completions.items()}
 
-    @cached_property
+    @property
     def completed(self) -> Mapping[str, datetime]:
-        """The time at which each assembly was completed."""
-        done = self.snapshot.events.filter(pl.col("status") == "completed").sort("event")
-        return dict(done.select("assembly_id", "at").iter_rows())
+        """The time at which each assembly was completed; later notes and decisions change nothing."""
+        return {name: each["at"] for name, each in self._completions.items()}
 
     @cached_property
     def codes(self) -> Mapping[str, Files]:

@@ -91,6 +91,17 @@ def test_report_names_no_machine_and_no_user(study, published):
         assert f"| {secret} |" not in report
 
 
+def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
+    before = pl.read_csv(published / "data" / "assemblies.csv")
+    study.note(before["assembly_id"][0], "looked at")
+    study.tag("noted")
+    study.publish("noted", tmp_path / "noted", **SAID)
+    after = pl.read_csv(tmp_path / "noted" / "data" / "assemblies.csv")
+    assert after["note"][0] == "looked at"
+    times = before.select("assembly_id", "started_at", "completed_at").sort("assembly_id")
+    assert after.join(times, "assembly_id", "semi").select(times.columns).sort("assembly_id").equals(times)
+
+
 def test_descriptions_name_files_that_exist(published):
     found = contents(published)
     graph = {each["@id"]: each for each in json.loads(found["ro-crate-metadata.json"])["@graph"]}
