@@ -14,7 +14,7 @@ INTERNAL = frozenset({
     "computed", "config_numbers", "declare", "frames", "lake_folders", "leases", "log", "missing_versions",
     "number", "only", "pin", "qualified", "refuse_damaged", "renew", "report_gaps", "report_mixtures",
     "report_names", "results", "rows_of", "select", "selection", "sibling", "source_log", "storage",
-    "sweep_log", "table", "tables", "tag_log", "uncertain", "versions_of", "without",
+    "sweep_log", "table", "tables", "tag_log", "uncertain", "versions_of", "with_events", "without",
 })  # fmt: skip
 """Attributes that other modules of lakebatch use; they work, and may change in any release."""
 
