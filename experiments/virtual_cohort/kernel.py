@@ -16,13 +16,11 @@ section IV.7. Deviation: the system is autonomous between drug onsets, so no der
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
+from .._compiling import compiled
 from .rodas5p import COUPLINGS, DENSE_WEIGHTS, GAMMA, STAGE_WEIGHTS, STAGES
 
 LANES = 128
@@ -50,20 +48,6 @@ LARGEST_GROWTH, LARGEST_CUT = 6.0, 0.2
 FIRST_STEP = 1e-2
 SMALLEST_STEP = 1e-14
 SMALLEST_ERROR = 1e-8
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function with numba and keep the machine code on disk for the next process.
-
-    Numba keeps it beside this file, else in the user's cache folder. Where neither can be written it
-    refuses to cache at all; then every process compiles for itself.
-    """
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:
-        logging.getLogger(__name__).info("Compiled code is not kept: %s", error)
-        return numba.njit(**options)(function)
 
 
 @compiled

@@ -51,6 +51,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         lake = lake_of(arguments.assemblies, arguments.rows, folder, on_s3=arguments.s3)
         compare(lake, folder / "export", arguments.engines)
 

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from lakebatch.experiments import _compiling
 from lakebatch.experiments.virtual_cohort import kernel, rodas5p
 from lakebatch.experiments.virtual_cohort.tables import build_tables
 
@@ -17,7 +18,7 @@ SCRIPT = """
 import logging, sys
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 sys.path.insert(0, sys.argv[1])
-from solver import kernel
+from copied.solver import kernel
 print(kernel.growth(1.0))
 """
 
@@ -98,8 +99,9 @@ def test_step_growth_follows_the_error():
 
 @pytest.mark.parametrize("writable", [True, False])
 def test_kernel_compiles_where_its_folder_cannot_be_written(tmp_path, writable):
-    package = tmp_path / "solver"
-    package.mkdir()
+    package = tmp_path / "copied" / "solver"
+    package.mkdir(parents=True)
+    shutil.copy(_compiling.__file__, package.parent)
     for module in (kernel, rodas5p):
         shutil.copy(module.__file__, package)
     (package / "__pycache__").touch()

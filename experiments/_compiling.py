@@ -1,0 +1,39 @@
+"""Functions that numba compiles, with the machine code kept for later processes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numba
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function with numba and keep the machine code on disk for the next process.
+
+    Numba keeps it beside the file of the function, else in the user's cache folder. Where neither can be written it
+    refuses to cache at all; then every process compiles for itself. Machine code is used again as long as no file of the
+    function's folder has changed: it contains the functions and constants of other files, which numba does not look at.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        dispatcher = numba.njit(cache=True, **options)(function)
+        dispatcher._cache._cache_file._source_stamp = sources(Path(function.__code__.co_filename).parent)
+    except (
+        RuntimeError,
+        AttributeError,
+    ) as error:  # no folder, or a release of numba that keeps code in another way
+        logging.getLogger(__name__).info("Compiled code is not kept: %s", error)
+        return numba.njit(**options)(function)
+    return dispatcher
+
+
+@cache
+def sources(folder: Path) -> str:
+    """Return a hash of all Python files of a folder."""
+    files = sorted(folder.glob("*.py"))
+    return sha256(b"".join(sha256(each.read_bytes()).digest() for each in files)).hexdigest()
