@@ -143,6 +143,10 @@ class EvaluationConfig(ConfigModel):
         """Return the models in their order, each with what it is to see."""
         return tuple(self._resolved(entry) for entry in self.models)
 
+    def has_trees(self) -> bool:
+        """Return whether a standard model of trees is among the models."""
+        return not {"random_forest", "gradient_boosting"}.isdisjoint(map(_name, self.models))
+
     def _resolved(self, entry: str | CustomModelConfig) -> Model:
         if not isinstance(entry, str):
             return Model(**dict(entry))

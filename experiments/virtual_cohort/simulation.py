@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,28 +202,12 @@ def _integrate(
     return _Report(*report)
 
 
-@contextmanager
-def _reported(first: int, n_samples: int) -> Iterator[None]:
+def _reported(first: int, n_samples: int) -> AbstractContextManager[None]:
     """Report the simulation of the patients from one on; before it, the solver's compilation if it is not kept on disk."""
-    from numba.core import event
+    from .._compiling import reported
 
     counts = (first, n_samples) if n_samples > PATIENTS_AT_ONCE else ()
-
-    class Compilation(event.Listener):
-        depth = 0  # of functions that are compiled for one another
-
-        def on_start(self, _: object) -> None:
-            self.depth += 1
-            report_phase("compiling the solver (only once)")
-
-        def on_end(self, _: object) -> None:
-            self.depth -= 1
-            if not self.depth:
-                report_phase(f"simulating {n_samples:,} patients", *counts)
-
-    report_phase(f"simulating {n_samples:,} patients", *counts)
-    with event.install_listener("numba:compile", Compilation()):
-        yield
+    return reported("the solver", f"simulating {n_samples:,} patients", *counts)
 
 
 def _segments(drugs: Sequence[DrugConfig], config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..._compiling import reported
 from .columns import SortedColumns
 from .growth import predict
 
@@ -198,3 +199,9 @@ class PresortedBoostingRegressor(_Ensemble):
         """Return the mean plus the scaled predictions of all trees, shape (n_samples,)."""
         check_is_fitted(self)
         return self._sum_of_trees(X, self.mean_, self.learning_rate)
+
+
+def load() -> None:
+    """Load the machine code of the trees, compiled where it is not kept on disk."""
+    with reported("the trees", "loading the trees"):
+        PresortedForestRegressor(1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0]).predict([[0.0]])
