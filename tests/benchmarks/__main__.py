@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--small", type=int, default=1_000)
     parser.add_argument("--large", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=10, help="repeats of the published study to measure")
+    parser.add_argument("--repeats", type=int, default=1, help="repeats of the published study to measure")
     parser.add_argument("--folder", type=Path, help="where lakes are kept")
     arguments = parser.parse_args()
     print(HEAD)
