@@ -100,7 +100,7 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
     def _prepare(self, config: Config, rng: np.random.Generator, spread: Spread | None = None) -> Prepared:
         report_phase("loading scikit-learn")
-        from .._compiling import begins_with_models  # slow to import, as all below
+        from ..compilation.compiling import begins_with_models  # slow to import, as all below
         from ..prediction.evaluation import draw_split_seeds
         from ..prediction.trees import regressors
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .._compiling import compiled
+from ..compilation.compiling import compiled
 from .rodas5p import COUPLINGS, DENSE_WEIGHTS, GAMMA, STAGE_WEIGHTS, STAGES
 
 LANES = 128

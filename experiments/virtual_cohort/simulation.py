@@ -204,7 +204,7 @@ def _integrate(
 
 def _reported(first: int, n_samples: int) -> AbstractContextManager[None]:
     """Report the simulation of the patients from one on; before it, the solver's compilation if it is not kept on disk."""
-    from .._compiling import reported
+    from ..compilation.compiling import reported
 
     counts = (first, n_samples) if n_samples > PATIENTS_AT_ONCE else ()
     return reported("the solver", f"simulating {n_samples:,} patients", *counts)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 CODE = """
-from lakebatch.experiments._compiling import compiled
+from lakebatch.experiments.compilation.compiling import compiled
 
 from factor import FACTOR
 

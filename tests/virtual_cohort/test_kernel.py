@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from lakebatch.experiments import _compiling
+from lakebatch.experiments.compilation import compiling
 from lakebatch.experiments.virtual_cohort import kernel, rodas5p
 from lakebatch.experiments.virtual_cohort.tables import build_tables
 
@@ -101,7 +101,8 @@ def test_step_growth_follows_the_error():
 def test_kernel_compiles_where_its_folder_cannot_be_written(tmp_path, writable):
     package = tmp_path / "copied" / "solver"
     package.mkdir(parents=True)
-    shutil.copy(_compiling.__file__, package.parent)
+    (package.parent / "compilation").mkdir()
+    shutil.copy(compiling.__file__, package.parent / "compilation")
     for module in (kernel, rodas5p):
         shutil.copy(module.__file__, package)
     (package / "__pycache__").touch()

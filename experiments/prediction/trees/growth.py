@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._compiling import compiled
+from ...compilation.compiling import compiled
 from .splits import EPSILON, LEAF, best_of_two, best_split, moved
 
 NODE = np.dtype(

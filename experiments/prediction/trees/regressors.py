@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..._compiling import reported
+from ...compilation.compiling import reported
 from .columns import SortedColumns
 from .growth import predict
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ..._compiling import compiled
+from ...compilation.compiling import compiled
 
 SMALL = 15
 """At most so many values are sorted by insertion."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._compiling import compiled
+from ...compilation.compiling import compiled
 from .sorting import sort_together
 
 LEAF = -1
