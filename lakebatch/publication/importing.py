@@ -184,26 +184,25 @@ def _write_parts(stored: ExperimentTables, source: Source, table: str, assembly:
 
 def _tag(stored: ExperimentTables, source: Source, set_tag: SetTag) -> str | None:
     """Set the tag, unless an earlier import did; None if the state holds more than the publication."""
-    if found := _tag_of(stored, source):
-        return found
+    known = (
+        stored.tag_log.all()
+    )  # once: a tag that another import sets from here on has the name that is chosen
+    for each in known:
+        if source.checksum in (each.note or ""):
+            return each.tag
     completed = {each.assembly_id for each in stored.log.latest() if each.status == "completed"}
     if completed != set(source.assemblies):
         return None
     note = "; ".join(each for each in (source.overview["note"], source.note()) if each)
+    name = _free_name({each.tag for each in known}, source.overview["tag"])
     try:
-        return set_tag(_free_name(stored, source.overview["tag"]), note=note).tag
+        return set_tag(name, note=note).tag
     except NameClashError:  # another import of it was quicker
         return _tag(stored, source, set_tag)
 
 
-def _tag_of(stored: ExperimentTables, source: Source) -> str | None:
-    """Return the tag that an import of the publication has set; None if there is none."""
-    return next((each.tag for each in stored.tag_log.all() if source.checksum in (each.note or "")), None)
-
-
-def _free_name(stored: ExperimentTables, wanted: str) -> str:
+def _free_name(known: Collection[str], wanted: str) -> str:
     """Return the name of a new tag: the published one, with a number if it is taken."""
-    known = {each.tag for each in stored.tag_log.all()}
     name, count = wanted, 1
     while name in known:
         count += 1

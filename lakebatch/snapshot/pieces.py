@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import polars as pl
 
 from lakebatch.snapshot.gaps import OnGap
-from lakebatch.snapshot.row_order import PIECE, batches, by_level, count_parts, in_order
+from lakebatch.snapshot.row_order import LARGE, batches, by_level, count_parts, in_order
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import omissions
 from lakebatch.storage.delta.version import TableVersion, collect
@@ -23,7 +23,7 @@ def read(
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of some assemblies in order, a few assemblies or a few parts of a large one at a time."""
     counts = snapshot.rows_by_assembly(table)
-    large = [each for each in ids if counts.get(each, 0) > PIECE]
+    large = [each for each in ids if counts.get(each, 0) > LARGE]
     if on_gap == "ignore":  # a fault that is found later would leave half of an assembly
         snapshot.tables.read_files(table, large)
     ids, found = snapshot.tables.readable(table, ids, on_gap)

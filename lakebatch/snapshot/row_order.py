@@ -9,8 +9,10 @@ import polars as pl
 
 ORDER = ("assembly_id", "level", "part", "feature_set", "model", "repeat", "sample", "species", "name")
 """The columns that rows are sorted by; a table may lack some of them."""
-PIECE = 200_000
-"""Approximate row count of one piece."""
+PIECE = 25_000
+"""Approximate row count of a piece of several assemblies."""
+LARGE = 200_000
+"""Row count of an assembly that is read in pieces itself, and of those: each reads all its files, and keeps some rows."""
 
 
 def in_order(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -27,12 +29,13 @@ def put_in_order(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def batches(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield ids in batches of about the row count of a piece."""
+    """Yield ids in batches of about the row count of a piece; a large assembly is a batch of its own."""
     total = 0
     numbered = []
     for each in ids:
-        numbered.append((total // PIECE, each))
-        total += counts.get(each, 0)
+        rows = counts.get(each, 0)
+        numbered.append(((total // PIECE, each if rows > LARGE else None), each))
+        total += rows
     for _, batch in groupby(numbered, key=lambda pair: pair[0]):
         yield [each for _, each in batch]
 
@@ -47,7 +50,7 @@ def by_level(parts: pl.DataFrame) -> Iterator[pl.Expr]:
     """Yield conditions that select a few counted parts of one level at a time, in the order of `in_order`."""
     offsets = parts["len"].cum_sum() - parts["len"]
     levels = parts["level"] if "level" in parts.columns else [None] * parts.height
-    numbered = zip(offsets // PIECE, levels, parts["part"], strict=True)
+    numbered = zip(offsets // LARGE, levels, parts["part"], strict=True)
     for (_, level), batch in groupby(numbered, key=lambda each: each[:2]):
         chosen = pl.col("part").is_in([part for *_, part in batch])
         if "level" in parts.columns:

@@ -17,6 +17,7 @@ import lakebatch
 from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.cli import main
 from lakebatch.errors import AssemblyError, StorageError, UnknownNameError
+from lakebatch.publication import importing
 from lakebatch.publication.record import OVERVIEW, PART_COLUMNS, PARTS, parts_of
 
 KILLED = """
@@ -113,6 +114,21 @@ def test_two_imports_at_once_give_each_row_once(publication, tmp_path):
     arguments = [sys.executable, "-c", KILLED, "other", publication, "0"]
     both = [subprocess.Popen(arguments) for _ in range(2)]
     assert [each.wait(120) for each in both] == [0, 0]
+    _check_whole(lakebatch.open_lake(tmp_path / "other"), tmp_path)
+
+
+def test_a_tag_that_another_import_sets_meanwhile_is_the_only_one(publication, tmp_path, monkeypatch):
+    """The other import ends while this one chooses the name of its tag."""
+    other = lakebatch.open_lake(tmp_path / "other")
+    choose = importing._free_name
+
+    def overtaken(*given):
+        monkeypatch.setattr(importing, "_free_name", choose)
+        other.import_published(publication)
+        return choose(*given)
+
+    monkeypatch.setattr(importing, "_free_name", overtaken)
+    assert other.import_published(publication).tag == "paper"
     _check_whole(lakebatch.open_lake(tmp_path / "other"), tmp_path)
 
 

@@ -140,7 +140,7 @@ def test_every_reader_knows_own_tables(lake, tmp_path):
 
 def test_large_own_table_is_read_in_pieces(lake, monkeypatch):
     for module in (pieces, row_order):
-        monkeypatch.setattr(module, "PIECE", 2)
+        monkeypatch.setattr(module, "LARGE", 2)
     found = list(lake[NAME].snapshot().pieces(table="curves"))
     assert len(found) == 2
     assert pl.concat(found).equals(lake[NAME].reassemble(table="curves"))

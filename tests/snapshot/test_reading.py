@@ -4,16 +4,22 @@ import polars as pl
 import pytest
 
 from lakebatch.errors import DamageError
+from lakebatch.snapshot import pieces as pieces_module
 from lakebatch.snapshot import row_order as reading
 
 
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 @pytest.mark.parametrize("piece", [1, 4, 9, 20, 1000])
-def test_pieces_equal_the_whole_in_order(stored, run, monkeypatch, piece):
+@pytest.mark.parametrize("is_divided", [True, False])
+def test_pieces_equal_the_whole_in_order(stored, run, monkeypatch, piece, is_divided):
+    """Of several assemblies, or of a part of one."""
     run("levels=[0.5, 0]")
     run()
     whole = stored.reassemble()
     monkeypatch.setattr(reading, "PIECE", piece)
+    if is_divided:
+        for module in (reading, pieces_module):
+            monkeypatch.setattr(module, "LARGE", piece)
     pieces = list(stored.snapshot().pieces())
     assert pl.concat(pieces).equals(whole)
     assert max(each.height for each in pieces) <= max(piece + 9, 9)
