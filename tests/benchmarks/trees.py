@@ -2,8 +2,8 @@
 
 Run it with ``python tests/benchmarks/trees.py [--patients N] [--seeds N]``. Each feature set of a cohort is split with
 many seeds; both models are trained on each split by lakebatch and by scikit-learn, on one thread, and their predictions
-are compared bit by bit. scikit-learn-intelex and XGBoost's exact method are timed too where they are installed; theirs
-are other trees, so their mean error is shown beside scikit-learn's.
+are compared bit by bit. scikit-learn-intelex and XGBoost's exact method, which train other trees, are timed too where they
+are installed.
 """
 
 # ruff: noqa: T201
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -42,40 +42,37 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200)
     arguments = parser.parse_args()
     print(
-        "| model | features | same bits | ms | scikit-learn | ratio | others: ratio, mean squared error over its |"
+        "| model | features | same bits | lakebatch | scikit-learn | ratio | others |\n|---|---|---|---|---|---|---|"
     )
-    print("|---|---|---|---|---|---|---|")
     with thread_variables():
         for name, values, target in study(arguments.patients):
+            splits = [split_of(values, target, seed) for seed in range(arguments.seeds)]
             for model, (ours, theirs, others) in models().items():
-                same, seconds = 0, ([], [])
-                errors: dict[str, list[float]] = {}
-                taken: dict[str, list[float]] = {}
-                for seed in range(arguments.seeds):
-                    split = preprocess(
-                        draw_split(values, target, test_size=0.2, seed=seed), standardise_features=False
-                    )
-                    one, other = (
-                        timed(make(seed), split, into)
-                        for make, into in zip((ours, theirs), seconds, strict=True)
-                    )
-                    same += one.tobytes() == other.tobytes()
-                    if seed % OTHERS_EVERY == 0:
-                        for package, make in others.items():
-                            predicted = timed(make(seed), split, taken.setdefault(package, []))
-                            errors.setdefault(package, []).append(
-                                error(predicted, split) / error(other, split)
-                            )
-                shown = ", ".join(
-                    f"{package} 1/{median(seconds[1]) / median(taken[package]):.2g}, {mean(errors[package]):.3f}"
-                    for package in others
-                )
-                ours_ms, theirs_ms = (1e3 * median(each) for each in seconds)
-                print(
-                    f"| {model} | {name}, {values.shape[1]} | {same} of {arguments.seeds} | {ours_ms:.1f} ms | "
-                    f"{theirs_ms:.0f} ms | 1/{theirs_ms / ours_ms:.2g} | {shown} |",
-                    flush=True,
-                )
+                cells = compared(ours, theirs, others, splits)
+                print(f"| `{model}` | `{name}`, {values.shape[1]} | {' | '.join(cells)} |", flush=True)
+
+
+def compared(ours: Make, theirs: Make, others: dict[str, Make], splits: list[Split]) -> list[str]:
+    """Return the cells of a line: equal predictions, milliseconds of both, their ratio, the ratios of others."""
+    same, taken = 0, (list[float](), list[float]())
+    for seed, split in enumerate(splits):
+        pair = zip((ours, theirs), taken, strict=True)
+        one, other = (timed(make(seed), split, into) for make, into in pair)
+        same += one.tobytes() == other.tobytes()
+    mine, of_scikit_learn = map(median, taken)
+    shown = []
+    for package, make in others.items():
+        seconds: list[float] = []
+        for seed in range(0, len(splits), OTHERS_EVERY):
+            timed(make(seed), splits[seed], seconds)
+        shown.append(f"{package} 1/{of_scikit_learn / median(seconds):.2g}")
+    times = [f"{1e3 * each:,.{1 if each < 0.1 else 0}f} ms" for each in (mine, of_scikit_learn)]
+    return [f"{same} of {len(splits)}", *times, f"1/{of_scikit_learn / mine:.2g}", ", ".join(shown)]
+
+
+def split_of(values: Any, target: Any, seed: int) -> Split:
+    """Return a split as the models of trees see it."""
+    return preprocess(draw_split(values, target, test_size=0.2, seed=seed), standardise_features=False)
 
 
 def study(patients: int) -> Iterator[tuple[str, Any, Any]]:
@@ -96,7 +93,7 @@ def models() -> dict[str, tuple[Make, Make, dict[str, Make]]]:
     boosting: dict[str, Make] = {}
     if find_spec("sklearnex"):
         forest = import_module("sklearnex.ensemble").RandomForestRegressor
-        forests["scikit-learn-intelex"] = lambda seed: forest(random_state=seed, n_jobs=1)
+        forests["intelex"] = lambda seed: forest(random_state=seed, n_jobs=1)
     if find_spec("xgboost"):
         boosted = import_module("xgboost").XGBRegressor
         boosting["XGBoost"] = lambda seed: boosted(
@@ -123,11 +120,6 @@ def timed(model: Any, split: Split, seconds: list[float]) -> Any:
     model.fit(split.train_features, split.train_target)
     seconds.append(time.process_time() - began)
     return model.predict(split.test_features)
-
-
-def error(predicted: Any, split: Split) -> float:
-    """Return the mean squared error."""
-    return float(np.mean((predicted - split.test_target) ** 2))
 
 
 if __name__ == "__main__":
