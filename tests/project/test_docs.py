@@ -45,7 +45,11 @@ NOT_RUN = {
 REFERENCE = re.compile(r"`+(lakebatch(?:\.\w+)+)`+")
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
 VARIABLE = re.compile(r"(?:LAKEBATCH|S3|AWS|NTFY|SAVE|SLURM|PBS|LSB)_[A-Z_]*[A-Z]")
-OTHER_FOLDERS = {"docs", "templates", "virtual_cohort", "prediction", "degradation", "presets"}
+OTHER_FOLDERS = {
+    "docs",
+    "templates",
+    *(each.parent.name for each in (manual.ROOT / "experiments").glob("*/*")),
+}
 """Folders that are no rooms: data of the package, and the folders of experiments/."""
 OF_THE_ENGINE = {"AWS_ALLOW_HTTP"}
 """Names that look like variables but are settings of the table engine."""
