@@ -45,14 +45,30 @@ LOAD httpfs;
 CREATE SECRET (TYPE s3, PROVIDER credential_chain);"""
 
 
-def view(schema: str, snapshot: Snapshot, name: str, found: Sources, ids: Collection[str]) -> str:
-    """Return the statement that creates a view over the rows of some assemblies."""
+def view(
+    schema: str,
+    snapshot: Snapshot,
+    name: str,
+    found: Sources,
+    ids: Collection[str],
+    relations: Collection[str] = (),
+) -> str:
+    """Return the statement that creates a view over the rows of some assemblies.
+
+    Parameters
+    ----------
+    relations : collection of str
+        Names of relations with the rows of the sources, to be read in place of the files.
+    """
     table = snapshot.table(name)
     assert table is not None
     columns = [name for name in table.columns() if name not in table.schema.large]
     listed = ", ".join(map(quote_identifier, columns))
+    read = (
+        _union([f"FROM {each}" for each in relations]) if relations else _read(found, table.schema, columns)
+    )
     return (
-        f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {_read(found, table.schema, columns)}"
+        f"CREATE VIEW {schema}.{name} AS SELECT {listed} FROM {read}"
         f"{_condition(snapshot, ids, has_others=found.has_others)}"
     )
 
@@ -262,6 +278,10 @@ def _read(found: Sources, schema: TableSchema, columns: Collection[str]) -> str:
     if late:
         nulls = ", ".join(f"{null} AS {quote_identifier(name)}" for name, null in late.items())
         sources.append(f"SELECT {nulls} WHERE false")
+    return _union(sources)
+
+
+def _union(sources: Collection[str]) -> str:
     return f"({' UNION ALL BY NAME '.join(sources)})"
 
 

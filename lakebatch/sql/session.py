@@ -15,7 +15,7 @@ import polars as pl
 
 from lakebatch import _process as process
 from lakebatch.assembly.metrics import Roles
-from lakebatch.errors import ConfigError, LimitError, QueryError
+from lakebatch.errors import ConfigError
 from lakebatch.ids import RESERVED, ExperimentName, check_name
 from lakebatch.snapshot import mixture
 from lakebatch.snapshot.snapshots import Snapshots
@@ -24,11 +24,13 @@ from lakebatch.sql import named as named_queries
 from lakebatch.sql.answers import to_frame
 from lakebatch.sql.catalog import list_literal, quote_identifier, string_literal
 from lakebatch.sql.options import QueryOptions
+from lakebatch.sql.query_errors import may_be_damage, query_error
 from lakebatch.sql.read_only import check_reading
 from lakebatch.sql.supervision import Supervisor, interruptible
 from lakebatch.sql.views import MAIN, View, Views, read_through
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.reader import retry_on_compaction
+from lakebatch.storage.retry import READS, is_transient
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen", bound=Snapshots)
@@ -36,16 +38,9 @@ DEFAULT = QueryOptions()
 SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.IGNORECASE)
 VIEW_NAMES = f"""
     SELECT CASE table_catalog WHEN '{MAIN}' THEN '' ELSE table_catalog || '.' END || table_schema || '.' || table_name
-    AS name FROM information_schema.tables ORDER BY table_catalog <> '{MAIN}', name
+    AS name FROM information_schema.tables WHERE table_schema <> 'main' ORDER BY table_catalog <> '{MAIN}', name
 """
 """The answer to SHOW TABLES: DuckDB's own has no view that is in a schema."""
-
-# Errors of the query itself, never of a damaged file
-QUERY_ERRORS = (
-    duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
-    duckdb.OutOfRangeException, duckdb.ConstraintException, duckdb.TypeMismatchException, duckdb.SyntaxException,
-    duckdb.NotImplementedException, duckdb.InterruptException,
-)  # fmt: skip
 
 
 def connect(snapshot: Snapshots, options: QueryOptions = DEFAULT) -> duckdb.DuckDBPyConnection:
@@ -172,9 +167,13 @@ class Session:
             return self._frame(complete, parameters or {}, deadline)
 
         try:
-            frame = retry_on_compaction(read, lambda: self._reopen(used), duckdb.Error)
+            frame = retry_on_compaction(
+                lambda: READS.call(read, (duckdb.Error,), is_transient),
+                lambda: self._reopen(used),
+                duckdb.Error,
+            )
         except duckdb.Error as error:
-            raise _query_error(error) from error
+            raise query_error(error) from error
         self._report(used)
         return frame
 
@@ -201,9 +200,9 @@ class Session:
         try:
             return self._run(lambda: to_frame(self._connection, text, parameters), deadline)
         except duckdb.Error as error:
-            if _may_be_damage(error):
+            if may_be_damage(error):
                 raise
-            raise _query_error(error) from error
+            raise query_error(error) from error
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """Return the result of a named query, see `choose`."""
@@ -236,7 +235,7 @@ class Session:
         try:
             paths = self._run(lambda: check_reading(self._connection, text, self._views.names), deadline)
         except duckdb.Error as error:
-            raise _query_error(error) from error
+            raise query_error(error) from error
         used = self._views.read(paths)
         found = _faults(used)
         if found and self._options.on_gap != "ignore":
@@ -284,22 +283,6 @@ class Session:
         return True
 
 
-def _may_be_damage(error: duckdb.Error) -> bool:
-    """Whether a damaged file may have caused an error."""
-    if isinstance(error, QUERY_ERRORS):
-        return False
-    return not isinstance(error, duckdb.InvalidInputException) or "file" in str(error)
-
-
-def _query_error(error: duckdb.Error) -> QueryError | LimitError:
-    line = " ".join(str(error).split())
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return LimitError(
-            f"The query needs more memory than it may use: {line} Allow more with memory_limit='8GB' (--memory 8GB)"
-        )
-    return QueryError(f"DuckDB cannot answer this: {line}")
-
-
 def _faults(used: Sequence[View]) -> list[damage.Fault]:
     return list(dict.fromkeys(fault for view in used for fault in view.faults))
 
@@ -335,7 +318,7 @@ def _open(connection: duckdb.DuckDBPyConnection, catalogs: Mapping[str, Snapshot
                 connection.execute(f"ATTACH ':memory:' AS {quote_identifier(name)}")
             views.add(name, snapshot)
     except duckdb.Error as error:
-        raise _query_error(error) from error
+        raise query_error(error) from error
     return views
 
 

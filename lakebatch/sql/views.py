@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 
 import duckdb
 import polars as pl
@@ -30,6 +31,7 @@ from lakebatch.sql.catalog import (
 from lakebatch.sql.meanings import KEYED, of_view, statements
 from lakebatch.sql.read_only import Path
 from lakebatch.sql.supervision import interruptible
+from lakebatch.storage.delta.arrow_sources import arrow_sources, check_present
 from lakebatch.storage.delta.bundles import Sources
 from lakebatch.storage.delta.damage import Fault
 from lakebatch.storage.delta.schema import load_schema
@@ -89,6 +91,7 @@ class Views:
         self.names: dict[Path, str] = {}
         self.files: list[str] = []
         self._is_described = False
+        self._numbers = count()
 
     def add(self, catalog: str, snapshot: Snapshots) -> None:
         """Create the views of a snapshot in an existing catalog."""
@@ -187,14 +190,26 @@ class Views:
             self._register(catalog, schema, name, View(tuple(found), ((snapshot, name),)))
 
     def _create_data(self, schema: str, snapshot: Snapshot, table: TableVersion, ids: list[str]) -> None:
-        """Create a view over the rows of some assemblies; a copy if DuckDB cannot read the files directly."""
+        """Create a view over the rows of some assemblies; a copy if the files alone are not the rows."""
         name = table.schema.table
-        found = table.sources(ids) if table.is_local and table.is_plain else Sources([], [])
-        if found.all:
+        found = table.sources(ids) if table.is_plain else Sources([], [])
+        if not found.all:
+            self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
+        elif table.is_local:
             self._create_view(view(schema, snapshot, name, found, ids))
             self.files += found.all
         else:
-            self._create_table(f"{schema}.{name}", collect(snapshot.rows_of(table, ids)))
+            check_present(table, found)
+            self._create_view(view(schema, snapshot, name, found, ids, self._add_datasets(table, found)))
+
+    def _add_datasets(self, table: TableVersion, found: Sources) -> list[str]:
+        """Make datasets of Arrow readable, and return their names; DuckDB asks them for columns and rows."""
+        names = []
+        for dataset in arrow_sources(table, found):
+            names.append(f"{MAIN}.main.files_{next(self._numbers)}")
+            # a registered one would be hidden from the connection's cursors
+            self._connection.from_arrow(dataset).create_view(names[-1].rpartition(".")[2])
+        return names
 
     def _create_view(self, statement: str) -> None:
         try:

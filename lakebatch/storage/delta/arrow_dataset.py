@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,6 +12,7 @@ from lakebatch.storage.delta.engine import Handle
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
+    from pyarrow.fs import FileSystemHandler
 
 
 def arrow_dataset(
@@ -24,12 +25,29 @@ def arrow_dataset(
     files : frame
         ``path``, ``assembly_id`` and ``bytes``, see `TableVersion.file_table`.
     """
-    import pyarrow.dataset as ds
     from deltalake.fs import DeltaStorageHandler
-    from pyarrow.fs import PyFileSystem
 
     sizes = dict(files.select("path", "bytes").iter_rows())
     opened = DeltaStorageHandler.from_table(handle._table, dict(options) or None, sizes)
+    return _dataset(opened, dict(files.select("path", "assembly_id").iter_rows()), schema)
+
+
+def bundle_dataset(
+    folder: str, options: Mapping[str, str], names: Collection[str], schema: pa.Schema
+) -> ds.FileSystemDataset:
+    """Return some bundles in a folder as a dataset; columns that a bundle lacks are NULL."""
+    from deltalake.fs import DeltaStorageHandler
+
+    return _dataset(DeltaStorageHandler(folder, dict(options) or None), dict.fromkeys(names), schema)
+
+
+def _dataset(
+    opened: FileSystemHandler, files: Mapping[str, str | None], schema: pa.Schema
+) -> ds.FileSystemDataset:
+    """Return files as a dataset, each with the assembly that its path says."""
+    import pyarrow.dataset as ds
+    from pyarrow.fs import PyFileSystem
+
     place, form = PyFileSystem(opened), ds.ParquetFileFormat()
     fragments = [
         form.make_fragment(
@@ -37,6 +55,6 @@ def arrow_dataset(
             filesystem=place,
             partition_expression=None if each is None else ds.field("assembly_id") == each,
         )
-        for path, each in files.select("path", "assembly_id").iter_rows()
+        for path, each in files.items()
     ]
     return ds.FileSystemDataset(fragments, schema, form, place)
