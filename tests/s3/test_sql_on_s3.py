@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 from processes import run
+from pyarrow.fs import PyFileSystem
 
 import lakebatch
 from lakebatch.assembly.part_writer import PartWriter
@@ -139,3 +140,12 @@ def test_query_reaches_nothing_but_the_views_on_s3(s3_lake) -> None:
             lake.sql(text)
     with Session(lake.snapshot()) as session, pytest.raises(duckdb.Error):
         session._connection.execute("SET enable_external_access = true")
+
+
+def test_no_thread_of_a_query_needs_an_interpreter_that_ends(s3_lake) -> None:
+    """Threads of Arrow read on after the first rows; a file system in Python would end the process with a fault."""
+    _run()
+    _run()
+    assert run(s3_lake.folder, "sql", "SELECT * FROM toy.results LIMIT 1").wait() == 0
+    dataset = lakebatch.open_lake()["toy"].snapshot().files().to_arrow_dataset()
+    assert not isinstance(dataset.filesystem, PyFileSystem)

@@ -322,7 +322,7 @@ class TableVersion:
 
     def arrow_dataset(self, assembly_ids: Collection[str]) -> ds.FileSystemDataset:
         """Return the files of some assemblies as an Arrow dataset, which reads what it is asked for."""
-        return arrow_dataset(self._handle, self._options, self._chosen(assembly_ids), self.arrow_schema())
+        return arrow_dataset(self.uri, self._options, self._chosen(assembly_ids), self.arrow_schema())
 
     def last_versions(self, transactions: Iterable[str]) -> dict[str, int]:
         """Return the version of each transaction, 0 before its first, from the log alone."""
