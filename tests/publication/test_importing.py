@@ -76,6 +76,27 @@ def test_an_import_gives_the_same_rows_and_a_second_one_changes_nothing(publicat
     assert other["toy"].results.version() == version
 
 
+def test_every_published_table_comes_back(wide, wide_publication, tmp_path, monkeypatch):
+    """Samples, trajectories, own tables and own columns have the same rows, meanings and verdict as before."""
+    monkeypatch.chdir(wide)
+    first, lake = lakebatch.open_lake("lake")["wide"], lakebatch.open_lake(tmp_path / "other")
+    done = lake.import_published(wide_publication)
+    other = lake["wide"]
+    for table in ("results", "samples", "trajectories", "peaks"):
+        expected, found = (
+            each.reassemble(tag="paper", table=table, on_gap="ignore", on_mix="ignore")
+            for each in (first, other)
+        )
+        assert expected.height
+        assert found.equals(expected)
+        schemas = [each.schema(tag="paper")[table] for each in (first, other)]
+        assert schemas[0] == schemas[1]
+    verdict = lakebatch.verify(lake, "wide", done.assemblies[0], jobs=1)
+    assert str(verdict).endswith("all the same (artifacts was not published: not compared)")
+    assert "problem" not in lake.doctor("wide", deep=True)["severity"]
+    assert other.report(on_gap="ignore", on_mix="ignore").findings
+
+
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):
     """An imported assembly is the same, and the verdict names the tables that nobody could compare."""
     _set(publication, "not_published", ["samples"])
