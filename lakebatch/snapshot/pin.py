@@ -15,6 +15,7 @@ from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.attempts import Attempts
+from lakebatch.snapshot.gaps import imported
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
@@ -181,6 +182,7 @@ def _pinned(
             at_version=tables.results.at,
             purges=purged,
             find_purges=find_purges,
+            not_published=_not_published(events.rows),
         ),
         uncertain=events.uncertain,
         find_parts=find_parts,
@@ -192,6 +194,11 @@ def _pinned(
         lake_uri=tables.storage.uri,
         find_folders=tables.lake_folders,
     )
+
+
+def _not_published(events: pl.DataFrame) -> set[str]:
+    """Return the tables that are missing in publications from which assemblies were imported."""
+    return {table for each in imported(events) for table in each.not_published}
 
 
 def _as_then(tables: ExperimentTables, newest: TableVersion, version: int) -> TableVersion:

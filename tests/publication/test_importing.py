@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.cli import main
-from lakebatch.errors import AssemblyError, StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteError, StorageError, UnknownNameError
 from lakebatch.publication.record import OVERVIEW, PART_COLUMNS, PARTS, parts_of
 
 KILLED = """
@@ -95,6 +95,24 @@ def test_every_published_table_comes_back(wide, wide_publication, tmp_path, monk
     assert str(verdict).endswith("all the same (artifacts was not published: not compared)")
     assert "problem" not in lake.doctor("wide", deep=True)["severity"]
     assert other.report(on_gap="ignore", on_mix="ignore").findings
+
+
+def test_table_that_was_not_published_is_no_table_that_was_never_written(publication, tmp_path):
+    """The message says why; once other assemblies have written the table, the imported ones are a gap in it."""
+    _set(publication, "not_published", ["artifacts", "samples"])
+    _seal(publication)
+    lake = lakebatch.open_lake(tmp_path / "other")
+    done = lake.import_published(publication)
+    toy = lake["toy"]
+    toy.note(done.assemblies[0], "looked at")  # a later event says so too
+    for read in (toy.snapshot().artifacts, lambda: toy.reassemble(table="samples", on_gap="ignore")):
+        with pytest.raises(UnknownNameError, match="not part of the publication that was imported"):
+            read()
+    with pytest.raises(UnknownNameError, match="never written"):
+        toy.reassemble(table="trajectories", on_gap="ignore")
+    toy.table("samples").ensure()
+    with pytest.raises(IncompleteError, match=f"{done.assemblies[0]}: the publication .* has no samples"):
+        toy.reassemble(table="samples", on_gap="refuse")
 
 
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):
