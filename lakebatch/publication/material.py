@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 from lakebatch._folders import Kind
 from lakebatch._version import __version__
@@ -14,10 +13,10 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.maintenance.published.layout import completions
 from lakebatch.publication.about import About
 from lakebatch.snapshot import stored_dictionary
 from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
+from lakebatch.snapshot.published_layout import Described, Layout, layout
 from lakebatch.snapshot.snapshot import Snapshot
 
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
@@ -58,6 +57,8 @@ class Material:
         What is missing in the dataset, in sentences; complete once the tables are written.
     mixtures : tuple of str
         What is mixed in it, in sentences.
+    meanings : mapping
+        Meaning and unit of the config keys.
     tables : list of TableFile
         The tables that were written so far, the results first.
     findings : list of str
@@ -69,6 +70,7 @@ class Material:
     about: About
     gaps: list[str] = field(default_factory=list)
     mixtures: tuple[str, ...] = ()
+    meanings: Described = field(default_factory=dict)
     tables: list[TableFile] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
@@ -84,18 +86,19 @@ class Material:
         return [each for each in self.snapshot.assemblies if each.assembly_id in ids]
 
     @cached_property
-    def _completions(self) -> Mapping[str, Mapping[str, Any]]:
-        return completions(self.snapshot.events)
+    def layout(self) -> Layout:
+        """The columns of the table ``published`` at the tag, and when each assembly was begun and completed."""
+        return layout(self.snapshot)
 
     @property
     def started(self) -> Mapping[str, datetime]:
         """The time of the first event of each assembly."""
-        return {name: each["started_at"] for name, each in self._completions.items()}
+        return {name: each["started_at"] for name, each in self.layout.completions.items()}
 
     @property
     def completed(self) -> Mapping[str, datetime]:
         """The time at which each assembly was completed; later notes and decisions change nothing."""
-        return {name: each["at"] for name, each in self._completions.items()}
+        return {name: each["at"] for name, each in self.layout.completions.items()}
 
     @cached_property
     def codes(self) -> Mapping[str, Files]:

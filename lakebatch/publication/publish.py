@@ -16,6 +16,7 @@ from lakebatch.analysis.meaning import recorded_texts
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError
+from lakebatch.maintenance.published import meanings
 from lakebatch.publication import (
     about,
     archive,
@@ -151,6 +152,7 @@ def _material(stored: ExperimentTables, tag: str, given: Mapping[str, Any], on_g
         said,
         [str(each).replace(place, "") for each in gaps],
         tuple(snapshot.report_mixtures()),
+        meanings(stored),
     )
 
 

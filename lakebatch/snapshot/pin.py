@@ -11,7 +11,7 @@ import polars as pl
 from lakebatch.assembly import purges
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.purges import Purge
-from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.assembly.tables import PUBLISHED, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.attempts import Attempts
@@ -152,6 +152,10 @@ def _pinned(
             return None
         return _as_then(tables, table.at(), version) if name == RESULTS else table.at()
 
+    def open_published() -> TableVersion | None:
+        table = tables.table(PUBLISHED)
+        return table.at() if table.exists() else None
+
     def find_purges() -> dict[str, Purge]:
         return purges.find(tables.log.read().rows)
 
@@ -182,6 +186,7 @@ def _pinned(
             at_version=tables.results.at,
             purges=purged,
             find_purges=find_purges,
+            open_published=open_published,
             not_published=_not_published(events.rows),
         ),
         uncertain=events.uncertain,

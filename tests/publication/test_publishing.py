@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import deltalake
 import polars as pl
 import pytest
 
@@ -100,6 +101,23 @@ def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
     assert after["note"][0] == "looked at"
     times = before.select("assembly_id", "started_at", "completed_at").sort("assembly_id")
     assert after.join(times, "assembly_id", "semi").select(times.columns).sort("assembly_id").equals(times)
+
+
+def test_config_keys_have_the_columns_of_the_published_table(wide, wide_publication):
+    table = deltalake.DeltaTable(next((wide / "lake").glob("*/published")))
+    wanted = [each.name for each in table.schema().fields if each.name.startswith("config_")]
+    with open(wide_publication / "data" / "assemblies.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [name for name in rows[0] if name.startswith("config_") and name != "config_hash"]
+    assert found == wanted
+    assert [json.loads(each["config_levels"]) for each in rows] == [[0.0, 0.1], [0.1, 0.2]]
+    assert [each["config_comment"] for each in rows] == ["", "a, b"]
+    dictionary = json.loads((wide_publication / "dictionary.json").read_text())
+    (assemblies,) = (each for each in dictionary["tables"] if each["name"] == "assemblies")
+    columns = {each["name"]: each for each in assemblies["columns"]}
+    assert columns["config_scale"]["meaning"] == "Config key scale: Scale of the noise."
+    assert columns["config_scale"]["unit"] == "mM"
+    assert columns["config_is_noisy"]["sql_type"] == "BOOLEAN"
 
 
 def test_descriptions_name_files_that_exist(published):
