@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from lakebatch._folders import Kind
+from lakebatch._text import redact
 from lakebatch._version import __version__
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.publication.about import About
+from lakebatch.publication.omitted import place
 from lakebatch.snapshot import stored_dictionary
 from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
 from lakebatch.snapshot.published_layout import Described, Layout, layout
@@ -21,6 +25,8 @@ from lakebatch.snapshot.snapshot import Snapshot
 
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
 ASSEMBLIES = "assemblies"
+MIN_HOME = 4
+"""Length of the shortest path of a home folder that is replaced: others are parts of common words."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Material:
         The tables that were written so far, the results first.
     findings : list of str
         The sentences of the report, once it is written.
+    not_drawn : dict
+        The kinds of pictures that could not be drawn, with the reason.
     """
 
     snapshot: Snapshot
@@ -73,6 +81,11 @@ class Material:
     meanings: Described = field(default_factory=dict)
     tables: list[TableFile] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    not_drawn: dict[str, str] = field(default_factory=dict)
+
+    def impersonal(self, text: str) -> str:
+        """Return a text for people without secrets, the place of the lake, and the user's home folder."""
+        return without_home(redact(text).replace(place(self.snapshot), ""), str(Path.home()))
 
     @cached_property
     def dictionary(self) -> Dictionary:
@@ -134,6 +147,18 @@ class Material:
     def software(self) -> str:
         """The program that made the publication."""
         return f"lakebatch {__version__}"
+
+
+def without_home(text: str, home: str) -> str:
+    """Return a text with ``~`` for a home folder, also for one that is cut off.
+
+    >>> without_home("in /home/jane/data, in /home/ja...", "/home/jane")
+    'in ~/data, in ~...'
+    """
+    if len(home) < MIN_HOME:
+        return text
+    cut = (f"{re.escape(home[:length])}(?=\\.\\.\\.)" for length in range(len(home) - 1, MIN_HOME, -1))
+    return re.sub("|".join((re.escape(home), *cut)), "~", text)
 
 
 def source_hash(assembly: Assembly) -> str:

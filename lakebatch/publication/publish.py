@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch._folders import NewFolder, check_folder, replaced
+from lakebatch._folders import NewFolder, check_folder, replaced, workspace
 from lakebatch._text import redact
 from lakebatch.analysis.meaning import recorded_texts
 from lakebatch.assembly.tables import ExperimentTables
@@ -58,6 +57,8 @@ class Publication:
         The number of its files, their bytes, the rows of results, and the assemblies.
     gaps, mixtures : tuple of str
         What is missing or mixed in it, in sentences.
+    not_drawn : mapping
+        The pictures that it lacks, with the reason.
     draft : bool
     """
 
@@ -68,6 +69,7 @@ class Publication:
     assemblies: int
     gaps: tuple[str, ...]
     mixtures: tuple[str, ...]
+    not_drawn: Mapping[str, str]
     draft: bool
 
 
@@ -113,15 +115,13 @@ def publish(
         with replaced(target, KIND) as new:
             _write(material, names, new, on_gap, progress)
         return _published(material, new, target)
-    with (
-        replace_atomically(target) as partial,
-        tempfile.TemporaryDirectory(prefix=".lakebatch-", dir=partial.parent) as made,
-    ):
-        new = NewFolder(Path(made))
+    with replace_atomically(target) as partial, workspace(target.resolve()) as inside:
+        new = NewFolder(inside / "new")
         _write(material, names, new, on_gap, progress)
         new.finish()
         progress(target.name)
-        archive.write_zip(new.path, partial, f"{material.snapshot.name}-{tag}")
+        archive.write_zip(new.path, inside / target.name, f"{material.snapshot.name}-{tag}")
+        (inside / target.name).replace(partial)
     return _published(material, new, target)
 
 
@@ -197,7 +197,7 @@ def _write_dictionary(material: Material, new: NewFolder) -> None:
     entries = tuple(replace(each.entry, columns=each.columns, rows=each.rows) for each in material.tables)
     shown = Dictionary(entries, known.experiment, known.version, known.state)
     new.write("dictionary.json", environments.to_json(shown.as_dict()))
-    new.write("dictionary.md", dictionary_text.markdown(shown).encode())
+    new.write("dictionary.md", material.impersonal(dictionary_text.markdown(shown)).encode())
 
 
 def _write_record(material: Material, new: NewFolder) -> None:
@@ -215,5 +215,6 @@ def _published(material: Material, new: NewFolder, target: Path) -> Publication:
         len(material.assemblies),
         tuple(material.gaps),
         material.mixtures,
+        material.not_drawn,
         material.about.draft,
     )

@@ -53,7 +53,7 @@ def readme(material: Material, new: NewFolder) -> bytes:
     }
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
-    return ("\n".join(lines) + "\n").encode()
+    return (material.impersonal("\n".join(lines)) + "\n").encode()
 
 
 def _about(material: Material) -> Iterator[str]:
@@ -88,6 +88,9 @@ def _contents(material: Material, new: NewFolder) -> Iterator[str]:
     yield from (f"| `{name}` | {what} |" for name, what in FOLDERS.items() if name in tops)
     yield from ("", "| table | rows | |", "|---|---|---|")
     yield from (f"| `{each.csv}` | {each.rows} | {each.entry.description} |" for each in material.tables)
+    if material.not_drawn:
+        yield from ("", "Pictures that it lacks:", "")
+        yield from (f"- {kind}: {why}" for kind, why in material.not_drawn.items())
 
 
 def _reading(material: Material) -> Iterator[str]:

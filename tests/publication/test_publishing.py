@@ -6,15 +6,19 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
 import deltalake
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
-from lakebatch.errors import ConfigError, StorageError, UnknownNameError
+from lakebatch.analysis import plots
+from lakebatch.cli import main
+from lakebatch.errors import ConfigError, MixtureWarning, StorageError, UnknownNameError
 from lakebatch.publication.about import read
 
 STUDY = Path(__file__).parents[1] / "study_experiment.py"
@@ -90,6 +94,39 @@ def test_report_names_no_machine_and_no_user(study, published):
     assert "| elsewhere |" in report
     for secret in {*study.assemblies()["host"], *study.assemblies()["user"]}:
         assert f"| {secret} |" not in report
+
+
+def test_pictures_that_cannot_be_drawn_are_named(study, published):
+    drawn = {each.stem for each in (published / "pictures").glob("*.png")}
+    readme = (published / "README.md").read_text()
+    for kind in plots.KINDS:
+        assert (f"\n- {kind}: " in readme) == (kind not in drawn)
+    assert drawn < set(plots.KINDS)
+    done = CliRunner().invoke(main, ["publish", "study", "--tag", "paper", "--draft", "-o", "again"])
+    (line,) = (each for each in done.stderr.splitlines() if "cannot be drawn" in each)
+    assert all((each in line) == (each not in drawn) for each in plots.KINDS)
+
+
+def test_texts_for_people_name_no_home_folder(wide, tmp_path, monkeypatch):
+    """Configs are given as they are; README, dictionary and report, which quote them, are not."""
+    home = tempfile.mkdtemp(prefix="jane-", dir="/tmp")  # short, since README cuts long values
+    shutil.copytree(wide / "experiments", tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("LAKEBATCH_USER", "jane-of-the-lab")
+    lake = lakebatch.open_lake("lake")
+    lakebatch.run(lake, "wide", settings=[f"comment='see {home}/data'"], jobs=1)
+    lakebatch.run(lake, "wide", settings=["comment='other'"], jobs=1)
+    lake["wide"].tag("paper", note=f"from {home}")
+    with pytest.warns(MixtureWarning):
+        lake["wide"].publish("paper", "published", draft=True)
+    readme = (tmp_path / "published" / "README.md").read_text()
+    assert "see ~/data" in readme
+    for name in ("README.md", "dictionary.md", "report/report.md", "report/report.html"):
+        text = (tmp_path / "published" / name).read_text()
+        assert home not in text
+        assert "jane-of-the-lab" not in text
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
