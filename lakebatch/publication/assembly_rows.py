@@ -39,6 +39,11 @@ FIXED = (
     Column("config_hash", "string", "Hash of the config: assemblies with the same one are replicates."),
     Column("note", "string", "What people noted about it."),
 )  # fmt: skip
+OF_SWEEPS = (
+    Column("sweep", "string", "The sweep that it belongs to."),
+    Column("point", "long", "Number of its point in the sweep, from 1.", unit="1"),
+    Column("replicate", "long", "Number of the replicate of the point, from 1.", unit="1"),
+)
 DESCRIPTION = "The assemblies of the dataset: one row per run, with its config, one column per key."
 
 
@@ -49,7 +54,8 @@ def frame(material: Material) -> pl.DataFrame:
     rows = []
     for each in material.assemblies:
         config = settings_of(each)
-        rows.append((*_row(material, each), *(key.whole(config.get(key.key)) for key in keys)))
+        known = _row(material, each)[: len(_known(material))]
+        rows.append((*known, *(key.whole(config.get(key.key)) for key in keys)))
     return pl.DataFrame(rows, schema=schema.polars, orient="row")
 
 
@@ -60,13 +66,18 @@ def entry(material: Material) -> TableEntry:
 
 def _schema(material: Material) -> TableSchema:
     keys = (each.described(material.meanings) for each in _keys(material))
-    return TableSchema(ASSEMBLIES, 1, DESCRIPTION, (), (*FIXED, *keys), {})
+    return TableSchema(ASSEMBLIES, 1, DESCRIPTION, (), (*_known(material), *keys), {})
+
+
+def _known(material: Material) -> tuple[Column, ...]:
+    """Return the columns besides those of config keys."""
+    return (*FIXED, *OF_SWEEPS) if material.snapshot.sweeps else FIXED
 
 
 def _keys(material: Material) -> list[Key]:
     """Return the keys of the configs, with the columns that the table ``published`` has for them."""
     present = {key for each in material.assemblies for key in settings_of(each)}
-    taken = {each.name for each in FIXED}
+    taken = {each.name for each in _known(material)}
     return [
         replace(each, column=free(each.column, taken)) for each in material.layout.keys if each.key in present
     ]
@@ -80,6 +91,7 @@ def settings_of(assembly: Assembly) -> dict[str, Any]:
 
 
 def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
+    place = each.sweep or {}
     return (
         each.assembly_id,
         each.run_number,
@@ -95,6 +107,7 @@ def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
         environment_name(each),
         each.config_hash,
         _notes(material, each.assembly_id),
+        *(place.get(key) for key in ("id", "point", "replicate")),
     )
 
 

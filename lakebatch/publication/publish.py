@@ -203,7 +203,8 @@ def _write_dictionary(material: Material, new: NewFolder) -> None:
 def _write_record(material: Material, new: NewFolder) -> None:
     """Write the record that an import needs into the folder ``record``."""
     names = [each.entry.name for each in material.tables if each.entry.name != ASSEMBLIES]
-    record.write(material.snapshot, material.tag, material.about.title, names, new.path)
+    left_out = omitted.left_out(material.snapshot, [each.name for each in material.tables])
+    record.write(material.snapshot, material.tag, material.about.title, names, left_out, new.path)
 
 
 def _published(material: Material, new: NewFolder, target: Path) -> Publication:

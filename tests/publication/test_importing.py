@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.cli import main
-from lakebatch.errors import AssemblyError, IncompleteError, StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteError, MixtureWarning, StorageError, UnknownNameError
 from lakebatch.publication.record import OVERVIEW, PART_COLUMNS, PARTS, parts_of
 
 KILLED = """
@@ -113,6 +113,52 @@ def test_table_that_was_not_published_is_no_table_that_was_never_written(publica
     toy.table("samples").ensure()
     with pytest.raises(IncompleteError, match=f"{done.assemblies[0]}: the publication .* has no samples"):
         toy.reassemble(table="samples", on_gap="refuse")
+
+
+def test_sweep_comes_back_with_its_plan(publication, tmp_path):
+    """README and the rows of the assemblies name it; states and plan are those of the first lake, also its gaps."""
+    lake = lakebatch.open_lake(tmp_path / "swept")
+    keys = {"seed": [1, 2]}
+    lakebatch.run(lake, "toy", sweep=keys, sweep_name="s", settings=["levels=[0]"], jobs=1)
+    lake["toy"].tag("paper")
+    lake["toy"].publish("paper", tmp_path / "sweep", draft=True)
+    assert "- Sweep `s`: 2 points of `seed`" in (tmp_path / "sweep" / "README.md").read_text()
+    rows = pl.read_csv(tmp_path / "sweep" / "data" / "assemblies.csv")
+    assert rows.select("sweep", "point", "replicate").rows() == [("s", 1, 1), ("s", 2, 1)]
+    other = lakebatch.open_lake(tmp_path / "other")
+    for _ in range(2):
+        other.import_published(tmp_path / "sweep")
+    assert other["toy"].sweep("s").equals(lake["toy"].sweep("s"))
+    assert other["toy"].sweeps().drop("user").equals(lake["toy"].sweeps().drop("user"))
+    assert (
+        lakebatch.run(other, "toy", sweep=keys, sweep_name="s", settings=["levels=[0]"], jobs=1).computed
+        == []
+    )
+    assert "problem" not in other.doctor("toy", deep=True)["severity"]
+    third = lakebatch.open_lake(tmp_path / "third")
+    lakebatch.run(third, "toy", sweep={"seed": [5]}, sweep_name="s", settings=["levels=[0]"], jobs=1)
+    with pytest.raises(AssemblyError, match="has another sweep 's' already"):
+        third.import_published(tmp_path / "sweep")
+
+
+def test_what_is_left_out_is_named(published, wide_publication):
+    """With the reason, in README and in the record."""
+    for folder, wanted in (
+        (wide_publication, ["contents of artifacts: ", "logs and saved frames: "]),
+        (published / "publication", ["logs and saved frames: "]),
+    ):
+        left_out = json.loads((folder / OVERVIEW).read_text())["left_out"]
+        assert [each[: len(begin)] for each, begin in zip(left_out, wanted, strict=True)] == wanted
+        assert all(f"\n- {each}\n" in (folder / "README.md").read_text() for each in left_out)
+
+
+def test_large_tables_that_nobody_asked_for_are_named_as_left_out(wide, tmp_path, monkeypatch):
+    monkeypatch.chdir(wide)
+    with pytest.warns(MixtureWarning):
+        lakebatch.open_lake("lake")["wide"].publish("paper", tmp_path / "small", draft=True, on_gap="ignore")
+    readme = (tmp_path / "small" / "README.md").read_text()
+    for name in ("samples", "trajectories", "artifacts"):
+        assert f"rows, a large table, which publish --with {name} adds" in readme
 
 
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):
