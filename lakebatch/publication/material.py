@@ -90,7 +90,7 @@ class Material:
     @cached_property
     def dictionary(self) -> Dictionary:
         """The data dictionary of the experiment at the tag."""
-        return stored_dictionary.of_snapshot(self.snapshot, str(self.snapshot.moment))
+        return stored_dictionary.of_snapshot(self.snapshot, str(self.snapshot.moment), published=False)
 
     @cached_property
     def assemblies(self) -> list[Assembly]:

@@ -9,7 +9,7 @@ import polars as pl
 from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Include
-from lakebatch.assembly.tables import RESULTS
+from lakebatch.assembly.tables import PUBLISHED, RESULTS
 from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces, stored_dictionary
 from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
 from lakebatch.snapshot.dictionary import Dictionary
@@ -72,7 +72,7 @@ class Snapshot(PinnedRows):
         UnknownNameError
             If there is no such table.
         """
-        found = stored_dictionary.of_snapshot(self, self.state_read)
+        found = stored_dictionary.of_snapshot(self, self.state_read, published=table in (None, PUBLISHED))
         return found if table is None else found.only(table)
 
     def mixtures(self, include: Include | None = None) -> dict[str, str]:

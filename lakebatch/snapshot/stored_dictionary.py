@@ -15,17 +15,17 @@ from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion
 
 
-def of_snapshot(snapshot: PinnedRows, state: str) -> Dictionary:
+def of_snapshot(snapshot: PinnedRows, state: str, *, published: bool = True) -> Dictionary:
     """Return the data dictionary of an experiment, from its tables alone: no code of the experiment is needed.
 
     At a past state, results have the columns that they had, and an experiment's own tables that had no row yet are
-    left out.
+    left out. Without ``published``, the table of that name is left out, for which all configs are read.
     """
     others = [name for name in built_in_tables() if name not in DATA]
     tables = [_data_table(snapshot, name) for name in snapshot.tables.names if _existed(snapshot, name)]
     recorded = [table_entry(load_schema(name), snapshot.roles) for name in others]
     return Dictionary(
-        in_order([*tables, *recorded, *_published(snapshot)]),
+        in_order([*tables, *recorded, *(_published(snapshot) if published else ())]),
         snapshot.name,
         snapshot.experiment_version,
         state,
