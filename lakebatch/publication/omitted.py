@@ -22,7 +22,7 @@ def left_out(snapshot: Snapshot, tables: Collection[str]) -> list[str]:
     counts = {each: snapshot.rows_by_assembly(each) for each in DATA}
     rows = {name: sum(known.get(each, 0) for each in ids) for name, known in counts.items()}
     found = [
-        f"{name}: {rows[name]} rows, a large table, which publish --with {name} adds"
+        f"{name}: {rows[name]} rows, a large table that was not asked for (publish --with {name})"
         for name in DATA
         if rows[name] and name not in tables
     ]

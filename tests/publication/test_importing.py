@@ -158,7 +158,7 @@ def test_large_tables_that_nobody_asked_for_are_named_as_left_out(wide, tmp_path
         lakebatch.open_lake("lake")["wide"].publish("paper", tmp_path / "small", draft=True, on_gap="ignore")
     readme = (tmp_path / "small" / "README.md").read_text()
     for name in ("samples", "trajectories", "artifacts"):
-        assert f"rows, a large table, which publish --with {name} adds" in readme
+        assert f"rows, a large table that was not asked for (publish --with {name})" in readme
 
 
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):
