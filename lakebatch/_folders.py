@@ -13,6 +13,9 @@ from pathlib import Path
 from lakebatch.errors import LakebatchError, StorageError
 
 CHECKSUMS = "SHA256SUMS"
+FORMER = "former"
+# of Linux's renameat2: paths count from the working directory, and the two are exchanged
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 @dataclass(frozen=True)
@@ -116,30 +119,87 @@ def replaced(folder: Path, kind: Kind) -> Iterator[NewFolder]:
     """
     check_folder(folder, kind)
     target = folder.resolve()
-    partial = target.with_name(f".lakebatch-{os.urandom(6).hex()}")
-    former = partial.with_name(f"{partial.name}-former")
     try:
-        partial.mkdir()
-        new = NewFolder(partial)
-        yield new
-        new.finish()
-        check_folder(folder, kind)
-        if target.is_dir():
-            target.rename(former)
-        partial.rename(target)
+        with workspace(target) as inside:
+            new = NewFolder(inside / "new")
+            new.path.mkdir()
+            yield new
+            new.finish()
+            check_folder(folder, kind)
+            _put(new.path, target, inside / FORMER)
     except LakebatchError:
         raise
     except OSError as error:
         raise _cannot_write(folder, error) from error
+
+
+@contextmanager
+def workspace(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside a target, which is removed in the end; also remove those of processes that were killed."""
+    prefix = f".lakebatch-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
+    for left in target.parent.glob(f"{prefix}*"):
+        _remove_left_over(left, target)
+    made = target.with_name(f"{prefix}{os.urandom(6).hex()}")
+    made.mkdir()
+    lock = _lock(made)
+    try:
+        yield made
     finally:
-        _clean_up(target, partial, former)
+        _restore(made, target)
+        shutil.rmtree(made, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
-def _clean_up(target: Path, partial: Path, former: Path) -> None:
-    if former.is_dir() and not target.is_dir():
-        former.rename(target)
-    for left in (partial, former):
+def _remove_left_over(left: Path, target: Path) -> None:
+    """Remove the folder of a process that was killed; without locks, as on Windows, nobody knows, and it stays."""
+    if (lock := _lock(left)) is not None:
+        _restore(left, target)
         shutil.rmtree(left, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder until the descriptor is closed or its process ends; None if another one has it, or locks are unknown."""
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    descriptor = None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # also from a file system without locks
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _put(new: Path, target: Path, former: Path) -> None:
+    """Put a folder in the place of another one, in one step where the system can exchange them."""
+    if not target.is_dir():
+        new.rename(target)
+    elif not _exchange(new, target):
+        target.rename(former)
+        new.rename(target)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False if the system or the file system cannot."""
+    if os.name == "nt":
+        return False
+    import ctypes  # most processes only read
+
+    library = ctypes.CDLL(None, use_errno=True)
+    paths = (AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other))
+    return hasattr(library, "renameat2") and library.renameat2(*paths, RENAME_EXCHANGE) == 0
+
+
+def _restore(inside: Path, target: Path) -> None:
+    """Put the older folder back if its process ended before the new one was in place."""
+    if (inside / FORMER).is_dir() and not target.exists():
+        (inside / FORMER).rename(target)
 
 
 def _check_is_ours(folder: Path, kind: Kind) -> None:

@@ -191,6 +191,25 @@ class SweepLog:
         self.table.append_once(TRANSACTION, row_after, {"lakebatch.sweep": plan.name})
         return found[-1]
 
+    def check_free(self, sweep: Sweep) -> None:
+        """Raise `AssemblyError` if there is a sweep of the same name with another plan."""
+        known = {each.name: each for each in self.all()}.get(sweep.name)
+        if known is not None and known.plan() != sweep.plan():
+            raise AssemblyError(
+                f"The lake has another sweep {sweep.name!r} already. Import into another lake: "
+                "lakebatch --lake FOLDER import-published PUBLICATION"
+            )
+
+    def copy(self, sweep: Sweep) -> None:
+        """Record a sweep of another lake with its time, unless one of this name is known."""
+
+        def row_after(state: TableVersion, last: int) -> pl.DataFrame | None:
+            known = {each.name for each in self._read(state)}
+            return None if sweep.name in known else self._frame(sweep)
+
+        self.table.ensure()
+        self.table.append_once(TRANSACTION, row_after, {"lakebatch.sweep": sweep.name})
+
     def all(self, until: datetime | None = None) -> list[Sweep]:
         """Return every sweep after its last event, oldest first; with a time, after the events by then."""
         return self._read(until=until) if self.table.exists() else []
@@ -218,7 +237,7 @@ class SweepLog:
             rows = rows.filter(pl.col("at") <= until)
         first = rows.group_by("sweep").agg(begun=pl.col("at").min())
         last = rows.sort("event").group_by("sweep").last().join(first, on="sweep").sort("begun", "sweep")
-        return [_from_row(row) for row in last.iter_rows(named=True)]
+        return [from_row(row) for row in last.iter_rows(named=True)]
 
     def _frame(self, sweep: Sweep) -> pl.DataFrame:
         row = {
@@ -275,7 +294,7 @@ def _changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _from_row(row: Mapping[str, Any]) -> Sweep:
+def from_row(row: Mapping[str, Any]) -> Sweep:
     """Return the sweep that a row of the table describes.
 
     Raises

@@ -28,7 +28,8 @@ FRAMES = "frames"
 SAMPLES = "samples"
 PUBLISHED = "published"
 PUBLISHED_ROWS = (
-    "Results of all completed assemblies, with their configs; derived, and made again by lakebatch optimize."
+    "Results of all completed assemblies and one column per config key, such as config_cohort_n_samples; derived, and "
+    "made again by lakebatch optimize."
 )
 """The table that is derived from the results of completed assemblies, see `lakebatch.maintenance.published`."""
 

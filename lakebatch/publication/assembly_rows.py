@@ -2,56 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
+from lakebatch.assembly.metrics import Roles
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.record_json import read_tree, where
+from lakebatch.columns import Column
 from lakebatch.publication.environments import environment_name
 from lakebatch.publication.material import ASSEMBLIES, Material, source_hash
-from lakebatch.snapshot import config_columns, plain_words
-from lakebatch.snapshot.dictionary import ColumnEntry, TableEntry
-from lakebatch.snapshot.values import flatten
+from lakebatch.snapshot import config_columns
+from lakebatch.snapshot.dictionary import TableEntry, table_entry
+from lakebatch.snapshot.published_layout import Key, free
+from lakebatch.storage.delta.schema import TableSchema
 
-PREFIX = "config."
-MEANINGS = {
-    "assembly_id": "The assembly: one run of the experiment, by the time of its start in UTC.",
-    "run_number": "Running number of the assembly in its experiment.",
-    "name": "The name that the assembly was given.",
-    "started_at": "When it was started, UTC.",
-    "completed_at": "When its last row had been recorded, UTC.",
-    "seed": "Seed of all its random numbers.",
-    "parts": "Number of parts that were computed and committed one by one.",
-    "rows": "Number of its rows in results.",
-    "lakebatch": "Version of lakebatch that computed it.",
-    "commit": "Commit of the repository of the experiment's file, with .dirty if it had changes.",
-    "code": "SHA-256 of the experiment's source files; its first 12 digits name the folder below code/ that holds them.",
-    "environment": "The folder below environment/ with the versions of Python and of packages.",
-    "config_hash": "Hash of the config: assemblies with the same one are replicates.",
-    "note": "What people noted about it.",
-}
-TYPES = {pl.Int64(): "long", pl.Float64(): "double", pl.Boolean(): "boolean", pl.String(): "string"}
-SQL = {
-    "long": "BIGINT",
-    "double": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "string": "VARCHAR",
-    "timestamp": "TIMESTAMPTZ",
-}
+FIXED = (
+    Column(
+        "assembly_id", "string", "The assembly: one run of the experiment, by the time of its start in UTC.", False
+    ),
+    Column("run_number", "long", "Running number of the assembly in its experiment.", unit="1"),
+    Column("name", "string", "The name that the assembly was given."),
+    Column("started_at", "timestamp", "When it was started, UTC."),
+    Column("completed_at", "timestamp", "When its last row had been recorded, UTC."),
+    Column("seed", "long", "Seed of all its random numbers."),
+    Column("parts", "long", "Number of parts that were computed and committed one by one.", unit="1"),
+    Column("rows", "long", "Number of its rows in results.", unit="1"),
+    Column("lakebatch", "string", "Version of lakebatch that computed it."),
+    Column("commit", "string", "Commit of the repository of the experiment's file, with .dirty if it had changes."),
+    Column(
+        "code", "string",
+        "SHA-256 of the experiment's source files; its first 12 digits name the folder below code/ that holds them.",
+    ),
+    Column("environment", "string", "The folder below environment/ with the versions of Python and of packages."),
+    Column("config_hash", "string", "Hash of the config: assemblies with the same one are replicates."),
+    Column("note", "string", "What people noted about it."),
+)  # fmt: skip
+OF_SWEEPS = (
+    Column("sweep", "string", "The sweep that it belongs to."),
+    Column("point", "long", "Number of its point in the sweep, from 1.", unit="1"),
+    Column("replicate", "long", "Number of the replicate of the point, from 1.", unit="1"),
+)
+DESCRIPTION = "The assemblies of the dataset: one row per run, with its config, one column per key."
 
 
 def frame(material: Material) -> pl.DataFrame:
     """Return one row per assembly, with a column for each key of the configs."""
-    schema: dict[str, pl.DataType] = {name: pl.String() for name in MEANINGS}
-    schema |= dict.fromkeys(("run_number", "seed", "parts", "rows"), pl.Int64())
-    schema |= dict.fromkeys(("started_at", "completed_at"), pl.Datetime("us", "UTC"))
-    known = pl.DataFrame([_row(material, each) for each in material.assemblies], schema=schema, orient="row")
-    configs = [
-        {f"{PREFIX}{key}": value for key, value in settings_of(each).items()} for each in material.assemblies
+    schema = _schema(material)
+    keys = _keys(material)
+    rows = []
+    for each in material.assemblies:
+        config = settings_of(each)
+        known = _row(material, each)[: len(_known(material))]
+        rows.append((*known, *(key.whole(config.get(key.key)) for key in keys)))
+    return pl.DataFrame(rows, schema=schema.polars, orient="row")
+
+
+def entry(material: Material) -> TableEntry:
+    """Return the entry of the assemblies in the data dictionary."""
+    return table_entry(_schema(material), Roles(), written=True, rows=len(material.assemblies))
+
+
+def _schema(material: Material) -> TableSchema:
+    keys = (each.described(material.meanings) for each in _keys(material))
+    return TableSchema(ASSEMBLIES, 1, DESCRIPTION, (), (*_known(material), *keys), {})
+
+
+def _known(material: Material) -> tuple[Column, ...]:
+    """Return the columns besides those of config keys."""
+    return (*FIXED, *OF_SWEEPS) if material.snapshot.sweeps else FIXED
+
+
+def _keys(material: Material) -> list[Key]:
+    """Return the keys of the configs, with the columns that the table ``published`` has for them."""
+    present = {key for each in material.assemblies for key in settings_of(each)}
+    taken = {each.name for each in _known(material)}
+    return [
+        replace(each, column=free(each.column, taken)) for each in material.layout.keys if each.key in present
     ]
-    return flatten(known.with_columns(config_columns.columns(configs, known.columns)))
 
 
 def settings_of(assembly: Assembly) -> dict[str, Any]:
@@ -61,24 +90,8 @@ def settings_of(assembly: Assembly) -> dict[str, Any]:
     )
 
 
-def entry(frame: pl.DataFrame) -> TableEntry:
-    """Return the entry of the assemblies in the data dictionary."""
-    description = "The assemblies of the dataset: one row per run, with its config, one column per key."
-    return TableEntry(ASSEMBLIES, description, tuple(_columns(frame)), written=True, rows=frame.height)
-
-
-def _columns(frame: pl.DataFrame) -> Iterator[ColumnEntry]:
-    for name, dtype in frame.schema.items():
-        kind = "timestamp" if isinstance(dtype, pl.Datetime) else TYPES[dtype]
-        key = name.removeprefix(PREFIX)
-        meaning = MEANINGS.get(name) or f"Config key {key}; lists and tables are JSON."
-        unit = "1" if kind in ("long", "double") and name in MEANINGS and name != "seed" else None
-        yield ColumnEntry(
-            name, plain_words.of_type(kind), kind, SQL[kind], unit, name != "assembly_id", meaning
-        )
-
-
 def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
+    place = each.sweep or {}
     return (
         each.assembly_id,
         each.run_number,
@@ -94,6 +107,7 @@ def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
         environment_name(each),
         each.config_hash,
         _notes(material, each.assembly_id),
+        *(place.get(key) for key in ("id", "point", "replicate")),
     )
 
 

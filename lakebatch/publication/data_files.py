@@ -62,7 +62,7 @@ def write_tables(material: Material, names: Iterable[str], new: NewFolder, on_ga
             _write_table(material.snapshot, material.dictionary[name], origin, new, on_gap)
         )
     frame = assembly_rows.frame(material)
-    entry = assembly_rows.entry(frame)
+    entry = assembly_rows.entry(material)
     file = TableFile(entry, entry.columns, frame.height)
     write([_for_csv(frame)], new.place(file.csv))
     material.tables.append(file)

@@ -82,6 +82,8 @@ def import_published(
         new = [each for each in source.assemblies if each not in skipped]
         rows = int(source.parts.filter(pl.col("assembly_id").is_in(new), table=RESULTS)["rows"].sum())
         tag = None
+        for sweep in source.sweeps if new else ():
+            stored.sweep_log.check_free(sweep)
         if not dry_run:
             _import(stored, source, new, skipped)
             tag = _tag(stored, source, set_tag)
@@ -132,6 +134,8 @@ def _import(stored: ExperimentTables, source: Source, new: Collection[str], skip
             table.ensure()
         for state in source.sources:
             stored.source_log.record(state)
+        for sweep in source.sweeps:
+            stored.sweep_log.copy(sweep)
     for assembly_id in new:
         _import_assembly(stored, source, assembly_id)
     for assembly_id in skipped:

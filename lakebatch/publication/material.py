@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 from lakebatch._folders import Kind
+from lakebatch._text import redact
 from lakebatch._version import __version__
 from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.sources import Files
 from lakebatch.assembly.tags import Tag
 from lakebatch.experiment.provenance import SOURCE_HASH
-from lakebatch.maintenance.published.layout import completions
 from lakebatch.publication.about import About
+from lakebatch.publication.omitted import place
 from lakebatch.snapshot import stored_dictionary
 from lakebatch.snapshot.dictionary import ColumnEntry, Dictionary, TableEntry
+from lakebatch.snapshot.published_layout import Described, Layout, layout
 from lakebatch.snapshot.snapshot import Snapshot
 
 KIND = Kind("publication", "README.md", "<!-- Publication of a lakebatch tag -->")
 ASSEMBLIES = "assemblies"
+MIN_HOME = 4
+"""Length of the shortest path of a home folder that is replaced: others are parts of common words."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,14 @@ class Material:
         What is missing in the dataset, in sentences; complete once the tables are written.
     mixtures : tuple of str
         What is mixed in it, in sentences.
+    meanings : mapping
+        Meaning and unit of the config keys.
     tables : list of TableFile
         The tables that were written so far, the results first.
     findings : list of str
         The sentences of the report, once it is written.
+    not_drawn : dict
+        The kinds of pictures that could not be drawn, with the reason.
     """
 
     snapshot: Snapshot
@@ -69,13 +78,19 @@ class Material:
     about: About
     gaps: list[str] = field(default_factory=list)
     mixtures: tuple[str, ...] = ()
+    meanings: Described = field(default_factory=dict)
     tables: list[TableFile] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    not_drawn: dict[str, str] = field(default_factory=dict)
+
+    def impersonal(self, text: str) -> str:
+        """Return a text for people without secrets, the place of the lake, and the user's home folder."""
+        return without_home(redact(text).replace(place(self.snapshot), ""), str(Path.home()))
 
     @cached_property
     def dictionary(self) -> Dictionary:
         """The data dictionary of the experiment at the tag."""
-        return stored_dictionary.of_snapshot(self.snapshot, str(self.snapshot.moment))
+        return stored_dictionary.of_snapshot(self.snapshot, str(self.snapshot.moment), published=False)
 
     @cached_property
     def assemblies(self) -> list[Assembly]:
@@ -84,18 +99,19 @@ class Material:
         return [each for each in self.snapshot.assemblies if each.assembly_id in ids]
 
     @cached_property
-    def _completions(self) -> Mapping[str, Mapping[str, Any]]:
-        return completions(self.snapshot.events)
+    def layout(self) -> Layout:
+        """The columns of the table ``published`` at the tag, and when each assembly was begun and completed."""
+        return layout(self.snapshot)
 
     @property
     def started(self) -> Mapping[str, datetime]:
         """The time of the first event of each assembly."""
-        return {name: each["started_at"] for name, each in self._completions.items()}
+        return {name: each["started_at"] for name, each in self.layout.completions.items()}
 
     @property
     def completed(self) -> Mapping[str, datetime]:
         """The time at which each assembly was completed; later notes and decisions change nothing."""
-        return {name: each["at"] for name, each in self._completions.items()}
+        return {name: each["at"] for name, each in self.layout.completions.items()}
 
     @cached_property
     def codes(self) -> Mapping[str, Files]:
@@ -131,6 +147,18 @@ class Material:
     def software(self) -> str:
         """The program that made the publication."""
         return f"lakebatch {__version__}"
+
+
+def without_home(text: str, home: str) -> str:
+    """Return a text with ``~`` for a home folder, also for one that is cut off.
+
+    >>> without_home("in /home/jane/data, in /home/ja...", "/home/jane")
+    'in ~/data, in ~...'
+    """
+    if len(home) < MIN_HOME:
+        return text
+    cut = (f"{re.escape(home[:length])}(?=\\.\\.\\.)" for length in range(len(home) - 1, MIN_HOME, -1))
+    return re.sub("|".join((re.escape(home), *cut)), "~", text)
 
 
 def source_hash(assembly: Assembly) -> str:

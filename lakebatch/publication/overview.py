@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.assembly import labels
 from lakebatch.assembly.metrics import METRIC_NAMES
 from lakebatch.assembly.record import Assembly, from_rows
+from lakebatch.assembly.sweeps import Sweep, check_sweep_name, from_row
 from lakebatch.assembly.tables import RESULTS, own_schema
 from lakebatch.columns import NAME, Column
 from lakebatch.errors import LakebatchError, StorageError
@@ -72,6 +74,11 @@ class Source:
     def schemas(self) -> list[TableSchema]:
         """The schemas of its tables."""
         return [_schema(name, each) for name, each in self.overview["tables"].items()]
+
+    @cached_property
+    def sweeps(self) -> list[Sweep]:
+        """The plans of the sweeps that its assemblies belong to; older publications have none."""
+        return [_sweep(each) for each in self.overview.get("sweeps", ())]
 
     @cached_property
     def parts(self) -> pl.DataFrame:
@@ -156,7 +163,7 @@ def _check_names(source: Source) -> None:
         raise ValueError("an experiment, a table or an assembly has a name of another form")
     if RESULTS not in overview["tables"] or not overview["assemblies"]:
         raise ValueError("it has no results or no assembly")
-    _ = source.schemas, overview["title"] + overview["tag"], overview["note"]
+    _ = source.schemas, source.sweeps, overview["title"] + overview["tag"], overview["note"]
 
 
 def _check_files(source: Source) -> None:
@@ -203,6 +210,11 @@ def _schema(name: str, described: Mapping[str, Any]) -> TableSchema:
     return load_schema(name).extended(
         columns, properties, [each for each in (METRIC_NAMES,) if each in properties]
     )
+
+
+def _sweep(described: Mapping[str, Any]) -> Sweep:
+    check_sweep_name(described["sweep"])
+    return from_row({**described, "at": datetime.fromisoformat(described["at"]), "user": None})
 
 
 def _file(each: Mapping[str, Any]) -> SourceFile:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lakebatch._files import check_replaceable, replace_atomically
-from lakebatch._folders import NewFolder, check_folder, replaced
+from lakebatch._folders import NewFolder, check_folder, replaced, workspace
 from lakebatch._text import redact
 from lakebatch.analysis.meaning import recorded_texts
 from lakebatch.assembly.tables import ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import AssemblyError
+from lakebatch.maintenance.published import meanings
 from lakebatch.publication import (
     about,
     archive,
@@ -57,6 +57,8 @@ class Publication:
         The number of its files, their bytes, the rows of results, and the assemblies.
     gaps, mixtures : tuple of str
         What is missing or mixed in it, in sentences.
+    not_drawn : mapping
+        The pictures that it lacks, with the reason.
     draft : bool
     """
 
@@ -67,6 +69,7 @@ class Publication:
     assemblies: int
     gaps: tuple[str, ...]
     mixtures: tuple[str, ...]
+    not_drawn: Mapping[str, str]
     draft: bool
 
 
@@ -112,15 +115,13 @@ def publish(
         with replaced(target, KIND) as new:
             _write(material, names, new, on_gap, progress)
         return _published(material, new, target)
-    with (
-        replace_atomically(target) as partial,
-        tempfile.TemporaryDirectory(prefix=".lakebatch-", dir=partial.parent) as made,
-    ):
-        new = NewFolder(Path(made))
+    with replace_atomically(target) as partial, workspace(target.resolve()) as inside:
+        new = NewFolder(inside / "new")
         _write(material, names, new, on_gap, progress)
         new.finish()
         progress(target.name)
-        archive.write_zip(new.path, partial, f"{material.snapshot.name}-{tag}")
+        archive.write_zip(new.path, inside / target.name, f"{material.snapshot.name}-{tag}")
+        (inside / target.name).replace(partial)
     return _published(material, new, target)
 
 
@@ -151,6 +152,7 @@ def _material(stored: ExperimentTables, tag: str, given: Mapping[str, Any], on_g
         said,
         [str(each).replace(place, "") for each in gaps],
         tuple(snapshot.report_mixtures()),
+        meanings(stored),
     )
 
 
@@ -195,13 +197,14 @@ def _write_dictionary(material: Material, new: NewFolder) -> None:
     entries = tuple(replace(each.entry, columns=each.columns, rows=each.rows) for each in material.tables)
     shown = Dictionary(entries, known.experiment, known.version, known.state)
     new.write("dictionary.json", environments.to_json(shown.as_dict()))
-    new.write("dictionary.md", dictionary_text.markdown(shown).encode())
+    new.write("dictionary.md", material.impersonal(dictionary_text.markdown(shown)).encode())
 
 
 def _write_record(material: Material, new: NewFolder) -> None:
     """Write the record that an import needs into the folder ``record``."""
     names = [each.entry.name for each in material.tables if each.entry.name != ASSEMBLIES]
-    record.write(material.snapshot, material.tag, material.about.title, names, new.path)
+    left_out = omitted.left_out(material.snapshot, [each.name for each in material.tables])
+    record.write(material.snapshot, material.tag, material.about.title, names, left_out, new.path)
 
 
 def _published(material: Material, new: NewFolder, target: Path) -> Publication:
@@ -213,5 +216,6 @@ def _published(material: Material, new: NewFolder, target: Path) -> Publication:
         len(material.assemblies),
         tuple(material.gaps),
         material.mixtures,
+        material.not_drawn,
         material.about.draft,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakebatch._folders import CHECKSUMS, NewFolder
-from lakebatch.publication import licences
+from lakebatch.assembly.sweeps import Sweep
+from lakebatch.publication import licences, omitted
 from lakebatch.publication.about import DOI_PAGE
 from lakebatch.publication.citation import citation
 from lakebatch.publication.material import KIND, Material
@@ -53,7 +54,7 @@ def readme(material: Material, new: NewFolder) -> bytes:
     }
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
-    return ("\n".join(lines) + "\n").encode()
+    return (material.impersonal("\n".join(lines)) + "\n").encode()
 
 
 def _about(material: Material) -> Iterator[str]:
@@ -70,9 +71,18 @@ def _about(material: Material) -> Iterator[str]:
         yield f"- DOI: {DOI_PAGE}{about.doi}"
     yield from (f"- Funding: {each}" for each in about.funding)
     yield f"- Made by: {material.software}"
+    yield from map(_sweep, snapshot.sweeps)
     yield from _faults(material)
     if material.findings:
         yield from ("", "Findings of the report:", "", *(f"- {each}" for each in material.findings))
+
+
+def _sweep(sweep: Sweep) -> str:
+    keys = ", ".join(f"`{each}`" for each in sweep.keys)
+    return (
+        f"- Sweep `{sweep.name}`: {len(sweep.planned)} points of {keys}, with {sweep.replicates} replicates each; "
+        "`data/assemblies.csv` names sweep, point and replicate of each assembly"
+    )
 
 
 def _faults(material: Material) -> Iterator[str]:
@@ -88,6 +98,11 @@ def _contents(material: Material, new: NewFolder) -> Iterator[str]:
     yield from (f"| `{name}` | {what} |" for name, what in FOLDERS.items() if name in tops)
     yield from ("", "| table | rows | |", "|---|---|---|")
     yield from (f"| `{each.csv}` | {each.rows} | {each.entry.description} |" for each in material.tables)
+    left_out = omitted.left_out(material.snapshot, [each.name for each in material.tables])
+    yield from ("", "Left out:", "", *(f"- {each}" for each in left_out))
+    if material.not_drawn:
+        yield from ("", "Pictures that it lacks:", "")
+        yield from (f"- {kind}: {why}" for kind, why in material.not_drawn.items())
 
 
 def _reading(material: Material) -> Iterator[str]:

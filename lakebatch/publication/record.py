@@ -13,6 +13,7 @@ import polars as pl
 from lakebatch._version import __version__
 from lakebatch.assembly import labels
 from lakebatch.assembly.record import SHARDS
+from lakebatch.assembly.sweeps import Sweep
 from lakebatch.assembly.tags import Tag
 from lakebatch.assembly.workers import IDENTITY
 from lakebatch.experiment.provenance import SOURCE_HASH
@@ -34,7 +35,9 @@ HOST = "elsewhere"
 OWN_PROPERTIES = "lakebatch."
 
 
-def write(snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], folder: Path) -> None:
+def write(
+    snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], left_out: Sequence[str], folder: Path
+) -> None:
     """Write the folder ``record`` of a publication; its bytes depend on the state of the tag alone.
 
     An assembly of which damage left out a row is not in it, since nobody could verify it.
@@ -54,6 +57,8 @@ def write(snapshot: Snapshot, tag: Tag, title: str, tables: Sequence[str], folde
         "note": tag.note,
         "assemblies": ids,
         "tables": {name: _described(snapshot, name) for name in tables},
+        "left_out": list(left_out),
+        "sweeps": [_sweep(each) for each in snapshot.sweeps],
         "not_published": sorted(
             each for each in snapshot.tables.names if each not in tables and has_rows(snapshot, each)
         ),
@@ -105,6 +110,12 @@ def _write_json(file: Path, content: Any) -> None:
     file.write_text(
         json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+
+
+def _sweep(sweep: Sweep) -> dict[str, Any]:
+    """Return the plan of a sweep, without its user."""
+    at = None if sweep.at is None else sweep.at.isoformat()
+    return {"sweep": sweep.name, "event": sweep.event, "at": at, "plan": sweep.plan()}
 
 
 def _described(snapshot: Snapshot, name: str) -> dict[str, Any]:

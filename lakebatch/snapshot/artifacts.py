@@ -56,7 +56,7 @@ def listed(
         If a file cannot be read, unless ``on_gap`` is "ignore".
     """
     ids = snapshot.ids(include) if assembly_id is None else [snapshot.assembly(assembly_id).assembly_id]
-    if snapshot.table(ARTIFACTS) is None:
+    if snapshot.table(ARTIFACTS) is None and ARTIFACTS not in snapshot.tables.not_published:
         return pl.DataFrame(schema=load_schema(ARTIFACTS).in_datasets)
 
     def read(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:

@@ -10,14 +10,23 @@ import polars as pl
 
 from lakebatch.assembly.record import MADE_BY
 from lakebatch.assembly.record_json import read_tree, where
-from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.snapshot.rows import PinnedRows
 
 IDENTITY = {"assembly_id": pl.String(), "config_hash": pl.String()}
 LAKE_IDENTITY = {"experiment": pl.String(), "version": pl.String(), **IDENTITY}
 MAX_INTEGER = 2**63 - 1
+MAX_EXACT = 2**53
+"""Largest integer up to which every integer is a double."""
+POLARS: dict[str, pl.DataType] = {
+    "string": pl.String(),
+    "boolean": pl.Boolean(),
+    "long": pl.Int64(),
+    "double": pl.Float64(),
+}
+"""The types of columns of config keys."""
 
 
-def of_experiment(snapshot: Snapshot) -> pl.DataFrame:
+def of_experiment(snapshot: PinnedRows) -> pl.DataFrame:
     """Return one row per assembly: ``assembly_id``, ``config_hash`` and a column per key, such as ``cohort.n_samples``.
 
     Raises
@@ -28,7 +37,7 @@ def of_experiment(snapshot: Snapshot) -> pl.DataFrame:
     return of_lake([snapshot]).drop("experiment", "version")
 
 
-def of_lake(snapshots: Iterable[Snapshot]) -> pl.DataFrame:
+def of_lake(snapshots: Iterable[PinnedRows]) -> pl.DataFrame:
     """Return the config of each assembly of several experiments, with ``experiment`` and ``version`` (as ``v1``)."""
     identities, values = [], []
     for snapshot in snapshots:
@@ -81,25 +90,35 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     """Return values as booleans, numbers, strings or lists of these; as JSON where their types have nothing in common."""
     given = [each for each in values if each is not None]
     if given and all(isinstance(each, list) for each in given):
-        dtype = _dtype([item for each in given for item in each])
-        if dtype is not None:
-            return pl.Series(name, values, dtype=pl.List(dtype), strict=False)
-    dtype = _dtype(given)
-    if dtype is None:
+        kind = common_type([item for each in given for item in each])
+        if kind is not None:
+            return pl.Series(name, values, dtype=pl.List(POLARS[kind]), strict=False)
+    kind = common_type(given)
+    if kind is None:
         return pl.Series(name, [None if each is None else _text(each) for each in values], dtype=pl.String)
-    return pl.Series(name, values, dtype=dtype, strict=False)
+    return pl.Series(name, values, dtype=POLARS[kind], strict=False)
 
 
-def _dtype(values: list[Any]) -> pl.DataType | None:
-    """Return the type of all values, None if they have none in common."""
-    kinds = {type(each) for each in values}
+def common_type(values: Iterable[Any]) -> str | None:
+    """Return the type of a column that holds all values exactly; None if only JSON does.
+
+    >>> common_type([1, None]), common_type([1, 0.5]), common_type([True]), common_type([None])
+    ('long', 'double', 'boolean', 'string')
+    >>> common_type([[1, 2]]), common_type([2**53 + 1, 0.5])
+    (None, None)
+    """
+    given = [each for each in values if each is not None]
+    kinds = {type(each) for each in given}
     if kinds <= {str}:
-        return pl.String()
+        return "string"
     if kinds == {bool}:
-        return pl.Boolean()
-    if kinds == {int} and all(abs(each) <= MAX_INTEGER for each in values):
-        return pl.Int64()
-    return pl.Float64() if kinds <= {int, float} else None
+        return "boolean"
+    if not kinds <= {int, float}:
+        return None
+    largest = max((abs(each) for each in given if isinstance(each, int)), default=0)
+    if kinds == {int}:
+        return "long" if largest <= MAX_INTEGER else None
+    return "double" if largest <= MAX_EXACT else None
 
 
 def _text(value: Any) -> str:

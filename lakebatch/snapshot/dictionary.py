@@ -13,14 +13,15 @@ from lakebatch import _html
 from lakebatch._text import nearest
 from lakebatch.assembly import metrics
 from lakebatch.assembly.metrics import Roles, text_of
+from lakebatch.assembly.tables import PUBLISHED, RESULTS
 from lakebatch.columns import DATA, Column, built_in_tables
 from lakebatch.errors import UnknownNameError
-from lakebatch.snapshot import plain_words
+from lakebatch.snapshot import plain_words, published_layout
 from lakebatch.storage.delta.schema import TableSchema, load_schema
 
 FORMAT = 1
 """The version of `Dictionary.as_dict`; raised when a key changes its meaning or goes."""
-EVENTS, RESULTS = "assemblies", "results"
+EVENTS = "assemblies"
 REFERENCES = {
     "logs": {"event": "assemblies.event"},
     "trajectories": {"sample": "samples.sample"},
@@ -240,7 +241,13 @@ def in_order(tables: Iterable[TableEntry]) -> tuple[TableEntry, ...]:
 
 def built_in() -> Dictionary:
     """Return the dictionary of the tables that every experiment has."""
-    return Dictionary(in_order(table_entry(load_schema(name), Roles()) for name in built_in_tables()))
+    schemas = [load_schema(name) for name in built_in_tables()]
+    results = load_schema(RESULTS)
+    return Dictionary(
+        in_order(
+            table_entry(each, Roles()) for each in (*schemas, published_layout.declared(results.columns))
+        )
+    )
 
 
 def declared(schemas: Sequence[TableSchema], experiment: str, version: str | None = None) -> Dictionary:
@@ -249,7 +256,8 @@ def declared(schemas: Sequence[TableSchema], experiment: str, version: str | Non
     results = own.get(RESULTS, load_schema(RESULTS))
     roles = metrics.roles({each.name: each for each in results.columns}, results.properties)
     names = [*built_in_tables(), *(name for name in own if name not in built_in_tables())]
-    tables = (table_entry(own.get(name) or load_schema(name), roles) for name in names)
+    known = [own.get(name) or load_schema(name) for name in names]
+    tables = (table_entry(each, roles) for each in (*known, published_layout.declared(results.columns)))
     return Dictionary(in_order(tables), experiment, version)
 
 
@@ -275,7 +283,7 @@ def table_entry(
         schema.partition_by,
         written,
         rows,
-        schema.table not in built_in_tables(),
+        schema.table not in (*built_in_tables(), PUBLISHED),
     )
 
 
@@ -292,7 +300,7 @@ def _column(table: str, column: Column, roles: Roles) -> ColumnEntry:
         None if column.higher_is_better is None else "higher" if column.higher_is_better else "lower",
         column.minimum,
         column.maximum,
-        **(_role(column.name, roles) if table == RESULTS else {}),
+        **(_role(column.name, roles) if table in (RESULTS, PUBLISHED) else {}),
         refers_to=_reference(table, column.name),
         own=column.own,
         in_datasets=not column.large,

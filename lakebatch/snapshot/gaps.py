@@ -10,9 +10,9 @@ import polars as pl
 
 from lakebatch import _html
 from lakebatch._text import nearest
-from lakebatch.assembly import shards
+from lakebatch.assembly import labels, shards
 from lakebatch.assembly.purges import Purge
-from lakebatch.assembly.record import Assembly
+from lakebatch.assembly.record import Assembly, from_rows
 from lakebatch.errors import ConfigError, DamageError, IncompleteError, IncompleteWarning, warn
 
 OnGap: TypeAlias = Literal["warn", "refuse", "ignore"]
@@ -104,6 +104,21 @@ def _count_fault(assembly: Assembly, rows: int) -> list[str]:
     if assembly.status != "completed" or rows == assembly.rows:
         return []
     return [f"completed with {assembly.rows} rows, the table has {rows}"]
+
+
+def not_published(events: pl.DataFrame, table: str) -> list[Gap]:
+    """Return a gap for each assembly that was imported from a publication without a table, from their last events."""
+    return [
+        Gap(each.assembly_id, f"the publication that it was imported from has no {table}")
+        for each in imported(events)
+        if table in each.not_published
+    ]
+
+
+def imported(events: pl.DataFrame) -> list[Assembly]:
+    """Return the assemblies of the events that come from publications."""
+    is_imported = pl.col("environment").str.contains(f'"{labels.NOT_PUBLISHED}"', literal=True)
+    return from_rows(events.filter(is_imported))
 
 
 def report_gaps(gaps: list[Gap], on_gap: OnGap) -> None:

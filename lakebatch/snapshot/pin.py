@@ -11,10 +11,11 @@ import polars as pl
 from lakebatch.assembly import purges
 from lakebatch.assembly.events import Events
 from lakebatch.assembly.purges import Purge
-from lakebatch.assembly.tables import RESULTS, ExperimentTables
+from lakebatch.assembly.tables import PUBLISHED, RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.errors import ConfigError, DamageWarning, StorageError, UnknownNameError, warn
 from lakebatch.snapshot.attempts import Attempts
+from lakebatch.snapshot.gaps import imported
 from lakebatch.snapshot.moment import NEWEST, Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.snapshot import Snapshot
@@ -151,6 +152,10 @@ def _pinned(
             return None
         return _as_then(tables, table.at(), version) if name == RESULTS else table.at()
 
+    def open_published() -> TableVersion | None:
+        table = tables.table(PUBLISHED)
+        return table.at() if table.exists() else None
+
     def find_purges() -> dict[str, Purge]:
         return purges.find(tables.log.read().rows)
 
@@ -181,6 +186,8 @@ def _pinned(
             at_version=tables.results.at,
             purges=purged,
             find_purges=find_purges,
+            open_published=open_published,
+            not_published=_not_published(events.rows),
         ),
         uncertain=events.uncertain,
         find_parts=find_parts,
@@ -192,6 +199,11 @@ def _pinned(
         lake_uri=tables.storage.uri,
         find_folders=tables.lake_folders,
     )
+
+
+def _not_published(events: pl.DataFrame) -> set[str]:
+    """Return the tables that are missing in publications from which assemblies were imported."""
+    return {table for each in imported(events) for table in each.not_published}
 
 
 def _as_then(tables: ExperimentTables, newest: TableVersion, version: int) -> TableVersion:

@@ -19,7 +19,7 @@ TYPES = {
 }
 """What a type of a column holds."""
 SIGNS = (
-    (r"\s*<>\s*''", " is not empty"),
+    (r"\s*(?:<>|!=)\s*''", " is not empty"),
     (r"\s*>=\s*", " is at least "),
     (r"\s*<=\s*", " is at most "),
     (r"\s*>\s*", " is above "),
@@ -49,6 +49,8 @@ def of_rule(rule: str) -> str:
     >>> of_rule("r2 IS NULL OR r2 <= 1")
     'r2 is NULL, or at most 1'
     >>> of_rule("part <> ''")
+    'part is not empty'
+    >>> of_rule("part != ''")
     'part is not empty'
     """
     for sign, words in SIGNS:

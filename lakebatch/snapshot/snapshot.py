@@ -9,11 +9,11 @@ import polars as pl
 from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Include
-from lakebatch.assembly.tables import RESULTS
+from lakebatch.assembly.tables import PUBLISHED, RESULTS
 from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces, stored_dictionary
 from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
 from lakebatch.snapshot.dictionary import Dictionary
-from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, report_gaps
+from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, not_published, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import damage, omissions
@@ -72,7 +72,7 @@ class Snapshot(PinnedRows):
         UnknownNameError
             If there is no such table.
         """
-        found = stored_dictionary.of_snapshot(self, self.state_read)
+        found = stored_dictionary.of_snapshot(self, self.state_read, published=table in (None, PUBLISHED))
         return found if table is None else found.only(table)
 
     def mixtures(self, include: Include | None = None) -> dict[str, str]:
@@ -150,7 +150,7 @@ class Snapshot(PinnedRows):
         DamageError
             If a file of one of the assemblies is missing or cannot be read, unless ``on_gap`` is "ignore".
         """
-        report_gaps(self.gaps(include), on_gap)
+        self._report_gaps(include, table, on_gap)
 
         def read(pinned: TableVersion, ids: list[str]) -> pl.DataFrame:
             return collect(self.rows_of(pinned, ids, in_order))
@@ -191,7 +191,7 @@ class Snapshot(PinnedRows):
         self, include: Include | None = None, *, table: str = RESULTS, on_gap: OnGap = "warn"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `reassemble` in the same order, in frames small enough for any memory."""
-        report_gaps(self.gaps(include), on_gap)
+        self._report_gaps(include, table, on_gap)
         return pieces.read(
             self, self.ids(include), lambda: self.report_mixtures(include), table=table, on_gap=on_gap
         )
@@ -212,12 +212,18 @@ class Snapshot(PinnedRows):
         AssemblyError
             If an assembly was not complete at a past moment: its files may hold later rows.
         """
-        report_gaps(self.gaps(include), on_gap)
+        self._report_gaps(include, table, on_gap)
         ids, found = self.tables.readable(table, self.ids(include), on_gap)
         omissions.warn_of_faults(found)
         self.check_whole(ids)
         self.report_mixtures(include)
         return dataset_files(self.tables.existing(table), table, ids)
+
+    def _report_gaps(self, include: Include | None, table: str, on_gap: OnGap) -> None:
+        """Warn of the gaps in a table of the dataset, raise, or do nothing, as ``on_gap`` says."""
+        chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
+        found = [] if self.table(table) is None else not_published(chosen, table)
+        report_gaps([*self.gaps(include), *found], on_gap)
 
     def artifacts(
         self,

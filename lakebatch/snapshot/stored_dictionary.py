@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from lakebatch.assembly.tables import RESULTS
 from lakebatch.columns import DATA, built_in_tables
 from lakebatch.snapshot.dictionary import Dictionary, TableEntry, in_order, table_entry
+from lakebatch.snapshot.published_layout import layout, recorded_meanings
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.snapshot.selection import COMPLETED
 from lakebatch.storage.delta.constraints import PREFIX
@@ -11,21 +15,30 @@ from lakebatch.storage.delta.schema import load_schema
 from lakebatch.storage.delta.version import TableVersion
 
 
-def of_snapshot(snapshot: PinnedRows, state: str) -> Dictionary:
+def of_snapshot(snapshot: PinnedRows, state: str, *, published: bool = True) -> Dictionary:
     """Return the data dictionary of an experiment, from its tables alone: no code of the experiment is needed.
 
     At a past state, results have the columns that they had, and an experiment's own tables that had no row yet are
-    left out.
+    left out. Without ``published``, the table of that name is left out, for which all configs are read.
     """
     others = [name for name in built_in_tables() if name not in DATA]
     tables = [_data_table(snapshot, name) for name in snapshot.tables.names if _existed(snapshot, name)]
     recorded = [table_entry(load_schema(name), snapshot.roles) for name in others]
     return Dictionary(
-        in_order([*tables, *recorded]),
+        in_order([*tables, *recorded, *(_published(snapshot) if published else ())]),
         snapshot.name,
         snapshot.experiment_version,
         state,
     )
+
+
+def _published(snapshot: PinnedRows) -> Iterator[TableEntry]:
+    """Yield the entry of the table ``published`` at the moment, with a column per config key."""
+    if snapshot.table() is None:
+        return
+    state = snapshot.tables.open_published()
+    schema = layout(snapshot).schema(recorded_meanings(state) if state else None)
+    yield table_entry(schema, snapshot.roles, written=state is not None, rows=_rows(snapshot, RESULTS))
 
 
 def _existed(snapshot: PinnedRows, name: str) -> bool:

@@ -50,6 +50,10 @@ class PinnedTables:
         The purges until the snapshot was opened, also those after its moment, by assembly.
     find_purges : callable
         Returns the purges until now.
+    open_published : callable
+        Returns the newest state of the published table, None if there is none.
+    not_published : collection of str
+        The tables that are missing in publications from which assemblies were imported.
     """
 
     def __init__(
@@ -62,7 +66,11 @@ class PinnedTables:
         at_version: Callable[[int], TableVersion] | None = None,
         purges: Mapping[str, Purge] | None = None,
         find_purges: Callable[[], dict[str, Purge]] = dict,
+        open_published: Callable[[], TableVersion | None] = lambda: None,
+        not_published: Collection[str] = (),
     ) -> None:
+        self.open_published = open_published
+        self.not_published = frozenset(not_published)
         self._at_version = at_version
         self._folder = folder
         self._open_table = open_table
@@ -135,6 +143,11 @@ class PinnedTables:
             If it was never written.
         """
         pinned = self.get(name)
+        if pinned is None and name in self.not_published:
+            raise UnknownNameError(
+                f"There is no table {name!r} in {self._folder}: it was not part of the publication that was imported. "
+                "Ask its authors to publish it too (lakebatch help publication)."
+            )
         if pinned is None:
             raise UnknownNameError(f"There is no table {name!r} in {self._folder}: it was never written.")
         return pinned

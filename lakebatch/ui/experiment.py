@@ -17,7 +17,7 @@ from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.summary import history
 from lakebatch.snapshot.sweeps import sweep_table
-from lakebatch.ui import commands, pictures
+from lakebatch.ui import commands, pictures, titles
 from lakebatch.ui.assembly import of_sets
 from lakebatch.ui.page import Page
 from lakebatch.ui.page_state import PageState
@@ -67,6 +67,7 @@ def experiment(lake: Lake, state: PageState, folder: str) -> Page:
             "metrics": [(each.name, each.label) for each in snapshot.roles.metrics],
             "by": dict(colours(snapshot)),
             "view": dict(state.view),
+            "titles": titles.of_columns(snapshot),
             "tables": list(tables(snapshot)),
             "own_tables": dict(first_rows(snapshot)),
             "events": list(events(snapshot)),
@@ -141,7 +142,8 @@ def first_rows(snapshot: Snapshot) -> Iterator[tuple[str, Mapping[str, Any]]]:
         except LakebatchError as error:
             yield name, {"columns": [], "rows": [], "problem": str(error)}
         else:
-            yield name, {"columns": rows.columns, "rows": rows.rows(), "problem": ""}
+            named = titles.of_columns(snapshot, name)
+            yield name, {"columns": rows.columns, "rows": rows.rows(), "titles": named, "problem": ""}
 
 
 def events(snapshot: Snapshot) -> Iterator[dict[str, Any]]:

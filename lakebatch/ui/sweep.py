@@ -19,7 +19,7 @@ from lakebatch.snapshot import sweeps
 from lakebatch.snapshot.config_columns import flatten
 from lakebatch.snapshot.selection import ABSENT, Condition, are_equal, look_up, shown
 from lakebatch.snapshot.snapshot import Snapshot
-from lakebatch.ui import commands, means
+from lakebatch.ui import commands, means, titles
 from lakebatch.ui.bar import address
 from lakebatch.ui.file import File
 from lakebatch.ui.page import Page
@@ -81,6 +81,7 @@ def sweep(lake: Lake, state: PageState, folder: str, name: str) -> Page:
             "at": at,
             "levels": means.values([values]),
             "legend": _legend(grid),
+            "titles": {**titles.of_columns(snapshot), **titles.of_keys(snapshot)},
             "number": lambda value: f"{value:.4g}",
         },
         command=commands.command("sweeps", stored.reference, name),

@@ -157,7 +157,7 @@ def test_new_config_key_is_a_new_column(toy, lake):
 
 
 def test_keys_with_one_column_name_get_two():
-    from lakebatch.maintenance.published.layout import _keys
+    from lakebatch.snapshot.published_layout import _keys
 
     keys = _keys([{"a.b_c": 1, "a_b.c": 2, "seed": 1}], {"config_seed"})
     assert [each.column for each in keys] == ["config_a__b_c", "config_a_b__c", "config_seed_"]

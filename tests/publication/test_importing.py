@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import lakebatch
 from lakebatch._folders import CHECKSUMS, sha256
 from lakebatch.cli import main
-from lakebatch.errors import AssemblyError, StorageError, UnknownNameError
+from lakebatch.errors import AssemblyError, IncompleteError, MixtureWarning, StorageError, UnknownNameError
 from lakebatch.publication import importing
 from lakebatch.publication.record import OVERVIEW, PART_COLUMNS, PARTS, parts_of
 
@@ -75,6 +75,91 @@ def test_an_import_gives_the_same_rows_and_a_second_one_changes_nothing(publicat
     assert second.tag == "paper"
     assert other["toy"].log.events().equals(events)
     assert other["toy"].results.version() == version
+
+
+def test_every_published_table_comes_back(wide, wide_publication, tmp_path, monkeypatch):
+    """Samples, trajectories, own tables and own columns have the same rows, meanings and verdict as before."""
+    monkeypatch.chdir(wide)
+    first, lake = lakebatch.open_lake("lake")["wide"], lakebatch.open_lake(tmp_path / "other")
+    done = lake.import_published(wide_publication)
+    other = lake["wide"]
+    for table in ("results", "samples", "trajectories", "peaks"):
+        expected, found = (
+            each.reassemble(tag="paper", table=table, on_gap="ignore", on_mix="ignore")
+            for each in (first, other)
+        )
+        assert expected.height
+        assert found.equals(expected)
+        schemas = [each.schema(tag="paper")[table] for each in (first, other)]
+        assert schemas[0] == schemas[1]
+    verdict = lakebatch.verify(lake, "wide", done.assemblies[0], jobs=1)
+    assert str(verdict).endswith("all the same (artifacts was not published: not compared)")
+    assert "problem" not in lake.doctor("wide", deep=True)["severity"]
+    assert other.report(on_gap="ignore", on_mix="ignore").findings
+
+
+def test_table_that_was_not_published_is_no_table_that_was_never_written(publication, tmp_path):
+    """The message says why; once other assemblies have written the table, the imported ones are a gap in it."""
+    _set(publication, "not_published", ["artifacts", "samples"])
+    _seal(publication)
+    lake = lakebatch.open_lake(tmp_path / "other")
+    done = lake.import_published(publication)
+    toy = lake["toy"]
+    toy.note(done.assemblies[0], "looked at")  # a later event says so too
+    for read in (toy.snapshot().artifacts, lambda: toy.reassemble(table="samples", on_gap="ignore")):
+        with pytest.raises(UnknownNameError, match="not part of the publication that was imported"):
+            read()
+    with pytest.raises(UnknownNameError, match="never written"):
+        toy.reassemble(table="trajectories", on_gap="ignore")
+    toy.table("samples").ensure()
+    with pytest.raises(IncompleteError, match=f"{done.assemblies[0]}: the publication .* has no samples"):
+        toy.reassemble(table="samples", on_gap="refuse")
+
+
+def test_sweep_comes_back_with_its_plan(publication, tmp_path):
+    """README and the rows of the assemblies name it; states and plan are those of the first lake, also its gaps."""
+    lake = lakebatch.open_lake(tmp_path / "swept")
+    keys = {"seed": [1, 2]}
+    lakebatch.run(lake, "toy", sweep=keys, sweep_name="s", settings=["levels=[0]"], jobs=1)
+    lake["toy"].tag("paper")
+    lake["toy"].publish("paper", tmp_path / "sweep", draft=True)
+    assert "- Sweep `s`: 2 points of `seed`" in (tmp_path / "sweep" / "README.md").read_text()
+    rows = pl.read_csv(tmp_path / "sweep" / "data" / "assemblies.csv")
+    assert rows.select("sweep", "point", "replicate").rows() == [("s", 1, 1), ("s", 2, 1)]
+    other = lakebatch.open_lake(tmp_path / "other")
+    for _ in range(2):
+        other.import_published(tmp_path / "sweep")
+    assert other["toy"].sweep("s").equals(lake["toy"].sweep("s"))
+    assert other["toy"].sweeps().drop("user").equals(lake["toy"].sweeps().drop("user"))
+    assert (
+        lakebatch.run(other, "toy", sweep=keys, sweep_name="s", settings=["levels=[0]"], jobs=1).computed
+        == []
+    )
+    assert "problem" not in other.doctor("toy", deep=True)["severity"]
+    third = lakebatch.open_lake(tmp_path / "third")
+    lakebatch.run(third, "toy", sweep={"seed": [5]}, sweep_name="s", settings=["levels=[0]"], jobs=1)
+    with pytest.raises(AssemblyError, match="has another sweep 's' already"):
+        third.import_published(tmp_path / "sweep")
+
+
+def test_what_is_left_out_is_named(published, wide_publication):
+    """With the reason, in README and in the record."""
+    for folder, wanted in (
+        (wide_publication, ["contents of artifacts: ", "logs and saved frames: "]),
+        (published / "publication", ["logs and saved frames: "]),
+    ):
+        left_out = json.loads((folder / OVERVIEW).read_text())["left_out"]
+        assert [each[: len(begin)] for each, begin in zip(left_out, wanted, strict=True)] == wanted
+        assert all(f"\n- {each}\n" in (folder / "README.md").read_text() for each in left_out)
+
+
+def test_large_tables_that_nobody_asked_for_are_named_as_left_out(wide, tmp_path, monkeypatch):
+    monkeypatch.chdir(wide)
+    with pytest.warns(MixtureWarning):
+        lakebatch.open_lake("lake")["wide"].publish("paper", tmp_path / "small", draft=True, on_gap="ignore")
+    readme = (tmp_path / "small" / "README.md").read_text()
+    for name in ("samples", "trajectories", "artifacts"):
+        assert f"rows, a large table that was not asked for (publish --with {name})" in readme
 
 
 def test_verify_leaves_out_what_was_not_published(publication, tmp_path):

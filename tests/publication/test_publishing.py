@@ -6,14 +6,19 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
+import deltalake
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import lakebatch
-from lakebatch.errors import ConfigError, StorageError, UnknownNameError
+from lakebatch.analysis import plots
+from lakebatch.cli import main
+from lakebatch.errors import ConfigError, MixtureWarning, StorageError, UnknownNameError
 from lakebatch.publication.about import read
 
 STUDY = Path(__file__).parents[1] / "study_experiment.py"
@@ -91,6 +96,39 @@ def test_report_names_no_machine_and_no_user(study, published):
         assert f"| {secret} |" not in report
 
 
+def test_pictures_that_cannot_be_drawn_are_named(study, published):
+    drawn = {each.stem for each in (published / "pictures").glob("*.png")}
+    readme = (published / "README.md").read_text()
+    for kind in plots.KINDS:
+        assert (f"\n- {kind}: " in readme) == (kind not in drawn)
+    assert drawn < set(plots.KINDS)
+    done = CliRunner().invoke(main, ["publish", "study", "--tag", "paper", "--draft", "-o", "again"])
+    (line,) = (each for each in done.stderr.splitlines() if "cannot be drawn" in each)
+    assert all((each in line) == (each not in drawn) for each in plots.KINDS)
+
+
+def test_texts_for_people_name_no_home_folder(wide, tmp_path, monkeypatch):
+    """Configs are given as they are; README, dictionary and report, which quote them, are not."""
+    home = tempfile.mkdtemp(prefix="jane-", dir="/tmp")  # short, since README cuts long values
+    shutil.copytree(wide / "experiments", tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("LAKEBATCH_USER", "jane-of-the-lab")
+    lake = lakebatch.open_lake("lake")
+    lakebatch.run(lake, "wide", settings=[f"comment='see {home}/data'"], jobs=1)
+    lakebatch.run(lake, "wide", settings=["comment='other'"], jobs=1)
+    lake["wide"].tag("paper", note=f"from {home}")
+    with pytest.warns(MixtureWarning):
+        lake["wide"].publish("paper", "published", draft=True)
+    readme = (tmp_path / "published" / "README.md").read_text()
+    assert "see ~/data" in readme
+    for name in ("README.md", "dictionary.md", "report/report.md", "report/report.html"):
+        text = (tmp_path / "published" / name).read_text()
+        assert home not in text
+        assert "jane-of-the-lab" not in text
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
     before = pl.read_csv(published / "data" / "assemblies.csv")
     study.note(before["assembly_id"][0], "looked at")
@@ -100,6 +138,23 @@ def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
     assert after["note"][0] == "looked at"
     times = before.select("assembly_id", "started_at", "completed_at").sort("assembly_id")
     assert after.join(times, "assembly_id", "semi").select(times.columns).sort("assembly_id").equals(times)
+
+
+def test_config_keys_have_the_columns_of_the_published_table(wide, wide_publication):
+    table = deltalake.DeltaTable(next((wide / "lake").glob("*/published")))
+    wanted = [each.name for each in table.schema().fields if each.name.startswith("config_")]
+    with open(wide_publication / "data" / "assemblies.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [name for name in rows[0] if name.startswith("config_") and name != "config_hash"]
+    assert found == wanted
+    assert [json.loads(each["config_levels"]) for each in rows] == [[0.0, 0.1], [0.1, 0.2]]
+    assert [each["config_comment"] for each in rows] == ["", "a, b"]
+    dictionary = json.loads((wide_publication / "dictionary.json").read_text())
+    (assemblies,) = (each for each in dictionary["tables"] if each["name"] == "assemblies")
+    columns = {each["name"]: each for each in assemblies["columns"]}
+    assert columns["config_scale"]["meaning"] == "Config key scale: Scale of the noise."
+    assert columns["config_scale"]["unit"] == "mM"
+    assert columns["config_is_noisy"]["sql_type"] == "BOOLEAN"
 
 
 def test_descriptions_name_files_that_exist(published):

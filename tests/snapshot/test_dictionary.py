@@ -58,11 +58,24 @@ def saved(*arguments):
     assert result.exit_code == 0, result.output
 
 
+def test_dictionary_has_the_table_published_as_it_is_stored(own_lake):
+    stated = own_lake["estimate-pi"].schema()["published"]
+    stored = own_lake["estimate-pi"].table("published").at().file_schema()
+    assert [each.name for each in stated.columns] == [each.name for each in stored]
+    assert stated.written
+    assert stated.rows == own_lake["estimate-pi"].reassemble().height
+    points, error = stated["config_points"], stated["points"]
+    assert (points.meaning, points.type) == ("Config key points: Points drawn.", "text")
+    assert (error.unit, stated["completed_at"].type) == ("1", "time in UTC")
+    assert "config_repeats" in shown("estimate-pi", "--table", "published")
+    assert "Name of the experiment." in shown("--table", "published")
+
+
 def test_built_in_dictionary_equals_the_schemas():
     found = dictionary.built_in()
-    assert sorted(found.names) == sorted(built_in_tables())
+    assert sorted(found.names) == sorted([*built_in_tables(), "published"])
     assert found.names[: len(DATA)] == DATA
-    for table in found:
+    for table in map(found.__getitem__, built_in_tables()):
         stated = document(table.name)
         assert table.description == stated["description"]
         assert [each.name for each in table.columns] == [each["name"] for each in stated["columns"]]

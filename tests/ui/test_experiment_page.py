@@ -40,6 +40,16 @@ def test_page_has_numbers_pictures_tables_and_history(ui_lake):
     assert "The dataset is incomplete" in warnings
 
 
+def test_headers_say_what_columns_mean(ui_lake, served):
+    """Report tables, sweeps' keys and metrics have meaning and unit as the title, where they are known."""
+    assert page_of(ui_lake).content["titles"]["mse"].endswith("[a.u.^2]")
+    _, text = served.ask(f"experiment/{STUDY}")
+    assert 'title="Name of the fitted model.">model</th>' in text
+    _, text = served.ask(f"sweep/{TOY}/grid?metric=mse")
+    assert re.search(r'<th scope="colgroup" colspan="2" title="Levels\.">levels</th>', text)
+    assert re.search(r'<th scope="col" title="[^"]+">seed</th>', text)
+
+
 def test_every_kind_of_picture_has_a_caption_or_a_reason(ui_lake):
     from lakebatch.analysis import plots
 

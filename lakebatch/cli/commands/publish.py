@@ -65,6 +65,8 @@ def publish(
         given=said,
         progress=lambda step: inform(f"{step} ..."),
     )
+    if done.not_drawn:
+        inform(f"Warning: these pictures cannot be drawn, README.md says why: {', '.join(done.not_drawn)}.")
     draft = ", a draft" if done.draft else ""
     assemblies = "assembly" if done.assemblies == 1 else "assemblies"
     inform(f"{done.rows} rows of {done.assemblies} {assemblies} in {done.files} files{draft}")

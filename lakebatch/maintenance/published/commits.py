@@ -11,10 +11,10 @@ from lakebatch.errors import LakebatchError, SchemaError
 from lakebatch.maintenance.published import files
 from lakebatch.maintenance.published.contents import Wanted
 from lakebatch.maintenance.published.described import described
-from lakebatch.maintenance.published.layout import recorded_meanings
 from lakebatch.maintenance.published.plan import Rewrite, plan
 from lakebatch.snapshot.moment import NEWEST
 from lakebatch.snapshot.pin import pin
+from lakebatch.snapshot.published_layout import recorded_meanings
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta import derived
 from lakebatch.storage.delta.derived import Change, DerivedFile

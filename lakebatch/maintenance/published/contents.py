@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lakebatch.errors import DamageError
 from lakebatch.ids import canonical_json, content_hash
-from lakebatch.maintenance.published.layout import Layout, layout
+from lakebatch.snapshot.published_layout import Layout, layout
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.storage.delta.compaction import READERS
 from lakebatch.storage.delta.damage import READ_ERRORS, read_error

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from lakebatch.assembly.tables import ExperimentTables
+from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.errors import LakebatchError
 from lakebatch.experiment import registry
-from lakebatch.maintenance.published.layout import Described
+from lakebatch.snapshot.published_layout import Described, recorded_meanings
+
+
+def meanings(tables: ExperimentTables) -> Described:
+    """Return meaning and unit of the config keys: those that the published table has, and those of the code."""
+    table = tables.table(PUBLISHED)
+    return {**described(tables), **(recorded_meanings(table.at()) if table.exists() else {})}
 
 
 def described(tables: ExperimentTables) -> Described:

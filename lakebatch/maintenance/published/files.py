@@ -15,10 +15,10 @@ import polars as pl
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.errors import DamageError
 from lakebatch.maintenance.published.contents import ENTRIES, Entry
-from lakebatch.maintenance.published.layout import Layout
 from lakebatch.maintenance.published.plan import MAX_BYTES, Kept, Rewrite
 from lakebatch.maintenance.published.statistics import statistics
 from lakebatch.snapshot import pieces
+from lakebatch.snapshot.published_layout import Layout
 from lakebatch.storage.delta.compaction import GROUP_ROWS
 from lakebatch.storage.delta.derived import DerivedFile
 from lakebatch.storage.delta.table import Table

@@ -48,7 +48,7 @@ def _dataset(
     files: Mapping[str, str | None],
     schema: pa.Schema,
 ) -> ds.FileSystemDataset:
-    """Return files in a folder, each with the assembly that its path says and its size, as a dataset."""
+    """Return files in a folder, each with the assembly that its path says, as a dataset."""
     import pyarrow.dataset as ds
 
     place, form = _file_system(uri, options), ds.ParquetFileFormat()

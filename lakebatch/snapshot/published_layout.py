@@ -1,4 +1,4 @@
-"""Columns of the published table: those of the results, and for each assembly what identifies it and its config."""
+"""Columns of the table ``published``: those of the results, what identifies the assembly, and its config."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from lakebatch.assembly.tables import published_schema
 from lakebatch.columns import Column
 from lakebatch.experiment.provenance import SOURCE_HASH
 from lakebatch.ids import canonical_json, content_hash
-from lakebatch.snapshot.config_columns import MAX_INTEGER, settings
-from lakebatch.snapshot.snapshot import Snapshot
+from lakebatch.snapshot.config_columns import common_type, settings
+from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.version import TableVersion
 
-MAX_EXACT = 2**53
-"""Largest integer up to which every integer is a double."""
 MAX_TEXT = 1000
 """Length from which a text of a config is replaced by its hash: each row repeats it."""
 CONFIG_KEY = "Config key "
@@ -50,12 +48,24 @@ class Key:
     column: str
     type: str
 
-    def value(self, value: Any) -> Any:
-        """Return a value as the column has it; a long text as its hash."""
+    def whole(self, value: Any) -> Any:
+        """Return a value in the type of the column; lists and tables are JSON."""
         if value is None or self.type != "string":
             return float(value) if self.type == "double" and value is not None else value
-        text = value if isinstance(value, str) else canonical_json(value)
-        return text if len(text) <= MAX_TEXT else f"sha256:{content_hash(text)}"
+        return value if isinstance(value, str) else canonical_json(value)
+
+    def value(self, value: Any) -> Any:
+        """Return a value as the table has it; a long text as its hash."""
+        whole = self.whole(value)
+        is_long = isinstance(whole, str) and len(whole) > MAX_TEXT
+        return f"sha256:{content_hash(whole)}" if is_long else whole
+
+    def described(self, known: Described) -> Column:
+        """Return the column, with the meaning and the unit of the key where they are known."""
+        text, unit = known.get(self.key, ("", None))
+        return Column(
+            self.column, self.type, f"{CONFIG_KEY}{self.key}{f': {text}' if text else '.'}", unit=unit
+        )
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,7 @@ class Layout:
 
     def schema(self, described: Described | None = None) -> TableSchema:
         """Return the schema of the table, with the meanings of config keys where they are known."""
-        known = described or {}
-        keys = [
-            Column(each.column, each.type, *_meaning(each.key, *known.get(each.key, ("", None))))
-            for each in self.keys
-        ]
+        keys = (each.described(described or {}) for each in self.keys)
         return published_schema([*self.results, *self.fixed, *keys])
 
     def has_columns_of(self, state: TableVersion) -> bool:
@@ -99,7 +105,7 @@ class Layout:
         return fixed | {each.column: each.value(config.get(each.key)) for each in self.keys}
 
 
-def layout(snapshot: Snapshot) -> Layout:
+def layout(snapshot: PinnedRows) -> Layout:
     """Return the columns for a state of an experiment.
 
     Config keys are those of all assemblies that had begun by then, so that a decision changes no column.
@@ -114,7 +120,7 @@ def layout(snapshot: Snapshot) -> Layout:
     described = pinned.described_columns
     results = tuple(_plain(described[name]) for name in pinned.columns() if name in described)
     taken = {each.name.lower() for each in results}
-    fixed = tuple(replace(each, name=_free(each.name, taken)) for each in FIXED)
+    fixed = tuple(replace(each, name=free(each.name, taken)) for each in FIXED)
     trees = [
         _settings(*row) for row in snapshot.events.unique("config", maintain_order=True)
         .select("config", "assembly_id", "event").iter_rows()
@@ -126,6 +132,11 @@ def layout(snapshot: Snapshot) -> Layout:
         completions(snapshot.events),
         (snapshot.name, snapshot.experiment_version),
     )
+
+
+def declared(results: Iterable[Column]) -> TableSchema:
+    """Return the schema of the table where no config is known: without the columns of config keys."""
+    return published_schema([*map(_plain, results), *FIXED])
 
 
 def completions(events: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -154,11 +165,6 @@ def _settings(config: str, assembly_id: str, event: int) -> dict[str, Any]:
     return settings(read_tree(config, where("config", assembly_id, event)))
 
 
-def _meaning(key: str, text: str, unit: str | None) -> tuple[str, bool, str | None]:
-    """Return comment, nullability and unit of a config's column."""
-    return f"{CONFIG_KEY}{key}{f': {text}' if text else '.'}", True, unit
-
-
 def recorded_meanings(state: TableVersion) -> Described:
     """Return the meanings and units of config keys that a state of the published table has."""
     found = {}
@@ -178,8 +184,8 @@ def _keys(trees: Iterable[Mapping[str, Any]], taken: set[str]) -> Iterable[Key]:
     names = {key: _name(key, "_") for key in sorted(values)}
     count = Counter(name.lower() for name in names.values())
     for key, name in names.items():
-        column = _free(name if count[name.lower()] == 1 else _name(key, "__"), taken)
-        yield Key(key, column, _type(values[key]))
+        column = free(name if count[name.lower()] == 1 else _name(key, "__"), taken)
+        yield Key(key, column, common_type(values[key]) or "string")
 
 
 def _name(key: str, dot: str) -> str:
@@ -191,30 +197,9 @@ def _name(key: str, dot: str) -> str:
     return f"config_{UNFIT.sub('_', key.replace('.', dot))}"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: set[str]) -> str:
     """Return a name that no other column has, in upper and lower case alike, and take it."""
     while name.lower() in taken:
         name = f"{name}_"
     taken.add(name.lower())
     return name
-
-
-def _type(values: Iterable[Any]) -> str:
-    """Return the type that holds all values of a key; string if only JSON text does.
-
-    >>> _type([1, None]), _type([1, 0.5]), _type([True]), _type([[1, 2]]), _type([None])
-    ('long', 'double', 'boolean', 'string', 'string')
-    """
-    given = [each for each in values if each is not None]
-    kinds = {type(each) for each in given}
-    if kinds == {bool}:
-        return "boolean"
-    if kinds == {int} and all(abs(each) <= MAX_INTEGER for each in given):
-        return "long"
-    if (
-        kinds
-        and kinds <= {int, float}
-        and all(isinstance(each, float) or abs(each) <= MAX_EXACT for each in given)
-    ):
-        return "double"
-    return "string"
