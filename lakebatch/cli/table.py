@@ -36,14 +36,19 @@ class Column:
     is_number: bool
 
     @cached_property
+    def widest_cell(self) -> int:
+        """The width of the widest cell."""
+        return widest(set(self.cells))
+
+    @cached_property
     def width(self) -> int:
         """The width of the widest cell, the title included."""
-        return widest([self.title, *self.cells])
+        return max(width_of(self.title), self.widest_cell)
 
     @cached_property
     def min_width(self) -> int:
         """The width in which no cell is broken, and the title only after an underscore."""
-        return widest([*_words(self.title), *self.cells])
+        return max(widest(_words(self.title)), self.widest_cell)
 
     @property
     def is_empty(self) -> bool:
@@ -108,12 +113,20 @@ def _columns(frame: pl.DataFrame) -> list[Column]:
 
 
 def _column(title: str, values: pl.Series) -> Column:
-    found = values.to_list()
-    texts = numbers(found) if values.dtype.is_float() else list(map(cell, found))
+    texts = numbers(values.to_list()) if values.dtype.is_float() else _cells(values)
     if terminal_width() is not None:  # cells can be cut, and a part of a secret is not found
         texts = list(map(redact, texts))
     is_number = values.dtype.is_numeric()
     return Column(title, align_at_point(texts) if is_number else texts, is_number)
+
+
+def _cells(values: pl.Series) -> list[str]:
+    """Return the cells of a column, each different value converted once: in tables of thousands of rows most repeat."""
+    if values.dtype.is_nested():  # dictionaries have no hash
+        return list(map(cell, values.to_list()))
+    found = values.to_list()
+    known = {each: cell(each) for each in set(found)}
+    return [known[each] for each in found]
 
 
 def _words(title: str) -> list[str]:
@@ -212,9 +225,9 @@ def _aligned(columns: list[Column], widths: list[int], gutter: int) -> list[str]
 
 def _body(columns: list[Column], widths: list[int], gutter: int, *, is_coloured: bool) -> Iterator[str]:
     """Yield the lines of all rows."""
-    if all(widest(each.cells) <= width for each, width in zip(columns, widths, strict=True)):
+    if all(each.widest_cell <= width for each, width in zip(columns, widths, strict=True)):
         padded = [
-            [_padded(each, text, width, is_coloured=is_coloured) for text in each.cells]
+            _padded_cells(each, width, is_coloured=is_coloured)
             for each, width in zip(columns, widths, strict=True)
         ]
         yield from ((" " * gutter).join(row).rstrip() for row in zip(*padded, strict=True))
@@ -222,6 +235,11 @@ def _body(columns: list[Column], widths: list[int], gutter: int, *, is_coloured:
     for row in zip(*(each.cells for each in columns), strict=True):
         folded = [_folded(*each) for each in zip(columns, row, widths, strict=True)]
         yield from _lines(columns, folded, widths, gutter, is_coloured=is_coloured)
+
+
+def _padded_cells(column: Column, width: int, *, is_coloured: bool) -> Iterator[str]:
+    known = {text: _padded(column, text, width, is_coloured=is_coloured) for text in set(column.cells)}
+    return (known[text] for text in column.cells)
 
 
 def _title(column: Column, width: int) -> list[str]:
@@ -255,7 +273,7 @@ def _lines(
 
 
 def _padded(column: Column, text: str, width: int, *, is_coloured: bool) -> str:
-    blanks = fill("", width - width_of(text))
+    blanks = " " * (width - width_of(text))
     if is_coloured and column.title in STATE_TITLES:
         text = paint_state(text)
     return blanks + text if column.is_number else text + blanks

@@ -15,7 +15,7 @@ from lakebatch.assembly.record import Assembly
 from lakebatch.assembly.tables import RESULTS, ExperimentTables
 from lakebatch.assembly.tags import Tag
 from lakebatch.lake.arguments import PublicationArguments, check, takes
-from lakebatch.maintenance import optimize, published, usage, vacuum
+from lakebatch.maintenance import usage, vacuum
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import moment
 from lakebatch.snapshot.pin import pin
@@ -30,6 +30,8 @@ class CuratedTables(ExperimentTables):
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of each table, see `lakebatch.maintenance.optimize.optimize`."""
+        from lakebatch.maintenance import optimize  # a tenth of all modules, and reading does without
+
         return optimize.optimize([self], dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:
@@ -69,6 +71,8 @@ class CuratedTables(ExperimentTables):
         ConfigError
             If the name is that of an experiment version, such as ``v1``.
         """
+        from lakebatch.maintenance import published  # as above
+
         which = moment(version, as_of)
         self.check_folders(("tags",))
         events_version = None if which.is_past else self.log.table.version()  # before the rows are pinned
@@ -131,6 +135,8 @@ class CuratedTables(ExperimentTables):
         AssemblyError
             If a process of this machine computes it, or it is discarded already.
         """
+        from lakebatch.maintenance import published  # as above
+
         decided = decisions.discard(self, assembly_id, reason)
         published.bring_up_to_date(self)
         return decided
@@ -143,6 +149,8 @@ class CuratedTables(ExperimentTables):
         AssemblyError
             If it is not discarded.
         """
+        from lakebatch.maintenance import published  # as above
+
         decided = decisions.restore(self, assembly_id, reason)
         published.bring_up_to_date(self)
         return decided

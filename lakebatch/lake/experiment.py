@@ -11,8 +11,6 @@ import polars as pl
 
 from lakebatch import _html
 from lakebatch.assembly.labels import check_reference
-from lakebatch.assembly.logs import NAME as LOGS
-from lakebatch.assembly.logs import Level, LogTable
 from lakebatch.assembly.tables import RESULTS
 from lakebatch.errors import LakebatchError, UnknownNameError
 from lakebatch.experiment.provenance import SOURCE_HASH
@@ -31,7 +29,6 @@ from lakebatch.lake.curation import CuratedTables
 from lakebatch.snapshot import dataset as datasets
 from lakebatch.snapshot import replicates, sql_names, sweeps
 from lakebatch.snapshot import sample_model as sample_models
-from lakebatch.snapshot.dictionary import Dictionary
 from lakebatch.snapshot.gaps import OnGap
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.pin import pin
@@ -47,6 +44,8 @@ if TYPE_CHECKING:
     from lakebatch.analysis.plots import Picture
     from lakebatch.analysis.plots.options import Kind
     from lakebatch.analysis.report import Report
+    from lakebatch.assembly.logs import Level
+    from lakebatch.snapshot.dictionary import Dictionary
 
 
 class StoredExperiment(CuratedTables):
@@ -293,8 +292,10 @@ class StoredExperiment(CuratedTables):
         self, assembly_id: str | None = None, *, level: Level | None = None, part: str | None = None
     ) -> pl.DataFrame:
         """Return the log of an assembly, by default the newest, one row per record; see `lakebatch.assembly.logs`."""
+        from lakebatch.assembly.logs import NAME, LogTable  # loaded when it is asked for
+
         assembly = self.log.newest() if assembly_id is None else self.log.get(assembly_id)
-        return LogTable(self.table(LOGS)).read(assembly, level=level, part=part)
+        return LogTable(self.table(NAME)).read(assembly, level=level, part=part)
 
     def history(self) -> pl.DataFrame:
         """Return every event, oldest first, with the version of the results table after it."""

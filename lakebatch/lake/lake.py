@@ -26,7 +26,7 @@ from lakebatch.lake.arguments import (
 )
 from lakebatch.lake.experiment import StoredExperiment
 from lakebatch.lake.snapshot import LakeSnapshot
-from lakebatch.maintenance import optimize, usage, vacuum
+from lakebatch.maintenance import usage, vacuum
 from lakebatch.snapshot.moment import Moment
 from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
@@ -190,6 +190,8 @@ class Lake(Public):
 
     def optimize(self, *, dry_run: bool = False) -> pl.DataFrame:
         """Merge the small files of every table, see `lakebatch.maintenance.optimize.optimize`."""
+        from lakebatch.maintenance import optimize  # loaded when it is asked for
+
         return optimize.optimize(self.experiments(), dry_run=dry_run)
 
     def vacuum(self, *, keep_days: int = vacuum.KEEP_DAYS, dry_run: bool = True) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -10,14 +11,16 @@ from lakebatch import _html
 from lakebatch.assembly.dropped_samples import DroppedSamples
 from lakebatch.assembly.record import EVERY_STATUS, Include
 from lakebatch.assembly.tables import PUBLISHED, RESULTS
-from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces, stored_dictionary
-from lakebatch.snapshot.dataset_files import DatasetFiles, dataset_files
-from lakebatch.snapshot.dictionary import Dictionary
+from lakebatch.snapshot import artifacts, changes, completeness, mixture, pieces
 from lakebatch.snapshot.gaps import Gap, Gaps, OnGap, not_published, report_gaps
 from lakebatch.snapshot.row_order import in_order, put_in_order
 from lakebatch.snapshot.rows import PinnedRows
 from lakebatch.storage.delta import damage, omissions
 from lakebatch.storage.delta.version import TableVersion, collect
+
+if TYPE_CHECKING:
+    from lakebatch.snapshot.dataset_files import DatasetFiles
+    from lakebatch.snapshot.dictionary import Dictionary
 
 
 class Snapshot(PinnedRows):
@@ -72,6 +75,8 @@ class Snapshot(PinnedRows):
         UnknownNameError
             If there is no such table.
         """
+        from lakebatch.snapshot import stored_dictionary  # loaded when it is asked for
+
         found = stored_dictionary.of_snapshot(self, self.state_read, published=table in (None, PUBLISHED))
         return found if table is None else found.only(table)
 
@@ -212,6 +217,8 @@ class Snapshot(PinnedRows):
         AssemblyError
             If an assembly was not complete at a past moment: its files may hold later rows.
         """
+        from lakebatch.snapshot.dataset_files import dataset_files  # as above
+
         self._report_gaps(include, table, on_gap)
         ids, found = self.tables.readable(table, self.ids(include), on_gap)
         omissions.warn_of_faults(found)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakebatch.errors import QueryError
 from lakebatch.sql.catalog import quote_identifier
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Types that a frame or an output format lacks; their strings lose nothing
 TEXT_TYPES = {
@@ -19,18 +21,21 @@ TEXT_TYPES = {
 }  # fmt: skip
 # Types in which infinity would become a time near 1970
 COARSE_TIMESTAMPS = {"timestamp_s", "timestamp_ms"}
+# First words of the types whose values a frame may not hold
+OF_TIME = ("date", "time")
 # Suffixes of the extra columns of an interval
 MONTHS, TEXT = "|months", "|text"
-# Microseconds
-DAY = 86_400_000_000
-# Limits of dates in the years 1 to 9999 and of times in one day; infinity lies outside
-RANGES = {
-    pa.date32(): (-719_162, 2_932_896),
-    pa.timestamp("us"): (-719_162 * DAY, 2_932_897 * DAY - 1),
-    pa.timestamp("ns"): (-(2**63) + 2, 2**63 - 2),
-    pa.time64("us"): (0, DAY - 1),
-    pa.time64("ns"): (0, 1000 * DAY - 1),
-}
+
+
+@dataclass(frozen=True)
+class ArrowStream:
+    """Rows of another library as a stream of Arrow: polars and DuckDB read it without pyarrow, which is slow to load."""
+
+    source: Any
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return the rows, as the Arrow PyCapsule interface asks for them."""
+        return self.source.__arrow_c_stream__(requested_schema)
 
 
 def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -45,19 +50,28 @@ def to_frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: Mappi
     names = _unique_names(relation.columns)
     columns = list(zip(names, relation.types, strict=True))
     chosen = [part for number, (name, kind) in enumerate(columns, 1) for part in _select(number, name, kind)]
-    frame = _frame(relation.project(", ".join(chosen)).to_arrow_table())
+    frame = _frame(relation.project(", ".join(chosen)))
     return _with_integers(_with_durations(frame, [name for name, kind in columns if kind.id == "interval"]))
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
+def _frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     try:
-        for number, name in enumerate(table.column_names):
-            _check_range(name, table.column(number))
-        frame = pl.from_arrow(table)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
+        frame = pl.DataFrame(_rows(relation))
+        frame.columns = relation.columns  # a materialized relation gives repeated names a number
+        return frame
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise QueryError(f"Cannot convert the result to a frame: {' '.join(str(error).split())}") from error
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+
+
+def _rows(relation: duckdb.DuckDBPyRelation) -> ArrowStream | pa.Table:
+    """Return the computed rows; a stream that computes them would lose the types of DuckDB's errors."""
+    if any(each.id.startswith(OF_TIME) for kind in relation.types for each in _nested_types(kind)):
+        from lakebatch.sql.answer_times import check_ranges  # needs pyarrow, and most answers do without
+
+        table = relation.to_arrow_table()
+        check_ranges(table)
+        return table
+    return ArrowStream(relation.materialize())
 
 
 def _unique_names(names: list[str]) -> list[str]:
@@ -98,27 +112,6 @@ def _nested_types(kind: Any) -> Iterator[Any]:
 def _has_other_keys_than_text(kind: Any) -> bool:
     """Whether a type is a map with keys other than strings."""
     return bool(kind.id == "map" and kind.children[0][1].id != "varchar")
-
-
-def _check_range(name: str, values: pa.ChunkedArray | pa.Array) -> None:
-    """Refuse dates and times that a frame cannot hold, also inside nested values."""
-    kind = values.type
-    if pa.types.is_struct(kind):
-        for index in range(kind.num_fields):
-            _check_range(name, pc.struct_field(values, [index]))
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        _check_range(name, pc.list_flatten(values))
-    elif pa.types.is_map(kind):
-        for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
-            _check_range(name, chunk.items)
-    elif known := RANGES.get(pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind):
-        found = pc.min_max(values.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64()))
-        low, high = found["min"].as_py(), found["max"].as_py()
-        if low is not None and not known[0] <= low <= high <= known[1]:
-            raise QueryError(
-                f"Column {name!r} has a date or time that is infinite or outside the years 1 to 9999. "
-                "Cast it to VARCHAR."
-            )
 
 
 def _with_durations(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:

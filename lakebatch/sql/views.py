@@ -19,6 +19,7 @@ from lakebatch.snapshot.gaps import GAP_COLUMNS, Gap, to_frame
 from lakebatch.snapshot.snapshot import Snapshot
 from lakebatch.snapshot.snapshots import Snapshots
 from lakebatch.snapshot.summary import SUMMARY_COLUMNS, summarize
+from lakebatch.sql.answers import ArrowStream
 from lakebatch.sql.catalog import (
     UNION,
     alias,
@@ -282,7 +283,7 @@ class Views:
         self._register(catalog, schema, name, known)
 
     def _create_table(self, name: str, frame: pl.DataFrame) -> None:
-        self._connection.register("incoming", frame.to_arrow())
+        self._connection.register("incoming", ArrowStream(frame))
         self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
         self._connection.unregister("incoming")
 

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGES = ("duckdb==1.5.5", "duckdb-extension-delta", "duckdb-extensions")
-ANSWER = """
+IMPORT = """
 import sys, time, duckdb
 from duckdb_extensions import import_extension
 connection = duckdb.connect()
 import_extension("delta", con=connection)
+"""
+ONCE = f"{IMPORT}connection.execute(sys.argv[1]).fetchall()"
+ANSWER = f"""{IMPORT}
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter()
@@ -25,8 +28,8 @@ for _ in sys.stdin:
 
 
 @contextmanager
-def with_delta_extension(query: str) -> Iterator[Callable[[], float] | None]:
-    """Yield a call that runs a query and returns its seconds; print why and yield None if packages are unavailable."""
+def extension_python() -> Iterator[Path | None]:
+    """Yield a Python that has the extension; print why and yield None if packages are unavailable."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder, "bin", "python")
         try:
@@ -39,6 +42,16 @@ def with_delta_extension(query: str) -> Iterator[Callable[[], float] | None]:
             )
         except subprocess.CalledProcessError as error:
             print(f"DuckDB's delta extension is left out: {error.stderr}", file=sys.stderr)
+            yield None
+            return
+        yield python
+
+
+@contextmanager
+def with_delta_extension(query: str) -> Iterator[Callable[[], float] | None]:
+    """Yield a call that runs a query and returns its seconds; None without the extension."""
+    with extension_python() as python:
+        if python is None:
             yield None
             return
         with subprocess.Popen(

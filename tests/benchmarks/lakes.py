@@ -18,6 +18,7 @@ FOLDER = "91_v1_benchmark"
 NAME = "benchmark"
 LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2)
 MODELS = ("linear_regression", "random_forest", "gradient_boosting", "support_vector", "neural_network")
+BY_LEVEL = "SELECT level, avg(r2) FROM {} GROUP BY level ORDER BY level"
 ROWS = 250
 """Rows of one assembly: five levels, five models, ten repeats."""
 ONE_BY_ONE = 1_000
@@ -29,6 +30,13 @@ def stored_in(lake: Path | str) -> StoredExperiment:
     stored = StoredExperiment(lakebatch.open_lake(lake).storage, FOLDER)
     for name in ("results", "assemblies"):
         stored.table(name).ensure()
+    return stored
+
+
+def filled(folder: Path, count: int) -> StoredExperiment:
+    """Return a lake with a number of assemblies, kept in the folder."""
+    stored = stored_in(folder / f"lake-{count}")
+    fill(stored, count)
     return stored
 
 

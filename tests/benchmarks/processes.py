@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 LAKEBATCH = Path(sys.executable).with_name("lakebatch")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Without it every process would compile an editable installation once more, and no other package."""
 ONLY_CHILD = (
     "import resource, subprocess, sys;"
     "subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"
@@ -17,7 +20,9 @@ ONLY_CHILD = (
 
 def run(*command: object) -> str:
     """Run a command, and return its output."""
-    done = subprocess.run([str(each) for each in command], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(each) for each in command], check=True, capture_output=True, text=True, env=ENVIRONMENT
+    )
     return done.stdout
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 import polars as pl
 from comparison import Comparison, Limit
 from delta_extension import with_delta_extension
-from lakes import NAME, ROWS, fill, results_of, stored_in
-from processes import LAKEBATCH, peak_bytes, run
+from lakes import BY_LEVEL, NAME, ROWS, filled, results_of
+from processes import peak_bytes
 
 import lakebatch
 from lakebatch.lake.experiment import StoredExperiment
 
 BYTES_A_ROW = 100
 METRICS = ("mse", "r2", "pearson_r")
-BY_LEVEL = "SELECT level, avg(r2) FROM {} GROUP BY level ORDER BY level"
 READ_ALL = f"""
 import sys, lakebatch
 stored = lakebatch.open_lake(sys.argv[1])[{NAME!r}]
@@ -29,13 +28,6 @@ if sys.argv[2:]:
 else:
     stored.snapshot().scan().head(0).collect()
 """
-
-
-def filled(folder: Path, count: int) -> StoredExperiment:
-    """Return a lake with a number of assemblies, kept in the folder."""
-    stored = stored_in(folder / f"lake-{count}")
-    fill(stored, count)
-    return stored
 
 
 def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]:
@@ -50,20 +42,12 @@ def reading(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison]
     what = f"re-assembly, {count:,} x {ROWS} rows"
     yield Comparison(what, "pickle + concat", stored.reassemble, lambda: concatenated(pickles), 1 / 3)
     yield Comparison(what, "one Parquet file", stored.reassemble, lambda: pl.read_parquet(single), 5)
-    anew = f"{what}, cold"
-    yield Comparison(
-        anew, "one Parquet file", lambda: reopened(stored).reassemble(), lambda: pl.read_parquet(single), 5
-    )
     lake = lakebatch.open_lake(folder / f"lake-{count}")
     with with_delta_extension(BY_LEVEL.format(f"delta_scan('{stored.results.uri}')")) as theirs:
         if theirs:
             ours = BY_LEVEL.format(f"{NAME}.results")
             what, extension = f"aggregate in SQL, {count:,} assemblies", "DuckDB's delta extension"
             yield Comparison(what, extension, lambda: lake.sql(ours), theirs, 1)
-            anew = f"{what}, cold"
-            yield Comparison(
-                anew, extension, lambda: lakebatch.open_lake(lake.storage.uri).sql(ours), theirs, 1
-            )
 
 
 def concatenated(folder: Path) -> object:
@@ -89,17 +73,6 @@ def large(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison | 
         yield Comparison(
             f"{what} out of {size}", "out of 100", lambda c=call: c(many), lambda c=call: c(few), 3
         )
-        yield Comparison(
-            f"{what} out of {size}, cold",
-            "out of 100",
-            lambda c=call: c(reopened(many)),
-            lambda c=call: c(reopened(few)),
-            3,
-        )
-    status = [
-        [LAKEBATCH, "--lake", folder / f"lake-{count}", "status", NAME] for count in (arguments.large, 100)
-    ]
-    yield Comparison(f"status of {size}", "of 100", lambda: run(*status[0]), lambda: run(*status[1]), 3)
 
 
 def overhead(stored: StoredExperiment, rows: int) -> float:
@@ -108,11 +81,6 @@ def overhead(stored: StoredExperiment, rows: int) -> float:
     bare, _ = peak_bytes(sys.executable, "-c", READ_ALL, lake)
     most, size = peak_bytes(sys.executable, "-c", READ_ALL, lake, "all")
     return (most - bare - int(size)) / rows
-
-
-def reopened(stored: StoredExperiment) -> StoredExperiment:
-    """Return the same experiment with a cold cache."""
-    return StoredExperiment(stored.storage, stored.folder)
 
 
 def one_assembly(stored: StoredExperiment) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from lakebatch.cli.cells import cell
 from lakebatch.cli.main import main
 from lakebatch.cli.render import render, with_sizes
 
@@ -244,3 +245,21 @@ def test_page_of_an_assembly_fits_the_terminal(study, command, width):
     whole = command(width, "status", "study", ids[0], colour=True)
     assert f"{ids[0]} of study@v1 is \x1b[32mcompleted\x1b[0m" == whole[0]
     assert max(len(ESCAPE.sub("", line)) for line in whole) <= width
+
+
+def test_equal_values_are_converted_once():
+    """A table of ten thousand assemblies has few states, and conversions are most of its time."""
+    calls = []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code is cell.__code__:
+            calls.append(frame.f_locals["value"])
+
+    found = pl.DataFrame({"state": ["completed", None] * 50, "rows": [250] * 100, "parts": [[1, 2]] * 100})
+    sys.setprofile(note)
+    try:
+        lines = render(found, "table").splitlines()
+    finally:
+        sys.setprofile(None)
+    assert lines[2:4] == ["completed    250   1, 2", "             250   1, 2"]
+    assert (calls.count("completed"), calls.count(None), calls.count(250)) == (1, 1, 1)

@@ -1,6 +1,8 @@
 """A lake as a container of experiments, and a place without a lake."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,16 @@ def test_first_run_needs_no_lake_and_warns_of_nothing(tmp_path, toy):
 def test_commands_say_that_there_is_no_lake(tmp_path, arguments):
     done = CliRunner().invoke(main, ["--lake", str(tmp_path / "typo"), *arguments])
     assert done.stderr.count(f"There is no lake in {tmp_path}/typo: the folder does not exist.") == 1
+
+
+def test_reading_loads_nothing_of_upkeep(lake, toy):
+    """What only writers and descriptions need would be a quarter of the imports of a process that reads."""
+    lakebatch.run(lake, toy, jobs=1)
+    code = (
+        "import sys, lakebatch; print(lakebatch.open_lake(sys.argv[1])['toy'].reassemble().height); "
+        "others = ('maintenance.optimize', 'maintenance.published', 'snapshot.dictionary', 'snapshot.dataset_files', "
+        "'assembly.logs'); print([each for each in others if f'lakebatch.{each}' in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, lake.storage.uri]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["9", "[]"], done.stdout

@@ -1,6 +1,8 @@
 """SQL over a lake: every table is a view, and nothing else can be read."""
 
 import shutil
+import subprocess
+import sys
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -318,3 +320,15 @@ def test_printed_setup_leaves_out_rows_outside_the_snapshot(filled, toy):
         assert (
             plain.sql(text).fetchall() == filled.snapshot().sql(text, include=["completed", "failed"]).rows()
         )
+
+
+def test_answer_needs_no_pyarrow(filled):
+    """To load it takes longer than most queries."""
+    code = (
+        "import sys, lakebatch; lake = lakebatch.open_lake(sys.argv[1]); "
+        "print(lake.sql('SELECT level, sum(repeat) AS a, 1 AS \"A\" FROM toy.results GROUP BY level').columns); "
+        "print([each for each in ('pyarrow', 'numpy', 'pandas') if each in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, filled.storage.uri]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['level', 'a', 'A']", "[]"], done.stdout
