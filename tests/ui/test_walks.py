@@ -96,6 +96,6 @@ def test_colleague_finds_config_code_numbers_and_pictures_of_a_tag(page, exporte
     assert page.locator("main table").count() > 0
     picture = page.locator("main img").first
     picture.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('main img').naturalWidth > 100")
+    page.wait_for_function("() => document.querySelector('main img').naturalWidth > 100")
     page.get_by_role("link", name="report").click()
     assert "study" in page.title()
