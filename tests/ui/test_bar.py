@@ -79,7 +79,9 @@ def test_slider_walks_by_keyboard(page, served, ui_lake):
     page.locator(".event", has_text=found["what"][0]).wait_for()
     page.locator(".past").wait_for()
     assert dict(parse_qsl(urlsplit(page.url).query))["as_of"] == moments.listed(found)["at"][0]
-    page.wait_for_function("() => document.activeElement.type === 'range'")  # the script of the new page has run
+    page.wait_for_function(
+        "() => document.activeElement.type === 'range'"
+    )  # the script of the new page has run
     assert page.evaluate("document.activeElement.type") == "range"
 
 
