@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -161,7 +162,7 @@ def _remove_left_over(left: Path, target: Path) -> None:
 
 def _lock(folder: Path) -> int | None:
     """Lock a folder until the descriptor is closed or its process ends; None if another one has it, or locks are unknown."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return None
     import fcntl
 
@@ -187,7 +188,7 @@ def _put(new: Path, target: Path, former: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two folders in one step; False if the system or the file system cannot."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return False
     import ctypes  # most processes only read
 
