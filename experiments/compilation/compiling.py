@@ -31,7 +31,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     except (
         RuntimeError,
         AttributeError,
-    ) as error:  # no folder, or a release of numba that keeps code in another way
+    ) as error:  # no folder, or another mechanism in that release of numba
         logging.getLogger(__name__).info("Compiled code is not kept: %s", error)
         return numba.njit(**options)(function)
     return dispatcher

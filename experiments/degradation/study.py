@@ -100,12 +100,12 @@ class DegradationStudy(Experiment[Config, Prepared]):
 
     def _prepare(self, config: Config, rng: np.random.Generator, spread: Spread | None = None) -> Prepared:
         report_phase("loading scikit-learn")
-        from ..compilation.compiling import begins_with_models  # slow to import, as all below
         from ..prediction.evaluation import draw_split_seeds
-        from ..prediction.trees import regressors
 
-        if begins_with_models() and config.evaluation.has_trees():
-            regressors.load()
+        if config.evaluation.has_trees():
+            from ..prediction.trees import regressors
+
+            regressors.load_in_turn()
         cohort_rng, split_rng = rng.spawn(2)
         return Prepared(
             generate_cohort(config, cohort_rng, spread), draw_split_seeds(config.evaluation.n_reps, split_rng)

@@ -13,7 +13,7 @@ from lakebatch.experiment import ConfigModel, contained, may_import, setting
 
 from . import scorers
 from .feature_sets import FEATURE_SETS, INITIAL_CLEAN
-from .models import STANDARD_MODELS, Model, build_regressor, load_modules, nested_paths
+from .models import STANDARD_MODELS, TREES, Model, build_regressor, load_modules, nested_paths
 from .noise import NoiseKind
 
 __all__ = ["CleanInitialEvaluationConfig", "CustomModelConfig", "EvaluationConfig", "NoiseKind"]
@@ -144,8 +144,8 @@ class EvaluationConfig(ConfigModel):
         return tuple(self._resolved(entry) for entry in self.models)
 
     def has_trees(self) -> bool:
-        """Return whether a standard model of trees is among the models."""
-        return not {"random_forest", "gradient_boosting"}.isdisjoint(map(_name, self.models))
+        """Return whether a model that lakebatch grows trees for is among the models."""
+        return any(each.path.startswith(TREES) for each in self.resolved_models())
 
     def _resolved(self, entry: str | CustomModelConfig) -> Model:
         if not isinstance(entry, str):

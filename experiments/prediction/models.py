@@ -49,15 +49,15 @@ class Model:
 
 OWN = "lakebatch.experiments.prediction"
 """The package of the regressors that are trained faster than by scikit-learn, to the same bits."""
+TREES = f"{OWN}.trees.regressors"
+"""The module of those that grow trees."""
 
 STANDARD_MODELS = {
     model.name: model
     for model in (
         Model("linear_regression", "sklearn.linear_model.LinearRegression"),
-        Model("random_forest", f"{OWN}.trees.regressors.PresortedForestRegressor", {"n_estimators": 100}),
-        Model(
-            "gradient_boosting", f"{OWN}.trees.regressors.PresortedBoostingRegressor", {"n_estimators": 100}
-        ),
+        Model("random_forest", f"{TREES}.PresortedForestRegressor", {"n_estimators": 100}),
+        Model("gradient_boosting", f"{TREES}.PresortedBoostingRegressor", {"n_estimators": 100}),
         Model("support_vector", "sklearn.svm.SVR", {"max_iter": 10_000}, True, True),
         Model(
             "neural_network",

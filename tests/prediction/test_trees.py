@@ -81,6 +81,14 @@ def assert_same_tree(features: Any, target: Any, counts: Any, max_depth: int | N
     assert np.array_equal(leaves[drawn], tree.apply(features.astype(np.float32))[drawn])
 
 
+def assert_same_predictions(
+    ours: Any, theirs: Any, train: Any, target: Any, test: Any, **settings: Any
+) -> None:
+    """Compare the predictions of two kinds of regressors with the same settings, to the last bit."""
+    one, other = (kind(**settings).fit(train, target).predict(test) for kind in (ours, theirs))
+    assert one.tobytes() == other.tobytes()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("max_depth", [None, 1, 3])
 @pytest.mark.parametrize("is_drawn", [True, False])
@@ -180,12 +188,8 @@ def test_predictions_are_those_of_scikit_learn_to_the_last_bit(ours: Any, theirs
         rng = np.random.default_rng(seed)
         features = features_of(kind, 130, 14, rng)
         target = target_of(features, rng)
-        fitted = [
-            each(25, random_state=seed) if each is ours else each(n_estimators=25, random_state=seed)
-            for each in (ours, theirs)
-        ]
-        one, other = (each.fit(features[:100], target[:100]).predict(features[100:]) for each in fitted)
-        assert one.tobytes() == other.tobytes()
+        data = features[:100], target[:100], features[100:]
+        assert_same_predictions(ours, theirs, *data, n_estimators=25, random_state=seed)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
@@ -197,13 +201,8 @@ def test_predictions_on_the_study_are_those_of_scikit_learn(
     values, target = study_features[feature_set]
     for seed in range(3):
         split = preprocess(draw_split(values, target, test_size=0.2, seed=seed), standardise_features=False)
-        one, other = (
-            kind(n_estimators=30, random_state=seed)
-            .fit(split.train_features, split.train_target)
-            .predict(split.test_features)
-            for kind in (ours, theirs)
-        )
-        assert one.tobytes() == other.tobytes()
+        data = split.train_features, split.train_target, split.test_features
+        assert_same_predictions(ours, theirs, *data, n_estimators=30, random_state=seed)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
@@ -224,13 +223,8 @@ def test_settings_of_boosting_mean_what_they_mean_in_scikit_learn() -> None:
     rng = np.random.default_rng(4)
     features, target = np.round(rng.normal(size=(90, 6)), 1), rng.normal(size=90)
     for depth, rate in ((1, 1.0), (2, 0.3), (9, 0.05)):
-        one, other = (
-            kind(n_estimators=20, max_depth=depth, learning_rate=rate, random_state=1)
-            .fit(features, target)
-            .predict(features)
-            for kind in (PresortedBoostingRegressor, GradientBoostingRegressor)
-        )
-        assert one.tobytes() == other.tobytes()
+        given = {"n_estimators": 20, "max_depth": depth, "learning_rate": rate, "random_state": 1}
+        assert_same_predictions(*PAIRS[1], features, target, features, **given)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
@@ -238,11 +232,7 @@ def test_more_samples_than_short_indices_can_name(ours: Any, theirs: Any) -> Non
     rng = np.random.default_rng(4)
     features, target = rng.normal(size=(66_000, 2)), rng.normal(size=66_000)
     features[:, 1] = np.round(features[:, 1], 2)
-    one, other = (
-        kind(n_estimators=1, random_state=1).fit(features, target).predict(features[:500])
-        for kind in (ours, theirs)
-    )
-    assert one.tobytes() == other.tobytes()
+    assert_same_predictions(ours, theirs, features, target, features[:500], n_estimators=1, random_state=1)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
@@ -250,11 +240,7 @@ def test_more_samples_than_short_indices_can_name(ours: Any, theirs: Any) -> Non
 def test_few_samples_and_constant_targets_are_learnt_as_there(ours: Any, theirs: Any, samples: int) -> None:
     features = np.arange(3.0 * samples).reshape(samples, 3)
     for target in (np.arange(float(samples)), np.full(samples, 0.1)):
-        one, other = (
-            kind(n_estimators=3, random_state=1).fit(features, target).predict(features)
-            for kind in (ours, theirs)
-        )
-        assert one.tobytes() == other.tobytes()
+        assert_same_predictions(ours, theirs, features, target, features, n_estimators=3, random_state=1)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ...compilation.compiling import reported
+from ...compilation.compiling import begins_with_models, reported
 from .columns import SortedColumns
 from .growth import predict
 
@@ -201,7 +201,9 @@ class PresortedBoostingRegressor(_Ensemble):
         return self._sum_of_trees(X, self.mean_, self.learning_rate)
 
 
-def load() -> None:
-    """Load the machine code of the trees, compiled where it is not kept on disk."""
+def load_in_turn() -> None:
+    """Load the machine code of the trees, compiled where it is not kept on disk, if this process should begin with it."""
+    if not begins_with_models():
+        return
     with reported("the trees", "loading the trees"):
         PresortedForestRegressor(1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0]).predict([[0.0]])

@@ -12,7 +12,7 @@ import math
 from ...compilation.compiling import compiled
 
 SMALL = 15
-"""At most so many values are sorted by insertion."""
+"""Up to this many values are sorted by insertion."""
 
 
 @compiled

@@ -59,16 +59,11 @@ def best_split(
     """
     best, threshold = -np.inf, 0.0
     n_features, n_known = len(features), split[2]
-    n_untried, n_drawn_constants, n_found = n_features, 0, 0
+    n_untried, n_drawn, n_found = n_features, 0, 0
     error = largest_error(samples, weighted, start, end)
     last, n_after = n_features, 0  # see `put_in_order`
     while n_untried > n_known + n_found:
-        place = n_drawn_constants + next_random(random) % (n_untried - n_found - n_drawn_constants)
-        if place < n_known:
-            features[n_drawn_constants], features[place] = features[place], features[n_drawn_constants]
-            n_drawn_constants += 1
-            continue
-        place += n_found
+        place, n_drawn = draw(features, random, n_untried, n_known, n_drawn, n_found)
         tried = features[place]
         found = end
         if is_distinct[tried]:
@@ -123,15 +118,10 @@ def best_of_two(rows, samples, weighted, counts, features, constants, random, sp
     """Do the same as `best_split` for a node of two samples, without the orders of the features."""
     best, threshold = -np.inf, 0.0
     n_known = split[2]
-    n_untried, n_drawn_constants, n_found = len(features), 0, 0
+    n_untried, n_drawn, n_found = len(features), 0, 0
     first, second = samples[start], samples[start + 1]
     while n_untried > n_known + n_found:
-        place = n_drawn_constants + next_random(random) % (n_untried - n_found - n_drawn_constants)
-        if place < n_known:
-            features[n_drawn_constants], features[place] = features[place], features[n_drawn_constants]
-            n_drawn_constants += 1
-            continue
-        place += n_found
+        place, n_drawn = draw(features, random, n_untried, n_known, n_drawn, n_found)
         tried = features[place]
         low, high = rows[first, tried], rows[second, tried]
         if high < low:
@@ -152,6 +142,21 @@ def best_of_two(rows, samples, weighted, counts, features, constants, random, sp
     remember_constants(features, constants, n_known, n_found)
     split[2] = n_known + n_found
     return threshold
+
+
+@compiled
+def draw(features, random, n_untried, n_known, n_drawn, n_found):
+    """Return the place of the feature to try next, and how many of the known constant features have been drawn by then.
+
+    ``features`` has constant features that were drawn, other known ones, those found in this node, untried features, and
+    tried ones, in this order; known constants are drawn, too, and passed over.
+    """
+    while True:
+        place = n_drawn + next_random(random) % (n_untried - n_found - n_drawn)
+        if place >= n_known:
+            return place + n_found, n_drawn
+        features[n_drawn], features[place] = features[place], features[n_drawn]
+        n_drawn += 1
 
 
 @compiled
