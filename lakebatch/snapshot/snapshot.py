@@ -228,8 +228,10 @@ class Snapshot(PinnedRows):
 
     def _report_gaps(self, include: Include | None, table: str, on_gap: OnGap) -> None:
         """Warn of the gaps in a table of the dataset, raise, or do nothing, as ``on_gap`` says."""
-        chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
-        found = [] if self.table(table) is None else not_published(chosen, table)
+        found = []
+        if table in self.tables.not_published and self.table(table) is not None:
+            chosen = self.last_events.filter(pl.col("assembly_id").is_in(self.ids(include)))
+            found = not_published(chosen, table)
         report_gaps([*self.gaps(include), *found], on_gap)
 
     def artifacts(
