@@ -193,19 +193,13 @@ class SweepLog:
 
     def check_free(self, sweep: Sweep) -> None:
         """Raise `AssemblyError` if there is a sweep of the same name with another plan."""
-        known = {each.name: each for each in self.all()}.get(sweep.name)
-        if known is not None and known.plan() != sweep.plan():
-            raise AssemblyError(
-                f"The lake has another sweep {sweep.name!r} already. Import into another lake: "
-                "lakebatch --lake FOLDER import-published PUBLICATION"
-            )
+        _is_known(sweep, self.all())
 
     def copy(self, sweep: Sweep) -> None:
-        """Record a sweep of another lake with its time, unless one of this name is known."""
+        """Record a sweep of another lake with its time, unless it is known; raise as `check_free`."""
 
         def row_after(state: TableVersion, last: int) -> pl.DataFrame | None:
-            known = {each.name for each in self._read(state)}
-            return None if sweep.name in known else self._frame(sweep)
+            return None if _is_known(sweep, self._read(state)) else self._frame(sweep)
 
         self.table.ensure()
         self.table.append_once(TRANSACTION, row_after, {"lakebatch.sweep": sweep.name})
@@ -292,6 +286,17 @@ def _changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         both = isinstance(before, Mapping) and isinstance(value, Mapping) and value.keys() <= before.keys()
         result[key] = _changed(before, value) if both else value  # type: ignore[arg-type]
     return result
+
+
+def _is_known(sweep: Sweep, others: Iterable[Sweep]) -> bool:
+    """Whether a sweep is among others; raise `AssemblyError` if its name is that of another plan."""
+    known = next((each for each in others if each.name == sweep.name), None)
+    if known is not None and known.plan() != sweep.plan():
+        raise AssemblyError(
+            f"The lake has another sweep {sweep.name!r} already. Import into another lake: "
+            "lakebatch --lake FOLDER import-published PUBLICATION"
+        )
+    return known is not None
 
 
 def from_row(row: Mapping[str, Any]) -> Sweep:

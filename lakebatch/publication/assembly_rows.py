@@ -54,8 +54,8 @@ def frame(material: Material) -> pl.DataFrame:
     rows = []
     for each in material.assemblies:
         config = settings_of(each)
-        known = _row(material, each)[: len(_known(material))]
-        rows.append((*known, *(key.whole(config.get(key.key)) for key in keys)))
+        place = _place(each) if material.snapshot.sweeps else ()
+        rows.append((*_row(material, each), *place, *(key.whole(config.get(key.key)) for key in keys)))
     return pl.DataFrame(rows, schema=schema.polars, orient="row")
 
 
@@ -91,7 +91,7 @@ def settings_of(assembly: Assembly) -> dict[str, Any]:
 
 
 def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
-    place = each.sweep or {}
+    """Return the values of `FIXED`."""
     return (
         each.assembly_id,
         each.run_number,
@@ -107,8 +107,13 @@ def _row(material: Material, each: Assembly) -> tuple[Any, ...]:
         environment_name(each),
         each.config_hash,
         _notes(material, each.assembly_id),
-        *(place.get(key) for key in ("id", "point", "replicate")),
     )
+
+
+def _place(each: Assembly) -> tuple[Any, ...]:
+    """Return the values of `OF_SWEEPS`."""
+    place = each.sweep or {}
+    return tuple(place.get(key) for key in ("id", "point", "replicate"))
 
 
 def _notes(material: Material, assembly_id: str) -> str | None:

@@ -188,9 +188,7 @@ def _write_parts(stored: ExperimentTables, source: Source, table: str, assembly:
 
 def _tag(stored: ExperimentTables, source: Source, set_tag: SetTag) -> str | None:
     """Set the tag, unless an earlier import did; None if the state holds more than the publication."""
-    known = (
-        stored.tag_log.all()
-    )  # once: a tag that another import sets from here on has the name that is chosen
+    known = stored.tag_log.all()  # once: a tag that another import sets meanwhile has the name chosen here
     for each in known:
         if source.checksum in (each.note or ""):
             return each.tag

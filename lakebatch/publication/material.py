@@ -103,12 +103,12 @@ class Material:
         """The columns of the table ``published`` at the tag, and when each assembly was begun and completed."""
         return layout(self.snapshot)
 
-    @property
+    @cached_property
     def started(self) -> Mapping[str, datetime]:
         """The time of the first event of each assembly."""
         return {name: each["started_at"] for name, each in self.layout.completions.items()}
 
-    @property
+    @cached_property
     def completed(self) -> Mapping[str, datetime]:
         """The time at which each assembly was completed; later notes and decisions change nothing."""
         return {name: each["at"] for name, each in self.layout.completions.items()}

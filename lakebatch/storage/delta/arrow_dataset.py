@@ -43,10 +43,7 @@ def bundle_dataset(
 
 
 def _dataset(
-    uri: str,
-    options: Mapping[str, str],
-    files: Mapping[str, str | None],
-    schema: pa.Schema,
+    uri: str, options: Mapping[str, str], files: Mapping[str, str | None], schema: pa.Schema
 ) -> ds.FileSystemDataset:
     """Return files in a folder, each with the assembly that its path says, as a dataset."""
     import pyarrow.dataset as ds
