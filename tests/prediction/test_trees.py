@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils._sorting import _py_simultaneous_sort
+from sklearn.utils import _sorting
 
 from lakebatch.experiments.prediction.feature_sets import FEATURE_SETS
 from lakebatch.experiments.prediction.pipeline import draw_split, preprocess
@@ -24,10 +24,8 @@ from lakebatch.experiments.prediction.trees.regressors import (
 from lakebatch.experiments.prediction.trees.sorting import sort_together
 from lakebatch.experiments.prediction.trees.splits import LEAF
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9),
-    reason="scikit-learn before 1.9 leaves equal values in another order",
-)
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
+    pytest.skip("scikit-learn before 1.9 leaves equal values in another order", allow_module_level=True)
 PAIRS = [
     (PresortedForestRegressor, RandomForestRegressor),
     (PresortedBoostingRegressor, GradientBoostingRegressor),
@@ -148,7 +146,7 @@ def test_equal_values_are_left_in_the_order_of_scikit_learn(values: int) -> None
             )  # bad pivots: sorted by a heap in the end
         theirs, expected = keys.copy(), np.arange(len(keys))
         if len(keys):
-            _py_simultaneous_sort(theirs, expected, len(keys), use_three_way_partition=True)
+            _sorting._py_simultaneous_sort(theirs, expected, len(keys), use_three_way_partition=True)
         ours, found = keys.copy(), np.arange(len(keys), dtype=np.uint16)
         sort_together(ours, found, 0, len(keys))
         assert np.array_equal(ours, theirs)
@@ -158,7 +156,7 @@ def test_equal_values_are_left_in_the_order_of_scikit_learn(values: int) -> None
 def test_values_that_drive_the_pivots_astray_are_sorted_as_there() -> None:
     keys = np.array(killer(2048), np.float32)
     theirs, expected = keys.copy(), np.arange(len(keys))
-    _py_simultaneous_sort(theirs, expected, len(keys), use_three_way_partition=True)
+    _sorting._py_simultaneous_sort(theirs, expected, len(keys), use_three_way_partition=True)
     ours, found = keys.copy(), np.arange(len(keys), dtype=np.uint16)
     sort_together(ours, found, 0, len(keys))
     assert np.array_equal(found, expected)
