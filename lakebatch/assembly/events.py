@@ -226,7 +226,7 @@ class AssemblyLog:
         state = self.table.at(version)
         if state.cached_rows is None:
             try:
-                rows = damage.read_rows(state, state.scan())
+                rows = damage.all_rows(self.table, state)
             except StorageError:
                 return self._read_damaged(None if version is None else state)
             state.cached_rows = self._in_order(rows)

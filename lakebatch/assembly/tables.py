@@ -110,11 +110,15 @@ class ExperimentTables(Public):
         """The source files of the code that computed the assemblies."""
         return SourceLog(self.table("sources"))
 
-    def claim_version(self, assembly_id: str) -> None:
-        """Make sure that no event has recorded the version of the results, so the next event changes no past state."""
+    def claim_version(self, assembly_id: str) -> int:
+        """Return the newest version of the results, after a mark if an event has recorded it, for the next event.
+
+        So this event changes no past state.
+        """
         seen = self.log.events()["results_version"].to_list()
-        if max(seen, default=-1) >= self.results.version():
-            self.results.mark({"lakebatch.assembly_id": assembly_id})
+        version = self.results.version()
+        is_free = max(seen, default=-1) < version
+        return version if is_free else self.results.mark({"lakebatch.assembly_id": assembly_id})
 
     def data_tables(self) -> tuple[str, ...]:
         """Return the names of the tables that parts write: the built-in ones, and the own ones that exist."""
@@ -171,9 +175,7 @@ class ExperimentTables(Public):
 
     def exists(self) -> bool:
         """Whether the experiment has an event or a row."""
-        return self.log.table.exists() or (
-            self.results.exists() and bool(self.results.at().rows_by_assembly())
-        )
+        return self.log.table.exists() or (self.results.exists() and bool(self.results.at().rows_by_assembly))
 
 
 def frames_table(storage: Storage, folder: str, name: str) -> Table:

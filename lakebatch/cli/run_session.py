@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from lakebatch.executor.progress import Counters
     from lakebatch.executor.worker import Outcome
     from lakebatch.lake.experiment import StoredExperiment
-    from lakebatch.lake.lake import Lake
 
 STOP_SECONDS = 30.0  # for the running parts, after the first Ctrl-C
 STOP_NOTICE = (
@@ -256,7 +255,7 @@ def _outcome(assembly: Assembly) -> str:
 
 
 def report_end(
-    lake: Lake, name: str, assembly: Assembly, shard: Shard | None, *, fail_on_missing: bool
+    stored: StoredExperiment, assembly: Assembly, shard: Shard | None, *, fail_on_missing: bool
 ) -> None:
     """Print the outcome of a run and the next commands.
 
@@ -267,16 +266,16 @@ def report_end(
         assembly.failures if shard is None else set(shard.share(assembly.parts)) & assembly.failures.keys()
     )
     has_failed = bool(assembly.status == "failed" or failed)
-    _report_set(lake[name], assembly)
+    _report_set(stored, assembly)
     if has_failed:
         print_stderr(
             f"{assembly.assembly_id} has {assembly.parts_done} of {assembly.parts_planned} parts; failed: {assembly.error}\n"
-            f"Try the rest again with: {command} resume {name} {assembly.assembly_id}"
+            f"Try the rest again with: {command} resume {stored.reference} {assembly.assembly_id}"
         )
     elif not group_options(click.get_current_context()).quiet:
-        _print_end(lake[name], assembly, shard, command)
-    has_missing = _warn_of_missing_metrics(lake[name], assembly, command)
-    _warn_of_dropped_samples(lake[name], assembly, command)
+        _print_end(stored, assembly, shard, command)
+    has_missing = _warn_of_missing_metrics(stored, assembly, command)
+    _warn_of_dropped_samples(stored, assembly, command)
     if has_failed or (fail_on_missing and has_missing):
         sys.exit(FAILED_PARTS)
 

@@ -257,6 +257,10 @@ class Lake(Public):
         _set_references(stored)
         return stored
 
+    def at_folder(self, folder: str) -> StoredExperiment:
+        """Return an experiment by the name of its folder, which need not exist yet."""
+        return StoredExperiment(self.storage, folder, self._table_cache)
+
     def absence(self) -> str | None:
         """Return a sentence that says why there is no lake in this place; None if there is one."""
         if self._folders():
@@ -269,7 +273,7 @@ class Lake(Public):
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
+        stored = [self.at_folder(folder) for folder in folders]
         _set_references(stored)
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)

@@ -34,7 +34,7 @@ def bundle(results: Table, events: Table) -> int:
         If the rows of a file cannot be read, or their number is not the one in the log.
     """
     table = results.newest()
-    if table.file_table.height < bundles.MIN_FILES or not table.is_plain:
+    if not may_be_due(table):
         return 0
     last = last_events(damage.newest_rows(events))
     final = last.filter(pl.col("status").is_in(FINAL))["assembly_id"].to_list()
@@ -42,6 +42,11 @@ def bundle(results: Table, events: Table) -> int:
     for indices in pending:
         _write(results, table, indices)
     return len(pending)
+
+
+def may_be_due(table: TableVersion) -> bool:
+    """Whether results have files enough for a bundle."""
+    return table.is_plain and table.file_table.height >= bundles.MIN_FILES
 
 
 def stale(results: Table, older_than: timedelta) -> list[StoredFile]:
@@ -62,7 +67,7 @@ def _write(results: Table, table: TableVersion, indices: range) -> None:
     files = table.sorted_files
     ids = sorted({files.assembly_ids[index] for index in indices})
     rows = damage.read_rows(table, in_order(table.scan(ids)), ids)
-    counts = table.rows_by_assembly()
+    counts = table.rows_by_assembly
     expected = sum(counts[each] for each in ids)
     if rows.height != expected:
         raise DamageError(

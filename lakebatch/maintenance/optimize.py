@@ -12,7 +12,7 @@ from lakebatch._version import __version__
 from lakebatch.assembly.tables import PUBLISHED, ExperimentTables
 from lakebatch.errors import LakebatchError
 from lakebatch.maintenance import published
-from lakebatch.maintenance.bundles import bundle
+from lakebatch.maintenance.bundles import bundle, may_be_due
 from lakebatch.maintenance.tables import existing_tables
 from lakebatch.storage.delta import compaction
 from lakebatch.storage.delta.table import Table
@@ -22,7 +22,11 @@ logger = logging.getLogger(__name__)
 TARGET_BYTES = 128 * 1024 * 1024
 """Size of a merged file."""
 MAX_EVENT_FILES = 64
-"""Number of files, one for each event, from which the end of a run merges them."""
+"""Number of files of events from which the end of a run merges all of them."""
+EVENT_BYTES = 256 * 1024
+"""Size below which a file of events counts as small: of one event or a few."""
+MAX_SMALL_FILES = 16
+"""Number of small files of events from which the end of a run merges these."""
 METADATA = {"lakebatch.event": "optimized", "lakebatch.code_version": __version__}
 
 OPTIMIZED: dict[str, pl.DataType] = {
@@ -84,12 +88,24 @@ def compact_assembly(results: Table, events: Table, assembly_id: str) -> None:
     A failure does not fail the run: the rows stay where they were, and `optimize` merges them later.
     """
     try:
-        compaction.compact(results, TARGET_BYTES, METADATA, assembly_id=assembly_id)
-        if events.newest().file_table.height >= MAX_EVENT_FILES:
-            compaction.compact(events, TARGET_BYTES, METADATA)
-        bundle(results, events)
+        state = results.opened()
+        has_several, may_bundle = len(state.data_files([assembly_id])) > 1, may_be_due(state)
+        if has_several:
+            compaction.compact(results, TARGET_BYTES, METADATA, assembly_id=assembly_id)
+        _compact_events(events)
+        if may_bundle:
+            bundle(results, events)
     except LakebatchError as error:
         logger.info("files of %s were not merged: %s", assembly_id, error)
+
+
+def _compact_events(events: Table) -> None:
+    """Merge the events once they are many files, and small files of events earlier: each run adds two."""
+    files = events.opened().file_table
+    if files.height >= MAX_EVENT_FILES:
+        compaction.compact(events, TARGET_BYTES, METADATA)
+    elif files.filter(pl.col("bytes") < EVENT_BYTES).height >= MAX_SMALL_FILES:
+        compaction.compact(events, EVENT_BYTES, METADATA)
 
 
 def _optimize(table: Table, dry_run: bool) -> dict[str, int]:

@@ -275,8 +275,10 @@ class AssemblyRun:
         self.failures = {}
         optimize.compact_assembly(self._marker.table, self.stored.log.table, self.assembly.assembly_id)
         # an earlier event, also of another process, may have recorded the version of the last rows
-        self.stored.claim_version(self.assembly.assembly_id)
-        ended = self._record("completed", reached | {"results_version": self._marker.table.version()})
+        version = self.stored.claim_version(self.assembly.assembly_id)
+        if self._marker.table is not self.stored.results:
+            version = self._marker.table.version()
+        ended = self._record("completed", reached | {"results_version": version})
         published.bring_up_to_date(self.stored)
         return ended
 
@@ -310,7 +312,7 @@ class AssemblyRun:
         assembly_id = self.assembly.assembly_id
         return {
             "parts_done": len(committed_parts(table, assembly_id)),
-            "rows": table.rows_by_assembly().get(assembly_id, 0),
+            "rows": table.rows_by_assembly.get(assembly_id, 0),
             "results_version": table.number,
         }
 

@@ -168,7 +168,7 @@ def begin(
     with lease.hold(stored.storage, stored.folder, notes) as held:
         said = {**labels.environment(), **(aside or {})}
         leased = replace(record, environment={**environment, **said, "lease": held})
-        version = stored.table(plan.marker).version()
+        version = stored.table(plan.marker).opened().number
         assembly = _begin_share(stored.log, leased, version, shard, check, unless)
         with logs.recorded(stored.table(logs.NAME), assembly, shard) as log:
             if assembly.event == 0 and assembly.run_number > 1:
@@ -290,11 +290,16 @@ def _resume_share(
     return log.follow(assembly, event)
 
 
+def folder_in_lake(name: str) -> str:
+    """Return the folder in a lake for the runs of the installed code."""
+    return _folder(registry.load(registry.get(name)))
+
+
 def name_in_lake(lake: Lake, name: str) -> str:
     """Return the name that reads the runs of the installed code: NAME@v1 if the lake has a newer experiment version."""
-    kind = registry.load(registry.get(name))
-    folder = _folder(kind)
-    return next((each.reference for each in lake.experiments() if each.folder == folder), kind.name)
+    folder = folder_in_lake(name)
+    found = (each.reference for each in lake.experiments() if each.folder == folder)
+    return next(found, registry.load(registry.get(name)).name)
 
 
 def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[str, Any]:
@@ -305,10 +310,10 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
 
 def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
-    stored = StoredExperiment(lake.storage, _folder(plan.experiment))
+    stored = lake.at_folder(_folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
     names = (*plan.tables, "assemblies", "sources")
-    lake.storage.check_writable()
+    lake.storage.check_writable(stored.folder)
     stored.check_folders(names, assembly_id)
     for name in names:
         stored.table(name).ensure()

@@ -226,7 +226,7 @@ def _named(fault: Fault, events: Events, results: TableVersion) -> Fault:
 
 def _without_event(results: TableVersion, events: Events) -> set[str]:
     """Return the assemblies that have rows and no event."""
-    return results.rows_by_assembly().keys() - set(events.rows["assembly_id"])
+    return results.rows_by_assembly.keys() - set(events.rows["assembly_id"])
 
 
 def _pairs(table: TableVersion, ids: Collection[str], time: datetime | None = None) -> set[tuple[str, str]]:

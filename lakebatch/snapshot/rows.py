@@ -233,7 +233,7 @@ class PinnedRows(Statuses):
     def rows_by_assembly(self, table: str = RESULTS) -> dict[str, int]:
         """Return the current row count of each assembly in a table, from the log alone."""
         pinned = self.table(table)
-        return {} if pinned is None else pinned.rows_by_assembly()
+        return {} if pinned is None else pinned.rows_by_assembly
 
     @property
     def counted(self) -> pl.DataFrame:

@@ -13,8 +13,9 @@ from lakebatch import _process as process
 from lakebatch.errors import ConfigError, StorageError, UnknownNameError
 from lakebatch.settings import SETTINGS_FILE, project_folder, read_settings
 from lakebatch.storage.local import LocalFolder
-from lakebatch.storage.place import Place, StoredFile, Validator
-from lakebatch.storage.s3 import Bucket, stored_keys
+from lakebatch.storage.place import ObjectStore, Place, StoredFile, Validator
+from lakebatch.storage.s3 import Bucket
+from lakebatch.storage.s3_client import stored_keys
 from lakebatch.storage.uris import is_local, is_uri, normalize
 
 SETTINGS = {
@@ -52,7 +53,12 @@ class Storage:
     @cached_property
     def place(self) -> Place:
         """The backend."""
-        return LocalFolder(self.uri) if is_local(self.uri) else Bucket(self.uri, self.options)
+        return self.objects or LocalFolder(self.uri)
+
+    @cached_property
+    def objects(self) -> ObjectStore | None:
+        """The backend if each of its answers is a request; None for a local folder."""
+        return None if is_local(self.uri) else Bucket(self.uri, self.options)
 
     def folders(self, below: str = "") -> list[str]:
         """Return the names of the folders directly in the lake, or in a folder of it; sorted, none if it does not exist."""
@@ -128,10 +134,10 @@ class Storage:
         process.check_may_write()
         self.place.make_folder(folder)
 
-    def check_writable(self) -> None:
-        """Raise `StorageError` unless a run can read and write here, and creates each file only once."""
+    def check_writable(self, folder: str = "") -> None:
+        """Raise `StorageError` unless a run can read and write here, in one folder, and creates each file only once."""
         process.check_may_write()
-        self.place.check_writable()
+        self.place.check_writable(folder)
 
     def check_folders(self, folders: Iterable[str]) -> None:
         """Raise `StorageError` unless files can be created in each of the folders that exist."""

@@ -208,8 +208,8 @@ class LocalFolder(Place):
         except OSError as error:
             raise unwritable(error, str(place)) from error
 
-    def check_writable(self) -> None:
-        """Raise `StorageError` unless commits can be made here and the disk is not full."""
+    def check_writable(self, folder: str = "") -> None:
+        """Raise `StorageError` unless commits can be made here and the disk is not full; a folder is checked by itself."""
         path_exists(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)

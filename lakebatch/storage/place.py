@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from lakebatch.errors import StorageError
@@ -92,8 +93,11 @@ class Place(Protocol):
     def creates_only_once(self, name: str) -> bool:
         """Whether the place keeps the rule *put if absent*; tried with a file of this name, which is removed."""
 
-    def check_writable(self) -> None:
-        """Raise unless a run can list, read, write and rely on *put if absent* here."""
+    def check_writable(self, folder: str = "") -> None:
+        """Raise unless a run can list, read, write and rely on *put if absent* here, and in a folder where rights differ.
+
+        The folder need not exist. `check_folders` need not check it again.
+        """
 
     def check_folders(self, folders: Iterable[str]) -> None:
         """Raise unless files can be created in each of the folders that exist."""
@@ -109,3 +113,25 @@ class Place(Protocol):
 
     def explain(self, message: str) -> str | None:
         """Return the reason and the advice for an engine's error; None if the place itself is not to blame for it."""
+
+
+class ObjectStore(Place, Protocol):
+    """A place that takes a request for each answer, so that a table there is opened from a copy of the end of its log."""
+
+    def for_table(self, path: str) -> ObjectStore:
+        """Return the same place for calls about a table, which wait as long as a run does, and name the table."""
+
+    def tags(self, folder: str, after: str = "", limit: int | None = None) -> dict[str, str]:
+        """Return the ETag of each file below a folder whose path in it comes after another; at most ``limit``."""
+
+    def find(self, path: str) -> bytes | None:
+        """Return the content of a file, None without it."""
+
+    def upload(self, path: str, file: Path) -> None:
+        """Write a file with the content of one of this machine."""
+
+    def create(self, path: str, content: bytes) -> str | None:
+        """Create a file, and return its ETag; None if another process has created it.
+
+        Where an answer was lost, the content of the file tells who has created it, and its ETag, unknown, is empty.
+        """

@@ -13,6 +13,7 @@ PASSING = {
     "Throttling",
     "ThrottlingException",
 }
+ABSENT = {"NoSuchKey"}
 EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 ADVICE = {
     "Create the bucket, or correct its name in --lake or S3_BUCKET_NAME.": ("NoSuchBucket", "404"),

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 
 from lakes import NAME, ROWS, fill, results_of, stored_in, write_one
 from reading import one_assembly
@@ -35,6 +38,8 @@ from fault_proxy import FaultProxy
 
 SIZES = (100, 1_000, 10_000)
 S3_SIZES = (10, 50)
+RUNS, FIRST = 24, 9
+EXPERIMENT = Path(__file__).parents[1] / "toy_experiment.py"
 OPERATIONS: dict[str, Callable[[StoredExperiment], object]] = {
     "re-assembly": lambda stored: stored.reassemble(on_gap="refuse"),
     "one assembly": one_assembly,
@@ -53,6 +58,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.s3:
         count_requests(arguments.sizes or S3_SIZES)
+        follow_runs()
         return
     with tempfile.TemporaryDirectory() as temporary:
         measure(Path(arguments.folder or temporary), arguments.sizes or SIZES)
@@ -124,6 +130,25 @@ def count_requests(sizes: list[int] | tuple[int, ...]) -> None:
                     methods = Counter(passage.method for passage in proxy.passages[before:])
                     counted = ", ".join(f"{count} {method}" for method, count in sorted(methods.items()))
                     print(f"  {name:<24}{counted}")
+
+
+def follow_runs() -> None:
+    """Print how many requests each of several runs of one part sends to S3, from the command to the prompt."""
+    with FaultProxy(os.environ["S3_ENDPOINT"]) as proxy, tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "experiments").mkdir()
+        shutil.copy(EXPERIMENT, Path(folder) / "experiments" / "toy.py")
+        lake = f"s3://{os.environ['S3_BUCKET_NAME']}/planning-{uuid.uuid4().hex}"
+        command = [sys.executable, "-m", "lakebatch", "--lake", lake, "run", "toy", "--set", "levels=[0.1]"]
+        environment = {**os.environ, "S3_ENDPOINT": proxy.url}
+        counts = []
+        for _ in range(RUNS):
+            before = len(proxy.passages)
+            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+            counts.append(len(proxy.passages) - before)
+    later = counts[FIRST:]
+    print(
+        f"runs {FIRST + 1} to {RUNS} of one part: {min(later)} to {max(later)} requests, {fmean(later):.0f} in the mean"
+    )
 
 
 on_s3: dict[str, Callable[[], object]] = {}

@@ -328,7 +328,7 @@ def test_command_shows_findings_and_sets_its_exit_code(copied_lake, toy):
 
 
 def test_read_only_check_creates_no_file(copied_lake, monkeypatch):
-    monkeypatch.setattr(LocalFolder, "check_writable", lambda self: pytest.fail("wrote"))
+    monkeypatch.setattr(LocalFolder, "check_writable", lambda *_: pytest.fail("wrote"))
     monkeypatch.setattr(LocalFolder, "creates_only_once", lambda self, name: pytest.fail("wrote"))
     frame = copied_lake.doctor(read_only=True)
     assert frame.filter(check="writing")["what"].to_list() == ["not checked, as requested"]

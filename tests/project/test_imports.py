@@ -53,8 +53,8 @@ ROOMS: tuple[dict[str, str], ...] = (
 
 ONLY_IN = {
     "deltalake": {"storage.delta"},
-    "boto3": {"storage.s3"},
-    "botocore": {"storage.s3"},
+    "boto3": {"storage.s3_client"},
+    "botocore": {"storage.s3_client"},
     "daft": {"snapshot.dataset_files"},
     "ray": {"snapshot.dataset_files"},
     "duckdb": {"sql", "snapshot.dataset_files"},

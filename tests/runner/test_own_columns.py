@@ -192,7 +192,7 @@ def test_value_out_of_its_range_fails_its_part(lake, name):
     failed = runner.run(lake, name, settings=SMALL, jobs=1)
     assert failed.status == "failed"
     assert re.search("column 'hits' has the maximum 1, and 4 values are beyond it, such as 2", failed.error)
-    assert not any(lake[name].table(each).at().rows_by_assembly() for each in ("results", "curves"))
+    assert not any(lake[name].table(each).at().rows_by_assembly for each in ("results", "curves"))
 
 
 def grown(*columns):

@@ -122,7 +122,7 @@ def test_missing_permission_is_one_line_before_anything_is_computed(
     s3_lake, stranger, lakebatch, bucket
 ) -> None:
     code, out, err = lakebatch("run", S3_BUCKET_NAME=bucket, SAVE_RESULT_PATH="lake", **stranger)
-    action = {"no-list": "list", "no-read": "read from", "no-write": "write to"}[bucket]
+    action = {"no-list": "list", "no-read": "read from", "no-write": "write to 91_v1_toy in"}[bucket]
     _check_line(
         s3_lake, code, out, err, f"Cannot {action} the lake s3://{bucket}/lake: S3 says AccessDenied", RIGHTS
     )

@@ -98,7 +98,7 @@ def test_log_is_read_from_a_checkpoint_of_the_last_commits(results, open_table, 
         assert once(results, frame(f"{part}"), part=f"{part}")
     log = Path(results.uri, "_delta_log")
     assert json.loads((log / "_last_checkpoint").read_bytes())["version"] == 40
-    assert len(list(log.glob("*.checkpoint.parquet"))) == 2
+    assert len(list(log.glob("*.checkpoint.parquet"))) == 4
     for lost in range(40):
         (log / f"{lost:020d}.json").unlink()  # needed neither by open tables nor to open one
     assert once(results, frame("45"), part="45")
@@ -108,10 +108,10 @@ def test_log_is_read_from_a_checkpoint_of_the_last_commits(results, open_table, 
 
 def test_checkpoints_of_a_growing_table_become_rarer():
     due = [version for version in range(1, 20_001) if is_due_between(version - 1, version)]
-    assert due[:4] == [20, 40, 60, 80]
+    assert due[:4] == [10, 20, 30, 40]
     assert sum(due) < 105 * 20_000  # entries in all checkpoints of 20,000 files
-    assert is_due_between(19, 45)
-    assert not is_due_between(20, 39)
+    assert is_due_between(9, 25)
+    assert not is_due_between(10, 19)
 
 
 def test_failed_checkpoint_is_reported_and_loses_nothing(results, frame, caplog):
@@ -383,7 +383,7 @@ def test_earlier_version_is_read_unchanged(results, frame):
         ["a", "b"],
         ["a", "b", "c"],
     ]
-    assert results.at(versions[1]).rows_by_assembly() == {frame()["assembly_id"][0]: 2}
+    assert results.at(versions[1]).rows_by_assembly == {frame()["assembly_id"][0]: 2}
 
 
 def test_pinned_version_does_not_change(results, frame, names):
@@ -393,7 +393,7 @@ def test_pinned_version_does_not_change(results, frame, names):
     assert held.number == 2
     assert held.scan().collect().height == 1
     assert len(held.files([names.assembly_id])) == 1
-    assert held.rows_by_assembly() == {names.assembly_id: 1}
+    assert held.rows_by_assembly == {names.assembly_id: 1}
 
 
 def test_missing_version_is_a_storage_error(results):
@@ -482,7 +482,7 @@ def test_older_table_keeps_no_min_max_statistics_from_its_next_commit(results, f
     assert first["maxValues"]
     assert second["numRecords"] == frame().height
     assert not second["maxValues"]
-    assert newer.at().rows_by_assembly() == {frame()["assembly_id"][0]: 2 * frame().height}
+    assert newer.at().rows_by_assembly == {frame()["assembly_id"][0]: 2 * frame().height}
     assert parts_of(newer) == sorted(["p", "q"] * frame().height)
 
 
@@ -494,7 +494,7 @@ def _statistics(table):
 
 
 def test_empty_table_has_no_rows_by_assembly(results):
-    assert results.at().rows_by_assembly() == {}
+    assert results.at().rows_by_assembly == {}
 
 
 def test_missing_table_is_a_storage_error(open_table):

@@ -66,4 +66,4 @@ def resume(
 
     name = found.experiment
     ended = run_with_session(name, lambda: lake[name].folder, work)
-    report_end(lake, name, ended, shard, fail_on_missing=fail_on_missing)
+    report_end(lake[name], ended, shard, fail_on_missing=fail_on_missing)

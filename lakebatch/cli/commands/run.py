@@ -144,9 +144,9 @@ def run(
                 progress=progress,
             )
 
-    assembly = run_with_session(name, lambda: lake[runner.name_in_lake(lake, name)].folder, work)
-    in_lake = runner.name_in_lake(lake, name)
-    report_end(lake, in_lake, assembly, shard, fail_on_missing=fail_on_missing)
+    assembly = run_with_session(name, lambda: runner.folder_in_lake(name), work)
+    stored = lake[runner.folder_in_lake(name)]
+    report_end(stored, assembly, shard, fail_on_missing=fail_on_missing)
 
 
 def _slurm_script(

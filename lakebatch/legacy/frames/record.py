@@ -104,7 +104,7 @@ def record(
         parts=tuple(parts),
         parts_planned=len(parts),
         parts_done=done,
-        rows=table.rows_by_assembly().get(assembly.assembly_id, 0),
+        rows=table.rows_by_assembly.get(assembly.assembly_id, 0),
         results_version=table.number,
         error=error,
     )

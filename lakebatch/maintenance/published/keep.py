@@ -38,7 +38,7 @@ def update(tables: ExperimentTables, *, merge: bool = False) -> bool:
     if not has_results(tables):
         return False
     with _without_warnings():
-        if not tables.table(PUBLISHED).exists():
+        if not tables.table(PUBLISHED).can_open():
             wanted = now(tables)
             if not wanted.entries:
                 return False

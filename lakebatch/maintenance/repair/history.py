@@ -59,7 +59,7 @@ class History:
         changes = {}
         for each in outcomes:
             if each.rows == assembly.rows:
-                changes["rows"] = self._stored.table(_table(each)).at().rows_by_assembly()[assembly_id]
+                changes["rows"] = self._stored.table(_table(each)).at().rows_by_assembly[assembly_id]
         note(self._stored, assembly, f"repaired: {named}", **changes)
 
 

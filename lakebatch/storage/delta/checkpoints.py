@@ -13,13 +13,14 @@ from collections.abc import Mapping
 
 import deltalake
 
+from lakebatch.errors import StorageError
 from lakebatch.storage import retry
 from lakebatch.storage.delta.diagnosis import one_line
 from lakebatch.storage.delta.engine import ENGINE_ERRORS
 
 logger = logging.getLogger(__name__)
 
-MIN_SPACING = 20
+MIN_SPACING = 10
 """Commits between two checkpoints in a small table."""
 SPACING_DIVISOR = 100
 """In a larger table the spacing is its number of commits, divided by this."""
@@ -30,7 +31,7 @@ _due = [0]
 def is_due_between(before: int, after: int) -> bool:
     """Whether any version after ``before``, up to ``after``, gets a checkpoint.
 
-    >>> is_due_between(0, 19), is_due_between(19, 20), is_due_between(20, 39), is_due_between(20, 40)
+    >>> is_due_between(0, 9), is_due_between(9, 10), is_due_between(10, 19), is_due_between(10, 20)
     (False, True, False, True)
     """
     while _due[-1] <= after:
@@ -38,14 +39,14 @@ def is_due_between(before: int, after: int) -> bool:
     return bisect_right(_due, after) > bisect_right(_due, before)
 
 
-def write_if_due(table: deltalake.DeltaTable) -> None:
-    """Write a checkpoint if the newest version gets one; if that fails, the log is read from an earlier checkpoint."""
+def write_if_due(table: deltalake.DeltaTable, before: int) -> None:
+    """Write a checkpoint if any version after an earlier one gets one; if that fails, the log is read from an older one."""
     version = int(table.version())
-    if not is_due_between(version - 1, version):
+    if not is_due_between(before, version):
         return
     try:
         retry.CHECKPOINTS.call(table.create_checkpoint, ENGINE_ERRORS, retry.is_transient)
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, StorageError) as error:
         logger.warning("%s has no checkpoint at version %d: %s", table.table_uri, version, one_line(error))
 
 

@@ -136,6 +136,17 @@ def read_rows(
         return collect(rows)
 
 
+def all_rows(table: Table, state: TableVersion) -> pl.DataFrame:
+    """Return all rows of a state of a small table, or raise an error that names the damaged file.
+
+    On S3, files that this process has read before are not fetched again.
+    """
+    if state.is_local or not state.is_plain:
+        return read_rows(state, state.scan())
+    with translate_read_errors(state):
+        return table.kept_rows.of(state, table.path)
+
+
 def newest_rows(table: Table, first: TableVersion | None = None) -> pl.DataFrame:
     """Return the newest rows of a table from every file that can be read; warn of each damaged file.
 
@@ -157,7 +168,7 @@ def warn_of_lost(faults: Iterable[Fault]) -> None:
 def newest_readable(table: Table, first: TableVersion | None = None) -> tuple[pl.DataFrame, list[Fault]]:
     """Return the newest rows of a table from every file that can be read, and the other files."""
     try:
-        return read_latest(table, lambda state: read_rows(state, state.scan()), first), []
+        return read_latest(table, lambda state: all_rows(table, state), first), []
     except StorageError:
         return readable_rows(table.at())
 

@@ -16,6 +16,7 @@ from lakebatch import _process as process
 from lakebatch.storage import retry
 from lakebatch.storage.delta.diagnosis import FOREIGN
 from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.place import Validator
 from lakebatch.storage.uris import without_slash
 
 if TYPE_CHECKING:
@@ -63,6 +64,25 @@ class Handle(deltalake.DeltaTable):
     def names(self) -> list[str]:
         """The names of the columns."""
         return [field.name for field in self.schema().fields]
+
+    @property
+    def validator(self) -> Validator | None:
+        """The validator of the newest log entry, see `Place.validator`; None if it has to be asked for."""
+        return None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a commit may start from this state without a look for a newer one."""
+        return False
+
+    def catch_up(self) -> None:
+        """Read the commits that others have made since."""
+        self.update_incremental()
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Let the engine commit; its commits are in the table at the end."""
+        yield
 
 
 def writer_properties(binary: Iterable[str]) -> deltalake.WriterProperties:

@@ -13,6 +13,7 @@ from lakebatch.ids import ExperimentName
 from lakebatch.storage import Storage
 from lakebatch.storage.delta.foreign import OriginFile, Origins, describe
 from lakebatch.storage.delta.log import FOLDER, Entry, entry_name, parse
+from lakebatch.storage.delta.log_files import LogFiles
 from lakebatch.storage.delta.own_view import OwnView
 
 logger = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ class OriginReader:
     was made at, so that one of another log is not believed.
     """
 
-    def __init__(self, storage: Storage, table: str) -> None:
+    def __init__(self, storage: Storage, table: str, fetched: LogFiles) -> None:
         self._storage = storage
         self._table = table
+        self._fetched = fetched
         self._origins: Origins | None = None
 
     def upto(self, version: int) -> Origins:
@@ -62,8 +64,9 @@ class OriginReader:
                     continue
 
     def _contents(self, versions: Sequence[int]) -> Iterator[bytes]:
-        paths = (f"{self._table}/{FOLDER}/{entry_name(each)}" for each in versions)
-        return (b"" if isinstance(each, StorageError) else each for each in self._storage.read_each(paths))
+        names = [entry_name(each) for each in versions]
+        contents = self._fetched.read(self._storage, f"{self._table}/{FOLDER}", names)
+        return (b"" if isinstance(each, StorageError) else each for each in contents)
 
     def _noted(self, version: int) -> Origins | None:
         """Return what the note says; None without one, and for one of another log or a later version."""

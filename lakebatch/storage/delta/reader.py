@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import deltalake
+from deltalake.exceptions import TableNotFoundError
 
 from lakebatch import _process as process
 from lakebatch._files import path_exists
@@ -17,8 +19,11 @@ from lakebatch.storage import Storage
 from lakebatch.storage.delta import bundles, checkpoints, diagnosis
 from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, Handle, with_retries
+from lakebatch.storage.delta.kept_rows import KeptRows
 from lakebatch.storage.delta.log import FOLDER, entry_name
+from lakebatch.storage.delta.log_files import LogFiles
 from lakebatch.storage.delta.origins import OriginReader
+from lakebatch.storage.delta.replica import Replica, UnusualLogError
 from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.table_format import check_schema_version
 from lakebatch.storage.delta.version import TableVersion
@@ -48,6 +53,8 @@ class TableCache:
 
     def __init__(self) -> None:
         self._states: dict[str, tuple[TableVersion, Validator]] = {}
+        self.log_files = LogFiles()
+        self.kept_rows: defaultdict[str, KeptRows] = defaultdict(KeptRows)
 
     def __reduce__(self) -> tuple[type[TableCache], tuple[()]]:
         """Pickle as an empty cache, since an engine's table cannot be pickled."""
@@ -84,7 +91,7 @@ class TableReader:
         self._handle: Handle | None = None
         self._opened_at = 0
         self._is_known = False
-        self._origins = OriginReader(storage, self.path)
+        self._origins = OriginReader(storage, self.path, self._cache.log_files)
         # a derived table is made again with every file in it that is not its own
         self._find_origins = None if schema.is_derived else self._origins.upto
 
@@ -97,18 +104,42 @@ class TableReader:
         folder, _, name = self.path.rpartition("/")
         return f"{folder}/{bundles.FOLDER}/{name}"
 
+    @property
+    def kept_rows(self) -> KeptRows:
+        """The rows that this process has read from the table on S3."""
+        return self._cache.kept_rows[self.path]
+
     def exists(self) -> bool:
         """Whether the table has been created."""
         if self._handle is not None:
             return True
         if self._folder is not None:
             return deltalog.exists(self._folder)
+        if self._cache.get(self.path) is not None:
+            return True
         is_table = deltalake.DeltaTable.is_deltatable
         return self._ask("open", lambda: bool(is_table(self.uri, self._options)))
+
+    def can_open(self) -> bool:
+        """Whether the table exists; on S3 one request tells that and opens it."""
+        if self._folder is not None or self._handle is not None:
+            return self.exists()
+        process.check_fork()
+        with self._translated("open", ValueError):
+            try:
+                handle = with_retries(self._handle_at)
+            except TableNotFoundError:
+                return False
+        self._adopt(handle)
+        return True
 
     def version(self) -> int:
         """Return the newest version of the table."""
         return int(self._refresh().version())
+
+    def opened(self) -> TableVersion:
+        """Return the newest state that this process has seen, for an immediate read; opens the table unless it is open."""
+        return self._state(self._open())
 
     @property
     def known_version(self) -> int | None:
@@ -147,7 +178,7 @@ class TableReader:
     def _keep(self, state: TableVersion, is_whole: bool) -> None:
         """Keep the newest state in the cache, if its log is whole."""
         # without a validator, a later version was committed meanwhile or the log cannot be reached
-        if is_whole and (validator := self._validator(state.number)) is not None:
+        if is_whole and (validator := state.validator or self._validator(state.number)) is not None:
             self._cache.put(self.path, state, validator)
 
     def share_newest(self) -> None:
@@ -183,7 +214,7 @@ class TableReader:
     def _open_state(self, version: int | None) -> tuple[TableVersion, bool]:
         """Return the state at a version, and whether its log is whole."""
         action = "read" if version is None else f"read version {version} of"
-        handle = self._ask(action, lambda: Handle(self.uri, version=version, storage_options=self._options))
+        handle = self._ask(action, lambda: self._handle_at(version))
         self._check_known(handle)
         state = self._state(handle)
         return state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=version is not None)
@@ -192,21 +223,30 @@ class TableReader:
         self._refuse_foreign(handle)
         return TableVersion(handle, self.schema, self.storage, self.bundle_folder, self._find_origins)
 
+    def _handle_at(self, version: int | None = None) -> Handle:
+        if self._folder is None and version is None:
+            with suppress(UnusualLogError):
+                return Replica(self.storage, self.path, self._cache.log_files)
+        return Handle(self.uri, version=version, storage_options=self._options)
+
     def _open(self) -> Handle:
         process.check_fork()
-        if self._handle is None:
-            handle = self._ask("open", lambda: Handle(self.uri, storage_options=self._options))
-            self._check_known(handle)
-            self._handle, self._is_known = handle, True
-            self._opened_at = int(handle.version())
-        return self._handle
+        return self._handle or self._adopt(self._ask("open", self._handle_at))
+
+    def _adopt(self, handle: Handle) -> Handle:
+        """Keep a handle for appends."""
+        self._check_known(handle)
+        self._handle, self._is_known, self._opened_at = handle, True, int(handle.version())
+        return handle
 
     def _refresh(self) -> Handle:
         """Return the handle kept for appends, brought up to date."""
-        handle = self._open()
+        if self._handle is None:
+            return self._open()
+        handle = self._handle
         is_behind = self._has_next(int(handle.version()))
         if self._folder is None:
-            self._ask("read", handle.update_incremental)
+            self._ask("read", handle.catch_up)
         if is_behind or checkpoints.is_due_between(self._opened_at, int(handle.version())):
             # a new handle reads from the last checkpoint on, and not all commits once more
             self._handle = None

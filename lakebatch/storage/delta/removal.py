@@ -18,8 +18,9 @@ from lakebatch.errors import CommitError
 from lakebatch.storage.delta.engine import Handle
 from lakebatch.storage.delta.foreign import EVENT, PURGED
 from lakebatch.storage.delta.replacement import TRANSACTION, commit_actions, next_transaction
+from lakebatch.storage.delta.schema import TableSchema
 from lakebatch.storage.delta.table import Table, Write
-from lakebatch.storage.delta.table_format import APPEND_ONLY
+from lakebatch.storage.delta.table_format import APPEND_ONLY, Change, FindChange, set_properties
 from lakebatch.storage.delta.version import DataFile, TableVersion
 from lakebatch.storage.retry import COMMITS
 
@@ -71,7 +72,7 @@ def _unsealed(table: Table, commit: Callable[[], bool]) -> bool:
         try:
             return commit()
         except _SealedError:
-            table.alter("set the properties of", lambda handle, _: _set_append_only(handle, "false"))
+            table.alter("set the properties of", _append_only("false"))
             if attempt > 1:
                 COMMITS.pause(attempt)
     raise CommitError(
@@ -93,7 +94,7 @@ def is_sealed(state: TableVersion) -> bool:
 def seal(table: Table) -> None:
     """Make a table append-only again, unless it is."""
     if not is_sealed(table.at()):
-        table.alter("set the properties of", lambda handle, _: _set_append_only(handle, "true"))
+        table.alter("set the properties of", _append_only("true"))
 
 
 def _remove(
@@ -110,8 +111,9 @@ def _removed(file: DataFile, at: int) -> RemoveAction:
     )
 
 
-def _set_append_only(handle: Handle, value: str) -> bool:
-    if handle.metadata().configuration.get(APPEND_ONLY) == value:
-        return False
-    handle.alter.set_table_properties({APPEND_ONLY: value}, raise_if_not_exists=False)
-    return True
+def _append_only(value: str) -> FindChange:
+    def find_change(handle: Handle, schema: TableSchema) -> Change | None:
+        is_set = handle.metadata().configuration.get(APPEND_ONLY) == value
+        return None if is_set else set_properties({APPEND_ONLY: value})
+
+    return find_change

@@ -18,7 +18,6 @@ import deltalake
 from deltalake.transaction import AddAction, RemoveAction
 
 from lakebatch.errors import CommitError
-from lakebatch.storage.delta import checkpoints
 from lakebatch.storage.delta.engine import COMMIT_RETRIES, HOT_PATH, Handle
 from lakebatch.storage.delta.table import Table, Write
 from lakebatch.storage.delta.version import DataFile, TableVersion
@@ -167,7 +166,6 @@ def commit_actions(
         post_commithook_properties=HOT_PATH,
     )
     handle.update_incremental()
-    checkpoints.write_if_due(handle)
 
 
 def _refuse_claimed(table: Table, state: TableVersion, last: int) -> None:

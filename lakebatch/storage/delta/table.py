@@ -38,7 +38,7 @@ from lakebatch.storage.delta.engine import (
 )
 from lakebatch.storage.delta.log import FOLDER
 from lakebatch.storage.delta.reader import TableReader
-from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.delta.replica import OvertakenError
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.delta.withholding import withheld
 from lakebatch.storage.retry import COMMITS, is_transient
@@ -78,12 +78,16 @@ class Table(TableReader):
 
         An older table gets the columns, constraints and properties that its schema version did not have.
         """
-        is_new = not self.exists()
+        is_new = not self.can_open()
         if is_new:
             self._create()
-        table_format.check_writable(self._open(), self.uri)
-        for action, change in table_format.CHANGES.items():
-            self.alter(action, change)
+        handle = self._open()
+        table_format.check_writable(handle, self.uri)
+        table_format.check_columns(handle, self.schema)
+        for action, find_change in table_format.CHANGES.items():
+            if find_change(handle, self.schema):
+                self.alter(action, find_change)
+                handle = self._open()
         if is_new and self._folder is not None:
             durability.sync_created(self._folder)
 
@@ -123,15 +127,20 @@ class Table(TableReader):
 
             return write
 
-        return self.commit_once(transaction, write_after)
+        return self.commit_once(transaction, write_after, may_be_behind=True)
 
-    def commit_once(self, transaction: str, write_after: WriteAfter) -> bool:
+    def commit_once(self, transaction: str, write_after: WriteAfter, *, may_be_behind: bool = False) -> bool:
         """Make one commit, exactly once whatever fails.
 
         Every attempt loads the newest state and calls ``write_after(state, last)``, where ``last`` is the version of
         the transaction in that state (0 before the first). It returns the call that commits, or None if ``state`` or
         a later state shows that no commit is needed. A commit that others make to the same transaction after the state
         was loaded makes the attempt fail, and the next attempt looks again.
+
+        Parameters
+        ----------
+        may_be_behind : bool
+            Whether the first attempt may start from the state of a moment ago, where a look for a newer one is a request.
 
         Returns
         -------
@@ -148,10 +157,11 @@ class Table(TableReader):
             If every attempt was refused.
         """
         failure: Exception | None = None
+        may_be_made = False
         first: int | None = None
         for attempt in count(1):
             with commit_lock.hold(self._folder or commit_lock.lock_file(self.uri)):
-                handle = self._take_handle()
+                handle = self._take_handle(may_be_behind=may_be_behind and attempt == 1)
                 state = self._state(handle)
                 first = state.number if first is None else first
                 last = self._ask("read", lambda: state.last_versions([transaction]))[transaction]  # noqa: B023
@@ -159,13 +169,14 @@ class Table(TableReader):
                 if write is not None:
                     self._check_attempt(attempt, failure)
                     failure = self._attempt(handle, write, attempt)
+                    may_be_made |= failure is not None and not isinstance(failure, OvertakenError)
             if write is None or failure is None:
                 self._handle = handle
                 # the version of a commit that was reported as failed is unknown: sync all since the first look
                 before = first if write is None else int(handle.version()) - 1
                 self._sync(handle, before)
                 self._note_origins(handle, before)
-                return write is not None or failure is not None
+                return write is not None or may_be_made
             if not is_final(failure):
                 COMMITS.pause(attempt)
         raise AssertionError("unreachable")
@@ -184,7 +195,10 @@ class Table(TableReader):
     def _attempt(self, handle: Handle, write: Write, attempt: int) -> Exception | None:
         """Commit once, and return the error, which does not tell whether the commit was made."""
         try:
-            write(handle)
+            before = int(handle.version())
+            with handle.committing():
+                write(handle)
+            checkpoints.write_if_due(handle, before)
         except ENGINE_ERRORS as error:
             logger.info("commit to %s, attempt %d: %s", self.uri, attempt, error)
             return error
@@ -200,13 +214,19 @@ class Table(TableReader):
         if not self.schema.is_derived and checkpoints.is_due_between(before, int(handle.version())):
             self._origins.write_note(int(handle.version()))
 
-    def _take_handle(self) -> Handle:
-        """Return the handle, brought up to date, for one attempt to commit; other calls open another meanwhile.
+    def _take_handle(self, *, may_be_behind: bool = False) -> Handle:
+        """Return the handle for one attempt to commit; other calls open another meanwhile.
 
         If another call moved it on, the engine would not notice what others committed since it was loaded.
+
+        Parameters
+        ----------
+        may_be_behind : bool
+            Whether it need not be at the newest version if it was a moment ago.
         """
         process.check_may_write()
-        handle = self._refresh()
+        is_fresh = may_be_behind and self._handle is not None and self._handle.is_fresh
+        handle = self._open() if is_fresh else self._refresh()
         self._handle = None
         return handle
 
@@ -232,29 +252,26 @@ class Table(TableReader):
 
         def attempt() -> Handle:
             handle = self._take_handle()
-            commit(handle)
+            before = int(handle.version())
+            with handle.committing():
+                commit(handle)
+            checkpoints.write_if_due(handle, before)
             self._handle = handle
             return handle
 
         with self._translated(action):
             return retry_commit(attempt)
 
-    def change(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
-        """Return the answer of a call that lets the engine commit to the newest state by itself.
+    def ask(self, action: str, call: Callable[[Handle], Answer]) -> Answer:
+        """Return the engine's answer to a question about the newest state and those before it.
 
         Raises
         ------
         StorageError
             If the call fails; ``action`` is its verb in the message, such as "compact".
         """
-        handle = self._take_handle()
-        before = int(handle.version())
-        with self._translated(action):
-            answer = call(handle)
-        self._handle = handle
-        if int(handle.version()) > before:
-            checkpoints.write_if_due(handle)
-        return answer
+        process.check_fork()
+        return self._ask(action, lambda: call(Handle(self.uri, storage_options=self._options)))
 
     def _create(self, properties: Mapping[str, str] | None = None) -> None:
         process.check_fork()
@@ -276,12 +293,13 @@ class Table(TableReader):
                 attempt, ENGINE_ERRORS, lambda error: is_transient(error) or TABLE_EXISTS in str(error)
             )
 
-    def alter(self, action: str, change: Callable[[Handle, TableSchema], bool]) -> None:
+    def alter(self, action: str, find_change: table_format.FindChange) -> None:
         """Change the properties or columns of the table unless another process has made the same or a contrary change."""
 
         def change_checked(handle: Handle) -> None:
             table_format.check_columns(handle, self.schema)
-            change(handle, self.schema)
+            if change := find_change(handle, self.schema):
+                change(handle)
 
         self._commit_repeatedly(action, change_checked)
 
@@ -309,7 +327,6 @@ class Table(TableReader):
                 ),
                 post_commithook_properties=HOT_PATH,
             )
-        checkpoints.write_if_due(handle)
 
     def _refusal(self, error: Exception, handle: Handle, data: Data | None) -> SchemaError:
         """Return the error that names the broken constraint, which the engine does not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import deltalake
 import polars as pl
@@ -50,6 +50,10 @@ WRITTEN = {
     DELETIONS,
     MAPPING,
 }
+Change: TypeAlias = Callable[[Handle], object]
+"""A call that changes the properties or columns of a table."""
+FindChange: TypeAlias = Callable[[Handle, TableSchema], "Change | None"]
+"""Returns the change that a table needs, None if it needs none."""
 ADVICE = "Have the tool that added it take it out again (ALTER TABLE ... DROP FEATURE), or make a plain copy with that tool."
 
 
@@ -90,14 +94,13 @@ def check_columns(handle: Handle, schema: TableSchema) -> None:
         )
 
 
-def _raise_version(handle: Handle, schema: TableSchema) -> bool:
+def _raise_version(handle: Handle, schema: TableSchema) -> Change | None:
     if stored_schema_version(handle.root, handle.metadata().configuration) >= schema.version:
-        return False
-    handle.alter.set_table_properties({SCHEMA_VERSION: str(schema.version)}, raise_if_not_exists=False)
-    return True
+        return None
+    return set_properties({SCHEMA_VERSION: str(schema.version)})
 
 
-def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
+def _add_missing_properties(handle: Handle, schema: TableSchema) -> Change | None:
     present = handle.metadata().configuration
     wanted = {name: value for name, value in PROPERTIES.items() if name not in present}
     declared = {
@@ -105,9 +108,12 @@ def _add_missing_properties(handle: Handle, schema: TableSchema) -> bool:
         for name, value in schema.properties.items()
     }
     wanted |= {name: value for name, value in declared.items() if (present.get(name) or "") != value}
-    if wanted:
-        handle.alter.set_table_properties(wanted, raise_if_not_exists=False)
-    return bool(wanted)
+    return set_properties(wanted) if wanted else None
+
+
+def set_properties(properties: Mapping[str, str]) -> Change:
+    """Return the change that sets properties of a table."""
+    return lambda handle: handle.alter.set_table_properties(dict(properties), raise_if_not_exists=False)
 
 
 def _united(present: str | None, declared: str) -> str:
@@ -118,46 +124,45 @@ def _united(present: str | None, declared: str) -> str:
     return json.dumps([*after, *(each for each in before if each not in after)])
 
 
-def _add_missing_columns(handle: Handle, schema: TableSchema) -> bool:
+def _add_missing_columns(handle: Handle, schema: TableSchema) -> Change | None:
     columns = _missing_columns(handle.names, schema)
-    if columns:
-        handle.alter.add_columns(_fields(columns))
-    return bool(columns)
+    return (lambda handle: handle.alter.add_columns(_fields(columns))) if columns else None
 
 
-def _add_missing_constraints(handle: Handle, schema: TableSchema) -> bool:
+def _add_missing_constraints(handle: Handle, schema: TableSchema) -> Change | None:
     present = handle.metadata().configuration
     absent = {
         name: rule for name, rule in schema.constraints.items() if f"delta.constraints.{name}" not in present
     }
-    if absent:
-        handle.alter.add_constraint(absent)
-    return bool(absent)
+    return (lambda handle: handle.alter.add_constraint(absent)) if absent else None
 
 
-def _describe_columns(handle: Handle, schema: TableSchema) -> bool:
-    """Update the label, the meaning and the like of own columns, which say nothing about the values."""
+def _describe_columns(handle: Handle, schema: TableSchema) -> Change | None:
+    """Return the change of the label, the meaning and the like of own columns, which say nothing about the values."""
     described = own_columns(handle)
     changed = {
         column.name: column.metadata
         for column in schema.own
         if column.name in described and column.metadata != described[column.name].metadata
     }
-    for name, metadata in changed.items():
-        # the engine keeps the keys that it is not given
-        gone = dict.fromkeys(described[name].metadata.keys() - metadata.keys(), "")
-        handle.alter.set_column_metadata(name, metadata | gone)
-    return bool(changed)
+
+    def describe(handle: Handle) -> None:
+        for name, metadata in changed.items():
+            # the engine keeps the keys that it is not given
+            gone = dict.fromkeys(described[name].metadata.keys() - metadata.keys(), "")
+            handle.alter.set_column_metadata(name, metadata | gone)
+
+    return describe if changed else None
 
 
-CHANGES: Mapping[str, Callable[[Handle, TableSchema], bool]] = {
+CHANGES: Mapping[str, FindChange] = {
     "set the schema version of": _raise_version,
     "set the properties of": _add_missing_properties,
     "add columns to": _add_missing_columns,
     "set the constraints of": _add_missing_constraints,
     "describe the columns of": _describe_columns,
 }
-"""Changes that bring an older table up to date, in this order, by their action; each returns whether it changed the table.
+"""Changes that bring an older table up to date, in this order, by their action.
 
 The version comes first, so that older code then reports that it is too old.
 """

@@ -92,7 +92,7 @@ def _committed(table: Table) -> set[str]:
 def _replaced(table: Table, keep_versions: Sequence[int], keep_hours: int) -> set[str]:
     """Return the data files that were taken out of the table before this time and that no kept version needs."""
     return set(
-        table.change(
+        table.ask(
             "vacuum",
             lambda handle: handle.vacuum(
                 retention_hours=keep_hours,

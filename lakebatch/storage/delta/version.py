@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -61,6 +62,7 @@ class TableVersion:
         self._hidden: frozenset[str] = frozenset()
         self.cached_rows: pl.DataFrame | None = None
         self.number = int(handle.version())
+        self.validator = handle.validator
         self.uri = handle.root
 
     @cached_property
@@ -111,7 +113,8 @@ class TableVersion:
             self.check_readable()
             if self.all_files.height > self.file_table.height:
                 raise inseparable(self.uri)
-            rows, has_others = arranged(pl.scan_delta(self._handle)), True
+            table = Handle(self.uri, version=self.number, storage_options=self._options)
+            rows, has_others = arranged(pl.scan_delta(table)), True
         else:
             found = self.sources(assembly_ids)
             rows, has_others = self._scan_sources(found, arranged), found.has_others or not self._partitions
@@ -282,10 +285,12 @@ class TableVersion:
         of_these = pl.col("assembly_id").is_in(list(assembly_ids)) | pl.col("assembly_id").is_null()
         return self.file_table.filter(of_these)
 
-    def read_file(self, file: DataFile) -> pl.DataFrame:
-        """Return the rows of one file, with the columns of `scan`."""
+    def read_file(self, file: DataFile, content: bytes | None = None) -> pl.DataFrame:
+        """Return the rows of one file, with the columns of `scan`; from its content, if that has been fetched."""
         rows = pl.scan_parquet(
-            f"{self.uri}/{file.path}", hive_partitioning=False, storage_options=self._options or None
+            f"{self.uri}/{file.path}" if content is None else io.BytesIO(content),
+            hive_partitioning=False,
+            storage_options=self._options or None,
         )
         if file.assembly_id is not None:
             rows = rows.with_columns(assembly_id=pl.lit(file.assembly_id))
@@ -332,12 +337,9 @@ class TableVersion:
         """Return the metadata of the commits up to this version, newest first."""
         return self._handle.history()
 
-    def rows_by_assembly(self) -> dict[str, int]:
-        """Return the row count of each assembly, from the log alone."""
-        return self._rows_by_assembly
-
     @cached_property
-    def _rows_by_assembly(self) -> dict[str, int]:
+    def rows_by_assembly(self) -> dict[str, int]:
+        """The row count of each assembly, from the log alone."""
         counts = self.file_table.group_by("assembly_id").agg(pl.col("rows").sum())
         return dict(counts.iter_rows())
 
