@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,11 @@ from lakebatch.storage.place import ObjectStore, StoredFile, Validator
 from lakebatch.storage.s3_client import MAX_CONNECTIONS, AbsentError, Client, ExistsError
 from lakebatch.storage.s3_errors import advice, explain
 
-MULTIPART_BYTES = 8 << 20
+MULTIPART_BYTES = 32 << 20
 """Size from which on an object is written in several requests."""
+PIECE_BYTES = 16 << 20
+UPLOADERS = 4
+"""Number of pieces of an object that are written at once."""
 MAX_REMOVALS = 1000
 """Upper bound of S3 for the objects that one request removes."""
 PROBE = b"Written by lakebatch to see whether it may write here. It can be deleted."
@@ -104,16 +108,46 @@ class Bucket(ObjectStore):
         self._client.call("write to", lambda client: client.put_object(**one, Body=content))
 
     def upload(self, path: str, file: Path) -> None:
-        """Write an object with the content of a file of this machine; a large one in several parts."""
+        """Write an object with the content of a file of this machine; a large one in several requests."""
+        one = {"Bucket": self.name, "Key": f"{self.prefix}{path}"}
+        if file.stat().st_size < MULTIPART_BYTES:
+            content = file.read_bytes()
+            self._client.call("write to", lambda client: client.put_object(**one, Body=content))
+        else:
+            self._upload_pieces(one, file)
 
-        def upload(client: Any) -> None:
+    def _upload_pieces(self, one: Mapping[str, str], file: Path) -> None:
+        """Write an object piece by piece, so that a lost connection costs one piece."""
+        begun = self._client.call("write to", lambda client: client.create_multipart_upload(**one))
+        upload = {**one, "UploadId": begun["UploadId"]}
+
+        def upload_piece(number: int) -> dict[str, object]:
             with file.open("rb") as content:
-                if file.stat().st_size < MULTIPART_BYTES:
-                    client.put_object(Bucket=self.name, Key=f"{self.prefix}{path}", Body=content)
-                else:
-                    client.upload_fileobj(content, self.name, f"{self.prefix}{path}")
+                content.seek((number - 1) * PIECE_BYTES)
+                piece = content.read(PIECE_BYTES)
+            which = {**upload, "PartNumber": number, "Body": piece}
+            answer = self._client.call("write to", lambda client: client.upload_part(**which))
+            return {"PartNumber": number, "ETag": answer["ETag"]}
 
-        self._client.call("write to", upload)
+        try:
+            with ThreadPoolExecutor(UPLOADERS) as uploaders:
+                count = math.ceil(file.stat().st_size / PIECE_BYTES)
+                pieces = {"Parts": list(uploaders.map(upload_piece, range(1, count + 1)))}
+            self._complete(upload, pieces, file.stat().st_size)
+        except BaseException:
+            with suppress(StorageError):
+                self._client.call("write to", lambda client: client.abort_multipart_upload(**upload))
+            raise
+
+    def _complete(self, upload: Mapping[str, Any], pieces: Mapping[str, Any], size: int) -> None:
+        """Put the pieces of an object together; if the answer is lost, its size tells that it was done."""
+        which = {**upload, "MultipartUpload": pieces}
+        try:
+            self._client.call("write to", lambda client: client.complete_multipart_upload(**which))
+        except StorageError:
+            (page,) = self._pages(1, Prefix=upload["Key"])
+            if [each["Size"] for each in page.get("Contents", ())] != [size]:
+                raise
 
     def create(self, path: str, content: bytes) -> str | None:
         """Create an object, and return its ETag; None if another process has created it.

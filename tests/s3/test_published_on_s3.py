@@ -12,7 +12,7 @@ from fault_proxy import FaultProxy
 import lakebatch
 from lakebatch.storage import s3_options
 
-MAX_REQUESTS = 65
+MAX_REQUESTS = 45
 """Requests of one update, in a process that has just run the assembly."""
 RUNS = """
 import sys, time, lakebatch

@@ -15,12 +15,12 @@ from pathlib import Path
 import deltalake
 import polars as pl
 import pytest
-from fault_proxy import FaultProxy
+from fault_proxy import Cue, Fault, FaultProxy, Refusal
 from processes import run
 
 import lakebatch
 from lakebatch.errors import StorageError
-from lakebatch.storage import s3_options
+from lakebatch.storage import locate, s3_options
 from lakebatch.storage.delta import compaction
 from lakebatch.storage.delta.log import FOLDER, PLACEHOLDER, checkpoint_name, entry_name
 from lakebatch.storage.delta.replica import Replica
@@ -30,6 +30,8 @@ from lakebatch.storage.delta.version import TableVersion
 ONE_PART = ("run", "toy", "--jobs", "1", "--set", "pause=0", "--set", "levels=[0.0]")
 MAX_OF_A_RUN = 120
 MAX_OF_STATUS = 45
+PIECE = 5 << 20
+"""The smallest size of a piece that S3 accepts, but for the last."""
 
 
 @pytest.fixture
@@ -172,10 +174,31 @@ def test_entry_that_was_replaced_is_read_again(two) -> None:
     assert _parts(one) == ["level=0"]
 
 
-def test_large_file_arrives_whole(two, monkeypatch) -> None:
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOST, Fault.ERROR_AFTERWARDS, Fault.TRUNCATED])
+def test_large_file_arrives_whole_behind_faults(s3_lake, tmp_path, monkeypatch, fault) -> None:
+    """Every request fails at first: the begin, each piece and the end."""
     monkeypatch.setattr("lakebatch.storage.s3.MULTIPART_BYTES", 1000)
-    assert _append(two[0], "a")
-    assert _parts(two[1]) == ["a", "level=0"]
+    monkeypatch.setattr("lakebatch.storage.s3.PIECE_BYTES", PIECE)
+    (tmp_path / "large").write_bytes(content := os.urandom(2 * PIECE + 12345))
+    with FaultProxy(s3_lake.server.settings["S3_ENDPOINT"]) as proxy:
+        monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+        proxy.cues = [Cue("PUT|POST", "large", fault)]
+        locate(s3_lake.uri).objects.upload("large", tmp_path / "large")
+        assert proxy.injected()[fault] == 5
+        proxy.cues = []
+        assert locate(s3_lake.uri).read("large") == content
+
+
+def test_failed_upload_leaves_no_pieces(s3_lake, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("lakebatch.storage.s3.MULTIPART_BYTES", 1000)
+    (tmp_path / "large").write_bytes(os.urandom(2000))
+    with FaultProxy(s3_lake.server.settings["S3_ENDPOINT"]) as proxy:
+        monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+        proxy.cues = [Cue("PUT", "partNumber", Refusal(403, "AccessDenied"), all_after=0)]
+        with pytest.raises(StorageError, match="S3 says AccessDenied"):
+            locate(s3_lake.uri).objects.upload("large", tmp_path / "large")
+    left = s3_lake.server.client().list_multipart_uploads(Bucket=s3_lake.server.bucket, Prefix=s3_lake.prefix)
+    assert not left.get("Uploads")
 
 
 def test_copies_are_removed_with_their_process_and_not_by_its_forks(two, tmp_path, monkeypatch) -> None:

@@ -32,10 +32,9 @@ Find = Callable[[], Wanted]
 
 def now(tables: ExperimentTables) -> Wanted:
     """Return what should be in the published table now."""
-    for table in (tables.log.table, tables.results):
-        table.share_newest()
-    version = tables.log.table.at().number
-    return _checked(pin(tables, NEWEST), version)
+    events = tables.log.table.share_newest()
+    tables.results.share_newest()
+    return _checked(pin(tables, NEWEST), events.number)
 
 
 def _checked(snapshot: Snapshot, events_version: int) -> Wanted:

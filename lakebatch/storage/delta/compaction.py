@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lakebatch.errors import DamageError
+from lakebatch.errors import DamageError, StorageError
 from lakebatch.storage.delta.engine import is_plain
 from lakebatch.storage.delta.replacement import NewFile, Replacement, replace
 from lakebatch.storage.delta.table import Table
@@ -116,7 +116,7 @@ def write(table: Table, state: TableVersion, files: Sequence[DataFile]) -> NewFi
     DamageError
         If a file cannot be read, or its row count differs from its log.
     """
-    return write_rows(table, state, (_read(state, file) for file in files), files[0].assembly_id)
+    return write_rows(table, state, (_read(state, table.path, file) for file in files), files[0].assembly_id)
 
 
 def write_rows(
@@ -143,11 +143,12 @@ def write_rows(
     return NewFile(path, size, rows)
 
 
-def _read(state: TableVersion, file: DataFile) -> pl.DataFrame:
-    """Return the rows of a file after a check of their count."""
+def _read(state: TableVersion, path: str, file: DataFile) -> pl.DataFrame:
+    """Return the rows of a file after a check of their count, given the path of the table in its lake."""
     try:
-        rows = state.read_file(file)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        content = None if state.is_local else state.storage.read(f"{path}/{file.path}")
+        rows = state.read_file(file, content)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, StorageError) as error:
         raise _damaged(state, file, f"cannot be read ({' '.join(str(error).split())})") from error
     if rows.height != file.rows:
         raise _damaged(state, file, f"has {rows.height} rows, its log says {file.rows}")

@@ -181,16 +181,17 @@ class TableReader:
         if is_whole and (validator := state.validator or self._validator(state.number)) is not None:
             self._cache.put(self.path, state, validator)
 
-    def share_newest(self) -> None:
-        """Hand the state that commits have loaded over to `at`, which then need not open the table again.
+    def share_newest(self) -> TableVersion:
+        """Return the newest state, and hand it over to `at`, which then need not open the table again.
 
         The next commit of this process opens the table.
         """
         if self._handle is None:
-            return
+            return self.at()
         state = self._state(self._refresh())
         self._handle = None  # a later commit would change the state
         self._keep(state, diagnosis.warn_of_lost_commits(self.storage, self.path, in_the_past=False))
+        return state
 
     def newest(self) -> TableVersion:
         """Return the newest state for an immediate read: the next call of this table changes it.
