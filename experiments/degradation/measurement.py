@@ -14,6 +14,18 @@ from ..virtual_cohort.cohort import Cohort
 from ..virtual_cohort.time_courses import TimeCourses
 
 Tables = dict[str, pl.DataFrame]
+ALL = slice(None)
+BLOCK = 10_000
+"""Number of samples whose rows are made at a time: all rows of a large cohort take as much memory as its simulation."""
+
+
+def blocks(n_samples: int) -> list[slice]:
+    """Return the samples in blocks.
+
+    >>> blocks(12_000)
+    [slice(0, 10000, None), slice(10000, 20000, None)]
+    """
+    return [slice(first, first + BLOCK) for first in range(0, n_samples, BLOCK)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,48 +84,54 @@ def clean_measurement(cohort: Cohort) -> Measurement:
     return Measurement(cohort.simulator.input_names, initial, initial, cohort.time_courses, cohort.target)
 
 
-def cohort_tables(cohort: Cohort, dropped: Mapping[int, str] | None = None) -> Tables:
-    """Return the rows that all levels share: the clean cohort, with ``level`` NULL.
+def cohort_tables(cohort: Cohort, dropped: Mapping[int, str] | None = None, block: slice = ALL) -> Tables:
+    """Return the rows that all levels share, of a block of samples: the clean cohort, with ``level`` NULL.
 
     A dropped sample has its reason and its values, and neither a target nor trajectories.
     """
+    numbers = np.arange(len(cohort.target))[block]
     samples = pl.DataFrame(
         {
-            "level": pl.Series([None] * len(cohort.target), dtype=pl.Float64),
-            "sample": np.arange(len(cohort.target)),
-            "target": cohort.target,
-            "initial_names": _repeated(cohort.simulator.input_names, len(cohort.target)),
-            "initial": _lists(cohort.initial_concentrations),
-            "parameter_names": _repeated(cohort.simulator.parameter_names, len(cohort.target)),
-            "parameters": _lists(cohort.parameters),
+            "level": _nothing(len(numbers), pl.Float64()),
+            "sample": numbers,
+            "target": cohort.target[block],
+            "initial_names": _repeated(cohort.simulator.input_names, len(numbers)),
+            "initial": _lists(cohort.initial_concentrations[block]),
+            "parameter_names": _repeated(cohort.simulator.parameter_names, len(numbers)),
+            "parameters": _lists(cohort.parameters[block]),
         }
     )
-    tables = {"samples": samples, "trajectories": _trajectories(cohort.time_courses, None)}
+    tables = {"samples": samples, "trajectories": _trajectories(cohort.time_courses, None, block)}
     return _without_dropped(tables, dropped or {}, dropped or {})
 
 
 def level_tables(
-    level: float, measured: Measurement, cohort: Cohort, dropped: Mapping[int, str] | None = None
+    level: float,
+    measured: Measurement,
+    cohort: Cohort,
+    dropped: Mapping[int, str] | None = None,
+    block: slice = ALL,
 ) -> Tables:
-    """Return the rows of one level: only what the level changed, the rest is NULL or left out.
+    """Return the rows of one level, of a block of samples: only what the level changed, the rest is NULL or left out.
 
     Of dropped samples there are those that could not be simulated at this level.
     """
-    n_samples = len(cohort.target)
+    numbers = np.arange(len(cohort.target))[block]
+    n_samples = len(numbers)
     changed = {
         "target": (measured.target, cohort.target, pl.Float64()),
         "initial": (measured.initial, cohort.initial_concentrations, pl.List(pl.Float64)),
         "parameters": (measured.parameters, None, pl.List(pl.Float64)),
     }
     columns = {
-        name: _nothing(n_samples, dtype) if values is clean else _column(values)
+        name: _nothing(n_samples, dtype) if values is clean else _column(values[block])
         for name, (values, clean, dtype) in changed.items()
     }
     # all columns of the cohort's rows, in their order, so that one part can hold both
     samples = pl.DataFrame(
         {
             "level": [float(level)] * n_samples,
-            "sample": np.arange(n_samples),
+            "sample": numbers,
             "target": columns["target"],
             "initial_names": _nothing(n_samples, pl.List(pl.String)),
             "initial": columns["initial"],
@@ -124,7 +142,7 @@ def level_tables(
     tables = {"samples": samples}
     is_own = measured.time_courses is not cohort.time_courses
     if is_own:
-        tables["trajectories"] = _trajectories(measured.time_courses, level)
+        tables["trajectories"] = _trajectories(measured.time_courses, level, block)
     return _without_dropped(tables, dropped or {}, measured.time_courses.failures if is_own else {})
 
 
@@ -177,18 +195,21 @@ def _of_level(table: pl.DataFrame, level: float | None) -> pl.DataFrame:
     )
 
 
-def _trajectories(courses: TimeCourses, level: float | None) -> pl.DataFrame:
-    """Return one row per sample and kept form."""
-    n_samples, n_names, n_times = courses.values.shape
+def _trajectories(courses: TimeCourses, level: float | None, block: slice) -> pl.DataFrame:
+    """Return one row per sample of a block and kept form."""
+    numbers, values = np.arange(len(courses.values))[block], courses.values[block]
+    n_samples, n_names, n_times = values.shape
     rows = n_samples * n_names
-    totals = _nothing(rows, pl.Float64()) if courses.totals is None else pl.Series(courses.totals.ravel())
+    totals = (
+        _nothing(rows, pl.Float64()) if courses.totals is None else pl.Series(courses.totals[block].ravel())
+    )
     return pl.DataFrame(
         {
             "level": pl.Series([level] * rows, dtype=pl.Float64),
-            "sample": np.repeat(np.arange(n_samples), n_names),
+            "sample": np.repeat(numbers, n_names),
             "species": _cycled(courses.names, n_samples),
             "counterpart": _cycled(courses.counterparts or [None] * n_names, n_samples),
-            "values": _lists(courses.values.reshape(rows, n_times)),
+            "values": _lists(values.reshape(rows, n_times)),
             "total": totals,
         }
     )

@@ -18,7 +18,7 @@ from ..prediction.models import STANDARD_MODELS
 from ..virtual_cohort.cohort import Cohort, check_own_model, cohort_diagram, generate_cohort
 from ..virtual_cohort.simulation import time_points
 from .config import BASELINE, DegradationConfig
-from .measurement import Measurement, clean_measurement, cohort_tables, level_tables, restore
+from .measurement import Measurement, blocks, clean_measurement, cohort_tables, level_tables, restore
 from .patient_model import patient_model
 from .planning import cut, fits, plan_parts
 
@@ -169,10 +169,10 @@ class DegradationStudy(Experiment[Config, Prepared]):
     ) -> Iterator[Mapping[str, pl.DataFrame]]:
         """Yield the generated data that a part stores; dropped patients alone if the config stores none."""
         level, cohort, dropped = part.values["level"], prepared.cohort, prepared.dropped
-        if part.values["stores_cohort"]:
-            yield stored_tables(cohort_tables(cohort, dropped), config)
-        if part.values["stores_level"] and level != BASELINE:
-            yield stored_tables(level_tables(level, measured, cohort, dropped), config)
+        for block in blocks(len(cohort.target)) if part.values["stores_cohort"] else ():
+            yield stored_tables(cohort_tables(cohort, dropped, block), config)
+        for block in blocks(len(cohort.target)) if part.values["stores_level"] and level != BASELINE else ():
+            yield stored_tables(level_tables(level, measured, cohort, dropped, block), config)
 
     def measure(self, level: float, cohort: Cohort, config: Config, rng: np.random.Generator) -> Measurement:
         """Return the measurement of the cohort at a level; at the baseline, the clean one."""

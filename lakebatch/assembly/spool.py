@@ -59,7 +59,8 @@ class SpooledRows:
         return frame
 
     def _batches(self, schema: TableSchema) -> Iterator[pa.RecordBatch]:
-        with pa.memory_map(str(self.file)) as source, pa.ipc.open_stream(source) as batches:
+        # the pages of a memory map would count as memory of this process
+        with pa.OSFile(str(self.file)) as source, pa.ipc.open_stream(source) as batches:
             for batch in batches:
                 columns = [
                     self._times(batch.num_rows, schema) if name == TIME else batch.column(name)

@@ -76,7 +76,7 @@ def cohorts(folder: Path, arguments: argparse.Namespace) -> Iterator[Comparison 
         lambda: run(sys.executable, "-c", SIMULATE, MANY),
         1.2,
     )
-    yield Limit("memory for that", lambda: peak_bytes(*generate(next(lakes)))[0] / GIB, 4, "GiB")
+    yield Limit("memory for that", lambda: peak_bytes(*generate(next(lakes)))[0] / GIB, 1, "GiB")
 
 
 def generate(lake: Path) -> list[object]:
