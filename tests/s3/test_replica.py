@@ -28,8 +28,8 @@ from lakebatch.storage.delta.table import Table
 from lakebatch.storage.delta.version import TableVersion
 
 ONE_PART = ("run", "toy", "--jobs", "1", "--set", "pause=0", "--set", "levels=[0.0]")
-MAX_OF_A_RUN = 120
-MAX_OF_STATUS = 45
+MAX_OF_A_RUN = 100
+MAX_OF_STATUS = 30
 PIECE = 5 << 20
 """The smallest size of a piece that S3 accepts, but for the last."""
 
@@ -73,16 +73,11 @@ def _parts(table: Table) -> list[str]:
     return sorted(table.at().scan().select("part").unique().collect()["part"])
 
 
-def test_run_of_one_part_takes_few_requests_however_many_there_were(s3_lake, counted) -> None:
-    for _ in range(3):
-        done = run(s3_lake.folder, *ONE_PART)
-        assert done.wait() == 0, done.err
-    first = counted(*ONE_PART).total()
-    for _ in range(9):
-        assert run(s3_lake.folder, *ONE_PART).wait() == 0
-    assert [first <= MAX_OF_A_RUN, counted(*ONE_PART).total() <= MAX_OF_A_RUN] == [True, True]
+def test_run_of_one_part_takes_few_requests(s3_lake, counted) -> None:
+    counts = [counted(*ONE_PART).total() for _ in range(4)]
+    assert max(counts[1:]) <= MAX_OF_A_RUN, counts
     assert counted("status", "toy").total() <= MAX_OF_STATUS
-    assert lakebatch.open_lake()["toy"].reassemble(on_gap="ignore").height == 14 * 3
+    assert lakebatch.open_lake()["toy"].reassemble(on_gap="ignore").height == 4 * 3
 
 
 def test_commit_follows_one_that_it_did_not_know(two) -> None:
@@ -221,6 +216,27 @@ def test_copies_are_removed_with_their_process_and_not_by_its_forks(two, tmp_pat
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
     assert not list(tmp_path.glob("lakebatch-log-*"))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk"
+)
+def test_full_disk_of_the_copies_is_named(two, tmp_path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", tmp_path], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        script = "import lakebatch; lakebatch.open_lake()['toy'].results.ensure()"
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        (tmp_path / "filler").write_bytes(bytes(24 << 10))
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+        )
+        assert (
+            f"Cannot write a copy of {two[0].uri} to {tmp_path}: No space left. Nothing is lost"
+            in done.stderr
+        )
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_secrets_are_in_no_copy_that_others_can_read(two, tmp_path, monkeypatch) -> None:

@@ -31,7 +31,7 @@ class KeptRows:
             file.path: state.read_file(file, checked(content))
             for file, content in zip(absent, contents, strict=True)
         }
-        self._rows = {file.path: known[file.path] for file in files if file.path in known} | fetched
+        self._rows = rows = {file.path: known[file.path] for file in files if file.path in known} | fetched
         if not files:
             return state.scan().collect()
-        return pl.concat(self._rows[file.path].select(state.columns()) for file in files)
+        return pl.concat(rows[file.path].select(state.columns()) for file in files)

@@ -10,7 +10,10 @@ from lakebatch.storage.place import ObjectStore
 
 
 class LogFiles:
-    """The files of the logs of a lake on S3 that this process has fetched, by path, each with its ETag."""
+    """The files of the logs of a lake on S3 that this process has fetched, by path, each with its ETag.
+
+    Several threads may use it: no dictionary in it is changed, each is replaced.
+    """
 
     def __init__(self) -> None:
         self._files: dict[str, dict[str, tuple[str, bytes]]] = {}
@@ -21,16 +24,12 @@ class LogFiles:
         absent = [name for name, tag in listed.items() if known.get(name, ("", b""))[0] != tag]
         contents = objects.read_each(f"{log}/{name}" for name in absent)
         fetched = {name: (listed[name], checked(each)) for name, each in zip(absent, contents, strict=True)}
-        self._files[log] = {name: known[name] for name in known.keys() & listed.keys()} | fetched
-        return {name: self._files[log][name][1] for name in listed}
+        self._files[log] = files = {name: known[name] for name in known.keys() & listed.keys()} | fetched
+        return {name: files[name][1] for name in listed}
 
     def keep(self, log: str, name: str, tag: str, content: bytes) -> None:
         """Keep a file that this process has written."""
-        self._files.setdefault(log, {})[name] = tag, content
-
-    def content(self, log: str, name: str) -> bytes:
-        """Return the content of a file that was fetched."""
-        return self._files[log][name][1]
+        self._files[log] = {**self._files.get(log, {}), name: (tag, content)}
 
     def tag(self, log: str, name: str) -> str | None:
         """Return the ETag of a file that was fetched; None if it is unknown."""
@@ -38,7 +37,7 @@ class LogFiles:
 
     def read(self, storage: Storage, log: str, names: Sequence[str]) -> Iterator[bytes | StorageError]:
         """Yield the contents of entries, those that were not fetched from the lake; see `Storage.read_each`."""
-        known = dict(self._files.get(log, {}))
+        known = self._files.get(log, {})
         absent = [name for name in names if name not in known]
         read = storage.read_each(f"{log}/{name}" for name in absent)
         for name in names:

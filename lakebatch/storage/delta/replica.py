@@ -25,7 +25,8 @@ from urllib.parse import unquote
 
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from lakebatch.storage import Storage
+from lakebatch.errors import StorageError
+from lakebatch.storage import Storage, disk_errors
 from lakebatch.storage.delta.engine import Handle
 from lakebatch.storage.delta.log import (
     CHECKPOINT,
@@ -45,8 +46,6 @@ MOVABLE = {"add", "commitInfo", "remove", "txn"}
 REPLACING = "remove"
 PAGE = 1000
 """Files of a log that are looked at without asking for its newest checkpoint: as many as one answer of S3 names."""
-
-
 FRESH_SECONDS = 2.0
 """Age from which on a state is brought up to date before a commit, so that a log that lost an entry is not continued."""
 
@@ -76,7 +75,8 @@ class Replica(Handle):
         self._storage, self._objects = storage, storage.objects.for_table(table)
         self._path, self._uri = table, storage.join(table)
         self._log, self._fetched = f"{table}/{FOLDER}", fetched
-        self._folder = Path(tempfile.mkdtemp(prefix="lakebatch-log-"))
+        with self._explained():
+            self._folder = Path(tempfile.mkdtemp(prefix="lakebatch-log-"))
         weakref.finalize(self, _remove, self._folder, os.getpid())
         self._load()
 
@@ -107,13 +107,27 @@ class Replica(Handle):
         self._checked_at = time.monotonic()
         files = self._fetched.fetch(self._objects, self._log, _recent(self._objects, self._log))
         shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
-        (self._folder / FOLDER).mkdir()
         self._place(files)
         super().__init__(str(self._folder))
 
     def _place(self, files: Mapping[str, bytes]) -> None:
-        for name, content in files.items():
-            (self._folder / FOLDER / name).write_bytes(content)
+        with self._explained():
+            (self._folder / FOLDER).mkdir(exist_ok=True)
+            for name, content in files.items():
+                (self._folder / FOLDER / name).write_bytes(content)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Raise a refusal of the disk with the copy, of which an engine's error would say that it is the lake's."""
+        try:
+            yield
+        except (OSError, DeltaError) as error:
+            if (reason := disk_errors.refusal(str(error))) is None:
+                raise
+            raise StorageError(
+                f"Cannot write a copy of {self._uri} to {tempfile.gettempdir()}: {reason}. Nothing is lost: make room and "
+                f"rights there, or set TMPDIR to another folder, {disk_errors.RESUME}"
+            ) from error
 
     def catch_up(self) -> None:
         """Read the commits that others have made since."""
@@ -127,10 +141,11 @@ class Replica(Handle):
         listed = self._objects.tags(self._log, after=entry_name(version))
         later = {name: tag for name, tag in listed.items() if ENTRY.fullmatch(name)}
         _check_contiguous(version, later)
-        contents = self._objects.read_each(f"{self._log}/{name}" for name in later)
-        for (name, tag), content in zip(later.items(), contents, strict=True):
-            self._fetched.keep(self._log, name, tag, checked(content))
-        return {name: self._fetched.content(self._log, name) for name in later}
+        read = map(checked, self._objects.read_each(f"{self._log}/{name}" for name in later))
+        contents = dict(zip(later, read, strict=True))
+        for name, content in contents.items():
+            self._fetched.keep(self._log, name, later[name], content)
+        return contents
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -142,7 +157,8 @@ class Replica(Handle):
             If another commit was first with which one of these does not go together. The replica is of no use then.
         """
         before = self.version()
-        yield
+        with self._explained():
+            yield
         self._push([self._entry(version) for version in range(before + 1, self.version() + 1)], before + 1)
 
     def _entry(self, version: int) -> bytes:
