@@ -30,8 +30,11 @@ PLATFORMS = {
     "Windows x86-64": "x86_64-pc-windows-msvc",
 }
 MACOS = {"MACOSX_DEPLOYMENT_TARGET": "15.0"}
-# Rooms whose tests read, write, run and ask a lake; without those that need a browser, a server or an outside engine
-CORE = ("ground", "storage", "snapshot", "lake", "sql", "assembly", "experiment", "virtual_cohort")
+# Rooms whose tests read, write, run, ask and draw; without those that need a browser, a server or an outside engine
+CORE = (
+    *("ground", "storage", "snapshot", "lake", "sql", "assembly", "experiment", "session", "maintenance"),
+    *("virtual_cohort", "prediction", "degradation", "analysis", "legacy"),
+)
 LARGE = 20
 """MB from which on a package has a row of its own."""
 BUILT_FROM = ("lakebatch", "experiments", "queries", "schemas", "pyproject.toml", "README.md", "LICENSE")
