@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 INTERNAL = frozenset({
-    "absence", "at", "at_folder", "attempts", "begun", "check_folders", "check_whole", "claim_version", "collected",
+    "absence", "at", "attempts", "begun", "check_folders", "check_whole", "claim_version", "collected",
     "computed", "config_numbers", "declare", "frames", "lake_folders", "leases", "log", "missing_versions",
     "number", "only", "pin", "qualified", "refuse_damaged", "renew", "report_gaps", "report_mixtures",
     "report_names", "results", "rows_of", "select", "selection", "sibling", "source_log", "storage",
-    "sweep_log", "table", "tables", "tag_log", "uncertain", "versions_of", "with_events", "without",
+    "sweep_log", "table", "tables", "tag_log", "to_write", "uncertain", "versions_of", "with_events", "without",
 })  # fmt: skip
 """Attributes that other modules of lakebatch use; they work, and may change in any release."""
 

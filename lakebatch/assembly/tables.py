@@ -18,9 +18,9 @@ from lakebatch.columns import NAME as TABLE_NAME
 from lakebatch.errors import ConfigError, SchemaError, StorageError
 from lakebatch.ids import FOLDER, check_name
 from lakebatch.storage import Storage
-from lakebatch.storage.delta.reader import TableCache
 from lakebatch.storage.delta.schema import TableSchema, load_schema, table_names
 from lakebatch.storage.delta.table import Table
+from lakebatch.storage.delta.table_cache import TableCache
 
 RESULTS = "results"
 FRAMES = "frames"

@@ -32,7 +32,7 @@ from lakebatch.snapshot.selection import Selection
 from lakebatch.snapshot.sweeps import SWEEP_COLUMNS
 from lakebatch.storage import Storage, locate
 from lakebatch.storage.delta import omissions
-from lakebatch.storage.delta.reader import TableCache
+from lakebatch.storage.delta.table_cache import TableCache
 
 if TYPE_CHECKING:
     import duckdb
@@ -257,9 +257,9 @@ class Lake(Public):
         _set_references(stored)
         return stored
 
-    def at_folder(self, folder: str) -> StoredExperiment:
-        """Return an experiment by the name of its folder, which need not exist yet."""
-        return StoredExperiment(self.storage, folder, self._table_cache)
+    def to_write(self, folder: str) -> StoredExperiment:
+        """Return an experiment by the name of its folder, which need not exist yet, for a run that declares its tables."""
+        return StoredExperiment(self.storage, folder, self._table_cache.with_other_states())
 
     def absence(self) -> str | None:
         """Return a sentence that says why there is no lake in this place; None if there is one."""
@@ -273,7 +273,7 @@ class Lake(Public):
 
     def _folders(self) -> list[StoredExperiment]:
         folders = [folder for folder in self.storage.folders() if FOLDER.fullmatch(folder)]
-        stored = [self.at_folder(folder) for folder in folders]
+        stored = [StoredExperiment(self.storage, folder, self._table_cache) for folder in folders]
         _set_references(stored)
         return sorted(
             stored, key=lambda each: (int(each.number), int(each.experiment_version[1:]), each.name)

@@ -310,7 +310,7 @@ def _with_workers(plan: RunPlan, executor: Executor, *, accept: bool) -> dict[st
 
 def ensure(lake: Lake, plan: RunPlan, assembly_id: str | None = None) -> StoredExperiment:
     """Create missing tables of the experiment and refuse foreign ones, before any computation."""
-    stored = lake.at_folder(_folder(plan.experiment))
+    stored = lake.to_write(_folder(plan.experiment))
     stored.declare(declared_schemas(plan.experiment, plan.config))
     names = (*plan.tables, "assemblies", "sources")
     lake.storage.check_writable(stored.folder)

@@ -148,11 +148,11 @@ def first(folder: Path, pattern: str) -> Path:
         ("90_v1_toy", 0o744),
         ("90_v1_toy/results", 0o700),
         ("90_v1_toy/assemblies/_delta_log", 0o700),
-        ("90_v1_toy/results/_delta_log/00000000000000000002.json", 0o600),
+        ("90_v1_toy/results/_delta_log/*.json", 0o600),
     ],
 )
 def test_unreadable_path_is_named_and_every_command_fails(stranger, place, mode):
-    locked = stranger.lake / place
+    locked = max(stranger.lake.glob(place)) if place else stranger.lake
     with with_mode(locked, mode):
         for arguments in READING:
             if not arguments and "results" in place:  # the next steps are found without any row
@@ -181,7 +181,7 @@ def test_other_experiments_are_shown_beside_an_unreadable_one(stranger):
 
 
 def test_unreadable_data_file_is_not_reported_as_damaged(stranger):
-    file = first(stranger.lake / "90_v1_toy" / "results", "*.parquet")
+    file = first(stranger.lake / "90_v1_toy" / "results", "assembly_id=*/*.parquet")
     with with_mode(file, 0o600):
         for arguments in (
             ("reassemble", "toy"),
@@ -199,7 +199,7 @@ def test_unreadable_data_file_is_not_reported_as_damaged(stranger):
             f"1 files may not be read, e.g. {file}"
             in stranger("doctor", "--read-only", "--format", "csv").out
         )
-    event = first(stranger.lake / "90_v1_toy" / "assemblies", "*.parquet")
+    event = first(stranger.lake / "90_v1_toy" / "assemblies", "part-*.parquet")
     with with_mode(event, 0o600):
         for arguments in (("history", "toy"), ("status", "toy"), ("reassemble", "toy")):
             done = stranger(*arguments)

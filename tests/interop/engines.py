@@ -84,9 +84,6 @@ ENGINES = (
 
 KERNEL = "delta-kernel-rust-sharing-wrapper 0.3.3 has no argument for a version."
 KNOWN = {
-    ("Sail (Spark Connect)", "results: tag before a checkpoint"): (
-        "Sail 0.7.2 reads no version older than the newest checkpoint: `Missing commit file: expected version 0`."
-    ),
     ("Delta Sharing's kernel", "results: tag before a checkpoint"): KERNEL,
     ("Delta Sharing's kernel", "results: tag after it"): KERNEL,
     ("Delta Sharing's kernel", "published: first tag"): KERNEL,

@@ -270,14 +270,14 @@ def test_note_saves_reading_the_log_and_is_not_believed_of_another_log(copied_la
     for _ in range(25):
         table.mark({"lakebatch.event": "noted"})
     note = json.loads((toy / "results" / NOTE).read_text())
-    assert note["version"] == 20
+    assert note["version"] == 30
     read: list[str] = []
     place = type(copied_lake.storage.place)
     real = place.read
     monkeypatch.setattr(place, "read", lambda self, path: (read.append(path), real(self, path))[1])
     opened(toy)["toy"].results.at().file_table  # noqa: B018
     entries = [path for path in read if path.endswith(".json") and "results/_delta_log" in path]
-    assert len(entries) == 1 + table.version() - 20
+    assert len(entries) == 1 + table.version() - 30
     note["entry"] = "0"
     (toy / "results" / NOTE).write_text(json.dumps(note))
     read.clear()

@@ -279,10 +279,17 @@ def test_running_assembly_is_left_alone(cohort):
     assert not any(file.exists() for file in files)
 
 
+def _leave_one_checkpoint(table):
+    for earlier in (table / "_delta_log").glob("*.checkpoint.parquet"):
+        earlier.unlink()
+    (table / "_delta_log" / "_last_checkpoint").unlink(missing_ok=True)
+    deltalake.DeltaTable(str(table)).create_checkpoint()
+
+
 @pytest.mark.parametrize("what", ["checkpoint cut", "checkpoint gone", "pointer cut", "pointer elsewhere"])
 def test_checkpoints_are_rewritten(cohort, what):
     log = cohort / "results" / "_delta_log"
-    deltalake.DeltaTable(str(cohort / "results")).create_checkpoint()
+    _leave_one_checkpoint(cohort / "results")
     before = newest(cohort)
     (checkpoint,), pointer = log.glob("*.checkpoint.parquet"), log / "_last_checkpoint"
     match what:
@@ -304,7 +311,7 @@ def test_checkpoints_are_rewritten(cohort, what):
 
 
 def test_checkpoint_over_lost_entries_is_left_alone(cohort):
-    deltalake.DeltaTable(str(cohort / "results")).create_checkpoint()
+    _leave_one_checkpoint(cohort / "results")
     log = cohort / "results" / "_delta_log"
     (checkpoint,) = log.glob("*.checkpoint.parquet")
     damage_done.gone(damage_done.entry(cohort / "results", 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from lakebatch.storage.delta import log as deltalog
 from lakebatch.storage.delta.engine import ENGINE_ERRORS, Answer, Handle, with_retries
 from lakebatch.storage.delta.kept_rows import KeptRows
 from lakebatch.storage.delta.log import FOLDER, entry_name
-from lakebatch.storage.delta.log_files import LogFiles
 from lakebatch.storage.delta.origins import OriginReader
 from lakebatch.storage.delta.replica import Replica, UnusualLogError
 from lakebatch.storage.delta.schema import TableSchema
+from lakebatch.storage.delta.table_cache import TableCache
 from lakebatch.storage.delta.table_format import check_schema_version
 from lakebatch.storage.delta.version import TableVersion
 from lakebatch.storage.place import Validator
@@ -43,30 +42,6 @@ class Commit:
     version: int
     operation: str
     metadata: Mapping[str, Any]
-
-
-class TableCache:
-    """Cache of the newest states of the tables of one lake, each valid while nothing has changed in the log of its table."""
-
-    # To open a table of ten thousand commits takes a thousand times as long as to see that nothing was committed since,
-    # and a notebook reads the same state again and again
-
-    def __init__(self) -> None:
-        self._states: dict[str, tuple[TableVersion, Validator]] = {}
-        self.log_files = LogFiles()
-        self.kept_rows: defaultdict[str, KeptRows] = defaultdict(KeptRows)
-
-    def __reduce__(self) -> tuple[type[TableCache], tuple[()]]:
-        """Pickle as an empty cache, since an engine's table cannot be pickled."""
-        return TableCache, ()
-
-    def get(self, table: str) -> tuple[TableVersion, Validator] | None:
-        """Return the state of the table at a path, with the validator that its log had."""
-        return self._states.get(table)
-
-    def put(self, table: str, state: TableVersion, validator: Validator) -> None:
-        """Keep the state of the table at a path."""
-        self._states[table] = state, validator
 
 
 class TableReader:
