@@ -14,6 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from matplotlib import layout_engine
+from matplotlib.figure import Figure
 from PIL import Image
 
 import lakebatch
@@ -251,6 +253,13 @@ def test_boxes_leave_out_outliers_and_count_them():
     assert "lie 1 of 61 single values." in notes[0]
 
 
+def test_box_of_values_that_differ_by_rounding_has_whiskers():
+    """Between these, interpolated quartiles are equal, and neither value is on them."""
+    panel = Panel((Boxes("a", 0, ((0.9999999999999999, 0.9999999999999997),)),), x_names=("0",))
+    (shown,), _ = fit([panel], None)
+    assert shown.y_range[0] < 0.9999999999999997 < shown.y_range[1]
+
+
 def test_option_that_means_nothing_to_a_kind_is_refused(study):
     for kind in ("growth", "trajectories", "network"):
         with pytest.raises(
@@ -403,6 +412,25 @@ def test_files_are_the_same_each_time(study, tmp_path, ending):
     first, second = (picture.save(tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert not re.search(rb"20\d\d-\d\d-\d\dT|CreationDate", first)
+
+
+@pytest.mark.parametrize("form", ["svg", "png"])
+def test_picture_whose_labels_fit_is_laid_out_and_drawn_once(study, monkeypatch, form):
+    done = []
+
+    def count(kind, name):
+        original = getattr(kind, name)
+
+        def counted(*given):
+            done.append(name)
+            return original(*given)
+
+        monkeypatch.setattr(kind, name, counted)
+
+    count(layout_engine.ConstrainedLayoutEngine, "execute")
+    count(Figure, "draw")
+    study["study"].plot("levels", on_gap="ignore").render(form)
+    assert done == ["execute", "draw"]
 
 
 def test_picture_is_rendered_in_memory(study):

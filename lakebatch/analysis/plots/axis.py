@@ -170,11 +170,11 @@ def _ends(panels: Sequence[Panel]) -> tuple[list[float], list[float]]:
 
 
 def _whiskers(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of the whiskers of a box."""
+    """Return the ends of the whiskers of a box, which are its own where rounding leaves no value within them."""
     low, high = np.quantile(values, [0.25, 0.75])
     length = WHISKER * (high - low)
     inside = [each for each in values if low - length <= each <= high + length]
-    return min(inside), max(inside)
+    return min(inside, default=low), max(inside, default=high)
 
 
 def _fence(values: Sequence[float], sign: int) -> float:

@@ -19,7 +19,8 @@ SLANT, UPRIGHT = 30, 90
 def fit(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> None:
     """Wrap labels that are longer than their axis, and slant or leave out tick labels that would touch others.
 
-    The figure grows by the height of the lines that are added.
+    The figure grows by the height of the lines that are added. It is laid out again only if a text was changed, because
+    that takes as long as drawing it.
 
     Parameters
     ----------
@@ -27,14 +28,16 @@ def fit(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> None:
         The axes of the figure with what is drawn in each.
     """
     _lay_out(figure)
+    before = _texts(figure, panels)
     for axes, _ in panels:
         _move_offset(axes)
     lines = max((_wrap_labels(axes) for axes, _ in panels), default=0)
     if figure._supylabel is not None:
         _wrap(figure._supylabel, figure.bbox.height, is_upright=True)
     slanted = max((_slant(axes) for axes, panel in panels if panel.x_names), default=0.0)
-    figure.set_figheight(figure.get_figheight() + LINE_INCH * lines + slanted)
-    _lay_out(figure)
+    if slanted or _texts(figure, panels) != before:
+        figure.set_figheight(figure.get_figheight() + LINE_INCH * lines + slanted)
+        _lay_out(figure)
     for axes, _ in panels:
         _thin_out(axes)
 
@@ -42,6 +45,12 @@ def fit(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> None:
 def _lay_out(figure: Any) -> None:
     """Give axes, ticks and labels their places; nothing is drawn, which takes as long again."""
     figure.get_layout_engine().execute(figure)
+
+
+def _texts(figure: Any, panels: Sequence[tuple[Any, Panel]]) -> list[str]:
+    """Return the title and the labels of all axes, as they are broken into lines."""
+    own = [each for axes, _ in panels for each in (axes._left_title, axes.xaxis.label, axes.yaxis.label)]
+    return [each.get_text() for each in (*own, figure._supylabel) if each is not None]
 
 
 def _move_offset(axes: Any) -> None:

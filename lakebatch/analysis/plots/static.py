@@ -25,6 +25,8 @@ PANEL_MM = 66.0
 ROW_MM = 4.6
 CELL_MM, MIN_CELLS_MM = 9.0, 40.0
 # height of a cell of a heat map, and least height of all
+VECTOR_DPI = 72.0
+# at which matplotlib places what it writes to SVG and PDF
 MARGIN = 1.2
 """Margin around the boxes of a diagram, in its own units."""
 MAX_COLUMNS, MIN_PANEL_MM = 3, 30.0
@@ -33,8 +35,8 @@ ROW_NAME_SHARE, CHARACTER_MM = 0.42, 1.2
 # of a width, for the names of rows; and width of a character
 
 
-def draw(chart: Chart, width_mm: float | None = None) -> Figure:
-    """Return a chart as a matplotlib figure.
+def draw(chart: Chart, width_mm: float | None = None, dpi: float | None = None) -> Figure:
+    """Return a chart as a matplotlib figure, laid out for a number of dots per inch.
 
     Raises
     ------
@@ -52,7 +54,8 @@ def draw(chart: Chart, width_mm: float | None = None) -> Figure:
         width = width_mm or _width(chart)
         columns = column_count(chart, width)
         rows = math.ceil(len(chart.panels) / columns)
-        figure = Figure(figsize=(width * MM, _height(chart, rows, width) * MM), layout="constrained")
+        size = (width * MM, _height(chart, rows, width) * MM)
+        figure = Figure(figsize=size, dpi=dpi, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=chart.share, sharey=chart.share)
         panels = list(zip(grid.flat, chart.panels, strict=False))
         for axes, panel in panels:
@@ -70,12 +73,14 @@ def to_bytes(
     dpi: float | None = None,
 ) -> bytes:
     """Return a chart as the reproducible bytes of a PNG, SVG or PDF file; ``dpi`` is that of print by default."""
-    figure = draw(chart, width_mm)
+    dpi = dpi or style.RC["savefig.dpi"]
+    figure = draw(chart, width_mm, dpi if form == "png" else VECTOR_DPI)
     import matplotlib
 
     target = io.BytesIO()
     with matplotlib.rc_context(style.RC):
-        figure.savefig(target, format=form, metadata=dict(metadata), dpi=dpi or style.RC["savefig.dpi"])
+        figure.set_layout_engine(None)  # it is laid out; matplotlib would do so twice, and draw twice
+        figure.savefig(target, format=form, metadata=dict(metadata), dpi=dpi)
     return target.getvalue()
 
 
