@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -304,8 +305,35 @@ def run(lake, toy):
     return lambda *settings: lakebatch.run(lake, toy, jobs=1, settings=settings)
 
 
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that gives a folder to be copied, with a lake of runs of the toy; one run for each list of settings."""
+
+    @functools.cache
+    def after(*runs: tuple[str, ...]) -> Path:
+        folder = tmp_path_factory.mktemp("toy")
+        (folder / "experiments").mkdir()
+        shutil.copy(TOY, folder / "experiments" / "toy.py")
+        with contextlib.chdir(folder):
+            for settings in runs:
+                lakebatch.run(lakebatch.open_lake(folder / "lake"), "toy", jobs=1, settings=settings)
+        return folder
+
+    return after
+
+
 @pytest.fixture
-def stored(lake, toy, run):
+def after_runs(toy_folder, toy, lake, tmp_path) -> Callable[..., lakebatch.Lake]:
+    """Return a function that gives the lake after runs of the toy, which were made once and are copied."""
+
+    def after(*runs: tuple[str, ...]) -> lakebatch.Lake:
+        shutil.copytree(toy_folder(*runs), tmp_path, dirs_exist_ok=True)
+        return lake
+
+    return after
+
+
+@pytest.fixture
+def stored(after_runs, toy):
     """Return the toy after one complete run."""
-    run()
-    return lake[toy]
+    return after_runs(())[toy]

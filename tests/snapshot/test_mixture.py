@@ -20,10 +20,9 @@ TOY = Path("experiments/toy.py")
 
 
 @pytest.fixture
-def filled(lake, toy):
+def filled(after_runs):
     """Return a lake with one complete run."""
-    lakebatch.run(lake, toy, jobs=1)
-    return lake
+    return after_runs(())
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from lakebatch.snapshot import row_order as reading
 @pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 @pytest.mark.parametrize("piece", [1, 4, 9, 20, 1000])
 @pytest.mark.parametrize("is_divided", [True, False])
-def test_pieces_equal_the_whole_in_order(stored, run, monkeypatch, piece, is_divided):
+def test_pieces_equal_the_whole_in_order(after_runs, toy, monkeypatch, piece, is_divided):
     """Of several assemblies, or of a part of one."""
-    run("levels=[0.5, 0]")
-    run()
+    stored = after_runs((), ("levels=[0.5, 0]",), ())[toy]
     whole = stored.reassemble()
     monkeypatch.setattr(reading, "PIECE", piece)
     if is_divided:
@@ -32,8 +31,8 @@ def test_pieces_of_an_empty_table_have_its_columns(stored):
     assert empty.is_empty()
 
 
-def test_one_assembly_reads_its_own_files_only(stored, run, parquet_files):
-    run()
+def test_one_assembly_reads_its_own_files_only(after_runs, toy, parquet_files):
+    stored = after_runs((), ())[toy]
     first, second = stored.assemblies()["assembly_id"]
     for file in parquet_files(stored.results):
         if first in str(file):

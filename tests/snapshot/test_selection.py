@@ -25,11 +25,9 @@ FIRST, SECOND = ("levels=[0, 0.1]",), ("levels=[0]", "at_once=true")
 
 
 @pytest.fixture
-def mixed(lake, toy):
+def mixed(after_runs):
     """Return a lake with two assemblies of one config and one of another."""
-    for settings in (FIRST, SECOND, FIRST):
-        lakebatch.run(lake, toy, jobs=1, settings=settings)
-    return lake
+    return after_runs(FIRST, SECOND, FIRST)
 
 
 @pytest.fixture
