@@ -307,7 +307,7 @@ def run(lake, toy):
 
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a function that gives a folder to be copied, with a lake of runs of the toy; one run for each list of settings."""
+    """Return a function that gives a folder to be copied, with a lake of the toy: a run for each list of settings."""
 
     @functools.cache
     def after(*runs: tuple[str, ...]) -> Path:
@@ -331,6 +331,30 @@ def after_runs(toy_folder, toy, lake, tmp_path) -> Callable[..., lakebatch.Lake]
         return lake
 
     return after
+
+
+@pytest.fixture(scope="session")
+def both_folder(toy_folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder to be copied, with a lake of a run of version v1 of the toy and, after an edit, of one of v2."""
+    folder = shutil.copytree(toy_folder(()), tmp_path_factory.mktemp("both"), dirs_exist_ok=True)
+    file = folder / "experiments" / "toy.py"
+    file.write_text(file.read_text().replace('version = "v1"', 'version = "v2"'))
+    with contextlib.chdir(folder):
+        lakebatch.run(lakebatch.open_lake(folder / "lake"), "toy", jobs=1, settings=["levels=[0]"])
+    return folder
+
+
+@pytest.fixture
+def both(both_folder, toy, lake, tmp_path) -> lakebatch.Lake:
+    """Return a copy of that lake: nine rows of three levels of v1, three rows of one level of v2."""
+    shutil.copytree(both_folder, tmp_path, dirs_exist_ok=True)
+    return lake
+
+
+@pytest.fixture
+def filled(after_runs) -> lakebatch.Lake:
+    """Return a lake with one complete run of the toy: nine rows, of three levels."""
+    return after_runs(())
 
 
 @pytest.fixture

@@ -14,16 +14,6 @@ TOY = Path("experiments/toy.py")
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 
 
-@pytest.fixture
-def both(lake, toy):
-    """Return a lake with a run of v1 and, after an edit, one of v2."""
-    lakebatch.run(lake, toy, jobs=1)
-    TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
-    sys.modules.pop("_experiments_toy", None)
-    lakebatch.run(lake, toy, jobs=1, settings=["levels=[0]"])
-    return lake
-
-
 def command(*arguments: str):
     return CliRunner().invoke(main, ["--lake", "lake", *arguments])
 

@@ -15,15 +15,6 @@ from lakebatch.runner import run as runner
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 
 
-@pytest.fixture
-def both(lake, toy):
-    """Return a lake with a run of experiment version v1 and, after an edit, one of v2."""
-    lakebatch.run(lake, toy, jobs=1)
-    set_version("v2")
-    lakebatch.run(lake, toy, jobs=1, settings=["levels=[0]"])
-    return lake
-
-
 def set_version(version: str) -> None:
     """Give the code another experiment version."""
     file = Path("experiments/toy.py")

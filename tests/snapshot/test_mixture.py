@@ -19,21 +19,6 @@ from lakebatch.ids import RESERVED
 TOY = Path("experiments/toy.py")
 
 
-@pytest.fixture
-def filled(after_runs):
-    """Return a lake with one complete run."""
-    return after_runs(())
-
-
-@pytest.fixture
-def two_versions(filled):
-    """Return a lake with a run of version 1 and, of other levels, one of version 2."""
-    TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
-    sys.modules.pop("_experiments_toy", None)
-    lakebatch.run(filled, "toy", jobs=1, settings=["levels=[0]"])
-    return filled
-
-
 def edited() -> None:
     """Change the code of the experiment."""
     TOY.write_text(f"{TOY.read_text()}\n# changed\n")
@@ -96,35 +81,35 @@ def test_snapshot_beside_another_cannot_have_the_name_of_an_experiment(filled):
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
 
 
-def test_named_query_reads_the_newest_version_and_says_so(two_versions):
+def test_named_query_reads_the_newest_version_and_says_so(both):
     with pytest.warns(MixtureWarning, match="This is toy@v2; other experiment versions are left out: toy@v1"):
-        assert two_versions.query("levels", {"experiment": "toy"})["level"].to_list() == [0.0]
-    assert two_versions.query("levels", {"experiment": "90_v1_toy"})["level"].to_list() == [0.0, 0.1, 0.2]
-    assert two_versions.query("levels", {"experiment": "toy@v1"})["level"].to_list() == [0.0, 0.1, 0.2]
-    assert two_versions.query("levels", {"experiment": "toy@v2"})["fits"].to_list() == [3]
+        assert both.query("levels", {"experiment": "toy"})["level"].to_list() == [0.0]
+    assert both.query("levels", {"experiment": "90_v1_toy"})["level"].to_list() == [0.0, 0.1, 0.2]
+    assert both.query("levels", {"experiment": "toy@v1"})["level"].to_list() == [0.0, 0.1, 0.2]
+    assert both.query("levels", {"experiment": "toy@v2"})["fits"].to_list() == [3]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        two_versions.query("levels", {"experiment": "toy"}, on_mix="ignore")
+        both.query("levels", {"experiment": "toy"}, on_mix="ignore")
 
 
-def test_custom_query_leaves_out_other_versions_of_its_experiment(two_versions):
+def test_custom_query_leaves_out_other_versions_of_its_experiment(both):
     Path("queries").mkdir()
     text = "-- Mine.\n-- $experiment: name\nSELECT DISTINCT experiment, version, $experiment FROM lake.results ORDER BY 1"
     Path("queries/mine.sql").write_text(text)
     TOY.with_name("other_toy.py").write_text(TOY.read_text().replace('name = "toy"', 'name = "other-toy"'))
-    lakebatch.run(two_versions, "other-toy", jobs=1)
+    lakebatch.run(both, "other-toy", jobs=1)
     with pytest.warns(MixtureWarning, match="other experiment versions are left out"):
-        rows = two_versions.query("mine", {"experiment": "toy"}).rows()
+        rows = both.query("mine", {"experiment": "toy"}).rows()
     assert rows == [("other-toy", "v2", "toy"), ("toy", "v2", "toy")]
 
 
-def test_reassemble_names_its_version(two_versions):
+def test_reassemble_names_its_version(both):
     line = "This is toy@v2; other experiment versions are left out: toy@v1"
     with pytest.warns(MixtureWarning, match=line):
-        assert two_versions["toy"].reassemble().height == 3
-    assert two_versions["90_v1_toy"].reassemble().height == 9
-    assert two_versions["90_v2_toy"].reassemble().height == 3
-    done = command(two_versions, "reassemble", "toy", "-o", "x.parquet")
+        assert both["toy"].reassemble().height == 3
+    assert both["90_v1_toy"].reassemble().height == 9
+    assert both["90_v2_toy"].reassemble().height == 3
+    done = command(both, "reassemble", "toy", "-o", "x.parquet")
     assert (done.exit_code, len(re.findall(line, done.stderr))) == (0, 1)
     assert pl.read_parquet("x.parquet").height == 3
 
@@ -171,25 +156,25 @@ def test_code_changed_between_runs_is_named(filled, toy):
         assert filled[toy].reassemble().height == 18
 
 
-def test_named_query_ignores_damage_in_another_version(two_versions):
-    file = Path(two_versions["90_v1_toy"].results.at().files()[0])
+def test_named_query_ignores_damage_in_another_version(both):
+    file = Path(both["90_v1_toy"].results.at().files()[0])
     file.unlink()
-    assert two_versions.query("levels", {"experiment": "90_v2_toy"}).height == 1
+    assert both.query("levels", {"experiment": "90_v2_toy"}).height == 1
     with pytest.raises(DamageError, match=re.escape(str(file))):
-        two_versions.query("levels", {"experiment": "90_v1_toy"})
+        both.query("levels", {"experiment": "90_v1_toy"})
 
 
-def test_left_out_version_is_no_mixture_but_a_union_of_versions_is(two_versions):
+def test_left_out_version_is_no_mixture_but_a_union_of_versions_is(both):
     with pytest.warns(
         MixtureWarning, match="other experiment versions are left out: toy@v1. Read them by name"
     ):
-        assert two_versions["toy"].reassemble(on_mix="refuse").height == 3
+        assert both["toy"].reassemble(on_mix="refuse").height == 3
     union = "SELECT avg(mse) FROM lake.results"
     line = "toy has 2 experiment versions: v1, v2; tell them apart by the column version"
     with pytest.warns(MixtureWarning, match=line):
-        two_versions.sql(union)
+        both.sql(union)
     with pytest.raises(MixtureError, match=line):
-        two_versions.sql(union, on_mix="refuse")
+        both.sql(union, on_mix="refuse")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        two_versions.sql("SELECT (SELECT count(*) FROM toy.results), (SELECT count(*) FROM toy_v1.results)")
+        both.sql("SELECT (SELECT count(*) FROM toy.results), (SELECT count(*) FROM toy_v1.results)")

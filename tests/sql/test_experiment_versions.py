@@ -1,7 +1,6 @@
 """Experiment versions in SQL: one schema each, never averaged together, told apart in the views of all."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import duckdb
@@ -14,22 +13,6 @@ TOY = Path("experiments/toy.py")
 pytestmark = pytest.mark.filterwarnings("ignore::lakebatch.errors.MixtureWarning")
 
 
-@pytest.fixture
-def first(lake, toy):
-    """Return a lake with a run of experiment version v1: nine rows, of three levels."""
-    lakebatch.run(lake, toy, jobs=1)
-    return lake
-
-
-@pytest.fixture
-def both(first):
-    """Return that lake with a run of v2 too: three rows, of one level."""
-    TOY.write_text(TOY.read_text().replace('version = "v1"', 'version = "v2"'))
-    del sys.modules["_experiments_toy"]
-    lakebatch.run(first, "toy", jobs=1, settings=["levels=[0]"])
-    return first
-
-
 def count(lake, schema: str) -> int:
     return lake.sql(f"SELECT count(*) FROM {schema}.results").item()
 
@@ -39,7 +22,7 @@ def copied(lake, folder: str) -> None:
     shutil.copytree(Path(lake.storage.uri, "90_v1_toy"), Path(lake.storage.uri, folder))
 
 
-def test_plain_name_is_the_newest_version_and_each_version_has_a_schema(first, both):
+def test_plain_name_is_the_newest_version_and_each_version_has_a_schema(both):
     assert [count(both, schema) for schema in ("toy", "toy_v1", "toy_v2")] == [3, 9, 3]
     for view in ("assemblies", "events", "gaps", "configs"):
         newest = both.sql(f"FROM toy.{view}")
@@ -49,8 +32,8 @@ def test_plain_name_is_the_newest_version_and_each_version_has_a_schema(first, b
         count(both, '"90_v1_toy"')
 
 
-def test_single_version_has_both_names(first):
-    assert (count(first, "toy"), count(first, "toy_v1")) == (9, 9)
+def test_single_version_has_both_names(filled):
+    assert (count(filled, "toy"), count(filled, "toy_v1")) == (9, 9)
 
 
 @pytest.mark.parametrize(
@@ -94,37 +77,37 @@ def test_config_keys_are_typed_columns(both):
     assert both.sql(joined).item() == 9
 
 
-def test_newest_version_is_the_highest_not_the_last_by_letter(first):
-    copied(first, "90_v10_toy")
-    copied(first, "90_v2_toy")
-    assert first["toy"].experiment_version == "v10"
-    assert first.sql("SELECT DISTINCT version FROM lake.results ORDER BY ALL")["version"].to_list() == [
+def test_newest_version_is_the_highest_not_the_last_by_letter(filled):
+    copied(filled, "90_v10_toy")
+    copied(filled, "90_v2_toy")
+    assert filled["toy"].experiment_version == "v10"
+    assert filled.sql("SELECT DISTINCT version FROM lake.results ORDER BY ALL")["version"].to_list() == [
         "v1",
         "v10",
         "v2",
     ]
-    assert first.snapshot().schemas()["toy"] == ("toy_v10", "toy")
+    assert filled.snapshot().schemas()["toy"] == ("toy_v10", "toy")
 
 
-def test_schema_that_two_experiments_could_have_is_of_neither_and_said(first):
-    copied(first, "91_v1_toy-v1")
+def test_schema_that_two_experiments_could_have_is_of_neither_and_said(filled):
+    copied(filled, "91_v1_toy-v1")
     called = "toy@v1 is called toy, toy-v1@v1 is called toy_v1_v1"
     line = rf"^toy_v1 is no schema in SQL, since the name has two meanings: {called}\.$"
     with pytest.warns(UserWarning, match=line):
-        assert count(first, "toy") == 9
+        assert count(filled, "toy") == 9
     with pytest.warns(UserWarning, match=line):
-        assert count(first, "toy_v1_v1") == 9
+        assert count(filled, "toy_v1_v1") == 9
     with (
         pytest.warns(UserWarning, match=line),
         pytest.raises(QueryError, match=r"There is no view 'toy_v1\.results'"),
     ):
-        count(first, "toy_v1")
+        count(filled, "toy_v1")
 
 
-def test_one_version_under_two_numbers_has_two_schemas(first):
-    copied(first, "91_v1_toy")
+def test_one_version_under_two_numbers_has_two_schemas(filled):
+    copied(filled, "91_v1_toy")
     with pytest.warns(UserWarning, match="90_v1_toy is called toy__90_v1, 91_v1_toy is called toy"):
-        assert count(first, "toy__90_v1") == 9
+        assert count(filled, "toy__90_v1") == 9
 
 
 @pytest.mark.parametrize("schema", ["toy", "toy_v1", "toy_v2", "lake"])
@@ -139,13 +122,13 @@ def test_plain_duckdb_gets_the_same_schemas(both, schema):
         assert plain.sql(types).fetchall() == both.sql(types).rows()
 
 
-def test_state_before_the_newest_version_has_the_version_of_that_time(first):
-    then = first.snapshot()
-    first["toy"].tag("paper")
-    copied(first, "90_v2_toy")
-    shutil.rmtree(Path(first.storage.uri, "90_v2_toy", "tags"))
+def test_state_before_the_newest_version_has_the_version_of_that_time(filled):
+    then = filled.snapshot()
+    filled["toy"].tag("paper")
+    copied(filled, "90_v2_toy")
+    shutil.rmtree(Path(filled.storage.uri, "90_v2_toy", "tags"))
     with pytest.warns(UserWarning, match=r"^Left out, since they have no tag 'paper': toy\.$"):
-        tagged = first.snapshot(tag="paper")
+        tagged = filled.snapshot(tag="paper")
     assert [each.experiment_version for each in tagged.values()] == ["v1"]
     assert list(then) == list(tagged) == ["toy"]
-    assert list(first.snapshot()) == ["toy@v1", "toy"]
+    assert list(filled.snapshot()) == ["toy@v1", "toy"]

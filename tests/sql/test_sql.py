@@ -17,13 +17,6 @@ from lakebatch.errors import ConfigError, IncompleteError, IncompleteWarning, Qu
 from lakebatch.sql.session import Session
 
 
-@pytest.fixture
-def filled(lake, toy):
-    """Return a lake with one complete run."""
-    lakebatch.run(lake, toy, jobs=1)
-    return lake
-
-
 def rows(lake, text, parameters=None, **options):
     return lake.sql(text, parameters, **options).rows()
 
