@@ -37,8 +37,22 @@ hypothesis.settings.load_profile("busy")
 """The duration of an example depends on the load of the machine, not on the code."""
 SESSION = pytest.StashKey[host.Session]()
 LEFT = pytest.StashKey[list[str]]()
-LONGEST_FIRST = ("project", "s3", "executor", "faults", "cli", "runner")
-"""Folders with the slowest files: started first, so that no processor is idle at the end."""
+LONGEST_FIRST = (
+    "project/test_docs.py",
+    "executor/test_cluster.py",
+    "s3/test_faults.py",
+    "s3/test_s3.py",
+    "cli/test_examples.py",
+    "publication/test_publishing.py",
+    "ui/test_export.py",
+    "ui/test_walks.py",
+    "s3",
+    "project",
+    "faults",
+    "cli",
+    "runner",
+)
+"""The slowest files, then folders with slow ones: started first, so that no processor is idle at the end."""
 TOY = Path(__file__).with_name("toy_experiment.py")
 STUDY = Path(__file__).with_name("study_experiment.py")
 
@@ -66,8 +80,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first."""
-    places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return min(places.get(name, len(places)) for name in (f"{folder}/{item.path.name}", folder))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")
