@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,18 @@ def environment(**more):
     return {**os.environ, "PATH": path, **more}
 
 
+@cache
+def bash_function():
+    """Return the script that a user's shell evaluates once."""
+    command = [LAKEBATCH, "completion", "bash"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def offered(words, folder):
     """Return bash's completions of some words, from the function that the script defines."""
     listed = " ".join(f"'{word}'" for word in words)
     script = (
-        'eval "$(lakebatch completion bash)"; '
+        f"{bash_function()}\n"
         f"COMP_WORDS=({listed}); COMP_CWORD={len(words) - 1}; _lakebatch_completion lakebatch; "
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
@@ -59,8 +67,7 @@ def test_bash_completes_experiment_versions(copied_lake, tmp_path):
     assert offered(["lakebatch", "status", "toy"], tmp_path) == ["toy@v1", "toy"]
     assert offered(["lakebatch", "status", "toy@"], tmp_path) == ["toy@v1"]
     assert offered(["lakebatch", "diff", "toy", "v"], tmp_path) == ["v1", "v2"]
-    script = subprocess.run([LAKEBATCH, "completion", "bash"], capture_output=True, text=True, check=True)
-    breaks = f'{script.stdout}\nprintf %s "$COMP_WORDBREAKS"'
+    breaks = f'{bash_function()}\nprintf %s "$COMP_WORDBREAKS"'
     shell = subprocess.run(["bash", "--norc", "-ic", breaks], capture_output=True, text=True, check=True)
     assert ":" in shell.stdout
     assert "@" not in shell.stdout
