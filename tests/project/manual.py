@@ -30,6 +30,12 @@ FILE = "file: "
 NOT_RUN = "not run: "
 NEEDED = {"plots": ("past-states",), "past-states": ("experiments",)}
 """The pages whose commands must run before those of a page, besides the README."""
+RUN = re.compile(r"lakebatch (--lake \S+ )?run ")
+SMALLER = {
+    "--preset demo": " --set cohort.n_samples=60 --set evaluation.n_reps=3",
+    "--preset smoke": " --set 'evaluation.models=[\"linear_regression\"]'",
+}
+"""Options that make runs of a preset fast enough for a test; no page depends on the sizes."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Workshop:
         for command in commands(block.text):
             os.chdir(self.folder)
             for step in command.replace("\\\n", "").split(" && "):
-                self._step(step)
+                self._step(smaller(step))
 
     def _step(self, step: str) -> None:
         """Run one command: the first one as a program, those of lakebatch then in this process."""
@@ -124,6 +130,13 @@ class Workshop:
         else:
             in_this_process(step)
         self._first = False
+
+
+def smaller(command: str) -> str:
+    """Return a command with the options that make its run small, unless it sets what is trained by itself."""
+    if not RUN.match(command) or "--config " in command or " > " in command:
+        return command
+    return command + "".join(options for preset, options in SMALLER.items() if preset in command)
 
 
 def execute(block: Block) -> None:

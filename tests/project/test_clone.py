@@ -1,5 +1,6 @@
 """A clone can be used in place, whichever lakebatch is installed."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 TREE = ("lakebatch", "experiments", "queries", "schemas", ".gitignore", "pyproject.toml", "README.md")
+SMALL = {"n_samples": 40, "n_reps": 2}
 WITHOUT_INSTALLATION = (
     "import sys; sys.meta_path = [each for each in sys.meta_path if 'editable' not in f'{each}'.lower()]\n"
 )
@@ -109,6 +111,12 @@ def test_notebook_of_first_steps_runs_in_place_and_leaves_no_file(clone, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(clone))
     monkeypatch.delenv("LAKEBATCH_LAKE", raising=False)
     folder = clone / "experiments"
+    preset = (
+        folder / "presets" / "demo.toml"
+    )  # smaller; tests/cli/test_init.py runs the notebook at full size
+    preset.write_text(
+        re.sub("(n_samples|n_reps) = .*", lambda key: f"{key[1]} = {SMALL[key[1]]}", preset.read_text())
+    )
     git(clone, "init", "--quiet")
     git(clone, "add", "--all")
     shown = execute(nbformat.read(folder / "first-steps.ipynb", as_version=4), folder)
