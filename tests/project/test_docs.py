@@ -42,6 +42,8 @@ NOT_RUN = {
     "legacy": 3,
 }
 """Number of commands per page in blocks that cannot run here: without SLURM, with other ids, or too slow."""
+MANY_RUNS = ("sweeps", "datasets")
+"""Pages that come last, because exports, pictures and reports of all assemblies take longer after them."""
 REFERENCE = re.compile(r"`+(lakebatch(?:\.\w+)+)`+")
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
 VARIABLE = re.compile(r"(?:LAKEBATCH|S3|AWS|NTFY|SAVE|SLURM|PBS|LSB)_[A-Z_]*[A-Z]")
@@ -66,7 +68,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[manual.Worksh
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # as outside of tests
-@pytest.mark.parametrize("page", manual.PAGES)
+@pytest.mark.parametrize("page", sorted(manual.PAGES, key=lambda page: page in MANY_RUNS))
 def test_page_runs(workshop, page):
     workshop.run(page)
 
