@@ -18,6 +18,8 @@ from processes import COMPUTED, wait_until
 
 WORKERS = 2
 PREFIX = "DASK_DISTRIBUTED__SCHEDULER__"
+FORKED = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
+"""Setting with which a nanny forks its workers from a process that has imported Dask already."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def running_cluster(
     """Start a cluster and end it; settings are those of Dask's scheduler, the environment is added to the workers'."""
     environment = {
         **os.environ,
+        **FORKED,
         **{f"{PREFIX}{name}": value for name, value in settings.items()},
         COMPUTED: str(folder / "computed"),
     }
