@@ -44,9 +44,15 @@ def wide(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def wide_publication(wide):
-    """Return the publication of the tag with every table; to be read only."""
-    with contextlib.chdir(wide), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def wide_published(wide):
+    """Return the folder of the publication of the tag with every table, and the warnings that it gave."""
+    with contextlib.chdir(wide), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         lakebatch.open_lake("lake")["wide"].publish("paper", "published", tables=EVERY_TABLE, **SAID)
-    return wide / "published"
+    return wide / "published", [each.message for each in warned]
+
+
+@pytest.fixture(scope="package")
+def wide_publication(wide_published):
+    """Return the publication of the tag with every table; to be read only."""
+    return wide_published[0]

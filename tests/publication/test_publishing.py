@@ -52,6 +52,26 @@ def published(tagged):
     return tagged / "published"
 
 
+@pytest.fixture(scope="module")
+def draft(tagged):
+    """Return the folder of a draft without any facts, and what the command said on standard error."""
+    with contextlib.chdir(tagged):
+        done = CliRunner().invoke(main, ["publish", "study", "--tag", "paper", "--draft", "-o", "draft"])
+    assert done.exit_code == 0, done.output
+    return tagged / "draft", done.stderr
+
+
+@pytest.fixture(scope="module")
+def noted(tagged):
+    """Return the publication of another tag, after a note, under a licence that the citation format does not know."""
+    with contextlib.chdir(tagged):
+        study = lakebatch.open_lake("lake")["study"]
+        study.note(study.assemblies()["assembly_id"][0], "looked at")
+        study.tag("noted")
+        study.publish("noted", "noted", **SAID | {"license": "CDLA-Permissive-2.0"})
+    return tagged / "noted"
+
+
 def contents(folder):
     return {
         each.relative_to(folder).as_posix(): each.read_bytes() for each in folder.rglob("*") if each.is_file()
@@ -96,14 +116,13 @@ def test_report_names_no_machine_and_no_user(study, published):
         assert f"| {secret} |" not in report
 
 
-def test_pictures_that_cannot_be_drawn_are_named(study, published):
+def test_pictures_that_cannot_be_drawn_are_named(published, draft):
     drawn = {each.stem for each in (published / "pictures").glob("*.png")}
     readme = (published / "README.md").read_text()
     for kind in plots.KINDS:
         assert (f"\n- {kind}: " in readme) == (kind not in drawn)
     assert drawn < set(plots.KINDS)
-    done = CliRunner().invoke(main, ["publish", "study", "--tag", "paper", "--draft", "-o", "again"])
-    (line,) = (each for each in done.stderr.splitlines() if "cannot be drawn" in each)
+    (line,) = (each for each in draft[1].splitlines() if "cannot be drawn" in each)
     assert all((each in line) == (each not in drawn) for each in plots.KINDS)
 
 
@@ -129,12 +148,9 @@ def test_texts_for_people_name_no_home_folder(wide, tmp_path, monkeypatch):
     shutil.rmtree(home, ignore_errors=True)
 
 
-def test_note_does_not_move_the_time_of_completion(study, published, tmp_path):
+def test_note_does_not_move_the_time_of_completion(published, noted):
     before = pl.read_csv(published / "data" / "assemblies.csv")
-    study.note(before["assembly_id"][0], "looked at")
-    study.tag("noted")
-    study.publish("noted", tmp_path / "noted", **SAID)
-    after = pl.read_csv(tmp_path / "noted" / "data" / "assemblies.csv")
+    after = pl.read_csv(noted / "data" / "assemblies.csv")
     assert after["note"][0] == "looked at"
     times = before.select("assembly_id", "started_at", "completed_at").sort("assembly_id")
     assert after.join(times, "assembly_id", "semi").select(times.columns).sort("assembly_id").equals(times)
@@ -170,12 +186,11 @@ def test_descriptions_name_files_that_exist(published):
         assert each["sha256"] == hashlib.sha256(found[each["contentUrl"]]).hexdigest()
 
 
-def test_publication_without_licence_is_refused_unless_a_draft(study, tmp_path):
+def test_publication_without_licence_is_refused_unless_a_draft(study, draft, tmp_path):
     with pytest.raises(ConfigError, match="no license"):
         study.publish("paper", tmp_path / "refused", authors=["Doe, Jane"])
     assert list(tmp_path.iterdir()) == []
-    study.publish("paper", tmp_path / "draft", draft=True)
-    assert "This is a draft" in (tmp_path / "draft" / "README.md").read_text()
+    assert "This is a draft" in (draft[0] / "README.md").read_text()
 
 
 def test_folder_of_somebody_else_stays(study, tmp_path):
@@ -199,8 +214,7 @@ def test_table_without_rows_is_refused(study, tmp_path):
         study.publish("paper", tmp_path / "refused", tables=["logs"], **SAID)
 
 
-def test_licence_that_the_citation_format_does_not_know_is_given_by_its_address(study, tmp_path):
-    study.publish("paper", tmp_path / "new", **SAID | {"license": "CDLA-Permissive-2.0"})
-    lines = (tmp_path / "new" / "CITATION.cff").read_text().splitlines()
+def test_licence_that_the_citation_format_does_not_know_is_given_by_its_address(noted):
+    lines = (noted / "CITATION.cff").read_text().splitlines()
     assert 'license-url: "https://spdx.org/licenses/CDLA-Permissive-2.0.html"' in lines
     assert [each for each in lines if each.startswith("license:")] == []
