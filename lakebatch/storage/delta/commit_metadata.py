@@ -122,8 +122,14 @@ def _values(series: pl.Series) -> Words:
     if series.dtype.is_decimal():
         return _texts(series.cast(pl.String))
     wide = pl.Float64 if series.dtype.is_float() else pl.Int64
-    physical = series.to_physical()
+    physical = _physical(series)
     return _filled(physical if physical.dtype == wide else physical.cast(wide)).to_numpy().view(np.uint64)
+
+
+def _physical(series: pl.Series) -> pl.Series:
+    """Return the numbers that a column is stored as; of a column of numbers itself, without a call of the engine."""
+    is_number = series.dtype.is_float() or series.dtype.is_integer()
+    return series if is_number else series.to_physical()
 
 
 def _filled(series: pl.Series) -> pl.Series:
@@ -242,7 +248,7 @@ def _decode(content: bytes, types: Mapping[str, pl.DataType], rows: int) -> pl.D
 
 def _encoded(series: pl.Series) -> tuple[dict[str, Any], bytes]:
     """Return the description of a column, and its numbers as bytes if they are stored apart from it."""
-    physical = series.to_physical()
+    physical = _physical(series)
     if series.dtype == pl.Float64 and not series.null_count() and len(series) > 1:
         return {"planes": True}, _planes(physical)
     values = physical.to_list()
