@@ -1,6 +1,8 @@
 """Differences between two states or two assemblies."""
 
+import contextlib
 import json
+import shutil
 from html import escape
 
 import numpy as np
@@ -73,7 +75,11 @@ def test_replicates_of_other_cohorts_show_means_and_no_test(stored, run, lake, t
 @pytest.fixture
 def rerun(lake, toy, tmp_path):
     """Return a function that runs the toy with more repeats and one seed, after a change of its file."""
-    file = tmp_path / "experiments" / "toy.py"
+    return rerunning(lake, tmp_path)
+
+
+def rerunning(lake, folder):
+    file = folder / "experiments" / "toy.py"
     text = file.read_text().replace(
         '"repeat": [repeat],', '"repeat": [repeat], "n_train": [80], "n_test": [20],'
     )
@@ -81,7 +87,7 @@ def rerun(lake, toy, tmp_path):
     def run(old="", new="", repeats=8, seed=5):
         changed = text.replace("N_REPEATS = 3", f"N_REPEATS = {repeats}")
         file.write_text(changed.replace(old, new) if old else changed)
-        return lakebatch.run(lake, toy, jobs=1, seed=seed).assembly_id
+        return lakebatch.run(lake, "toy", jobs=1, seed=seed).assembly_id
 
     return run
 
@@ -134,6 +140,29 @@ def states(stored, rerun, seeds, other_seeds, change, repeats=8):
     return before, stored.snapshot().version
 
 
+@pytest.fixture(scope="module")
+def five_cohorts(toy_folder, tmp_path_factory):
+    """Return a folder whose lake has five runs, replaced by runs of the same seeds with changed code; to be read only.
+
+    Also return the versions before and after, of all five and of the first four.
+    """
+    folder = shutil.copytree(toy_folder(()), tmp_path_factory.mktemp("cohorts"), dirs_exist_ok=True)
+    with contextlib.chdir(folder):
+        lake = lakebatch.open_lake(folder / "lake")
+        stored, rerun = lake["toy"], rerunning(lake, folder)
+
+        def version_after(seed, *change):
+            rerun(*change, seed=seed)
+            return stored.snapshot().version
+
+        stored.discard(stored.assemblies()["assembly_id"][0], "another cohort")
+        before = {seed: version_after(seed) for seed in range(1, 6)}
+        for each in stored.assemblies().filter(status="completed")["assembly_id"]:
+            stored.discard(each, "older code")
+        after = {seed: version_after(seed, *NOISE) for seed in range(1, 6)}
+    return folder, {count: (before[count], after[count]) for count in (4, 5)}
+
+
 def cohort_means(stored, level):
     """Return the mean squared error of each cohort before and after."""
     rows = stored.reassemble(include=["completed", "discarded"], on_gap="ignore", on_mix="ignore").filter(
@@ -155,18 +184,21 @@ def alone(stored):
     stored.discard(stored.assemblies()["assembly_id"][0], "another cohort")
 
 
-@pytest.mark.usefixtures("alone")
-def test_five_shared_cohorts_are_paired_by_their_means(stored, rerun):
-    found = stored.diff(*states(stored, rerun, range(1, 6), range(1, 6), NOISE))
+def test_five_shared_cohorts_are_paired_by_their_means(five_cohorts, monkeypatch):
+    folder, versions = five_cohorts
+    monkeypatch.chdir(folder)
+    stored = lakebatch.open_lake("lake")["toy"]
+    found = stored.diff(*versions[5])
     assert found.test.startswith("paired t test over the means of 5 cohorts")
     old, new = cohort_means(stored, 0.1)
     (row,) = found.metrics.filter(metric="mse", level=0.1).rows(named=True)
     assert (row["units"], row["t"]) == (5, pytest.approx(stats.ttest_rel(new, old).statistic))
 
 
-@pytest.mark.usefixtures("alone")
-def test_four_shared_cohorts_are_tested_within_them(stored, rerun):
-    found = stored.diff(*states(stored, rerun, range(1, 5), range(1, 5), NOISE))
+def test_four_shared_cohorts_are_tested_within_them(five_cohorts, monkeypatch):
+    folder, versions = five_cohorts
+    monkeypatch.chdir(folder)
+    found = lakebatch.open_lake("lake")["toy"].diff(*versions[4])
     assert "paired t test over splits, within these 4 cohorts, corrected for their overlap" in found.test
     assert found.metrics.filter(metric="mse")["units"].to_list() == [32] * 3
 
