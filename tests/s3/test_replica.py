@@ -29,7 +29,7 @@ from lakebatch.storage.delta.version import TableVersion
 
 ONE_PART = ("run", "toy", "--jobs", "1", "--set", "pause=0", "--set", "levels=[0.0]")
 MAX_OF_A_RUN = 100
-MAX_OF_STATUS = 30
+MAX_OF_STATUS = 45
 PIECE = 5 << 20
 """The smallest size of a piece that S3 accepts, but for the last."""
 

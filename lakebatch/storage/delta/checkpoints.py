@@ -40,9 +40,9 @@ def is_due_between(before: int, after: int) -> bool:
 
 
 def write_if_due(table: deltalake.DeltaTable, before: int) -> None:
-    """Write a checkpoint if any version after an earlier one gets one; if that fails, the log is read from an older one."""
+    """Write a checkpoint if the newest version gets one and is not an earlier one; if that fails, an older one is read."""
     version = int(table.version())
-    if not is_due_between(before, version):
+    if version == before or not is_due_between(version - 1, version):
         return
     try:
         retry.CHECKPOINTS.call(table.create_checkpoint, ENGINE_ERRORS, retry.is_transient)

@@ -12,6 +12,7 @@ one after it, unless the other one touched what this one relies on; then it is r
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -165,15 +166,18 @@ class Replica(Handle):
         return (self._folder / FOLDER / entry_name(version)).read_bytes()
 
     def _push(self, entries: Sequence[bytes], first: int) -> None:
-        version = first
+        """Make the commits of some entries on S3, from a version on or after those that were first."""
+        log: list[bytes] = []
         for content in entries:
             actions = parse(content)
             self._upload(each["add"]["path"] for each in actions if each.get("add"))
-            while not self._create(version, content):
-                version += self._check_independent(actions, version)
-            version += 1
-        if version > first + len(entries):
-            self._load()
+            while not self._create(first + len(log), content):
+                log += self._overtaking(actions, first + len(log))
+            log.append(content)
+        if len(log) > len(entries):
+            self._place({entry_name(version): content for version, content in enumerate(log, first)})
+            super().__init__(str(self._folder))
+            self._checked_at = -math.inf  # where others commit all the time, it is better to look first
 
     def _upload(self, paths: Iterable[str]) -> None:
         """Write the data files that lie in the copy to S3; those that do not are there."""
@@ -191,15 +195,15 @@ class Replica(Handle):
             self._fetched.keep(self._log, name, tag, content)
         return tag is not None
 
-    def _check_independent(self, actions: Sequence[Mapping[str, Any]], version: int) -> int:
-        """Return the number of the commits that were first, from a version on; raise unless a commit can follow them."""
+    def _overtaking(self, actions: Sequence[Mapping[str, Any]], version: int) -> Iterable[bytes]:
+        """Return the entries that were first, from a version on; raise unless a commit can follow them."""
         later = self._later(version - 1)
         if not later:
             raise OvertakenError(f"Another commit is being made to {self._uri}")
         for name, content in later.items():
             if not _can_follow(actions, parse(content)):
                 raise OvertakenError(f"Another commit was first, {name} of {self._uri}")
-        return len(later)
+        return later.values()
 
     def create_checkpoint(self) -> None:
         """Write a checkpoint of this version on S3, and then the pointer to it."""
