@@ -60,7 +60,7 @@ def two(s3_lake) -> list[Table]:
 
 
 def _append(table: Table, transaction: str) -> bool:
-    """Append three rows, whoever else has appended; only once for each transaction."""
+    """Append three rows, unless any process has appended those of this transaction."""
 
     def data_after(state: TableVersion, last: int) -> pl.DataFrame | None:
         rows = state.scan().head(3).collect()
