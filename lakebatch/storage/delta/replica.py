@@ -198,8 +198,8 @@ class Replica(Handle):
     def _overtaking(self, actions: Sequence[Mapping[str, Any]], version: int) -> Iterable[bytes]:
         """Return the entries that were first, from a version on; raise unless a commit can follow them."""
         later = self._later(version - 1)
-        if not later:
-            raise OvertakenError(f"Another commit is being made to {self._uri}")
+        if not later:  # it may be this one, asked for again while the first request is under way
+            raise CommitFailedError(f"A commit is being made to {self._uri}")
         for name, content in later.items():
             if not _can_follow(actions, parse(content)):
                 raise OvertakenError(f"Another commit was first, {name} of {self._uri}")
