@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -112,6 +111,6 @@ def _is_empty(entry: Path) -> bool:
 
 def _checkpointed(folder: Path) -> int:
     try:
-        return int(json.loads((folder / deltalog.POINTER).read_bytes())["version"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return deltalog.pointed_version((folder / deltalog.POINTER).read_bytes())
+    except (OSError, ValueError):
         return -1

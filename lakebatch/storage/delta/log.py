@@ -212,14 +212,13 @@ class Log:
         try:
             if fault_of(pointer):
                 raise ValueError(pointer.fault)
-            version = int(json.loads(self._storage.read(f"{self._folder}/{POINTER}"))["version"])
+            version = pointed_version(self._storage.read(f"{self._folder}/{POINTER}"))
         except StorageError as error:
             yield self._unreadable(POINTER, error)
             return
-        except (ValueError, KeyError, TypeError, RecursionError):
-            yield self._fault(
-                POINTER, "is cut off or damaged", self.repair, is_harmless=True, is_derived=True
-            )
+        except ValueError:
+            what = "is cut off or damaged"
+            yield self._fault(POINTER, what, self.repair, is_harmless=True, is_derived=True)
             return
         if version not in self._versions(CHECKPOINT):
             what = f"points to version {version}, which has no checkpoint"
@@ -315,6 +314,14 @@ def entry_name(version: int) -> str:
     '00000000000000000007.json'
     """
     return f"{version:020d}.json"
+
+
+def pointed_version(content: bytes) -> int:
+    """Return the version of the checkpoint that a pointer names; raise `ValueError` if it is damaged."""
+    try:
+        return int(json.loads(content)["version"])
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("it names no version") from error
 
 
 def checkpoint_name(version: int) -> str:

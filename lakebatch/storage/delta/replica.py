@@ -11,7 +11,6 @@ one after it, unless the other one touched what this one relies on; then it is r
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -38,6 +37,7 @@ from lakebatch.storage.delta.log import (
     checkpoint_name,
     entry_name,
     parse,
+    pointed_version,
 )
 from lakebatch.storage.delta.log_files import LogFiles, checked
 from lakebatch.storage.place import ObjectStore, Validator
@@ -241,8 +241,8 @@ def _listed(objects: ObjectStore, log: str) -> dict[str, str]:
         return listed
     pointer = objects.find(f"{log}/{POINTER}")
     try:
-        version = 0 if pointer is None else int(json.loads(pointer)["version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        version = 0 if pointer is None else pointed_version(pointer)
+    except ValueError as error:
         raise UnusualLogError(POINTER) from error
     return objects.tags(log, after=f"{version:0{VERSION_DIGITS}d}")
 
